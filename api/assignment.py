@@ -1,0 +1,121 @@
+"""What a manager tells an agent: resources, each with a kind and an id; sent whole once, then by difference.
+
+A host gets its own tasks and their specs; for each network it takes part in (one of its tasks is on it, or it is
+ingress) the network, the services, endpoints and peers on it; and where to fetch images. Nothing else.
+"""
+
+from __future__ import annotations
+
+from api.codec import Value
+from api.specs import PortConfig, TaskSpec
+from api.states import TaskState
+
+
+class Attachment(Value, frozen=True):
+    """A task's place on a network."""
+
+    network_id: str
+    address: str
+    """With prefix length: "10.0.1.7/24"."""
+    aliases: list[str] = []
+
+
+class TaskOrder(Value, frozen=True, tag="task"):
+    """A task this host is to run, or to stop when `desired` is SHUTDOWN or REMOVE."""
+
+    id: str
+    name: str
+    """<service>.<slot>.<task id>; the container's name."""
+    service_id: str
+    service_name: str
+    spec_id: str
+    """Id of the SpecOrder."""
+    slot: int = 0
+    desired: TaskState = TaskState.RUNNING
+    attachments: list[Attachment] = []
+
+
+class SpecOrder(Value, frozen=True, tag="spec"):
+    """A service revision as far as its containers are concerned. Id: "<service>.<number>"."""
+
+    id: str
+    task: TaskSpec
+    service_labels: dict[str, str] = {}
+    host_ports: list[PortConfig] = []
+
+
+class NetworkOrder(Value, frozen=True, tag="network"):
+    """A network this host takes part in."""
+
+    id: str
+    name: str
+    vni: int
+    subnet: str
+    vip_range: str
+    gateway: str
+    """This host's bridge on it, with prefix length."""
+    internal: bool = False
+    mtu: int = 0
+    """0: the underlay's, less what VXLAN needs."""
+
+
+class ServiceOrder(Value, frozen=True, tag="service"):
+    """A service on a network. Id: "<service>.<network>"."""
+
+    id: str
+    network_id: str
+    service_id: str
+    name: str
+    vip: str = ""
+    """"" when it has none (dnsrr)."""
+    aliases: list[str] = []
+    ports: list[PortConfig] = []
+    """Published through the mesh; only on the ingress network's order."""
+
+
+class EndpointOrder(Value, frozen=True, tag="endpoint"):
+    """A task on a network, anywhere in the cluster, from when it is assigned. Id: "<task>.<network>"."""
+
+    id: str
+    network_id: str
+    service_id: str
+    task_id: str
+    task_name: str
+    node_id: str
+    host: str
+    """Underlay address of its host."""
+    address: str
+    """Without prefix length."""
+    hostname: str = ""
+    ready: bool = False
+    """In DNS and behind the VIP only then."""
+
+
+class PeerOrder(Value, frozen=True, tag="peer"):
+    """Another host's bridge on a network. Id: "<node>.<network>"."""
+
+    id: str
+    network_id: str
+    node_id: str
+    host: str
+    """Underlay address."""
+    gateway: str
+    """Its bridge's address on the network, without prefix length."""
+
+
+class ImageOrder(Value, frozen=True, tag="image"):
+    """Hosts that can give an image. Id: the image reference as it stands in the spec."""
+
+    id: str
+    peers: list[str] = []
+    """"node_id@address:port" of host services."""
+
+
+Resource = TaskOrder | SpecOrder | NetworkOrder | ServiceOrder | EndpointOrder | PeerOrder | ImageOrder
+ResourceKey = tuple[str, str]
+"""(tag, id)"""
+
+
+def key_of(resource: Resource) -> ResourceKey:
+    """What identifies a resource in an assignment set."""
+    return (str(resource.__struct_config__.tag), resource.id)

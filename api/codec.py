@@ -1,0 +1,90 @@
+"""Values to bytes and back: the one place that knows how they are written, in etcd, over HTTP and on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from api.errors import Invalid
+from api.names import docker_name
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name):
+    """Base of everything that is stored or sent: frozen, compact, spelled as the Engine API spells it."""
+
+
+def encode(value: object) -> bytes:
+    """The JSON of a value; fields at their default are left out."""
+    return _encoder.encode(value)
+
+
+def decode(kind: type[T], data: bytes | str) -> T:
+    """A value from JSON we wrote ourselves; unknown fields (of a newer version) are ignored."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    value: T = decoder.decode(data)
+    return value
+
+
+def plain(value: object) -> Any:
+    """The value as plain dicts, lists and scalars, spelled as outside."""
+    return msgspec.to_builtins(value)
+
+
+def decode_user(kind: type[T], data: bytes | str) -> T:
+    """A value from JSON a user sent.
+
+    Raises Invalid for bad JSON, wrong types, and fields that do not exist.
+    """
+    try:
+        raw = msgspec.json.decode(data or b"null")
+    except msgspec.DecodeError as error:
+        raise Invalid(f"the request body is not JSON: {error}") from None
+    return convert_user(kind, raw)
+
+
+def convert_user(kind: type[T], raw: object) -> T:
+    """Like decode_user, from plain values."""
+    try:
+        value = msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"invalid request: {error}") from None
+    if unknown := list(unknown_fields(kind, raw)):
+        raise Invalid(f"unknown field {', '.join(unknown)}")
+    return value
+
+
+def unknown_fields(kind: Any, raw: object, path: str = "$") -> Iterator[str]:
+    """Paths of the fields in `raw` that `kind` does not have. Null and empty ones do not count."""
+    if isinstance(raw, dict) and (struct := _struct_of(kind)):
+        hints = get_type_hints(struct)
+        fields = {f.encode_name: hints[f.name] for f in msgspec.structs.fields(struct)}
+        for name, item in raw.items():
+            if name in fields:
+                yield from unknown_fields(fields[name], item, f"{path}.{name}")
+            elif item not in (None, "", 0, False, [], {}):
+                yield f"{path}.{name}"
+    elif isinstance(raw, list):
+        for number, item in enumerate(raw):
+            yield from unknown_fields(_item_of(kind), item, f"{path}[{number}]")
+
+
+def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
+    for option in (kind, *get_args(kind)):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            return option
+    return None
+
+
+def _item_of(kind: Any) -> Any:
+    for option in (kind, *get_args(kind)):
+        if getattr(option, "__origin__", None) in (list, tuple):
+            return get_args(option)[0]
+    return Any

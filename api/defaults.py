@@ -1,0 +1,26 @@
+"""Values that hold where a spec says nothing. Durations in nanoseconds. Source: swarmkit api/defaults/service.go."""
+
+SECOND = 1_000_000_000
+
+REPLICAS = 1
+STOP_GRACE_PERIOD = 10 * SECOND
+RESTART_DELAY = 5 * SECOND
+UPDATE_PARALLELISM = 1
+UPDATE_MONITOR = 5 * SECOND
+TASK_HISTORY = 5
+REVISION_HISTORY = 10
+HEARTBEAT = 2.0
+"""Seconds between an agent's heartbeats."""
+SESSION_LEASE = 6.0
+"""Seconds without a heartbeat after which a node is down."""
+LEADER_LEASE = 3.0
+"""Seconds after which a dead leader is replaced."""
+ADDRESS_POOL = "10.0.0.0/8"
+SUBNET_LENGTH = 24
+INGRESS_SUBNET = "10.255.0.0/16"
+AUTO_PORTS = (30000, 32767)
+MANAGER_PORT = 2377
+HOST_PORT = 7946
+VXLAN_PORT = 4789
+ETCD_CLIENT_PORT = 2379
+ETCD_PEER_PORT = 2380

@@ -1,0 +1,276 @@
+"""What the cluster stores, one class per kind of key in etcd (see `KINDS`).
+
+Each key has one kind of writer. *Wanted* objects are written by the API on any manager, compare-and-swap on the
+version that was read. *Decided* objects are written by the leader, fenced. *Observed* objects are written by the
+dispatcher for an agent, last value wins. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from api.codec import Value
+from api.specs import NetworkSpec, NodeSpec, PortConfig, Resources, ServiceSpec
+from api.states import NodeState, TaskState
+
+T = TypeVar("T", bound=Value)
+
+
+# ── wanted ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Cluster(Value, frozen=True):
+    """The one cluster object (id "default" in the store; `id` is the cluster's own)."""
+
+    id: str
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    ca_certificate: str = ""
+    """PEM."""
+    ca_key: str = ""
+    """PEM. Only managers can read the store."""
+    worker_secret: str = ""
+    """Last part of the worker join token."""
+    manager_secret: str = ""
+    labels: dict[str, str] = {}
+    address_pool: list[str] = []
+    subnet_length: int = 24
+    data_path_port: int = 4789
+    task_history: int = 5
+    heartbeat: float = 2.0
+    """Seconds."""
+    cert_expiry: int = 7_776_000_000_000_000
+    """Nanoseconds."""
+
+
+class Node(Value, frozen=True):
+    """A member of the cluster, as wanted; made when it joins."""
+
+    id: str
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    spec: NodeSpec = NodeSpec()
+
+
+class Service(Value, frozen=True):
+    """A service, as wanted. `revision` grows by one with every accepted change of the spec."""
+
+    id: str
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    spec: ServiceSpec = ServiceSpec()
+    revision: int = 1
+    rollback: bool = False
+    """Whether this revision was asked for as a rollback (it then proceeds by the rollback config)."""
+
+
+class Network(Value, frozen=True):
+    """A network, as wanted. The id of the routing mesh's is "ingress"."""
+
+    id: str
+    created_at: float = 0.0
+    spec: NetworkSpec = NetworkSpec()
+    removed: bool = False
+    """Asked to go: hidden from users, deleted by the leader when its last task has left."""
+
+
+# ── decided ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Revision(Value, frozen=True):
+    """A service's spec at one revision, kept for its tasks and for rollback. Store id: "<service>.<number>"."""
+
+    service_id: str
+    number: int
+    spec: ServiceSpec
+    created_at: float = 0.0
+
+
+class TaskAddress(Value, frozen=True):
+    """A task's address on one network: "10.0.1.7/24"."""
+
+    network_id: str
+    address: str
+
+
+class Task(Value, frozen=True):
+    """One attempt to fill a slot, as the leader decided it: references, not copies.
+
+    `state` is the managers' part of its life (NEW, PENDING, ASSIGNED; ORPHANED for a task of a lost node);
+    the agent's part is its TaskStatus under the same id.
+    """
+
+    id: str
+    service_id: str
+    revision: int
+    slot: int = 0
+    """From 1; 0 for tasks bound to a node (global services)."""
+    node_id: str = ""
+    state: TaskState = TaskState.NEW
+    desired: TaskState = TaskState.RUNNING
+    """RUNNING, COMPLETE (jobs), SHUTDOWN or REMOVE."""
+    addresses: list[TaskAddress] = []
+    """Given back (emptied) once the task has ended."""
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    message: str = ""
+    """Why it is where it is; for a pending task, why no node takes it."""
+    job_iteration: int = 0
+
+
+class NetworkDecision(Value, frozen=True):
+    """What a network got. Store id: the network's."""
+
+    subnet: str
+    """CIDR; its first address is never given out."""
+    vip_range: str
+    """CIDR inside the subnet, kept for VIPs; "" when services on it have none."""
+    vni: int
+
+
+class ServiceVIP(Value, frozen=True):
+    """A service's virtual address on one network (no prefix length)."""
+
+    network_id: str
+    address: str
+
+
+class UpdateStatus(Value, frozen=True):
+    """How far an update or rollback is. `state`: updating, paused, completed, rollback_started, …"""
+
+    state: str = ""
+    started_at: float = 0.0
+    completed_at: float = 0.0
+    message: str = ""
+
+
+class ServiceDecision(Value, frozen=True):
+    """What a service got. Store id: the service's."""
+
+    vips: list[ServiceVIP] = []
+    ports: list[PortConfig] = []
+    """Ingress-mode ports, with those that were picked filled in."""
+    update: UpdateStatus | None = None
+
+
+class Gateway(Value, frozen=True):
+    """The address of one node's bridge on one network: "10.0.1.2/24"."""
+
+    network_id: str
+    address: str
+
+
+class NodeDecision(Value, frozen=True):
+    """What a node got, and what the leader thinks of it. Store id: the node's."""
+
+    state: NodeState = NodeState.UNKNOWN
+    since: float = 0.0
+    """When `state` was decided."""
+    message: str = ""
+    gateways: list[Gateway] = []
+    """One per network with a task on the node; on ingress every node has one."""
+
+
+# ── observed ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class EngineDescription(Value, frozen=True):
+    """What runs the node's containers."""
+
+    engine_version: str = ""
+    labels: dict[str, str] = {}
+
+
+class NodeDescription(Value, frozen=True):
+    """What a node says of itself when it opens a session, and again when it changes. Store id: the node's."""
+
+    hostname: str = ""
+    architecture: str = ""
+    os: str = "linux"
+    resources: Resources | None = None
+    """In `reservations`: all the node has."""
+    engine: EngineDescription = EngineDescription()
+    address: str = ""
+    """Where the other hosts reach it (VXLAN and the host port)."""
+    host_port: int = 7946
+    manager_port: int = 0
+    """Port of its manager API; 0 on a worker."""
+    images: list[str] = []
+    """References and ids of the images it can give to others."""
+
+
+class PortStatus(Value, frozen=True):
+    """A host-mode port in use."""
+
+    protocol: str
+    target_port: int
+    published_port: int
+
+
+class TaskStatus(Value, frozen=True):
+    """A task's state as its agent sees it. Store id: the task's."""
+
+    state: TaskState
+    timestamp: float = 0.0
+    message: str = ""
+    error: str = ""
+    container_id: str = ""
+    pid: int = 0
+    exit_code: int | None = None
+    ports: list[PortStatus] = []
+
+
+class Session(Value, frozen=True):
+    """Says that a node's agent is alive; bound to a lease. Store id: the node's."""
+
+    manager_id: str = ""
+    """Node id of the manager that holds the agent's stream."""
+    started_at: float = 0.0
+
+
+class Member(Value, frozen=True):
+    """A manager that is alive; bound to a lease. Store id: the node's."""
+
+    address: str = ""
+    """host:port of its manager API."""
+    started_at: float = 0.0
+
+
+# ── kinds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of key: /argosy/<name>/<id>."""
+
+    name: str
+    type: type[T]
+
+
+CLUSTER = Kind("wanted/cluster", Cluster)
+NODE = Kind("wanted/nodes", Node)
+SERVICE = Kind("wanted/services", Service)
+NETWORK = Kind("wanted/networks", Network)
+REVISION = Kind("decided/revisions", Revision)
+TASK = Kind("decided/tasks", Task)
+NETWORK_DECISION = Kind("decided/networks", NetworkDecision)
+SERVICE_DECISION = Kind("decided/services", ServiceDecision)
+NODE_DECISION = Kind("decided/nodes", NodeDecision)
+DESCRIPTION = Kind("observed/nodes", NodeDescription)
+STATUS = Kind("observed/tasks", TaskStatus)
+SESSION = Kind("sessions", Session)
+MEMBER = Kind("members", Member)
+
+KINDS: tuple[Kind[Value], ...] = (
+    CLUSTER, NODE, SERVICE, NETWORK,
+    REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
+    DESCRIPTION, STATUS, SESSION, MEMBER,
+)  # type: ignore[assignment]  # fmt: skip
+DEFAULT_CLUSTER = "default"
+INGRESS = "ingress"
+
+
+def revision_id(service_id: str, number: int) -> str:
+    """Store id of a Revision."""
+    return f"{service_id}.{number}"

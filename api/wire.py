@@ -1,0 +1,148 @@
+"""The gRPC messages and methods between hosts. Everything runs over mTLS; who calls is told by the certificate.
+
+Every host serves `Host` on its host port (7946). Managers serve `Dispatcher` there too. Certificates carry the node id
+as CN, the role as OU, and both as DNS names, so that a caller can insist on a certain node ("<node id>") or on any
+manager ("swarm-manager"), whatever its address.
+"""
+
+from __future__ import annotations
+
+from api.assignment import Resource, ResourceKey
+from api.codec import Value
+from api.objects import NodeDescription, TaskStatus
+
+MANAGER_NAME = "swarm-manager"
+WORKER_NAME = "swarm-worker"
+
+# Dispatcher.Session: one stream of AgentMessage up, one of ManagerMessage down.
+
+
+class Hello(Value, frozen=True, tag="hello"):
+    """First message of a session, and again when the description changes."""
+
+    description: NodeDescription
+
+
+class Heartbeat(Value, frozen=True, tag="heartbeat"):
+    """Sent every period; any message counts as one."""
+
+
+class Statuses(Value, frozen=True, tag="statuses"):
+    """Newest status per task, to be answered by Accepted with the same number."""
+
+    number: int
+    statuses: dict[str, TaskStatus]
+
+
+AgentMessage = Hello | Heartbeat | Statuses
+
+
+class Welcome(Value, frozen=True, tag="welcome"):
+    """Answer to the first Hello, and again when the managers change."""
+
+    period: float
+    """Seconds between heartbeats."""
+    managers: list[str] = []
+    """"address:host_port" of every manager alive."""
+
+
+class Assignments(Value, frozen=True, tag="assignments"):
+    """The whole set (`full`), or what differs from what was sent before. Numbers count from 1 without a gap."""
+
+    number: int
+    full: bool = False
+    put: list[Resource] = []
+    remove: list[ResourceKey] = []
+
+
+class Accepted(Value, frozen=True, tag="accepted"):
+    """The statuses of that number are in the store."""
+
+    number: int
+
+
+ManagerMessage = Welcome | Assignments | Accepted
+
+
+# Host: what a host does for others.
+
+
+class LogsRequest(Value, frozen=True):
+    """Host.Logs (managers only): the log of a task's container."""
+
+    task_id: str
+    follow: bool = False
+    since: float = 0.0
+    """Unix seconds."""
+    tail: int = -1
+    """Lines from the end; -1 for all."""
+    stdout: bool = True
+    stderr: bool = True
+
+
+class LogLine(Value, frozen=True):
+    """One line of a container's output, or the part of a line that fits."""
+
+    time: float
+    stream: str
+    """stdout or stderr."""
+    text: bytes
+    """With its newline, if it ended there."""
+
+
+class ExportRequest(Value, frozen=True):
+    """Host.ExportImage (any node): an image as an oci-archive, answered by a stream of raw bytes."""
+
+    reference: str
+
+
+DISPATCHER = "argosy.Dispatcher"
+HOST = "argosy.Host"
+SESSION_METHOD = f"/{DISPATCHER}/Session"
+LOGS_METHOD = f"/{HOST}/Logs"
+EXPORT_METHOD = f"/{HOST}/ExportImage"
+
+
+# The manager's HTTPS port (2377): how a host becomes a node. Requests and answers are JSON bodies.
+
+
+class JoinRequest(Value, frozen=True):
+    """POST /argosy/v1/join, without a client certificate: the token is the credential."""
+
+    token: str
+    csr: str
+    """PEM; its subject is ignored."""
+    availability: str = ""
+
+
+class JoinAnswer(Value, frozen=True):
+    """A node's certificate and where the managers are."""
+
+    node_id: str
+    certificate: str
+    """PEM."""
+    ca_certificate: str
+    """PEM; the caller has checked it against the token's digest."""
+    cluster_id: str
+    managers: list[str]
+    """"address:host_port" of every manager alive."""
+
+
+class RenewRequest(Value, frozen=True):
+    """POST /argosy/v1/renew, with the node's present certificate."""
+
+    csr: str
+
+
+class MemberRequest(Value, frozen=True):
+    """POST /argosy/v1/members, manager certificate: add this node's etcd member as a learner."""
+
+    peer_url: str
+
+
+class MemberAnswer(Value, frozen=True):
+    """What etcd's command line needs."""
+
+    member_id: str
+    initial_cluster: str
+    endpoints: list[str]

@@ -1,0 +1,1 @@
+"""The argosy command: speaks the HTTP API only."""

@@ -1,0 +1,1 @@
+"""From compose files to specs, in numbered pure phases."""

@@ -1,0 +1,1 @@
+"""How Argosy is set up, tried and tested."""

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what Argosy needs: Debian packages, and a virtual environment in .venv.
+# Idempotent, and quiet when there is nothing to do. Usage: deploy/setup.sh [--test]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+lists=(deploy/packages.txt deploy/packages-test.txt)
+extras="."
+[[ "${1:-}" == "--test" ]] && extras=".[test]"
+
+missing=()
+while read -r package _; do
+    [[ -z "$package" || "$package" == \#* ]] && continue
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done < <(cat "${lists[@]}")
+
+if ((${#missing[@]})); then
+    [[ $EUID -eq 0 ]] || { echo "setup: run me as root: these Debian packages are missing: ${missing[*]}" >&2; exit 1; }
+    echo "setup: installing Debian packages: ${missing[*]}"
+    # Services that packages would start (etcd, docker-registry) are not ours to run: managers supervise their own.
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 ||
+        { tail -20 "$log" >&2; echo "setup: apt-get failed; see above" >&2; exit 1; }
+    rm -f "$log"
+fi
+
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    { echo "setup: Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)" >&2; exit 1; }
+[[ -x .venv/bin/python ]] || "$python" -m venv .venv
+stamp=.venv/.installed-$(echo "$extras" | md5sum | cut -c1-8)
+if [[ ! -e $stamp || pyproject.toml -nt $stamp ]]; then
+    echo "setup: installing Python packages into .venv"
+    .venv/bin/python -m pip install -q --disable-pip-version-check -e "$extras"
+    touch "$stamp"
+fi

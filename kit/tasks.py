@@ -1,0 +1,31 @@
+"""Tasks that may not fail unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, NoReturn
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+async def guard(work: Coroutine[Any, Any, None], name: str) -> NoReturn:
+    """Run eternal work; that it ends, for whatever reason but cancellation, is an error that is told and raised."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        log.exception("task failed", task=name)
+        raise
+    raise RuntimeError(f"{name} ended, which it never should")
+
+
+async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended; their own errors are swallowed."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

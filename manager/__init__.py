@@ -1,0 +1,1 @@
+"""Keeps the desired state in etcd, decides what runs where, and talks to the agents."""

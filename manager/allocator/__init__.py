@@ -1,0 +1,1 @@
+"""Pure planner that gives out subnets, VNIs, addresses and published ports."""

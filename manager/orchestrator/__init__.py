@@ -1,0 +1,1 @@
+"""Pure planners that decide which tasks a service should have."""

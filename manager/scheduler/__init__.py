@@ -1,0 +1,1 @@
+"""Pure planner that decides which node runs a task."""

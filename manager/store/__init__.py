@@ -1,0 +1,1 @@
+"""The cluster's state: etcd, a local indexed view of it, and its in-memory twin."""

@@ -1,0 +1,328 @@
+"""The indexed view of everything stored, advanced by changes in the order of their revisions.
+
+Single-threaded: between two awaits nobody sees it move, so a synchronous planner has a consistent snapshot for free.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from api.codec import Value
+from api.objects import (
+    CLUSTER,
+    DEFAULT_CLUSTER,
+    DESCRIPTION,
+    KINDS,
+    MEMBER,
+    NETWORK,
+    NETWORK_DECISION,
+    NODE,
+    NODE_DECISION,
+    REVISION,
+    SERVICE,
+    SERVICE_DECISION,
+    SESSION,
+    STATUS,
+    TASK,
+    Cluster,
+    Kind,
+    Member,
+    Network,
+    NetworkDecision,
+    Node,
+    NodeDecision,
+    NodeDescription,
+    Revision,
+    Service,
+    ServiceDecision,
+    Session,
+    Task,
+    TaskStatus,
+    revision_id,
+)  # fmt: skip
+from api.specs import TaskSpec
+from api.states import NodeState, TaskState
+
+T = TypeVar("T", bound=Value)
+_EMPTY: Mapping[Any, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One key's change. `new` is None for a deletion; `version` is the store's revision of the change."""
+
+    kind: Kind[Any]
+    id: str
+    new: Value | None
+    version: int
+    old: Value | None = None
+    """Filled in by the state."""
+
+
+@dataclass(slots=True)
+class Dirty:
+    """Ids of what changed since it was last taken. A service is dirty when it or any of its tasks changed, etc."""
+
+    services: set[str] = field(default_factory=set)
+    tasks: set[str] = field(default_factory=set)
+    """Tasks whose decision or status changed, or that were deleted."""
+    nodes: set[str] = field(default_factory=set)
+    networks: set[str] = field(default_factory=set)
+    cluster: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.services or self.tasks or self.nodes or self.networks or self.cluster)
+
+    def take(self) -> Dirty:
+        """What is collected, leaving this empty."""
+        taken = Dirty(self.services, self.tasks, self.nodes, self.networks, self.cluster)
+        self.services, self.tasks, self.nodes, self.networks, self.cluster = set(), set(), set(), set(), False
+        return taken
+
+    def add(self, kind: str, id: str) -> None:
+        """Mark one object: kind is "services", "tasks", "nodes" or "networks"."""
+        getattr(self, kind).add(id)
+
+    def merge(self, other: Dirty) -> None:
+        """Put back what was taken, after a commit that failed."""
+        self.services |= other.services
+        self.tasks |= other.tasks
+        self.nodes |= other.nodes
+        self.networks |= other.networks
+        self.cluster |= other.cluster
+
+
+class State:
+    """Read it through its properties and indexes; only a store calls `apply`."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self._tables: dict[str, dict[str, Any]] = {kind.name: {} for kind in KINDS}
+        self._versions: dict[str, dict[str, int]] = {kind.name: {} for kind in KINDS}
+        self._tasks_of_service: dict[str, dict[str, Task]] = defaultdict(dict)
+        self._tasks_on_node: dict[str, dict[str, Task]] = defaultdict(dict)
+        self._tasks_in: dict[TaskState, dict[str, Task]] = defaultdict(dict)
+        self._revisions_of: dict[str, dict[int, Revision]] = defaultdict(dict)
+        self._service_by_name: dict[str, str] = {}
+        self._network_by_name: dict[str, str] = {}
+
+    # ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def table(self, kind: Kind[T]) -> Mapping[str, T]:
+        """Every object of a kind, by id."""
+        return self._tables[kind.name]
+
+    def version(self, kind: Kind[Any], id: str) -> int:
+        """The revision at which the object last changed (its `Version.Index`); 0 when there is none."""
+        return self._versions[kind.name].get(id, 0)
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster object; None before init."""
+        return self.table(CLUSTER).get(DEFAULT_CLUSTER)
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Nodes as wanted."""
+        return self.table(NODE)
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """Services as wanted."""
+        return self.table(SERVICE)
+
+    @property
+    def networks(self) -> Mapping[str, Network]:
+        """Networks as wanted, those being removed among them."""
+        return self.table(NETWORK)
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """Tasks as decided."""
+        return self.table(TASK)
+
+    @property
+    def statuses(self) -> Mapping[str, TaskStatus]:
+        """Task statuses as observed."""
+        return self.table(STATUS)
+
+    @property
+    def descriptions(self) -> Mapping[str, NodeDescription]:
+        """Nodes as observed."""
+        return self.table(DESCRIPTION)
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Nodes whose agent is alive."""
+        return self.table(SESSION)
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Managers that are alive."""
+        return self.table(MEMBER)
+
+    @property
+    def network_decisions(self) -> Mapping[str, NetworkDecision]:
+        """Subnets and VNIs."""
+        return self.table(NETWORK_DECISION)
+
+    @property
+    def service_decisions(self) -> Mapping[str, ServiceDecision]:
+        """VIPs, ports and update status."""
+        return self.table(SERVICE_DECISION)
+
+    @property
+    def node_decisions(self) -> Mapping[str, NodeDecision]:
+        """Node states and gateways."""
+        return self.table(NODE_DECISION)
+
+    # ── indexes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tasks_of(self, service_id: str) -> Mapping[str, Task]:
+        """A service's tasks, by id."""
+        return self._tasks_of_service.get(service_id, _EMPTY)
+
+    def tasks_on(self, node_id: str) -> Mapping[str, Task]:
+        """A node's tasks, by id."""
+        return self._tasks_on_node.get(node_id, _EMPTY)
+
+    def tasks_in(self, state: TaskState) -> Mapping[str, Task]:
+        """Tasks by the managers' part of their state (NEW, PENDING, ASSIGNED)."""
+        return self._tasks_in.get(state, _EMPTY)
+
+    def revisions_of(self, service_id: str) -> Mapping[int, Revision]:
+        """A service's kept revisions, by number."""
+        return self._revisions_of.get(service_id, _EMPTY)
+
+    def service_named(self, name: str) -> Service | None:
+        """The service of that exact name."""
+        return self.services.get(self._service_by_name.get(name, ""))
+
+    def network_named(self, name: str) -> Network | None:
+        """The network of that exact name that is not being removed."""
+        return self.networks.get(self._network_by_name.get(name, ""))
+
+    # ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def task_state(self, task: Task) -> TaskState:
+        """Where a task is: as its agent says, else as the leader decided. Orphaned is the leader's word."""
+        status = self.statuses.get(task.id)
+        if status is None or task.state is TaskState.ORPHANED:
+            return task.state
+        return status.state
+
+    def task_spec(self, task: Task) -> TaskSpec | None:
+        """What the task's container is; None once its revision is gone."""
+        revision = self.table(REVISION).get(revision_id(task.service_id, task.revision))
+        return revision.spec.task_template if revision else None
+
+    def node_state(self, node_id: str) -> NodeState:
+        """What the leader decided of a node."""
+        decision = self.node_decisions.get(node_id)
+        return decision.state if decision else NodeState.UNKNOWN
+
+    # ── advancing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, events: Iterable[Event], revision: int, trackers: Iterable[Dirty] = ()) -> list[Event]:
+        """Advance to `revision`. Returns the events with `old` filled in; marks what they touch in the trackers."""
+        applied = [self._apply_one(event) for event in events]
+        self.revision = max(self.revision, revision)
+        for dirty in trackers:
+            for event in applied:
+                self._mark(dirty, event)
+        return applied
+
+    def mark_all(self, dirty: Dirty) -> None:
+        """Mark everything there is."""
+        dirty.services.update(self.services, self._tasks_of_service, self._revisions_of, self.service_decisions)
+        dirty.tasks.update(self.tasks, self.statuses)
+        dirty.nodes.update(self.nodes, self.sessions, self.node_decisions)
+        dirty.networks.update(self.networks, self.network_decisions)
+        dirty.cluster = True
+
+    def replace_all(self, rows: Sequence[Event], revision: int) -> list[Event]:
+        """The events that turn this state into exactly `rows` (for a relist after compaction)."""
+        seen = {(row.kind.name, row.id) for row in rows}
+        gone = [
+            Event(kind, id, None, revision)
+            for kind in KINDS for id in self._tables[kind.name] if (kind.name, id) not in seen
+        ]  # fmt: skip
+        changed = [row for row in rows if self.version(row.kind, row.id) != row.version]
+        return [*gone, *changed]
+
+    def _apply_one(self, event: Event) -> Event:
+        table, versions = self._tables[event.kind.name], self._versions[event.kind.name]
+        old = table.get(event.id)
+        if event.new is None:
+            table.pop(event.id, None)
+            versions.pop(event.id, None)
+        else:
+            table[event.id] = event.new
+            versions[event.id] = event.version
+        self._reindex(event.kind, event.id, old, event.new)
+        return Event(event.kind, event.id, event.new, event.version, old)
+
+    def _reindex(self, kind: Kind[Any], id: str, old: Any, new: Any) -> None:
+        if kind is TASK:
+            self._reindex_task(old, new)
+        elif kind is REVISION:
+            if old is not None:
+                _drop(self._revisions_of, old.service_id, old.number)
+            if new is not None:
+                self._revisions_of[new.service_id][new.number] = new
+        elif kind is SERVICE:
+            _rename(self._service_by_name, id, old and old.spec.name, new and new.spec.name)
+        elif kind is NETWORK:
+            shown = new.spec.name if new is not None and not new.removed else None
+            _rename(self._network_by_name, id, old and old.spec.name, shown)
+
+    def _reindex_task(self, old: Task | None, new: Task | None) -> None:
+        if old is not None:
+            if new is None or new.service_id != old.service_id:
+                _drop(self._tasks_of_service, old.service_id, old.id)
+            if new is None or new.node_id != old.node_id:
+                _drop(self._tasks_on_node, old.node_id, old.id)
+            if new is None or new.state is not old.state:
+                _drop(self._tasks_in, old.state, old.id)
+        if new is not None:
+            self._tasks_of_service[new.service_id][new.id] = new
+            self._tasks_in[new.state][new.id] = new
+            if new.node_id:
+                self._tasks_on_node[new.node_id][new.id] = new
+
+    def _mark(self, dirty: Dirty, event: Event) -> None:
+        kind, id = event.kind, event.id
+        if kind is TASK or kind is STATUS:
+            dirty.tasks.add(id)
+            for task in (event.old, event.new) if kind is TASK else (self.tasks.get(id),):
+                if isinstance(task, Task):
+                    dirty.services.add(task.service_id)
+                    if task.node_id:
+                        dirty.nodes.add(task.node_id)
+        elif kind in (SERVICE, SERVICE_DECISION):
+            dirty.services.add(id)
+        elif kind is REVISION:
+            dirty.services.add(id.rpartition(".")[0])
+        elif kind in (NODE, NODE_DECISION, DESCRIPTION, SESSION):
+            dirty.nodes.add(id)
+        elif kind in (NETWORK, NETWORK_DECISION):
+            dirty.networks.add(id)
+        elif kind in (CLUSTER, MEMBER):
+            dirty.cluster = True
+
+
+def _drop(index: dict[Any, dict[Any, Any]], outer: Any, inner: Any) -> None:
+    if (row := index.get(outer)) is not None:
+        row.pop(inner, None)
+        if not row:
+            del index[outer]
+
+
+def _rename(index: dict[str, str], id: str, old: str | None, new: str | None) -> None:
+    if old is not None and index.get(old) == id:
+        del index[old]
+    if new is not None:
+        index[new] = id

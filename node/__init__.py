@@ -1,0 +1,1 @@
+"""What one host runs: roles, certificates, the local socket."""

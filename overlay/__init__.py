@@ -1,0 +1,1 @@
+"""The host's side of every network: VXLAN, nftables, DNS."""
