@@ -122,15 +122,11 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _check_version(request: web.Request) -> None:
     if not (match := _VERSION.match(request.path)):
         return
-    asked = (int(match[1]), int(match[2]))
+    asked, client = (int(match[1]), int(match[2])), f"{match[1]}.{match[2]}"
     if asked > _parts(API_VERSION):
-        raise Invalid(
-            f"client version {match[1]}.{match[2]} is too new. Maximum supported API version is {API_VERSION}"
-        )
+        raise Invalid(f"client version {client} is too new. Maximum supported API version is {API_VERSION}")
     if asked < _parts(MIN_API_VERSION):
-        raise Invalid(
-            f"client version {match[1]}.{match[2]} is too old. Minimum supported API version is {MIN_API_VERSION}"
-        )
+        raise Invalid(f"client version {client} is too old. Minimum supported API version is {MIN_API_VERSION}")
 
 
 def _parts(version: str) -> tuple[int, ...]:

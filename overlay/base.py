@@ -65,7 +65,7 @@ class Networks(Protocol):
         ...
 
     def update(self, view: NetworkView) -> None:
-        """The newest wanted state; applied soon (changes of about 20 ms are batched), again and again until it holds."""
+        """The newest wanted state; applied soon (changes of about 20 ms are batched), retried until it holds."""
         ...
 
     async def ready(self, network_ids: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ ABSENT = 0
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write a value. `expected` is the version (modification revision) it must have now: ABSENT, or ANY for no check."""
+    """Write a value. `expected` is the version (modification revision) it must have now; ABSENT or ANY."""
 
     kind: Kind[Any]
     id: str
