@@ -162,6 +162,10 @@ class Runtime(Protocol):
         """All that are complete on this host."""
         ...
 
+    async def wait_images(self) -> None:
+        """Until the set of images or their names changes."""
+        ...
+
     def export(self, reference: str) -> AsyncIterator[bytes]:
         """An image as an oci-archive. Raises NotFound."""
         ...
