@@ -1,0 +1,145 @@
+"""A whole lab: made, listed, joined into a cluster, taken down."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.errors import Conflict, Invalid, NotFound
+from deploy.lab import cgroups, switch
+from deploy.lab.host import LabHost
+from deploy.lab.layout import DATA, RUN, HostRecord, LabRecord, Paths, existing_labs
+from deploy.lab.shell import run
+
+FIRST_MANAGER, FIRST_WORKER = 11, 101
+"""Last octets of m1's and w1's addresses."""
+MOST = 80
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that exists."""
+
+    paths: Paths
+    record: LabRecord
+
+    @classmethod
+    def open(cls, name: str) -> Lab:
+        """The lab of that name. Raises NotFound."""
+        paths = Paths(name)
+        return cls(paths, paths.load())
+
+    @property
+    def hosts(self) -> list[LabHost]:
+        """All hosts, managers first."""
+        return [LabHost(self.paths, self.record, host) for host in self.record.hosts]
+
+    def host(self, name: str) -> LabHost:
+        """One host. Raises NotFound."""
+        return LabHost(self.paths, self.record, self.record.host(name))
+
+
+def up(name: str, managers: int, workers: int) -> Iterator[str]:
+    """Make a lab and join its hosts into a cluster; yields a line for each step done.
+
+    Raises Conflict when it exists, Invalid for bad numbers; what was made is taken down again when a step fails.
+    """
+    paths = Paths(name)
+    _check_numbers(managers, workers)
+    if paths.record.exists():
+        raise Conflict(f"lab {name!r} exists already; `argosy lab down --name {name}` removes it")
+    _clear(paths)
+    record = _plan(name, managers, workers)
+    paths.save(record)
+    lab = Lab(paths, record)
+    try:
+        switch.make_switch(paths, record)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(_power_on, lab.hosts))
+        yield f"{len(lab.hosts)} hosts started"
+        yield from _join_all(lab)
+    except BaseException:
+        down(name)
+        raise
+
+
+def down(name: str) -> bool:
+    """Take a lab down, leaving nothing; False when there was none. Raises Conflict for what would not go."""
+    paths = Paths(name)
+    try:
+        record = paths.load()
+    except NotFound:
+        record = LabRecord(name, "", [])
+    existed = bool(record.hosts)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda host: LabHost(paths, record, host).kill(), record.hosts))
+    _clear(paths)
+    if left := leftovers(paths):
+        raise Conflict(f"lab {name!r} is down, but these would not go: {', '.join(left)}")
+    return existed
+
+
+def leftovers(paths: Paths) -> list[str]:
+    """Whatever of the lab is still on the machine."""
+    files = [f"directory {path}" for path in (paths.run, paths.data) if path.exists()]
+    groups = [f"cgroup {paths.cgroup}"] if cgroups.exists(paths.cgroup) else []
+    return [*switch.leftovers(paths), *groups, *files]
+
+
+def _check_numbers(managers: int, workers: int) -> None:
+    if managers < 1 or workers < 0 or managers + workers > MOST:
+        raise Invalid(f"a lab has at least 1 manager and at most {MOST} hosts, not {managers} + {workers}")
+
+
+def _plan(name: str, managers: int, workers: int) -> LabRecord:
+    taken = {Paths(other).load().subnet for other in existing_labs()}
+    subnet = switch.free_subnet(taken)
+    hosts = [HostRecord(f"m{n + 1}", True, f"{subnet}.{FIRST_MANAGER + n}") for n in range(managers)]
+    hosts += [HostRecord(f"w{n + 1}", False, f"{subnet}.{FIRST_WORKER + n}") for n in range(workers)]
+    return LabRecord(name, subnet, hosts)
+
+
+def _power_on(host: LabHost) -> None:
+    host.start()
+    host.wait_until_answering()
+
+
+def _join_all(lab: Lab) -> Iterator[str]:
+    first, *others = lab.hosts
+    _argosy(first, "init", "--advertise-addr", first.host.address)
+    yield f"{first.name} made a cluster"
+    tokens = {role: _argosy(first, "join-token", "--quiet", role).strip() for role in ("manager", "worker")}
+    # Managers one after the other: etcd takes one learner at a time. Workers at once.
+    for host in [host for host in others if host.host.manager]:
+        _join(first, host, tokens["manager"])
+        yield f"{host.name} joined as manager"
+    workers = [host for host in others if not host.host.manager]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda host: _join(first, host, tokens["worker"]), workers))
+    if workers:
+        yield f"{', '.join(host.name for host in workers)} joined as worker{'s' * (len(workers) > 1)}"
+
+
+def _join(first: LabHost, host: LabHost, token: str) -> None:
+    address = host.host.address
+    _argosy(host, "join", "--token", token, "--advertise-addr", address, f"{first.host.address}:2377")
+
+
+def _argosy(host: LabHost, *arguments: str) -> str:
+    """The real command, against the host's socket."""
+    return run(sys.executable, "-m", "cli.main", "--host", f"unix://{host.paths.socket(host.name)}", *arguments)
+
+
+def _clear(paths: Paths) -> None:
+    """Remove what belongs to no host."""
+    switch.remove_switch(paths)
+    cgroups.remove(paths.cgroup)
+    for path in (paths.run, paths.data):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (RUN, DATA, Path("/var/lib/argosy")):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()

@@ -1,0 +1,28 @@
+"""Running the machine's own commands, for the lab and the host check."""
+
+from __future__ import annotations
+
+import subprocess
+
+from api.errors import ArgosyError
+
+
+class CommandFailed(ArgosyError):
+    """A command of the machine did not do what it was asked."""
+
+
+def run(*command: str, stdin: str = "") -> str:
+    """Run a command to its end; returns its output. Raises CommandFailed with its last words."""
+    done = try_run(*command, stdin=stdin)
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise CommandFailed(f"{' '.join(command)}: {words}")
+    return done.stdout
+
+
+def try_run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, whatever it says. A missing command counts as exit code 127."""
+    try:
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", f"{command[0]}: not found")
