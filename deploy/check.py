@@ -1,0 +1,167 @@
+"""Can this machine be an Argosy host? Each thing that is missing is named with its remedy."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.lab import cgroups
+from deploy.lab.shell import try_run
+
+_BROKEN_ETCD = {(3, 5, 0), (3, 5, 1), (3, 5, 2)}
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_SCRATCH = ("unshare", "--net", "--mount")
+_OLDEST_KERNEL = (5, 10)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `remedy` is empty when it is as it should be."""
+
+    name: str
+    found: str
+    remedy: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing needs doing."""
+        return not self.remedy
+
+
+def check_host() -> Iterator[Finding]:
+    """Look at everything, in the order in which one would mend it."""
+    yield _root()
+    yield _kernel()
+    yield from _features()
+    yield _cgroups()
+    yield from (_program(name, arguments, package) for name, arguments, package in _PROGRAMS)
+    yield _etcd()
+    yield _runtime()
+    yield from (_library(name, package) for name, package in _LIBRARIES)
+    yield _seccomp()
+
+
+_PROGRAMS = (
+    ("conmon", ("--version",), "conmon"),
+    ("skopeo", ("--version",), "skopeo"),
+    ("nft", ("--version",), "nftables"),
+    ("conntrack", ("--version",), "conntrack"),
+    ("ip", ("-V",), "iproute2"),
+    ("tini", ("--version",), "tini"),
+)
+_LIBRARIES = (("libseccomp.so.2", "libseccomp2"), ("libnftables.so.1", "libnftables1"))
+
+
+def _root() -> Finding:
+    if os.geteuid() == 0:
+        return Finding("root", "yes")
+    return Finding("root", f"running as user {os.geteuid()}", "run it as root: sudo argosy check")
+
+
+def _kernel() -> Finding:
+    release = platform.release()
+    if _numbers(release)[:2] >= _OLDEST_KERNEL:
+        return Finding("kernel", release)
+    return Finding("kernel", release, f"use Linux {_OLDEST_KERNEL[0]}.{_OLDEST_KERNEL[1]} or newer")
+
+
+def _features() -> Iterator[Finding]:
+    """Each tried for real, in namespaces that vanish afterwards."""
+    add = "ip link add argosy0 type"
+    probes: tuple[tuple[str, str, str], ...] = (
+        ("veth", f"{add} veth peer name argosy1", "load the module: modprobe veth"),
+        ("bridge", f"{add} bridge", "load the module: modprobe bridge"),
+        ("vxlan", f"{add} vxlan id 42 dstport 4789 nolearning", "load the module: modprobe vxlan"),
+        (
+            "bridge netfilter",
+            f"{add} bridge && test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+            "load the module: modprobe br_netfilter; name it in /etc/modules-load.d/argosy.conf for the next boot",
+        ),
+        (
+            "nftables NAT",
+            "nft 'add table ip argosy; add chain ip argosy c { type nat hook prerouting priority -100; };"
+            " add rule ip argosy c tcp dport 1 dnat to numgen inc mod 2 map { 0 : 10.9.1.1, 1 : 10.9.1.2 }'",
+            "install nftables and use a kernel with nf_tables, nft_nat and nft_numgen",
+        ),
+        (
+            "overlayfs",
+            "d=$(mktemp -d) && mount -t tmpfs none $d && cd $d && mkdir l u w m"
+            " && mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m; r=$?;"
+            " cd /; umount -l $d; rmdir $d; exit $r",
+            "load the module: modprobe overlay",
+        ),
+    )
+    for name, script, remedy in probes:
+        done = try_run(*_SCRATCH, "sh", "-c", script)
+        if done.returncode == 0:
+            yield Finding(name, "works")
+        else:
+            words = done.stderr.strip().splitlines()
+            yield Finding(name, words[-1] if words else "does not work", remedy)
+
+
+def _cgroups() -> Finding:
+    mode = cgroup_mode()
+    if mode == "none":
+        return Finding("cgroups", "not mounted", "mount them: mount -t cgroup2 none /sys/fs/cgroup")
+    return Finding("cgroups", mode)
+
+
+def cgroup_mode() -> str:
+    """v2, v1, hybrid, or none."""
+    roots = cgroups.hierarchies()
+    if not roots:
+        return "none"
+    if cgroups.is_unified():
+        return "v2"
+    return "hybrid" if (cgroups.ROOT / "unified").is_mount() else "v1"
+
+
+def _program(name: str, arguments: tuple[str, ...], package: str) -> Finding:
+    done = try_run(name, *arguments)
+    if done.returncode == 127:
+        return Finding(name, "not installed", f"apt-get install {package}")
+    match = _VERSION.search(done.stdout + done.stderr)
+    return Finding(name, match[0] if match else "installed")
+
+
+def _etcd() -> Finding:
+    finding = _program("etcd", ("--version",), "etcd-server")
+    if finding.ok and (*_numbers(finding.found), 0)[:3] in _BROKEN_ETCD:
+        return Finding("etcd", finding.found, "this version can lose data in a crash; use 3.4 or 3.5.3 and newer")
+    return finding
+
+
+def _runtime() -> Finding:
+    hybrid = cgroup_mode() == "hybrid"
+    usable = ("runc",) if hybrid else ("crun", "runc")
+    for name in usable:
+        finding = _program(name, ("--version",), name)
+        if finding.ok:
+            note = "; crun refuses hybrid cgroups" if hybrid else ""
+            return Finding("OCI runtime", f"{name} {finding.found}{note}")
+    return Finding("OCI runtime", "none", f"apt-get install {usable[0]}")
+
+
+def _library(name: str, package: str) -> Finding:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return Finding(name, "not installed", f"apt-get install {package}")
+    return Finding(name, "installed")
+
+
+def _seccomp() -> Finding:
+    if Path("/usr/share/containers/seccomp.json").exists():
+        return Finding("seccomp profile", "installed")
+    return Finding("seccomp profile", "not installed", "apt-get install golang-github-containers-common")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    match = _VERSION.search(text)
+    return tuple(int(part) for part in match.groups() if part) if match else (0,)

@@ -1,0 +1,1 @@
+"""The demo: a stack of three tiers, its image, and a visitor."""

@@ -1,0 +1,82 @@
+"""Builds the demo's image from Debian packages: Python, Redis, and the three small programs in app/.
+
+Nothing but the package registry is needed. Usage: python -m deploy.demo.image TARGET.tar
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.archive import write_archive
+
+NAME = "argosy-demo:1"
+_APP = Path(__file__).parent / "app"
+_PROGRAMS = ("python3", "redis-server")
+# Libraries come along; what packages need only to be installed and configured does not.
+_WANTED = re.compile(r"(lib(?!perl|debconf|text|locale).*|zlib1g|python3.*|redis.*)")
+_MERGED = ("bin", "sbin", "lib", "lib64")
+
+
+def main(target: Path) -> None:
+    """Build, unless the image is there and newer than its sources."""
+    sources = [Path(__file__), *_APP.rglob("*")]
+    if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="argosy-demo-") as scratch:
+        debian, app = Path(scratch, "debian"), Path(scratch, "app")
+        _unpack(_closure(_PROGRAMS), Path(scratch), debian)
+        shutil.copytree(_APP, app / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        write_archive(target, NAME, [debian, app], {"Env": ["PYTHONUNBUFFERED=1"], "WorkingDir": "/app"})
+
+
+def _closure(programs: tuple[str, ...]) -> list[str]:
+    """The packages and the libraries they depend on."""
+    quiet = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+    command = ["apt-cache", "depends", "--recurse", *quiet, *programs]
+    depends: dict[str, list[str]] = {}
+    package = ""
+    for row in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
+        if not row.startswith(" "):
+            package = row
+        elif "epends:" in row:
+            depends.setdefault(package, []).append(row.partition("epends:")[2].strip())
+    found: set[str] = set()
+    waiting = list(programs)
+    while waiting:
+        if (package := waiting.pop()) not in found:
+            found.add(package)
+            waiting += [name for name in depends.get(package, []) if _WANTED.fullmatch(name)]
+    return sorted(found)
+
+
+def _unpack(packages: list[str], scratch: Path, root: Path) -> None:
+    debs = scratch / "debs"
+    debs.mkdir()
+    command = ["apt-get", "download", "-q", *packages]
+    done = subprocess.run(command, cwd=debs, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"demo image: {' '.join(command)}: {done.stderr.strip()}")
+    for name in _MERGED:
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for deb in sorted(debs.glob("*.deb")):
+        contents = subprocess.run(("dpkg-deb", "--fsys-tarfile", deb), check=True, capture_output=True).stdout
+        command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(root)]
+        subprocess.run([*command, "--exclude=./usr/share/doc", "--exclude=./usr/share/man"], check=True, input=contents)
+    for name in ("tmp", "proc", "sys", "dev", "etc", "data", "root"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
+
+
+if __name__ == "__main__":
+    if platform.machine() != "x86_64":
+        raise SystemExit(f"demo image: built for x86_64 only; this machine is {platform.machine()}")
+    main(Path(sys.argv[1]))
