@@ -28,12 +28,17 @@ def main(target: Path) -> None:
     sources = [Path(__file__), *_APP.rglob("*")]
     if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in sources):
         return
+    build(target, NAME, _APP)
+
+
+def build(target: Path, name: str, app: Path) -> None:
+    """Write an image of Debian's Python and Redis with the files of `app` in /app."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="argosy-demo-") as scratch:
-        debian, app = Path(scratch, "debian"), Path(scratch, "app")
+        debian, own = Path(scratch, "debian"), Path(scratch, "app")
         _unpack(_closure(_PROGRAMS), Path(scratch), debian)
-        shutil.copytree(_APP, app / "app", ignore=shutil.ignore_patterns("__pycache__"))
-        write_archive(target, NAME, [debian, app], {"Env": ["PYTHONUNBUFFERED=1"], "WorkingDir": "/app"})
+        shutil.copytree(app, own / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        write_archive(target, name, [debian, own], {"Env": ["PYTHONUNBUFFERED=1"], "WorkingDir": "/app"})
 
 
 def _closure(programs: tuple[str, ...]) -> list[str]:
