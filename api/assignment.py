@@ -57,6 +57,8 @@ class NetworkOrder(Value, frozen=True, tag="network"):
     internal: bool = False
     mtu: int = 0
     """0: the underlay's, less what VXLAN needs."""
+    ingress: bool = False
+    """Published ports lead into it."""
 
 
 class ServiceOrder(Value, frozen=True, tag="service"):

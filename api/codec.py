@@ -38,20 +38,45 @@ def plain(value: object) -> Any:
     return msgspec.to_builtins(value)
 
 
+def shown(value: object) -> Any:
+    """The value as an API answer shows it: like `plain`, but with defaults that are not zero (`tcp`, `bind`).
+
+    Go clients take what is missing for zero, so zeros at their default are left out, as Docker does.
+    """
+    if isinstance(value, msgspec.Struct):
+        fields = ((f.encode_name, getattr(value, f.name), f) for f in msgspec.structs.fields(value))
+        return {name: shown(item) for name, item, field in fields if not _is_silent(item, field)}
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(item) for item in value]
+    return msgspec.to_builtins(value)
+
+
+def _is_silent(item: object, field: msgspec.structs.FieldInfo) -> bool:
+    if item is None:
+        return True
+    # 0 and False are news where nothing said would be None
+    return not item and not isinstance(item, msgspec.Struct) and field.default is not None
+
+
 def decode_user(kind: type[T], data: bytes | str) -> T:
     """A value from JSON a user sent.
 
-    Raises Invalid for bad JSON, wrong types, and fields that do not exist.
+    Raises Invalid for an empty body, bad JSON, wrong types, and fields that do not exist.
     """
+    if not data:
+        raise Invalid("the request body is empty; a JSON object is needed")
     try:
-        raw = msgspec.json.decode(data or b"null")
+        raw = msgspec.json.decode(data)
     except msgspec.DecodeError as error:
         raise Invalid(f"the request body is not JSON: {error}") from None
     return convert_user(kind, raw)
 
 
 def convert_user(kind: type[T], raw: object) -> T:
-    """Like decode_user, from plain values."""
+    """Like decode_user, from plain values. A field that is null counts as not there, as it does for Docker."""
+    raw = _without_nulls(raw)
     try:
         value = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
@@ -59,6 +84,14 @@ def convert_user(kind: type[T], raw: object) -> T:
     if unknown := list(unknown_fields(kind, raw)):
         raise Invalid(f"unknown field {', '.join(unknown)}")
     return value
+
+
+def _without_nulls(raw: object) -> object:
+    if isinstance(raw, dict):
+        return {name: _without_nulls(item) for name, item in raw.items() if item is not None}
+    if isinstance(raw, list):
+        return [_without_nulls(item) for item in raw]
+    return raw
 
 
 def unknown_fields(kind: Any, raw: object, path: str = "$") -> Iterator[str]:

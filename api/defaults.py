@@ -24,3 +24,16 @@ HOST_PORT = 7946
 VXLAN_PORT = 4789
 ETCD_CLIENT_PORT = 2379
 ETCD_PEER_PORT = 2380
+FIRST_VNI = 4097
+ORPHAN_TIMEOUT = 24 * 3600.0
+"""Seconds after which the tasks of a node that stays down are given up for lost."""
+STOP_TIMEOUT = 60.0
+"""Seconds beyond its grace period after which a stopping task is no longer waited for."""
+RESTART_BURST = 5
+"""Restarts of a slot within RESTART_CALM seconds after which each further one waits twice as long."""
+RESTART_CALM = 300.0
+RESTART_BACKOFF = 60.0
+"""Seconds: the longest wait that backing off leads to."""
+FAULTY_FAILURES = 5
+"""Failures of a service on a node within FAULTY_WINDOW seconds that make other nodes preferred."""
+FAULTY_WINDOW = 300.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ MIN_API_VERSION = "1.24"
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a JSON body; image uploads are streamed and have no limit."""
 
+VERSION_PREFIX = "/v{api_version:[0-9.]+}"
 _VERSION = re.compile(r"/v(\d+)\.(\d+)(/.*)")
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ def error_answer(error: ArgosyError) -> web.Response:
 
 async def body(request: web.Request, kind: type[T]) -> T:
     """The request's JSON body. Raises Invalid or TooLarge."""
+    if "Content-Type" in request.headers and request.content_type != "application/json":
+        raise Invalid(f"unsupported Content-Type header ({request.content_type}): must be 'application/json'")
     return decode_user(kind, await raw_body(request))
 
 
@@ -80,6 +84,31 @@ def number(request: web.Request, name: str, default: int) -> int:
         raise Invalid(f"{name}: {text!r} is not a whole number") from None
 
 
+def moment(request: web.Request, name: str) -> float:
+    """A point in time from the query, in Unix seconds; 0 when it is not given. Raises Invalid."""
+    text = request.query.get(name, "")
+    if not text:
+        return 0.0
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise Invalid(f"{name}: {text!r} is neither Unix seconds nor a time like 2024-01-31T12:00:00Z") from None
+
+
+def timestamp(seconds: float) -> str:
+    """Unix seconds as the API writes times (RFC 3339, UTC); 0 is Go's zero time."""
+    if seconds <= 0:
+        return "0001-01-01T00:00:00Z"
+    whole = int(seconds)
+    nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size knows microseconds, no more
+    whole, nanoseconds = (whole + 1, 0) if nanoseconds >= 1_000_000_000 else (whole, nanoseconds)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
 def label_match(labels: dict[str, str], wanted: set[str]) -> bool:
     """Docker's label filter: each of "key" or "key=value" must hold."""
     for item in wanted:
@@ -93,8 +122,8 @@ def make_app(routes: list[web.RouteDef]) -> web.Application:
     """An application that takes every path with and without a version, and answers every error in Docker's form."""
     app = web.Application(middlewares=[_errors], client_max_size=0)
     for route in routes:
-        app.router.add_route(route.method, route.path, route.handler, **route.kwargs)
-        app.router.add_route(route.method, "/v{api_version:[0-9.]+}" + route.path, route.handler, **route.kwargs)
+        route.register(app.router)
+        web.RouteDef(route.method, VERSION_PREFIX + route.path, route.handler, route.kwargs).register(app.router)
     return app
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from api.codec import Value
-from api.specs import NetworkSpec, NodeSpec, PortConfig, Resources, ServiceSpec
+from api.specs import GenericResource, NetworkSpec, NodeSpec, PortConfig, Resources, ServiceSpec
 from api.states import NodeState, TaskState
 
 T = TypeVar("T", bound=Value)
@@ -75,6 +75,16 @@ class Network(Value, frozen=True):
     """Asked to go: hidden from users, deleted by the leader when its last task has left."""
 
 
+class Claim(Value, frozen=True):
+    """That a name is taken, so that two managers cannot give it twice. Store id: "<kind>.<name>".
+
+    Written in one commit with its owner. One whose owner is gone, or goes by another name, is void.
+    """
+
+    owner: str
+    """Id of the service or network."""
+
+
 # ── decided ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -117,6 +127,11 @@ class Task(Value, frozen=True):
     message: str = ""
     """Why it is where it is; for a pending task, why no node takes it."""
     job_iteration: int = 0
+    """For jobs: the revision it works for."""
+    restarts: list[float] = []
+    """When tasks before it in its slot, of the same TaskSpec, were restarted after an end of their own."""
+    generic_resources: list[GenericResource] = []
+    """What it was given of the node's generic resources when it was assigned."""
 
 
 class NetworkDecision(Value, frozen=True):
@@ -143,6 +158,12 @@ class UpdateStatus(Value, frozen=True):
     started_at: float = 0.0
     completed_at: float = 0.0
     message: str = ""
+    revision: int = 0
+    """The revision the tasks are being brought to."""
+    total: int = 0
+    """Slots that were to be changed when it began."""
+    failures: int = 0
+    """New tasks that ended too early."""
 
 
 class ServiceDecision(Value, frozen=True):
@@ -152,6 +173,12 @@ class ServiceDecision(Value, frozen=True):
     ports: list[PortConfig] = []
     """Ingress-mode ports, with those that were picked filled in."""
     update: UpdateStatus | None = None
+    revision: int = 0
+    """The revision in force, which new tasks get. Not the wanted one after an automatic rollback."""
+    wanted: int = 0
+    """The newest Service.revision that the leader has taken up."""
+    previous: int = 0
+    """The revision that was in force before; where a rollback goes. 0: there is none."""
 
 
 class Gateway(Value, frozen=True):
@@ -219,6 +246,8 @@ class TaskStatus(Value, frozen=True):
     pid: int = 0
     exit_code: int | None = None
     ports: list[PortStatus] = []
+    started_at: float = 0.0
+    """When it reached RUNNING; 0 when it never did."""
 
 
 class Session(Value, frozen=True):
@@ -235,6 +264,15 @@ class Member(Value, frozen=True):
     address: str = ""
     """host:port of its manager API."""
     started_at: float = 0.0
+    host_address: str = ""
+    """host:port of its host service, where agents open their sessions."""
+
+
+class Leadership(Value, frozen=True):
+    """Says which manager leads; bound to a lease, never changed once made. Store id: "current"."""
+
+    node_id: str
+    since: float = 0.0
 
 
 # ── kinds ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -252,6 +290,7 @@ CLUSTER = Kind("wanted/cluster", Cluster)
 NODE = Kind("wanted/nodes", Node)
 SERVICE = Kind("wanted/services", Service)
 NETWORK = Kind("wanted/networks", Network)
+CLAIM = Kind("wanted/names", Claim)
 REVISION = Kind("decided/revisions", Revision)
 TASK = Kind("decided/tasks", Task)
 NETWORK_DECISION = Kind("decided/networks", NetworkDecision)
@@ -261,14 +300,16 @@ DESCRIPTION = Kind("observed/nodes", NodeDescription)
 STATUS = Kind("observed/tasks", TaskStatus)
 SESSION = Kind("sessions", Session)
 MEMBER = Kind("members", Member)
+LEADERSHIP = Kind("leader", Leadership)
 
 KINDS: tuple[Kind[Value], ...] = (
-    CLUSTER, NODE, SERVICE, NETWORK,
+    CLUSTER, NODE, SERVICE, NETWORK, CLAIM,
     REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
-    DESCRIPTION, STATUS, SESSION, MEMBER,
+    DESCRIPTION, STATUS, SESSION, MEMBER, LEADERSHIP,
 )  # type: ignore[assignment]  # fmt: skip
 DEFAULT_CLUSTER = "default"
 INGRESS = "ingress"
+CURRENT_LEADER = "current"
 
 
 def revision_id(service_id: str, number: int) -> str:

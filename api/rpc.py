@@ -70,12 +70,17 @@ def caller(context: Any) -> Caller:
     return caller_of(pems[0])
 
 
-def channel(address: str, credentials: Credentials, name: str = MANAGER_NAME) -> Any:
-    """An mTLS channel that insists on the peer's certificate having `name`: a node id, or any manager."""
+def channel(
+    address: str, credentials: Credentials, name: str = MANAGER_NAME, options: Mapping[str, int] | None = None
+) -> Any:
+    """An mTLS channel that insists on the peer's certificate having `name`: a node id, or any manager.
+
+    `options` go over OPTIONS.
+    """
     return grpc.aio.secure_channel(
         address,
         grpc.ssl_channel_credentials(credentials.ca, credentials.key, credentials.certificate),
-        options=[*OPTIONS, ("grpc.ssl_target_name_override", name)],
+        options=[*{**dict(OPTIONS), **(options or {})}.items(), ("grpc.ssl_target_name_override", name)],
     )
 
 

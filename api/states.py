@@ -69,6 +69,10 @@ def is_legal(old: TaskState, new: TaskState) -> bool:
     return old is new or new in LEGAL[old]
 
 
+GOING = (TaskState.RUNNING, TaskState.COMPLETE)
+"""Desired states of a task that is to do its work."""
+
+
 class NodeState(Enum):
     """Whether a node's agent keeps its session."""
 

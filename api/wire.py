@@ -10,6 +10,7 @@ from __future__ import annotations
 from api.assignment import Resource, ResourceKey
 from api.codec import Value
 from api.objects import NodeDescription, TaskStatus
+from api.states import Role
 
 MANAGER_NAME = "swarm-manager"
 WORKER_NAME = "swarm-worker"
@@ -44,6 +45,10 @@ class Welcome(Value, frozen=True, tag="welcome"):
     """Seconds between heartbeats."""
     managers: list[str] = []
     """"address:host_port" of every manager alive."""
+    apis: list[str] = []
+    """"address:port" of their manager APIs."""
+    role: Role | None = None
+    """What this node is wanted to be; another role than its certificate's is a reason to renew that now."""
 
 
 class Assignments(Value, frozen=True, tag="assignments"):
@@ -126,6 +131,9 @@ class JoinAnswer(Value, frozen=True):
     cluster_id: str
     managers: list[str]
     """"address:host_port" of every manager alive."""
+    apis: list[str] = []
+    """"address:port" of their manager APIs."""
+    data_path_port: int = 4789
 
 
 class RenewRequest(Value, frozen=True):

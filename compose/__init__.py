@@ -1,1 +1,1 @@
-"""From compose files to specs, in numbered pure phases."""
+"""The compose front end: from files to specs in numbered phases (docs/design/compose-phases.md). Start at load.py."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn
 
 import structlog
@@ -29,3 +29,15 @@ async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def persist(work: Callable[[], Coroutine[Any, Any, Any]], name: str, delays: Iterable[float]) -> NoReturn:
+    """Run eternal work; when it fails it is told, and begun again after the next delay (seconds). Never ends."""
+    for delay in delays:
+        try:
+            await work()
+            log.error("task ended and is begun again", task=name)
+        except Exception:
+            log.exception("task failed and is begun again", task=name)
+        await asyncio.sleep(delay)
+    raise RuntimeError(f"{name} has no delays left")

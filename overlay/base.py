@@ -87,6 +87,10 @@ class Networks(Protocol):
         """Network id → address of a sandbox (LOCAL_BRIDGE among them)."""
         ...
 
+    def host_ports(self, id: str) -> tuple[PortConfig, ...]:
+        """Ports published on this host for an open sandbox, with the numbers they got."""
+        ...
+
     async def stop(self) -> None:
         """Stop serving; leave everything in the kernel as it is."""
         ...

@@ -17,6 +17,8 @@ from manager.store.state import Dirty, State
 
 ANY = -1
 ABSENT = 0
+GROUP = 100
+"""Most changes that may have to be written together; every store writes at least so many in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Stale(Conflict):
 
 class Fenced(Unavailable):
     """The writer no longer leads: nothing was written."""
+
+
+class LeaseEnded(Unavailable):
+    """The lease has run out, and its keys are gone: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,15 @@ class Planner(Protocol):
 class Lease(Protocol):
     """Keys that vanish when nobody refreshes them."""
 
-    async def put(self, kind: Kind[Any], id: str, value: Value) -> None:
-        """Write a key that lives as long as the lease."""
+    async def put(self, kind: Kind[Any], id: str, value: Value, expected: int = ANY) -> int:
+        """Write a key that lives as long as the lease; returns its revision, once `state` has it.
+
+        Raises Stale when the key is not at the expected version, LeaseEnded, or Unavailable.
+        """
         ...
 
     async def refresh(self) -> None:
-        """Start the lease's time anew. Raises Unavailable when it has ended already or the store cannot be reached."""
+        """Start the lease's time anew. Raises LeaseEnded, or Unavailable when the store cannot be reached."""
         ...
 
     async def end(self) -> None:

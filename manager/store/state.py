@@ -6,9 +6,9 @@ Single-threaded: between two awaits nobody sees it move, so a synchronous planne
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from api.codec import Value
 from api.objects import (
@@ -44,7 +44,7 @@ from api.objects import (
     revision_id,
 )  # fmt: skip
 from api.specs import TaskSpec
-from api.states import NodeState, TaskState
+from api.states import GOING, NodeState, TaskState
 
 T = TypeVar("T", bound=Value)
 _EMPTY: Mapping[Any, Any] = {}
@@ -60,6 +60,17 @@ class Event:
     version: int
     old: Value | None = None
     """Filled in by the state."""
+
+
+class View(Protocol):
+    """An index of one reader's own that is made from a state and then kept up with it, change by change."""
+
+    def follow(self, event: Event) -> None:
+        """Take in a change; the state has it already, and `event.old` is filled in."""
+        ...
+
+
+V = TypeVar("V", bound=View)
 
 
 @dataclass(slots=True)
@@ -108,6 +119,7 @@ class State:
         self._revisions_of: dict[str, dict[int, Revision]] = defaultdict(dict)
         self._service_by_name: dict[str, str] = {}
         self._network_by_name: dict[str, str] = {}
+        self._views: dict[Any, View] = {}
 
     # ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,6 +217,13 @@ class State:
         """The network of that exact name that is not being removed."""
         return self.networks.get(self._network_by_name.get(name, ""))
 
+    def view(self, make: Callable[[State], V]) -> V:
+        """The view that `make` builds from this state; built when it is first asked for, up to date ever after."""
+        found = self._views.get(make)
+        if found is None:
+            found = self._views[make] = make(self)
+        return found  # type: ignore[return-value]  # the key is its maker
+
     # ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def task_state(self, task: Task) -> TaskState:
@@ -213,6 +232,12 @@ class State:
         if status is None or task.state is TaskState.ORPHANED:
             return task.state
         return status.state
+
+    def has_ended(self, task: Task) -> bool:
+        """Whether nothing of the task can be running: it ended, or was given up before a node was told of it."""
+        if self.task_state(task).is_terminal:
+            return True
+        return task.state < TaskState.ASSIGNED and task.desired not in GOING
 
     def task_spec(self, task: Task) -> TaskSpec | None:
         """What the task's container is; None once its revision is gone."""
@@ -263,7 +288,10 @@ class State:
             table[event.id] = event.new
             versions[event.id] = event.version
         self._reindex(event.kind, event.id, old, event.new)
-        return Event(event.kind, event.id, event.new, event.version, old)
+        applied = Event(event.kind, event.id, event.new, event.version, old)
+        for view in self._views.values():
+            view.follow(applied)
+        return applied
 
     def _reindex(self, kind: Kind[Any], id: str, old: Any, new: Any) -> None:
         if kind is TASK:

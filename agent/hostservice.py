@@ -1,0 +1,103 @@
+"""The Host service: what this host does for others over gRPC. Logs for managers, images for every node."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+
+from agent.runtime.base import Runtime, container_id
+from api import rpc
+from api.errors import ArgosyError, Forbidden
+from api.states import Role
+from api.wire import EXPORT_METHOD, HOST, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 1024 * 1024
+"""Bytes of one message of an image."""
+
+CODES: dict[int, grpc.StatusCode] = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.FAILED_PRECONDITION,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def handlers(runtime: Runtime) -> Any:
+    """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(runtime),))`)."""
+
+    async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLine]:
+        async with _told(context):
+            if rpc.caller(context).role is not Role.MANAGER:
+                raise Forbidden("only managers may read logs; ask one of them")
+            lines = runtime.logs(
+                container_id(request.task_id),
+                follow=request.follow,
+                since=request.since,
+                tail=request.tail,
+                stdout=request.stdout,
+                stderr=request.stderr,
+            )
+            async with _closed(lines):
+                async for line in lines:
+                    yield line
+
+    async def export(request: ExportRequest, context: Any) -> AsyncIterator[bytes]:
+        async with _told(context):
+            rpc.caller(context)
+            image = runtime.export(request.reference)
+            async with _closed(image):
+                async for chunk in chunks(image):
+                    yield chunk
+
+    return rpc.service(
+        HOST,
+        {
+            _name(LOGS_METHOD): rpc.unary_stream_handler(logs, LogsRequest, LogLine),
+            _name(EXPORT_METHOD): rpc.unary_stream_handler(export, ExportRequest, bytes),
+        },
+    )
+
+
+async def chunks(source: AsyncIterator[bytes], size: int = CHUNK) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of `size`, the last one shorter."""
+    held = bytearray()
+    async for data in source:
+        held += data
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
+
+
+@asynccontextmanager
+async def _closed(source: AsyncIterator[Any]) -> AsyncIterator[None]:
+    """Closes a generator at once when its reader leaves: a followed log holds files open."""
+    try:
+        yield
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+@asynccontextmanager
+async def _told(context: Any) -> AsyncIterator[None]:
+    """Answers an error with its code and sentence."""
+    try:
+        yield
+    except ArgosyError as error:
+        await context.abort(CODES.get(error.status, grpc.StatusCode.INTERNAL), str(error))
+
+
+def _name(method: str) -> str:
+    return method.rpartition("/")[2]

@@ -1,0 +1,157 @@
+"""GET /containers/…: what runs on this host, and its output. Containers are made by services only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from agent.http import forms
+from agent.http.context import HostContext
+from agent.http.streams import frame, send
+from agent.runtime.base import Container
+from agent.runtime.record import Record
+from api.errors import Invalid, NotFound, Unimplemented
+from api.http import answer, filters, flag, label_match, number, timestamp
+from kit.streams import closable
+
+_FILTERS = frozenset(["id", "name", "label", "status", "ancestor", "exited", "volume", "network"])
+_MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+_RAW = "application/vnd.docker.raw-stream"
+
+
+async def listing(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /containers/json."""
+    wanted = filters(request, _FILTERS)
+    limit = number(request, "limit", 0)
+    everything = flag(request, "all") or limit > 0 or bool(wanted.keys() & {"status", "exited"})
+    found = sorted(await context.runtime.containers(), key=lambda c: -c.created)
+    if not everything:
+        found = [container for container in found if forms.state(container) == "running"]
+    records = {container.id: context.runtime.inspect(container.id) for container in found}
+    kept = [c for c in found if _matches(c, records[c.id], wanted, context)]
+    now = context.clock()
+    return answer(
+        [forms.summary(c, records[c.id], networks(c, context), now) for c in (kept[:limit] if limit > 0 else kept)]
+    )
+
+
+async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /containers/{id}/json."""
+    container = await find(request, context)
+    record = context.runtime.inspect(container.id)
+    attached = networks(container, context)
+    return answer(forms.inspection(container, record, attached, context.data_root, context.runtime.name))
+
+
+async def logs(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /containers/{id}/logs."""
+    container = await find(request, context)
+    stdout, stderr = flag(request, "stdout"), flag(request, "stderr")
+    if not stdout and not stderr:
+        raise Invalid("Bad parameters: you must choose at least one stream")
+    tty = context.runtime.inspect(container.id).spec.container_spec.tty
+    tail = request.query.get("tail", "all")
+    lines = context.runtime.logs(
+        container.id,
+        follow=flag(request, "follow"),
+        since=_moment(request, "since"),
+        until=_moment(request, "until"),
+        tail=int(tail) if tail.isdigit() else -1,
+        stdout=stdout,
+        stderr=stderr,
+        to_exit=True,
+    )
+    stamped = flag(request, "timestamps")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b""  # the answer begins before there is a line
+        async with aclosing(closable(lines)) as source:
+            async for line in source:
+                text = timestamp(line.time).encode() + b" " + line.text if stamped else line.text
+                yield text if tty else frame(line.stream, text)
+
+    return await send(request, chunks(), _RAW if tty else _MULTIPLEXED)
+
+
+async def refuse(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """Everything that would make, change or end a container by hand."""
+    raise Unimplemented(
+        "containers are made and ended by services: use `docker service create`, `scale`, `update` and `rm`,"
+        " or `argosy stack deploy`"
+    )
+
+
+async def find(request: web.Request, context: HostContext) -> Container:
+    """The container of the path: by id, name, or a unique beginning of the id. Raises NotFound or Invalid."""
+    text = request.match_info["id"]
+    found = await context.runtime.containers()
+    for container in found:
+        if text in (container.id, container.name, f"/{container.name}"):
+            return container
+    matches = [container for container in found if text and container.id.startswith(text)]
+    if len(matches) > 1:
+        raise Invalid(f"Multiple IDs found with provided prefix: {text}")
+    if not matches:
+        raise NotFound(f"No such container: {text}")
+    return matches[0]
+
+
+def networks(container: Container, context: HostContext) -> dict[str, Any]:
+    """The networks it is on, by name."""
+    found = {}
+    for id, address in context.networks.addresses(container.id).items():
+        ip, _, length = address.partition("/")
+        found[context.network_name(id)] = {
+            "NetworkID": id,
+            "EndpointID": "",
+            "Gateway": "",
+            "IPAddress": ip,
+            "IPPrefixLen": int(length or 0),
+            "MacAddress": "",
+            "Aliases": None,
+        }
+    return found
+
+
+def _matches(container: Container, record: Record, wanted: dict[str, set[str]], context: HostContext) -> bool:
+    return (
+        ("id" not in wanted or any(container.id.startswith(id) for id in wanted["id"]))
+        and ("name" not in wanted or any(name.lstrip("/^") in container.name for name in wanted["name"]))
+        and label_match(container.labels, wanted.get("label", set()))
+        and ("status" not in wanted or forms.state(container) in wanted["status"])
+        and ("exited" not in wanted or (container.exit is not None and str(container.exit.code) in wanted["exited"]))
+        and ("ancestor" not in wanted or _descends(container, wanted["ancestor"], context))
+        and ("volume" not in wanted or _mounts(record, wanted["volume"]))
+        and ("network" not in wanted or _attached(container, wanted["network"], context))
+    )
+
+
+def _descends(container: Container, names: set[str], context: HostContext) -> bool:
+    found = (context.images.find(name) for name in names)
+    return any(image is not None and image.id == container.image_id for image in found)
+
+
+def _mounts(record: Record, wanted: set[str]) -> bool:
+    return any(use.name in wanted for use in record.volumes) or any(m.target in wanted for m in record.mounts)
+
+
+def _attached(container: Container, wanted: set[str], context: HostContext) -> bool:
+    ids = context.networks.addresses(container.id)
+    return any(id in wanted or context.network_name(id) in wanted for id in ids)
+
+
+def _moment(request: web.Request, name: str) -> float:
+    """A time as Unix seconds or RFC 3339; 0 when it is not given."""
+    text = request.query.get(name, "")
+    try:
+        return float(text or 0)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise Invalid(f"{name}: {text!r} is no time") from None

@@ -1,0 +1,100 @@
+"""What the HTTP handlers need of the host they serve."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from agent.runtime.base import Runtime
+from agent.runtime.host import CgroupMode
+from agent.runtime.images import ImageStore
+from agent.runtime.record import Record
+from agent.runtime.volumes import Volumes
+from api.wire import LogLine
+from kit.timing import Clock
+from overlay.base import Networks
+
+
+class HostRuntime(Runtime, Protocol):
+    """The runtime, and what only people ask of it. OciRuntime is one."""
+
+    @property
+    def name(self) -> str:
+        """The OCI runtime: crun or runc."""
+        ...
+
+    @property
+    def cgroup_mode(self) -> CgroupMode:
+        """How control groups are mounted."""
+        ...
+
+    def inspect(self, id: str) -> Record:
+        """All that is kept of a container. Raises NotFound."""
+        ...
+
+    def logs(
+        self,
+        id: str,
+        *,
+        follow: bool,
+        since: float,
+        tail: int,
+        stdout: bool,
+        stderr: bool,
+        until: float = 0.0,
+        to_exit: bool = False,
+    ) -> AsyncIterator[LogLine]:
+        """As in Runtime; with `to_exit` following ends when the container does."""
+        ...
+
+
+class HostContext(Protocol):
+    """A running agent, as its HTTP handlers see it."""
+
+    @property
+    def runtime(self) -> HostRuntime:
+        """Containers."""
+        ...
+
+    @property
+    def images(self) -> ImageStore:
+        """Images (OciRuntime.image_store)."""
+        ...
+
+    @property
+    def volumes(self) -> Volumes:
+        """Volumes (OciRuntime.volumes)."""
+        ...
+
+    @property
+    def networks(self) -> Networks:
+        """The host's networks."""
+        ...
+
+    @property
+    def node_id(self) -> str:
+        """ "" while the host is in no cluster."""
+        ...
+
+    @property
+    def hostname(self) -> str:
+        """The host's name."""
+        ...
+
+    @property
+    def data_root(self) -> str:
+        """Where everything is kept."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Unix seconds."""
+        ...
+
+    def network_name(self, id: str) -> str:
+        """A network's name; its id when the host was not told of it."""
+        ...
+
+
+Get = Callable[[], HostContext]
+"""Gives the context that serves now; it changes when the host joins or leaves a cluster. May raise Unavailable."""

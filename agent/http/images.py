@@ -1,0 +1,147 @@
+"""The /images/… paths: list, inspect, load, pull, tag, remove, save."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from agent.http import forms
+from agent.http.context import HostContext
+from agent.http.streams import send, send_progress
+from agent.runtime import imageconfig
+from agent.runtime.base import Image
+from api.errors import Invalid, Unimplemented
+from api.http import answer, filters, flag, label_match
+from api.references import parse
+
+_FILTERS = frozenset(["dangling", "label", "reference", "before", "since", "until"])
+_CHUNK = 1 << 20
+
+
+async def listing(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /images/json."""
+    wanted = filters(request, _FILTERS)
+    used = Counter(container.image_id for container in await context.runtime.containers())
+    found = [image for image in context.images.all() if _matches(image, wanted, context)]
+    return answer([forms.image_summary(image, used[image.id]) for image in found])
+
+
+async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /images/{name}/json."""
+    image = context.images.get(request.match_info["name"])
+    return answer(forms.image_inspection(image, context.images.config(image.id)))
+
+
+async def history(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /images/{name}/history."""
+    image = context.images.get(request.match_info["name"])
+    config = context.images.config(image.id)
+    times = [imageconfig.seconds(step.created) for step in config.history or []]
+    return answer(forms.history(image, config, context.images.layer_sizes(image.id), times))
+
+
+async def load(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """POST /images/load."""
+
+    async def lines() -> AsyncIterator[dict[str, Any]]:
+        for loaded in await context.images.load(request.content.iter_chunked(_CHUNK)):
+            what = f"Loaded image: {loaded.name}" if loaded.name else f"Loaded image ID: {loaded.id}"
+            yield {"stream": what + "\n"}
+
+    return await send_progress(request, lines())
+
+
+async def create(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """POST /images/create: a pull."""
+    name, tag = request.query.get("fromImage", ""), request.query.get("tag", "")
+    if not name:
+        raise Unimplemented("images are not imported from file systems here; use `docker load` or `docker pull`")
+    wanted = parse(f"{name}{'@' if ':' in tag else ':'}{tag}" if tag else name)
+    credentials = _credentials(request, wanted.domain)
+
+    async def lines() -> AsyncIterator[dict[str, Any]]:
+        before = context.images.find(str(wanted))
+        yield {"status": f"Pulling from {wanted.path}", "id": wanted.tag or wanted.digest}
+        with tempfile.TemporaryDirectory() as directory:
+            auth_file = None
+            if credentials:
+                auth_file = Path(directory) / "auth.json"
+                auth_file.write_bytes(credentials)
+            image = await context.images.pull(str(wanted), auth_file)
+        for digest in image.digests:
+            if digest.startswith(f"{wanted.name}@"):
+                yield {"status": f"Digest: {digest.partition('@')[2]}"}
+                break
+        fresh = "Image is up to date" if before and before.id == image.id else "Downloaded newer image"
+        yield {"status": f"Status: {fresh} for {wanted.familiar}"}
+
+    return await send_progress(request, lines())
+
+
+async def tag(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """POST /images/{name}/tag."""
+    repository, label = request.query.get("repo", ""), request.query.get("tag", "")
+    context.images.tag(request.match_info["name"], f"{repository}:{label}" if label else repository)
+    return web.Response(status=201)
+
+
+async def remove(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """DELETE /images/{name}."""
+    removal = await context.images.remove(request.match_info["name"], flag(request, "force"))
+    told = [{"Untagged": name} for name in removal.untagged]
+    return answer(told + ([{"Deleted": removal.deleted}] if removal.deleted else []))
+
+
+async def save(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /images/get and /images/{name}/get."""
+    names = [request.match_info["name"]] if "name" in request.match_info else request.query.getall("names", [])
+    if not names:
+        raise Invalid("names: say which images")
+    return await send(request, context.images.export(names), "application/x-tar")
+
+
+def _matches(image: Image, wanted: dict[str, set[str]], context: HostContext) -> bool:
+    dangling = wanted.get("dangling", set()) & {"true", "1"}
+    named = wanted.get("dangling", set()) & {"false", "0"}
+    return (
+        (not dangling or not image.names)
+        and (not named or bool(image.names))
+        and label_match(image.labels, wanted.get("label", set()))
+        and ("reference" not in wanted or any(forms.matches_reference(image, p) for p in wanted["reference"]))
+        and all(image.created < context.images.get(name).created for name in wanted.get("before", ()))
+        and all(image.created > context.images.get(name).created for name in wanted.get("since", ()))
+    )
+
+
+class _Auth(msgspec.Struct):
+    """X-Registry-Auth."""
+
+    username: str = ""
+    password: str = ""
+    identitytoken: str = ""
+
+
+def _credentials(request: web.Request, domain: str) -> bytes | None:
+    """The header's credentials as an auth.json for skopeo; None without any. Raises Invalid."""
+    text = request.headers.get("X-Registry-Auth", "")
+    if not text:
+        return None
+    try:
+        auth = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) or b"{}", type=_Auth)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise Invalid("the X-Registry-Auth header cannot be read") from None
+    if auth.identitytoken:
+        entry = {"auth": base64.b64encode(b"<token>:").decode(), "identitytoken": auth.identitytoken}
+    elif auth.username:
+        entry = {"auth": base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()}
+    else:
+        return None
+    return msgspec.json.encode({"auths": {domain: entry}})

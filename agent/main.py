@@ -1,0 +1,121 @@
+"""The agent: puts the parts together and runs them as one group. Crash-only: what breaks it ends it.
+
+managers ⇄ link ⇄ session ⇄ worker → runner (task.step) → runtime, networks
+                     ↑ statuses: reporter ← runner       disk: storage
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import NoReturn
+
+import structlog
+
+from agent.activities import Host
+from agent.config import AgentConfig
+from agent.description import describe_host
+from agent.health import Health
+from agent.link import Link
+from agent.managers import Managers
+from agent.reporter import Reporter
+from agent.runtime.base import Runtime
+from agent.session import Session
+from agent.storage import Storage
+from agent.worker import Worker
+from api.objects import NodeDescription
+from kit.timing import Clock
+from overlay.base import Networks
+
+log = structlog.get_logger(__name__)
+
+__all__ = ["Agent", "AgentConfig"]
+
+
+class Agent:
+    """Runs the tasks of one host."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        runtime: Runtime,
+        networks: Networks,
+        link: Link,
+        clock: Clock,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._config = config
+        self._runtime = runtime
+        self._networks = networks
+        self._link = link
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._storage = Storage(config.directory)
+        self._managers = Managers(config.directory / "managers.json", config.managers, self._rng)
+        self._worker: Worker | None = None
+        self._session: Session | None = None
+
+    async def run(self) -> NoReturn:
+        """Until cancelled. Containers, networks and names are left as they are, for the next agent to take over."""
+        self._storage.load()
+        reporter = Reporter()
+        host = Host(
+            node_id=self._config.node_id,
+            runtime=self._runtime,
+            networks=self._networks,
+            reporter=reporter,
+            storage=self._storage,
+            places=asyncio.Semaphore(self._config.starts),
+            removals=asyncio.Semaphore(self._config.starts),
+            clock=self._clock,
+            rng=self._rng,
+        )
+        try:
+            await self._networks.start()
+            async with asyncio.TaskGroup() as group:
+                worker = self._worker = Worker(host, group)
+                worker.restore(await self._runtime.containers(), await self._runtime.images())
+                session = self._session = Session(
+                    self._link, self._managers, reporter, worker.apply, await self._describe(), self._rng
+                )
+                group.create_task(self._watch_images(session), name="images")
+                group.create_task(session.run(), name="session")
+        finally:
+            await self._networks.stop()
+            self._storage.close()
+        raise AssertionError("the session never ends")
+
+    async def reconfigure(self, config: AgentConfig) -> None:
+        """The node has another address, label or role now: tell the managers. The directory stays."""
+        self._config = config
+        if self._session:
+            self._session.describe(await self._describe())
+
+    def health(self, task_id: str) -> Health:
+        """A task's health, for those who show containers."""
+        return self._worker.health(task_id) if self._worker else Health()
+
+    def network_name(self, id: str) -> str:
+        """The name of a network this host takes part in; the id itself for any other."""
+        network = self._storage.assignments.network(id)
+        return network.name if network else id
+
+    async def leave(self) -> None:
+        """Remove every container, network and file of the agent's (the node leaves the cluster). Not while it runs."""
+        for container in await self._runtime.containers():
+            if container.task_id:
+                await self._runtime.remove(container.id)
+        await self._networks.remove_all()
+        self._storage.erase()
+        self._managers.erase()
+
+    async def _describe(self) -> NodeDescription:
+        return describe_host(self._config, await self._runtime.images())
+
+    async def _watch_images(self, session: Session) -> NoReturn:
+        while True:
+            async with asyncio.TaskGroup() as group:
+                # Waiting starts before looking, so that nothing falls between the two.
+                group.create_task(self._runtime.wait_images(), name="images changed")
+                await asyncio.sleep(0)
+                session.describe(await self._describe())

@@ -1,0 +1,64 @@
+"""The managers an agent knows, on disk, and which of them to try next."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Managers:
+    """Addresses ("address:host_port") of managers: as the last Welcome told them, then those given at the start."""
+
+    def __init__(self, path: Path, given: Sequence[str], rng: random.Random) -> None:
+        self._path = path
+        self._given = list(given)
+        self._rng = rng
+        self._known: list[str] = self._load()
+        self._round: list[str] = []
+        self._last = ""
+
+    def next(self) -> str:
+        """Another one to try, "" when none is known: every manager once per round, in random order.
+
+        The one tried last, and those only given at the start, come at the end: they are the likeliest to be dead.
+        """
+        if not self._round:
+            order = self._rng.sample(self._known, len(self._known))
+            order += self._rng.sample(self._given, len(self._given))
+            order.sort(key=lambda address: (address not in self._known, address == self._last))
+            self._round = list(dict.fromkeys(order))
+        self._last = self._round.pop(0) if self._round else ""
+        return self._last
+
+    def update(self, addresses: Sequence[str]) -> None:
+        """Welcome's list. An empty one says nothing."""
+        if not addresses or list(addresses) == self._known:
+            return
+        self._known, self._round = list(addresses), []
+        fresh = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh.write_bytes(msgspec.json.encode(self._known))
+            fresh.replace(self._path)
+        except OSError as error:
+            log.error("cannot remember the managers", file=str(self._path), error=str(error))
+
+    def erase(self) -> None:
+        """Forget them, on disk too."""
+        self._known = []
+        self._path.unlink(missing_ok=True)
+
+    def _load(self) -> list[str]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=list[str])
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError) as error:
+            log.warning("the list of managers is not readable", file=str(self._path), error=str(error))
+            return []

@@ -1,0 +1,169 @@
+"""A container's directory, from its plan: root filesystem, mounts, the files in /etc, config.json.
+
+`<containers>/<id>/`: container.json (record.py), config.json, process.json, hosts, hostname, resolv.conf, upper, work,
+rootfs (mount point), and what conmon writes (conmon.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.runtime import bpf, bundle, defaults, seccomp, users
+from agent.runtime.base import ContainerPlan, RuntimeFailure
+from agent.runtime.files import inside
+from agent.runtime.host import machine
+from agent.runtime.mounting import mount_overlay, unmount
+from agent.runtime.mounts import MadeMount, make
+from agent.runtime.volumes import Volumes
+from api.specs import DNSConfig
+
+EMBEDDED_DNS = "127.0.0.11"
+_TINI = ("tini-static", "docker-init", "tini")
+_MOST_PASSWD = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A bundle ready for the runtime."""
+
+    config: dict[str, Any]
+    mounts: Sequence[MadeMount]
+
+
+@dataclass(slots=True)
+class Builder:
+    """Makes bundles on one host."""
+
+    volumes: Volumes
+    limits: bundle.HostLimits
+    cgroup_parent: str
+    compiled_seccomp: bool
+    """Whether the runtime takes BPF (crun does)."""
+    _profile: seccomp.Profile | None = None
+    _programs: dict[bytes, str] = field(default_factory=dict)
+
+    def root(self, directory: Path, layers: Sequence[Path]) -> Path:
+        """Mount the container's own root filesystem; blocking, some milliseconds."""
+        for name in ("upper", "work", "rootfs"):
+            (directory / name).mkdir(exist_ok=True)
+        (directory / "upper").chmod(0o755)
+        mount_overlay(layers, directory / "upper", directory / "work", directory / "rootfs")
+        return directory / "rootfs"
+
+    async def build(self, plan: ContainerPlan, directory: Path) -> Built:
+        """Everything but the root filesystem, which is mounted. Raises RuntimeFailure."""
+        spec, root = plan.spec.container_spec, directory / "rootfs"
+        if spec.secrets or spec.configs:
+            raise RuntimeFailure("this host cannot give secrets or configs to containers")
+        made = await make(plan.id, spec.mounts, plan.image.volumes, root, self.volumes)
+        _make_directory(root, bundle.directory(plan.image, spec))
+        rules, annotations = self._seccomp(plan)
+        place = bundle.Place(
+            root=str(root),
+            cgroup=f"{self.cgroup_parent}/{plan.id}",
+            user=users.resolve(
+                spec.user or plan.image.user, _text(root, "/etc/passwd"), _text(root, "/etc/group"), spec.groups
+            ),
+            mounts=[*_files(plan, directory, {m.oci["destination"] for m in made}), *(m.oci for m in made)],
+            limits=self.limits,
+            seccomp=rules,
+            annotations=annotations,
+            init=next((path for name in _TINI if (path := shutil.which(name))), ""),
+        )
+        config = bundle.config(plan, place)
+        (directory / "config.json").write_bytes(msgspec.json.encode(config))
+        return Built(config, made)
+
+    def clear(self, directory: Path) -> None:
+        """Unmount and delete it all; blocking."""
+        unmount(directory / "rootfs")
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def _seccomp(self, plan: ContainerPlan) -> tuple[dict[str, Any] | None, dict[str, str]]:
+        spec = plan.spec.container_spec
+        wanted = spec.privileges.seccomp if spec.privileges else None
+        profile = seccomp.choose(wanted, self._default_profile())
+        if profile is None:
+            return None, {}
+        rules = seccomp.rules(profile, bundle.capabilities(spec.capability_add, spec.capability_drop), machine())
+        if not self.compiled_seccomp:
+            return rules, {}
+        key = msgspec.json.encode(rules)
+        if key not in self._programs:
+            try:
+                self._programs[key] = base64.b64encode(bpf.compile_rules(rules)).decode()
+            except OSError:
+                return rules, {}  # no libseccomp here: the runtime has it built in and takes longer
+        return None, {"run.oci.seccomp_bpf_data": self._programs[key]}
+
+    def _default_profile(self) -> seccomp.Profile:
+        if self._profile is None:
+            try:
+                self._profile = seccomp.read(Path(seccomp.PROFILE_PATH).read_bytes())
+            except FileNotFoundError:
+                raise RuntimeFailure(
+                    f"no seccomp profile at {seccomp.PROFILE_PATH}; install golang-github-containers-common"
+                ) from None
+        return self._profile
+
+
+def resolv_conf(dns: DNSConfig | None, own_network: bool, host: str) -> str:
+    """The text of resolv.conf: our server on a network of its own, else the host's unless the spec names servers."""
+    dns = dns or DNSConfig()
+    if not own_network and not dns.nameservers and not dns.search and not dns.options:
+        return host
+    lines = [line for line in host.splitlines() if line.strip()]
+    search = [f"search {' '.join(dns.search)}"] if dns.search else [li for li in lines if li.startswith("search ")]
+    if own_network:
+        servers = [f"nameserver {EMBEDDED_DNS}"]
+    elif dns.nameservers:
+        servers = [f"nameserver {server}" for server in dns.nameservers]
+    else:
+        servers = [line for line in lines if line.startswith("nameserver")]
+    options = dns.options or (["ndots:0"] if own_network else [])
+    return "\n".join([*servers, *search, *([f"options {' '.join(options)}"] if options else [])]) + "\n"
+
+
+def _files(plan: ContainerPlan, directory: Path, taken: set[str]) -> list[dict[str, Any]]:
+    """The files in /etc that are ours, but for those a mount of the spec replaces."""
+    host = Path("/etc/resolv.conf")
+    contents = {
+        "hosts": "\n".join((*defaults.LOCALHOST_LINES, *plan.hosts)) + "\n",
+        "hostname": plan.hostname + "\n",
+        "resolv.conf": resolv_conf(
+            plan.spec.container_spec.dns_config, bool(plan.netns), host.read_text() if host.exists() else ""
+        ),
+    }
+    found = []
+    for name, text in contents.items():
+        if f"/etc/{name}" in taken:
+            continue
+        path = directory / name
+        path.write_text(text)
+        path.chmod(0o644)
+        options = ["rbind", "rprivate", "ro" if plan.spec.container_spec.read_only else "rw"]
+        found.append({"destination": f"/etc/{name}", "type": "bind", "source": str(path), "options": options})
+    return found
+
+
+def _text(root: Path, path: str) -> str:
+    """A small file of the container's; "" when there is none."""
+    try:
+        with inside(root, path).open(errors="replace") as file:
+            return file.read(_MOST_PASSWD)
+    except OSError:
+        return ""
+
+
+def _make_directory(root: Path, path: str) -> None:
+    try:
+        inside(root, path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeFailure(f"cannot use {path} as the working directory: {error.strerror}") from None

@@ -1,0 +1,57 @@
+"""Which name stands for which image: one small JSON file, replaced atomically.
+
+`names` are what users call images ("docker.io/library/demo:1"), one image each, and can move. `digests` are what a
+registry called them ("docker.io/library/demo@sha256:…") and never move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from agent.runtime.files import replace_file
+
+
+class Catalogue:
+    """Names and digests → image ids ("sha256:…")."""
+
+    class Content(msgspec.Struct):
+        """What is in the file."""
+
+        names: dict[str, str] = {}
+        digests: dict[str, str] = {}
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        data = path.read_bytes() if path.exists() else b"{}"
+        self._content = msgspec.json.decode(data, type=Catalogue.Content)
+
+    def named(self, reference: str) -> str:
+        """The image of a full name or digest; "" when there is none."""
+        return self._content.names.get(reference) or self._content.digests.get(reference) or ""
+
+    def names_of(self, id: str) -> tuple[str, ...]:
+        """All names of an image."""
+        return tuple(sorted(name for name, owner in self._content.names.items() if owner == id))
+
+    def digests_of(self, id: str) -> tuple[str, ...]:
+        """All registry digests of an image."""
+        return tuple(sorted(name for name, owner in self._content.digests.items() if owner == id))
+
+    def add(self, id: str, names: Collection[str] = (), digests: Collection[str] = ()) -> None:
+        """Let names and digests stand for an image; a name leaves the image it stood for."""
+        self._content.names.update(dict.fromkeys(names, id))
+        self._content.digests.update(dict.fromkeys(digests, id))
+        self._save()
+
+    def drop(self, names: Collection[str]) -> None:
+        """Forget names or digests."""
+        for name in names:
+            self._content.names.pop(name, None)
+            self._content.digests.pop(name, None)
+        self._save()
+
+    def _save(self) -> None:
+        replace_file(self._path, msgspec.json.encode(self._content))

@@ -1,0 +1,281 @@
+"""The images of one host: found, fetched once however many ask, loaded, named, removed, given to others."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.runtime import archive, imageconfig
+from agent.runtime.base import Image, ImageMissing
+from agent.runtime.catalogue import Catalogue
+from agent.runtime.flights import Flights
+from agent.runtime.peers import PeerSource
+from agent.runtime.storage import Storage, StorageFailure
+from api.errors import ArgosyError, Conflict, Invalid, NotFound
+from api.references import Reference, familiar, image_id, parse
+from kit.streams import closable
+
+MOST_FETCHES = 4
+"""Images brought in at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load brought: `name` as Docker prints it, "" for an image without one."""
+
+    name: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a remove did."""
+
+    untagged: tuple[str, ...]
+    deleted: str = ""
+    """The image's id, if it went with its last name."""
+
+
+class ImageStore:
+    """Images below `root`. `peers` is None for a host that is alone; `rng` spreads requests over the peers."""
+
+    def __init__(
+        self, root: Path, run_root: Path, peers: PeerSource | None, rng: random.Random, auth_file: Path | None = None
+    ) -> None:
+        self._storage = Storage(root, run_root, auth_file)
+        self._catalogue = Catalogue(root / "argosy-names.json")
+        self._scratch = root / "incoming"
+        self._peers = peers
+        self._rng = rng
+        self._flights: Flights[Image] = Flights()
+        self._slots = asyncio.Semaphore(MOST_FETCHES)
+        self._changed = asyncio.Event()
+        self._images: dict[str, Image] = {}
+        self.in_use: Callable[[str], list[str]] = lambda _: []
+        """Names of the containers made from an image; set by the runtime."""
+        self._read()
+
+    def all(self) -> list[Image]:
+        """All that are complete, the newest first."""
+        return sorted((self._named(i) for i in self._images.values()), key=lambda i: (-i.created, i.id))
+
+    async def wait(self) -> None:
+        """Until the set of images or their names changes."""
+        await self._changed.wait()
+
+    def find(self, text: str) -> Image | None:
+        """The image of a name, a name with digest (a registry's, or the image's own id), or an id.
+
+        An id may be shortened as long as it is unique (12 digits or more are always taken for one).
+        """
+        if id := self._id(text):
+            return self._named(self._images[id])
+        return None
+
+    def get(self, text: str) -> Image:
+        """Like find. Raises NotFound."""
+        if image := self.find(text):
+            return image
+        raise NotFound(f"No such image: {text}")
+
+    async def image(self, reference: str, peers: Sequence[str]) -> Image:
+        """The image from here, a peer or a registry. Raises ImageMissing."""
+        if found := self.find(reference):
+            return found
+        return await self._flights.share(reference, lambda: self._fetch(reference, peers))
+
+    async def pull(self, reference: str, auth_file: Path | None = None) -> Image:
+        """The image as its registry has it now. Raises Invalid or ImageMissing."""
+        wanted = parse(reference)
+        try:
+            return await self._flights.share(f"pull {wanted}", lambda: self._from_registry(wanted, auth_file))
+        except StorageFailure as error:
+            raise ImageMissing(f"cannot pull {wanted.familiar}: {error}") from None
+
+    async def load(self, stream: AsyncIterator[bytes]) -> list[Loaded]:
+        """Take all images of an archive (docker-archive or OCI, also compressed) in. Raises Invalid."""
+        with self._workspace() as space:
+            path = Path(space) / "image.tar"
+            await archive.spool(stream, path)
+            loaded = []
+            for part in await asyncio.to_thread(archive.parts, path):
+                loaded += await self._load_part(part)
+        return loaded
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image another name. Raises NotFound or Invalid."""
+        image, name = self.get(source), parse(target)
+        if name.digest:
+            raise Invalid("refusing to create a tag with a digest reference")
+        self._catalogue.add(image.id, [str(name)])
+        self._tell()
+
+    async def remove(self, text: str, force: bool = False) -> Removal:
+        """Drop a name, and the image with its last one. By id: all its names, if it has one or with `force`.
+
+        Raises NotFound, and Conflict when a container is made from it.
+        """
+        image = self.get(text)
+        by_id = not self._is_name(text)
+        gone = image.names if by_id else (str(parse(text)),)
+        if by_id and len(image.names) > 1 and not force:
+            raise Conflict(
+                f"conflict: unable to delete {text} (must be forced) - image is referenced in multiple repositories"
+            )
+        stays = [name for name in image.names if name not in gone]
+        if not stays and (users := self.in_use(image.id)):
+            raise Conflict(f"conflict: unable to delete {text} - it is used by container {users[0]}; remove that first")
+        self._catalogue.drop([name for name in gone if "@" not in name])
+        if not stays:
+            await self._delete(image)
+        self._tell()
+        return Removal(tuple(familiar(name) for name in gone), "" if stays else image.id)
+
+    async def export(self, texts: Sequence[str]) -> AsyncIterator[bytes]:
+        """An archive (docker-archive and OCI at once) of images. Raises NotFound."""
+        found = [(self.get(text), str(parse(text)) if self._is_name(text) else "") for text in texts]
+        with self._workspace() as space:
+            exports = []
+            for number, (image, name) in enumerate(found):
+                directory = Path(space) / str(number)
+                await self._storage.give(image.id, directory)
+                exports.append(archive.Export(directory, (name,) if name and "@" not in name else image.names))
+            async with aclosing(closable(archive.write(exports))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    def config(self, id: str) -> imageconfig.ImageConfig:
+        """An image's config as it is. Raises FileNotFoundError."""
+        return imageconfig.read(self._storage.config(id))
+
+    def layer_sizes(self, id: str) -> list[int]:
+        """Bytes of each layer, the lowest first. Raises KeyError when it is gone."""
+        return self._storage.layer_sizes(id)
+
+    def layers(self, id: str) -> list[Path]:
+        """Its layer directories, the uppermost first. Raises KeyError or OSError when it is gone."""
+        return self._storage.lower(id)
+
+    # ── where images come from ──
+
+    async def _fetch(self, reference: str, peers: Sequence[str]) -> Image:
+        tried = ["it is not on this host"]
+        if self._peers:
+            for peer in self._rng.sample(list(peers), len(peers)):
+                try:
+                    return await self._from_peer(reference, peer)
+                except ArgosyError as error:
+                    tried.append(f"host {peer.partition('@')[0]} did not give it ({error})")
+        if not peers:
+            tried.append("no other host of the cluster is known to have it")
+        try:
+            wanted = parse(reference)
+            return await self._from_registry(wanted, None)
+        except Invalid as error:
+            tried.append(str(error))
+        except StorageFailure as error:
+            tried.append(f"registry {wanted.domain} did not give it ({error})")
+        raise ImageMissing(f"no image {familiar(reference)}: {'; '.join(tried)}. Load it on any host, or push it")
+
+    async def _from_peer(self, reference: str, peer: str) -> Image:
+        assert self._peers
+        async with self._slots, aclosing(closable(self._peers.fetch(peer, reference))) as stream:
+            loaded = await self.load(stream)
+        id = loaded[0].id if loaded else ""
+        if not id:
+            raise Invalid("it sent an archive without an image")
+        wanted = None if image_id(reference) else parse(reference)
+        if wanted and wanted.digest:
+            if wanted.digest != id:
+                self._catalogue.add(id, digests=[wanted.canonical])
+        elif wanted:
+            self._catalogue.add(id, names=[str(wanted)])
+        elif image_id(reference) != id:
+            raise Invalid("it sent another image")
+        self._tell()
+        return self.get(id)
+
+    async def _from_registry(self, wanted: Reference, auth_file: Path | None) -> Image:
+        options = ["--src-tls-verify=false"] if wanted.is_loopback else []
+        if auth_file:
+            options += ["--src-authfile", str(auth_file)]
+        with self._workspace() as space:
+            digest_file = Path(space) / "digest"
+            async with self._slots:
+                id = await self._storage.take(
+                    f"docker://{wanted.canonical}", "--digestfile", str(digest_file), *options
+                )
+            digests = {f"{wanted.name}@{d}" for d in (digest_file.read_text().strip(), wanted.digest) if d}
+        await asyncio.to_thread(self._read)
+        names = [str(replace(wanted, digest=""))] if wanted.tag else []
+        self._catalogue.add(id, names, digests)
+        self._tell()
+        return self.get(id)
+
+    async def _load_part(self, part: archive.Part) -> list[Loaded]:
+        try:
+            id = await self._storage.take(part.source)
+        except StorageFailure as error:
+            raise Invalid(f"the archive cannot be loaded: {error}") from None
+        await asyncio.to_thread(self._read)
+        names = [parse(name) for name in part.names if "@" not in name]
+        self._catalogue.add(id, [str(name) for name in names])
+        self._tell()
+        return [Loaded(name.familiar, id) for name in names] or [Loaded("", id)]
+
+    # ── what is here ──
+
+    async def _delete(self, image: Image) -> None:
+        del self._images[image.id]  # first of all: from here on nobody can make a container from it
+        self._catalogue.drop(image.digests)
+        try:
+            await self._storage.delete(image.id)
+        except StorageFailure as error:
+            await asyncio.to_thread(self._read)
+            raise Conflict(f"image {image.id} cannot be deleted: {error}") from None
+
+    def _is_name(self, text: str) -> bool:
+        try:
+            return bool(self._catalogue.named(str(parse(text))))
+        except Invalid:
+            return False
+
+    def _id(self, text: str) -> str:
+        try:
+            wanted = parse(text)
+        except Invalid:
+            wanted = None
+        if wanted:
+            by_digest = wanted.digest if wanted.digest in self._images else self._catalogue.named(wanted.canonical)
+            if (id := by_digest if wanted.digest else self._catalogue.named(str(wanted))) in self._images:
+                return id
+            if wanted.digest:
+                return ""
+        prefix = "sha256:" + text.removeprefix("sha256:")
+        matches = [id for id in self._images if id.startswith(prefix)] if len(prefix) > len("sha256:") else []
+        return matches[0] if len(matches) == 1 else ""
+
+    def _named(self, image: Image) -> Image:
+        return replace(image, names=self._catalogue.names_of(image.id), digests=self._catalogue.digests_of(image.id))
+
+    def _read(self) -> None:
+        """Look at the store again; what is known already is not read twice."""
+        stored, layers = self._storage.images(), self._storage.layers()
+        self._images = {
+            id: self._images.get(id)
+            or imageconfig.image(id, imageconfig.read(self._storage.config(id)), self._storage.size(image, layers))
+            for id, image in stored.items()
+        }
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _workspace(self) -> tempfile.TemporaryDirectory[str]:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=self._scratch)

@@ -1,0 +1,112 @@
+"""A spec's mounts, in the OCI's form: bind sources checked, volumes made and filled, tmpfs options spelled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.runtime.base import RuntimeFailure
+from agent.runtime.files import inside
+from agent.runtime.volumes import Volumes
+from api.errors import ArgosyError
+from api.specs import BindOptions, Mount, TmpfsOptions, VolumeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class MadeMount:
+    """A mount that can be made now."""
+
+    mount: Mount
+    oci: dict[str, Any]
+    volume: str = ""
+    """Name of the volume behind it."""
+
+
+async def make(
+    container: str, mounts: Sequence[Mount], image_volumes: Sequence[str], root: Path, volumes: Volumes
+) -> list[MadeMount]:
+    """All mounts of a container whose root filesystem is at `root`. Raises RuntimeFailure."""
+    targets = [_target(mount) for mount in mounts]
+    if twice := next((t for n, t in enumerate(targets) if t in targets[:n]), ""):
+        raise RuntimeFailure(f"invalid mount config: duplicate mount point: {twice}")
+    wanted = [
+        *mounts,
+        *(Mount(type="volume", target=path) for path in image_volumes if path.rstrip("/") not in targets),
+    ]
+    made = []
+    for mount in wanted:
+        if mount.type == "bind":
+            made.append(MadeMount(mount, _bind(mount)))
+        elif mount.type == "tmpfs":
+            made.append(MadeMount(mount, _tmpfs(mount)))
+        else:
+            made.append(await _volume(container, mount, root, volumes))
+    return made
+
+
+def _target(mount: Mount) -> str:
+    if not mount.target.startswith("/") or mount.target.strip("/") == "":
+        raise RuntimeFailure(
+            f'invalid mount config for type "{mount.type}": mount path must be absolute and not "/": {mount.target!r}'
+        )
+    return mount.target.rstrip("/")
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    options = mount.bind_options or BindOptions()
+    source = Path(mount.source)
+    if not source.is_absolute():
+        raise RuntimeFailure(f'invalid mount config for type "bind": source path must be absolute: {mount.source}')
+    if options.create_mountpoint:
+        source.mkdir(parents=True, exist_ok=True)
+    if not source.exists():
+        raise RuntimeFailure(f'invalid mount config for type "bind": bind source path does not exist: {mount.source}')
+    return _bind_of(mount, str(source), options)
+
+
+def _bind_of(mount: Mount, source: str, options: BindOptions) -> dict[str, Any]:
+    flags = ["bind" if options.non_recursive else "rbind", options.propagation or "rprivate"]
+    flags.append("ro" if mount.read_only else "rw")
+    return {"destination": _target(mount), "type": "bind", "source": source, "options": flags}
+
+
+def _tmpfs(mount: Mount) -> dict[str, Any]:
+    options = mount.tmpfs_options or TmpfsOptions()
+    flags = ["nosuid", "nodev", "noexec"]
+    for item in options.options:
+        if item == ["exec"]:
+            flags.remove("noexec")
+        else:
+            flags.append("=".join(item))
+    if options.size_bytes:
+        flags.append(f"size={options.size_bytes}")
+    if options.mode:
+        flags.append(f"mode={options.mode:o}")
+    if mount.read_only:
+        flags.append("ro")
+    return {"destination": _target(mount), "type": "tmpfs", "source": "tmpfs", "options": flags}
+
+
+async def _volume(container: str, mount: Mount, root: Path, volumes: Volumes) -> MadeMount:
+    options = mount.volume_options or VolumeOptions()
+    driver = options.driver_config
+    name = mount.source or hashlib.sha256(f"{container} {mount.target}".encode()).hexdigest()
+    try:
+        volumes.create(
+            name,
+            driver.name if driver else "",
+            dict(driver.options) if driver else {},
+            dict(options.labels),
+            anonymous=not mount.source,
+        )
+        source = None if options.no_copy or options.subpath else inside(root, mount.target)
+        data = await volumes.use(name, source)
+    except (ArgosyError, OSError) as error:
+        raise RuntimeFailure(f'invalid mount config for type "volume": {error}') from None
+    path = inside(data, options.subpath) if options.subpath else data
+    if not path.exists():
+        raise RuntimeFailure(f'invalid mount config for type "volume": volume {name} has no path {options.subpath}')
+    return MadeMount(mount, _bind_of(mount, str(path), BindOptions()), name)

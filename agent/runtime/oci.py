@@ -1,0 +1,392 @@
+"""The runtime behind the port: conmon and crun (or runc), overlay root filesystems, no daemon in between.
+
+Each container has a directory (builder.py) and a record in it (record.py); the records are all this object needs to
+go on after a restart. Ends are learned from conmon's exit file once a pidfd says that conmon is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal as signals_
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from agent.runtime import conmon, host, logfile, record, signals
+from agent.runtime.base import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
+from agent.runtime.builder import Builder
+from agent.runtime.images import ImageStore
+from agent.runtime.locks import Locks
+from agent.runtime.loglines import Selection
+from agent.runtime.peers import PeerSource
+from agent.runtime.record import Ended, Record
+from agent.runtime.volumes import Volumes
+from api.errors import Conflict, NotFound
+from api.wire import LogLine
+from kit import process
+from kit.streams import closable
+from kit.timing import Clock
+
+LOST = 255
+"""Exit code of a container whose end nobody saw (the host went down): Docker's."""
+MOST_STARTS = 8
+"""Containers made at a time; more is slower."""
+ROTATION = 2.0
+"""Seconds between looks at the logs' sizes."""
+_MOST_OUTPUT = 1 << 20
+_KILL_WAIT = 10.0
+
+
+class OciRuntime:
+    """Containers below `data_root`, run state below `exec_root`. Implements `Runtime`; `run()` must run beside it."""
+
+    def __init__(
+        self,
+        data_root: Path,
+        exec_root: Path,
+        peers: PeerSource | None,
+        clock: Clock,
+        *,
+        rng: random.Random | None = None,
+        cgroup_parent: str = "/argosy",
+        auth_file: Path | None = None,
+    ) -> None:
+        mode = host.own_cgroup_mode()
+        self.cgroup_mode = mode
+        self._binary = host.choose_runtime(mode)
+        self._is_crun = os.path.basename(self._binary) == "crun"
+        self._state = exec_root / "oci"
+        self._sockets = exec_root / "conmon"
+        self._containers = data_root / "containers"
+        self._clock = clock
+        for path in (self._state, self._sockets, self._containers, data_root / "volumes"):
+            path.mkdir(parents=True, exist_ok=True)
+        self.volumes = Volumes(data_root / "volumes", clock)
+        self.volumes.in_use = self._volume_users
+        self.image_store = ImageStore(
+            data_root / "storage", exec_root / "storage", peers, rng or random.Random(), auth_file
+        )
+        self.image_store.in_use = self._image_users
+        self._builder = Builder(self.volumes, host.host_limits(mode), cgroup_parent, compiled_seccomp=self._is_crun)
+        self._records: dict[str, Record] = {}
+        self._locks = Locks()
+        self._starts = asyncio.Semaphore(MOST_STARTS)
+        self._load()
+
+    @property
+    def name(self) -> str:
+        """crun or runc."""
+        return os.path.basename(self._binary)
+
+    async def run(self) -> None:
+        """Clean up after a crash, then rotate logs for ever."""
+        for id in [id for id, kept in self._records.items() if not kept.pid]:
+            await self.remove(id)
+        while True:
+            for kept in list(self._records.values()):
+                if kept.pid:
+                    logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver))
+            await asyncio.sleep(ROTATION)
+
+    # ── images ──
+
+    async def image(self, reference: str, peers: Sequence[str]) -> Image:
+        """See Runtime."""
+        return await self.image_store.image(reference, peers)
+
+    async def images(self) -> list[Image]:
+        """See Runtime."""
+        return self.image_store.all()
+
+    async def wait_images(self) -> None:
+        """See Runtime."""
+        await self.image_store.wait()
+
+    async def export(self, reference: str) -> AsyncIterator[bytes]:
+        """See Runtime."""
+        async with aclosing(closable(self.image_store.export([reference]))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    # ── containers ──
+
+    async def containers(self) -> list[Container]:
+        """See Runtime. Those whose making was cut short are not among them; `run` removes them."""
+        return [self._settled(kept.id).view() for kept in list(self._records.values()) if kept.pid]
+
+    def inspect(self, id: str) -> Record:
+        """All that is kept of a container. Raises NotFound."""
+        self._get(id)
+        return self._settled(id)
+
+    async def create(self, plan: ContainerPlan) -> None:
+        """See Runtime."""
+        async with self._locks(plan.id):
+            kept = self._records.get(plan.id)
+            if kept and kept.pid:
+                return
+            if kept:
+                await self._clear(plan.id)
+            try:
+                async with self._starts:
+                    await self._make(plan)
+            except BaseException as error:
+                if plan.id in self._records:
+                    await self._clear(plan.id)
+                if isinstance(error, OSError | KeyError):
+                    raise RuntimeFailure(f"cannot make container {plan.name}: {error}") from error
+                raise
+
+    async def start(self, id: str) -> int:
+        """See Runtime."""
+        async with self._locks(id):
+            kept = self._settled(id)
+            if kept.started:
+                if kept.ended:
+                    raise RuntimeFailure(f"container {kept.name} has ended already")
+                return kept.pid
+            if kept.ended:
+                raise RuntimeFailure(f"container {kept.name} ended before it was started")
+            if not (self._is_crun and self._open_gate(id)):
+                result = await self._oci("start", id)
+                if not result.ok:
+                    raise RuntimeFailure(f"cannot start container {kept.name}: {result.complaint}")
+            self._keep(kept, started=self._clock())
+            return kept.pid
+
+    async def wait(self, id: str) -> Exit:
+        """See Runtime. Raises NotFound."""
+        while True:
+            kept = self._settled(id)
+            if kept.ended:
+                return Exit(kept.ended.code, kept.ended.oom, kept.ended.time)
+            if record.lives(kept.conmon, kept.conmon_born):
+                await process.wait_pid(kept.conmon)
+            elif record.lives(kept.pid, kept.pid_born):
+                await process.wait_pid(kept.pid)
+            else:
+                await asyncio.sleep(0.05)  # a zombie of ours, not reaped yet
+
+    async def stop(self, id: str, signal: str, grace: float) -> None:
+        """See Runtime. Raises NotFound, and RuntimeFailure for no signal."""
+        number = signals.number(signal)
+        kept = self._settled(id)
+        if not kept.ended and kept.started:
+            self._signal(kept, number)
+            try:
+                async with asyncio.timeout(grace):
+                    await self.wait(id)
+            except TimeoutError:
+                pass
+        await self._kill(id)
+
+    async def remove(self, id: str) -> None:
+        """See Runtime."""
+        async with self._locks(id):
+            if id in self._records:
+                await self._clear(id)
+
+    async def exec(self, id: str, command: Sequence[str], timeout: float) -> Output:
+        """See Runtime. Raises Conflict when it does not run."""
+        kept = self._settled(id)
+        if kept.ended or not kept.started:
+            raise Conflict(f"container {kept.name} is not running")
+        shape = msgspec.json.decode((self._directory(id) / "process.json").read_bytes())
+        shape |= {"args": list(command), "terminal": False}
+        sheet, output = (os.memfd_create(name) for name in ("process", "output"))
+        try:
+            os.write(sheet, msgspec.json.encode(shape))
+            code = await self._exec(id, sheet, output, timeout)
+            return Output(code, os.pread(output, _MOST_OUTPUT, 0))
+        finally:
+            for fd in (sheet, output):
+                os.close(fd)
+
+    async def logs(
+        self,
+        id: str,
+        *,
+        follow: bool,
+        since: float,
+        tail: int,
+        stdout: bool,
+        stderr: bool,
+        until: float = 0.0,
+        to_exit: bool = False,
+    ) -> AsyncIterator[LogLine]:
+        """See Runtime. With `to_exit` following ends when the container does, as `docker logs -f` has it."""
+        self._get(id)
+
+        def over() -> bool:
+            return id not in self._records or (to_exit and bool(self._settled(id).ended))
+
+        wanted = Selection(since, until, stdout, stderr)
+        async with aclosing(closable(logfile.read(self._directory(id), wanted, tail, follow, over))) as lines:
+            async for line in lines:
+                yield line
+
+    # ── making ──
+
+    async def _make(self, plan: ContainerPlan) -> None:
+        directory = self._directory(plan.id)
+        kept = self._records[plan.id] = record.first(plan, self._clock())
+        policy = logfile.policy(plan.spec.log_driver)
+        if self.image_store.find(plan.image.id) is None:
+            raise RuntimeFailure(f"image {kept.image} is no longer on this host")
+        directory.mkdir(exist_ok=True)
+        kept.save(directory)
+        layers = self.image_store.layers(plan.image.id)
+        await asyncio.to_thread(self._builder.root, directory, layers)
+        built = await self._builder.build(plan, directory)
+        spec, start = plan.spec.container_spec, built.config["process"]
+        (directory / "process.json").write_bytes(msgspec.json.encode(start))
+        runtime = (self._binary, "--root", str(self._state))
+        made = await conmon.create(
+            plan.id, directory, self._sockets, runtime, tty=spec.tty, stdin=spec.open_stdin, keep_log=policy.keep
+        )
+        self._keep(
+            kept,
+            command=start["args"],
+            env=start["env"],
+            user=spec.user or plan.image.user,
+            directory=start["cwd"],
+            mounts=[made_mount.mount for made_mount in built.mounts],
+            volumes=record.volume_uses(list(built.mounts)),
+            pid=made.pid,
+            pid_born=record.born(made.pid),
+            conmon=made.conmon,
+            conmon_born=record.born(made.conmon),
+        )
+
+    def _open_gate(self, id: str) -> bool:
+        """Start a crun container by what `crun start` does at heart; False when that is not to be done this way.
+
+        The container's init waits at this fifo. Saves a process start, 4 ms.
+        """
+        gate = self._state / id / "exec.fifo"
+        try:
+            fd = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            os.write(fd, b"\0")
+        finally:
+            os.close(fd)
+        gate.unlink(missing_ok=True)
+        return True
+
+    async def _clear(self, id: str) -> None:
+        """Kill it and remove every trace."""
+        kept = self._records[id]
+        if kept.pid or (self._state / id).exists():
+            await self._kill(id)
+            await self._oci("delete", "--force", id)
+            if not self._records[id].ended:
+                self._keep(self._records[id], ended=Ended(LOST, False, self._clock()))
+        directory = self._directory(id)
+        volumes = [use.name for use in self._records[id].volumes]
+        await asyncio.to_thread(self._builder.clear, directory)
+        for path in self._sockets.glob(f"{id}*"):
+            path.unlink(missing_ok=True)
+        del self._records[id]
+        for name in volumes:
+            self.volumes.release(name)
+
+    # ── living and ending ──
+
+    async def _kill(self, id: str) -> None:
+        """Kill it and wait for its end."""
+        while not (kept := self._settled(id)).ended:
+            self._signal(kept, signals_.SIGKILL)
+            try:
+                async with asyncio.timeout(_KILL_WAIT):
+                    await self.wait(id)
+            except TimeoutError:
+                if not record.lives(kept.pid, kept.pid_born):
+                    return
+
+    def _signal(self, kept: Record, number: int) -> None:
+        if record.lives(kept.pid, kept.pid_born):
+            process.send_signal(kept.pid, number)
+
+    async def _exec(self, id: str, sheet: int, output: int, timeout: float) -> int:
+        pid_file = self._sockets / f"{id}-exec-{sheet}"
+        command = ("exec", "--process", f"/proc/self/fd/{sheet}", "--pid-file", str(pid_file), id)
+        child = await asyncio.create_subprocess_exec(
+            self._binary,
+            *("--root", str(self._state), *command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(sheet,),
+        )
+        try:
+            async with asyncio.timeout(timeout):
+                return await child.wait()
+        finally:
+            if child.returncode is None:
+                await self._end_exec(child, pid_file)
+            pid_file.unlink(missing_ok=True)
+
+    async def _end_exec(self, child: asyncio.subprocess.Process, pid_file: Path) -> None:
+        """Kill the command; the runtime's client then sees its end, reaps it and ends too."""
+        if pid_file.exists() and (text := pid_file.read_text()).isdigit():
+            process.send_signal(int(text), signals_.SIGKILL)
+            try:
+                async with asyncio.timeout(1.0):
+                    await child.wait()
+            except TimeoutError:
+                pass
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+    def _settled(self, id: str) -> Record:
+        """The record, with its end if it has come. Raises NotFound."""
+        kept = self._get(id)
+        if kept.ended or not kept.pid:
+            return kept
+        directory = self._directory(id)
+        if found := conmon.exit_code(id, directory):
+            return self._keep(kept, ended=Ended(found[0], conmon.was_out_of_memory(directory), found[1]))
+        if not record.lives(kept.conmon, kept.conmon_born) and not record.lives(kept.pid, kept.pid_born):
+            if found := conmon.exit_code(id, directory):  # written between the two looks
+                return self._keep(kept, ended=Ended(found[0], conmon.was_out_of_memory(directory), found[1]))
+            return self._keep(kept, ended=Ended(LOST, False, self._clock()))
+        return kept
+
+    def _keep(self, kept: Record, **changes: object) -> Record:
+        changed = self._records[kept.id] = msgspec.structs.replace(kept, **changes)
+        changed.save(self._directory(kept.id))
+        return changed
+
+    def _get(self, id: str) -> Record:
+        if id not in self._records:
+            raise NotFound(f"No such container: {id}")
+        return self._records[id]
+
+    def _directory(self, id: str) -> Path:
+        return self._containers / id
+
+    async def _oci(self, *arguments: str) -> process.Result:
+        return await process.run(self._binary, "--root", str(self._state), *arguments)
+
+    def _load(self) -> None:
+        for directory in self._containers.iterdir():
+            try:
+                kept = record.read(directory)
+            except (OSError, msgspec.MsgspecError):
+                self._builder.clear(directory)  # cut off before its record was written
+            else:
+                self._records[kept.id] = kept
+
+    def _image_users(self, id: str) -> list[str]:
+        return [kept.name for kept in self._records.values() if kept.image_id == id]
+
+    def _volume_users(self, name: str) -> list[str]:
+        return [kept.id for kept in self._records.values() if any(use.name == name for use in kept.volumes)]

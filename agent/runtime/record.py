@@ -1,0 +1,118 @@
+"""What is kept of a container on disk (`container.json`), so that a restarted agent finds its own again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.runtime.base import Container, ContainerPlan, Exit
+from agent.runtime.files import replace_file
+from agent.runtime.mounts import MadeMount
+from api.codec import Value, decode, encode
+from api.specs import Mount, TaskSpec
+
+FILE = "container.json"
+
+
+class Ended(Value, frozen=True):
+    """How it ended."""
+
+    code: int
+    oom: bool = False
+    time: float = 0.0
+
+
+class VolumeUse(Value, frozen=True):
+    """A volume it has mounted."""
+
+    name: str
+    target: str
+    read_only: bool = False
+
+
+class Record(Value, frozen=True):
+    """A container. `pid` is 0 until it is made; a record without one is what a crash left."""
+
+    id: str
+    name: str
+    task_id: str
+    image: str
+    image_id: str
+    hostname: str
+    netns: str
+    spec: TaskSpec
+    command: list[str] = []
+    env: list[str] = []
+    user: str = ""
+    directory: str = ""
+    mounts: list[Mount] = []
+    volumes: list[VolumeUse] = []
+    labels: dict[str, str] = {}
+    created: float = 0.0
+    started: float = 0.0
+    pid: int = 0
+    pid_born: int = 0
+    """Start time in the kernel's ticks: tells it from a later process of the same number."""
+    conmon: int = 0
+    conmon_born: int = 0
+    ended: Ended | None = None
+
+    def save(self, directory: Path) -> None:
+        """Write it, atomically."""
+        replace_file(directory / FILE, encode(self))
+
+    def view(self) -> Container:
+        """As the port tells it."""
+        return Container(
+            id=self.id,
+            name=self.name,
+            task_id=self.task_id,
+            image=self.image,
+            image_id=self.image_id,
+            created=self.created,
+            started=self.started,
+            pid=0 if self.ended else self.pid,
+            exit=Exit(self.ended.code, self.ended.oom, self.ended.time) if self.ended else None,
+            labels=dict(self.labels),
+            command=tuple(self.command),
+        )
+
+
+def first(plan: ContainerPlan, now: float) -> Record:
+    """The record of a container about to be made."""
+    return Record(
+        id=plan.id,
+        name=plan.name,
+        task_id=plan.task_id,
+        image=plan.spec.container_spec.image,
+        image_id=plan.image.id,
+        hostname=plan.hostname,
+        netns=plan.netns,
+        spec=plan.spec,
+        labels=plan.labels,
+        created=now,
+    )
+
+
+def volume_uses(made: list[MadeMount]) -> list[VolumeUse]:
+    """The volumes among the mounts."""
+    return [VolumeUse(m.volume, m.mount.target, m.mount.read_only) for m in made if m.volume]
+
+
+def read(directory: Path) -> Record:
+    """Raises OSError or msgspec.MsgspecError."""
+    return decode(Record, (directory / FILE).read_bytes())
+
+
+def born(pid: int) -> int:
+    """A process' start time in ticks since boot; 0 when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    fields = stat.rsplit(")", 1)[1].split()
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def lives(pid: int, when: int) -> bool:
+    """Whether that very process still runs (a zombie does not)."""
+    return pid > 0 and when > 0 and born(pid) == when

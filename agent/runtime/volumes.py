@@ -1,0 +1,131 @@
+"""Named and anonymous volumes of this host: `<root>/<name>/_data`, made at first use, filled from the image."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from agent.runtime.base import RuntimeFailure
+from agent.runtime.files import replace_file
+from agent.runtime.mounting import is_mount, mount_volume, unmount
+from api.errors import Conflict, Invalid, NotFound
+from kit import process
+from kit.timing import Clock
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """A volume's record, `<root>/<name>/volume.json`."""
+
+    name: str
+    labels: dict[str, str] = {}
+    options: dict[str, str] = {}
+    """The local driver's: type, device, o."""
+    created: float = 0.0
+    anonymous: bool = False
+    """Goes with its container."""
+
+
+class Volumes:
+    """The volumes below `root`."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self._root = root
+        self._clock = clock
+        self.in_use: Callable[[str], list[str]] = lambda _: []
+        """Ids of the containers that mount a volume; set by the runtime."""
+
+    def all(self) -> list[Volume]:
+        """By name."""
+        paths = sorted(self._root.glob("*/volume.json"))
+        return [msgspec.json.decode(path.read_bytes(), type=Volume) for path in paths]
+
+    def get(self, name: str) -> Volume:
+        """Raises NotFound."""
+        try:
+            return msgspec.json.decode(self._record(name).read_bytes(), type=Volume)
+        except (FileNotFoundError, Invalid):
+            raise NotFound(f"get {name}: no such volume") from None
+
+    def data(self, name: str) -> Path:
+        """Where its content is."""
+        return self._root / name / "_data"
+
+    def create(
+        self,
+        name: str,
+        driver: str = "",
+        options: dict[str, str] | None = None,
+        labels: dict[str, str] | None = None,
+        *,
+        anonymous: bool = False,
+    ) -> Volume:
+        """The volume of that name, made if there is none. Raises Invalid; Conflict for other options."""
+        if driver not in ("", "local"):
+            raise Invalid(f'volume driver "{driver}" is not known here; only "local" is (type=nfs among its options)')
+        options = options or {}
+        if unknown := sorted(set(options) - {"type", "device", "o", "size"}):
+            raise Invalid(f"create {name}: invalid option: {unknown[0]!r}")
+        path = self._record(name)
+        if path.exists():
+            found = self.get(name)
+            if options and options != found.options:
+                raise Conflict(f"volume {name} exists with other options: {found.options}")
+            return found
+        self.data(name).mkdir(parents=True, exist_ok=True)
+        os.chmod(self.data(name), 0o755)
+        volume = Volume(name, labels or {}, options, self._clock(), anonymous)
+        replace_file(path, msgspec.json.encode(volume))
+        return volume
+
+    async def use(self, name: str, source: Path | None) -> Path:
+        """Have the volume's file system mounted, and an empty volume filled from `source` (None: from nothing).
+
+        Returns where its content is. Raises NotFound or RuntimeFailure.
+        """
+        volume, data = self.get(name), self.data(name)
+        kind, device = volume.options.get("type", ""), volume.options.get("device", "")
+        if (kind or device) and not is_mount(data):
+            await mount_volume(kind, device, volume.options.get("o", ""), data)
+        if source and source.is_dir() and not any(data.iterdir()):
+            result = await process.run("cp", "-a", f"{source}/.", f"{data}/")
+            if not result.ok:
+                raise RuntimeFailure(f"cannot fill volume {name} from the image: {result.complaint}")
+        return data
+
+    def release(self, name: str) -> None:
+        """After a container that used it is gone: unmount it, and delete it if it is anonymous, unless still used."""
+        try:
+            volume = self.get(name)
+        except NotFound:
+            return
+        if self.in_use(name):
+            return
+        if volume.options:
+            unmount(self.data(name))
+        if volume.anonymous:
+            self._delete(name)
+
+    def remove(self, name: str) -> None:
+        """Delete the volume and its content. Raises NotFound, and Conflict while a container has it."""
+        self.get(name)
+        if users := self.in_use(name):
+            raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+        unmount(self.data(name))
+        self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        shutil.rmtree(self._root / name)
+
+    def _record(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise Invalid(
+                f"create {name}: includes invalid characters for a local volume name; [a-zA-Z0-9_.-] are allowed"
+            )
+        return self._root / name / "volume.json"

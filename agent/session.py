@@ -1,0 +1,126 @@
+"""The session: finds a manager, says hello, keeps the heartbeat, takes assignments in and gives statuses out.
+
+A session that is lost touches no task: it is replaced by one with another manager, which starts with the whole set
+and gets all statuses again. Protocol: api/wire.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import NoReturn
+
+import structlog
+
+from agent.link import Conversation, Link, SessionLost
+from agent.managers import Managers
+from agent.reporter import Reporter
+from api.objects import NodeDescription
+from api.wire import Accepted, Assignments, Heartbeat, Hello, Welcome
+from kit.latest import Latest
+from kit.timing import backoff
+
+log = structlog.get_logger(__name__)
+
+WELCOME_TIMEOUT = 5.0
+"""Seconds a manager has to answer the first Hello."""
+
+
+class Session:
+    """One agent's endless conversation with the managers."""
+
+    def __init__(
+        self,
+        link: Link,
+        managers: Managers,
+        reporter: Reporter,
+        apply: Callable[[Assignments], None],
+        description: NodeDescription,
+        rng: random.Random,
+    ) -> None:
+        self._link = link
+        self._managers = managers
+        self._reporter = reporter
+        self._apply = apply
+        self._description = description
+        self._news: Latest[NodeDescription] = Latest()
+        self._rng = rng
+        self._period = 0.0
+        self._number = 0
+        self.connected = asyncio.Event()
+        """Set while a manager listens."""
+
+    def describe(self, description: NodeDescription) -> None:
+        """The node is different now: say hello again."""
+        if description != self._description:
+            self._description = description
+            self._news.put(description)
+
+    async def run(self) -> NoReturn:
+        """One session after the other."""
+        delays = backoff(self._rng)
+        while True:
+            address = self._managers.next()
+            try:
+                if not address:
+                    raise SessionLost("no manager is known")
+                await self._converse(address)
+            except* SessionLost as lost:
+                log.warning("no session", manager=address, why=str(lost.exceptions[0]))
+            if self.connected.is_set():
+                self.connected.clear()
+                delays = backoff(self._rng)
+            await asyncio.sleep(next(delays))
+
+    async def _converse(self, address: str) -> None:
+        async with self._link.connect(address) as conversation:
+            await self._greet(conversation, address)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._beat(conversation), name="heartbeat")
+                group.create_task(self._tell_news(conversation), name="description")
+                group.create_task(self._reporter.deliver(conversation.send), name="statuses")
+                group.create_task(self._listen(conversation), name="listen")
+
+    async def _greet(self, conversation: Conversation, address: str) -> None:
+        try:
+            async with asyncio.timeout(WELCOME_TIMEOUT):
+                await conversation.send(Hello(self._description))
+                answer = await conversation.receive()
+        except TimeoutError:
+            raise SessionLost(f"the manager at {address} did not answer within {WELCOME_TIMEOUT:g} s") from None
+        if not isinstance(answer, Welcome):
+            raise SessionLost(f"the manager at {address} answered hello with {type(answer).__name__}")
+        self._number = 0
+        self._welcome(answer)
+        self.connected.set()
+        log.info("session", manager=address)
+
+    def _welcome(self, message: Welcome) -> None:
+        self._period = message.period
+        self._managers.update(message.managers)
+
+    async def _beat(self, conversation: Conversation) -> NoReturn:
+        while True:
+            await asyncio.sleep(self._period)
+            await conversation.send(Heartbeat())
+
+    async def _tell_news(self, conversation: Conversation) -> NoReturn:
+        while True:
+            await conversation.send(Hello(await self._news.take()))
+
+    async def _listen(self, conversation: Conversation) -> NoReturn:
+        while True:
+            match await conversation.receive():
+                case Assignments() as message:
+                    self._check(message)
+                    self._apply(message)
+                case Accepted(number):
+                    self._reporter.accept(number)
+                case Welcome() as message:
+                    self._welcome(message)
+
+    def _check(self, message: Assignments) -> None:
+        if message.number != self._number + 1 or (message.number == 1 and not message.full):
+            raise SessionLost(f"assignments {message.number} came after {self._number}: something was lost")
+        self._number = message.number

@@ -1,0 +1,140 @@
+"""What the agent knows, on disk: a journal from which a restarted agent goes on without any manager.
+
+One file of JSON lines. An Assignments line is a message as it came (a full one is the start of a new file); a Noted
+line is a task's status worth remembering (running, or ended). The set is kept in memory too and the file is rewritten
+when it has grown to several times the set, so a change costs one short write whatever the size of the cluster.
+
+Lines are not synced: after a crash of the agent the kernel still has them, and after a power cut no container runs
+any more. A torn last line is dropped. Kept by: runner (notes), worker (assignments).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from agent.assignments import AssignmentSet, Change
+from api.codec import Value, decode, encode
+from api.objects import TaskStatus
+from api.wire import Assignments
+
+log = structlog.get_logger(__name__)
+
+REWRITE_BYTES = 1024 * 1024
+"""A journal below this size is never worth rewriting."""
+REWRITE_FACTOR = 4
+
+
+class Noted(Value, frozen=True, tag="noted"):
+    """A task's status at the time of the line; the last one counts."""
+
+    task_id: str
+    status: TaskStatus
+
+
+Line = Assignments | Noted
+
+
+class Storage:
+    """The assignment set and the noted statuses, in memory and in `<directory>/assignments.jsonl`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.assignments = AssignmentSet()
+        self.statuses: dict[str, TaskStatus] = {}
+        self._path = directory / "assignments.jsonl"
+        self._fd = -1
+        self._size = 0
+        self._base = 0
+
+    def load(self) -> None:
+        """Read what a former agent left. Raises OSError when the directory cannot be made or read."""
+        self.assignments, self.statuses = AssignmentSet(), {}
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            data = b""
+        for line in data.splitlines():
+            try:
+                self._take(decode(Line, line))  # type: ignore[arg-type]
+            except msgspec.DecodeError as error:
+                log.warning("the assignments on disk end early", file=str(self._path), error=str(error))
+                break
+        self._rewrite()
+
+    def apply(self, message: Assignments) -> Change:
+        """Take a message in and remember it; returns what it changed."""
+        change = self._take(message)
+        if message.full:
+            self._rewrite()
+        else:
+            self._append(message)
+        return change
+
+    def note(self, task_id: str, status: TaskStatus) -> None:
+        """Remember how far a task has come."""
+        line = Noted(task_id, status)
+        self._take(line)
+        self._append(line)
+
+    def erase(self) -> None:
+        """Forget everything, on disk too."""
+        self.assignments = AssignmentSet()
+        self.statuses.clear()
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _take(self, line: Line) -> Change:
+        if isinstance(line, Noted):
+            self.statuses[line.task_id] = line.status
+            return Change()
+        change = self.assignments.apply(line)
+        for id in change.removed_ids("task"):
+            self.statuses.pop(id, None)
+        return change
+
+    def _append(self, line: Line) -> None:
+        data = encode(line) + b"\n"
+        if self._fd < 0 or self._size + len(data) > max(REWRITE_BYTES, REWRITE_FACTOR * self._base):
+            return self._rewrite()
+        try:
+            _write_all(self._fd, data)
+            self._size += len(data)
+        except OSError as error:
+            self._failed(error)
+        return None
+
+    def _rewrite(self) -> None:
+        lines: list[Line] = [Assignments(number=0, full=True, put=self.assignments.all())]
+        lines += [Noted(id, status) for id, status in self.statuses.items()]
+        data = b"".join(encode(line) + b"\n" for line in lines)
+        fresh = self._path.with_suffix(".new")
+        try:
+            self.close()
+            # Not for everybody: specs have passwords in their environment.
+            self._fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            _write_all(self._fd, data)
+            fresh.replace(self._path)
+            self._base = self._size = len(data)
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        # A full disk must not stop containers; the next line tries a whole new file.
+        log.error("cannot remember assignments", file=str(self._path), error=str(error))
+        self.close()
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

@@ -1,0 +1,131 @@
+"""Turns assignments into running things: a runner per task, and the newest view for the networks.
+
+Level-triggered: each message changes the set, and what follows is told the new state, not the event. Containers that
+no assignment mentions are removed when a manager has sent the whole set, never on the word of the disk alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from agent.activities import Host
+from agent.adoption import observe
+from agent.assignments import NETWORK_TAGS, Change
+from agent.health import Health
+from agent.runner import Runner
+from agent.runtime.base import Container, Image, container_id
+from agent.task import Observed, Wanted
+from api.assignment import TaskOrder
+from api.errors import ArgosyError
+from api.states import TaskState
+from api.wire import Assignments
+
+log = structlog.get_logger(__name__)
+
+STRAY_GRACE = 10.0
+"""Seconds a stray container has after SIGTERM."""
+
+
+class Worker:
+    """All tasks of one host. `group` is where its runners live."""
+
+    def __init__(self, host: Host, group: asyncio.TaskGroup) -> None:
+        self._host = host
+        self._group = group
+        self._runners: dict[str, Runner] = {}
+
+    def restore(self, containers: Iterable[Container], images: Iterable[Image]) -> None:
+        """Go on with what the disk says, over what exists on the host."""
+        found = {container.task_id: container for container in containers}
+        known = {image.id: image for image in images}
+        set = self._host.storage.assignments
+        if set.keys():
+            # An empty disk knows nothing; what the networks took over stands until a manager speaks.
+            self._host.networks.update(set.view())
+        for order in set.tasks():
+            container = found.get(order.id)
+            status = self._host.storage.statuses.get(order.id)
+            image = known.get(container.image_id) if container else None
+            self._begin(order, observe(status, container, image, set.spec(order.spec_id)))
+
+    def apply(self, message: Assignments) -> None:
+        """Take in what a manager sent."""
+        change = self._host.storage.apply(message)
+        if message.full or change.tags & NETWORK_TAGS:
+            self._host.networks.update(self._host.storage.assignments.view())
+        for id in change.removed_ids("task"):
+            self._dismiss(id)
+        for order in self._touched(change):
+            if runner := self._runners.get(order.id):
+                runner.update(self._wanted(order))
+            else:
+                self._begin(order, Observed())
+        if message.full:
+            self._group.create_task(self._remove_strays(), name="strays")
+
+    def observed(self, task_id: str) -> Observed | None:
+        """What is known of a task; None for one this host does not have."""
+        runner = self._runners.get(task_id)
+        return runner.seen if runner else None
+
+    def health(self, task_id: str) -> Health:
+        """A task's health, for those who show containers."""
+        seen = self.observed(task_id)
+        return seen.health if seen else Health()
+
+    def _touched(self, change: Change) -> list[TaskOrder]:
+        set = self._host.storage.assignments
+        tasks, specs, images = change.ids("task"), change.ids("spec"), change.ids("image")
+        if not (specs or images):
+            return [order for id in tasks if (order := set.task(id))]
+        return [order for order in set.tasks() if order.id in tasks or self._refers(order, specs, images)]
+
+    def _refers(self, order: TaskOrder, specs: set[str], images: set[str]) -> bool:
+        spec = self._host.storage.assignments.spec(order.spec_id)
+        return order.spec_id in specs or (spec is not None and spec.task.container_spec.image in images)
+
+    def _wanted(self, order: TaskOrder) -> Wanted:
+        set = self._host.storage.assignments
+        spec = set.spec(order.spec_id)
+        return Wanted(order, spec, set.peers(spec.task.container_spec.image) if spec else ())
+
+    def _begin(self, order: TaskOrder, seen: Observed) -> None:
+        status = self._host.storage.statuses.get(order.id)
+        runner = self._runners[order.id] = Runner(self._host, self._wanted(order), seen, status)
+        self._group.create_task(self._keep(order.id, runner), name=f"task {order.name}")
+
+    async def _keep(self, id: str, runner: Runner) -> None:
+        await runner.run()
+        if self._runners.get(id) is runner:
+            del self._runners[id]
+        # Ordered again while its last trace was being removed: it starts afresh.
+        if order := self._host.storage.assignments.task(id):
+            self._begin(order, Observed())
+
+    def _dismiss(self, id: str) -> None:
+        self._host.reporter.forget(id)
+        if runner := self._runners.get(id):
+            last = runner.wanted
+            order = msgspec.structs.replace(last.order, desired=TaskState.REMOVE)
+            runner.update(Wanted(order, last.spec, last.peers, gone=True))
+
+    async def _remove_strays(self) -> None:
+        try:
+            for container in await self._host.runtime.containers():
+                # Containers of no task were made by hand on this host, and are their maker's.
+                if container.task_id and container.task_id not in self._runners:
+                    await self._remove_stray(container)
+        except ArgosyError as error:
+            log.warning("cannot remove containers that nobody wants; the next session tries again", why=str(error))
+
+    async def _remove_stray(self, container: Container) -> None:
+        log.info("removing a container that nobody wants", container=container.name)
+        id = container_id(container.task_id)
+        if container.pid and not container.exit:
+            await self._host.runtime.stop(id, "", STRAY_GRACE)
+        await self._host.networks.close(id)
+        await self._host.runtime.remove(id)

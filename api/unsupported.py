@@ -1,0 +1,102 @@
+"""What a valid spec may ask for and Argosy does not do: refused by name, never dropped.
+
+Each function gives sentences that begin with the field's path; the API answers them with 501. Take an entry out of
+here when the part is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from api.specs import ContainerSpec, Mount, NetworkSpec, ServiceSpec, TaskSpec
+
+LOG_DRIVERS = ("", "json-file", "local", "none")
+NETWORK_OPTIONS = ("com.docker.network.driver.mtu", "com.docker.network.driver.overlay.vxlanid_list")
+
+Reasons = Iterator[str]
+
+
+def service_refusals(spec: ServiceSpec) -> list[str]:
+    """Parts of a service's spec that would not be honoured."""
+    return list(_task(spec.task_template))
+
+
+def network_refusals(spec: NetworkSpec) -> list[str]:
+    """Parts of a network's spec that would not be honoured."""
+    return list(_network(spec))
+
+
+def _task(task: TaskSpec) -> Reasons:
+    path = "TaskTemplate"
+    if task.runtime not in ("", "container"):
+        yield f"{path}.Runtime: {task.runtime!r} is not supported; only containers are"
+    if task.log_driver and task.log_driver.name not in LOG_DRIVERS:
+        yield f"{path}.LogDriver: {task.log_driver.name!r} is not supported; json-file, local and none are"
+    reserved = task.resources.reservations if task.resources else None
+    if reserved and reserved.generic_resources:
+        yield f"{path}.Resources.Reservations.GenericResources: generic resources are not supported"
+    for number, network in enumerate(task.networks):
+        if network.driver_opts:
+            yield f"{path}.Networks[{number}].DriverOpts: driver options of an endpoint are not supported"
+    yield from _container(f"{path}.ContainerSpec", task.container_spec)
+
+
+def _container(path: str, spec: ContainerSpec) -> Reasons:
+    if spec.secrets:
+        yield f"{path}.Secrets: secrets are not supported"
+    if spec.configs:
+        yield f"{path}.Configs: configs are not supported"
+    if spec.isolation not in ("", "default"):
+        yield f"{path}.Isolation: {spec.isolation!r} is for Windows containers, which are not supported"
+    security = spec.privileges
+    if security and security.se_linux_context and security.se_linux_context.disable is False:
+        yield f"{path}.Privileges.SELinuxContext: SELinux labels are not supported"
+    yield from _templates(path, spec)
+    for number, mount in enumerate(spec.mounts):
+        yield from _mount(f"{path}.Mounts[{number}]", mount)
+
+
+def _templates(path: str, spec: ContainerSpec) -> Reasons:
+    places = [
+        (f"{path}.Hostname", spec.hostname),
+        *((f"{path}.Env[{number}]", entry.partition("=")[2]) for number, entry in enumerate(spec.env)),
+        *((f"{path}.Mounts[{number}].Source", mount.source) for number, mount in enumerate(spec.mounts)),
+        *((f"{path}.Mounts[{number}].Target", mount.target) for number, mount in enumerate(spec.mounts)),
+    ]
+    for place, text in places:
+        if "{{" in text and "}}" in text:
+            yield f"{place}: templates ({text}) are not supported"
+
+
+def _mount(path: str, mount: Mount) -> Reasons:
+    driver = mount.volume_options.driver_config if mount.volume_options else None
+    if driver and driver.name not in ("", "local"):
+        yield f"{path}.VolumeOptions.DriverConfig: volume driver {driver.name!r} is not supported; local is"
+
+
+def _network(spec: NetworkSpec) -> Reasons:
+    if spec.driver not in ("", "overlay"):
+        yield f"Driver: {spec.driver!r} is not supported; a cluster's networks are overlay networks"
+    if spec.scope not in ("", "swarm"):
+        yield f"Scope: {spec.scope!r} is not supported; a cluster's networks have the scope swarm"
+    if spec.enable_ipv6:
+        yield "EnableIPv6: IPv6 on overlay networks is not supported"
+    if spec.ingress:
+        yield "Ingress: the routing mesh has its network already; another one is not supported"
+    if "encrypted" in spec.options and spec.options["encrypted"] != "false":
+        yield "Options.encrypted: encrypted networks are not supported"
+    for name in sorted(set(spec.options) - {"encrypted", *NETWORK_OPTIONS}):
+        yield f"Options.{name}: this option is not supported"
+    yield from _addresses(spec)
+
+
+def _addresses(spec: NetworkSpec) -> Reasons:
+    if spec.ipam.driver not in ("", "default"):
+        yield f"IPAM.Driver: {spec.ipam.driver!r} is not supported; default is"
+    for name in sorted(spec.ipam.options or {}):
+        yield f"IPAM.Options.{name}: this option is not supported"
+    if len(spec.ipam.config) > 1:
+        yield "IPAM.Config: more than one subnet is not supported"
+    for number, config in enumerate(spec.ipam.config):
+        if ":" in config.subnet:
+            yield f"IPAM.Config[{number}].Subnet: IPv6 subnets are not supported"

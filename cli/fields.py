@@ -1,0 +1,181 @@
+"""How the flags of `service create` and `service update` reach their place in a ServiceSpec: two tables and a setter.
+
+SCALARS sets one value; LISTS are sets of entries, which `update` can add to (--x-add) and take from (--x-rm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from api import specs
+from api.specs import ServiceSpec
+from cli import parse
+from cli.errors import Wrong
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_EMPTY: dict[str, msgspec.Struct] = {
+    "resources": specs.Resources(),
+    "limits": specs.Limits(),
+    "reservations": specs.Reservations(),
+    "restart_policy": specs.RestartPolicy(),
+    "placement": specs.Placement(),
+    "healthcheck": specs.Healthcheck(),
+    "dns_config": specs.DNSConfig(),
+    "log_driver": specs.Driver(),
+    "update_config": specs.UpdateConfig(),
+    "rollback_config": specs.UpdateConfig(),
+    "endpoint_spec": specs.EndpointSpec(),
+}
+"""What stands in for an absent part when one of its fields is set."""
+
+CONTAINER = "task_template.container_spec"
+LIMITS = "task_template.resources.limits"
+RESERVED = "task_template.resources.reservations"
+RESTART = "task_template.restart_policy"
+PLACEMENT = "task_template.placement"
+HEALTH = f"{CONTAINER}.healthcheck"
+
+SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "hostname": (f"{CONTAINER}.hostname", str),
+    "user": (f"{CONTAINER}.user", str),
+    "workdir": (f"{CONTAINER}.dir", str),
+    "entrypoint": (f"{CONTAINER}.command", parse.words),
+    "init": (f"{CONTAINER}.init", bool),
+    "read_only": (f"{CONTAINER}.read_only", bool),
+    "tty": (f"{CONTAINER}.tty", bool),
+    "stop_signal": (f"{CONTAINER}.stop_signal", str),
+    "stop_grace_period": (f"{CONTAINER}.stop_grace_period", parse.duration),
+    "oom_score_adj": (f"{CONTAINER}.oom_score_adj", int),
+    "health_cmd": (f"{HEALTH}.test", lambda text: ["CMD-SHELL", text]),
+    "health_interval": (f"{HEALTH}.interval", parse.duration),
+    "health_timeout": (f"{HEALTH}.timeout", parse.duration),
+    "health_start_period": (f"{HEALTH}.start_period", parse.duration),
+    "health_start_interval": (f"{HEALTH}.start_interval", parse.duration),
+    "health_retries": (f"{HEALTH}.retries", int),
+    "limit_cpu": (f"{LIMITS}.nano_cpus", parse.cpus),
+    "limit_memory": (f"{LIMITS}.memory_bytes", parse.size),
+    "limit_pids": (f"{LIMITS}.pids", int),
+    "reserve_cpu": (f"{RESERVED}.nano_cpus", parse.cpus),
+    "reserve_memory": (f"{RESERVED}.memory_bytes", parse.size),
+    "restart_condition": (f"{RESTART}.condition", str),
+    "restart_delay": (f"{RESTART}.delay", parse.duration),
+    "restart_max_attempts": (f"{RESTART}.max_attempts", int),
+    "restart_window": (f"{RESTART}.window", parse.duration),
+    "replicas_max_per_node": (f"{PLACEMENT}.max_replicas", int),
+    "endpoint_mode": ("endpoint_spec.mode", str),
+    "log_driver": ("task_template.log_driver.name", str),
+    **{
+        f"{kind}_{flag}": (f"{kind}_config.{field}", read)
+        for kind in ("update", "rollback")
+        for flag, field, read in (
+            ("parallelism", "parallelism", int),
+            ("delay", "delay", parse.duration),
+            ("failure_action", "failure_action", str),
+            ("monitor", "monitor", parse.duration),
+            ("max_failure_ratio", "max_failure_ratio", float),
+            ("order", "order", str),
+        )
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A list or mapping. `read` makes entries of one flag's text; `key` is what --x-rm names one by."""
+
+    path: str
+    read: Callable[[str], list[Any]]
+    key: Callable[[Any], str] = str
+    is_mapping: bool = False
+    removable: bool = True
+    """Whether `update` has --x-add and --x-rm."""
+
+
+LISTS: dict[str, Entries] = {
+    "env": Entries(f"{CONTAINER}.env", parse.environment, lambda entry: str(entry).partition("=")[0]),
+    "label": Entries("labels", parse.assignment, is_mapping=True),
+    "container_label": Entries(f"{CONTAINER}.labels", parse.assignment, is_mapping=True),
+    "sysctl": Entries(f"{CONTAINER}.sysctls", parse.assignment, is_mapping=True),
+    "log_opt": Entries("task_template.log_driver.options", parse.assignment, is_mapping=True, removable=False),
+    "constraint": Entries(f"{PLACEMENT}.constraints", parse.text),
+    "placement_pref": Entries(f"{PLACEMENT}.preferences", parse.preference, parse.preference_key),
+    "mount": Entries(f"{CONTAINER}.mounts", parse.mount, lambda mount: mount.target),
+    "publish": Entries("endpoint_spec.ports", parse.publish, parse.port_key),
+    "network": Entries("task_template.networks", parse.network, lambda network: network.target),
+    "host": Entries(f"{CONTAINER}.hosts", parse.host, parse.host_key),
+    "dns": Entries(f"{CONTAINER}.dns_config.nameservers", parse.text),
+    "dns_option": Entries(f"{CONTAINER}.dns_config.options", parse.text),
+    "dns_search": Entries(f"{CONTAINER}.dns_config.search", parse.text),
+    "group": Entries(f"{CONTAINER}.groups", parse.text),
+    "ulimit": Entries(f"{CONTAINER}.ulimits", parse.ulimit, lambda limit: limit.name),
+    "generic_resource": Entries(f"{RESERVED}.generic_resources", parse.generic, parse.generic_key),
+    "cap_add": Entries(f"{CONTAINER}.capability_add", parse.capability, removable=False),
+    "cap_drop": Entries(f"{CONTAINER}.capability_drop", parse.capability, removable=False),
+}
+
+
+def put(value: T, path: str, item: object) -> T:
+    """The struct with the field at a dotted path set; absent parts on the way are made."""
+    name, _, rest = path.partition(".")
+    if rest:
+        below = getattr(value, name)
+        item = put(_EMPTY[name] if below is None else below, rest, item)
+    return msgspec.structs.replace(value, **{name: item})
+
+
+def get(value: object, path: str) -> Any:
+    """The field at a dotted path; None when a part on the way is absent."""
+    for name in path.split("."):
+        value = None if value is None else getattr(value, name)
+    return value
+
+
+def set_scalars(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
+    """The spec with the scalar flags that were given. Raises a usage error."""
+    for flag, (path, read) in SCALARS.items():
+        if given.get(flag) is not None:
+            spec = put(spec, path, _read(flag, read, given[flag]))
+    return spec
+
+
+def set_lists(spec: ServiceSpec, given: Mapping[str, Any], suffix: str = "") -> ServiceSpec:
+    """The spec with the entries of `--x` or (suffix "_add") `--x-add` added; one of the same key is replaced."""
+    for flag, entries in LISTS.items():
+        texts: Sequence[str] = given.get(flag + (suffix if entries.removable else ""), ())
+        added = [item for text in texts for item in _read(flag, entries.read, text)]
+        if not added:
+            continue
+        present = get(spec, entries.path) or ({} if entries.is_mapping else [])
+        if entries.is_mapping:
+            spec = put(spec, entries.path, dict(present) | dict(added))
+        else:
+            keys = {entries.key(item) for item in added}
+            spec = put(spec, entries.path, [*(i for i in present if entries.key(i) not in keys), *added])
+    return spec
+
+
+def remove_entries(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
+    """The spec without the entries that `--x-rm` names."""
+    for flag, entries in LISTS.items():
+        names = set(given.get(f"{flag}_rm", ()))
+        present = get(spec, entries.path)
+        if not names or not present:
+            continue
+        if entries.is_mapping:
+            left: object = {key: item for key, item in present.items() if key not in names}
+        else:
+            left = [item for item in present if entries.key(item) not in names]
+        spec = put(spec, entries.path, left)
+    return spec
+
+
+def _read(flag: str, read: Callable[[Any], Any], value: object) -> Any:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise Wrong(f"--{flag.replace('_', '-')}: {error}") from None

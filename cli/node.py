@@ -1,0 +1,175 @@
+"""`argosy node`: the cluster's hosts."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from api.states import Availability, Role
+from cli.client import Client, current
+from cli.cluster import AVAILABILITY, ROLES
+from cli.errors import Wrong
+from cli.output import (
+    Row,
+    each,
+    filter_option,
+    format_option,
+    inspect,
+    list_options,
+    no_trunc_option,
+    quiet_option,
+    show_rows,
+)
+from cli.parse import assignment
+from cli.task_rows import COLUMNS as TASK_COLUMNS
+from cli.task_rows import task_rows
+from cli.text import byte_count
+from cli.views import Info, Node, Task
+
+COLUMNS = {
+    "ID": "ID",
+    "Hostname": "HOSTNAME",
+    "Status": "STATUS",
+    "Availability": "AVAILABILITY",
+    "ManagerStatus": "MANAGER STATUS",
+    "EngineVersion": "ENGINE VERSION",
+}
+
+
+@click.group()
+def node() -> None:
+    """Manage the cluster's hosts."""
+
+
+@node.command()
+@list_options
+def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
+    """List hosts; the one that answers is marked with a star."""
+    client = current()
+    nodes = client.get("/nodes", list[Node], filters=filters)
+    if quiet and not template:
+        for item in nodes:
+            click.echo(item.id)
+        return
+    own = client.get("/info", Info).swarm.node_id
+    rows = [_row(item, own, template) for item in sorted(nodes, key=lambda n: (n.description.hostname, n.id))]
+    show_rows(rows, COLUMNS, template)
+
+
+def _row(item: Node, own: str, template: str | None) -> Row:
+    manager = item.manager_status
+    role = ("Leader" if manager.leader else manager.reachability.capitalize()) if manager else ""
+    star = " *" if item.id == own and template in (None, "", "table") else ""
+    return {
+        "ID": item.id + star,
+        "Self": "true" if item.id == own else "false",
+        "Hostname": item.description.hostname,
+        "Status": item.status.state.capitalize(),
+        "Availability": item.spec.availability.value.capitalize(),
+        "ManagerStatus": role,
+        "EngineVersion": item.description.engine.engine_version,
+        "Address": item.status.addr,
+    }
+
+
+@node.command("inspect")
+@format_option
+@click.option("--pretty", is_flag=True, help="For people.")
+@click.argument("nodes", nargs=-1, required=True, metavar="self|NODE…")
+def inspect_(nodes: tuple[str, ...], template: str | None, pretty: bool) -> None:
+    """Show everything about hosts."""
+    client = current()
+    ids = [_own(client, name) for name in nodes]
+    if pretty and not template:
+        for id in ids:
+            click.echo("\n".join(_pretty(client.get(f"/nodes/{id}", Node))))
+        return
+    inspect(client, "node", "/nodes", ids, template)
+
+
+def _pretty(item: Node) -> list[str]:
+    about = item.description
+    manager = item.manager_status
+    lines = [
+        f"ID:              {item.id}",
+        f"Hostname:        {about.hostname}",
+        f"Joined at:       {item.created_at}",
+        f"State:           {item.status.state.capitalize()} {item.status.message}".rstrip(),
+        f"Availability:    {item.spec.availability.value.capitalize()}",
+        f"Address:         {item.status.addr}",
+        f"Role:            {item.spec.role.value}",
+        f"Platform:        {about.platform.os}/{about.platform.architecture}",
+        f"CPUs:            {about.resources.nano_cpus / 1e9:g}",
+        f"Memory:          {byte_count(about.resources.memory_bytes)}",
+        f"Engine version:  {about.engine.engine_version}",
+    ]
+    if manager:
+        lines.append(f"Manager:         {manager.addr} {'leader' if manager.leader else manager.reachability}")
+    return lines + [f"Label:           {key}={value}" for key, value in sorted(item.spec.labels.items())]
+
+
+@node.command()
+@click.option("--availability", type=AVAILABILITY, help="drain moves its tasks away, pause gives it no new ones.")
+@click.option("--role", type=ROLES)
+@click.option("--label-add", multiple=True, metavar="KEY=VALUE")
+@click.option("--label-rm", multiple=True, metavar="KEY")
+@click.argument("name", metavar="NODE")
+def update(
+    name: str, availability: str | None, role: str | None, label_add: tuple[str, ...], label_rm: tuple[str, ...]
+) -> None:
+    """Change a host's labels, availability or role."""
+    client = current()
+    found = client.get(f"/nodes/{_own(client, name)}", Node)
+    labels = {key: value for key, value in found.spec.labels.items() if key not in label_rm}
+    try:
+        labels |= dict(pair for text in label_add for pair in assignment(text))
+    except ValueError as error:
+        raise Wrong(f"--label-add: {error}") from None
+    spec = msgspec.structs.replace(
+        found.spec,
+        labels=labels,
+        availability=Availability(availability) if availability else found.spec.availability,
+        role=Role(role) if role else found.spec.role,
+    )
+    # a plain body: the daemon wants role and availability said, also where they are the default
+    body = {"Labels": labels, "Role": spec.role.value, "Availability": spec.availability.value}
+    if spec.name:
+        body["Name"] = spec.name
+    client.send(f"/nodes/{found.id}/update", body, {"version": found.version.index})
+    click.echo(name)
+
+
+@node.command()
+@click.option("-f", "--force", is_flag=True, help="Also when it is not down.")
+@click.argument("nodes", nargs=-1, required=True)
+def rm(nodes: tuple[str, ...], force: bool) -> None:
+    """Remove hosts from the cluster."""
+    client = current()
+    each(nodes, lambda name: client.delete(f"/nodes/{name}", {"force": force}))
+
+
+@node.command()
+@filter_option
+@format_option
+@no_trunc_option
+@quiet_option
+@click.option("--no-resolve", is_flag=True, help="Show ids in place of names.")
+@click.argument("nodes", nargs=-1, metavar="[NODE…]")
+def ps(
+    nodes: tuple[str, ...],
+    filters: dict[str, list[str]],
+    template: str | None,
+    no_trunc: bool,
+    quiet: bool,
+    no_resolve: bool,
+) -> None:
+    """List the tasks on hosts (this one, if none is named)."""
+    client = current()
+    ids = [client.get(f"/nodes/{_own(client, name)}", Node).id for name in nodes or ("self",)]
+    tasks = client.get("/tasks", list[Task], filters={**filters, "node": ids})
+    rows = task_rows(client, tasks, resolve=not no_resolve, truncate=not no_trunc and not quiet)
+    show_rows(rows, TASK_COLUMNS, template, quiet)
+
+
+def _own(client: Client, name: str) -> str:
+    return client.get("/info", Info).swarm.node_id if name == "self" else name

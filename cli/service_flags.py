@@ -1,0 +1,197 @@
+"""The flags of `service create` and `service update`, and the specs they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from api import specs
+from api.specs import ServiceSpec
+from cli.errors import Wrong
+from cli.fields import CONTAINER, LISTS, put, remove_entries, set_lists, set_scalars
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MODES = ("replicated", "global", "replicated-job", "global-job")
+_CHOICES = {
+    "--restart-condition": ("none", "on-failure", "any"),
+    "--endpoint-mode": ("vip", "dnsrr"),
+    "--update-failure-action": ("pause", "continue", "rollback"),
+    "--rollback-failure-action": ("pause", "continue"),
+    "--update-order": ("start-first", "stop-first"),
+    "--rollback-order": ("start-first", "stop-first"),
+}
+_TEXTS = {
+    "--hostname": "Host name of the containers.",
+    "--stop-signal": "Signal that stops a container.",
+    "--stop-grace-period": "Time before a stopping container is killed (10s).",
+    "--entrypoint": "Replaces the image's entrypoint.",
+    "--health-cmd": "Command that tells whether the container works.",
+    "--health-interval": "Time between checks.",
+    "--health-timeout": "Longest time a check may take.",
+    "--health-start-period": "Time to start in which failures do not count.",
+    "--health-start-interval": "Time between checks in the start period.",
+    "--limit-cpu": "Most CPUs.",
+    "--limit-memory": "Most memory.",
+    "--reserve-cpu": "CPUs a node must have free.",
+    "--reserve-memory": "Memory a node must have free.",
+    "--restart-condition": "When to restart (any).",
+    "--restart-delay": "Time between restarts (5s).",
+    "--restart-window": "Time in which attempts are counted.",
+    "--endpoint-mode": "A virtual address, or DNS round robin.",
+    "--log-driver": "Where output goes.",
+    "--update-delay": "Time between updates of tasks.",
+    "--update-failure-action": "What to do when an update fails (pause).",
+    "--update-monitor": "Time after an update in which a failure counts (5s).",
+    "--update-order": "Start the new task first, or stop the old one first.",
+    "--rollback-delay": "Time between rollbacks of tasks.",
+    "--rollback-failure-action": "What to do when a rollback fails (pause).",
+    "--rollback-monitor": "Time after a rollback in which a failure counts (5s).",
+    "--rollback-order": "Start the new task first, or stop the old one first.",
+}
+_NUMBERS = {
+    "--health-retries": "Failures in a row that make a container unhealthy.",
+    "--limit-pids": "Most processes (0: no limit).",
+    "--restart-max-attempts": "Most restarts.",
+    "--replicas-max-per-node": "Most tasks on one node (0: no limit).",
+    "--update-parallelism": "Tasks updated at once (0: all).",
+    "--rollback-parallelism": "Tasks rolled back at once (0: all).",
+    "--oom-score-adj": "Who is killed first when memory runs out.",
+}
+_SHORT = {"--hostname": (), "--env": ("-e",), "--label": ("-l",), "--publish": ("-p",)}
+
+
+def common_flags(command: F) -> F:
+    """Flags that both commands have."""
+    options: list[Callable[[F], F]] = [
+        click.option("--replicas", type=click.IntRange(0), help="Number of tasks."),
+        click.option("-u", "--user", help="User name or id, optionally with :group."),
+        click.option("-w", "--workdir", help="Working directory in the container."),
+        click.option("--no-healthcheck", is_flag=True, help="Switch off the image's health check."),
+    ]
+    for name, text in _TEXTS.items():
+        choices = _CHOICES.get(name)
+        options.append(click.option(name, type=click.Choice(choices) if choices else str, help=text))
+    options += [click.option(name, type=int, help=text) for name, text in _NUMBERS.items()]
+    options += [
+        click.option(f"--{kind}-max-failure-ratio", type=click.FloatRange(0, 1), help="Failures that are borne.")
+        for kind in ("update", "rollback")
+    ]
+    options += [
+        click.option("--init/--no-init", default=None, help="Run an init that reaps processes and passes signals on."),
+        click.option("--read-only/--no-read-only", default=None, help="Mount the root file system read-only."),
+        click.option("-t", "--tty/--no-tty", default=None, help="Give the containers a terminal."),
+        click.option("--with-registry-auth", is_flag=True, help="Accepted; hosts use credentials of their own."),
+        click.option("--no-resolve-image", is_flag=True, help="Accepted; a manager resolves images."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def create_flags(command: F) -> F:
+    """Flags of `service create` alone."""
+    for flag in reversed(LISTS):
+        name = f"--{flag.replace('_', '-')}"
+        command = click.option(name, *_SHORT.get(name, ()), flag, multiple=True, help="Can be given repeatedly.")(
+            command
+        )
+    for option in (
+        click.option("--env-file", multiple=True, type=click.Path(), help="File of KEY=VALUE lines."),
+        click.option("--max-concurrent", type=int, help="Tasks of a job at once."),
+        click.option("--mode", type=click.Choice(MODES), default="replicated", show_default=True),
+        click.option("--name", help="Name of the service."),
+    ):
+        command = option(command)
+    return command
+
+
+def update_flags(command: F) -> F:
+    """Flags of `service update` alone."""
+    for flag in reversed(LISTS):
+        name = f"--{flag.replace('_', '-')}"
+        if LISTS[flag].removable:
+            command = click.option(f"{name}-rm", multiple=True, help="Take one away.")(command)
+            command = click.option(f"{name}-add", multiple=True, help="Add or replace one.")(command)
+        else:
+            command = click.option(name, multiple=True, help="Add one.")(command)
+    return command
+
+
+def new_spec(name: str, image: str, args: tuple[str, ...], given: Mapping[str, Any]) -> ServiceSpec:
+    """The spec that the flags of `service create` describe. Raises usage errors."""
+    spec = ServiceSpec(name=name, mode=_mode(given))
+    spec = put(spec, f"{CONTAINER}.image", image)
+    spec = put(spec, f"{CONTAINER}.args", list(args))
+    if files := _env_of_files(given.get("env_file", ())):
+        spec = put(spec, f"{CONTAINER}.env", files)
+    return _health(set_lists(set_scalars(spec, given), given), given)
+
+
+def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
+    """The spec with what the flags of `service update` say. Raises usage errors."""
+    if given.get("image"):
+        spec = put(spec, f"{CONTAINER}.image", given["image"])
+    if given.get("args") is not None:
+        from cli.parse import words
+
+        spec = put(spec, f"{CONTAINER}.args", words(given["args"]))
+    if given.get("replicas") is not None:
+        spec = scaled(spec, given["replicas"])
+    if given.get("force"):
+        spec = put(spec, "task_template.force_update", spec.task_template.force_update + 1)
+    spec = set_scalars(spec, given)
+    return _health(set_lists(remove_entries(spec, given), given, "_add"), given)
+
+
+def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
+    """The spec with another number of tasks. Raises a usage error for services that have none."""
+    mode = spec.mode
+    if mode.replicated_job is not None:
+        return put(spec, "mode", specs.Mode(replicated_job=put(mode.replicated_job, "total_completions", replicas)))
+    if mode.global_ is not None or mode.global_job is not None:
+        raise Wrong(f"{spec.name} is a global service: it has one task on every node, and cannot be scaled")
+    return msgspec.structs.replace(spec, mode=specs.Mode(replicated=specs.Replicated(replicas)))
+
+
+def _mode(given: Mapping[str, Any]) -> specs.Mode:
+    mode, replicas, at_once = given["mode"], given.get("replicas"), given.get("max_concurrent")
+    if at_once is not None and mode != "replicated-job":
+        raise Wrong("--max-concurrent is for --mode replicated-job")
+    if mode == "replicated":
+        return specs.Mode(replicated=specs.Replicated(replicas))
+    if mode == "replicated-job":
+        return specs.Mode(replicated_job=specs.ReplicatedJob(replicas if at_once is None else at_once, replicas))
+    if replicas is not None:
+        raise Wrong(f"--replicas is not for --mode {mode}: it has one task on every node")
+    return specs.Mode(global_=specs.EmptyMode()) if mode == "global" else specs.Mode(global_job=specs.EmptyMode())
+
+
+def _health(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
+    if not given.get("no_healthcheck"):
+        return spec
+    if any(given.get(name) is not None for name in given if name.startswith("health_")):
+        raise Wrong("--no-healthcheck goes with none of the --health flags")
+    return put(spec, f"{CONTAINER}.healthcheck", specs.Healthcheck(test=["NONE"]))
+
+
+def _env_of_files(paths: tuple[str, ...]) -> list[str]:
+    import os
+
+    from compose.dotenv import BadLine, parse
+
+    found: dict[str, str] = {}
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = parse(file.read(), os.environ, raw=True)
+        except (OSError, UnicodeDecodeError) as error:
+            raise Wrong(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
+        except BadLine as error:
+            raise Wrong(f"--env-file {path}, {error}") from None
+        values = {name: os.environ.get(name) if value is None else value for name, value in lines.items()}
+        found |= {name: value for name, value in values.items() if value is not None}
+    return [f"{name}={value}" for name, value in found.items()]

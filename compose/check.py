@@ -1,0 +1,112 @@
+"""Phase 3: hold every document against the attribute table.
+
+Unknown keys, refused attributes, wrong kinds and values outside the allowed ones are reported, all of them, and marked
+broken, so that later phases can go on and find what else is wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+
+from compose.attributes import Rule
+from compose.kinds import KINDS, WrongKind
+from compose.problems import Report
+from compose.schema import SCHEMA, Schema
+from compose.tree import OVERRIDE, RESET, Node, Path, children, is_extension
+from compose.work import Work
+
+
+def check(work: Work) -> Work:
+    """The documents without their extensions, wrong values marked."""
+    return replace(work, documents=tuple(_node(work.report, document, SCHEMA, ()) for document in work.documents))
+
+
+def _node(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+    if node.is_broken or node.tag == RESET:
+        return node
+    if sentence := _refusal(schema.rule, node, path):
+        return report.wrong(node, path, sentence)
+    if sentence := _complaint(schema.rule, node):
+        return report.wrong(node, path, sentence)
+    if schema.rule.note:
+        report.note(node, path, schema.rule.note)
+    if "*" in schema.below and not schema.below["*"].rule.kinds:
+        return node
+    return _below(report, node, schema, path)
+
+
+def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+    if isinstance(node.value, list):
+        item = schema.child("[0]")
+        if item is None:
+            return node
+        return node.with_value([_node(report, child, item, (*path, part)) for part, child in children(node)])
+    if not isinstance(node.value, dict):
+        return node
+    entries: dict[str, Node] = {}
+    for key, child in node.value.items():
+        if is_extension(key) and "*" not in schema.below:
+            continue
+        below = schema.child(key)
+        entries[key] = (
+            _node(report, child, below, (*path, key))
+            if below
+            else report.wrong(child, (*path, key), _unknown(key, schema))
+        )
+    missing = [name for name in schema.rule.required if name not in entries]
+    if missing and node.tag != OVERRIDE:
+        return report.wrong(node, path, f"lacks {' and '.join(missing)}")
+    return node.with_value(entries)
+
+
+def _refusal(rule: Rule, node: Node, path: Path) -> str:
+    if not rule.refusal or node.value in rule.harmless or node.value in (None, [], {}):
+        return ""
+    if rule.harmless and isinstance(node.value, str) and _as_boolean(node.value) in rule.harmless:
+        return ""
+    return f"{path[-1]} is refused: {rule.refusal}"
+
+
+def _as_boolean(text: str) -> object:
+    try:
+        return KINDS["boolean"].read(text)
+    except WrongKind:
+        return text
+
+
+def _complaint(rule: Rule, node: Node) -> str:
+    for name in rule.kinds:
+        try:
+            value = KINDS[name].read(node.value)
+        except WrongKind:
+            continue
+        if rule.one_of and value not in rule.one_of:
+            return f"must be {_choice([word for word in rule.one_of if word])}, not {node.text!r}"
+        return ""
+    if not rule.kinds:
+        return ""
+    phrase = _choice([KINDS[name].phrase for name in rule.kinds if name != "null"])
+    hint = f'; write "{node.text}"' if "string" in rule.kinds and isinstance(node.value, int | float) else ""
+    return f"must be {phrase}, not {_describe(node)}{hint}"
+
+
+def _describe(node: Node) -> str:
+    if isinstance(node.value, dict):
+        return "a mapping"
+    if isinstance(node.value, list):
+        return "a list"
+    if isinstance(node.value, str):
+        return repr(node.value)
+    return "empty" if node.value is None else node.text
+
+
+def _choice(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _unknown(key: str, schema: Schema) -> str:
+    near = difflib.get_close_matches(key, schema.names, n=1)
+    if near:
+        return f"there is no attribute {key!r} here; did you mean {near[0]!r}?"
+    return f"there is no attribute {key!r} here"

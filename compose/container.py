@@ -1,0 +1,132 @@
+"""Phase 9, first half: what runs in a service's containers; as docker's own `stack deploy` translates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from api import specs
+from compose.model import Healthcheck, Logging, Mount, Project, Service, Volume
+from compose.security import parse_options
+from compose.stack import NAMESPACE
+
+
+def container_spec(service: Service, project: Project, stack: str) -> specs.ContainerSpec:
+    """The container of a service."""
+    return specs.ContainerSpec(
+        image=service.image,
+        labels=service.labels | {NAMESPACE: stack},
+        command=service.entrypoint,
+        args=service.command,
+        hostname=service.hostname,
+        env=[f"{name}={value}" for name, value in sorted(service.environment.items())],
+        dir=service.working_dir,
+        user=service.user,
+        groups=service.group_add,
+        privileges=parse_options(service.security_opt),
+        tty=service.tty,
+        open_stdin=service.stdin_open,
+        read_only=service.read_only,
+        mounts=_mounts(service, project.volumes, stack),
+        stop_signal=service.stop_signal,
+        stop_grace_period=service.stop_grace_period,
+        healthcheck=_healthcheck(service.healthcheck),
+        hosts=[f"{address} {name}" for name, addresses in service.extra_hosts.items() for address in addresses],
+        dns_config=_dns(service),
+        init=service.init,
+        sysctls=strings(service.sysctls),
+        capability_add=[_capability(name) for name in service.cap_add],
+        capability_drop=[_capability(name) for name in service.cap_drop],
+        ulimits=[specs.Ulimit(name, limit.soft, limit.hard) for name, limit in sorted(service.ulimits.items())],
+        oom_score_adj=service.oom_score_adj,
+    )
+
+
+def log_driver(logging: Logging | None) -> specs.Driver | None:
+    """Where output goes."""
+    return specs.Driver(logging.driver, strings(logging.options)) if logging else None
+
+
+def strings(mapping: Mapping[str, str | None]) -> dict[str, str]:
+    """A mapping whose empty values are empty strings."""
+    return {key: value or "" for key, value in mapping.items()}
+
+
+def _capability(name: str) -> str:
+    upper = name.upper()
+    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
+
+
+def _dns(service: Service) -> specs.DNSConfig | None:
+    if not (service.dns or service.dns_search or service.dns_opt):
+        return None
+    return specs.DNSConfig(nameservers=service.dns, search=service.dns_search, options=service.dns_opt)
+
+
+def _healthcheck(check: Healthcheck | None) -> specs.Healthcheck | None:
+    if check is None:
+        return None
+    if check.disable:
+        return specs.Healthcheck(test=["NONE"])
+    return specs.Healthcheck(
+        test=check.test,
+        interval=check.interval,
+        timeout=check.timeout,
+        retries=check.retries,
+        start_period=check.start_period,
+        start_interval=check.start_interval,
+    )
+
+
+def _mounts(service: Service, volumes: Mapping[str, Volume], stack: str) -> list[specs.Mount]:
+    mounts = [_mount(mount, volumes, stack) for mount in [*service.volumes, *service.tmpfs]]
+    if service.shm_size:
+        size = specs.TmpfsOptions(size_bytes=service.shm_size, mode=0o1777)
+        mounts.append(specs.Mount(type="tmpfs", target="/dev/shm", tmpfs_options=size))
+    return mounts
+
+
+def _mount(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> specs.Mount:
+    source, volume_options = mount.source, None
+    if mount.type == "volume":
+        source, volume_options = _named(mount, volumes, stack)
+    return specs.Mount(
+        type=mount.type,  # type: ignore[arg-type]
+        source=source,
+        target=mount.target,
+        read_only=mount.read_only,
+        consistency=mount.consistency,
+        bind_options=_bind(mount) if mount.bind else None,
+        volume_options=volume_options,
+        tmpfs_options=specs.TmpfsOptions(mount.tmpfs.size, mount.tmpfs.mode) if mount.tmpfs else None,
+    )
+
+
+def _bind(mount: Mount) -> specs.BindOptions | None:
+    if mount.bind is None:
+        return None
+    return specs.BindOptions(
+        propagation=mount.bind.propagation,
+        create_mountpoint=bool(mount.bind.create_host_path),
+        non_recursive=mount.bind.recursive == "disabled",
+        read_only_non_recursive=mount.bind.recursive == "writable",
+        read_only_force_recursive=mount.bind.recursive == "readonly",
+    )
+
+
+def _named(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> tuple[str, specs.VolumeOptions | None]:
+    """A volume's name in the cluster, and how a host makes it when it has none of that name."""
+    use = mount.volume
+    labels, no_copy, subpath = (strings(use.labels), use.nocopy, use.subpath) if use else ({}, False, "")
+    if not mount.source:
+        return "", specs.VolumeOptions(no_copy=no_copy, labels=labels, subpath=subpath) if use else None
+    volume = volumes[mount.source]
+    if volume.external:
+        name = volume.name or mount.source
+        return name, specs.VolumeOptions(no_copy=no_copy, labels=labels, subpath=subpath) if use else None
+    has_driver = volume.driver or volume.driver_opts
+    return volume.name or f"{stack}_{mount.source}", specs.VolumeOptions(
+        no_copy=no_copy,
+        labels=strings(volume.labels) | labels | {NAMESPACE: stack},
+        driver_config=specs.Driver(volume.driver, strings(volume.driver_opts)) if has_driver else None,
+        subpath=subpath,
+    )

@@ -1,0 +1,39 @@
+"""Phase 2: put the values of variables into every string, keys and extensions (x-…) excepted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compose.tree import Node, Path, children, is_extension
+from compose.variables import BadVariable, expand
+from compose.work import Work
+
+
+def interpolate(work: Work) -> Work:
+    """The documents with their variables replaced; one that is not set becomes "", and a note says so."""
+    return replace(work, documents=tuple(_node(work, document, ()) for document in work.documents))
+
+
+def _node(work: Work, node: Node, path: Path) -> Node:
+    if isinstance(node.value, dict):
+        return node.with_value(
+            {
+                key: child if not path and is_extension(key) else _node(work, child, (*path, key))
+                for key, child in children(node)
+            }
+        )
+    if isinstance(node.value, list):
+        return node.with_value([_node(work, child, (*path, part)) for part, child in children(node)])
+    if isinstance(node.value, str) and "$" in node.value:
+        return _string(work, node, node.value, path)
+    return node
+
+
+def _string(work: Work, node: Node, text: str, path: Path) -> Node:
+    try:
+        expanded = expand(text, work.environment)
+    except BadVariable as error:
+        return work.report.wrong(node, path, str(error))
+    for name in expanded.unset:
+        work.report.note(node, path, f"variable {name} is not set; an empty string is used")
+    return node.with_value(expanded.text)

@@ -1,0 +1,116 @@
+"""Phase 5: several files to one tree; a later file wins.
+
+Mappings are merged key by key, lists are joined, everything else is replaced, but where RULES says otherwise.
+`!override` replaces whatever was there, `!reset` takes it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from compose.schema import SCHEMA, Schema
+from compose.tree import OVERRIDE, RESET, Node, plain
+from compose.work import EMPTY, Work
+
+Rule = Callable[[Node, Node], Node]
+
+
+def merge(work: Work) -> Work:
+    """One tree of all documents."""
+    tree = EMPTY if not work.documents else replace(work.documents[0], value={})
+    for document in work.documents:
+        tree = _merge(tree, document, SCHEMA)
+    return replace(work, tree=tree)
+
+
+def _merge(old: Node, new: Node, schema: Schema | None) -> Node:
+    if new.tag == OVERRIDE:
+        return replace(new, tag="")
+    rule = RULES.get(schema.pattern) if schema else None
+    if rule:
+        return rule(old, new)
+    if isinstance(old.value, dict) and isinstance(new.value, dict):
+        return old.with_value(_merge_entries(old.value, new.value, schema))
+    if isinstance(old.value, list) and isinstance(new.value, list):
+        return _join(lambda item: repr(plain(item)))(old, new)
+    return new
+
+
+def _merge_entries(old: dict[str, Node], new: dict[str, Node], schema: Schema | None) -> dict[str, Node]:
+    merged = dict(old)
+    for key, node in new.items():
+        below = schema.child(key) if schema else None
+        if node.tag == RESET:
+            merged.pop(key, None)
+        elif key in merged and not merged[key].is_broken:
+            merged[key] = _merge(merged[key], node, below)
+        else:
+            merged[key] = _without_tags(node, below)
+    return merged
+
+
+def _without_tags(node: Node, schema: Schema | None) -> Node:
+    """A new subtree: what it would reset is not there."""
+    node = replace(node, tag="") if node.tag == OVERRIDE else node
+    if isinstance(node.value, dict):
+        return node.with_value(_merge_entries({}, node.value, schema))
+    return node
+
+
+# ── rules ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _replace(old: Node, new: Node) -> Node:
+    return new
+
+
+def _join(identity: Callable[[Node], str]) -> Rule:
+    """Joined lists; of two items with the same identity the later stands in the place of the earlier."""
+
+    def rule(old: Node, new: Node) -> Node:
+        items = {identity(item): item for item in [*old.items, *new.items]}
+        return old.with_value([*items.values()])
+
+    return rule
+
+
+def _port(item: Node) -> str:
+    parts = (item.get("published"), item.get("target"), item.get("protocol"), item.get("mode"))
+    return ":".join(part.text if part else "" for part in parts)
+
+
+def _target(item: Node) -> str:
+    target = item.get("target")
+    return target.text.rstrip("/") if target else repr(item)
+
+
+def _env_file(item: Node) -> str:
+    path = item.get("path")
+    return path.text if path else repr(item)
+
+
+def _logging(old: Node, new: Node) -> Node:
+    """Options belong to a driver: another driver starts afresh."""
+    before, after = old.get("driver"), new.get("driver")
+    if before and after and before.value != after.value:
+        return new
+    options = old.at("options") | new.at("options")
+    merged = old.entries | new.entries
+    return new.with_value(merged | ({"options": new.with_value({**options})} if options else {}))
+
+
+RULES: dict[str, Rule] = {
+    "services.*.build": _replace,
+    "services.*.command": _replace,
+    "services.*.entrypoint": _replace,
+    "services.*.healthcheck.test": _replace,
+    "services.*.logging": _logging,
+    "services.*.ports": _join(_port),
+    "services.*.volumes": _join(_target),
+    "services.*.tmpfs": _join(_target),
+    "services.*.env_file": _join(_env_file),
+    "services.*.ulimits.*": _replace,
+    "services.*.extra_hosts.*": _replace,
+    "networks.*.ipam.config": _replace,
+}

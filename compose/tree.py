@@ -1,0 +1,114 @@
+"""The tree a compose file is until the model is built: plain values that know where they stand in which file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Union
+
+Scalar = str | int | float | bool | None
+Content = Union[Scalar, dict[str, "Node"], list["Node"]]  # noqa: UP007  (a forward reference in a value)
+Path = tuple[str, ...]
+"""Keys from the root; items of lists are "[0]", "[1]", …"""
+
+RESET = "!reset"
+OVERRIDE = "!override"
+BROKEN = "!broken"
+"""Tag of a value that was found wrong and reported; later phases pass it by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and its place. `tag` is "", or one of the tags above. Never changed in place once a phase has ended."""
+
+    value: Content
+    mark: Mark
+    tag: str = ""
+    plain: bool = False
+    """Whether it was written without quotes, so that a number is a number."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it was reported already."""
+        return self.tag == BROKEN
+
+    @property
+    def items(self) -> list[Node]:
+        """Its items, none when it is no list."""
+        return self.value if isinstance(self.value, list) else []
+
+    @property
+    def entries(self) -> dict[str, Node]:
+        """Its entries, none when it is no mapping."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def text(self) -> str:
+        """The scalar as text ("" for null, lists and mappings)."""
+        return scalar_text(self.value)
+
+    def get(self, *keys: str) -> Node | None:
+        """The node below, by keys."""
+        node: Node | None = self
+        for key in keys:
+            node = node.entries.get(key) if node else None
+        return node
+
+    def at(self, *keys: str) -> dict[str, Node]:
+        """The entries of the mapping below; none when it is not there."""
+        node = self.get(*keys)
+        return node.entries if node else {}
+
+    def with_value(self, value: Content) -> Node:
+        """Another value at the same place."""
+        return replace(self, value=value)
+
+    def broken(self) -> Node:
+        """The same place, marked as reported."""
+        return Node(None, self.mark, BROKEN)
+
+
+def scalar_text(value: object) -> str:
+    """A scalar as compose writes it into strings: true, 1.5, text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def plain(node: Node) -> Any:
+    """The tree without its marks."""
+    if isinstance(node.value, dict):
+        return {key: plain(item) for key, item in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(item) for item in node.value]
+    return node.value
+
+
+def show(path: Path) -> str:
+    """A path for people: services.web.ports[0]."""
+    return "".join(part if part.startswith("[") or not number else f".{part}" for number, part in enumerate(path))
+
+
+def children(node: Node) -> Iterator[tuple[str, Node]]:
+    """The nodes directly below, each with its part of a path."""
+    if isinstance(node.value, dict):
+        yield from node.value.items()
+    elif isinstance(node.value, list):
+        yield from ((f"[{number}]", item) for number, item in enumerate(node.value))
+
+
+def is_extension(key: str) -> bool:
+    """Whether a key is the user's own (x-…)."""
+    return key.startswith("x-")

@@ -1,0 +1,111 @@
+"""Volumes and tmpfs: from "data:/var/lib/data:ro" to the long form."""
+
+from __future__ import annotations
+
+import re
+
+from compose.kinds import WrongKind, size
+from compose.problems import Report
+from compose.tree import Node, Path
+
+_PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
+_CONSISTENCY = ("consistent", "cached", "delegated")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
+
+
+class BadVolume(Exception):
+    """The text describes no mount; says why."""
+
+
+def parse_short(text: str) -> dict[str, object]:
+    """A short form as entries of the long form. Raises BadVolume."""
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise BadVolume(f'{text!r} has too many parts; write "source:target" or "source:target:ro"')
+    if not all(parts):
+        raise BadVolume(f"{text!r} has an empty part")
+    source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
+    entry: dict[str, object] = {"type": _type_of(source), "target": target}
+    if source:
+        entry["source"] = source
+    return entry | (_options(parts[2], str(entry["type"])) if len(parts) == 3 else {})
+
+
+def _type_of(source: str) -> str:
+    if not source:
+        return "volume"
+    if source.startswith((".", "/", "~")):
+        return "bind"
+    if not _NAME.match(source):
+        raise BadVolume(f'{source!r} is no name of a volume; a path begins with "/", "./" or "~/"')
+    return "volume"
+
+
+def _options(text: str, kind: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for option in text.split(","):
+        if option in ("ro", "rw"):
+            found["read_only"] = option == "ro"
+        elif option == "nocopy" and kind == "volume":
+            found["volume"] = {"nocopy": True}
+        elif option in _PROPAGATION and kind == "bind":
+            found["bind"] = {"propagation": option}
+        elif option in _CONSISTENCY:
+            found["consistency"] = option
+        else:
+            raise BadVolume(f"{option!r} is not an option of a {kind}; known are ro, rw and the long form")
+    return found
+
+
+def long_volumes(report: Report, node: Node, path: Path) -> Node:
+    """The form of `volumes` of a service."""
+    items: list[Node] = []
+    for number, item in enumerate(node.items):
+        try:
+            entry = parse_short(item.value) if isinstance(item.value, str) else None
+            items.append(_marked(item, entry) if entry is not None else item)
+        except BadVolume as error:
+            items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
+    return node.with_value([*items])
+
+
+def tmpfs_mounts(report: Report, node: Node, path: Path) -> Node:
+    """The form of `tmpfs`: "/run:size=64m,mode=1777" items to the long form of a volume."""
+    items: list[Node] = []
+    for number, item in enumerate(node.items if isinstance(node.value, list) else [node] if node.value else []):
+        if item.is_broken:
+            continue
+        try:
+            items.append(_marked(item, _parse_tmpfs(item.text)))
+        except BadVolume as error:
+            items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
+    return node.with_value([*items])
+
+
+def _parse_tmpfs(text: str) -> dict[str, object]:
+    target, _, options = text.partition(":")
+    if not target.startswith("/"):
+        raise BadVolume(f"{target!r} is not an absolute path")
+    settings: dict[str, object] = {}
+    entry: dict[str, object] = {"type": "tmpfs", "target": target}
+    for option in options.split(",") if options else []:
+        name, _, value = option.partition("=")
+        try:
+            if option in ("ro", "rw"):
+                entry["read_only"] = option == "ro"
+            elif name == "size":
+                settings["size"] = size(value)
+            elif name == "mode":
+                settings["mode"] = int(value, 8)
+            else:
+                raise BadVolume(f"{option!r} is not an option of tmpfs; known are size, mode, ro and rw")
+        except (WrongKind, ValueError):
+            raise BadVolume(f"{value!r} is not a {name}") from None
+    return entry | ({"tmpfs": settings} if settings else {})
+
+
+def _marked(item: Node, entry: object) -> Node:
+    """Plain entries as nodes that all stand where the short form stood."""
+    if isinstance(entry, dict):
+        return item.with_value({key: _marked(item, value) for key, value in entry.items()})
+    return item.with_value(entry)  # type: ignore[arg-type]

@@ -1,0 +1,100 @@
+"""One round of allocating: what the book says is free, less what this round has given out already."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container
+from ipaddress import IPv4Network
+from itertools import chain
+
+from api.objects import NETWORK_DECISION
+from manager.allocator.book import Book, Port
+from manager.allocator.layout import Layout, layout
+from manager.draft import Draft
+
+
+class Allocation:
+    """Hands out addresses and ports; nothing twice."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.state = draft.state
+        self.book = draft.state.view(Book)
+        self.subnets: dict[str, IPv4Network] = {}
+        """Given to networks in this round."""
+        self.vnis: set[int] = set()
+        self.ports: dict[Port, str] = {}
+        """Given to services in this round."""
+        self.trouble: dict[str, str] = {}
+        """By network: why it has no subnet."""
+        self._taken: defaultdict[str, set[int]] = defaultdict(set)
+        self._latest: dict[str, int] = {}
+        self._full: set[tuple[str, int]] = set()
+        self._layouts: dict[str, Layout | None] = {}
+
+    def network_name(self, network_id: str) -> str:
+        """What users call it."""
+        network = self.state.networks.get(network_id)
+        return network.spec.name if network and network.spec.name else network_id
+
+    def problem(self, network_id: str) -> str:
+        """Why nobody can get an address on a network; "" if they can."""
+        network = self.state.networks.get(network_id)
+        if network is None:
+            return f"network {network_id} does not exist"
+        if network.removed:
+            return f"network {network.spec.name} is being removed"
+        if self.layout(network_id) is None:
+            return f"network {network.spec.name}: {self.trouble.get(network_id, 'it has no subnet yet')}"
+        return ""
+
+    def layout(self, network_id: str) -> Layout | None:
+        """How the network is divided; None while it has no subnet."""
+        if network_id not in self._layouts:
+            decision = self.draft.get(NETWORK_DECISION, network_id)
+            network = self.state.networks.get(network_id)
+            self._layouts[network_id] = layout(network, decision) if decision else None
+        return self._layouts[network_id]
+
+    def host_address(self, network_id: str) -> str | None:
+        """An address for a task or a bridge, with prefix length. Those given back rest for as long as possible."""
+        parts = self.layout(network_id)
+        if parts is None:
+            return None
+        after = self._latest.get(network_id, self.book.latest.get(network_id, 0))
+        number = self._take(network_id, parts.hosts, parts.reserved, after)
+        if number is None:
+            return None
+        self._latest[network_id] = number
+        return parts.address(number)
+
+    def vip(self, network_id: str) -> str | None:
+        """A virtual address, without prefix length."""
+        parts = self.layout(network_id)
+        number = self._take(network_id, parts.vips, parts.reserved, 0) if parts else None
+        return parts.address(number).partition("/")[0] if parts and number is not None else None
+
+    def put_back(self, network_id: str, number: int) -> None:
+        """Undo: an address taken in this round is not needed after all."""
+        self._taken[network_id].discard(number)
+
+    def port_holder(self, port: Port, service_id: str) -> str | None:
+        """The other service that holds a port."""
+        holder = self.ports.get(port)
+        if holder is not None and holder != service_id:
+            return holder
+        return next((other for other in self.book.ports.get(port, ()) if other != service_id), None)
+
+    def _take(self, network_id: str, span: tuple[int, int], reserved: Container[int], after: int) -> int | None:
+        low, high = span
+        if (network_id, low) in self._full:
+            return None
+        held: Container[int] = self.book.held.get(network_id, ())
+        taken = self._taken[network_id]
+        start = after + 1 if low <= after < high else low
+        for number in chain(range(start, high + 1), range(low, start)):
+            if number not in held and number not in taken and number not in reserved:
+                taken.add(number)
+                return number
+        self._full.add((network_id, low))
+        return None

@@ -1,0 +1,177 @@
+"""What is given out: addresses, subnets, VNIs and ports, and who uses which network. Kept up with the state.
+
+Everything that is given out stands in a decided object, in the field of its holder, and nowhere else: this view only
+turns that around. An address is free again when the object that held it is changed or deleted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from api.objects import (
+    INGRESS,
+    NETWORK,
+    NETWORK_DECISION,
+    NODE_DECISION,
+    REVISION,
+    SERVICE,
+    SERVICE_DECISION,
+    TASK,
+    Kind,
+    ServiceDecision,
+    Task,
+)  # fmt: skip
+from api.specs import ServiceSpec
+from manager.store.state import Event, State
+
+_NO_NETWORK = ("host", "none", "bridge")
+Port = tuple[str, int]
+"""Protocol and published port."""
+
+
+def networks_of(spec: ServiceSpec) -> list[str]:
+    """The networks that tasks of a service have an address on; ingress among them if it publishes ports there."""
+    targets = [network.target for network in spec.task_template.networks or spec.networks]
+    found = dict.fromkeys(target for target in targets if target not in _NO_NETWORK)
+    if publishes(spec):
+        found[INGRESS] = None
+    return list(found)
+
+
+def publishes(spec: ServiceSpec) -> bool:
+    """Whether the service has ports on the routing mesh."""
+    return any(port.publish_mode == "ingress" for port in spec.endpoint_spec.ports) if spec.endpoint_spec else False
+
+
+class Book:
+    """A view of the state: what is held, by what it is."""
+
+    def __init__(self, state: State) -> None:
+        self.held: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        """By network: addresses as numbers."""
+        self.latest: dict[str, int] = {}
+        """By network: the address given to a task or node last."""
+        self.subnets: dict[str, IPv4Network] = {}
+        self.vnis: Counter[int] = Counter()
+        self.ports: defaultdict[Port, Counter[str]] = defaultdict(Counter)
+        """Ids of the services that hold each port; never more than one but by mistake."""
+        self.attached: Counter[str] = Counter()
+        """By network: tasks that hold an address."""
+        self.revisions: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        """By service: revisions whose tasks hold addresses."""
+        self.on_node: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By node: networks that its tasks hold addresses on."""
+        self.wanted_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By network: services whose spec names it."""
+        self.kept_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By network: services with a kept revision that names it."""
+        self.undecided: set[str] = set()
+        self.leaving: set[str] = set()
+        """Networks that are to go, or that are gone and leave a decision behind."""
+        self._state = state
+        kinds: tuple[Kind[Any], ...] = (
+            NETWORK,
+            NETWORK_DECISION,
+            NODE_DECISION,
+            SERVICE,
+            SERVICE_DECISION,
+            REVISION,
+            TASK,
+        )
+        for kind in (*kinds, REVISION, TASK):
+            for id, value in state.table(kind).items():
+                self.follow(Event(kind, id, value, 0))
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change."""
+        if (turn := _TURNS.get(event.kind.name)) is None:
+            return
+        if event.old is not None:
+            turn(self, event.id, event.old, -1)
+        if event.new is not None:
+            turn(self, event.id, event.new, +1)
+        if event.kind in (NETWORK, NETWORK_DECISION):
+            self._judge_network(event.id)
+
+    def _task(self, id: str, task: Task, sign: int) -> None:
+        if task.addresses:
+            _count(self.revisions[task.service_id], task.revision, sign)
+        for held in task.addresses:
+            self._hold(held.network_id, held.address, sign)
+            _count(self.attached, held.network_id, sign)
+            if task.node_id:
+                _count(self.on_node[task.node_id], held.network_id, sign)
+
+    def _node(self, id: str, decision: Any, sign: int) -> None:
+        for gateway in decision.gateways:
+            self._hold(gateway.network_id, gateway.address, sign)
+
+    def _service(self, id: str, decision: ServiceDecision, sign: int) -> None:
+        for vip in decision.vips:
+            _count(self.held[vip.network_id], number_of(vip.address), sign)
+        for port in decision.ports:
+            _count(self.ports[port.protocol, port.published_port], id, sign)
+
+    def _network(self, id: str, decision: Any, sign: int) -> None:
+        _count(self.vnis, decision.vni, sign)
+        if sign > 0:
+            self.subnets[id] = IPv4Network(decision.subnet)
+        else:
+            self.subnets.pop(id, None)
+
+    def _wanted_service(self, id: str, service: Any, sign: int) -> None:
+        for network_id in networks_of(service.spec):
+            _count(self.wanted_by[network_id], id, sign)
+
+    def _revision(self, id: str, revision: Any, sign: int) -> None:
+        for network_id in networks_of(revision.spec):
+            _count(self.kept_by[network_id], revision.service_id, sign)
+
+    def _wanted_network(self, id: str, network: Any, sign: int) -> None:
+        """Judged below: what counts is both halves of it."""
+
+    def _hold(self, network_id: str, address: str, sign: int) -> None:
+        number = number_of(address)
+        _count(self.held[network_id], number, sign)
+        if sign > 0:
+            self.latest[network_id] = number
+
+    def _judge_network(self, id: str) -> None:
+        network, decided = self._state.networks.get(id), id in self._state.network_decisions
+        leaving = network.removed if network else decided
+        for group, member in ((self.undecided, not leaving and not decided), (self.leaving, leaving)):
+            if member and (network or decided):
+                group.add(id)
+            else:
+                group.discard(id)
+
+
+_TURNS: dict[str, Callable[[Book, str, Any, int], None]] = {
+    TASK.name: Book._task,
+    NODE_DECISION.name: Book._node,
+    SERVICE_DECISION.name: Book._service,
+    NETWORK_DECISION.name: Book._network,
+    SERVICE.name: Book._wanted_service,
+    REVISION.name: Book._revision,
+    NETWORK.name: Book._wanted_network,
+}
+
+
+def number_of(address: str) -> int:
+    """An address, with or without prefix length, as a number."""
+    a, b, c, d = address.partition("/")[0].split(".")
+    return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+
+
+def text_of(number: int) -> str:
+    """The address of a number."""
+    return str(IPv4Address(number))
+
+
+def _count(counter: Counter[Any], key: Any, sign: int) -> None:
+    counter[key] += sign
+    if not counter[key]:
+        del counter[key]

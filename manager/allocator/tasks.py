@@ -1,0 +1,61 @@
+"""Tasks: a NEW one gets an address on each of its networks and becomes PENDING; an ended one gives them back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from api.objects import Task, TaskAddress
+from api.states import GOING, TaskState
+from manager.allocator.allocation import Allocation
+from manager.allocator.book import networks_of, number_of
+
+Groups = dict[tuple[str, int], list[Task]]
+"""Tasks by service and revision: what holds for one of a group holds for all."""
+
+
+def new_tasks(allocation: Allocation) -> Groups:
+    """Tasks that wait for addresses."""
+    groups: defaultdict[tuple[str, int], list[Task]] = defaultdict(list)
+    for task in allocation.state.tasks_in(TaskState.NEW).values():
+        if task.desired in GOING:
+            groups[task.service_id, task.revision].append(task)
+    return dict(groups)
+
+
+def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, str]) -> None:
+    """Serve the tasks that wait; `problems` are those of whole services."""
+    for (service_id, number), tasks in groups.items():
+        revision = allocation.state.revisions_of(service_id).get(number)
+        if revision is None:
+            continue
+        networks = networks_of(revision.spec)
+        problem = problems.get(service_id, "") or next(filter(None, map(allocation.problem, networks)), "")
+        for task in tasks:
+            problem = _serve(allocation, task, networks, problem)
+
+
+def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
+    """Free the addresses of tasks that have ended."""
+    for id in task_ids:
+        task = allocation.state.tasks.get(id)
+        if task is not None and task.addresses and allocation.state.has_ended(task):
+            allocation.draft.put_task(task, addresses=[])
+
+
+def _serve(allocation: Allocation, task: Task, networks: list[str], problem: str) -> str:
+    """Give one task its addresses; returns what stands in the way of the others."""
+    addresses: list[TaskAddress] = []
+    for network_id in networks if not problem else ():
+        address = allocation.host_address(network_id)
+        if address is None:
+            problem = f"no address is left in network {allocation.network_name(network_id)}"
+            break
+        addresses.append(TaskAddress(network_id, address))
+    if problem:
+        for held in addresses:
+            allocation.put_back(held.network_id, number_of(held.address))
+        allocation.draft.put_task(task, message=problem)
+    else:
+        allocation.draft.put_task(task, addresses=addresses, state=TaskState.PENDING, message="")
+    return problem

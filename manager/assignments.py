@@ -1,0 +1,317 @@
+"""What each host is told: the stored objects turned into resources (api/assignment.py), and sets of them compared.
+
+Pure. A source (a service, a task, a node) yields the resources it contributes to the networks; a host adds its own
+tasks, their specs and images. `assignment_set` is the whole of it for one host, the plain definition; the dispatcher
+keeps the same sets up to date by difference (manager/assignment_index.py).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from api.assignment import (
+    Attachment,
+    EndpointOrder,
+    ImageOrder,
+    NetworkOrder,
+    PeerOrder,
+    Resource,
+    ResourceKey,
+    ServiceOrder,
+    SpecOrder,
+    TaskOrder,
+    key_of,
+)  # fmt: skip
+from api.errors import Invalid
+from api.objects import INGRESS, REVISION, NodeDescription, Revision, Task, revision_id
+from api.references import parse
+from api.specs import NetworkTarget, PortConfig, ServiceSpec
+from api.states import NodeState, TaskState
+from manager.store.state import State
+
+MTU_OPTION = "com.docker.network.driver.mtu"
+MOST_IMAGE_PEERS = 8
+"""A host is told of so many givers of an image; which ones differs from host to host, to spread the load."""
+
+
+# ── what a service, a task and a node contribute to networks ─────────────────────────────────────────────────────
+
+
+def service_orders(state: State, service_id: str) -> Iterator[ServiceOrder]:
+    """A service on each network it is on."""
+    service = state.services.get(service_id)
+    if service is None:
+        return
+    decision = state.service_decisions.get(service_id)
+    vips = {vip.network_id: vip.address for vip in decision.vips} if decision else {}
+    ports = list(decision.ports) if decision else []
+    aliases = {target.target: target.aliases for target in targets(service.spec)}
+    networks = {*aliases, *vips, *((INGRESS,) if ports else ())}
+    for network in networks:
+        yield ServiceOrder(
+            id=f"{service_id}.{network}",
+            network_id=network,
+            service_id=service_id,
+            name=service.spec.name,
+            vip=vips.get(network, ""),
+            aliases=list(aliases.get(network, ())),
+            ports=ports if network == INGRESS else [],
+        )
+
+
+def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
+    """A task on each of its networks, from when it is assigned until it has ended."""
+    task = state.tasks.get(task_id)
+    if task is None or not task.addresses or not is_live(state, task):
+        return
+    node = state.descriptions.get(task.node_id)
+    if node is None:
+        return
+    name, ready = task_name(state, task), is_ready(state, task)
+    spec = state.task_spec(task)
+    for address in task.addresses:
+        yield EndpointOrder(
+            id=f"{task_id}.{address.network_id}",
+            network_id=address.network_id,
+            service_id=task.service_id,
+            task_id=task_id,
+            task_name=name,
+            node_id=task.node_id,
+            host=node.address,
+            address=_bare(address.address),
+            hostname=spec.container_spec.hostname if spec else "",
+            ready=ready,
+        )
+
+
+def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
+    """A node's bridge on each network that has one there."""
+    decision, node = state.node_decisions.get(node_id), state.descriptions.get(node_id)
+    if decision is None or node is None:
+        return
+    for gateway in decision.gateways:
+        yield PeerOrder(
+            id=f"{node_id}.{gateway.network_id}",
+            network_id=gateway.network_id,
+            node_id=node_id,
+            host=node.address,
+            gateway=_bare(gateway.address),
+        )
+
+
+def is_live(state: State, task: Task) -> bool:
+    """Whether the task is assigned and has not ended."""
+    return bool(task.node_id) and task.state is TaskState.ASSIGNED and not state.task_state(task).is_terminal
+
+
+def is_ready(state: State, task: Task) -> bool:
+    """Whether the task takes connections: it runs, is to go on running, and its node is not known to be down."""
+    running = state.task_state(task) is TaskState.RUNNING and task.desired <= TaskState.COMPLETE
+    return running and state.node_state(task.node_id) is not NodeState.DOWN
+
+
+def task_name(state: State, task: Task) -> str:
+    """<service>.<slot>.<task id>; tasks bound to a node have the node's id for a slot."""
+    return f"{service_name(state, task)}.{task.slot or task.node_id}.{task.id}"
+
+
+def service_name(state: State, task: Task) -> str:
+    """The name of a task's service, even if that is gone while its last tasks stop."""
+    if revision := _revision(state, task):
+        return revision.spec.name
+    service = state.services.get(task.service_id)
+    return service.spec.name if service else task.service_id
+
+
+def targets(spec: ServiceSpec) -> list[NetworkTarget]:
+    """The networks a service asks for, from either place of its spec."""
+    return spec.task_template.networks or spec.networks
+
+
+# ── what a host gets of its own ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A host's own part of its assignments."""
+
+    resources: dict[ResourceKey, Resource] = field(default_factory=dict)
+    """Its tasks and their specs, and the networks it takes part in."""
+    networks: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+    """References that its tasks still need."""
+    withheld: bool = False
+    """Whether a task waits for a revision, a network or an address of the node."""
+
+
+def own_part(state: State, node_id: str) -> Own:
+    """A host's tasks with what is needed to run them, and its networks."""
+    possible = network_orders(state, node_id)
+    resources: dict[ResourceKey, Resource] = {}
+    networks = {INGRESS} & possible.keys()
+    images: set[str] = set()
+    withheld = False
+    for task in state.tasks_on(node_id).values():
+        if task.state is not TaskState.ASSIGNED:
+            continue
+        revision, live = _revision(state, task), is_live(state, task)
+        needed = {address.network_id for address in task.addresses} if live else set()
+        if task.desired <= TaskState.COMPLETE and live and (revision is None or not needed <= possible.keys()):
+            withheld = True
+            continue
+        _put(resources, task_order(state, task))
+        if revision is not None:
+            _put(resources, spec_order(revision))
+            if live and state.task_state(task) < TaskState.STARTING and task.desired <= TaskState.COMPLETE:
+                images.add(revision.spec.task_template.container_spec.image)
+        networks |= needed & possible.keys()
+    for network in networks:
+        _put(resources, possible[network])
+    return Own(resources, frozenset(networks), frozenset(images), withheld)
+
+
+def task_order(state: State, task: Task) -> TaskOrder:
+    """A task as its host is told of it."""
+    revision = _revision(state, task)
+    aliases = {target.target: target.aliases for target in targets(revision.spec)} if revision else {}
+    return TaskOrder(
+        id=task.id,
+        name=task_name(state, task),
+        service_id=task.service_id,
+        service_name=service_name(state, task),
+        spec_id=revision_id(task.service_id, task.revision),
+        slot=task.slot,
+        desired=task.desired,
+        attachments=[Attachment(a.network_id, a.address, list(aliases.get(a.network_id, ()))) for a in task.addresses],
+    )
+
+
+def spec_order(revision: Revision) -> SpecOrder:
+    """A revision as a host is told of it."""
+    return SpecOrder(
+        id=revision_id(revision.service_id, revision.number),
+        task=revision.spec.task_template,
+        service_labels=revision.spec.labels,
+        host_ports=_host_ports(revision.spec),
+    )
+
+
+def network_orders(state: State, node_id: str) -> dict[str, NetworkOrder]:
+    """Every network that has an address for the node's bridge, whether a task is on it or not."""
+    decision = state.node_decisions.get(node_id)
+    orders: dict[str, NetworkOrder] = {}
+    for gateway in decision.gateways if decision else ():
+        wanted = state.networks.get(gateway.network_id)
+        decided = state.network_decisions.get(gateway.network_id)
+        if wanted is None or decided is None:
+            continue
+        orders[wanted.id] = NetworkOrder(
+            id=wanted.id,
+            name=wanted.spec.name,
+            vni=decided.vni,
+            subnet=decided.subnet,
+            vip_range=decided.vip_range,
+            gateway=gateway.address,
+            internal=wanted.spec.internal,
+            ingress=wanted.spec.ingress,
+            mtu=_mtu(wanted.spec.options),
+        )
+    return orders
+
+
+def image_names(description: NodeDescription) -> frozenset[str]:
+    """What a node can give to others, as specs refer to it."""
+    return frozenset(description.images)
+
+
+def image_order(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageOrder | None:
+    """Where a host may fetch an image; None when no other host has it."""
+    givers = [other for other in holders if other != node_id and other in state.descriptions]
+    if not givers:
+        return None
+    givers.sort(key=lambda other: (zlib.crc32(f"{node_id} {other}".encode()), other))
+    peers = [_peer_address(other, state.descriptions[other]) for other in givers[:MOST_IMAGE_PEERS]]
+    return ImageOrder(reference, peers)
+
+
+def image_keys(reference: str) -> frozenset[str]:
+    """The names under which a node may have announced an image: as written, and in full (by digest, if it has one)."""
+    try:
+        return frozenset({reference, parse(reference).canonical})
+    except Invalid:
+        return frozenset({reference})
+
+
+# ── whole sets ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assignment_set(state: State, node_id: str) -> dict[ResourceKey, Resource]:
+    """All a host is to be told, from scratch."""
+    own = own_part(state, node_id)
+    resources = dict(own.resources)
+    for shared in _all_shared(state):
+        if shared.network_id in own.networks and not is_own_peer(shared, node_id):
+            _put(resources, shared)
+    for reference in own.images:
+        names = image_keys(reference)
+        holders = [id for id, node in state.descriptions.items() if names & image_names(node)]
+        if order := image_order(state, reference, node_id, holders):
+            _put(resources, order)
+    return resources
+
+
+def difference(
+    old: Mapping[ResourceKey, Resource], new: Mapping[ResourceKey, Resource]
+) -> tuple[list[Resource], list[ResourceKey]]:
+    """What to put and what to remove to turn one set into the other."""
+    put = [resource for key, resource in new.items() if old.get(key) != resource]
+    return put, [key for key in old if key not in new]
+
+
+Shared = ServiceOrder | EndpointOrder | PeerOrder
+
+
+def is_own_peer(resource: Shared, node_id: str) -> bool:
+    """Whether this is the host's own bridge, which it knows from its NetworkOrder."""
+    return isinstance(resource, PeerOrder) and resource.node_id == node_id
+
+
+def _all_shared(state: State) -> Iterator[Shared]:
+    for service_id in state.services:
+        yield from service_orders(state, service_id)
+    for task_id in state.tasks:
+        yield from endpoint_orders(state, task_id)
+    for node_id in state.node_decisions:
+        yield from peer_orders(state, node_id)
+
+
+def _put(resources: dict[ResourceKey, Resource], resource: Resource) -> None:
+    resources[key_of(resource)] = resource
+
+
+def _revision(state: State, task: Task) -> Revision | None:
+    return state.table(REVISION).get(revision_id(task.service_id, task.revision))
+
+
+def _bare(address: str) -> str:
+    return address.partition("/")[0]
+
+
+def _host_ports(spec: ServiceSpec) -> list[PortConfig]:
+    return [port for port in (spec.endpoint_spec.ports if spec.endpoint_spec else ()) if port.publish_mode == "host"]
+
+
+def _mtu(options: Mapping[str, str]) -> int:
+    text = options.get(MTU_OPTION, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _peer_address(node_id: str, node: NodeDescription) -> str:
+    return f"{node_id}@{join_host_port(node.address, node.host_port)}"
+
+
+def join_host_port(host: str, port: int) -> str:
+    """ "address:port", with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,147 @@
+"""The manager's side of the agents' sessions (`argosy.Dispatcher`): who may open one, and what each is to be told.
+
+Watches the state, hands what changed to the index of assignments (manager/assignment_index.py) about every 10 ms, and
+wakes the sessions concerned. A node has one session: a second replaces the first. A node that is removed loses its.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from functools import partial
+from typing import Any
+
+import grpc
+import structlog
+
+from api import rpc
+from api.defaults import HEARTBEAT
+from api.errors import ArgosyError
+from api.wire import Hello, Welcome
+from kit.timing import Clock
+from manager.assignment_index import AssignmentIndex
+from manager.observations import ObservationWriter
+from manager.sessions import AgentSession
+from manager.store.base import Store
+from manager.store.state import State
+
+GATHER = 0.01
+"""Seconds in which changes are gathered into one assignment message."""
+KNOWN_WITHIN = 3.0
+"""Seconds that a caller may be unknown here: it may have joined a moment ago, at another manager."""
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """All the sessions on one manager."""
+
+    def __init__(self, store: Store, node_id: str, clock: Clock, rng: random.Random) -> None:
+        self._store = store
+        self._node_id = node_id
+        self._clock = clock
+        self._rng = rng
+        self._index = AssignmentIndex(store.state)
+        self._writer = ObservationWriter(store, rng)
+        self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
+        self._complete = asyncio.Event()
+
+    @property
+    def connected(self) -> frozenset[str]:
+        """Nodes with a session here."""
+        return frozenset(self._sessions)
+
+    async def run(self) -> None:
+        """Follow the state, for ever; when cancelled, every session here ends (its lease does not)."""
+        dirty = self._store.track()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._writer.run())
+                while True:
+                    revision = self._store.state.revision
+                    for _ in self._index.update(dirty.take()):
+                        await asyncio.sleep(0)
+                    self._complete.set()
+                    self._drop_removed()
+                    for session, _task in self._sessions.values():
+                        session.wake()
+                    await self._store.wait_newer(revision)
+                    await asyncio.sleep(GATHER)
+        finally:
+            self._store.untrack(dirty)
+            for _session, task in list(self._sessions.values()):
+                task.cancel()
+
+    async def session(self, requests: Any, context: Any) -> None:
+        """`Dispatcher.Session`: one agent, until its stream ends."""
+        try:
+            node_id = rpc.caller(context).node_id
+        except ArgosyError as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        if not await self._known(node_id):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"node {node_id} is not part of this cluster")
+        # a full set that lacked what is not indexed yet would take networks from running containers
+        await self._complete.wait()
+        hello = await context.read()
+        if not isinstance(hello, Hello):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a Hello")
+        await self._serve(node_id, hello, context)
+
+    async def _serve(self, node_id: str, hello: Hello, context: Any) -> None:
+        if (former := self._sessions.pop(node_id, None)) is not None:
+            former[1].cancel()
+        view = self._index.add(node_id)
+        welcome = partial(welcome_of, self._store.state, node_id)
+        session = AgentSession(node_id, self._node_id, self._store, self._writer, view, welcome, self._clock, self._rng)
+        task = asyncio.ensure_future(session.run(context, hello))
+        self._sessions[node_id] = (session, task)
+        reason = "the manager ended the session: it stops, or the node has opened another or was removed"
+        try:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+                return
+        finally:
+            if self._sessions.get(node_id) == (session, task):
+                del self._sessions[node_id]
+                self._index.remove(node_id)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        removed = node_id not in self._store.state.nodes
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED if removed else grpc.StatusCode.UNAVAILABLE, reason)
+
+    async def _known(self, node_id: str) -> bool:
+        try:
+            async with asyncio.timeout(KNOWN_WITHIN):
+                while node_id not in self._store.state.nodes:
+                    await self._store.wait_newer(self._store.state.revision)
+        except TimeoutError:
+            return False
+        return True
+
+    def _drop_removed(self) -> None:
+        for node_id, (_session, task) in list(self._sessions.items()):
+            if node_id not in self._store.state.nodes:
+                task.cancel()
+
+
+def welcome_of(state: State, node_id: str) -> Welcome:
+    """What an agent is told of the cluster and of its own node."""
+    node = state.nodes.get(node_id)
+    period = state.cluster.heartbeat if state.cluster else HEARTBEAT
+    return Welcome(
+        period=min(period, HEARTBEAT),
+        managers=manager_addresses(state),
+        apis=api_addresses(state),
+        role=node.spec.role if node else None,
+    )
+
+
+def manager_addresses(state: State) -> list[str]:
+    """ "address:host_port" of every manager alive."""
+    return sorted(member.host_address for member in state.members.values() if member.host_address)
+
+
+def api_addresses(state: State) -> list[str]:
+    """ "address:port" of every living manager's HTTPS port."""
+    return sorted(member.address for member in state.members.values() if member.address)

@@ -1,0 +1,220 @@
+"""From the spec a client sent to the spec that is stored: canonical form, checks, and names turned into ids. Pure.
+
+Canonical form matters because equal specs mean "no change": what means the same is written the same, whoever sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from api import defaults, references
+from api.errors import Conflict, Invalid, NotFound, Unimplemented
+from api.objects import CLAIM, Service
+from api.specs import (
+    ContainerSpec,
+    DNSConfig,
+    EndpointSpec,
+    Healthcheck,
+    Mode,
+    NetworkTarget,
+    Placement,
+    PortConfig,
+    Privileges,
+    Replicated,
+    Resources,
+    RestartPolicy,
+    ServiceSpec,
+    UpdateConfig,
+)  # fmt: skip
+from api.unsupported import service_refusals
+from api.validate import service_problems
+from manager.http.lookup import find_network
+from manager.http.predefined import DRIVERS, HOST
+from manager.store.state import State
+
+replace = msgspec.structs.replace
+
+
+def canonical(spec: ServiceSpec) -> ServiceSpec:
+    """The spec in its one form: empty parts dropped, enumerations said, networks where they belong."""
+    task = spec.task_template
+    task = replace(
+        task,
+        container_spec=_container(task.container_spec),
+        resources=_resources(task.resources),
+        placement=None if task.placement == Placement() else task.placement,
+        restart_policy=_restart(task.restart_policy),
+        networks=task.networks or spec.networks,
+        runtime="" if task.runtime == "container" else task.runtime,
+    )
+    return replace(
+        spec,
+        task_template=task,
+        networks=[],
+        mode=_mode(spec.mode),
+        update_config=_update(spec.update_config),
+        rollback_config=_update(spec.rollback_config),
+        endpoint_spec=_endpoint(spec.endpoint_spec),
+    )
+
+
+def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> ServiceSpec:
+    """The spec to store for a new service, or for `service` when it is changed; takes the canonical form.
+
+    Raises Invalid, Unimplemented, NotFound (a network), Conflict (the name).
+    """
+    if problems := service_problems(spec):
+        raise Invalid.of(problems)
+    if refusals := service_refusals(spec):
+        raise Unimplemented("; ".join(refusals))
+    if service is None:
+        _check_name(state, spec.name)
+    else:
+        _check_same(service.spec, spec)
+    _check_ports(state, spec, service.id if service else "")
+    networks = [_resolve(state, target) for target in spec.task_template.networks]
+    if len({target.target for target in networks}) < len(networks):
+        raise Invalid("TaskTemplate.Networks: a network is given twice, by different names")
+    return replace(spec, task_template=replace(spec.task_template, networks=networks))
+
+
+# ── the parts of the canonical form ──────────────────────────────────────────────────────────────────────────────
+
+
+def _container(spec: ContainerSpec) -> ContainerSpec:
+    try:
+        image = references.parse(spec.image).familiar
+    except Invalid:
+        image = spec.image  # the checks will say what is wrong with it
+    return replace(
+        spec,
+        image=image,
+        # `docker service update` sends mounts sorted by source; by target, what is mounted over comes first
+        mounts=sorted(spec.mounts, key=lambda mount: mount.target),
+        dns_config=None if spec.dns_config == DNSConfig() else spec.dns_config,
+        privileges=None if spec.privileges == Privileges() else spec.privileges,
+        healthcheck=None if spec.healthcheck == Healthcheck() else spec.healthcheck,
+        isolation="" if spec.isolation == "default" else spec.isolation,
+    )
+
+
+def _resources(resources: Resources | None) -> Resources | None:
+    if resources is None:
+        return None
+    empty = Resources()
+    limits, reserved = (
+        part if part is not None and msgspec.to_builtins(part) else None
+        for part in (resources.limits, resources.reservations)
+    )
+    trimmed = Resources(limits, reserved)  # type: ignore[arg-type]
+    return None if trimmed == empty else trimmed
+
+
+def _restart(policy: RestartPolicy | None) -> RestartPolicy | None:
+    if policy is None or policy == RestartPolicy():
+        return None
+    return replace(policy, condition=policy.condition or "any")
+
+
+def _mode(mode: Mode) -> Mode:
+    if mode == Mode() or mode.replicated == Replicated():
+        return replace(mode, replicated=Replicated(defaults.REPLICAS))
+    return mode
+
+
+def _update(config: UpdateConfig | None) -> UpdateConfig | None:
+    if config is None:
+        return None
+    return replace(config, failure_action=config.failure_action or "pause", order=config.order or "stop-first")
+
+
+def _endpoint(endpoint: EndpointSpec | None) -> EndpointSpec | None:
+    if endpoint is None or endpoint in (EndpointSpec(), EndpointSpec(mode="vip")):
+        return None
+    return replace(endpoint, mode=endpoint.mode or "vip")
+
+
+# ── checks against the rest of the cluster ───────────────────────────────────────────────────────────────────────
+
+
+def _check_name(state: State, name: str) -> None:
+    if state.service_named(name) or is_taken(state, "service", name):
+        raise Conflict(f"name conflicts with an existing object: service {name} already exists")
+
+
+def is_taken(state: State, what: str, name: str) -> bool:
+    """Whether a living object of that kind ("service", "network") holds the claim on a name."""
+    claim = state.table(CLAIM).get(claim_id(what, name))
+    if claim is None:
+        return False
+    if what == "service":
+        service = state.services.get(claim.owner)
+        return service is not None and service.spec.name == name
+    network = state.networks.get(claim.owner)
+    return network is not None and network.spec.name == name and not network.removed
+
+
+def claim_id(what: str, name: str) -> str:
+    """Store id of the claim on a name."""
+    return f"{what}.{name}"
+
+
+def _check_same(old: ServiceSpec, new: ServiceSpec) -> None:
+    if old.name != new.name:
+        raise Unimplemented(f"renaming services is not supported ({old.name} to {new.name})")
+    if _mode_of(old.mode) != _mode_of(new.mode):
+        raise Unimplemented("service mode change is not allowed")
+
+
+def _mode_of(mode: Mode) -> str:
+    for name in ("global_", "replicated_job", "global_job"):
+        if getattr(mode, name) is not None:
+            return name
+    return "replicated"
+
+
+def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
+    """Published ports are the cluster's (swarmkit checkPortConflicts); host-mode ones are the scheduler's."""
+    wanted = [port for port in _published(spec) if port.published_port]
+    if not wanted:
+        return
+    for service in state.services.values():
+        if service.id == own_id:
+            continue
+        taken = {(p.protocol, p.published_port): p.publish_mode for p in _ports_of(state, service)}
+        for port in wanted:
+            mode = taken.get((port.protocol, port.published_port))
+            if mode is None or mode == port.publish_mode == "host":
+                continue
+            how = "a host-published" if port.publish_mode == "host" else "an ingress"
+            raise Invalid(
+                f"port '{port.published_port}' is already in use by service"
+                f" '{service.spec.name}' ({service.id}) as {how} port"
+            )
+
+
+def _published(spec: ServiceSpec) -> list[PortConfig]:
+    return spec.endpoint_spec.ports if spec.endpoint_spec else []
+
+
+def _ports_of(state: State, service: Service) -> Iterator[PortConfig]:
+    decision = state.service_decisions.get(service.id)
+    yield from _published(service.spec)
+    yield from decision.ports if decision else ()
+
+
+def _resolve(state: State, target: NetworkTarget) -> NetworkTarget:
+    name = target.target
+    if name == HOST:
+        return target
+    if name in DRIVERS:
+        raise Invalid(f"network {name} cannot be used with services: only overlay networks and host can")
+    try:
+        network = find_network(state, name)
+    except NotFound:
+        raise NotFound(f"network {name} not found") from None
+    if network.spec.ingress:
+        raise Invalid(f"network {network.spec.name} is the routing mesh's; publish a port to use it")
+    return replace(target, target=network.id)

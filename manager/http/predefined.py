@@ -1,0 +1,48 @@
+"""The networks every Docker host has and nobody makes: bridge, host and none, of local scope."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+HOST = "host"
+DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
+
+
+def predefined_id(node_id: str, name: str) -> str:
+    """64 hex digits, as Docker's local networks have; the same for as long as the node is."""
+    return hashlib.sha256(f"{node_id}/{name}".encode()).hexdigest()
+
+
+def predefined_networks(node_id: str) -> list[dict[str, Any]]:
+    """Their views on one node."""
+    return [_view(node_id, name, driver) for name, driver in DRIVERS.items()]
+
+
+def predefined_name(node_id: str, reference: str) -> str:
+    """The name of the predefined network meant by a name, an id, or the beginning of one; "" for none of them."""
+    if reference in DRIVERS:
+        return reference
+    found = [name for name in DRIVERS if predefined_id(node_id, name).startswith(reference)]
+    return found[0] if len(found) == 1 and len(reference) >= 4 else ""
+
+
+def _view(node_id: str, name: str, driver: str) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "Id": predefined_id(node_id, name),
+        "Created": "0001-01-01T00:00:00Z",
+        "Scope": "local",
+        "Driver": driver,
+        "EnableIPv4": True,
+        "EnableIPv6": False,
+        "IPAM": {"Driver": "default", "Options": None, "Config": []},
+        "Internal": False,
+        "Attachable": False,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {},
+        "Options": {},
+        "Labels": {},
+    }

@@ -1,0 +1,37 @@
+"""All routes of the cluster part of the HTTP API, one class per resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from manager.http.context import ClusterContext
+from manager.http.distribution import Ask, Distribution
+from manager.http.events import Events
+from manager.http.files import Files
+from manager.http.logs import Logs
+from manager.http.networks import Networks
+from manager.http.nodes import Nodes
+from manager.http.registry import ask_registry
+from manager.http.services import Services
+from manager.http.swarm import Swarm
+from manager.http.tasks import Tasks
+
+
+def routes(get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> list[web.RouteDef]:
+    """For api.http.make_app. `get` gives the running manager or raises NotManager; `ask` asks registries."""
+    distribution = Distribution(get, ask)
+    parts = (
+        Swarm(get),
+        Nodes(get),
+        Logs(get),
+        Services(get, distribution),
+        Tasks(get),
+        Networks(get),
+        Files(get, "secret"),
+        Files(get, "config"),
+        distribution,
+        Events(get),
+    )
+    return [route for part in parts for route in part.routes()]

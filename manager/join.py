@@ -1,0 +1,169 @@
+"""The managers' HTTPS port (2377): how a host becomes a node and stays one, and the whole API for other managers.
+
+TLS asks for a client certificate of the cluster's CA and accepts none at all; a foreign one fails the handshake. What
+a caller may do is told by its certificate: without one, join with a token; as a worker, renew; as a manager, anything.
+Messages: api/wire.py. The other side of it: node/joining.py.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
+
+from api.errors import Forbidden, Invalid, Unauthorized, Unavailable
+from api.http import Handler, answer, body, make_app
+from api.names import new_id
+from api.objects import NODE, Cluster, Node
+from api.rpc import Caller, caller_of
+from api.specs import NodeSpec
+from api.states import Availability, Role
+from api.wire import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
+from kit.timing import Clock
+from manager import ca
+from manager.dispatcher import api_addresses, manager_addresses
+from manager.store.base import ABSENT, Put, Store
+
+PREFIX = "/argosy/v1"
+OPEN = frozenset({f"{PREFIX}/join", f"{PREFIX}/ca"})
+"""Paths that need no certificate."""
+WORKERS = OPEN | {f"{PREFIX}/renew"}
+"""Paths a worker's certificate opens."""
+
+AddMember = Callable[[str], Awaitable[MemberAnswer]]
+"""Adds an etcd member by its peer URL, as a learner."""
+
+log = structlog.get_logger(__name__)
+
+
+def server_context(certificate: Path, key: Path, authority: bytes) -> ssl.SSLContext:
+    """TLS as described above. `load_cert_chain` on it again, with a renewed certificate, counts from then on."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(cadata=authority.decode())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+class JoinService:
+    """Joining, renewal and membership of one manager."""
+
+    def __init__(self, store: Store, clock: Clock, add_member: AddMember) -> None:
+        self._store = store
+        self._clock = clock
+        self._add_member = add_member
+
+    def app(self, routes: list[web.RouteDef]) -> web.Application:
+        """The application for the port: these paths, and `routes` for managers."""
+        own = [
+            web.get(f"{PREFIX}/ca", self.get_ca),
+            web.post(f"{PREFIX}/join", self.post_join),
+            web.post(f"{PREFIX}/renew", self.post_renew),
+            web.post(f"{PREFIX}/members", self.post_members),
+        ]
+        app = make_app([*own, *routes])
+        app.middlewares.append(self._admit)
+        return app
+
+    # ── who may what ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        caller = caller_by_certificate(request)
+        if caller is None:
+            if request.path not in OPEN:
+                raise Unauthorized(f"{request.path} needs a client certificate of a manager of this cluster")
+        elif caller.node_id not in self._store.state.nodes:
+            raise Forbidden(f"node {caller.node_id} is not part of this cluster any more")
+        elif caller.role is not Role.MANAGER and request.path not in WORKERS:
+            raise Forbidden(f"{request.path} is for managers; the certificate of node {caller.node_id} is a worker's")
+        return await handler(request)
+
+    # ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def get_ca(self, request: web.Request) -> web.Response:
+        """The CA's certificate; a joining host checks it against the digest in its token."""
+        return web.Response(text=self._cluster().ca_certificate, content_type="application/x-pem-file")
+
+    async def post_join(self, request: web.Request) -> web.Response:
+        """A token and a CSR for a node id and a certificate."""
+        wish = await body(request, JoinRequest)
+        cluster = self._cluster()
+        role = ca.token_role(wish.token, cluster.ca_certificate.encode(), cluster.worker_secret, cluster.manager_secret)
+        availability = read_availability(wish.availability)
+        node_id, now = new_id(), self._clock()
+        certificate = self._sign(cluster, wish.csr, node_id, role)
+        spec = NodeSpec(role=role, availability=availability)
+        await self._store.commit([Put(NODE, node_id, Node(node_id, now, now, spec), ABSENT)])
+        log.info("node joined", node=node_id, role=role.value, address=request.remote)
+        return answer(self._joined(cluster, node_id, certificate))
+
+    async def post_renew(self, request: web.Request) -> web.Response:
+        """A new certificate for a node of the cluster, in the role it is wanted to have now."""
+        wish = await body(request, RenewRequest)
+        caller = caller_by_certificate(request)
+        if caller is None:
+            raise Unauthorized("renewal needs the node's present certificate")
+        node = self._store.state.nodes[caller.node_id]
+        cluster = self._cluster()
+        certificate = self._sign(cluster, wish.csr, node.id, node.spec.role)
+        log.info("certificate renewed", node=node.id, role=node.spec.role.value)
+        return answer(self._joined(cluster, node.id, certificate))
+
+    async def post_members(self, request: web.Request) -> web.Response:
+        """Add the caller's etcd member as a learner."""
+        wish = await body(request, MemberRequest)
+        if not wish.peer_url.startswith("https://"):
+            raise Invalid(f"PeerURL: {wish.peer_url!r} does not begin with https://")
+        return answer(await self._add_member(wish.peer_url))
+
+    # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _cluster(self) -> Cluster:
+        if (cluster := self._store.state.cluster) is None:
+            raise Unavailable("this manager does not know its cluster yet; try again")
+        return cluster
+
+    def _sign(self, cluster: Cluster, csr: str, node_id: str, role: Role) -> bytes:
+        return sign_for(cluster, csr.encode(), node_id, role, self._clock())
+
+    def _joined(self, cluster: Cluster, node_id: str, certificate: bytes) -> JoinAnswer:
+        state = self._store.state
+        return JoinAnswer(
+            node_id=node_id,
+            certificate=certificate.decode(),
+            ca_certificate=cluster.ca_certificate,
+            cluster_id=cluster.id,
+            managers=manager_addresses(state),
+            apis=api_addresses(state),
+            data_path_port=cluster.data_path_port,
+        )
+
+
+def sign_for(cluster: Cluster, csr: bytes, node_id: str, role: Role, now: float) -> bytes:
+    """A node's certificate. A manager gets the IP addresses it asks for: etcd's members check them. Raises Invalid."""
+    asked = ca.requested_addresses(csr)
+    subject = ca.Subject(node_id, role, cluster.id, asked if role is Role.MANAGER else ())
+    authority = ca.Authority(cluster.ca_certificate.encode(), cluster.ca_key.encode())
+    return ca.sign(authority, csr, subject, now, cluster.cert_expiry / 1e9)
+
+
+def caller_by_certificate(request: web.Request) -> Caller | None:
+    """Who calls, by the certificate TLS has verified; None without one. Raises Forbidden for a foreign form."""
+    connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+    der = connection.getpeercert(binary_form=True) if connection else None
+    return caller_of(load_der_x509_certificate(der).public_bytes(Encoding.PEM)) if der else None
+
+
+def read_availability(text: str) -> Availability:
+    """ "" is active. Raises Invalid."""
+    try:
+        return Availability(text.lower()) if text else Availability.ACTIVE
+    except ValueError:
+        raise Invalid(f"Availability: {text!r} is none of active, pause, drain") from None

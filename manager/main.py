@@ -1,0 +1,240 @@
+"""A running manager: its etcd member, its store, and what works on it: leader, dispatcher, HTTPS port, liveness key.
+
+Started and stopped by the node (node/parts.py), at run time too, when the node is promoted or demoted. To the HTTP
+handlers it is the ClusterContext.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from api import rpc
+from api.defaults import HEARTBEAT, SESSION_LEASE
+from api.errors import ArgosyError, Conflict, Unavailable
+from api.objects import MEMBER
+from api.objects import Member as MemberKey
+from api.wire import MANAGER_NAME, MemberAnswer
+from kit.tasks import persist, stop
+from kit.timing import Clock, backoff
+from manager.assignments import join_host_port
+from manager.dispatcher import Dispatcher
+from manager.etcd_command import MemberSettings
+from manager.etcd_start import start_member
+from manager.hosts import HostClient
+from manager.join import JoinService, server_context
+from manager.leader import Leader
+from manager.member import Member
+from manager.planners import planners
+from manager.store.base import LeaseEnded, Put
+from manager.store.election import Election
+from manager.store.etcd import EtcdStore
+from manager.store.etcd_members import Members
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerOptions:
+    """Where a manager lives and listens."""
+
+    node_id: str
+    address: str
+    """Where others reach this host."""
+    listen: tuple[str, int]
+    """Host and port of the HTTPS port."""
+    host_port: int
+    certificate: Path
+    key: Path
+    etcd: MemberSettings
+    external: tuple[str, ...] = ()
+    """Endpoints of an etcd of somebody else's; no member of our own then."""
+    external_credentials: rpc.Credentials | None = None
+    routes: list[web.RouteDef] = field(default_factory=list)
+    """The HTTP API, for the certificates of managers."""
+
+
+class Manager:
+    """One manager. `credentials` is asked whenever they are needed, for they are renewed."""
+
+    def __init__(
+        self, options: ManagerOptions, credentials: Callable[[], rpc.Credentials], clock: Clock, rng: random.Random
+    ) -> None:
+        self._options = options
+        self._credentials = credentials
+        self._clock = clock
+        self._rng = rng
+        self._member = None if options.external else Member(options.etcd, credentials())
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._tls: ssl.SSLContext | None = None
+        self._runner: web.AppRunner | None = None
+        self._store: EtcdStore | None = None
+        self._hosts: HostClient | None = None
+        self._leader: Leader | None = None
+        self.dispatcher: Dispatcher | None = None
+        """Once the manager serves."""
+
+    # ── as the HTTP handlers see it ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def node_id(self) -> str:
+        """Of the host this manager runs on."""
+        return self._options.node_id
+
+    @property
+    def store(self) -> EtcdStore:
+        """The cluster's state, once it serves."""
+        assert self._store is not None, "the manager has not started"
+        return self._store
+
+    @property
+    def hosts(self) -> HostClient:
+        """The other hosts' services."""
+        assert self._hosts is not None, "the manager has not started"
+        return self._hosts
+
+    @property
+    def clock(self) -> Clock:
+        """Unix seconds."""
+        return self._clock
+
+    def leader_id(self) -> str:
+        """Node id of the leader; "" when nobody leads."""
+        return self._leader.leader_id() if self._leader else ""
+
+    @property
+    def serving(self) -> bool:
+        """Whether it has come up."""
+        return self.dispatcher is not None
+
+    # ── coming and going ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self, first: Sequence[Put] = (), joined: MemberAnswer | None = None) -> None:
+        """Come up: as the first manager (`first` is written into the empty store), as a further one (`joined` says
+        where its etcd member belongs), or again.
+
+        Raises Unavailable when etcd has no majority in time, Conflict when `first` finds a cluster in an external etcd.
+        """
+        endpoints, credentials = await self._start_etcd(joined)
+        store = EtcdStore(endpoints, credentials, server_name=None if self._options.external else MANAGER_NAME)
+        self._store = store
+        await store.start()
+        if first:
+            if store.state.cluster is not None:
+                raise Conflict(f"etcd at {', '.join(endpoints)} holds a cluster already; join it, or empty it")
+            await store.commit(list(first))
+        await self._serve(store)
+
+    async def stop(self) -> None:
+        """Stop everything, etcd too. Agents go on elsewhere; their leases are left to them."""
+        self.dispatcher = None
+        await stop(self._tasks)
+        self._tasks = []
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._hosts is not None:
+            await self._hosts.close()
+        if self._store is not None:
+            await self._store.close()
+        if self._member is not None:
+            await self._member.stop()
+
+    async def leave(self) -> None:
+        """Take this manager's member out of etcd, if others remain; then stop and delete its database."""
+        if self._member is not None and self._store is not None:
+            try:
+                await self._remove_member(Members(self._store.connection))
+            except ArgosyError as error:
+                log.warning("this manager's etcd member stays in the list", reason=str(error))
+        await self.stop()
+        if self._member is not None:
+            self._member.wipe()
+
+    async def renew(self) -> None:
+        """Use the renewed certificate from now on."""
+        credentials = self._credentials()
+        if self._tls is not None:
+            self._tls.load_cert_chain(self._options.certificate, self._options.key)
+        if self._member is not None:
+            self._member.renew(credentials)
+            if self._store is not None:
+                await self._store.connection.renew(credentials)
+
+    # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _start_etcd(self, joined: MemberAnswer | None) -> tuple[list[str], rpc.Credentials | None]:
+        """Returns the endpoints for the store, our own member first, and the credentials for them."""
+        if self._member is None:
+            return list(self._options.external), self._options.external_credentials
+        credentials = self._credentials()
+        return await start_member(self._member, credentials, joined), credentials
+
+    async def _remove_member(self, members: Members) -> None:
+        if len(await members.list()) > 1:
+            await members.remove_named(self._options.node_id)
+
+    async def _serve(self, store: EtcdStore) -> None:
+        options, loop = self._options, asyncio.get_running_loop()
+        self._hosts = HostClient(store.state, self._credentials)
+        dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
+        election = Election(store, options.node_id, self._clock)
+        self._leader = Leader(store, election, planners(), self._clock)
+        await self._listen(JoinService(store, self._clock, self._add_member))
+        for name, work in (
+            ("dispatcher", dispatcher.run),
+            ("leader", self._leader.run),
+            ("manager's liveness", self._stay_listed),
+        ):
+            # They live from start to stop, which no block of a TaskGroup spans.
+            self._tasks.append(loop.create_task(persist(work, name, backoff(self._rng)), name=name))
+        self.dispatcher = dispatcher
+        log.info("manager serves", node=options.node_id, address=options.address, port=options.listen[1])
+
+    async def _listen(self, service: JoinService) -> None:
+        options = self._options
+        self._tls = server_context(options.certificate, options.key, self._credentials().ca)
+        self._runner = web.AppRunner(service.app(options.routes), access_log=None, handle_signals=False)
+        await self._runner.setup()
+        host, port = options.listen
+        try:
+            await web.TCPSite(self._runner, host or None, port, ssl_context=self._tls, shutdown_timeout=1.0).start()
+        except OSError as error:
+            raise Unavailable(f"cannot listen on {join_host_port(host, port)}: {error.strerror or error}") from None
+
+    async def _add_member(self, peer_url: str) -> MemberAnswer:
+        if self._member is None:
+            raise Conflict("this cluster keeps its state in an etcd of its own: start argosyd with --etcd-endpoints")
+        return await Members(self.store.connection).add(peer_url)
+
+    async def _stay_listed(self) -> None:
+        """Keep the key that says this manager is alive."""
+        options = self._options
+        key = MemberKey(
+            address=join_host_port(options.address, options.listen[1]),
+            started_at=self._clock(),
+            host_address=join_host_port(options.address, options.host_port),
+        )
+        while True:
+            try:
+                lease = await self.store.lease(SESSION_LEASE)
+                await lease.put(MEMBER, options.node_id, key)
+                while True:
+                    await asyncio.sleep(HEARTBEAT)
+                    try:
+                        await lease.refresh()
+                    except LeaseEnded:
+                        break
+                    except Unavailable as error:
+                        log.warning("this manager cannot tell that it is alive", reason=str(error))
+            except Unavailable as error:
+                log.warning("this manager cannot tell that it is alive", reason=str(error))
+                await asyncio.sleep(HEARTBEAT / 2)

@@ -1,0 +1,229 @@
+"""One look at one service: what is in force, its slots, and the moves that the parts of the orchestrator make.
+
+Every part (modes, settle, update, reap) works on a Deployment. A slot that one of them has touched in this look is
+left alone by those after it: the next look sees what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.objects import (
+    NODE_DECISION,
+    REVISION,
+    SERVICE_DECISION,
+    TASK,
+    Service,
+    ServiceDecision,
+    Task,
+    TaskStatus,
+    UpdateStatus,
+    revision_id,
+)  # fmt: skip
+from api.specs import Placement, PortConfig, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
+from api.states import GOING, Availability, NodeState, TaskState
+from manager.draft import Draft
+from manager.orchestrator import fitness
+from manager.orchestrator.slots import ServiceSlots, SlotKey, in_order
+
+NO_STATUS = TaskStatus(TaskState.NEW)
+
+
+class Deployment:
+    """A service during one round."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        slots: ServiceSlots,
+        service: Service,
+        decision: ServiceDecision,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.draft = draft
+        self.state = draft.state
+        self.now = draft.now
+        self.slots = slots
+        self.service = service
+        self.decision = decision
+        self.touched: set[SlotKey] = set()
+        self.early_ends: list[str] = []
+        """Tasks of the revision in force that ended early, seen in this look."""
+        self._new_id = new_id
+        self._outdated: dict[int, bool] = {}
+
+    # ── what is in force ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def spec(self) -> ServiceSpec:
+        """The spec in force."""
+        return self.spec_of(self.decision.revision) or self.service.spec
+
+    @property
+    def policy(self) -> RestartPolicy | None:
+        """The restart policy in force."""
+        return self.spec.task_template.restart_policy
+
+    @property
+    def is_job(self) -> bool:
+        """Whether its tasks are to complete."""
+        return bool(self.spec.mode.replicated_job or self.spec.mode.global_job)
+
+    @property
+    def is_global(self) -> bool:
+        """Whether its slots are nodes."""
+        return bool(self.spec.mode.global_ or self.spec.mode.global_job)
+
+    @property
+    def update_config(self) -> UpdateConfig:
+        """The parameters of updates that hold: the rollback's while one is under way."""
+        status = self.decision.update
+        rolling_back = status is not None and status.state.startswith("rollback")
+        return (self.spec.rollback_config if rolling_back else self.spec.update_config) or UpdateConfig()
+
+    @property
+    def monitor(self) -> float:
+        """Seconds after its start within which the end of a task counts as a failure of the update."""
+        wanted = self.update_config.monitor
+        return (wanted if wanted is not None else defaults.UPDATE_MONITOR) / defaults.SECOND
+
+    def spec_of(self, revision: int) -> ServiceSpec | None:
+        """A kept revision's spec."""
+        kept = self.draft.get(REVISION, revision_id(self.service.id, revision))
+        return kept.spec if kept else None
+
+    def is_outdated(self, task: Task) -> bool:
+        """Whether the task is not what the revision in force asks for."""
+        return self.is_outdated_revision(task.revision)
+
+    def is_outdated_revision(self, number: int) -> bool:
+        """Whether tasks of that revision need to be replaced. For a job: of any revision but the one in force."""
+        if number == self.decision.revision:
+            return False
+        known = self._outdated.get(number)
+        if known is None:
+            spec = self.spec_of(number)
+            known = self.is_job or spec is None or essence(spec) != essence(self.spec)
+            self._outdated[number] = known
+        return known
+
+    def outdated_slots(self) -> set[SlotKey]:
+        """Slots with a task to run that is outdated and can be replaced."""
+        found: set[SlotKey] = set()
+        for number, slots in self.slots.going.items():
+            if self.is_outdated_revision(number):
+                found |= slots
+        if self.is_global:  # a node that takes no tasks keeps the ones it has until it does
+            found = {slot for slot in found if self.node_takes_tasks(str(slot))}
+        return found
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tasks(self, slot: SlotKey) -> list[Task]:
+        """A slot's tasks as they will be, oldest first."""
+        stored = self.slots.tasks.get(slot, {})
+        return in_order(task for id in stored if (task := self.draft.get(TASK, id)) is not None)
+
+    def status(self, task: Task) -> TaskStatus:
+        """What the task's agent says."""
+        return self.state.statuses.get(task.id, NO_STATUS)
+
+    def ended(self, task: Task) -> bool:
+        """Whether nothing of the task can be running."""
+        return self.state.has_ended(task)
+
+    def took_off(self, task: Task) -> float | None:
+        """When a task that is to run reached RUNNING, or ended before; None while neither."""
+        status = self.status(task)
+        if status.state < TaskState.RUNNING:
+            return None
+        return min(status.started_at or status.timestamp, self.now)
+
+    def node_is_fit(self, node_id: str) -> bool:
+        """Whether the node can keep the service's tasks."""
+        return not fitness.unfit(self.draft, node_id) and fitness.allowed(self.state, self.spec.task_template, node_id)
+
+    def node_takes_tasks(self, node_id: str) -> bool:
+        """Whether the node can get a new task of the service."""
+        node, decision = self.state.nodes.get(node_id), self.draft.get(NODE_DECISION, node_id)
+        if node is None or decision is None or decision.state is not NodeState.READY:
+            return False
+        if node.spec.availability is not Availability.ACTIVE:
+            return False
+        return fitness.suits(self.state, self.spec.task_template, node_id)
+
+    # ── moves ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, slot: SlotKey, restarts: list[float] | None = None) -> Task:
+        """A new task of the revision in force."""
+        task = Task(
+            id=self._new_id(),
+            service_id=self.service.id,
+            revision=self.decision.revision,
+            slot=slot if isinstance(slot, int) else 0,
+            node_id=slot if isinstance(slot, str) else "",
+            desired=TaskState.COMPLETE if self.is_job else TaskState.RUNNING,
+            created_at=self._birth(slot),
+            updated_at=self.now,
+            job_iteration=self.decision.revision if self.is_job else 0,
+            restarts=restarts or [],
+        )
+        self.draft.put(TASK, task.id, task)
+        self.touched.add(slot)
+        return task
+
+    def _birth(self, slot: SlotKey) -> float:
+        """Now, but after all others of the slot: their order must not hang on the clocks of two leaders."""
+        last = max((task.created_at for task in self.slots.tasks.get(slot, {}).values()), default=0.0)
+        return max(self.now, last + 0.001)
+
+    def stop(self, slot: SlotKey, task: Task, message: str = "") -> Task:
+        """Have the task stopped; it becomes history."""
+        self.touched.add(slot)
+        return self.draft.put_task(task, desired=TaskState.SHUTDOWN, message=message or task.message)
+
+    def remove(self, slots: Iterable[SlotKey]) -> None:
+        """Have all tasks of the slots stopped, and forgotten once they have."""
+        for slot in slots:
+            self.touched.add(slot)
+            for task in self.tasks(slot):
+                if task.desired is not TaskState.REMOVE:
+                    self.draft.put_task(task, desired=TaskState.REMOVE)
+
+    def again(self, at: float) -> None:
+        """Look at the service again at that time."""
+        self.draft.again("services", self.service.id, max(at, self.now))
+
+    def decide(self, **changes: object) -> None:
+        """Change what is decided of the service."""
+        self.decision = replace(self.decision, **changes)
+        self._outdated.clear()
+        self.draft.put(SERVICE_DECISION, self.service.id, self.decision)
+
+    def set_update(self, update: UpdateStatus | None) -> None:
+        """Change the status of the update."""
+        self.decide(update=update)
+
+    def stop_timeout(self, task: Task) -> float:
+        """Seconds after which a task that was told to stop is no longer waited for."""
+        spec = self.state.task_spec(task)
+        grace = spec.container_spec.stop_grace_period if spec else None
+        return (grace if grace is not None else defaults.STOP_GRACE_PERIOD) / defaults.SECOND + defaults.STOP_TIMEOUT
+
+
+def going(tasks: Iterable[Task]) -> list[Task]:
+    """Those that are to run."""
+    return [task for task in tasks if task.desired in GOING]
+
+
+def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
+    """What of a spec its tasks are made from. Placement constraints are not in it: a node that meets the new ones
+    keeps its task (and one that does not loses it to the enforcement of constraints)."""
+    template = spec.task_template
+    if template.placement:
+        rest = replace(template.placement, constraints=[])
+        template = replace(template, placement=None if rest == Placement() else rest)
+    return template, fitness.host_ports(spec)

@@ -1,0 +1,67 @@
+"""The restart policy: whether and when an ended task is replaced. Everything it needs is in the tasks themselves.
+
+A task carries when its predecessors in the slot were restarted, so neither a change of leader nor the reaping of
+history makes anybody forget. Differs from swarmkit in one thing: a slot that keeps crashing waits longer and longer,
+up to RESTART_BACKOFF seconds.
+"""
+
+from __future__ import annotations
+
+from api import defaults
+from api.objects import Task
+from api.specs import RestartPolicy
+from api.states import TaskState
+
+_NONE = RestartPolicy()
+_FAILURES = (TaskState.FAILED, TaskState.REJECTED)
+
+
+def due(policy: RestartPolicy | None, task: Task, ended: TaskState, job: bool = False) -> float | None:
+    """When the task, ended in that state, is to be replaced; None for never.
+
+    Counted from `updated_at`, when the leader took note of the end: agents' clocks may be wrong.
+    """
+    policy = policy or _NONE
+    if ended not in _FAILURES and ended is not TaskState.COMPLETE:
+        return task.updated_at  # it was told to stop, or lost: not its own doing
+    if not _wanted(policy, ended, job) or _exhausted(policy, task):
+        return None
+    return task.updated_at + delay(policy, task)
+
+
+def delay(policy: RestartPolicy, task: Task) -> float:
+    """Seconds to wait after this end: the policy's delay, doubled with each restart that follows in a burst."""
+    base = (policy.delay if policy.delay is not None else defaults.RESTART_DELAY) / defaults.SECOND
+    calm = task.updated_at - defaults.RESTART_CALM
+    extra = sum(1 for at in task.restarts if at > calm) - defaults.RESTART_BURST
+    if extra <= 0:
+        return base
+    doubled = max(base, 1.0) * 2.0 ** min(extra, 10)
+    return max(base, min(doubled, defaults.RESTART_BACKOFF))
+
+
+def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float]:
+    """The `restarts` of the task that replaces this one: what `due` will want to know, and no more."""
+    policy = policy or _NONE
+    if policy.window or not policy.max_attempts:
+        horizon = now - max((policy.window or 0) / defaults.SECOND, defaults.RESTART_CALM)
+        kept = [at for at in task.restarts if at > horizon]
+    else:
+        kept = task.restarts
+    return [*kept, now][-max(policy.max_attempts or 0, 2 * defaults.RESTART_BURST + 5) :]
+
+
+def _wanted(policy: RestartPolicy, ended: TaskState, job: bool) -> bool:
+    if policy.condition == "none":
+        return False
+    only_failures = policy.condition == "on-failure" or job
+    return ended in _FAILURES if only_failures else True
+
+
+def _exhausted(policy: RestartPolicy, task: Task) -> bool:
+    if not policy.max_attempts:
+        return False
+    if not policy.window:
+        return len(task.restarts) >= policy.max_attempts
+    start = task.updated_at - policy.window / defaults.SECOND
+    return sum(1 for at in task.restarts if at > start) >= policy.max_attempts

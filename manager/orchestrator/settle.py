@@ -1,0 +1,107 @@
+"""One unsettled slot: note what ended, replace what is to be replaced, stop what is too many.
+
+Rules, for the tasks of a slot from oldest to newest:
+1. a task that is to run and has ended is history from now on (a completed job task stays as it is);
+2. with more than one task to run, the newest that is not outdated stays; the others are stopped once it runs;
+3. with none to run, the slot gets a new task when the newest one says so (see `replacement_due`).
+"""
+
+from __future__ import annotations
+
+from api.objects import Task
+from api.states import TaskState
+from manager.orchestrator import restart
+from manager.orchestrator.deployment import Deployment, going
+from manager.orchestrator.modes import spare
+from manager.orchestrator.slots import SlotKey, is_done
+
+
+def settle(deployment: Deployment) -> None:
+    """Look at every unsettled slot of a service."""
+    room = spare(deployment) if deployment.spec.mode.replicated_job else None
+    for slot in sorted(deployment.slots.unsettled & deployment.slots.in_use):
+        if slot in deployment.touched:
+            continue
+        if settle_slot(deployment, slot, room is None or room > 0) and room is not None:
+            room -= 1
+
+
+def settle_slot(deployment: Deployment, slot: SlotKey, may_create: bool = True) -> bool:
+    """Look at one slot; whether it got a new task."""
+    tasks = [task for task in _note_ends(deployment, slot) if task.desired is not TaskState.REMOVE]
+    running = going(tasks)
+    if len(running) > 1:
+        _stop_surplus(deployment, slot, running)
+    elif not running and may_create:
+        return _replace(deployment, slot, tasks)
+    return False
+
+
+def replacement_due(deployment: Deployment, newest: Task) -> float | None:
+    """When a slot whose newest task is not to run any more gets another; None: not by itself.
+
+    A task that was told to stop is waited for, unless its node is not fit for it any more; an outdated one is
+    replaced at once when it has ended; for any other end the restart policy speaks.
+    """
+    if not deployment.ended(newest):
+        if not newest.node_id or not deployment.node_is_fit(newest.node_id):
+            return deployment.now
+        return newest.updated_at + deployment.stop_timeout(newest)
+    if deployment.is_outdated(newest):
+        return deployment.now
+    return restart.due(deployment.policy, newest, deployment.state.task_state(newest), deployment.is_job)
+
+
+def _note_ends(deployment: Deployment, slot: SlotKey) -> list[Task]:
+    tasks = deployment.tasks(slot)
+    for index, task in enumerate(tasks):
+        if task.desired in (TaskState.SHUTDOWN, TaskState.REMOVE) or not deployment.ended(task):
+            continue
+        if is_done(deployment.state, task):
+            continue
+        if ended_early(deployment, task):
+            deployment.early_ends.append(task.id)
+        tasks[index] = deployment.stop(slot, task)
+    return tasks
+
+
+def ended_early(deployment: Deployment, task: Task) -> bool:
+    """Whether the end of a task counts against the update in progress: before it ran, or within the monitor time."""
+    update, status = deployment.decision.update, deployment.status(task)
+    if update is None or task.created_at < update.started_at or deployment.is_outdated(task):
+        return False
+    if deployment.state.task_state(task) is TaskState.ORPHANED:
+        return False
+    monitor = deployment.monitor
+    return not status.started_at or status.timestamp - status.started_at <= monitor
+
+
+def _stop_surplus(deployment: Deployment, slot: SlotKey, running: list[Task]) -> None:
+    current = [task for task in running if not deployment.is_outdated(task)]
+    # Two of the same revision should not be; the one that is further on is kept.
+    keep = max(current or running[-1:], key=lambda task: deployment.state.task_state(task).rank)
+    for task in running:
+        superfluous = deployment.is_outdated(task) is deployment.is_outdated(keep)
+        if task is not keep and (superfluous or deployment.state.task_state(keep) is TaskState.RUNNING):
+            deployment.stop(slot, task)
+
+
+def _replace(deployment: Deployment, slot: SlotKey, tasks: list[Task]) -> bool:
+    if isinstance(slot, str) and not deployment.node_takes_tasks(slot):
+        return False
+    newest = tasks[-1]
+    at = replacement_due(deployment, newest)
+    if at is None:
+        return False
+    if at > deployment.now:
+        deployment.again(at)
+        return False
+    deployment.create(slot, _restarts(deployment, newest))
+    return True
+
+
+def _restarts(deployment: Deployment, newest: Task) -> list[float]:
+    if deployment.is_outdated(newest):
+        return []
+    own_doing = deployment.state.task_state(newest) in (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
+    return restart.remember(deployment.policy, newest, deployment.now) if own_doing else newest.restarts

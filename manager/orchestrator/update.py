@@ -1,0 +1,213 @@
+"""The rolling update: a state machine over a service's slots, kept in `ServiceDecision.update`.
+
+    (nothing) ──outdated tasks──▸ updating ──all slots done and watched──▸ completed
+                                     │ too many early ends
+                                     ├─ pause ────▸ paused                 (until the user wants something new)
+                                     └─ rollback ─▸ rollback_started ─────▸ rollback_completed
+                                                        └─ too many ──────▸ rollback_paused
+
+Each look counts how many slots are being worked on and starts as many more as the parallelism leaves. A slot is being
+worked on until its new task runs (or has ended) and the delay has passed. Source: swarmkit orchestrator/update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.objects import Task, UpdateStatus
+from api.specs import UpdateConfig
+from api.states import TaskState
+from manager.orchestrator import restart
+from manager.orchestrator.deployment import Deployment, going
+from manager.orchestrator.slots import SlotKey
+
+UPDATING, PAUSED, COMPLETED = "updating", "paused", "completed"
+ROLLBACK_STARTED, ROLLBACK_PAUSED, ROLLBACK_COMPLETED = "rollback_started", "rollback_paused", "rollback_completed"
+IN_PROGRESS = (UPDATING, ROLLBACK_STARTED)
+STOPPED = (PAUSED, ROLLBACK_PAUSED)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where the slots are."""
+
+    waiting: list[SlotKey] = field(default_factory=list)
+    """Outdated, and nothing done about it yet."""
+    busy: int = 0
+    last: float = 0.0
+    """When the newest task took off."""
+    again: list[float] = field(default_factory=list)
+
+
+def update(deployment: Deployment) -> None:
+    """Take the update of a service a step further, if there is one."""
+    if deployment.is_job:
+        return
+    status = _begin(deployment)
+    if status is None or status.state not in IN_PROGRESS:
+        return
+    if deployment.early_ends:
+        status = replace(status, failures=status.failures + len(deployment.early_ends))
+        deployment.set_update(status)
+        if _too_many(deployment.update_config, status) and _give_up(deployment, status):
+            return
+    progress = survey(deployment)
+    _start_more(deployment, progress)
+    _finish(deployment, status, progress)
+
+
+def survey(deployment: Deployment) -> Progress:
+    """Where every slot is."""
+    progress, delay = Progress(), deployment.update_config.delay / defaults.SECOND
+    for slot in sorted(deployment.slots.in_use):
+        if slot in deployment.touched:
+            progress.busy += 1
+        else:
+            _survey_slot(deployment, progress, slot, delay)
+    return progress
+
+
+def _begin(deployment: Deployment) -> UpdateStatus | None:
+    status = deployment.decision.update
+    if status is not None and (status.state in STOPPED or status.total):
+        return _resume(deployment, status)
+    outdated = len(deployment.outdated_slots())
+    if status is None and outdated:
+        status = UpdateStatus(UPDATING, deployment.now, message="update in progress")
+    if status is not None and status.state in IN_PROGRESS:
+        status = replace(status, revision=deployment.decision.revision, total=max(outdated, 1))
+        deployment.set_update(status)
+    return status
+
+
+def _resume(deployment: Deployment, status: UpdateStatus) -> UpdateStatus:
+    """A finished update is taken up again when there is more to do: a global service's node is active again."""
+    if status.state in (COMPLETED, ROLLBACK_COMPLETED) and deployment.outdated_slots():
+        state = UPDATING if status.state == COMPLETED else ROLLBACK_STARTED
+        status = replace(status, state=state, completed_at=0.0)
+        deployment.set_update(status)
+    return status
+
+
+def _survey_slot(deployment: Deployment, progress: Progress, slot: SlotKey, delay: float) -> None:
+    tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
+    running = going(tasks)
+    current = [task for task in running if not deployment.is_outdated(task)]
+    if current:
+        _survey_current(deployment, progress, current[-1], delay)
+    elif running:
+        if _can_start(deployment, slot):
+            _survey_outdated(deployment, progress, slot, tasks[-1])
+    elif not deployment.ended(tasks[-1]):
+        progress.busy += _can_start(deployment, slot)
+    elif not deployment.is_outdated(tasks[-1]):
+        _note(deployment, progress, tasks[-1].updated_at, delay)
+
+
+def _survey_current(deployment: Deployment, progress: Progress, task: Task, delay: float) -> None:
+    since = deployment.took_off(task)
+    if since is None:
+        progress.busy += 1
+    else:
+        _note(deployment, progress, since, delay)
+
+
+def _survey_outdated(deployment: Deployment, progress: Progress, slot: SlotKey, newest: Task) -> None:
+    """Start-first, the new task has ended, the old one still runs: the restart policy says when to try again."""
+    if deployment.is_outdated(newest) or not deployment.ended(newest):
+        progress.waiting.append(slot)
+        return
+    at = restart.due(deployment.policy, newest, deployment.state.task_state(newest))
+    if at is None:
+        return
+    if at > deployment.now:
+        progress.again.append(at)
+        progress.busy += 1
+    else:
+        progress.waiting.append(slot)
+
+
+def _note(deployment: Deployment, progress: Progress, since: float, delay: float) -> None:
+    progress.last = max(progress.last, since)
+    if delay and since + delay > deployment.now:
+        progress.busy += 1
+        progress.again.append(since + delay)
+
+
+def _can_start(deployment: Deployment, slot: SlotKey) -> bool:
+    return not isinstance(slot, str) or deployment.node_takes_tasks(slot)
+
+
+def _start_more(deployment: Deployment, progress: Progress) -> None:
+    how = deployment.update_config
+    parallelism = how.parallelism if how.parallelism is not None else defaults.UPDATE_PARALLELISM
+    room = parallelism - progress.busy if parallelism else len(progress.waiting)
+    for slot in progress.waiting[: max(0, room)]:
+        if how.order == "start-first":
+            tasks = deployment.tasks(slot)
+            deployment.create(slot, _restarts_after(deployment, tasks[-1]))
+        else:
+            for task in going(deployment.tasks(slot)):
+                deployment.stop(slot, task)
+        progress.busy += 1
+
+
+def _restarts_after(deployment: Deployment, newest: Task) -> list[float]:
+    if deployment.is_outdated(newest):
+        return []
+    return restart.remember(deployment.policy, newest, deployment.now)
+
+
+def _finish(deployment: Deployment, status: UpdateStatus, progress: Progress) -> None:
+    for at in progress.again:
+        deployment.again(at)
+    if progress.waiting or progress.busy or deployment.outdated_slots():
+        return
+    how = deployment.update_config
+    delay, monitor = how.delay / defaults.SECOND, deployment.monitor
+    watched = progress.last + (monitor if monitor > delay else delay + 1)
+    if progress.last >= status.started_at and watched > deployment.now:
+        deployment.again(watched)
+        return
+    rolling_back = status.state == ROLLBACK_STARTED
+    deployment.set_update(
+        replace(
+            status,
+            state=ROLLBACK_COMPLETED if rolling_back else COMPLETED,
+            message="rollback completed" if rolling_back else "update completed",
+            completed_at=deployment.now,
+        )
+    )
+
+
+def _too_many(how: UpdateConfig, status: UpdateStatus) -> bool:
+    return status.failures / max(status.total, 1) > how.max_failure_ratio
+
+
+def _give_up(deployment: Deployment, status: UpdateStatus) -> bool:
+    """Do as the failure action says; whether the update is over."""
+    action = deployment.update_config.failure_action or "pause"
+    task = deployment.early_ends[-1]
+    if action == "continue":
+        return False
+    if status.state == ROLLBACK_STARTED:
+        _pause(
+            deployment, status, ROLLBACK_PAUSED, f"rollback paused due to failure or early termination of task {task}"
+        )
+    elif action == "rollback" and deployment.spec_of(deployment.decision.previous) is not None:
+        _roll_back(deployment, f"update rolled back due to failure or early termination of task {task}")
+    else:
+        _pause(deployment, status, PAUSED, f"update paused due to failure or early termination of task {task}")
+    return True
+
+
+def _pause(deployment: Deployment, status: UpdateStatus, state: str, message: str) -> None:
+    deployment.set_update(replace(status, state=state, message=message))
+
+
+def _roll_back(deployment: Deployment, message: str) -> None:
+    status = UpdateStatus(ROLLBACK_STARTED, deployment.now, message=message, revision=deployment.decision.previous)
+    deployment.decide(revision=deployment.decision.previous, previous=0, update=status)

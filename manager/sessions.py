@@ -1,0 +1,189 @@
+"""One agent's session on a manager: its messages in, its assignments out, its lease kept while it is heard.
+
+Three loops per session. The reader handles one message at a time and waits until what it reports is stored, so an
+agent that talks too much is slowed by the stream itself. The writer sends what is due, newest only. The keeper turns
+being heard into lease refreshes, at most one per half period. A stream that breaks leaves the lease to run out: the
+agent has that long to come back, here or elsewhere, before its node is called down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+
+from api.defaults import SESSION_LEASE
+from api.errors import Unavailable
+from api.objects import DESCRIPTION, SESSION, STATUS, NodeDescription, Session, TaskStatus
+from api.states import TaskState, is_legal
+from api.wire import Accepted, AgentMessage, Assignments, Hello, ManagerMessage, Statuses, Welcome
+from kit.timing import Clock, backoff
+from manager.assignment_index import HostView
+from manager.observations import ObservationWriter
+from manager.store.base import Lease, LeaseEnded, Put, Store
+from manager.store.state import State
+
+MOST_PER_MESSAGE = 2000
+"""Resources in one Assignments message; a bigger set goes in several."""
+
+log = structlog.get_logger(__name__)
+
+
+class Stream(Protocol):
+    """The served side of a bidirectional call (grpc.aio.ServicerContext)."""
+
+    async def read(self) -> Any:
+        """The next message; grpc.aio.EOF at the end."""
+        ...
+
+    async def write(self, message: ManagerMessage) -> None:
+        """Waits while the other side does not read."""
+        ...
+
+
+class AgentSession:
+    """A node's session, from its first Hello to the end of the stream."""
+
+    def __init__(
+        self,
+        node_id: str,
+        manager_id: str,
+        store: Store,
+        writer: ObservationWriter,
+        view: HostView,
+        welcome: Callable[[], Welcome],
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.node_id = node_id
+        self._manager_id = manager_id
+        self._store = store
+        self._writer = writer
+        self._view = view
+        self._welcome = welcome
+        self._clock = clock
+        self._rng = rng
+        self._due = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._accepted: int | None = None
+
+    def wake(self) -> None:
+        """Something may be due for the host."""
+        self._due.set()
+
+    async def run(self, stream: Stream, hello: Hello) -> None:
+        """Until the agent closes the stream (returns) or it breaks (raises)."""
+        await self._describe(hello.description)
+        lease = await self._open_lease()
+        log.info("session opened", node=self.node_id)
+        reader = asyncio.ensure_future(self._read(stream))
+        others = [asyncio.ensure_future(self._write(stream)), asyncio.ensure_future(self._keep(lease))]
+        try:
+            await asyncio.wait([reader, *others], return_when=asyncio.FIRST_COMPLETED)
+            for task in (reader, *others):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (reader, *others):
+                task.cancel()
+            await asyncio.gather(reader, *others, return_exceptions=True)
+            log.info("session closed", node=self.node_id)
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _read(self, stream: Stream) -> None:
+        while isinstance(message := await stream.read(), AgentMessage):
+            self._heard.set()
+            if isinstance(message, Hello):
+                await self._describe(message.description)
+            elif isinstance(message, Statuses):
+                await self._writer.write(observed(self._store.state, self.node_id, message))
+                self._accepted = message.number
+                self._due.set()
+
+    async def _describe(self, description: NodeDescription) -> None:
+        if self._store.state.descriptions.get(self.node_id) != description:
+            await self._writer.write([Put(DESCRIPTION, self.node_id, description)])
+
+    # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _open_lease(self) -> Lease:
+        for delay in backoff(self._rng):
+            try:
+                lease = await self._store.lease(SESSION_LEASE)
+                await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
+                return lease
+            except Unavailable as error:
+                log.warning("session waits for the store", node=self.node_id, reason=str(error))
+                await asyncio.sleep(delay)
+        raise AssertionError("a backoff has no end")
+
+    async def _keep(self, lease: Lease) -> None:
+        period = self._welcome().period
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            try:
+                await lease.refresh()
+            except LeaseEnded:
+                log.warning("session lease had ended; a new one is made", node=self.node_id)
+                lease = await self._open_lease()
+            except Unavailable as error:
+                log.warning("session lease could not be refreshed", node=self.node_id, reason=str(error))
+                self._heard.set()
+            await asyncio.sleep(period / 2)
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self, stream: Stream) -> None:
+        welcomed: Welcome | None = None
+        number = 0
+        while True:
+            if (welcome := self._welcome()) != welcomed:
+                await stream.write(welcome)
+                welcomed = welcome
+            if self._accepted is not None:
+                accepted, self._accepted = self._accepted, None
+                await stream.write(Accepted(accepted))
+            if self._view.pending or not number:
+                number = await self._send(stream, number)
+            await self._due.wait()
+            self._due.clear()
+
+    async def _send(self, stream: Stream, number: int) -> int:
+        """Send what is pending; the first message is the full set, whatever its size."""
+        put, remove = self._view.take()
+        step = MOST_PER_MESSAGE if number else max(len(put), 1)
+        for begin in range(0, max(len(put), 1), step):
+            number += 1
+            part = put[begin : begin + step]
+            await stream.write(
+                Assignments(number, full=number == 1, put=part, remove=[] if begin or number == 1 else remove)
+            )
+        return number
+
+
+def observed(state: State, node_id: str, message: Statuses) -> list[Put]:
+    """What of an agent's statuses is to be stored: news, on tasks of that node, that is a legal move."""
+    return [
+        Put(STATUS, task_id, status)
+        for task_id, status in message.statuses.items()
+        if acceptable(state, node_id, task_id, status)
+    ]
+
+
+def acceptable(state: State, node_id: str, task_id: str, status: TaskStatus) -> bool:
+    """Whether the node may say this of the task now."""
+    task, old = state.tasks.get(task_id), state.statuses.get(task_id)
+    if task is None or task.node_id != node_id:
+        if task is not None:
+            log.warning("a status of another node's task was refused", node=node_id, task=task_id)
+        return False
+    if task.state is not TaskState.ASSIGNED or status.state <= TaskState.ASSIGNED:
+        return False
+    if status.state in (TaskState.REMOVE, TaskState.ORPHANED):
+        return False
+    return status != old and is_legal(old.state if old else task.state, status.state)

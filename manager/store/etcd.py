@@ -1,0 +1,274 @@
+"""The store in etcd: one paged list at a revision, then one watch from it, without a gap; writes as few transactions.
+
+Reads never come here: they are answered by the local state. etcd may be away for any time; requests then fail with
+Unavailable after a few seconds, and the watch goes on where it was when etcd is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from aetcd import rpc
+
+from api.codec import decode, encode
+from api.errors import Unavailable
+from api.rpc import Credentials
+from api.wire import MANAGER_NAME
+from kit.tasks import guard, stop
+from kit.timing import backoff
+from manager.store.base import ABSENT, ANY, Change, Fence, Fenced, LeaseEnded, Put, Stale
+from manager.store.batch import Limits, batches, check_distinct
+from manager.store.etcd_leases import EtcdLease, KeepAlives, grant
+from manager.store.etcd_rpc import CALL_TIMEOUT, Connection, EtcdError
+from manager.store.keys import PREFIX, PREFIX_END, key_of, parse
+from manager.store.state import Event
+from manager.store.view import View
+
+log = structlog.get_logger(__name__)
+PAGE = 2000
+"""Keys listed, or events decoded, before others get a turn on the event loop."""
+
+
+class Compacted(Exception):
+    """The watch cannot go on where it was: what happened since is forgotten. List again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    change: Change
+    key: bytes
+    value: bytes
+
+
+class EtcdStore(View):
+    """The port `Store` on etcd at `endpoints` ("host:port", several for failover), over mTLS with credentials.
+
+    Call `start` before anything else and `close` at the end. `server_name` is the name the members' certificates
+    must have; None for the endpoints' own.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        credentials: Credentials | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        server_name: str | None = MANAGER_NAME,
+    ) -> None:
+        super().__init__()
+        self.connection = Connection(endpoints, credentials, server_name)
+        self._limits = limits
+        self._keep_alives = KeepAlives(self.connection)
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def start(self) -> None:
+        """Load everything and begin to watch. Raises Unavailable when etcd cannot be reached."""
+        await self._list()
+        loop = asyncio.get_running_loop()
+        # These two live from start to close, which no block of a TaskGroup spans.
+        self._tasks = [
+            loop.create_task(guard(self._follow(), "watch of etcd"), name="etcd watch"),
+            loop.create_task(guard(self._keep_alives.run(), "lease refreshes"), name="etcd leases"),
+        ]
+
+    async def renew(self, credentials: Credentials) -> None:
+        """Connect with a new certificate from now on; requests under way may fail as Unavailable."""
+        await self.connection.renew(credentials)
+
+    async def close(self) -> None:
+        """Stop watching and disconnect. Leases are left to run out."""
+        await stop(self._tasks)
+        await self.connection.close()
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def commit(self, changes: Sequence[Change], fence: Fence | None = None) -> int:
+        """Write all changes or none, in one transaction if it can hold them, and wait until the state has them.
+
+        Of a commit that had to be split, the parts before the one that fails stay written. Raises Stale, Fenced,
+        TooLarge or Unavailable; after Unavailable nobody knows whether the last part was written.
+        """
+        check_distinct(changes)
+        revision = 0
+        try:
+            for batch in batches(map(_encoded, changes), _size, self._limits):
+                revision = max(revision, await self._transact(batch, fence))
+        finally:
+            await self._reached(revision)
+        return revision or self.state.revision
+
+    async def lease(self, ttl: float) -> EtcdLease:
+        """A new lease of `ttl` seconds, rounded up to whole ones."""
+        lease_id = await grant(self.connection, ttl)
+        return EtcdLease(self.connection, self._keep_alives, self._put_leased, lease_id)
+
+    async def _put_leased(self, put: Put, lease_id: int) -> int:
+        try:
+            revision = await self._transact([_encoded(put)], None, lease_id)
+        except EtcdError as error:
+            if "lease not found" in error.details:
+                raise LeaseEnded("the lease has ended") from None
+            raise
+        await self._reached(revision)
+        return revision
+
+    async def _transact(self, batch: Sequence[_Encoded], fence: Fence | None, lease_id: int = 0) -> int:
+        """The revision of the transaction; 0 when it changed nothing, for then the watch will not tell of it."""
+        request = rpc.TxnRequest(
+            compare=list(_compares(batch, fence)),
+            success=[_operation(item, lease_id) for item in batch],
+            failure=[_look(fence)] if fence else [],
+        )
+        timeout = CALL_TIMEOUT + len(batch) / 1000  # a slow disk takes its time for a big one
+        answer = await self.connection.call("kv", "Txn", request, timeout)
+        if not answer.succeeded:
+            raise _refusal(batch, fence, answer)
+        effective = any(op.HasField("response_put") or op.response_delete_range.deleted for op in answer.responses)
+        return int(answer.header.revision) if effective else 0
+
+    async def _reached(self, revision: int) -> None:
+        if self.state.revision >= revision:
+            return
+        try:
+            async with asyncio.timeout(2 * CALL_TIMEOUT):
+                await self.wait_newer(revision - 1)
+        except TimeoutError:
+            raise Unavailable("the change is written, but etcd does not tell of it yet") from None
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _list(self) -> None:
+        """Make the state what etcd holds at one revision, page by page."""
+        rows: list[Event] = []
+        start, revision = PREFIX, 0
+        while True:
+            request = rpc.RangeRequest(key=start, range_end=PREFIX_END, limit=PAGE, revision=revision)
+            try:
+                answer = await self.connection.ask("kv", "Range", request)
+            except EtcdError as error:
+                if "compacted" not in error.details:
+                    raise
+                rows, start, revision = [], PREFIX, 0  # it took too long: begin anew
+                continue
+            revision = revision or answer.header.revision
+            rows.extend(_decoded((kv, True) for kv in answer.kvs))
+            if not answer.more:
+                break
+            start = answer.kvs[-1].key + b"\0"
+        self.replace(rows, revision)
+
+    async def _follow(self) -> None:
+        """Watch for ever, whatever happens to etcd."""
+        delays = backoff(random.Random(), most=2.0)
+        while True:
+            before = self.state.revision
+            try:
+                await self._watch(before + 1)
+            except Compacted:
+                log.info("what changed meanwhile is forgotten by etcd: listing everything", revision=before)
+                await self._relist()
+            except (Unavailable, EtcdError) as error:
+                log.info("watch of etcd interrupted", reason=str(error))
+            if self.state.revision > before:
+                delays = backoff(random.Random(), most=2.0)
+            await asyncio.sleep(next(delays))
+
+    async def _relist(self) -> None:
+        try:
+            await self._list()
+        except (Unavailable, EtcdError) as error:
+            log.info("listing etcd failed", reason=str(error))
+
+    async def _watch(self, revision: int) -> None:
+        """Apply what etcd tells from `revision` on, until the stream fails.
+
+        Raises Compacted, Unavailable or EtcdError.
+        """
+        stream = self.connection.stream("watch", "Watch")
+        try:
+            create = rpc.WatchCreateRequest(key=PREFIX, range_end=PREFIX_END, start_revision=revision)
+            await stream.write(rpc.WatchRequest(create_request=create))
+            while True:
+                answer = await stream.read()
+                if answer.compact_revision:
+                    raise Compacted
+                if answer.canceled:
+                    raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}")
+                if answer.events:
+                    await self._apply(answer.events)
+        finally:
+            stream.cancel()
+
+    async def _apply(self, told: Any) -> None:
+        """Apply one answer of the watch at once: it never ends amid a revision.
+
+        Not the header's revision but the last event's is how far we are: when etcd catches up with a slow watcher the
+        header runs ahead of what it has sent.
+        """
+        events: list[Event] = []
+        for start in range(0, len(told), PAGE):
+            events.extend(_decoded((event.kv, event.type == rpc.Event.PUT) for event in told[start : start + PAGE]))
+            if len(told) > PAGE:
+                await asyncio.sleep(0)
+        self.advance(events, told[-1].kv.mod_revision)
+
+
+def _decoded(pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
+    """Events of (key-value, whether it is put). Keys that are none of ours are passed over."""
+    for kv, present in pairs:
+        known = parse(kv.key)
+        if known is None:
+            continue
+        kind, id = known
+        try:
+            value = decode(kind.type, kv.value) if present else None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.error("an object in etcd cannot be read, and is ignored", key=kv.key.decode(), reason=str(error))
+            continue
+        yield Event(kind, id, value, kv.mod_revision)
+
+
+def _encoded(change: Change) -> _Encoded:
+    return _Encoded(change, key_of(change.kind, change.id), encode(change.value) if isinstance(change, Put) else b"")
+
+
+def _size(item: _Encoded) -> int:
+    return len(item.key) + len(item.value)
+
+
+def _operation(item: _Encoded, lease_id: int) -> Any:
+    if isinstance(item.change, Put):
+        return rpc.RequestOp(request_put=rpc.PutRequest(key=item.key, value=item.value, lease=lease_id))
+    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=item.key))
+
+
+def _compares(batch: Sequence[_Encoded], fence: Fence | None) -> Iterator[Any]:
+    if fence is not None:
+        key = fence.key.encode()
+        yield rpc.Compare(target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, key=key, create_revision=fence.revision)
+    for item in batch:
+        if (expected := item.change.expected) != ANY:
+            yield rpc.Compare(
+                target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, key=item.key, mod_revision=expected
+            )  # a key that is ABSENT has modification revision 0
+
+
+def _look(fence: Fence) -> Any:
+    return rpc.RequestOp(request_range=rpc.RangeRequest(key=fence.key.encode(), keys_only=True))
+
+
+def _refusal(batch: Sequence[_Encoded], fence: Fence | None, answer: Any) -> Stale | Fenced:
+    if fence is not None:
+        found = answer.responses[0].response_range.kvs
+        if not found or found[0].create_revision != fence.revision:
+            return Fenced("this manager no longer leads the cluster")
+    guarded = [item.change for item in batch if item.change.expected != ANY]
+    names = ", ".join(f"{change.kind.name}/{change.id}" for change in guarded[:3])
+    if len(guarded) == 1 and guarded[0].expected == ABSENT:
+        return Stale(f"{names} exists already")
+    return Stale(f"{names}{' or another' if len(guarded) > 3 else ''} has changed since it was read")

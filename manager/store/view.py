@@ -1,0 +1,48 @@
+"""The local view every store keeps: the state, who tracks it, and who waits for it to move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from manager.store.state import Dirty, Event, State
+
+
+class View:
+    """The reading half of the port `Store`. Only the store behind it advances it."""
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._trackers: list[Dirty] = []
+        self._moved = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        """What is known of the cluster."""
+        return self._state
+
+    def track(self) -> Dirty:
+        """A new Dirty with everything in it, that collects what changes from now on."""
+        dirty = Dirty()
+        self._state.mark_all(dirty)
+        self._trackers.append(dirty)
+        return dirty
+
+    def untrack(self, dirty: Dirty) -> None:
+        """Stop collecting into it."""
+        self._trackers = [tracker for tracker in self._trackers if tracker is not dirty]
+
+    async def wait_newer(self, revision: int) -> None:
+        """Until `state.revision` is greater."""
+        while self._state.revision <= revision:
+            await self._moved.wait()
+
+    def advance(self, events: Sequence[Event], revision: int) -> None:
+        """Apply what the store says has changed up to `revision`, and wake whoever waits."""
+        self._state.apply(events, revision, self._trackers)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def replace(self, rows: Sequence[Event], revision: int) -> None:
+        """Make the state exactly `rows`, the whole content of the store at `revision`."""
+        self.advance(self._state.replace_all(rows, revision), revision)

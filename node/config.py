@@ -1,0 +1,81 @@
+"""What argosyd is started with: every address, port, directory and socket, named as dockerd names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
+from api.errors import Invalid
+from api.rpc import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of the command line; constant for the life of the process."""
+
+    data_root: Path = Path("/var/lib/argosy")
+    exec_root: Path = Path("/run/argosy")
+    hosts: tuple[str, ...] = ()
+    """Where the HTTP API listens: "unix:///path"; none: `docker.sock` in the exec root."""
+    pidfile: Path | None = None
+    listen_addr: str = f"0.0.0.0:{MANAGER_PORT}"
+    """Of the manager's HTTPS port, when a request to init or join names none."""
+    advertise_addr: str = ""
+    """Where other hosts reach this one; "": its only address."""
+    host_addr: str = "0.0.0.0"
+    host_port: int = HOST_PORT
+    etcd_client_port: int = ETCD_CLIENT_PORT
+    etcd_peer_port: int = ETCD_PEER_PORT
+    etcd_endpoints: tuple[str, ...] = ()
+    """An etcd cluster of somebody else's, instead of a member of our own."""
+    etcd_ca: Path | None = None
+    etcd_cert: Path | None = None
+    etcd_key: Path | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    log_level: str = "info"
+
+    def etcd_credentials(self) -> Credentials | None:
+        """For somebody else's etcd; None for a plain connection. Raises OSError when a file cannot be read."""
+        if self.etcd_ca is None or self.etcd_cert is None or self.etcd_key is None:
+            return None
+        return Credentials(self.etcd_cert.read_bytes(), self.etcd_key.read_bytes(), self.etcd_ca.read_bytes())
+
+    @property
+    def node_directory(self) -> Path:
+        """Identity and certificates."""
+        return self.data_root / "node"
+
+    @property
+    def etcd_directory(self) -> Path:
+        """The etcd member's data."""
+        return self.data_root / "etcd"
+
+    @property
+    def sockets(self) -> tuple[Path, ...]:
+        """The unix sockets of the HTTP API."""
+        return tuple(socket_path(host) for host in self.hosts) or (self.exec_root / "docker.sock",)
+
+    @property
+    def pid_path(self) -> Path:
+        """Where the process id is written."""
+        return self.pidfile or self.exec_root / "argosyd.pid"
+
+
+def socket_path(host: str) -> Path:
+    """The path in a `--host` value. Raises Invalid for anything but unix:///absolute/path."""
+    path = host.removeprefix("unix://")
+    if path == host or not path.startswith("/"):
+        raise Invalid(f"--host {host}: only unix:///absolute/path is possible; managers serve TCP on --listen-addr")
+    return Path(path)
+
+
+def read_labels(items: tuple[str, ...]) -> dict[str, str]:
+    """`--label key=value`. Raises Invalid."""
+    labels = {}
+    for item in items:
+        key, _, value = item.partition("=")
+        if not key:
+            raise Invalid(f"--label {item!r}: it has no key; write key=value")
+        labels[key] = value
+    return labels

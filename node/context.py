@@ -1,0 +1,77 @@
+"""The HostContext of the host part of the HTTP API: what the host has, in a cluster or out of one."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from agent.http.engine import engine_info
+from agent.runtime.images import ImageStore
+from agent.runtime.oci import OciRuntime
+from agent.runtime.volumes import Volumes
+from kit.timing import Clock
+from node.config import Settings
+from node.swarm import HostSwarm
+from overlay.base import Networks
+from overlay.service import HostNetworks
+
+
+class NodeContext:
+    """Implements agent/http/context.py's `HostContext`."""
+
+    def __init__(self, settings: Settings, swarm: HostSwarm, runtime: OciRuntime, clock: Clock) -> None:
+        self._settings = settings
+        self._swarm = swarm
+        self._runtime = runtime
+        self._clock = clock
+        # never started: out of a cluster there are no sandboxes
+        self._no_networks = HostNetworks("127.0.0.1", settings.exec_root)
+
+    @property
+    def runtime(self) -> OciRuntime:
+        """Containers."""
+        return self._runtime
+
+    @property
+    def images(self) -> ImageStore:
+        """Images."""
+        return self._runtime.image_store
+
+    @property
+    def volumes(self) -> Volumes:
+        """Volumes."""
+        return self._runtime.volumes
+
+    @property
+    def networks(self) -> Networks:
+        """The host's networks."""
+        return self._swarm.parts.networks if self._swarm.parts is not None else self._no_networks
+
+    @property
+    def node_id(self) -> str:
+        """ "" while the host is in no cluster."""
+        return self._swarm.identity.node_id if self._swarm.identity is not None else ""
+
+    @property
+    def hostname(self) -> str:
+        """The host's name."""
+        return socket.gethostname()
+
+    @property
+    def data_root(self) -> str:
+        """Where everything is kept."""
+        return str(self._settings.data_root)
+
+    @property
+    def clock(self) -> Clock:
+        """Unix seconds."""
+        return self._clock
+
+    async def info(self) -> dict[str, Any]:
+        """GET /info as far as the host itself is concerned."""
+        labels = [f"{key}={value}" for key, value in self._settings.labels.items()]
+        return {**await engine_info(self), "Labels": labels}
+
+    def network_name(self, id: str) -> str:
+        """A network's name; its id when the host was not told of it."""
+        return self._swarm.network_names.get(id, id)

@@ -1,0 +1,107 @@
+"""argosyd: what runs from start to SIGTERM, whether the host is in a cluster or not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from pathlib import Path
+
+import structlog
+
+from agent.http.routes import routes as host_routes
+from agent.runtime.oci import OciRuntime
+from agent.runtime.peers import GrpcPeers
+from api.errors import Unavailable
+from api.rpc import Credentials
+from kit.tasks import persist, stop
+from kit.timing import Clock, backoff
+from manager.http.routes import routes as cluster_routes
+from node.config import Settings
+from node.context import NodeContext
+from node.factory import NodeFactory
+from node.identity import IdentityFiles
+from node.release import release
+from node.renewal import Renewal
+from node.routes import NodeRoutes, cluster_of
+from node.socket import ApiSocket
+from node.swarm import HostSwarm
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """One argosyd."""
+
+    def __init__(self, settings: Settings, clock: Clock, rng: random.Random) -> None:
+        self._settings = settings
+        self._files = IdentityFiles(settings.node_directory)
+        self._rng = rng
+        for path in (settings.data_root, settings.exec_root):
+            path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        self._runtime = OciRuntime(settings.data_root, settings.exec_root, GrpcPeers(self._credentials), clock, rng=rng)
+        factory = NodeFactory(settings, self._runtime, clock, rng)
+        self.swarm = HostSwarm(settings, factory, clock, rng)
+        self._renewal = Renewal(self.swarm, self._files, clock, rng)
+        context = NodeContext(settings, self.swarm, self._runtime, clock)
+        routes = [
+            *NodeRoutes(self.swarm, context.info).routes(),
+            *cluster_routes(lambda: cluster_of(self.swarm)),
+            *host_routes(lambda: context),
+        ]
+        factory.routes = routes
+        factory.heard = self.swarm.heard
+        self._socket = ApiSocket(routes, settings.sockets)
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. Containers go on running afterwards."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        works = (("runtime", self._runtime.run), ("certificate renewal", self._renewal.run))
+        # They live until the end of the process, which no block of a TaskGroup spans.
+        tasks = [loop.create_task(persist(work, name, backoff(self._rng)), name=name) for name, work in works]
+        with PidFile(self._settings.pid_path):
+            try:
+                log.info("argosyd starts", version=release(), data_root=str(self._settings.data_root))
+                await self.swarm.resume()
+                await self._socket.start()
+                await ended.wait()
+            finally:
+                log.info("argosyd stops; containers go on running")
+                await self._socket.stop()
+                await self.swarm.stop()
+                await stop(tasks)
+
+    def _credentials(self) -> Credentials:
+        if (identity := self.swarm.identity) is None:
+            raise Unavailable("this host is in no cluster, so there are no peers to fetch images from")
+        return identity.credentials
+
+
+class PidFile:
+    """The daemon's process id, while it runs. Raises Unavailable when another daemon holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        other = self._holder()
+        if other and other != os.getpid():
+            raise Unavailable(f"argosyd runs already as process {other} (pid file {self._path})")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(f"{os.getpid()}\n")
+
+    def __exit__(self, *exception: object) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def _holder(self) -> int:
+        """The running argosyd in the file; 0 for none, or for a number that another program has now."""
+        try:
+            pid = int(self._path.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return 0
+        return pid if b"argosyd" in command or b"node.main" in command else 0

@@ -1,0 +1,67 @@
+"""The host's gRPC port (7946): the agent's `Host` service, and on managers the dispatcher's sessions. mTLS is required.
+
+The dispatcher's method is always there: on a host that is no manager now, it answers UNAVAILABLE, and an agent that
+had it in its list goes on to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from api import rpc
+from api.errors import Unavailable
+from api.wire import DISPATCHER, AgentMessage
+from manager.assignments import join_host_port
+from manager.dispatcher import Dispatcher
+
+GRACE = 1.0
+"""Seconds for streams under way when the server stops."""
+_SERVER_OPTIONS = [
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
+
+
+class HostServer:
+    """A gRPC server with one certificate; a renewed one needs a new server."""
+
+    def __init__(
+        self, credentials: rpc.Credentials, dispatcher: Callable[[], Dispatcher | None], handlers: Sequence[Any]
+    ) -> None:
+        self._credentials = credentials
+        self._dispatcher = dispatcher
+        self._handlers = [*handlers, self._sessions()]
+        self._server: Any = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises Unavailable when the port is taken."""
+        server = grpc.aio.server(options=[*rpc.OPTIONS, *_SERVER_OPTIONS])
+        server.add_generic_rpc_handlers(self._handlers)
+        address = join_host_port(host, port)
+        try:
+            server.add_secure_port(address, rpc.server_credentials(self._credentials))
+        except RuntimeError:
+            raise Unavailable(
+                f"cannot listen on {address}: another process holds the port, or the address is not here"
+            ) from None
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Stop listening; streams under way get a moment to end."""
+        if self._server is not None:
+            await self._server.stop(GRACE)
+            self._server = None
+
+    def _sessions(self) -> Any:
+        async def session(requests: Any, context: Any) -> None:
+            dispatcher = self._dispatcher()
+            if dispatcher is None:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "this node is not a manager")
+            else:
+                await dispatcher.session(requests, context)
+
+        return rpc.service(DISPATCHER, {"Session": rpc.stream_stream_handler(session, AgentMessage)})

@@ -1,0 +1,74 @@
+"""The command line of argosyd. Options are called as dockerd calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import click
+
+from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
+from api.errors import ArgosyError
+from kit.process import use_pidfds
+from kit.timing import wall_clock
+from node.config import Settings, read_labels
+from node.daemon import Daemon
+from node.logs import LEVELS, configure
+from node.release import release
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(release(), prog_name="argosyd")
+@click.option("--data-root", type=click.Path(path_type=Path), default="/var/lib/argosy", help="What must be kept.")
+@click.option("--exec-root", type=click.Path(path_type=Path), default="/run/argosy", help="What a reboot may lose.")
+@click.option("-H", "--host", "hosts", multiple=True, help="Socket of the HTTP API: unix:///path. Repeatable.")
+@click.option("-p", "--pidfile", type=_FILE, default=None, help="Default: argosyd.pid in the exec root.")
+@click.option("--listen-addr", default=f"0.0.0.0:{MANAGER_PORT}", help="Where a manager listens for nodes, TLS.")
+@click.option("--advertise-addr", default="", help="Where other hosts reach this one: an address or an interface.")
+@click.option("--swarm-default-advertise-addr", default="", help="The same, under dockerd's name.")
+@click.option("--host-addr", default="0.0.0.0", help="Where the host's gRPC port listens.")
+@click.option("--host-port", type=click.IntRange(1, 65535), default=HOST_PORT, help="The host's gRPC port, mTLS.")
+@click.option("--etcd-client-port", type=click.IntRange(1, 65535), default=ETCD_CLIENT_PORT)
+@click.option("--etcd-peer-port", type=click.IntRange(1, 65535), default=ETCD_PEER_PORT)
+@click.option("--etcd-endpoints", multiple=True, help="host:port of an existing etcd, instead of one of our own.")
+@click.option("--etcd-ca", type=_FILE, default=None, help="CA of the existing etcd; without these three it is plain.")
+@click.option("--etcd-cert", type=_FILE, default=None, help="Our certificate for the existing etcd.")
+@click.option("--etcd-key", type=_FILE, default=None, help="Our key for the existing etcd.")
+@click.option("--label", "labels", multiple=True, help="Engine label key=value, for constraints. Repeatable.")
+@click.option("-l", "--log-level", type=click.Choice(list(LEVELS)), default="info")
+def main(
+    hosts: tuple[str, ...],
+    labels: tuple[str, ...],
+    etcd_endpoints: tuple[str, ...],
+    advertise_addr: str,
+    swarm_default_advertise_addr: str,
+    log_level: str,
+    **options: object,
+) -> None:
+    """Argosy's daemon: runs this host's containers, and the cluster on its managers."""
+    configure(log_level)
+    try:
+        settings = Settings(
+            hosts=hosts,
+            labels=read_labels(labels),
+            etcd_endpoints=tuple(endpoint for item in etcd_endpoints for endpoint in item.split(",") if endpoint),
+            advertise_addr=advertise_addr or swarm_default_advertise_addr,
+            log_level=log_level,
+            **options,  # type: ignore[arg-type]
+        )
+        _ = settings.sockets
+        use_pidfds()
+        asyncio.run(_run(settings))
+    except ArgosyError as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _run(settings: Settings) -> None:
+    await Daemon(settings, wall_clock, random.Random()).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""A link that lets the node hear what managers tell the agent: of other managers, of a change of role."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from agent.link import Conversation, Link
+from api.wire import AgentMessage, ManagerMessage
+
+
+class WelcomeLink:
+    """Passes everything on, and to `heard` as well."""
+
+    def __init__(self, link: Link, heard: Callable[[ManagerMessage], None]) -> None:
+        self._link = link
+        self._heard = heard
+
+    @asynccontextmanager
+    async def connect(self, address: str) -> AsyncIterator[Conversation]:
+        """See agent.link.Link."""
+        async with self._link.connect(address) as conversation:
+            yield _Overheard(conversation, self._heard)
+
+
+class _Overheard:
+    def __init__(self, conversation: Conversation, heard: Callable[[ManagerMessage], None]) -> None:
+        self._conversation = conversation
+        self._heard = heard
+
+    async def send(self, message: AgentMessage) -> None:
+        """See agent.link.Conversation."""
+        await self._conversation.send(message)
+
+    async def receive(self) -> ManagerMessage:
+        """See agent.link.Conversation."""
+        message = await self._conversation.receive()
+        self._heard(message)
+        return message

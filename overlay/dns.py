@@ -1,0 +1,212 @@
+"""The DNS server of one sandbox: 127.0.0.11:53 inside it, served by the agent's event loop.
+
+Known names are answered from a cache of finished bytes (key: the query after its id), so that the common case is a
+dictionary lookup; it is emptied when a network's names change. Everything else is forwarded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from overlay import dnswire, zone
+from overlay.base import Sandbox
+from overlay.dnswire import Malformed, Query
+from overlay.forwarder import Forwarder
+from overlay.namespaces import DnsSockets
+from overlay.zone import Names
+
+log = structlog.get_logger(__name__)
+
+TTL = 2
+"""Seconds a client may remember an answer."""
+CACHED = 4096
+"""Queries remembered (letter case and EDNS give variants)."""
+AT_A_WAKE = 64
+"""Datagrams served before others get their turn."""
+CONNECTIONS = 32
+PENDING = 256
+"""Forwarded questions of one sandbox under way; more are dropped, and asked again by the client."""
+IDLE = 10.0
+"""Seconds a TCP client may be silent."""
+
+
+class _Turns:
+    """Answers that differ in the order of addresses, given in turn."""
+
+    __slots__ = ("_answers", "_next")
+
+    def __init__(self, answers: Sequence[bytes]) -> None:
+        self._answers = answers
+        self._next = 0
+
+    def take(self) -> bytes:
+        """The next answer."""
+        self._next = (self._next + 1) % len(self._answers)
+        return self._answers[self._next]
+
+
+class Resolver:
+    """What one sandbox's names mean: sans IO, with the cache."""
+
+    def __init__(self, sandbox: Sandbox, own: Mapping[str, str], internal: bool) -> None:
+        self.sandbox = sandbox
+        self._own = own
+        self._internal = internal
+        self._networks: tuple[Names, ...] = ()
+        self._cache: dict[bytes, _Turns] = {}
+
+    def know(self, names: Mapping[str, Names]) -> None:
+        """Take the names of all networks; the sandbox uses those of its own, in the order of its interfaces."""
+        networks = tuple(names[id] for id in self._own if id in names)
+        if len(networks) != len(self._networks) or any(
+            a is not b for a, b in zip(networks, self._networks, strict=True)
+        ):
+            self._networks = networks
+            self._cache.clear()
+
+    def quick(self, data: bytes) -> bytes | None:
+        """The answer over UDP if it has been given before."""
+        turns = self._cache.get(data[2:])
+        return data[:2] + turns.take() if turns else None
+
+    def answer(self, query: Query) -> Sequence[bytes]:
+        """Answers to give in turn; none when the question is to be forwarded. Not truncated."""
+        if query.flags & dnswire.OPCODE:
+            return [dnswire.response(query, dnswire.NOTIMP)]
+        if query.kind == dnswire.PTR and (address := dnswire.reverse_address(query.name)):
+            if name := zone.pointer(address, self._networks, self.sandbox, self._own):
+                return [dnswire.response(query, dnswire.NOERROR, pointer=name, ttl=TTL)]
+        else:
+            addresses = zone.lookup(query.name, self._networks, self.sandbox, self._own)
+            if addresses is not None:
+                return _rotations(query, addresses if query.kind in (dnswire.A, dnswire.ANY) else ())
+        return [dnswire.response(query, dnswire.NXDOMAIN)] if self._internal else []
+
+    def remember(self, data: bytes, answers: Sequence[bytes]) -> None:
+        """Give these answers at once from now on."""
+        if len(self._cache) >= CACHED:
+            self._cache.clear()
+        self._cache[data[2:]] = _Turns([answer[2:] for answer in answers])
+
+
+def _rotations(query: Query, addresses: Sequence[str]) -> list[bytes]:
+    turns = range(min(len(addresses), 16)) or range(1)
+    # many addresses: steps that go round all of them
+    step = max(1, len(addresses) // len(turns))
+    orders = [[*addresses[i * step :], *addresses[: i * step]] for i in turns]
+    return [dnswire.response(query, dnswire.NOERROR, order, ttl=TTL) for order in orders]
+
+
+class DnsServer:
+    """One sandbox's sockets."""
+
+    def __init__(
+        self, resolver: Resolver, sockets: DnsSockets, forwarder: Forwarder, servers: Callable[[], Sequence[str]]
+    ) -> None:
+        self.resolver = resolver
+        self._sockets = sockets
+        self._forwarder = forwarder
+        self._servers = servers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = 0
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sockets.udp, self._read_udp)
+        loop.add_reader(sockets.tcp, self._accept)
+
+    def close(self) -> None:
+        """Stop serving and give the sockets back."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sockets.udp)
+        loop.remove_reader(self._sockets.tcp)
+        for task in self._tasks:
+            task.cancel()
+        self._sockets.close()
+
+    def _read_udp(self) -> None:
+        for _ in range(AT_A_WAKE):
+            try:
+                data, client = self._sockets.udp.recvfrom(4096)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an earlier answer could not be delivered
+            answer = self.resolver.quick(data) or self._local(data, client)
+            if answer:
+                self._send(answer, client)
+
+    def _send(self, answer: bytes, client: tuple[str, int]) -> None:
+        try:
+            self._sockets.udp.sendto(answer, client)
+        except OSError:
+            pass  # full buffer or a client that is gone: it asks again
+
+    def _local(self, data: bytes, client: tuple[str, int]) -> bytes | None:
+        """The answer to a question not asked before; starts to forward what is not ours."""
+        try:
+            query = dnswire.parse_query(data)
+        except Malformed:
+            return dnswire.refuse(data, dnswire.FORMERR)
+        answers = [dnswire.truncate(answer, query) for answer in self.resolver.answer(query)]
+        if not answers:
+            if len(self._tasks) < PENDING:
+                self._start(self._forward_udp(data, query, client))
+            return None
+        self.resolver.remember(data, answers)
+        return answers[0]
+
+    async def _forward_udp(self, data: bytes, query: Query, client: tuple[str, int]) -> None:
+        answer = await self._forwarder.ask(data, query, self._servers(), tcp=False)
+        self._send(dnswire.truncate(answer, query), client)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._sockets.tcp.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        if self._connections >= CONNECTIONS:
+            connection.close()
+            return
+        self._connections += 1
+        self._start(self._serve_tcp(connection))
+
+    async def _serve_tcp(self, connection: socket.socket) -> None:
+        try:
+            reader, writer = await asyncio.open_connection(sock=connection)
+            try:
+                await self._converse(reader, writer)
+            finally:
+                writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # clients may go as they please
+        finally:
+            self._connections -= 1
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            async with asyncio.timeout(IDLE):
+                data = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+            try:
+                query = dnswire.parse_query(data)
+            except Malformed:
+                return
+            answers = self.resolver.answer(query)
+            answer = answers[0] if answers else await self._forwarder.ask(data, query, self._servers(), tcp=True)
+            writer.write(len(answer).to_bytes(2, "big") + answer)
+            async with asyncio.timeout(IDLE):
+                await writer.drain()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a DNS question failed", error=repr(error))

@@ -1,0 +1,155 @@
+"""The DNS wire format, as much of it as a forwarding server needs: questions, and answers with A and PTR records.
+
+Written for hostile input: a parser here returns None or raises nothing but Malformed, and reads each byte at most once.
+RFC 1035 §4; EDNS (RFC 6891) options of a query are passed over.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+A, NS, CNAME, SOA, PTR, AAAA, ANY, OPT = 1, 2, 5, 6, 12, 28, 255, 41
+IN = 1
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 0, 1, 2, 3, 4, 5
+RESPONSE, AUTHORITATIVE, TRUNCATED = 0x8000, 0x0400, 0x0200
+RECURSION_DESIRED, RECURSION_AVAILABLE = 0x0100, 0x0080
+OPCODE = 0x7800
+PLAIN_SIZE = 512
+"""Bytes an answer over UDP may have for a client without EDNS."""
+
+_HEADER = struct.Struct("!HHHHHH")
+
+
+class Malformed(ValueError):
+    """Not a DNS message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, and how large the answer may be."""
+
+    id: int
+    flags: int
+    name: str
+    """Lower case, no final dot."""
+    kind: int
+    section: bytes
+    """The question section as it came: answers repeat it, letter case and all."""
+    size: int
+    """Bytes of an answer over UDP."""
+    edns: bool
+
+
+def parse_query(data: bytes) -> Query:
+    """A query with one question. Raises Malformed."""
+    if len(data) < 12:
+        raise Malformed("short header")
+    id, flags, questions, answers, authorities, extras = _HEADER.unpack_from(data)
+    if flags & RESPONSE or questions != 1 or answers or authorities:
+        raise Malformed("not a question")
+    name, offset = _name(data, 12)
+    if offset + 4 > len(data):
+        raise Malformed("short question")
+    kind, _ = struct.unpack_from("!HH", data, offset)
+    end = offset + 4
+    size, edns = _edns(data, end, extras)
+    return Query(id, flags, name, kind, data[12:end], size, edns)
+
+
+def response(query: Query, code: int, addresses: Sequence[str] = (), pointer: str = "", ttl: int = 0) -> bytes:
+    """An answer: A records for `addresses`, or a PTR record to `pointer`; truncated never (see `truncate`)."""
+    records = [_record(A, ttl, bytes(int(part) for part in address.split("."))) for address in addresses]
+    if pointer:
+        records.append(_record(PTR, ttl, encode_name(pointer)))
+    flags = RESPONSE | AUTHORITATIVE | RECURSION_AVAILABLE | (query.flags & (OPCODE | RECURSION_DESIRED)) | code
+    extra = b"\0" + struct.pack("!HHIH", OPT, 1232, 0, 0) if query.edns else b""
+    header = _HEADER.pack(query.id, flags, 1, len(records), 0, 1 if extra else 0)
+    return header + query.section + b"".join(records) + extra
+
+
+def refuse(data: bytes, code: int) -> bytes | None:
+    """An answer to what could not be parsed; None when not even that can be said, or it is itself an answer."""
+    if len(data) < 12 or data[2] & 0x80:
+        return None
+    return data[:2] + struct.pack("!HHHHH", RESPONSE | RECURSION_AVAILABLE | code, 0, 0, 0, 0)
+
+
+def truncate(answer: bytes, query: Query) -> bytes:
+    """The answer if it fits into a datagram, else one that tells the client to ask over TCP."""
+    if len(answer) <= query.size:
+        return answer
+    flags = struct.unpack_from("!H", answer, 2)[0] | TRUNCATED
+    return _HEADER.pack(query.id, flags, 1, 0, 0, 0) + query.section
+
+
+def is_answer(data: bytes, id: int, section: bytes) -> bool:
+    """Whether this is the answer to our question (the letter case of names aside)."""
+    if len(data) < 12 or data[:2] != struct.pack("!H", id) or not data[2] & 0x80:
+        return False
+    return data[12 : 12 + len(section)].lower() == section.lower()
+
+
+def is_truncated(answer: bytes) -> bool:
+    """Whether the server wants to be asked over TCP."""
+    return len(answer) > 2 and bool(answer[2] & 0x02)
+
+
+def code_of(answer: bytes) -> int:
+    """The response code."""
+    return answer[3] & 0x0F if len(answer) > 3 else SERVFAIL
+
+
+def encode_name(name: str) -> bytes:
+    """A name as labels. Raises Malformed when it is none."""
+    encoded = b""
+    for label in name.rstrip(".").split(".") if name.rstrip(".") else ():
+        raw = label.encode()
+        if not 0 < len(raw) < 64:
+            raise Malformed(f"bad label in {name}")
+        encoded += bytes((len(raw),)) + raw
+    if len(encoded) > 254:
+        raise Malformed(f"name too long: {name}")
+    return encoded + b"\0"
+
+
+def reverse_address(name: str) -> str | None:
+    """The address asked for by "4.3.2.1.in-addr.arpa"."""
+    labels = name.split(".")
+    if len(labels) != 6 or labels[4:] != ["in-addr", "arpa"]:
+        return None
+    if not all(label.isascii() and label.isdigit() and len(label) <= 3 and int(label) < 256 for label in labels[:4]):
+        return None
+    return ".".join(str(int(label)) for label in reversed(labels[:4]))
+
+
+def _record(kind: int, ttl: int, data: bytes) -> bytes:
+    # 0xC00C points to the name in the question
+    return struct.pack("!HHHIH", 0xC00C, kind, IN, ttl, len(data)) + data
+
+
+def _name(data: bytes, offset: int) -> tuple[str, int]:
+    """A name without compression: a question stands first, there is nothing to point to."""
+    labels = []
+    start = offset
+    while True:
+        if offset >= len(data) or offset - start > 254:
+            raise Malformed("name does not end")
+        length = data[offset]
+        offset += 1
+        if length == 0:
+            break
+        if length > 63 or offset + length > len(data):
+            raise Malformed("bad label")
+        labels.append(data[offset : offset + length].decode("latin-1"))
+        offset += length
+    return ".".join(labels).lower(), offset
+
+
+def _edns(data: bytes, offset: int, extras: int) -> tuple[int, bool]:
+    """The size an OPT record offers. Only one as first additional record, under the root name, is looked for."""
+    if not extras or offset + 11 > len(data) or data[offset] != 0:
+        return PLAIN_SIZE, False
+    kind, size = struct.unpack_from("!HH", data, offset + 1)
+    return (min(max(size, PLAIN_SIZE), 4096), True) if kind == OPT else (PLAIN_SIZE, False)

@@ -1,0 +1,327 @@
+"""The kernel's networks as values: read what there is of ours, apply operations.
+
+Last station of a change (view → slices → plan → diff → *kernel*). Blocking; called in one thread at a time.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+
+from overlay import names, wire
+from overlay.model import (
+    Address,
+    Bridge,
+    Fdb,
+    HostFacts,
+    KernelObject,
+    Neighbour,
+    Operation,
+    Put,
+    Remove,
+    Route,
+    Rule,
+    Vxlan,
+)
+from overlay.netlink import ABSENT, PRESENT, Request, RouteSocket
+
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
+INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
+BR_NF_CALL_IPTABLES = 36
+BRPORT_MODE, BRPORT_LEARNING, BRPORT_NEIGH_SUPPRESS = 4, 8, 32
+VXLAN_ID, VXLAN_LINK, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT = 1, 2, 4, 7, 15
+IFA_ADDRESS, IFA_LOCAL = 1, 2
+NDA_DST, NDA_LLADDR, NDA_MASTER = 1, 2, 9
+NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
+NTF_SELF, NTF_MASTER = 0x02, 0x04
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
+TABLE_LOCAL, PROTOCOL_STATIC = 255, 4
+SCOPE_UNIVERSE, SCOPE_HOST = 0, 254
+UNICAST, LOCAL, ONLINK = 1, 2, 4
+FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK = 3, 6, 10, 15, 16
+TO_TABLE = 1
+RULE_PRIORITY = 5252
+REPLACING = wire.CREATE | wire.REPLACE
+
+
+class Kernel:
+    """This network namespace's links, addresses, neighbours, routes and rules, as far as they are ours."""
+
+    def __init__(self, host: HostFacts) -> None:
+        self._host = host
+        self._socket = RouteSocket()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+    def read(self) -> frozenset[KernelObject]:
+        """All objects of ours that exist."""
+        all_links = links(self._socket)
+        ours = {index: name for index, (name, _) in all_links.items() if names.is_ours(name)}
+        found: set[KernelObject] = set()
+        found.update(_devices(all_links))
+        found.update(_addresses(self._socket, ours))
+        found.update(_neighbours(self._socket, ours))
+        found.update(_routes(self._socket, ours))
+        found.update(_rules(self._socket))
+        return frozenset(found)
+
+    def apply(self, operations: Sequence[Operation]) -> None:
+        """Do all, in order, in batches. What fails does not keep the rest from being tried; raises NetworkFailure."""
+        failure: Exception | None = None
+        for (_, _), group in groupby(operations, key=lambda o: (type(o), o.what.order)):
+            try:
+                # links made by the group before have their numbers only now
+                self._socket.apply([r for operation in group for r in self._requests(operation)])
+            except Exception as error:
+                failure = failure or error
+        if failure:
+            raise failure
+
+    def _requests(self, operation: Operation) -> list[Request]:
+        match operation:
+            case Put(what):
+                return _PUT[type(what)](what, self._host)
+            case Remove(what):
+                if not isinstance(what, Rule) and not _index_or_none(_link_of(what)):
+                    return []
+                return _REMOVE[type(what)](what)
+
+
+def find_host(address: str, vxlan_port: int) -> HostFacts:
+    """The link with the underlay address, and its MTU (1500 and no link when nothing has the address)."""
+    route = RouteSocket()
+    try:
+        all_links = links(route)
+        for body in route.dump(wire.GETADDR, wire.address(0, 0)):
+            attributes = wire.attributes(body, 8)
+            if wire.to_ipv4(attributes.get(IFA_LOCAL, b"")) == address:
+                name, details = all_links[wire.index(body)]
+                return HostFacts(address, name, min(wire.to_u32(details[IFLA_MTU]), 65535), vxlan_port)
+        return HostFacts(address, "", 1500, vxlan_port)
+    finally:
+        route.close()
+
+
+def write_sysctls(settings: Mapping[str, str]) -> None:
+    """Below /proc/sys/net of the calling thread's network namespace. What the kernel lacks is left out."""
+    for path, value in settings.items():
+        try:
+            with open(f"/proc/sys/net/{path}", "r+") as file:
+                if file.read().strip() != value:
+                    file.write(value)
+        except FileNotFoundError:
+            pass
+
+
+def hairpin(link: str) -> Request:
+    """Let a bridge port send packets back where they came from: a container that gets itself behind its VIP."""
+    return _port(link, wire.u8(BRPORT_MODE, 1))
+
+
+def delete_link(link: str) -> Request:
+    """See that a link is gone."""
+    return Request(wire.DELLINK, 0, wire.link() + wire.text(IFLA_IFNAME, link), f"remove {link}", ABSENT)
+
+
+def _port(link: str, *settings: bytes) -> Request:
+    info = wire.nested(IFLA_LINKINFO, wire.text(INFO_SLAVE_KIND, "bridge"), wire.nested(INFO_SLAVE_DATA, *settings))
+    return Request(wire.NEWLINK, 0, wire.link() + wire.text(IFLA_IFNAME, link) + info, f"set up bridge port {link}")
+
+
+def _index(link: str) -> int:
+    return socket.if_nametoindex(link)
+
+
+def _index_or_none(link: str) -> int | None:
+    try:
+        return socket.if_nametoindex(link)
+    except OSError:
+        return None
+
+
+def _link_of(what: KernelObject) -> str:
+    return what.name if isinstance(what, Bridge | Vxlan) else what.link
+
+
+def _put_bridge(what: Bridge, host: HostFacts) -> list[Request]:
+    info = wire.nested(
+        IFLA_LINKINFO, wire.text(INFO_KIND, "bridge"), wire.nested(INFO_DATA, wire.u8(BR_NF_CALL_IPTABLES, 1))
+    )
+    body = wire.link(0, wire.IFF_UP, wire.IFF_UP) + wire.text(IFLA_IFNAME, what.name)
+    body += wire.attribute(IFLA_ADDRESS, wire.ethernet(what.mac)) + wire.u32(IFLA_MTU, what.mtu) + info
+    return [Request(wire.NEWLINK, wire.CREATE, body, f"add bridge {what.name}")]
+
+
+def _put_vxlan(what: Vxlan, host: HostFacts) -> list[Request]:
+    data = [
+        wire.u32(VXLAN_ID, what.vni),
+        wire.attribute(VXLAN_LOCAL, wire.ipv4(what.local)),
+        wire.u16_network(VXLAN_PORT, what.port),
+        wire.u8(VXLAN_LEARNING, 0),
+    ]
+    if host.device:
+        data.append(wire.u32(VXLAN_LINK, _index(host.device)))
+    body = wire.link(0, wire.IFF_UP, wire.IFF_UP) + wire.text(IFLA_IFNAME, what.name)
+    body += wire.u32(IFLA_MTU, what.mtu) + wire.u32(IFLA_MASTER, _index(what.bridge))
+    body += wire.nested(IFLA_LINKINFO, wire.text(INFO_KIND, "vxlan"), wire.nested(INFO_DATA, *data))
+    port = _port(what.name, wire.u8(BRPORT_LEARNING, 0), wire.u8(BRPORT_NEIGH_SUPPRESS, 1))
+    return [Request(wire.NEWLINK, wire.CREATE | wire.EXCL, body, f"add VXLAN device {what.name}"), port]
+
+
+def _address_body(what: Address) -> bytes:
+    address, _, length = what.address.partition("/")
+    packed = wire.ipv4(address)
+    body = wire.address(_index(what.link), int(length))
+    return body + wire.attribute(IFA_LOCAL, packed) + wire.attribute(IFA_ADDRESS, packed)
+
+
+def _put_address(what: Address, host: HostFacts) -> list[Request]:
+    doing = f"add address {what.address} to {what.link}"
+    return [Request(wire.NEWADDR, REPLACING, _address_body(what), doing, PRESENT)]
+
+
+def _fdb_body(what: Fdb) -> bytes:
+    state, flags = (NUD_PERMANENT, NTF_SELF) if what.host else (NUD_NOARP, NTF_MASTER)
+    body = wire.neighbour(wire.AF_BRIDGE, _index(what.link), state, flags)
+    body += wire.attribute(NDA_LLADDR, wire.ethernet(what.mac))
+    return body + (wire.attribute(NDA_DST, wire.ipv4(what.host)) if what.host else b"")
+
+
+def _put_fdb(what: Fdb, host: HostFacts) -> list[Request]:
+    return [Request(wire.NEWNEIGH, REPLACING, _fdb_body(what), f"place {what.mac} behind {what.link}")]
+
+
+def _neighbour_body(what: Neighbour) -> bytes:
+    body = wire.neighbour(wire.AF_INET, _index(what.link), NUD_PERMANENT, 0)
+    return body + wire.attribute(NDA_DST, wire.ipv4(what.address)) + wire.attribute(NDA_LLADDR, wire.ethernet(what.mac))
+
+
+def _put_neighbour(what: Neighbour, host: HostFacts) -> list[Request]:
+    return [Request(wire.NEWNEIGH, REPLACING, _neighbour_body(what), f"add neighbour {what.address} to {what.link}")]
+
+
+def _route_body(what: Route) -> bytes:
+    base, _, length = what.destination.partition("/")
+    if what.table:
+        body = wire.route(int(length), what.table, PROTOCOL_STATIC, SCOPE_UNIVERSE, UNICAST, ONLINK)
+        body += wire.u32(RTA_TABLE, what.table) + wire.attribute(RTA_GATEWAY, wire.ipv4(what.gateway))
+    else:
+        body = wire.route(int(length), TABLE_LOCAL, PROTOCOL_STATIC, SCOPE_HOST, LOCAL)
+    if int(length):
+        body += wire.attribute(RTA_DST, wire.ipv4(base))
+    return body + wire.u32(RTA_OIF, _index(what.link))
+
+
+def _put_route(what: Route, host: HostFacts) -> list[Request]:
+    return [Request(wire.NEWROUTE, REPLACING, _route_body(what), f"add route {what.destination} to {what.link}")]
+
+
+def _rule_body(what: Rule) -> bytes:
+    body = wire.rule(what.table, TO_TABLE) + wire.text(FRA_IIFNAME, what.link) + wire.u32(FRA_PRIORITY, RULE_PRIORITY)
+    return body + wire.u32(FRA_FWMARK, what.table) + wire.u32(FRA_FWMASK, 0xFFFFFFFF) + wire.u32(FRA_TABLE, what.table)
+
+
+def _put_rule(what: Rule, host: HostFacts) -> list[Request]:
+    doing = f"add routing rule {what.table:#x}"
+    return [Request(wire.NEWRULE, wire.CREATE | wire.EXCL, _rule_body(what), doing, PRESENT)]
+
+
+# Typed loosely: each function takes the type that it stands under.
+_PUT: dict[type, Callable[..., list[Request]]] = {
+    Bridge: _put_bridge,
+    Vxlan: _put_vxlan,
+    Address: _put_address,
+    Fdb: _put_fdb,
+    Neighbour: _put_neighbour,
+    Route: _put_route,
+    Rule: _put_rule,
+}
+
+_REMOVE: dict[type, Callable[..., list[Request]]] = {
+    Bridge: lambda what: [delete_link(what.name)],
+    Vxlan: lambda what: [delete_link(what.name)],
+    Address: lambda what: [Request(wire.DELADDR, 0, _address_body(what), f"remove address {what.address}", ABSENT)],
+    Fdb: lambda what: [Request(wire.DELNEIGH, 0, _fdb_body(what), f"remove {what.mac} from {what.link}", ABSENT)],
+    Neighbour: lambda what: [
+        Request(wire.DELNEIGH, 0, _neighbour_body(what), f"remove neighbour {what.address}", ABSENT)
+    ],
+    Route: lambda what: [Request(wire.DELROUTE, 0, _route_body(what), f"remove route {what.destination}", ABSENT)],
+    Rule: lambda what: [Request(wire.DELRULE, 0, _rule_body(what), f"remove routing rule {what.table:#x}", ABSENT)],
+}
+
+Links = Mapping[int, tuple[str, Mapping[int, bytes]]]
+
+
+def links(route: RouteSocket) -> Links:
+    """Every link by its number: name and attributes."""
+    found = {}
+    for body in route.dump(wire.GETLINK, wire.link()):
+        attributes = wire.attributes(body, 16)
+        found[wire.index(body)] = (wire.to_text(attributes[IFLA_IFNAME]), attributes)
+    return found
+
+
+def _devices(all_links: Links) -> Iterable[KernelObject]:
+    for name, attributes in all_links.values():
+        if not names.is_ours(name) or IFLA_LINKINFO not in attributes:
+            continue
+        info = wire.attributes(attributes[IFLA_LINKINFO])
+        mtu = wire.to_u32(attributes[IFLA_MTU])
+        if wire.to_text(info.get(INFO_KIND, b"")) == "bridge":
+            yield Bridge(name, wire.to_ethernet(attributes[IFLA_ADDRESS]), mtu)
+        elif wire.to_text(info.get(INFO_KIND, b"")) == "vxlan":
+            data = wire.attributes(info[INFO_DATA])
+            master = wire.to_u32(attributes.get(IFLA_MASTER, bytes(4)))
+            bridge = all_links[master][0] if master in all_links else ""
+            port = int.from_bytes(data[VXLAN_PORT], "big")
+            local = wire.to_ipv4(data.get(VXLAN_LOCAL, b""))
+            yield Vxlan(name, bridge, wire.to_u32(data[VXLAN_ID]), port, local, mtu)
+
+
+def _addresses(route: RouteSocket, ours: Mapping[int, str]) -> Iterable[KernelObject]:
+    for body in route.dump(wire.GETADDR, wire.address(0, 0)):
+        link = ours.get(wire.index(body))
+        if link and body[0] == wire.AF_INET:
+            yield Address(link, f"{wire.to_ipv4(wire.attributes(body, 8)[IFA_LOCAL])}/{body[1]}")
+
+
+def _neighbours(route: RouteSocket, ours: Mapping[int, str]) -> Iterable[KernelObject]:
+    for family in (wire.AF_INET, wire.AF_BRIDGE):
+        for body in route.dump(wire.GETNEIGH, wire.neighbour(family, 0, 0, 0)):
+            link = ours.get(wire.index(body))
+            state, flags = wire.to_u16(body[8:10]), body[10]
+            attributes = wire.attributes(body, 12)
+            if not link or NDA_LLADDR not in attributes:
+                continue
+            mac = wire.to_ethernet(attributes[NDA_LLADDR])
+            if family == wire.AF_INET and state & NUD_PERMANENT:
+                yield Neighbour(link, wire.to_ipv4(attributes[NDA_DST]), mac)
+            elif family == wire.AF_BRIDGE and flags & NTF_SELF and NDA_DST in attributes:
+                yield Fdb(link, mac, wire.to_ipv4(attributes[NDA_DST]))
+            elif family == wire.AF_BRIDGE and NDA_MASTER in attributes and state & NUD_NOARP and link[:2] == "av":
+                yield Fdb(link, mac, "")
+
+
+def _routes(route: RouteSocket, ours: Mapping[int, str]) -> Iterable[KernelObject]:
+    for body in route.dump(wire.GETROUTE, wire.route(0, 0, 0, 0, 0)):
+        attributes = wire.attributes(body, 12)
+        link = ours.get(wire.to_u32(attributes.get(RTA_OIF, bytes(4))))
+        if not link or body[5] != PROTOCOL_STATIC:
+            continue
+        table = wire.to_u32(attributes[RTA_TABLE])
+        destination = f"{wire.to_ipv4(attributes.get(RTA_DST, bytes(4)))}/{body[1]}"
+        if table & names.TABLE_MASK == names.TABLE_TAG:
+            yield Route(link, destination, table, wire.to_ipv4(attributes.get(RTA_GATEWAY, b"")))
+        elif table == TABLE_LOCAL:
+            yield Route(link, destination, 0)
+
+
+def _rules(route: RouteSocket) -> Iterable[KernelObject]:
+    for body in route.dump(wire.GETRULE, wire.rule(0, 0)):
+        attributes = wire.attributes(body, 12)
+        table = wire.to_u32(attributes.get(FRA_TABLE, bytes(4)))
+        if table & names.TABLE_MASK == names.TABLE_TAG:
+            yield Rule(wire.to_text(attributes.get(FRA_IIFNAME, b"")), table)

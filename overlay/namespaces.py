@@ -1,0 +1,259 @@
+"""Containers' network namespaces: made, furnished, entered and removed by one long-lived thread.
+
+Namespaces belong to threads, so one thread can go into another namespace while the rest of the agent stays in the
+host's; no process is forked. A socket opened there belongs there for ever: the event loop serves the DNS sockets from
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from overlay import wire
+from overlay.base import NetworkFailure
+from overlay.kernel import (
+    IFA_ADDRESS,
+    IFA_LOCAL,
+    IFLA_ADDRESS,
+    IFLA_IFNAME,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    INFO_DATA,
+    INFO_KIND,
+    PROTOCOL_STATIC,
+    RTA_GATEWAY,
+    SCOPE_UNIVERSE,
+    UNICAST,
+    delete_link,
+    hairpin,
+    links,
+    write_sysctls,
+)
+from overlay.netlink import PRESENT, Refused, Request, RouteSocket
+
+CLONE_NEWNET = 0x40000000
+MS_BIND, MNT_DETACH = 4096, 2
+VETH_INFO_PEER, IFLA_NET_NS_FD = 1, 28
+TABLE_MAIN = 254
+DNS_ADDRESS = ("127.0.0.11", 53)
+CONTAINER_SYSCTLS = {
+    # as Docker has them: any port and ping without capabilities
+    "ipv4/ip_unprivileged_port_start": "0",
+    "ipv4/ping_group_range": "0 2147483647",
+    "ipv6/conf/default/disable_ipv6": "1",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One interface of a container, and the bridge it is plugged into."""
+
+    host_link: str
+    name: str
+    bridge: str
+    mac: str
+    mtu: int
+    address: str
+    """With prefix length."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSockets:
+    """Bound at 127.0.0.11:53 inside a container's namespace; not blocking."""
+
+    udp: socket.socket
+    tcp: socket.socket
+
+    def close(self) -> None:
+        """Give both back."""
+        self.udp.close()
+        self.tcp.close()
+
+
+class Namespaces:
+    """The thread that goes where the containers are."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._home = -1
+        self._route: RouteSocket | None = None
+
+    async def make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
+        """A namespace bound to the file `path`, with these interfaces, its default route, and DNS sockets.
+
+        Raises NetworkFailure; nothing stays behind then.
+        """
+        return await self._call(lambda: self._make(path, wires, gateway))
+
+    async def reopen(self, path: str) -> DnsSockets:
+        """DNS sockets in a namespace that a former agent made. Raises NetworkFailure when it is no namespace."""
+        return await self._call(lambda: self._reopen(path))
+
+    async def remove(self, path: str) -> None:
+        """Let go of a namespace: the kernel removes it, and its interfaces, when its last process has ended."""
+        await self._call(lambda: self._remove(path))
+
+    def close(self) -> None:
+        """End the thread; namespaces stay. Another use starts another one."""
+        if self._pool:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+        if self._route:
+            self._route.close()
+            self._route = None
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        self._pool = self._pool or ThreadPoolExecutor(1, "netns")
+        # shielded: a cancelled caller must not leave half a namespace unseen by the thread
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
+
+    def _make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
+        host = self._at_home()
+        inner: RouteSocket | None = None
+        sockets: DnsSockets | None = None
+        try:
+            inner, sockets = self._inside(lambda: self._new(path))
+            with open(path, "rb") as namespace:
+                for one in wires:
+                    _plug(host, one, namespace.fileno())
+            indexes = {name: index for index, (name, _) in links(inner).items()}
+            inner.apply([request for one in wires for request in _furnish(one, indexes[one.name])])
+            if gateway:
+                inner.apply([_default_route(gateway)])
+            return sockets
+        except BaseException as error:
+            if sockets:
+                sockets.close()
+            self._remove(path)
+            if isinstance(error, OSError):
+                raise NetworkFailure(f"A network namespace could not be made at {path}: {error.strerror}.") from error
+            raise
+        finally:
+            if inner:
+                inner.close()
+
+    def _new(self, path: str) -> tuple[RouteSocket, DnsSockets]:
+        self._check(self._libc.unshare(CLONE_NEWNET))
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o444))
+        self._check(self._libc.mount(b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None))
+        write_sysctls(CONTAINER_SYSCTLS)
+        inner = RouteSocket()
+        up = wire.link(1, wire.IFF_UP, wire.IFF_UP)
+        inner.apply([Request(wire.NEWLINK, 0, up, "set the loopback interface up")])
+        return inner, _listen()
+
+    def _reopen(self, path: str) -> DnsSockets:
+        self._at_home()
+        try:
+            target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NetworkFailure(f"There is no network namespace at {path}: {error.strerror}.") from error
+        try:
+            return self._inside(lambda: self._enter(target))
+        except OSError as error:
+            raise NetworkFailure(f"The network namespace at {path} cannot be used: {error.strerror}.") from error
+        finally:
+            os.close(target)
+
+    def _enter(self, target: int) -> DnsSockets:
+        self._check(self._libc.setns(target, CLONE_NEWNET))
+        return _listen()
+
+    def _remove(self, path: str) -> None:
+        self._libc.umount2(path.encode(), MNT_DETACH)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+
+    def _at_home(self) -> RouteSocket:
+        if self._route is None:
+            self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            self._route = RouteSocket()
+        return self._route
+
+    def _inside(self, work: Callable[[], T]) -> T:
+        """Run what moves this thread elsewhere, and come back."""
+        try:
+            return work()
+        finally:
+            self._check(self._libc.setns(self._home, CLONE_NEWNET))
+
+    def _check(self, result: int) -> None:
+        if result:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+
+def _listen() -> DnsSockets:
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        udp.bind(DNS_ADDRESS)
+        tcp.bind(DNS_ADDRESS)
+        tcp.listen(64)
+    except BaseException:
+        udp.close()
+        tcp.close()
+        raise
+    return DnsSockets(udp, tcp)
+
+
+def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
+    """The pair in one message. The kernel refuses a peer that is to be up at once (ENOTCONN)."""
+    peer = wire.nested(
+        VETH_INFO_PEER,
+        wire.link(),
+        wire.text(IFLA_IFNAME, one.name),
+        wire.attribute(IFLA_ADDRESS, wire.ethernet(one.mac)),
+        wire.u32(IFLA_MTU, one.mtu),
+        wire.u32(IFLA_NET_NS_FD, namespace),
+    )
+    try:
+        bridge = socket.if_nametoindex(one.bridge)
+    except OSError:
+        raise NetworkFailure(f"The network of bridge {one.bridge} is not on this host.") from None
+    body = wire.link(0, wire.IFF_UP, wire.IFF_UP) + wire.text(IFLA_IFNAME, one.host_link)
+    body += wire.u32(IFLA_MTU, one.mtu) + wire.u32(IFLA_MASTER, bridge)
+    body += wire.nested(IFLA_LINKINFO, wire.text(INFO_KIND, "veth"), wire.nested(INFO_DATA, peer))
+    add = Request(wire.NEWLINK, wire.CREATE | wire.EXCL, body, f"add interface {one.host_link}")
+    try:
+        host.apply([add, hairpin(one.host_link)])
+    except Refused as refused:
+        if refused.number not in PRESENT:
+            raise
+        # left by a sandbox of the same id that the kernel has not cleared away yet
+        host.apply([delete_link(one.host_link), add, hairpin(one.host_link)])
+
+
+def _furnish(one: Wire, index: int) -> list[Request]:
+    up = wire.link(0, wire.IFF_UP, wire.IFF_UP) + wire.text(IFLA_IFNAME, one.name)
+    address, _, length = one.address.partition("/")
+    packed = wire.ipv4(address)
+    body = wire.address(index, int(length or 32))
+    body += wire.attribute(IFA_LOCAL, packed) + wire.attribute(IFA_ADDRESS, packed)
+    return [
+        Request(wire.NEWLINK, 0, up, f"set {one.name} up"),
+        Request(wire.NEWADDR, wire.CREATE | wire.REPLACE, body, f"give {one.address} to {one.name}"),
+    ]
+
+
+def _default_route(gateway: str) -> Request:
+    body = wire.route(0, TABLE_MAIN, PROTOCOL_STATIC, SCOPE_UNIVERSE, UNICAST)
+    body += wire.attribute(RTA_GATEWAY, wire.ipv4(gateway))
+    return Request(wire.NEWROUTE, wire.CREATE | wire.EXCL, body, f"route through {gateway}")

@@ -1,0 +1,81 @@
+"""Pure: a network and the host's facts → the kernel objects this host should have for it.
+
+Second station of a change: view → slices → *plan* → diff → netlink. Containers' own interfaces are not planned here:
+they live and die with their sandbox (sandboxes.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from overlay import names
+from overlay.model import Address, Bridge, Fdb, HostFacts, KernelObject, Neighbour, Route, Rule, Vxlan
+from overlay.slices import Slice
+
+Plan = frozenset[KernelObject]
+
+
+def plan(slice: Slice, host: HostFacts) -> Plan:
+    """Everything the network needs on this host."""
+    return frozenset(_devices(slice, host)) | frozenset(_remote(slice, host)) | frozenset(_returns(slice, host))
+
+
+def mtu_of(slice: Slice, host: HostFacts) -> int:
+    """What fits through the underlay, unless the network says its own."""
+    overhead = host.vxlan_overhead if slice.network.vni else 0
+    return slice.network.mtu or host.mtu - overhead
+
+
+def sysctls(bridge: str) -> Mapping[str, str]:
+    """Settings of one bridge below /proc/sys/net (rules.py guards what `route_localnet` would open)."""
+    ipv4 = f"ipv4/conf/{bridge}"
+    return {
+        # loose: mesh replies leave by another way than the client's packets would come
+        f"{ipv4}/rp_filter": "2",
+        # 127.0.0.1:PORT on the host itself is DNATed to a container
+        f"{ipv4}/route_localnet": "1",
+        f"{ipv4}/send_redirects": "0",
+        f"ipv6/conf/{bridge}/disable_ipv6": "1",
+    }
+
+
+HOST_SYSCTLS: Mapping[str, str] = {"ipv4/ip_forward": "1"}
+
+
+def _devices(slice: Slice, host: HostFacts) -> Iterator[KernelObject]:
+    network = slice.network
+    bridge, mtu = names.bridge(network.vni), mtu_of(slice, host)
+    gateway = network.gateway.partition("/")[0]
+    yield Bridge(bridge, names.mac(gateway), mtu)
+    yield Address(bridge, network.gateway)
+    if network.vni:
+        yield Vxlan(names.vxlan(network.vni), bridge, network.vni, host.vxlan_port, host.address, mtu)
+    if network.vip_range:
+        # the host answers ARP for the whole range, so a VIP needs no address of its own
+        yield Route(bridge, network.vip_range, 0)
+
+
+def _remote(slice: Slice, host: HostFacts) -> Iterator[KernelObject]:
+    """Who is behind which host: containers, ready or not, and the other hosts' bridges."""
+    if not slice.network.vni:
+        return
+    bridge, vxlan = names.bridge(slice.network.vni), names.vxlan(slice.network.vni)
+    places = {e.address: e.host for e in slice.endpoints} | {p.gateway: p.host for p in slice.peers}
+    for address, where in places.items():
+        if where and address and where != host.address:
+            mac = names.mac(address)
+            yield Fdb(vxlan, mac, where)
+            yield Fdb(vxlan, mac, "")
+            yield Neighbour(bridge, address, mac)
+
+
+def _returns(slice: Slice, host: HostFacts) -> Iterator[KernelObject]:
+    """The way back of mesh connections: to the host that let them in, which translates them back."""
+    if not slice.ingress:
+        return
+    bridge = names.bridge(slice.network.vni)
+    for peer in slice.peers:
+        if peer.host != host.address:
+            table = names.mark(peer.gateway, slice.network.subnet)
+            yield Route(bridge, "0.0.0.0/0", table, peer.gateway)
+            yield Rule(bridge, table)

@@ -1,0 +1,281 @@
+"""Pure: networks and local sandboxes → the nftables table, and the difference of two as one transaction.
+
+The base chains never change; they look everything up in sets and maps, so a packet's cost does not grow with the number
+of services. A change of endpoints rewrites one small chain. nft.py runs the text this module writes.
+
+The table, in the order a packet meets it:
+- `raw` drops what a container sends under an address its network does not have, and anything to 127.0.0.0/8;
+- `mangle` remembers through which host a mesh connection came, and marks its replies for the way back there;
+- `prerouting`/`output` send VIPs and published ports to ready endpoints (conntrack keeps the old connections);
+- `input`/`forward` keep networks apart; `postrouting` masquerades what leaves, and what would be answered past us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from api.assignment import ServiceOrder
+from api.specs import PortConfig
+from overlay import names
+from overlay.slices import Slice
+
+Elements = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one network, or the host's own ports, add to the table."""
+
+    sets: Mapping[str, Elements] = field(default_factory=dict)
+    """Elements by set; `key : value` where the set is a map."""
+    chains: Mapping[str, str] = field(default_factory=dict)
+    """Each one's only rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port published on this host only, and where it leads."""
+
+    protocol: Literal["tcp", "udp", "sctp"]
+    published: int
+    address: str
+    target: int
+
+
+SETS = {
+    "bridges": "set bridges { type ifname; }",
+    "internal": "set internal { type ifname; }",
+    "same": "set same { type ifname . ifname; }",
+    "own": "set own { type ifname . ipv4_addr; flags interval; }",
+    "subnets": "set subnets { type ipv4_addr; flags interval; }",
+    "outbound": "set outbound { type ipv4_addr; flags interval; }",
+    "vipranges": "set vipranges { type ipv4_addr; flags interval; }",
+    "self": "set self { type ipv4_addr . ipv4_addr; }",
+    "doors": "set doors { type ifname . ether_addr; }",
+    "doormarks": "map doormarks { type ether_addr : mark; }",
+    "vips": "map vips { type ifname . ipv4_addr : verdict; }",
+    "ports": "map ports { type inet_proto . inet_service : verdict; }",
+}
+
+BASE = f"""
+  chain raw {{ type filter hook prerouting priority raw; policy accept;
+    iifname != @bridges accept
+    ip daddr 127.0.0.0/8 drop
+    iifname . ip saddr @own accept
+    iifname . ether saddr @doors accept
+    drop
+  }}
+  chain mangle {{ type filter hook prerouting priority mangle; policy accept;
+    iifname != @bridges accept
+    ct direction reply ct mark & {names.TABLE_MASK:#x} == {names.TABLE_TAG:#x} meta mark set ct mark accept
+    ct state new iifname . ip saddr != @own iifname . ether saddr @doors ct mark set ether saddr map @doormarks
+  }}
+  chain prerouting {{ type nat hook prerouting priority dstnat; policy accept;
+    iifname . ip daddr vmap @vips
+    ip daddr @vipranges accept
+    fib daddr type local meta l4proto . th dport vmap @ports
+  }}
+  chain output {{ type nat hook output priority -100; policy accept;
+    ip daddr @vipranges accept
+    fib daddr type local meta l4proto . th dport vmap @ports
+  }}
+  chain input {{ type filter hook input priority filter; policy accept;
+    iifname "lo" accept
+    ct state established,related accept
+    ip daddr @vipranges meta l4proto tcp reject with tcp reset
+    ip daddr @vipranges reject
+    iifname . ip daddr @own accept
+    iifname @internal reject
+    ip daddr @subnets reject
+  }}
+  chain forward {{ type filter hook forward priority filter; policy accept;
+    iifname != @bridges oifname != @bridges accept
+    iifname . oifname @same accept
+    iifname @internal reject
+    oifname @internal drop
+    ct state established,related accept
+    ct status dnat accept
+    iifname @bridges oifname @bridges reject
+    oifname @bridges drop
+  }}
+  chain postrouting {{ type nat hook postrouting priority srcnat; policy accept;
+    ip saddr . ip daddr @self masquerade
+    oifname != @bridges ip saddr @outbound masquerade
+    oifname != @bridges accept
+    ip saddr 127.0.0.0/8 masquerade
+    oifname . ip saddr @own accept
+    ip saddr @subnets ct status dnat masquerade
+  }}
+"""
+
+
+def network_part(slice: Slice, host: str) -> Part:
+    """What a network adds; `host` is this host's underlay address."""
+    network = slice.network
+    link = f'"{names.bridge(network.vni)}"'
+    backends = _backends(slice)
+    sets = {
+        "bridges": frozenset({link}),
+        "same": frozenset({f"{link} . {link}"}),
+        "own": frozenset({f"{link} . {network.subnet}"}),
+        "subnets": frozenset({network.subnet}),
+        "self": frozenset(_hairpins(slice, host)),
+    }
+    if network.internal:
+        sets["internal"] = frozenset({link})
+    else:
+        sets["outbound"] = frozenset({network.subnet})
+    if network.vip_range:
+        sets["vipranges"] = frozenset({network.vip_range})
+    chains = dict(_vip_chains(slice, backends))
+    sets["vips"] = frozenset(f"{link} . {service.vip} : goto {chain}" for chain, service in _vip_names(slice, backends))
+    if slice.ingress:
+        sets |= _mesh_sets(slice, host, backends)
+        chains |= _mesh_chains(slice, backends)
+    return Part(sets, chains)
+
+
+def host_ports_part(ports: Sequence[HostPort]) -> Part:
+    """What the host's own published ports add."""
+    chains = {
+        f"host_{p.protocol}_{p.published}": f"meta l4proto {p.protocol} dnat ip to {p.address}:{p.target}"
+        for p in ports
+    }
+    elements = frozenset(f"{p.protocol} . {p.published} : goto host_{p.protocol}_{p.published}" for p in ports)
+    # a container that calls itself by the host's address
+    hairpins = frozenset(f"{p.address} . {p.address}" for p in ports)
+    return Part({"ports": elements, "self": hairpins}, chains)
+
+
+def merge(parts: Iterable[Part]) -> Part:
+    """One part of many. Where two claim the same key of a map the first wins."""
+    sets: dict[str, dict[str, str]] = {}
+    chains: dict[str, str] = {}
+    for part in parts:
+        chains |= part.chains
+        for name, elements in part.sets.items():
+            into = sets.setdefault(name, {})
+            for element in sorted(elements):
+                into.setdefault(element.partition(" : ")[0], element)
+    return Part({name: frozenset(elements.values()) for name, elements in sets.items()}, chains)
+
+
+def full(table: str, part: Part) -> str:
+    """The whole table anew, in one transaction."""
+    lines = [f"add table ip {table}", f"delete table ip {table}", f"table ip {table} {{"]
+    lines += [f"  {declaration}" for declaration in SETS.values()]
+    lines += [f"  chain {name} {{\n    {rule}\n  }}" for name, rule in sorted(part.chains.items())]
+    lines.append(BASE.strip("\n"))
+    lines.append("}")
+    lines += _elements("add", table, part.sets)
+    return "\n".join(lines) + "\n"
+
+
+def delta(table: str, old: Part, new: Part) -> str:
+    """What turns the one into the other, in one transaction; "" when they are equal."""
+    gone = {name: old.sets.get(name, Elements()) - new.sets.get(name, Elements()) for name in SETS}
+    come = {name: new.sets.get(name, Elements()) - old.sets.get(name, Elements()) for name in SETS}
+    lines = []
+    for name, rule in sorted(new.chains.items()):
+        if name not in old.chains:
+            lines.append(f"add chain ip {table} {name}")
+        elif old.chains[name] != rule:
+            lines.append(f"flush chain ip {table} {name}")
+        else:
+            continue
+        lines.append(f"add rule ip {table} {name} {rule}")
+    lines += _elements("delete", table, gone)
+    lines += _elements("add", table, come)
+    for name in sorted(old.chains.keys() - new.chains.keys()):
+        lines += [f"flush chain ip {table} {name}", f"delete chain ip {table} {name}"]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def backends(slices: Iterable[Slice]) -> frozenset[str]:
+    """Addresses that get new connections: what leaves this set has its conntrack entries flushed."""
+    return frozenset(e.address for slice in slices for e in slice.endpoints if e.ready)
+
+
+def addresses(slices: Iterable[Slice]) -> frozenset[str]:
+    """Addresses of all endpoints, ready or not."""
+    return frozenset(e.address for slice in slices for e in slice.endpoints)
+
+
+def _elements(verb: str, table: str, sets: Mapping[str, Elements]) -> list[str]:
+    """Deleting from a map names keys only."""
+    lines = []
+    for name in SETS:
+        elements = sorted(sets.get(name, ()))
+        if verb == "delete":
+            elements = [element.partition(" : ")[0] for element in elements]
+        if elements:
+            lines.append(f"{verb} element ip {table} {name} {{ {', '.join(elements)} }}")
+    return lines
+
+
+def _backends(slice: Slice) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for endpoint in slice.endpoints:
+        if endpoint.ready:
+            found.setdefault(endpoint.service_id, []).append(endpoint.address)
+    return found
+
+
+def _hairpins(slice: Slice, host: str) -> Iterator[str]:
+    """Connections whose answers would not come back through us unless their source is this host's bridge.
+
+    A container that got itself behind a VIP; and, in the mesh, a host that reaches through us a container of its own.
+    """
+    for endpoint in slice.endpoints:
+        if endpoint.host == host:
+            yield f"{endpoint.address} . {endpoint.address}"
+        elif slice.ingress and endpoint.ready and endpoint.host:
+            yield f"{endpoint.host} . {endpoint.address}"
+
+
+def _vip_names(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, ServiceOrder]]:
+    for service in slice.services:
+        if service.vip and backends.get(service.service_id):
+            yield f"vip_{slice.network.vni}_{service.vip.replace('.', '_')}", service
+
+
+def _vip_chains(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
+    for chain, service in _vip_names(slice, backends):
+        yield chain, f"dnat to {_spread(backends[service.service_id])}"
+
+
+def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, PortConfig, list[str]]]:
+    for service in slice.services:
+        for port in service.ports:
+            if backends.get(service.service_id) and port.published_port and port.publish_mode == "ingress":
+                yield f"mesh_{port.protocol}_{port.published_port}", port, backends[service.service_id]
+
+
+def _mesh_chains(slice: Slice, backends: Mapping[str, list[str]]) -> dict[str, str]:
+    return {
+        chain: f"meta l4proto {port.protocol} dnat ip to {_spread(to, port.target_port)}"
+        for chain, port, to in _mesh_ports(slice, backends)
+    }
+
+
+def _mesh_sets(slice: Slice, host: str, backends: Mapping[str, list[str]]) -> dict[str, Elements]:
+    link = f'"{names.bridge(slice.network.vni)}"'
+    doors = [(names.mac(p.gateway), names.mark(p.gateway, slice.network.subnet)) for p in slice.peers if p.host != host]
+    return {
+        "ports": frozenset(
+            f"{port.protocol} . {port.published_port} : goto {chain}" for chain, port, _ in _mesh_ports(slice, backends)
+        ),
+        "doors": frozenset(f"{link} . {mac}" for mac, _ in doors),
+        "doormarks": frozenset(f"{mac} : {mark:#x}" for mac, mark in doors),
+    }
+
+
+def _spread(addresses: Sequence[str], port: int = 0) -> str:
+    """New connections over the addresses in turn."""
+    if len(addresses) == 1:
+        return f"{addresses[0]}:{port}" if port else addresses[0]
+    suffix = f" . {port}" if port else ""
+    places = ", ".join(f"{index} : {address}{suffix}" for index, address in enumerate(addresses))
+    return f"numgen inc mod {len(addresses)} map {{ {places} }}"

@@ -1,0 +1,207 @@
+"""The sandboxes of this host: opened, served, closed; remembered on disk, so that a restarted agent takes them over.
+
+A sandbox is a network namespace bound to `<exec_root>/netns/<id>`, and a record in the state directory: what was
+asked for, and what it got. The record is written last and removed first, so a record always means a whole sandbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from overlay import names
+from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
+from overlay.dns import DnsServer, Resolver
+from overlay.forwarder import Forwarder, HostServers
+from overlay.model import HostFacts
+from overlay.namespaces import DnsSockets, Namespaces, Wire
+from overlay.plan import mtu_of
+from overlay.ports import HeldPorts
+from overlay.rules import HostPort
+from overlay.slices import Slice
+from overlay.zone import Names
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A sandbox and what it got."""
+
+    sandbox: Sandbox
+    addresses: dict[str, str]
+    """By network id, in the order of interfaces; without prefix length."""
+    ports: tuple[HostPort, ...]
+    internal: bool
+    """Without a default route: it has no way out, for names neither."""
+
+
+class Sandboxes:
+    """All sandboxes of this host."""
+
+    def __init__(self, exec_root: Path, state: Path, resolv_conf: Path = Path("/etc/resolv.conf")) -> None:
+        self._netns = exec_root / "netns"
+        self._records = state / "sandboxes"
+        self._namespaces = Namespaces()
+        self._ports = HeldPorts()
+        self._forwarder = Forwarder()
+        self._host_servers = HostServers(resolv_conf)
+        self._placed: dict[str, Placed] = {}
+        self._servers: dict[str, DnsServer] = {}
+        self._names: Mapping[str, Names] = {}
+        self._last_local = 0
+
+    @property
+    def placed(self) -> Mapping[str, Placed]:
+        """Sandboxes by id."""
+        return self._placed
+
+    @property
+    def host_ports(self) -> Sequence[HostPort]:
+        """Ports published on this host only, of all sandboxes."""
+        return [port for placed in self._placed.values() for port in placed.ports]
+
+    async def start(self) -> None:
+        """Take over what a former agent left."""
+        for directory in (self._netns, self._records):
+            directory.mkdir(parents=True, exist_ok=True)
+        for record in sorted(self._records.glob("*.json")):
+            try:
+                placed = msgspec.json.decode(record.read_bytes(), type=Placed)
+                sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
+            except (msgspec.MsgspecError, NetworkFailure) as error:
+                # the machine was restarted: the namespace is gone, and so is the sandbox
+                log.info("sandbox not taken over", record=record.name, reason=str(error))
+                await self._discard(record.stem)
+                continue
+            self._ports.retake(placed.sandbox.id, placed.ports)
+            self._serve(placed, sockets)
+
+    async def open(self, sandbox: Sandbox, networks: Mapping[str, Slice], host: HostFacts) -> str:
+        """Make a sandbox on these networks; returns the path of its namespace. Raises NetworkFailure."""
+        path = str(self._netns / sandbox.id)
+        if sandbox.id in self._placed:
+            return path
+        interfaces = self._interfaces(sandbox, networks)
+        route = default_network(interfaces, networks)
+        wires = tuple(_wire(sandbox.id, n, one, networks[one.network_id], host) for n, one in enumerate(interfaces))
+        addresses = {one.network_id: one.address.partition("/")[0] for one in interfaces}
+        ports = self._hold(sandbox, addresses.get(route, ""))
+        gateway = networks[route].network.gateway.partition("/")[0] if route else ""
+        try:
+            if os.path.exists(path):
+                await self._namespaces.remove(path)
+            sockets = await self._namespaces.make(path, wires, gateway)
+        except BaseException:
+            self._ports.release(sandbox.id)
+            raise
+        placed = Placed(sandbox, addresses, ports, internal=not route)
+        _write(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
+        self._serve(placed, sockets)
+        return path
+
+    async def close(self, id: str) -> None:
+        """Remove a sandbox, if there is one."""
+        if server := self._servers.pop(id, None):
+            server.close()
+        self._placed.pop(id, None)
+        await self._discard(id)
+        self._ports.release(id)
+
+    async def close_all(self) -> None:
+        """Remove every sandbox, those too that nobody took over."""
+        found = {path.name for path in self._netns.glob("*")} | set(self._placed)
+        for id in sorted(found):
+            await self.close(id)
+
+    def know(self, all_names: Mapping[str, Names]) -> None:
+        """Answer with these names from now on, by network."""
+        self._names = all_names
+        for server in self._servers.values():
+            server.resolver.know(all_names)
+
+    def stop(self) -> None:
+        """Stop serving; sandboxes stay."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+        self._ports.release_all()
+        self._namespaces.close()
+
+    def _serve(self, placed: Placed, sockets: DnsSockets) -> None:
+        resolver = Resolver(placed.sandbox, placed.addresses, placed.internal)
+        resolver.know(self._names)
+        servers = placed.sandbox.nameservers
+        self._servers[placed.sandbox.id] = DnsServer(
+            resolver, sockets, self._forwarder, lambda: servers or self._host_servers.servers()
+        )
+        self._placed[placed.sandbox.id] = placed
+
+    async def _discard(self, id: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self._records / f"{id}.json").unlink()
+        await self._namespaces.remove(str(self._netns / id))
+
+    def _hold(self, sandbox: Sandbox, address: str) -> tuple[HostPort, ...]:
+        if sandbox.host_ports and not address:
+            raise NetworkFailure(
+                f"{sandbox.task_name} publishes ports on this host, but all its networks are internal; "
+                "give it one that is not."
+            )
+        return self._ports.hold(sandbox.id, sandbox.host_ports, address)
+
+    def _interfaces(self, sandbox: Sandbox, networks: Mapping[str, Slice]) -> tuple[Interface, ...]:
+        wanted = sandbox.interfaces or (Interface(LOCAL_BRIDGE, ""),)
+        for one in wanted:
+            if one.network_id not in networks:
+                raise NetworkFailure(f"Network {one.network_id} is not on this host (yet).")
+        return tuple(
+            Interface(LOCAL_BRIDGE, self._local_address(networks[LOCAL_BRIDGE]), one.aliases)
+            if one.network_id == LOCAL_BRIDGE
+            else one
+            for one in wanted
+        )
+
+    def _local_address(self, local: Slice) -> str:
+        """The next free address after the one given last: late packets for a former owner do not reach a new one."""
+        subnet = IPv4Network(local.network.subnet)
+        taken = {placed.addresses.get(LOCAL_BRIDGE) for placed in self._placed.values()}
+        taken.add(local.network.gateway.partition("/")[0])
+        usable = subnet.num_addresses - 2
+        for step in range(usable):
+            offset = 1 + (self._last_local + step) % usable
+            address = names.dotted(int(subnet.network_address) + offset)
+            if address not in taken:
+                self._last_local = offset
+                return f"{address}/{subnet.prefixlen}"
+        raise NetworkFailure(f"All addresses of this host's own network {subnet} are in use.")
+
+
+def default_network(interfaces: Iterable[Interface], networks: Mapping[str, Slice]) -> str:
+    """The network with the default route: ingress, else the first that is not internal; "" for none."""
+    candidates = [one.network_id for one in interfaces if not networks[one.network_id].network.internal]
+    return next((id for id in candidates if networks[id].ingress), candidates[0] if candidates else "")
+
+
+def _wire(id: str, index: int, one: Interface, slice: Slice, host: HostFacts) -> Wire:
+    return Wire(
+        host_link=names.veth(id, index),
+        name=f"eth{index}",
+        bridge=names.bridge(slice.network.vni),
+        mac=names.mac(one.address.partition("/")[0]),
+        mtu=mtu_of(slice, host),
+        address=one.address,
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(data)
+    temporary.replace(path)

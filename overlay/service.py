@@ -1,0 +1,358 @@
+"""HostNetworks: the shell that keeps the host's networks as the newest view wants them.
+
+view → slices → plan → diff → kernel, and slices → rules → nft, and slices → names → DNS. Only networks that changed are
+planned again. Every minute, and after an error, what the kernel really has is read and compared with what is wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from api.defaults import VXLAN_PORT
+from api.specs import PortConfig
+from kit.process import run
+from kit.tasks import guard, stop
+from overlay import names, rules, zone
+from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
+from overlay.conntrack import Flows
+from overlay.diff import diff
+from overlay.kernel import Kernel, find_host, write_sysctls
+from overlay.model import Address, Bridge, HostFacts, Operation, Put
+from overlay.nft import Nft
+from overlay.plan import HOST_SYSCTLS, Plan, plan, sysctls
+from overlay.rules import Part
+from overlay.sandboxes import Sandboxes
+from overlay.slices import Slice, local_slice, slices
+from overlay.zone import Names
+
+log = structlog.get_logger(__name__)
+
+LOCAL_SUBNET = "172.31.240.0/20"
+"""Of each host's own network; the same on all hosts, it never leaves one."""
+BATCH = 0.02
+"""Seconds between two rounds: what changes meanwhile is applied together."""
+RESYNC = 60.0
+"""Seconds after which the kernel is read again although nothing changed."""
+RETRY = 1.0
+"""Seconds before another try after an error."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What has been brought into the kernel, by network."""
+
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    names: Mapping[str, Names] = field(default_factory=dict)
+    merged: Part = field(default_factory=Part)
+
+
+class HostNetworks:
+    """overlay.base.Networks for this network namespace."""
+
+    def __init__(
+        self,
+        address: str,
+        exec_root: Path,
+        *,
+        vxlan_port: int = VXLAN_PORT,
+        local_subnet: str = LOCAL_SUBNET,
+        table: str = "argosy",
+        resync: float = RESYNC,
+        resolv_conf: Path = Path("/etc/resolv.conf"),
+    ) -> None:
+        """`address` is the underlay's; state is kept in `<exec_root>/overlay`, namespaces in `<exec_root>/netns`."""
+        self._host = HostFacts(address, "", 1500, vxlan_port)
+        self._local_subnet = IPv4Network(local_subnet)
+        self._table = table
+        self._resync_every = resync
+        self._state = exec_root / "overlay"
+        self._sandboxes = Sandboxes(exec_root, self._state, resolv_conf)
+        self._flows = Flows()
+        self._pool: ThreadPoolExecutor | None = None
+        self._kernel: Kernel | None = None
+        self._nft: Nft | None = None
+        self._view: NetworkView | None = None
+        self._local_wanted = False
+        self._applied = Applied()
+        self._lacking: frozenset[str] = frozenset()
+        self._listing = ""
+        self._asked = 0
+        self._done = 0
+        self._dirty = asyncio.Event()
+        self._round = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Take over what a former agent left. Nothing is removed before the first view has come."""
+        if not os.path.exists("/proc/sys/net/bridge"):
+            for module in ("br_netfilter", "vxlan"):
+                await _modprobe(module)
+        await self._in_pool(self._connect)
+        await self._in_pool(lambda: write_sysctls(HOST_SYSCTLS))
+        await self._sandboxes.start()
+        self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(guard(self._run(), "networks")),
+            loop.create_task(guard(self._flows.run(), "conntrack")),
+        ]
+
+    def update(self, view: NetworkView) -> None:
+        """The newest wanted state; applied soon, retried until it holds."""
+        self._view = view
+        self._changed()
+
+    async def ready(self, network_ids: tuple[str, ...]) -> None:
+        """Until these networks exist on the host."""
+        if LOCAL_BRIDGE in network_ids:
+            self._want_local()
+        async with self._round:
+            await self._round.wait_for(lambda: all(self._has(id) for id in network_ids))
+
+    async def settled(self) -> None:
+        """Until everything asked for so far (views, sandboxes) is in the kernel and in DNS."""
+        asked = self._asked
+        async with self._round:
+            await self._round.wait_for(lambda: self._done >= asked)
+
+    async def open(self, sandbox: Sandbox) -> str:
+        """Make the sandbox; returns the path of its network namespace. Raises NetworkFailure."""
+        if not sandbox.interfaces or any(one.network_id == LOCAL_BRIDGE for one in sandbox.interfaces):
+            await self.ready((LOCAL_BRIDGE,))
+        path = await self._sandboxes.open(sandbox, self._applied.slices, self._host)
+        if sandbox.host_ports:
+            self._changed()
+            await self.settled()
+        return path
+
+    async def close(self, id: str) -> None:
+        """Remove the sandbox, if there is one."""
+        placed = self._sandboxes.placed.get(id)
+        await self._sandboxes.close(id)
+        if placed:
+            # its address may be somebody else's soon
+            self._flows.forget((), placed.addresses.values())
+            if placed.ports:
+                self._changed()
+
+    def addresses(self, id: str) -> Mapping[str, str]:
+        """Network id → address, without prefix length."""
+        placed = self._sandboxes.placed.get(id)
+        return dict(placed.addresses) if placed else {}
+
+    def host_ports(self, id: str) -> tuple[PortConfig, ...]:
+        """Ports published on this host for a sandbox, with the numbers they got."""
+        placed = self._sandboxes.placed.get(id)
+        return tuple(
+            PortConfig(protocol=p.protocol, target_port=p.target, published_port=p.published, publish_mode="host")
+            for p in (placed.ports if placed else ())
+        )
+
+    async def stop(self) -> None:
+        """Stop serving; the kernel's networks stay as they are."""
+        await stop(self._tasks)
+        self._tasks = []
+        self._disconnect()
+
+    async def remove_all(self) -> None:
+        """Remove everything of ours from the kernel and from the disk. Also before `start` and after `stop`."""
+        await stop(self._tasks)
+        self._tasks = []
+        await self._sandboxes.close_all()
+        await self._in_pool(self._connect)
+        await self._in_pool(self._clear)
+        self._disconnect()
+        self._applied, self._view, self._local_wanted, self._listing = Applied(), None, False, ""
+        shutil.rmtree(self._state, ignore_errors=True)
+
+    def _connect(self) -> None:
+        if self._kernel is None:
+            self._host = find_host(self._host.address, self._host.vxlan_port)
+            self._kernel = Kernel(self._host)
+        self._nft = self._nft or Nft()
+
+    def _disconnect(self) -> None:
+        self._sandboxes.stop()
+        if self._pool:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+        if self._kernel:
+            self._kernel.close()
+            self._kernel = None
+        if self._nft:
+            self._nft.close()
+            self._nft = None
+
+    def _has(self, id: str) -> bool:
+        return id in self._applied.slices and id not in self._lacking
+
+    def _want_local(self) -> None:
+        if not self._local_wanted:
+            self._local_wanted = True
+            self._changed()
+
+    def _changed(self) -> None:
+        self._asked += 1
+        self._dirty.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        resync_at = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout_at(resync_at):
+                    await self._dirty.wait()
+            except TimeoutError:
+                pass
+            asked = self._asked
+            self._dirty.clear()
+            whole = loop.time() >= resync_at
+            try:
+                await self._apply(whole)
+            except (NetworkFailure, OSError) as error:
+                log.warning("networks not applied as wanted, trying again", error=str(error))
+                await self._tell(self._done)
+                await asyncio.sleep(RETRY)
+                resync_at = loop.time()
+                continue
+            if whole:
+                resync_at = loop.time() + self._resync_every
+            await self._tell(asked)
+            await asyncio.sleep(BATCH)
+
+    async def _tell(self, done: int) -> None:
+        async with self._round:
+            self._done = done
+            self._round.notify_all()
+
+    def _wanted(self) -> dict[str, Slice]:
+        """What the networks should be; before the first view, what they are."""
+        wanted = slices(self._view) if self._view is not None else dict(self._applied.slices)
+        if self._local_wanted:
+            gateway = f"{names.dotted(int(self._local_subnet.network_address) + 1)}/{self._local_subnet.prefixlen}"
+            wanted[LOCAL_BRIDGE] = local_slice(str(self._local_subnet), gateway, 0)
+        return wanted
+
+    async def _apply(self, whole: bool) -> None:
+        before = self._applied
+        after = self._prepare(before, self._wanted())
+        first = self._view is None
+        try:
+            await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
+            self._lacking = frozenset()
+        except (NetworkFailure, OSError):
+            # one network's trouble is not the others': what did come about is used
+            self._lacking = await self._in_pool(lambda: self._lacks(after))
+            raise
+        finally:
+            self._applied = after
+            self._sandboxes.know(after.names)
+        old, new = _changed_slices(before, after), _changed_slices(after, before)
+        unready = rules.backends(old) - rules.backends(new)
+        self._flows.forget(unready, rules.addresses(old) - rules.addresses(new))
+
+    def _prepare(self, before: Applied, wanted: Mapping[str, Slice]) -> Applied:
+        """Plan what changed, keep the rest."""
+        same = {id for id, slice in wanted.items() if before.slices.get(id) == slice}
+        host = self._host
+
+        def each(old: Mapping[str, T], make: Callable[[Slice], T]) -> dict[str, T]:
+            return {id: old[id] if id in same else make(slice) for id, slice in wanted.items()}
+
+        parts = each(before.parts, lambda slice: rules.network_part(slice, host.address))
+        merged = rules.merge([rules.host_ports_part(self._sandboxes.host_ports), *parts.values()])
+        return Applied(
+            slices=wanted,
+            plans=each(before.plans, lambda slice: plan(slice, host)),
+            parts=parts,
+            names=each(before.names, zone.index),
+            merged=merged,
+        )
+
+    def _bring(self, before: Applied, after: Applied, whole: bool, keep: bool) -> None:
+        """Bring the kernel from the one to the other; `whole`: from wherever it is. In the worker thread.
+
+        `keep`: remove nothing, and leave rules alone that a former agent wrote.
+        """
+        assert self._kernel is not None
+        assert self._nft is not None
+        desired = frozenset().union(*after.plans.values())
+        actual = self._kernel.read() if whole else frozenset().union(*before.plans.values())
+        operations: list[Operation] = diff(actual, desired)
+        if keep:
+            operations = [operation for operation in operations if isinstance(operation, Put)]
+        failure: NetworkFailure | OSError | None = None
+        try:
+            self._kernel.apply(operations)
+        except (NetworkFailure, OSError) as error:
+            failure = error
+        for what in desired:
+            if isinstance(what, Bridge) and (whole or Put(what) in operations):
+                write_sysctls(sysctls(what.name))
+        if not (keep and self._list()):
+            self._load(self._nft, before.merged, after.merged, whole)
+        if failure:
+            raise failure
+
+    def _lacks(self, after: Applied) -> frozenset[str]:
+        """Networks without their devices or address."""
+        assert self._kernel is not None
+        actual = self._kernel.read()
+        needed = {id: {what for what in plan if what.order <= Address.order} for id, plan in after.plans.items()}
+        return frozenset(id for id, objects in needed.items() if not objects <= actual)
+
+    def _load(self, nft: Nft, before: Part, after: Part, whole: bool) -> None:
+        if not whole:
+            text = rules.delta(self._table, before, after)
+            if text:
+                self._listing = ""
+                nft.run(text)
+        elif not self._listing or self._list() != self._listing:
+            nft.run(rules.full(self._table, after))
+            self._listing = self._list()
+        elif text := rules.delta(self._table, before, after):
+            nft.run(text)
+            self._listing = self._list()
+
+    def _list(self) -> str:
+        assert self._nft is not None
+        try:
+            return self._nft.run(f"list table ip {self._table}")
+        except NetworkFailure:
+            return ""
+
+    def _clear(self) -> None:
+        assert self._kernel is not None
+        assert self._nft is not None
+        self._kernel.apply(diff(self._kernel.read(), frozenset()))
+        self._nft.run(f"add table ip {self._table}\ndelete table ip {self._table}")
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        self._pool = self._pool or ThreadPoolExecutor(1, "networks")
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
+
+
+def _changed_slices(these: Applied, those: Applied) -> list[Slice]:
+    return [slice for id, slice in these.slices.items() if those.slices.get(id) != slice]
+
+
+async def _modprobe(module: str) -> None:
+    """Where it is built in, or modules cannot be loaded, what lacks shows later by name."""
+    try:
+        await run("modprobe", "-q", module, timeout=30)
+    except (OSError, TimeoutError) as error:
+        log.warning("kernel module not loaded", module=module, error=str(error))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from agent.http.engine import engine_info, version_info
+from agent.http.routes import routes
+from agent.runtime.images import ImageStore
+from agent.runtime.oci import OciRuntime
+from agent.runtime.volumes import Volumes
+from api.http import answer, make_app
+from kit import process
+from kit.timing import Clock, wall_clock
+from tests.agent.runtime.hosts import runtime_at
+
+
+class OneNetwork:
+    """Each sandbox has one address."""
+
+    def addresses(self, id: str) -> Mapping[str, str]:
+        return {"n1": "10.0.1.7/24"}
+
+
+@dataclass
+class Context:
+    """A host that is only a runtime."""
+
+    runtime: OciRuntime
+    data_root: str
+    networks: Any = OneNetwork()  # noqa: RUF009
+    node_id: str = "node1"
+    hostname: str = "host1"
+    clock: Clock = wall_clock
+
+    @property
+    def images(self) -> ImageStore:
+        return self.runtime.image_store
+
+    @property
+    def volumes(self) -> Volumes:
+        return self.runtime.volumes
+
+    def network_name(self, id: str) -> str:
+        return {"n1": "front"}.get(id, id)
+
+
+Docker = Callable[..., Awaitable[process.Result]]
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="argosy-http-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+async def runtime(root: Path) -> AsyncIterator[OciRuntime]:
+    async with runtime_at(root) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def socket(root: Path, runtime: OciRuntime) -> AsyncIterator[Path]:
+    context = Context(runtime, str(root / "data"))
+
+    async def ping(request: web.Request) -> web.Response:
+        return web.Response(text="OK", headers={"Api-Version": "1.50", "Ostype": "linux"})
+
+    async def info(request: web.Request) -> web.Response:
+        return answer({**await engine_info(context), "Swarm": {"LocalNodeState": "inactive"}})
+
+    async def version(request: web.Request) -> web.Response:
+        return answer(version_info())
+
+    extra = [web.get("/_ping", ping), web.get("/info", info), web.get("/version", version)]
+    runner = web.AppRunner(make_app([*extra, *routes(lambda: context)]))
+    await runner.setup()
+    path = root / "docker.sock"
+    await web.UnixSite(runner, str(path)).start()
+    yield path
+    await runner.cleanup()
+
+
+@pytest.fixture
+def docker(socket: Path, root: Path) -> Docker:
+    """Run the docker command line against the host."""
+
+    async def run(*arguments: str, fails: bool = False, timeout: float = 60, **options: Any) -> process.Result:
+        env = {**os.environ, "DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(root / "client")}
+        async with asyncio.timeout(timeout):
+            result = await process.run("docker", *arguments, env=env, **options)
+        assert result.ok is not fails, (arguments, result)
+        return result
+
+    return run

@@ -1,0 +1,306 @@
+"""The whole agent over fakes, in virtual time: tasks from order to last trace."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.runtime.base import Image, Output, RuntimeFailure
+from api.assignment import ImageOrder, SpecOrder
+from api.defaults import SECOND
+from api.objects import PortStatus
+from api.specs import ContainerSpec, Healthcheck, NetworkTarget, PortConfig, TaskSpec
+from api.states import TaskState
+from overlay.base import NetworkFailure
+from tests.agent.builders import IMAGE, NETWORK, Lab, a_host, a_spec, a_task, cid, wanting
+
+pytestmark = pytest.mark.looptime
+
+CHECKED = Healthcheck(test=["CMD", "true"], interval=10 * SECOND, retries=2)
+
+
+async def running(lab: Lab, *tasks: str, **spec: object) -> None:
+    """Assign tasks and wait until they run."""
+    conversation = await lab.manager.talking()
+    conversation.assign(full=True, put=[NETWORK, a_spec(**spec), *[a_task(id) for id in tasks]])  # type: ignore[arg-type]
+    await lab.manager.until(lambda: all(lab.manager.state(id) == "running" for id in tasks))
+
+
+async def wanted(lab: Lab, desired: TaskState, state: str, task: str = "t1") -> None:
+    """Want a task otherwise and wait until it is so."""
+    (await lab.manager.talking()).assign(put=[wanting(a_task(task), desired)])
+    await lab.manager.until(lambda: lab.manager.state(task) == state)
+
+
+async def test_a_task_runs_in_its_sandbox_with_dockers_labels_and_names(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1", hosts=["192.0.2.9 db"])
+
+        plan = lab.runtime.plans[cid()]
+        assert plan.netns == f"/run/netns/{cid()}"
+        assert plan.hostname == cid()[:12]
+        assert plan.hosts == ("192.0.2.9 db", f"10.0.1.140 {cid()[:12]}")
+        assert plan.labels["com.docker.swarm.task.name"] == "web.1.t1"
+        assert plan.labels["com.docker.swarm.node.id"] == "node1"
+        status = lab.manager.statuses["t1"][-1]
+        assert (status.container_id, status.pid) == (cid(), 101)
+
+
+async def test_ports_of_the_host_are_told_with_the_numbers_they_got(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        spec = msgspec.structs.replace(a_spec(), host_ports=[PortConfig(target_port=80, publish_mode="host")])
+        (await lab.manager.talking()).assign(full=True, put=[NETWORK, spec, a_task()])
+        await lab.manager.until(lambda: lab.manager.state("t1") == "running")
+        assert lab.agent
+
+        assert lab.manager.statuses["t1"][-1].ports == [PortStatus("tcp", 80, 32768)]
+        assert lab.agent.network_name("net") == "shop_default"
+
+
+async def test_a_task_on_the_hosts_network_gets_no_sandbox(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        task = TaskSpec(container_spec=ContainerSpec(image=IMAGE), networks=[NetworkTarget("host")])
+        order = msgspec.structs.replace(a_task(), attachments=[])
+        (await lab.manager.talking()).assign(full=True, put=[SpecOrder("s1.1", task), order])
+        await lab.manager.until(lambda: lab.manager.state("t1") == "running")
+
+        assert lab.runtime.plans[cid()].netns == ""
+        assert not lab.networks.open_sandboxes
+
+
+async def test_a_status_says_since_when_the_task_ran(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        started = lab.manager.statuses["t1"][-1].timestamp
+        await asyncio.sleep(50)
+        lab.runtime.end(cid(), 1)
+        await lab.manager.until(lambda: lab.manager.state("t1") == "failed")
+
+        last = lab.manager.statuses["t1"][-1]
+        assert last.started_at == started
+        assert last.timestamp >= started + 50
+
+
+async def test_a_quick_start_is_told_in_one_status(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+
+        assert [status.state.value for status in lab.manager.statuses["t1"]] == ["running"]
+
+
+async def test_a_task_waits_for_its_networks_and_can_be_given_up_meanwhile(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        (await lab.manager.talking()).assign(full=True, put=[a_spec(), a_task()])
+        await lab.manager.until(lambda: lab.manager.state("t1") == "preparing")
+        assert lab.manager.statuses["t1"][-1].message == "waiting for its networks"
+
+        await wanted(lab, TaskState.SHUTDOWN, "shutdown")
+
+        assert "create" not in lab.runtime.verbs(cid())
+
+
+async def test_a_missing_image_rejects_the_task_with_its_sentence(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        del lab.runtime.store[IMAGE]
+        order = ImageOrder(IMAGE, ["node2@192.0.2.2:7946"])
+        (await lab.manager.talking()).assign(full=True, put=[order, NETWORK, a_spec(), a_task()])
+        await lab.manager.until(lambda: lab.manager.state("t1") == "rejected")
+
+        assert "no such image" in lab.manager.statuses["t1"][-1].error
+        assert lab.runtime.peers_asked == [("node2@192.0.2.2:7946",)]
+
+
+@pytest.mark.parametrize(("verb", "state"), [("create", "rejected"), ("start", "failed")])
+async def test_what_the_runtime_refuses_ends_the_task_and_leaves_nothing(tmp_path: Path, verb: str, state: str) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.runtime.failures[(verb, "web.1.t1")] = RuntimeFailure("bind source /nowhere does not exist")
+        (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task()])
+        await lab.manager.until(lambda: lab.manager.state("t1") == state)
+
+        assert lab.manager.statuses["t1"][-1].error == "bind source /nowhere does not exist"
+        assert not lab.runtime.all
+        assert not lab.networks.open_sandboxes
+
+
+async def test_a_host_port_in_use_rejects_the_task(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.networks.failures["web.1.t1"] = NetworkFailure("port 80/tcp is in use on this host")
+        (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task()])
+        await lab.manager.until(lambda: lab.manager.state("t1") == "rejected")
+
+        assert lab.manager.statuses["t1"][-1].error == "port 80/tcp is in use on this host"
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "complete"), (3, "failed")])
+async def test_an_ended_container_is_kept_but_its_sandbox_is_closed(tmp_path: Path, code: int, state: str) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        lab.runtime.end(cid(), code)
+        await lab.manager.until(lambda: lab.manager.state("t1") == state)
+
+        assert lab.manager.statuses["t1"][-1].exit_code == code
+        assert cid() in lab.runtime.all
+        assert not lab.networks.open_sandboxes
+        await wanted(lab, TaskState.REMOVE, state)
+        await settled()
+        assert not lab.runtime.all
+
+
+async def settled() -> None:
+    """A moment in which everything that can happen happens."""
+    await asyncio.sleep(1)
+
+
+async def test_shutdown_stops_within_the_grace_period(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.runtime.stubborn.add("web.1.t1")
+        await running(lab, "t1", stop_grace_period=3 * SECOND)
+        before = lab.clock()
+        await wanted(lab, TaskState.SHUTDOWN, "shutdown")
+
+        assert lab.clock() - before == pytest.approx(3, abs=0.2)
+        assert lab.manager.statuses["t1"][-1].exit_code == 137
+
+
+async def test_a_signal_that_does_not_exist_makes_no_container_unstoppable(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1", stop_signal="SIGNONSENSE")
+
+        await wanted(lab, TaskState.SHUTDOWN, "shutdown")
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+async def test_a_container_removed_by_hand_fails_its_task(tmp_path: Path, stopping: bool) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        if stopping:
+            lab.runtime.failures["stop", "web.1.t1"] = RuntimeFailure("busy")
+            (await lab.manager.talking()).assign(put=[wanting(a_task(), TaskState.SHUTDOWN)])
+            await asyncio.sleep(0.01)
+        await lab.runtime.remove(cid())
+
+        await lab.manager.until(lambda: lab.manager.state("t1") == "failed")
+        assert not lab.networks.open_sandboxes
+
+
+async def test_a_removed_task_is_stopped_and_leaves_no_trace(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        (await lab.manager.talking()).assign(remove=[("task", "t1"), ("spec", "s1.1")])
+        await settled()
+
+        assert lab.runtime.verbs(cid()) == ["create", "start", "stop", "remove"]
+        assert not lab.networks.open_sandboxes
+        assert [status.state.value for status in lab.manager.statuses["t1"]] == ["running"]
+
+
+async def test_cleaning_up_is_tried_until_it_works(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        lab.runtime.failures[("stop", "web.1.t1")] = RuntimeFailure("cgroup is busy")
+        await wanted(lab, TaskState.SHUTDOWN, "shutdown")
+
+        assert lab.runtime.verbs(cid()).count("stop") == 2
+
+
+async def test_a_registry_that_is_away_is_told_and_asked_again(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.runtime.outages = 4
+        (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task()])
+        await lab.manager.until(lambda: lab.manager.state("t1") == "running")
+
+        messages = [status.message for status in lab.manager.statuses["t1"]]
+        assert f"getting image {IMAGE}: the registry does not answer" in messages
+
+
+async def test_a_node_that_is_promoted_says_so(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        assert lab.agent
+        await lab.agent.reconfigure(replace(lab.config, manager_port=2377))
+        await lab.manager.until(lambda: lab.manager.hellos()[-1].description.manager_port == 2377)
+
+
+async def test_a_new_image_is_told_to_the_managers(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await settled()
+        lab.runtime.add_image("docker.io/library/other:2")
+        await lab.manager.until(
+            lambda: "docker.io/library/other:2" in lab.manager.hellos()[-1].description.images, deadline=5
+        )
+
+
+async def test_a_task_with_a_health_check_is_starting_until_it_is_healthy(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        before = lab.clock()
+        await running(lab, "t1", healthcheck=CHECKED)
+
+        assert [status.state.value for status in lab.manager.statuses["t1"]] == ["starting", "running"]
+        assert lab.clock() - before == pytest.approx(10, abs=0.2)
+
+
+async def test_an_unhealthy_container_is_stopped_and_its_task_fails(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1", healthcheck=CHECKED)
+        lab.runtime.probe = lambda _: Output(1, b"connection refused\n")
+        await lab.manager.until(lambda: lab.manager.state("t1") == "failed")
+
+        error = lab.manager.statuses["t1"][-1].error
+        assert error.startswith("task: non-zero exit (143): unhealthy container")
+        assert error.endswith("connection refused")
+
+
+async def test_the_images_own_health_check_counts(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.runtime.add_image(IMAGE, Image("sha256:1", (IMAGE,), (), healthcheck=CHECKED))
+        await running(lab, "t1")
+
+        assert "exec" in lab.runtime.verbs(cid())
+
+
+async def test_no_more_containers_are_started_at_once_than_there_are_places(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.runtime.create_delay = 1.0
+        before = lab.clock()
+        await running(lab, *[f"t{number}" for number in range(40)])
+
+        assert lab.runtime.most_creating == 8
+        assert lab.clock() - before == pytest.approx(5, abs=0.5)
+
+
+async def test_a_slow_image_holds_up_nobody_else(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.runtime.pull_delay = 1000.0
+        far = SpecOrder("s2.1", TaskSpec(container_spec=ContainerSpec(image="far:1")))
+        slow = [a_task(f"slow{number}", spec_id="s2.1") for number in range(20)]
+        put = [NETWORK, far, a_spec(), *slow, a_task("quick")]
+        (await lab.manager.talking()).assign(full=True, put=put)
+        await lab.manager.until(lambda: lab.manager.state("quick") == "running", deadline=10)
+
+
+async def test_a_lost_session_touches_no_task_and_everything_is_told_again(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1", "t2")
+        lab.manager.accepting = False
+        (await lab.manager.talking()).break_off()
+        await lab.manager.until(lambda: lab.manager.conversation is None)
+        lab.manager.statuses.clear()
+        await lab.manager.talking()
+        await lab.manager.until(lambda: lab.manager.state("t1") == lab.manager.state("t2") == "running")
+
+        assert lab.runtime.verbs(cid("t1")) == lab.runtime.verbs(cid("t2")) == ["create", "start"]
+
+
+async def test_the_full_set_of_a_new_session_removes_what_is_gone(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1", "t2")
+        (await lab.manager.talking()).break_off()
+        await lab.manager.until(lambda: lab.manager.conversation is None)
+        (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task("t2")])
+        await settled()
+
+        assert list(lab.runtime.all) == [cid("t2")]
+        assert list(lab.networks.open_sandboxes) == [cid("t2")]

@@ -1,0 +1,81 @@
+"""The Host service over real gRPC and mTLS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+
+from agent.hostservice import CHUNK, chunks, handlers
+from agent.runtime.base import ContainerPlan
+from api import rpc
+from api.specs import TaskSpec
+from api.wire import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
+from tests.agent.builders import IMAGE, cid
+from tests.agent.certificates import TestCA
+from tests.fakes import FakeRuntime
+
+CA = TestCA()
+
+
+@asynccontextmanager
+async def calling(role: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a host with one image and one task, from a node of that role."""
+    runtime = FakeRuntime()
+    image = runtime.add_image(IMAGE)
+    await runtime.create(ContainerPlan(cid(), "web.1.t1", "t1", image, TaskSpec(), {}, "web", ""))
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((handlers(runtime),))
+    port = server.add_secure_port("127.0.0.1:0", rpc.server_credentials(CA.issue("w1", "worker")))
+    await server.start()
+    try:
+        async with (
+            asyncio.timeout(30),
+            rpc.channel(f"127.0.0.1:{port}", CA.issue("x1", role), name="w1") as channel,
+        ):
+            yield channel
+    finally:
+        await server.stop(0)
+
+
+async def test_a_manager_reads_logs_by_task() -> None:
+    async with calling("manager") as channel:
+        call = rpc.unary_stream(channel, LOGS_METHOD, LogLine)(LogsRequest("t1"))
+
+        assert [line async for line in call] == [LogLine(1.0, "stdout", b"hello\n")]
+
+
+async def test_a_worker_may_not_read_logs() -> None:
+    async with calling("worker") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.unary_stream(channel, LOGS_METHOD, LogLine)(LogsRequest("t1")).read()
+
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_an_error_has_its_code_and_sentence() -> None:
+    async with calling("manager") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.unary_stream(channel, LOGS_METHOD, LogLine)(LogsRequest("t9")).read()
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert caught.value.details() == f"no such container: {cid('t9')}"
+
+
+async def test_any_node_gets_an_image() -> None:
+    async with calling("worker") as channel:
+        call = rpc.unary_stream(channel, EXPORT_METHOD, bytes)(ExportRequest(IMAGE))
+        pieces = [len(piece) async for piece in call]
+
+    assert pieces == [CHUNK, CHUNK, 3 * 700_000 - 2 * CHUNK]
+
+
+async def test_chunks_are_cut_and_joined() -> None:
+    async def source() -> AsyncIterator[bytes]:
+        for piece in (b"", b"abcdefg", b"h", b"ij"):
+            yield piece
+
+    assert [piece async for piece in chunks(source(), 4)] == [b"abcd", b"efgh", b"ij"]

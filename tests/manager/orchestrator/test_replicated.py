@@ -1,0 +1,191 @@
+"""Replicated services: slots come and go as wanted, and each has one task."""
+
+from __future__ import annotations
+
+from api.objects import SERVICE, TASK
+from api.states import Availability, NodeState, TaskState
+from tests import make
+from tests.manager.world import World
+
+
+def world(**fields: object) -> World:
+    return World(
+        make.cluster(), [row for n in (1, 2, 3) for row in make.node(f"n{n}")], make.service(**fields)
+    ).settle()
+
+
+def test_a_service_gets_one_running_task_per_replica() -> None:
+    w = world(replicas=3)
+    assert [task.slot for task in w.running()] == [1, 2, 3]
+
+
+def test_one_replica_is_the_default() -> None:
+    assert len(world(replicas=None).running()) == 1
+
+
+def test_scaling_up_keeps_the_tasks_there_are() -> None:
+    w = world(replicas=2)
+    before = [task.id for task in w.running()]
+    w.change(replicas=4)
+    w.settle()
+    assert [task.id for task in w.running()][:2] == before
+    assert [task.slot for task in w.running()] == [1, 2, 3, 4]
+    assert w.update() == ""
+
+
+def test_scaling_down_removes_the_high_slots_of_the_fullest_nodes_and_forgets_them() -> None:
+    w = world(replicas=6)
+    w.change(replicas=3)
+    w.settle()
+    assert [task.slot for task in w.tasks()] == [1, 2, 3]
+    assert {task.node_id for task in w.tasks()} == {"n1", "n2", "n3"}
+
+
+def test_scaling_down_prefers_slots_that_do_not_run() -> None:
+    w = world(replicas=3)
+    w.tell(w.tasks()[0].id, TaskState.STARTING)
+    w.change(replicas=2)
+    w.settle()
+    assert [task.slot for task in w.tasks()] == [2, 3]
+
+
+def test_scaling_to_zero_leaves_nothing() -> None:
+    w = world(replicas=3)
+    w.change(replicas=0)
+    w.settle()
+    assert w.tasks() == []
+
+
+def test_a_task_scaled_away_is_deleted_only_when_its_agent_says_that_it_ended() -> None:
+    w = world(replicas=2)
+    w.change(replicas=1)
+    w.decide()
+    assert [task.desired for task in w.tasks()] == [TaskState.RUNNING, TaskState.REMOVE]
+    w.settle()
+    assert len(w.tasks()) == 1
+
+
+def test_a_deleted_task_is_made_anew() -> None:
+    w = world(replicas=2)
+    w.delete(TASK, w.tasks()[0].id)
+    w.settle()
+    assert [task.slot for task in w.running()] == [1, 2]
+
+
+def test_a_removed_service_leaves_no_trace() -> None:
+    w = world(replicas=3)
+    w.delete(SERVICE, "s1")
+    w.settle()
+    assert not w.tasks()
+    assert not w.state.revisions_of("s1")
+    assert not w.state.service_decisions
+    assert not w.state.statuses
+
+
+def test_tasks_that_no_node_was_told_of_are_deleted_at_once() -> None:
+    w = World(make.cluster(), make.service(replicas=2)).decide()
+    assert len(w.tasks()) == 2
+    w.delete(SERVICE, "s1")
+    w.decide()
+    assert not w.tasks()
+
+
+def test_tasks_leave_a_drained_node() -> None:
+    w = world(replicas=3)
+    w.put(make.node("n1", availability=Availability.DRAIN))
+    w.settle()
+    assert {task.node_id for task in w.running()} == {"n2", "n3"}
+    assert len(w.running()) == 3
+
+
+def test_tasks_of_a_lost_node_are_replaced_at_once_and_keep_their_addresses_until_it_is_back() -> None:
+    w = World(
+        make.cluster(), make.network(), make.node("n1"), make.node("n2"), make.service(replicas=2, networks=["net1"])
+    ).settle()
+    lost = next(task for task in w.running() if task.node_id == "n1")
+    w.lose("n1")
+    w.settle()
+    assert w.state.node_state("n1") is NodeState.DOWN
+    assert [task.node_id for task in w.running()] == ["n2", "n2"]
+    assert w.state.tasks[lost.id].addresses == lost.addresses
+    w.regain("n1")
+    w.settle()
+    assert w.state.task_state(w.state.tasks[lost.id]) is TaskState.SHUTDOWN
+    assert w.state.tasks[lost.id].addresses == []
+
+
+def test_a_node_never_seen_is_left_alone() -> None:
+    w = World(make.cluster(), make.node("n1", state=NodeState.UNKNOWN), *make.decided_service(), make.task(node_id="n1"))
+    w.decide()
+    assert [task.desired for task in w.tasks()] == [TaskState.RUNNING]
+
+
+def test_tasks_of_a_removed_node_are_orphaned() -> None:
+    w = world(replicas=3)
+    lost = next(task for task in w.running() if task.node_id == "n1")
+    w.remove_node("n1")
+    w.settle()
+    assert w.state.tasks[lost.id].state is TaskState.ORPHANED
+    assert len(w.running()) == 3
+    assert "n1" not in w.state.node_decisions
+
+
+def test_a_day_after_a_node_was_lost_its_tasks_are_orphaned() -> None:
+    w = world(replicas=3)
+    lost = next(task for task in w.running() if task.node_id == "n1")
+    w.lose("n1")
+    w.wait(24 * 3600 - 1)
+    assert w.state.tasks[lost.id].state is TaskState.ASSIGNED
+    w.wait(2)
+    assert w.state.tasks[lost.id].state is TaskState.ORPHANED
+
+
+def test_a_node_that_loses_a_label_loses_the_tasks_that_need_it() -> None:
+    w = World(
+        make.cluster(),
+        make.node("n1", labels={"disk": "ssd"}),
+        make.node("n2", labels={"disk": "ssd"}),
+        make.service(replicas=2, constraints=["node.labels.disk == ssd"]),
+    ).settle()
+    w.put(make.node("n1"))
+    w.settle()
+    assert [task.node_id for task in w.running()] == ["n2", "n2"]
+    stopped = next(task for task in w.tasks() if task.node_id == "n1")
+    assert stopped.message == "assigned node no longer meets constraints"
+
+
+def test_new_constraints_restart_only_the_tasks_whose_node_does_not_meet_them() -> None:
+    w = World(
+        make.cluster(), make.node("n1", labels={"disk": "ssd"}), make.node("n2"), make.service(replicas=2)
+    ).settle()
+    kept = next(task for task in w.running() if task.node_id == "n1")
+    w.change(replicas=2, constraints=["node.labels.disk == ssd"])
+    w.settle()
+    assert {task.node_id for task in w.running()} == {"n1"}
+    assert kept.id in {task.id for task in w.running()}
+    assert w.update() == ""
+
+
+def test_the_history_of_a_slot_is_limited() -> None:
+    w = World(make.cluster(task_history=3), make.node("n1"), make.service(restart=make.restart(delay=0)))
+    w.settle()
+    for _ in range(6):
+        w.tell(w.going()[0].id, TaskState.FAILED)
+        w.wait(70)
+    assert len(w.tasks()) == 3
+    assert len(w.running()) == 1
+
+
+def test_a_status_without_its_task_is_deleted() -> None:
+    w = World(make.cluster(), make.status("gone"))
+    w.decide()
+    assert not w.state.statuses
+
+
+def test_old_revisions_are_forgotten_but_for_the_history() -> None:
+    w = world()
+    for number in range(15):
+        w.change(labels={"n": str(number)})
+        w.settle()
+    assert len(w.state.revisions_of("s1")) == 11
+    assert 1 in w.state.revisions_of("s1"), "the running task is of revision 1"

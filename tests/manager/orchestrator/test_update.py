@@ -1,0 +1,239 @@
+"""Rolling updates and rollbacks."""
+
+from __future__ import annotations
+
+from api.objects import Task
+from api.states import TaskState
+from tests import make
+from tests.manager.world import World
+
+
+def world(replicas: int = 4, **fields: object) -> World:
+    return World(
+        make.cluster(), *[make.node(f"n{n}") for n in (1, 2, 3)], make.service(replicas=replicas, **fields)
+    ).settle()
+
+
+def revisions(w: World) -> list[int]:
+    return [task.revision for task in w.running()]
+
+
+def bad(revision: int, state: TaskState = TaskState.FAILED):  # noqa: ANN201
+    """Agents on which one revision does not come up."""
+
+    def run(task: Task) -> TaskState:
+        return state if task.revision == revision else TaskState.RUNNING
+
+    return run
+
+
+def message(w: World) -> str:
+    update = w.state.service_decisions["s1"].update
+    return update.message if update else ""
+
+
+def test_a_new_image_replaces_every_slot_and_keeps_their_numbers() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2")
+    w.decide()
+    assert (w.update(), message(w)) == ("updating", "update in progress")
+    w.wait(10)
+    assert revisions(w) == [2, 2, 2, 2]
+    assert [task.slot for task in w.running()] == [1, 2, 3, 4]
+    assert (w.update(), message(w)) == ("completed", "update completed")
+
+
+def test_one_slot_at_a_time_is_the_default_and_the_old_task_stops_first() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2")
+    least = 4
+    for _ in range(200):
+        w.round()
+        least = min(least, len(w.running()))
+        w.agents()
+    assert revisions(w) == [2, 2, 2, 2]
+    assert least == 3
+
+
+def test_start_first_never_has_less_than_all_running() -> None:
+    w = world(update=make.update(order="start-first"))
+    w.change(replicas=4, image="web:2", update=make.update(order="start-first"))
+    for _ in range(200):
+        w.round()
+        slots = {task.slot for task in w.running()}
+        assert slots == {1, 2, 3, 4}
+        w.agents()
+    assert revisions(w) == [2, 2, 2, 2]
+
+
+def test_parallelism_bounds_how_many_are_replaced_together() -> None:
+    w = world(8)
+    w.change(replicas=8, image="web:2", update=make.update(parallelism=3))
+    w.decide()
+    assert len([t for t in w.tasks() if t.desired is TaskState.SHUTDOWN]) == 3
+
+
+def test_parallelism_zero_replaces_all_together() -> None:
+    w = world(8)
+    w.change(replicas=8, image="web:2", update=make.update(parallelism=0))
+    w.decide()
+    assert len([t for t in w.tasks() if t.desired is TaskState.SHUTDOWN]) == 8
+
+
+def test_the_delay_passes_between_slots() -> None:
+    w = world(3)
+    w.change(replicas=3, image="web:2", update=make.update(delay=10))
+    w.wait(9)
+    assert sorted(revisions(w)) == [1, 1, 2]
+    w.wait(2)
+    assert sorted(revisions(w)) == [1, 2, 2]
+    w.wait(10)
+    assert revisions(w) == [2, 2, 2]
+    assert w.update() == "updating"
+    w.wait(11)
+    assert w.update() == "completed"
+
+
+def test_the_update_completes_when_the_last_task_has_been_watched() -> None:
+    w = world(1)
+    w.change(image="web:2", update=make.update(monitor=30))
+    w.wait(29)
+    assert w.update() == "updating"
+    w.wait(2)
+    assert w.update() == "completed"
+
+
+def test_a_change_that_tasks_are_not_made_from_restarts_nothing() -> None:
+    w = world()
+    before = [task.id for task in w.running()]
+    w.change(replicas=4, labels={"a": "b"}, update=make.update(parallelism=2))
+    w.wait(20)
+    assert [task.id for task in w.running()] == before
+    assert w.update() == ""
+
+
+def test_host_mode_ports_are_part_of_what_tasks_are_made_from() -> None:
+    w = world(1)
+    w.change(ports=[make.port(8080, mode="host")])
+    w.wait(10)
+    assert revisions(w) == [2]
+
+
+def test_a_failure_pauses_the_update() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2")
+    w.wait(60, bad(2))
+    assert w.update() == "paused"
+    assert message(w).startswith("update paused due to failure or early termination of task ")
+    assert revisions(w) == [1, 1, 1]
+    w.wait(600, bad(2))
+    assert revisions(w) == [1, 1, 1]
+
+
+def test_a_new_revision_ends_the_pause() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2")
+    w.wait(60, bad(2))
+    w.change(replicas=4, image="web:3")
+    w.wait(60, bad(2))
+    assert w.update() == "completed"
+    assert revisions(w) == [3, 3, 3, 3]
+
+
+def test_with_continue_failures_do_not_stop_the_update() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2", update=make.update(action="continue"))
+    w.wait(60, bad(2))
+    assert {task.revision for task in w.tasks() if not w.state.task_state(task).is_terminal} <= {2}
+
+
+def test_failures_up_to_the_ratio_are_borne() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2", update=make.update(ratio=0.3))
+    w.settle(lambda task: TaskState.FAILED if task.id == "t000005" else TaskState.RUNNING)
+    w.wait(60)
+    assert w.update() == "completed"
+    assert w.state.service_decisions["s1"].update.failures == 1  # type: ignore[union-attr]
+
+
+def test_an_end_after_the_monitor_time_is_no_failure_of_the_update() -> None:
+    w = world(2)
+    w.change(replicas=2, image="web:2", update=make.update(delay=60, monitor=5))
+    w.wait(30)
+    new = next(task for task in w.running() if task.revision == 2)
+    w.tell(new.id, TaskState.FAILED)
+    w.wait(200)
+    assert w.update() == "completed"
+
+
+def test_with_rollback_a_failure_brings_the_old_revision_back() -> None:
+    w = world()
+    old = w.state.services["s1"].spec.task_template
+    w.change(replicas=4, image="web:2", update=make.update(action="rollback"))
+    w.wait(60, bad(2))
+    assert (w.update(), message(w)) == ("rollback_completed", "rollback completed")
+    assert revisions(w) == [1, 1, 1, 1]
+    decision = w.state.service_decisions["s1"]
+    assert (decision.revision, decision.wanted, decision.previous) == (1, 2, 0)
+    assert w.state.revisions_of("s1")[decision.revision].spec.task_template == old
+
+
+def test_a_rollback_that_fails_pauses() -> None:
+    w = world(rollback=make.update(action="pause"))
+    w.change(replicas=4, image="web:2", update=make.update(action="rollback"))
+
+    def run(task: Task) -> TaskState:
+        return TaskState.FAILED if task.revision == 2 or task.created_at > 1000.0 or task.id > "t000004" else TaskState.RUNNING
+
+    w.wait(60, run)
+    assert w.update() == "rollback_paused"
+    assert message(w).startswith("rollback paused due to failure or early termination of task ")
+
+
+def test_a_rollback_asked_for_is_called_one() -> None:
+    w = world(2)
+    w.change(replicas=2, image="web:2")
+    w.wait(20)
+    w.change(replicas=2, image="web:1", rollback=True)
+    w.decide()
+    assert (w.update(), message(w)) == ("rollback_started", "manually requested rollback")
+    w.wait(20)
+    assert w.update() == "rollback_completed"
+    assert revisions(w) == [3, 3]
+
+
+def test_an_old_task_that_does_not_stop_blocks_the_update_for_a_while_only() -> None:
+    w = world(1)
+    w.change(image="web:2", grace=0)
+    w.decide()
+    old = w.tasks()[0]
+    w.lose(old.node_id)
+    w.put(make.node(old.node_id))
+    for _ in range(3):
+        w.decide()
+    w.now += 71
+    w.dirty.add("services", "s1")
+    w.decide()
+    assert [task.revision for task in w.going()] == [2]
+
+
+def test_an_update_goes_on_under_a_new_leader() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2", update=make.update(delay=10))
+    w.wait(12)
+    assert sorted(revisions(w)) == [1, 1, 2, 2]
+    w.new_leader()
+    w.wait(60)
+    assert revisions(w) == [2, 2, 2, 2]
+    assert w.update() == "completed"
+
+
+def test_a_scale_in_the_middle_of_an_update_is_done_with_the_new_revision() -> None:
+    w = world(2)
+    w.change(replicas=2, image="web:2", update=make.update(delay=10))
+    w.wait(1)
+    w.change(replicas=4, image="web:2", update=make.update(delay=10))
+    w.wait(60)
+    assert sorted({task.revision for task in w.running()}) == [2, 3]
+    assert len(w.running()) == 4
+    assert w.update() == "completed"

@@ -1,0 +1,327 @@
+"""Placement: which node a pending task gets, and what it says when none takes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from api.objects import TASK, Task
+from api.specs import (
+    DiscreteResource,
+    GenericResource,
+    NamedResource,
+    Placement,
+    Platform,
+    Preference,
+    Reservations,
+    SpreadOver,
+)
+from api.states import Availability, NodeState, TaskState
+from manager.scheduler.scheduler import scheduler
+from manager.store.state import State
+from tests import make
+from tests.manager.world import apply_plan
+
+NOW = 1000.0
+
+
+def pending(service_id: str, number: int, start: int = 1, **fields: Any) -> list[Any]:
+    return [
+        make.task(f"{service_id}-{slot:03}", service_id, slot=slot, state=TaskState.PENDING, **fields)
+        for slot in range(start, start + number)
+    ]
+
+
+def schedule(*rows: Any) -> State:
+    """A state of these rows after the scheduler's round; it is content with its own result."""
+    return again(make.state(*rows))
+
+
+def again(state: State) -> State:
+    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
+    assert not scheduler(state, make.everything(state), NOW).changes
+    return state
+
+
+def per_node(state: State, service_id: str = "") -> dict[str, int]:
+    return dict(Counter(t.node_id for t in state.tasks.values() if t.node_id and service_id in ("", t.service_id)))
+
+
+def messages(state: State) -> set[str]:
+    return {task.message for task in state.tasks.values()}
+
+
+def test_tasks_are_spread_evenly() -> None:
+    state = schedule(*[make.node(f"n{n}") for n in range(3)], *make.decided_service(), *pending("s1", 7))
+    assert sorted(per_node(state).values()) == [2, 2, 3]
+    assert {task.state for task in state.tasks.values()} == {TaskState.ASSIGNED}
+
+
+def test_the_service_s_own_count_comes_before_the_total() -> None:
+    state = schedule(
+        make.node("n1"),
+        make.node("n2"),
+        *make.decided_service("a"),
+        *make.decided_service("b"),
+        *[make.task(f"x{n}", "a", slot=n, node_id="n1", state=TaskState.ASSIGNED) for n in range(1, 6)],
+        make.task("y", "b", slot=9, node_id="n2", state=TaskState.ASSIGNED),
+        *pending("b", 1),
+    )
+    assert state.tasks["b-001"].node_id == "n1"
+
+
+def test_with_equal_counts_of_the_service_the_emptier_node_is_taken() -> None:
+    state = schedule(
+        make.node("n1"),
+        make.node("n2"),
+        *make.decided_service("a"),
+        *make.decided_service("b"),
+        make.task("x", "a", node_id="n1", state=TaskState.ASSIGNED),
+        *pending("b", 1),
+    )
+    assert state.tasks["b-001"].node_id == "n2"
+
+
+def test_without_nodes_the_task_says_so() -> None:
+    state = schedule(*make.decided_service(), *pending("s1", 1))
+    assert messages(state) == {"no suitable node"}
+
+
+def test_nodes_that_are_not_ready_or_not_active_take_nothing_new() -> None:
+    state = schedule(
+        make.node("n1", state=NodeState.DOWN),
+        make.node("n2", availability=Availability.PAUSE),
+        make.node("n3", availability=Availability.DRAIN),
+        make.node("n4", state=NodeState.UNKNOWN),
+        *make.decided_service(),
+        *pending("s1", 2),
+    )
+    assert messages(state) == {"no suitable node (4 nodes not available for new tasks)"}
+    make.apply(state, make.node("n1"))
+    assert per_node(again(state)) == {"n1": 2}
+
+
+def test_every_reason_is_told_the_most_frequent_first() -> None:
+    state = schedule(
+        make.node("n1", state=NodeState.DOWN),
+        make.node("n2"),
+        make.node("n3"),
+        *make.decided_service(constraints=["node.labels.a == b"]),
+        *pending("s1", 1),
+    )
+    assert messages(state) == {
+        "no suitable node (scheduling constraints not satisfied on 2 nodes; 1 node not available for new tasks)"
+    }
+
+
+def test_reservations_must_fit() -> None:
+    state = schedule(
+        make.node("n1", cpus=2),
+        make.node("n2", memory=make.GIB),
+        *make.decided_service(reserve=Reservations(make.CPU, 2 * make.GIB)),
+        *pending("s1", 3),
+    )
+    assert per_node(state) == {"n1": 2}
+    assert "no suitable node (insufficient resources on 2 nodes)" in messages(state)
+    make.apply(state, make.node("n3"))
+    assert per_node(again(state)) == {"n1": 2, "n3": 1}
+
+
+def test_room_comes_before_evenness() -> None:
+    state = schedule(
+        make.node("n1", memory=make.GIB),
+        make.node("n2", memory=8 * make.GIB),
+        *make.decided_service(reserve=Reservations(memory_bytes=make.GIB)),
+        *pending("s1", 6),
+    )
+    assert per_node(state) == {"n1": 1, "n2": 5}
+
+
+def test_ended_tasks_take_no_resources() -> None:
+    rows = [
+        make.node("n1", memory=make.GIB),
+        *make.decided_service(reserve=Reservations(memory_bytes=make.GIB)),
+        make.task("old", slot=1, node_id="n1", state=TaskState.ASSIGNED),
+        *pending("s1", 1, start=2),
+    ]
+    state = schedule(*rows)
+    assert per_node(state) == {"n1": 1}
+    make.apply(state, make.status("old", TaskState.FAILED))
+    again(state)
+    assert state.tasks["s1-002"].node_id == "n1"
+
+
+def test_generic_resources_are_counted_or_given_by_name() -> None:
+    gpus = [GenericResource(named_resource_spec=NamedResource("gpu", f"uuid{n}")) for n in (1, 2)]
+    ssds = [GenericResource(discrete_resource_spec=DiscreteResource("ssd", 3))]
+    wanted = [
+        GenericResource(discrete_resource_spec=DiscreteResource("gpu", 1)),
+        GenericResource(discrete_resource_spec=DiscreteResource("ssd", 1)),
+    ]
+    state = schedule(
+        make.node("n1", generic=[*gpus, *ssds]),
+        *make.decided_service(reserve=Reservations(generic_resources=wanted)),
+        *pending("s1", 3),
+    )
+    assert per_node(state) == {"n1": 2}
+    given = [g.named_resource_spec.value for t in state.tasks.values() for g in t.generic_resources if g.named_resource_spec]
+    assert sorted(given) == ["uuid1", "uuid2"]
+
+
+def test_host_ports_are_taken_once_per_node_and_protocol() -> None:
+    state = schedule(
+        make.node("n1"),
+        make.node("n2"),
+        *make.decided_service("a", ports=[make.port(53, mode="host", protocol="udp")]),
+        *make.decided_service("b", ports=[make.port(53, mode="host")]),
+        *pending("a", 3),
+        *pending("b", 2),
+    )
+    assert per_node(state, "a") == {"n1": 1, "n2": 1}
+    assert per_node(state, "b") == {"n1": 1, "n2": 1}
+    assert "no suitable node (host-mode port already in use on 2 nodes)" in messages(state)
+
+
+def test_the_most_replicas_per_node_are_not_exceeded() -> None:
+    state = schedule(
+        make.node("n1"), make.node("n2"), *make.decided_service(placement=Placement(max_replicas=1)), *pending("s1", 3)
+    )
+    assert per_node(state) == {"n1": 1, "n2": 1}
+    assert "no suitable node (max replicas per node limit exceed)" in messages(state)
+    make.apply(state, make.node("n3"))
+    assert per_node(again(state)) == {"n1": 1, "n2": 1, "n3": 1}
+
+
+def test_one_of_the_platforms_must_match() -> None:
+    placement = Placement(platforms=[Platform("arm64", "linux"), Platform("s390x", "linux")])
+    state = schedule(
+        make.node("n1"),
+        make.node("n2", architecture="aarch64"),
+        *make.decided_service("a", placement=placement),
+        *make.decided_service("b", placement=Placement(platforms=[Platform("amd64", "windows")])),
+        *pending("a", 2),
+        *pending("b", 1),
+    )
+    assert per_node(state, "a") == {"n2": 2}
+    assert "no suitable node (unsupported platform on 2 nodes)" in messages(state)
+
+
+def spread(*keys: str) -> Placement:
+    return Placement(preferences=[Preference(SpreadOver(key)) for key in keys])
+
+
+def test_a_preference_spreads_over_values_even_if_they_have_different_numbers_of_nodes() -> None:
+    state = schedule(
+        make.node("n1", labels={"az": "a"}),
+        *[make.node(f"n{n}", labels={"az": "b"}) for n in (2, 3, 4)],
+        *make.decided_service(placement=spread("node.labels.az")),
+        *pending("s1", 6),
+    )
+    assert per_node(state) == {"n1": 3, "n2": 1, "n3": 1, "n4": 1}
+
+
+def test_nodes_without_the_label_are_a_part_too() -> None:
+    state = schedule(
+        make.node("n1", labels={"az": "a"}),
+        make.node("n2"),
+        *make.decided_service(placement=spread("node.labels.az")),
+        *pending("s1", 4),
+    )
+    assert per_node(state) == {"n1": 2, "n2": 2}
+
+
+def test_preferences_nest_and_what_does_not_fit_goes_on() -> None:
+    state = schedule(
+        make.node("n1", labels={"az": "1", "rack": "1"}, memory=5 * make.GIB),
+        make.node("n2", labels={"az": "2", "rack": "1"}),
+        make.node("n3", labels={"az": "2", "rack": "2"}),
+        *make.decided_service(
+            placement=spread("node.labels.az", "node.labels.rack"), reserve=Reservations(memory_bytes=make.GIB)
+        ),
+        *pending("s1", 12),
+    )
+    assert sorted(per_node(state).items()) == [("n1", 5), ("n2", 4), ("n3", 3)]
+
+
+def failed(number: int, revision: int = 1, at: float = NOW - 10) -> list[Any]:
+    rows = []
+    for n in range(number):
+        task = make.task(f"f{n}", revision=revision, node_id="n1", state=TaskState.ASSIGNED, desired=TaskState.SHUTDOWN)
+        rows += [task, make.status(f"f{n}", TaskState.FAILED, at)]
+    return rows
+
+
+def test_nodes_where_the_service_keeps_failing_come_last() -> None:
+    base = [
+        make.node("n1"),
+        make.node("n2"),
+        *make.decided_service(),
+        make.task("x", slot=7, node_id="n2", state=TaskState.ASSIGNED),
+        *pending("s1", 1, start=9),
+    ]
+    assert schedule(*base, *failed(4)).tasks["s1-009"].node_id == "n1"
+    assert schedule(*base, *failed(5)).tasks["s1-009"].node_id == "n2"
+    assert schedule(*base, *failed(5, at=NOW - 301)).tasks["s1-009"].node_id == "n1"
+    assert schedule(*base, *failed(5, revision=0)).tasks["s1-009"].node_id == "n1"
+
+
+def test_a_faulty_node_is_better_than_none() -> None:
+    state = schedule(make.node("n1"), *make.decided_service(), *failed(5), *pending("s1", 1, start=9))
+    assert state.tasks["s1-009"].node_id == "n1"
+
+
+def test_tasks_bound_to_a_node_are_only_checked_and_come_first() -> None:
+    reserve = Reservations(memory_bytes=make.GIB)
+    state = schedule(
+        make.node("n1", memory=make.GIB),
+        *make.decided_service("a", reserve=reserve),
+        *make.decided_service("b", reserve=reserve, mode=make.global_mode()),
+        *pending("a", 1),
+        make.task("bound", "b", slot=0, node_id="n1", state=TaskState.PENDING),
+    )
+    assert state.tasks["bound"].state is TaskState.ASSIGNED
+    assert state.tasks["a-001"].message == "no suitable node (insufficient resources on 1 node)"
+
+
+def test_a_bound_task_that_its_node_cannot_take_says_why() -> None:
+    state = schedule(
+        make.node("n1", state=NodeState.DOWN),
+        make.node("n2"),
+        *make.decided_service(mode=make.global_mode()),
+        make.task("bound", slot=0, node_id="n1", state=TaskState.PENDING),
+    )
+    assert state.tasks["bound"].message == "no suitable node (1 node not available for new tasks)"
+
+
+def test_tasks_that_are_not_to_run_are_left_alone() -> None:
+    state = schedule(
+        make.node("n1"), *make.decided_service(), *pending("s1", 1, desired=TaskState.SHUTDOWN)
+    )
+    assert per_node(state) == {}
+
+
+def test_a_task_without_its_revision_is_left_alone() -> None:
+    state = schedule(make.node("n1"), *pending("gone", 1))
+    assert per_node(state) == {}
+
+
+def test_only_news_of_a_node_that_fits_starts_another_look() -> None:
+    state = schedule(
+        make.node("n1"), *make.decided_service(constraints=["node.labels.a == b"]), *pending("s1", 1)
+    )
+    from manager.store.state import Dirty
+
+    dirty = Dirty(nodes={"n1"})
+    assert not scheduler(state, dirty, NOW).changes
+    make.apply(state, make.node("n2", labels={"a": "b"}))
+    assert not scheduler(state, dirty, NOW).changes
+    dirty.nodes.add("n2")
+    changed = [change.value for change in scheduler(state, dirty, NOW).changes]  # type: ignore[union-attr]
+    assert [task.node_id for task in changed if isinstance(task, Task)] == ["n2"]
+
+
+def test_a_deleted_task_weighs_no_more() -> None:
+    state = schedule(make.node("n1"), make.node("n2"), *make.decided_service(), *pending("s1", 2))
+    on_n1 = next(task for task in state.tasks.values() if task.node_id == "n1")
+    make.apply(state, (TASK, on_n1.id, None), *pending("s1", 1, start=3))
+    assert again(state).tasks["s1-003"].node_id == "n1"

@@ -1,0 +1,63 @@
+"""Runs HostNetworks for one test host, in that host's network namespace; told what to do by lines of JSON.
+
+Each line is {"do": name, …}; each is answered by one line: {"ok": value} or {"error": sentence}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.errors import ArgosyError
+from overlay.base import NetworkView, Sandbox
+from overlay.service import HostNetworks
+
+
+def view_of(data: dict) -> NetworkView:
+    orders = {"networks": NetworkOrder, "services": ServiceOrder, "endpoints": EndpointOrder, "peers": PeerOrder}
+    return NetworkView(
+        **{name: {o["ID"]: msgspec.convert(o, kind) for o in data[name]} for name, kind in orders.items()}
+    )
+
+
+async def perform(networks: HostNetworks, order: dict) -> object:
+    match order["do"]:
+        case "update":
+            networks.update(view_of(order["view"]))
+            await networks.settled()
+        case "open":
+            return await networks.open(msgspec.convert(order["sandbox"], Sandbox))
+        case "close":
+            await networks.close(order["id"])
+        case "addresses":
+            return dict(networks.addresses(order["id"]))
+        case "stop":
+            await networks.stop()
+        case "remove_all":
+            await networks.remove_all()
+        case other:
+            raise AssertionError(other)
+    return None
+
+
+async def main(address: str, exec_root: str) -> None:
+    networks = HostNetworks(address, Path(exec_root), resolv_conf=Path(exec_root) / "resolv.conf")
+    await networks.start()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    print(json.dumps({"ok": "started"}), flush=True)
+    while line := await reader.readline():
+        try:
+            answer = {"ok": await perform(networks, json.loads(line))}
+        except ArgosyError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))
