@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from api import references, specs
-from api.codec import Value, encode
+from api.codec import Value
 from api.errors import Invalid
 from api.specs import NetworkSpec, ServiceSpec
 from cli.views import Network, Service
@@ -96,41 +96,39 @@ def _service(item: StackService, current: Service | None, names: Mapping[str, st
     return ServiceChange(item, spec, current, is_changed=normal(spec, names) != normal(current.spec, names))
 
 
-def normal(spec: ServiceSpec, names: Mapping[str, str]) -> bytes:
+def normal(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
     """A spec in the form in which specs are compared: defaults said, networks by name, lists in one order."""
     task = spec.task_template
     container = task.container_spec
     networks = task.networks or spec.networks
-    return encode(
-        _replace(
-            spec,
-            networks=[],
-            mode=_mode(spec.mode),
-            update_config=_update(spec.update_config),
-            rollback_config=_update(spec.rollback_config),
-            endpoint_spec=_endpoint(spec.endpoint_spec),
-            task_template=_replace(
-                task,
-                container_spec=_replace(
-                    container,
-                    image=references.familiar(container.image),
-                    env=sorted(container.env),
-                    healthcheck=_empty(container.healthcheck, specs.Healthcheck()),
-                    dns_config=_empty(container.dns_config, specs.DNSConfig()),
-                    privileges=_empty(container.privileges, specs.Privileges()),
-                    isolation="" if container.isolation == "default" else container.isolation,
-                ),
-                networks=sorted(
-                    (_replace(item, target=names.get(item.target, item.target)) for item in networks),
-                    key=lambda item: item.target,
-                ),
-                placement=_empty(task.placement, specs.Placement()),
-                resources=_resources(task.resources),
-                restart_policy=_restart(task.restart_policy),
-                log_driver=_empty(task.log_driver, specs.Driver()),
-                runtime="" if task.runtime == "container" else task.runtime,
+    return _replace(
+        spec,
+        networks=[],
+        mode=_mode(spec.mode),
+        update_config=_update(spec.update_config),
+        rollback_config=_update(spec.rollback_config),
+        endpoint_spec=_endpoint(spec.endpoint_spec),
+        task_template=_replace(
+            task,
+            container_spec=_replace(
+                container,
+                image=references.familiar(container.image),
+                env=sorted(container.env),
+                healthcheck=_empty(container.healthcheck, specs.Healthcheck()),
+                dns_config=_empty(container.dns_config, specs.DNSConfig()),
+                privileges=_empty(container.privileges, specs.Privileges()),
+                isolation="" if container.isolation == "default" else container.isolation,
             ),
-        )
+            networks=sorted(
+                (_replace(item, target=names.get(item.target, item.target)) for item in networks),
+                key=lambda item: item.target,
+            ),
+            placement=_empty(task.placement, specs.Placement()),
+            resources=_resources(task.resources),
+            restart_policy=_restart(task.restart_policy),
+            log_driver=_empty(task.log_driver, specs.Driver()),
+            runtime="" if task.runtime == "container" else task.runtime,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from api.codec import Value
 from cli.client import current
 from cli.errors import Failed, Wrong
+from cli.lazy import Group
 from cli.output import each, format_option, inspect, list_options, no_trunc_option, show_rows
 from cli.text import ago, byte_count, short_id
 from cli.views import Image
@@ -37,7 +38,7 @@ class Progress(msgspec.Struct, frozen=True, rename="camel"):
     error_detail: ErrorDetail | None = None
 
 
-@click.group()
+@click.group(cls=Group)
 def image() -> None:
     """Manage this host's images."""
 

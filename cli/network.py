@@ -7,6 +7,7 @@ import click
 from api import specs
 from cli.client import current
 from cli.errors import Wrong
+from cli.lazy import Group
 from cli.output import each, format_option, inspect, list_options, no_trunc_option, show_rows
 from cli.parse import assignment
 from cli.text import short_id
@@ -15,7 +16,7 @@ from cli.views import Network, NetworkCreated
 COLUMNS = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
 
 
-@click.group()
+@click.group(cls=Group)
 def network() -> None:
     """Manage networks."""
 

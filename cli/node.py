@@ -9,6 +9,7 @@ from api.states import Availability, Role
 from cli.client import Client, current
 from cli.cluster import AVAILABILITY, ROLES
 from cli.errors import Wrong
+from cli.lazy import Group
 from cli.output import (
     Row,
     each,
@@ -36,7 +37,7 @@ COLUMNS = {
 }
 
 
-@click.group()
+@click.group(cls=Group)
 def node() -> None:
     """Manage the cluster's hosts."""
 

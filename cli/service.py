@@ -10,6 +10,7 @@ from api.names import new_id
 from cli.client import Client, current
 from cli.convergence import Judge
 from cli.errors import Wrong
+from cli.lazy import Group
 from cli.output import (
     each,
     filter_option,
@@ -29,7 +30,7 @@ from cli.views import Created, Service, Task
 from cli.waiting import Screen, detach_option, timeout_option, update_start, wait_converged
 
 
-@click.group()
+@click.group(cls=Group)
 def service() -> None:
     """Manage services."""
 

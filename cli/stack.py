@@ -11,6 +11,7 @@ import click
 from cli.client import Client, current
 from cli.deploy import Deployment, check_detached, compare, stack_filter
 from cli.errors import ApiError, Failed, Wrong
+from cli.lazy import Group
 from cli.output import filter_option, format_option, list_options, no_trunc_option, quiet_option, show_rows
 from cli.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.service_rows import service_rows
@@ -32,7 +33,7 @@ _files = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def stack() -> None:
     """Deploy and manage compose files."""
 
@@ -167,7 +168,7 @@ def _remove(client: Client, name: str, detach: bool, timeout: float) -> None:
         click.echo(f"Removing network {network.name}")
         _delete(client, f"/networks/{network.id}")
     if not detach:
-        _wait_gone(client, name, [service.id for service in found], [network.id for network in networks], timeout)
+        _wait_gone(client, name, {network.id for network in networks}, timeout)
 
 
 def _delete(client: Client, path: str) -> None:
@@ -185,11 +186,11 @@ def _objects(client: Client, name: str) -> tuple[list[Service], list[Network]]:
     )
 
 
-def _wait_gone(client: Client, name: str, service_ids: list[str], network_ids: list[str], timeout: float) -> None:
-    """Until no task of the services runs and the networks are gone."""
+def _wait_gone(client: Client, name: str, network_ids: set[str], timeout: float) -> None:
+    """Until no task of the stack runs and its networks are gone."""
     end = time.monotonic() + timeout
     while True:
-        tasks = client.get("/tasks", list[Task], filters={"service": service_ids}) if service_ids else []
+        tasks = client.get("/tasks", list[Task], filters=stack_filter(name))
         alive = [task for task in tasks if task.status.state in _ALIVE]
         _, networks = _objects(client, name)
         left = [network for network in networks if network.id in network_ids]

@@ -121,7 +121,8 @@ def _look(client: Client, judges: Sequence[Judge], now: float) -> dict[str, Verd
     ids = [judge.service_id for judge in judges]
     services = {service.id: service for service in client.get("/services", list[Service], filters={"id": ids})}
     # asked for after the services, so that a revision seen above has its tasks seen here
-    tasks = client.get("/tasks", list[Task], filters={"service": ids, "_up-to-date": ["true"]})
+    present = {"service": [*services], "_up-to-date": ["true"]}
+    tasks = client.get("/tasks", list[Task], filters=present) if services else []
     verdicts: dict[str, Verdict] = {}
     for judge in judges:
         service = services.get(judge.service_id)

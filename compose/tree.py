@@ -84,6 +84,8 @@ def scalar_text(value: object) -> str:
     """A scalar as compose writes it into strings: true, 1.5, text."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))  # 1.0 is 1, as Go writes it
     return str(value) if isinstance(value, str | int | float) else ""
 
 

@@ -38,6 +38,9 @@ async def persist(work: Callable[[], Coroutine[Any, Any, Any]], name: str, delay
             await work()
             log.error("task ended and is begun again", task=name)
         except Exception:
+            # until Python 3.13 a TaskGroup forgets a cancellation that meets an error of one of its tasks
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from None
             log.exception("task failed and is begun again", task=name)
         await asyncio.sleep(delay)
     raise RuntimeError(f"{name} has no delays left")

@@ -33,6 +33,17 @@ def host_port(text: str, default_port: int) -> tuple[str, int]:
     return host, int(port) if port else default_port
 
 
+def listening(text: str, default_port: int, interfaces: Interfaces) -> tuple[str, int]:
+    """The IP address and port to listen on. `text` has an address or an interface's name. Raises Invalid."""
+    host, port = host_port(text, default_port)
+    if host in interfaces:
+        return resolve(host, interfaces), port
+    try:
+        return str(ipaddress.ip_address(host or "0.0.0.0")), port
+    except ValueError:
+        raise Invalid(f"cannot listen on {text!r}: {host!r} is neither an IP address nor an interface") from None
+
+
 def advertised(given: str, listen: str, interfaces: Interfaces) -> str:
     """The address to tell others. `given` is an address or an interface's name, with or without a port, or "".
 

@@ -30,7 +30,7 @@ from manager.etcd_start import has_database
 from manager.join import read_availability, sign_for
 from manager.main import Manager
 from manager.store.base import ABSENT, Put
-from node.address import advertised, host_port, interfaces, resolve
+from node.address import advertised, host_port, interfaces, listening, resolve
 from node.config import Settings
 from node.factory import NodeFactory
 from node.identity import Identity, IdentityFiles, Membership
@@ -283,9 +283,8 @@ class HostSwarm:
 
     def _addresses(self, listen: str, advertise: str) -> tuple[str, str]:
         """Listen address ("host:port") and advertised IP address. Raises Invalid."""
-        host, port = host_port(listen or self._settings.listen_addr, MANAGER_PORT)
         present = interfaces()
-        host = resolve(host, present) if host in present else host or "0.0.0.0"
+        host, port = listening(listen or self._settings.listen_addr, MANAGER_PORT, present)
         address = advertised(advertise or self._settings.advertise_addr, host, present)
         return join_host_port(host, port), address
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from overlay.model import Bridge, KernelObject, Operation, Put, Remove, Rule, Vxlan
+from overlay.model import Bridge, KernelObject, Operation, Port, Put, Remove, Rule, Vxlan
 
 
 def diff(actual: Set[KernelObject], desired: Set[KernelObject]) -> list[Operation]:
@@ -44,6 +44,8 @@ def _hangs_on(what: KernelObject, gone: Set[str]) -> bool:
             return name in gone or what.bridge in gone
         case Rule():
             return False
+        case Port(_, bridge):
+            return bridge in gone
         case _:
             return what.link in gone
 
@@ -51,6 +53,8 @@ def _hangs_on(what: KernelObject, gone: Set[str]) -> bool:
 def _removable(what: KernelObject, gone: Set[str], wanted: dict[tuple[int, tuple[object, ...]], KernelObject]) -> bool:
     if isinstance(what, Bridge | Vxlan):
         return what.name in gone
+    if isinstance(what, Port):
+        return False
     # what is put under the same key replaces this
     return not _hangs_on(what, gone) and (what.order, what.key) not in wanted
 

@@ -18,6 +18,7 @@ from overlay.model import (
     KernelObject,
     Neighbour,
     Operation,
+    Port,
     Put,
     Remove,
     Route,
@@ -30,7 +31,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 
 INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
 BR_NF_CALL_IPTABLES = 36
 BRPORT_MODE, BRPORT_LEARNING, BRPORT_NEIGH_SUPPRESS = 4, 8, 32
-VXLAN_ID, VXLAN_LINK, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT = 1, 2, 4, 7, 15
+VXLAN_ID, VXLAN_LINK, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT = 1, 3, 4, 7, 15
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 NDA_DST, NDA_LLADDR, NDA_MASTER = 1, 2, 9
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
@@ -109,16 +110,16 @@ def write_sysctls(settings: Mapping[str, str]) -> None:
     """Below /proc/sys/net of the calling thread's network namespace. What the kernel lacks is left out."""
     for path, value in settings.items():
         try:
-            with open(f"/proc/sys/net/{path}", "r+") as file:
-                if file.read().strip() != value:
-                    file.write(value)
+            with open(f"/proc/sys/net/{path}", "r+b", buffering=0) as file:
+                # the kernel takes a write at the beginning only
+                file.write(value.encode())
         except FileNotFoundError:
             pass
 
 
 def hairpin(link: str) -> Request:
     """Let a bridge port send packets back where they came from: a container that gets itself behind its VIP."""
-    return _port(link, wire.u8(BRPORT_MODE, 1))
+    return _port(link, wire.u8(BRPORT_MODE, 1), fine=ABSENT)
 
 
 def delete_link(link: str) -> Request:
@@ -126,9 +127,11 @@ def delete_link(link: str) -> Request:
     return Request(wire.DELLINK, 0, wire.link() + wire.text(IFLA_IFNAME, link), f"remove {link}", ABSENT)
 
 
-def _port(link: str, *settings: bytes) -> Request:
+def _port(link: str, *settings: bytes, fine: frozenset[int] = frozenset()) -> Request:
     info = wire.nested(IFLA_LINKINFO, wire.text(INFO_SLAVE_KIND, "bridge"), wire.nested(INFO_SLAVE_DATA, *settings))
-    return Request(wire.NEWLINK, 0, wire.link() + wire.text(IFLA_IFNAME, link) + info, f"set up bridge port {link}")
+    return Request(
+        wire.NEWLINK, 0, wire.link() + wire.text(IFLA_IFNAME, link) + info, f"set up bridge port {link}", fine
+    )
 
 
 def _index(link: str) -> int:
@@ -153,6 +156,12 @@ def _put_bridge(what: Bridge, host: HostFacts) -> list[Request]:
     body = wire.link(0, wire.IFF_UP, wire.IFF_UP) + wire.text(IFLA_IFNAME, what.name)
     body += wire.attribute(IFLA_ADDRESS, wire.ethernet(what.mac)) + wire.u32(IFLA_MTU, what.mtu) + info
     return [Request(wire.NEWLINK, wire.CREATE, body, f"add bridge {what.name}")]
+
+
+def _put_port(what: Port, host: HostFacts) -> list[Request]:
+    body = wire.link() + wire.text(IFLA_IFNAME, what.link) + wire.u32(IFLA_MASTER, _index(what.bridge))
+    plug = Request(wire.NEWLINK, 0, body, f"plug {what.link} into {what.bridge}", ABSENT)
+    return [plug, hairpin(what.link)]
 
 
 def _put_vxlan(what: Vxlan, host: HostFacts) -> list[Request]:
@@ -233,6 +242,7 @@ def _put_rule(what: Rule, host: HostFacts) -> list[Request]:
 _PUT: dict[type, Callable[..., list[Request]]] = {
     Bridge: _put_bridge,
     Vxlan: _put_vxlan,
+    Port: _put_port,
     Address: _put_address,
     Fdb: _put_fdb,
     Neighbour: _put_neighbour,
@@ -243,6 +253,7 @@ _PUT: dict[type, Callable[..., list[Request]]] = {
 _REMOVE: dict[type, Callable[..., list[Request]]] = {
     Bridge: lambda what: [delete_link(what.name)],
     Vxlan: lambda what: [delete_link(what.name)],
+    Port: lambda _: [],
     Address: lambda what: [Request(wire.DELADDR, 0, _address_body(what), f"remove address {what.address}", ABSENT)],
     Fdb: lambda what: [Request(wire.DELNEIGH, 0, _fdb_body(what), f"remove {what.mac} from {what.link}", ABSENT)],
     Neighbour: lambda what: [
@@ -266,6 +277,10 @@ def links(route: RouteSocket) -> Links:
 
 def _devices(all_links: Links) -> Iterable[KernelObject]:
     for name, attributes in all_links.values():
+        master = wire.to_u32(attributes.get(IFLA_MASTER, bytes(4)))
+        bridge = all_links[master][0] if master in all_links else ""
+        if name.startswith(names.VETH) and names.is_ours(bridge):
+            yield Port(name, bridge)
         if not names.is_ours(name) or IFLA_LINKINFO not in attributes:
             continue
         info = wire.attributes(attributes[IFLA_LINKINFO])
@@ -274,8 +289,6 @@ def _devices(all_links: Links) -> Iterable[KernelObject]:
             yield Bridge(name, wire.to_ethernet(attributes[IFLA_ADDRESS]), mtu)
         elif wire.to_text(info.get(INFO_KIND, b"")) == "vxlan":
             data = wire.attributes(info[INFO_DATA])
-            master = wire.to_u32(attributes.get(IFLA_MASTER, bytes(4)))
-            bridge = all_links[master][0] if master in all_links else ""
             port = int.from_bytes(data[VXLAN_PORT], "big")
             local = wire.to_ipv4(data.get(VXLAN_LOCAL, b""))
             yield Vxlan(name, bridge, wire.to_u32(data[VXLAN_ID]), port, local, mtu)

@@ -44,10 +44,24 @@ class Vxlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """A sandbox's interface is plugged into its bridge. Never removed: it goes with the sandbox, or with the bridge."""
+
+    order: ClassVar[int] = 2
+    link: str
+    bridge: str
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """A link is in one bridge."""
+        return (self.link,)
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """An address of the host on a bridge."""
 
-    order: ClassVar[int] = 2
+    order: ClassVar[int] = 3
     link: str
     address: str
     """With prefix length."""
@@ -62,7 +76,7 @@ class Address:
 class Fdb:
     """Which port (`host` empty) or which host a MAC address is behind; a VXLAN device needs both."""
 
-    order: ClassVar[int] = 3
+    order: ClassVar[int] = 4
     link: str
     mac: str
     host: str
@@ -77,7 +91,7 @@ class Fdb:
 class Neighbour:
     """A permanent ARP entry."""
 
-    order: ClassVar[int] = 4
+    order: ClassVar[int] = 5
     link: str
     address: str
     mac: str
@@ -92,7 +106,7 @@ class Neighbour:
 class Route:
     """A route through a bridge: `local` for VIP ranges (table 0), else the way back to an ingress host."""
 
-    order: ClassVar[int] = 5
+    order: ClassVar[int] = 6
     link: str
     destination: str
     """With prefix length."""
@@ -110,7 +124,7 @@ class Route:
 class Rule:
     """Packets that came in through `link` and bear the table's number as mark are routed by that table."""
 
-    order: ClassVar[int] = 6
+    order: ClassVar[int] = 7
     link: str
     table: int
 
@@ -120,7 +134,7 @@ class Rule:
         return (self.link, self.table)
 
 
-KernelObject = Bridge | Vxlan | Address | Fdb | Neighbour | Route | Rule
+KernelObject = Bridge | Vxlan | Port | Address | Fdb | Neighbour | Route | Rule
 
 
 @dataclass(frozen=True, slots=True)

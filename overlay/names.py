@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 LOCAL_BRIDGE_LINK = "argosy0"
+VETH = "ae"
 TABLE_TAG = 0x5A000000
 """Routing tables and packet marks of ours have this in their top byte; the rest is a peer's number."""
 TABLE_MASK = 0xFF000000
@@ -28,7 +29,7 @@ def vxlan(vni: int) -> str:
 
 def veth(container_id: str, index: int) -> str:
     """Host end of a container's interface. Never reused: the kernel removes links long after their namespace."""
-    return f"ae{container_id[:10]}{index:x}"
+    return f"{VETH}{container_id[:10]}{index:x}"
 
 
 def is_ours(link: str) -> bool:

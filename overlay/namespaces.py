@@ -38,12 +38,26 @@ from overlay.kernel import (
     write_sysctls,
 )
 from overlay.netlink import PRESENT, Refused, Request, RouteSocket
+from overlay.nft import Nft
 
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 4096, 2
 VETH_INFO_PEER, IFLA_NET_NS_FD = 1, 28
 TABLE_MAIN = 254
-DNS_ADDRESS = ("127.0.0.11", 53)
+DNS_ADDRESS = "127.0.0.11"
+# Without state: no connection of a container needs tracking for this. Replies pass the same chain.
+DNS_RULES = """add table ip argosy
+delete table ip argosy
+table ip argosy {{
+  chain output {{ type filter hook output priority raw; policy accept;
+    oifname != "lo" accept
+    ip daddr {address} udp dport 53 udp dport set {udp}
+    ip daddr {address} tcp dport 53 tcp dport set {tcp}
+    ip saddr {address} udp sport {udp} udp sport set 53
+    ip saddr {address} tcp sport {tcp} tcp sport set 53
+  }}
+}}
+"""
 CONTAINER_SYSCTLS = {
     # as Docker has them: any port and ping without capabilities
     "ipv4/ip_unprivileged_port_start": "0",
@@ -69,7 +83,10 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class DnsSockets:
-    """Bound at 127.0.0.11:53 inside a container's namespace; not blocking."""
+    """Reached at 127.0.0.11:53 inside a container's namespace; not blocking.
+
+    They are bound to ports that nobody wants, so that a container can be a name server itself on 0.0.0.0:53.
+    """
 
     udp: socket.socket
     tcp: socket.socket
@@ -203,15 +220,24 @@ def _listen() -> DnsSockets:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        udp.bind(DNS_ADDRESS)
-        tcp.bind(DNS_ADDRESS)
+        udp.bind((DNS_ADDRESS, 0))
+        tcp.bind((DNS_ADDRESS, 0))
         tcp.listen(64)
+        _lead_to(udp.getsockname()[1], tcp.getsockname()[1])
     except BaseException:
         udp.close()
         tcp.close()
         raise
     return DnsSockets(udp, tcp)
+
+
+def _lead_to(udp: int, tcp: int) -> None:
+    # a context remembers the rules it saw, by a number that says nothing in another namespace: one for each
+    nft = Nft()
+    try:
+        nft.run(DNS_RULES.format(address=DNS_ADDRESS, udp=udp, tcp=tcp))
+    finally:
+        nft.close()
 
 
 def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:

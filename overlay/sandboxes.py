@@ -20,7 +20,7 @@ from overlay import names
 from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
 from overlay.dns import DnsServer, Resolver
 from overlay.forwarder import Forwarder, HostServers
-from overlay.model import HostFacts
+from overlay.model import HostFacts, KernelObject, Port
 from overlay.namespaces import DnsSockets, Namespaces, Wire
 from overlay.plan import mtu_of
 from overlay.ports import HeldPorts
@@ -67,6 +67,15 @@ class Sandboxes:
     def host_ports(self) -> Sequence[HostPort]:
         """Ports published on this host only, of all sandboxes."""
         return [port for placed in self._placed.values() for port in placed.ports]
+
+    def plugs(self, networks: Mapping[str, Slice]) -> frozenset[KernelObject]:
+        """Where the sandboxes' interfaces are plugged in, on these networks."""
+        return frozenset(
+            Port(names.veth(id, number), names.bridge(networks[network].network.vni))
+            for id, placed in self._placed.items()
+            for number, network in enumerate(placed.addresses)
+            if network in networks
+        )
 
     async def start(self) -> None:
         """Take over what a former agent left."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -30,7 +30,7 @@ from overlay.kernel import Kernel, find_host, write_sysctls
 from overlay.model import Address, Bridge, HostFacts, Operation, Put
 from overlay.nft import Nft
 from overlay.plan import HOST_SYSCTLS, Plan, plan, sysctls
-from overlay.rules import Part
+from overlay.rules import HostPort, Part
 from overlay.sandboxes import Sandboxes
 from overlay.slices import Slice, local_slice, slices
 from overlay.zone import Names
@@ -55,6 +55,7 @@ class Applied:
 
     slices: Mapping[str, Slice] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
+    plugs: Plan = frozenset()
     parts: Mapping[str, Part] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
     merged: Part = field(default_factory=Part)
@@ -249,7 +250,10 @@ class HostNetworks:
 
     async def _apply(self, whole: bool) -> None:
         before = self._applied
-        after = self._prepare(before, self._wanted())
+        wanted, ports = self._wanted(), self._sandboxes.host_ports
+        plugs = self._sandboxes.plugs(wanted)
+        # in the worker: a large network takes long enough to make heartbeats late
+        after = await self._in_pool(lambda: self._prepare(before, wanted, ports, plugs))
         first = self._view is None
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
@@ -265,7 +269,7 @@ class HostNetworks:
         unready = rules.backends(old) - rules.backends(new)
         self._flows.forget(unready, rules.addresses(old) - rules.addresses(new))
 
-    def _prepare(self, before: Applied, wanted: Mapping[str, Slice]) -> Applied:
+    def _prepare(self, before: Applied, wanted: Mapping[str, Slice], ports: Sequence[HostPort], plugs: Plan) -> Applied:
         """Plan what changed, keep the rest."""
         same = {id for id, slice in wanted.items() if before.slices.get(id) == slice}
         host = self._host
@@ -274,10 +278,11 @@ class HostNetworks:
             return {id: old[id] if id in same else make(slice) for id, slice in wanted.items()}
 
         parts = each(before.parts, lambda slice: rules.network_part(slice, host.address))
-        merged = rules.merge([rules.host_ports_part(self._sandboxes.host_ports), *parts.values()])
+        merged = rules.merge([rules.host_ports_part(ports), *parts.values()])
         return Applied(
             slices=wanted,
             plans=each(before.plans, lambda slice: plan(slice, host)),
+            plugs=plugs,
             parts=parts,
             names=each(before.names, zone.index),
             merged=merged,
@@ -290,8 +295,9 @@ class HostNetworks:
         """
         assert self._kernel is not None
         assert self._nft is not None
-        desired = frozenset().union(*after.plans.values())
-        actual = self._kernel.read() if whole else frozenset().union(*before.plans.values())
+        desired = after.plugs.union(*(p for id, p in after.plans.items() if whole or before.plans.get(id) is not p))
+        known = before.plugs.union(*(p for id, p in before.plans.items() if after.plans.get(id) is not p))
+        actual = self._kernel.read() if whole else known
         operations: list[Operation] = diff(actual, desired)
         if keep:
             operations = [operation for operation in operations if isinstance(operation, Put)]

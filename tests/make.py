@@ -10,6 +10,7 @@ from api.objects import (
     DEFAULT_CLUSTER,
     DESCRIPTION,
     INGRESS,
+    KINDS,
     NETWORK,
     NODE,
     NODE_DECISION,
@@ -34,10 +35,10 @@ from api.objects import (
     revision_id,
 )
 from api.specs import (
+    IPAM,
     ContainerSpec,
     EmptyMode,
     EndpointSpec,
-    IPAM,
     IPAMConfig,
     Mode,
     NetworkSpec,
@@ -193,13 +194,20 @@ def port(published: int = 0, target: int = 80, mode: Any = "ingress", protocol: 
     return PortConfig(protocol=protocol, target_port=target, published_port=published, publish_mode=mode)
 
 
-def restart(condition: Any = "", delay: float | None = None, attempts: int | None = None, window: float | None = None) -> RestartPolicy:
+def restart(
+    condition: Any = "", delay: float | None = None, attempts: int | None = None, window: float | None = None
+) -> RestartPolicy:
     """A restart policy, in seconds."""
     return RestartPolicy(condition, _nano(delay), attempts, _nano(window))
 
 
 def update(
-    parallelism: int | None = None, delay: float = 0, action: Any = "", monitor: float | None = None, ratio: float = 0.0, order: Any = ""
+    parallelism: int | None = None,
+    delay: float = 0,
+    action: Any = "",
+    monitor: float | None = None,
+    ratio: float = 0.0,
+    order: Any = "",
 ) -> UpdateConfig:
     """An update or rollback config, in seconds."""
     return UpdateConfig(parallelism, int(delay * SECOND), action, _nano(monitor), ratio, order)
@@ -216,7 +224,9 @@ def apply(state: State, *rows: Row | list[Row], dirty: Dirty | None = None) -> N
     """Write rows, as the store would."""
     flat = [row for item in rows for row in (item if isinstance(item, list) else [item])]
     revision = state.revision + 1
-    state.apply([Event(kind, id, value, revision) for kind, id, value in flat], revision, [] if dirty is None else [dirty])
+    state.apply(
+        [Event(kind, id, value, revision) for kind, id, value in flat], revision, [] if dirty is None else [dirty]
+    )
 
 
 def everything(state: State) -> Dirty:

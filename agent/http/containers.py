@@ -35,7 +35,10 @@ async def listing(request: web.Request, context: HostContext) -> web.StreamRespo
     kept = [c for c in found if _matches(c, records[c.id], wanted, context)]
     now = context.clock()
     return answer(
-        [forms.summary(c, records[c.id], networks(c, context), now) for c in (kept[:limit] if limit > 0 else kept)]
+        [
+            forms.summary(c, records[c.id], networks(c, context), context.networks.host_ports(c.id), now)
+            for c in (kept[:limit] if limit > 0 else kept)
+        ]
     )
 
 
@@ -43,8 +46,8 @@ async def inspect(request: web.Request, context: HostContext) -> web.StreamRespo
     """GET /containers/{id}/json."""
     container = await find(request, context)
     record = context.runtime.inspect(container.id)
-    attached = networks(container, context)
-    return answer(forms.inspection(container, record, attached, context.data_root, context.runtime.name))
+    attached, ports = networks(container, context), context.networks.host_ports(container.id)
+    return answer(forms.inspection(container, record, attached, ports, context.data_root, context.runtime.name))
 
 
 async def logs(request: web.Request, context: HostContext) -> web.StreamResponse:

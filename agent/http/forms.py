@@ -1,19 +1,17 @@
-"""Containers and images in the shapes that the Engine API gives them. Pure."""
+"""Containers in the shapes that the Engine API gives them. Pure."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.runtime.base import Container, Image
-from agent.runtime.imageconfig import ImageConfig
+from agent.runtime.base import Container
 from agent.runtime.record import Record
 from api.codec import plain
 from api.http import timestamp
-from api.references import familiar, parse
-from api.specs import Mount
+from api.references import familiar
+from api.specs import Mount, PortConfig
 
 _UNITS = (
     ("year", 31_536_000),
@@ -54,7 +52,9 @@ def duration(seconds: float) -> str:
     return f"{whole} seconds"
 
 
-def summary(container: Container, record: Record, networks: Mapping[str, Any], now: float) -> dict[str, Any]:
+def summary(
+    container: Container, record: Record, networks: Mapping[str, Any], ports: Sequence[PortConfig], now: float
+) -> dict[str, Any]:
     """An item of GET /containers/json."""
     return {
         "Id": container.id,
@@ -63,7 +63,10 @@ def summary(container: Container, record: Record, networks: Mapping[str, Any], n
         "ImageID": container.image_id,
         "Command": shlex.join(container.command),
         "Created": int(container.created),
-        "Ports": [],
+        "Ports": [
+            {"IP": "0.0.0.0", "PrivatePort": p.target_port, "PublicPort": p.published_port, "Type": p.protocol}
+            for p in ports
+        ],
         "Labels": container.labels,
         "State": state(container),
         "Status": status(container, now),
@@ -74,7 +77,12 @@ def summary(container: Container, record: Record, networks: Mapping[str, Any], n
 
 
 def inspection(
-    container: Container, record: Record, networks: Mapping[str, Any], data_root: str, runtime: str
+    container: Container,
+    record: Record,
+    networks: Mapping[str, Any],
+    ports: Sequence[PortConfig],
+    data_root: str,
+    runtime: str,
 ) -> dict[str, Any]:
     """The body of GET /containers/{id}/json."""
     directory = f"{data_root}/containers/{container.id}"
@@ -111,7 +119,10 @@ def inspection(
         "NetworkSettings": {
             "SandboxID": container.id,
             "SandboxKey": record.netns,
-            "Ports": {},
+            "Ports": {
+                f"{p.target_port}/{p.protocol}": [{"HostIp": "0.0.0.0", "HostPort": str(p.published_port)}]
+                for p in ports
+            },
             "Networks": networks,
         },
     }
@@ -214,83 +225,3 @@ def _host_config(record: Record, runtime: str) -> dict[str, Any]:
         "PidsLimit": limits.pids if limits and limits.pids else None,
         "ExtraHosts": spec.hosts or None,
     }
-
-
-def image_summary(image: Image, containers: int) -> dict[str, Any]:
-    """An item of GET /images/json."""
-    return {
-        "Id": image.id,
-        "ParentId": "",
-        "RepoTags": [familiar(name) for name in image.names],
-        "RepoDigests": repo_digests(image),
-        "Created": int(image.created),
-        "Size": image.size,
-        "SharedSize": -1,
-        "Labels": image.labels,
-        "Containers": containers,
-    }
-
-
-def repo_digests(image: Image) -> list[str]:
-    """What registries call it; a loaded image has none."""
-    return [familiar(digest) for digest in image.digests]
-
-
-def image_inspection(image: Image, config: ImageConfig) -> dict[str, Any]:
-    """The body of GET /images/{name}/json."""
-    return {
-        "Id": image.id,
-        "RepoTags": [familiar(name) for name in image.names],
-        "RepoDigests": repo_digests(image),
-        "Parent": "",
-        "Comment": "",
-        "Created": config.created or timestamp(0),
-        "Author": config.author,
-        "Architecture": config.architecture,
-        "Variant": config.variant,
-        "Os": config.os,
-        "Size": image.size,
-        "GraphDriver": {"Name": "overlay2", "Data": {}},
-        "RootFS": {"Type": "layers", "Layers": list(image.layers)},
-        "Metadata": {"LastTagTime": timestamp(0)},
-        "Config": {
-            "User": image.user,
-            "Env": list(image.env),
-            "Cmd": list(image.command) or None,
-            "Entrypoint": list(image.entrypoint) or None,
-            "WorkingDir": image.directory,
-            "Labels": image.labels or None,
-            "Volumes": {path: {} for path in image.volumes} or None,
-            "ExposedPorts": {port: {} for port in image.exposed_ports} or None,
-            "StopSignal": image.stop_signal,
-            "Healthcheck": plain(image.healthcheck) if image.healthcheck else None,
-        },
-    }
-
-
-def history(image: Image, config: ImageConfig, sizes: list[int], seconds: list[float]) -> list[dict[str, Any]]:
-    """The body of GET /images/{name}/history, newest first. `sizes` are the layers', oldest first."""
-    left = list(sizes)
-    steps = []
-    for step, when in zip(config.history or [], seconds, strict=True):
-        size = 0 if step.empty_layer or not left else left.pop(0)
-        steps.append(
-            {
-                "Id": "<missing>",
-                "Created": int(when),
-                "CreatedBy": step.created_by,
-                "Tags": None,
-                "Size": size,
-                "Comment": step.comment,
-            }
-        )
-    steps.reverse()
-    if steps:
-        steps[0] |= {"Id": image.id, "Tags": [familiar(name) for name in image.names] or None}
-    return steps
-
-
-def matches_reference(image: Image, pattern: str) -> bool:
-    """Docker's `reference` filter, without globs beyond a bare name: "demo", "demo:1", "shop/*"."""
-    names = {text for name in image.names for text in (familiar(name), parse(name).familiar_name, name)}
-    return any(fnmatchcase(text, pattern) for text in names)

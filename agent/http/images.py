@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from agent.http import forms
+from agent.http import imageforms
 from agent.http.context import HostContext
 from agent.http.streams import send, send_progress
 from agent.runtime import imageconfig
@@ -31,13 +31,13 @@ async def listing(request: web.Request, context: HostContext) -> web.StreamRespo
     wanted = filters(request, _FILTERS)
     used = Counter(container.image_id for container in await context.runtime.containers())
     found = [image for image in context.images.all() if _matches(image, wanted, context)]
-    return answer([forms.image_summary(image, used[image.id]) for image in found])
+    return answer([imageforms.summary(image, used[image.id]) for image in found])
 
 
 async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
     """GET /images/{name}/json."""
     image = context.images.get(request.match_info["name"])
-    return answer(forms.image_inspection(image, context.images.config(image.id)))
+    return answer(imageforms.inspection(image, context.images.config(image.id)))
 
 
 async def history(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -45,7 +45,7 @@ async def history(request: web.Request, context: HostContext) -> web.StreamRespo
     image = context.images.get(request.match_info["name"])
     config = context.images.config(image.id)
     times = [imageconfig.seconds(step.created) for step in config.history or []]
-    return answer(forms.history(image, config, context.images.layer_sizes(image.id), times))
+    return answer(imageforms.history(image, config, context.images.layer_sizes(image.id), times))
 
 
 async def load(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -115,7 +115,7 @@ def _matches(image: Image, wanted: dict[str, set[str]], context: HostContext) ->
         (not dangling or not image.names)
         and (not named or bool(image.names))
         and label_match(image.labels, wanted.get("label", set()))
-        and ("reference" not in wanted or any(forms.matches_reference(image, p) for p in wanted["reference"]))
+        and ("reference" not in wanted or any(imageforms.matches_reference(image, p) for p in wanted["reference"]))
         and all(image.created < context.images.get(name).created for name in wanted.get("before", ()))
         and all(image.created > context.images.get(name).created for name in wanted.get("since", ()))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -58,6 +59,7 @@ class ImageStore:
         self._images: dict[str, Image] = {}
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Names of the containers made from an image; set by the runtime."""
+        shutil.rmtree(self._scratch, ignore_errors=True)  # what a crash left
         self._read()
 
     def all(self) -> list[Image]:

@@ -10,7 +10,6 @@ import asyncio
 import os
 import random
 import signal as signals_
-import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 from agent.runtime import conmon, host, logfile, record, signals
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
 from agent.runtime.builder import Builder
+from agent.runtime.execution import run_in
 from agent.runtime.images import ImageStore
 from agent.runtime.locks import Locks
 from agent.runtime.loglines import Selection
@@ -38,7 +38,6 @@ MOST_STARTS = 8
 """Containers made at a time; more is slower."""
 ROTATION = 2.0
 """Seconds between looks at the logs' sizes."""
-_MOST_OUTPUT = 1 << 20
 _KILL_WAIT = 10.0
 
 
@@ -197,15 +196,7 @@ class OciRuntime:
         if kept.ended or not kept.started:
             raise Conflict(f"container {kept.name} is not running")
         shape = msgspec.json.decode((self._directory(id) / "process.json").read_bytes())
-        shape |= {"args": list(command), "terminal": False}
-        sheet, output = (os.memfd_create(name) for name in ("process", "output"))
-        try:
-            os.write(sheet, msgspec.json.encode(shape))
-            code = await self._exec(id, sheet, output, timeout)
-            return Output(code, os.pread(output, _MOST_OUTPUT, 0))
-        finally:
-            for fd in (sheet, output):
-                os.close(fd)
+        return await run_in(self._binary, self._state, self._sockets, id, shape | {"args": list(command)}, timeout)
 
     async def logs(
         self,
@@ -283,11 +274,10 @@ class OciRuntime:
     async def _clear(self, id: str) -> None:
         """Kill it and remove every trace."""
         kept = self._records[id]
-        if kept.pid or (self._state / id).exists():
+        if kept.pid:
             await self._kill(id)
+        if kept.pid or (self._state / id).exists():
             await self._oci("delete", "--force", id)
-            if not self._records[id].ended:
-                self._keep(self._records[id], ended=Ended(LOST, False, self._clock()))
         directory = self._directory(id)
         volumes = [use.name for use in self._records[id].volumes]
         await asyncio.to_thread(self._builder.clear, directory)
@@ -313,38 +303,6 @@ class OciRuntime:
     def _signal(self, kept: Record, number: int) -> None:
         if record.lives(kept.pid, kept.pid_born):
             process.send_signal(kept.pid, number)
-
-    async def _exec(self, id: str, sheet: int, output: int, timeout: float) -> int:
-        pid_file = self._sockets / f"{id}-exec-{sheet}"
-        command = ("exec", "--process", f"/proc/self/fd/{sheet}", "--pid-file", str(pid_file), id)
-        child = await asyncio.create_subprocess_exec(
-            self._binary,
-            *("--root", str(self._state), *command),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(sheet,),
-        )
-        try:
-            async with asyncio.timeout(timeout):
-                return await child.wait()
-        finally:
-            if child.returncode is None:
-                await self._end_exec(child, pid_file)
-            pid_file.unlink(missing_ok=True)
-
-    async def _end_exec(self, child: asyncio.subprocess.Process, pid_file: Path) -> None:
-        """Kill the command; the runtime's client then sees its end, reaps it and ends too."""
-        if pid_file.exists() and (text := pid_file.read_text()).isdigit():
-            process.send_signal(int(text), signals_.SIGKILL)
-            try:
-                async with asyncio.timeout(1.0):
-                    await child.wait()
-            except TimeoutError:
-                pass
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
 
     def _settled(self, id: str) -> Record:
         """The record, with its end if it has come. Raises NotFound."""

@@ -46,11 +46,13 @@ def main(path: str) -> None:
     unified = cgroups.is_unified()
     controllers = [] if unified else _v1_controllers()
     _enter_netns(spec.netns)
+    # Opened now: the child, in the same mount namespace, is about to mount its own /proc.
+    proc = os.open("/proc", os.O_RDONLY)
     _check(_libc.unshare(sum(_CLONE.values())), "unshare")
     if pid := os.fork():
-        start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-        Path(spec.pidfile).write_text(f"{pid} {start}")
+        Path(spec.pidfile).write_text(f"{pid} {_start_time(proc, pid)}")
         return
+    os.close(proc)
     _detach_output(spec.log)
     socket.sethostname(spec.hostname)
     _mount_all(spec, unified, controllers)
@@ -66,6 +68,11 @@ def _check(code: int, what: str) -> None:
 def _mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     code = _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None)
     _check(code, f"mount {source} on {target}")
+
+
+def _start_time(proc: int, pid: int) -> str:
+    with open(os.open(f"{pid}/stat", os.O_RDONLY, dir_fd=proc)) as file:
+        return file.read().rpartition(")")[2].split()[19]
 
 
 def _enter_netns(path: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -39,7 +41,8 @@ def enter(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the cgroup `name` and all below it, once their processes are gone (they may take a moment)."""
+    """Kill what is left in the cgroup `name`, and remove it and all below it."""
+    _kill_all(name)
     for root in hierarchies():
         top = root / name
         if not top.exists():
@@ -52,6 +55,15 @@ def remove(name: str) -> None:
 def exists(name: str) -> bool:
     """Whether any hierarchy still has that cgroup."""
     return any((root / name).exists() for root in hierarchies())
+
+
+def _kill_all(name: str) -> None:
+    # Whoever is in a lab's cgroup was started by the lab, also a host that broke before it was registered.
+    for root in hierarchies():
+        for procs in (root / name).rglob("cgroup.procs"):
+            for pid in procs.read_text().split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 def _remove_one(group: Path) -> None:

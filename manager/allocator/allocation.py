@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import chain
 
 from api.objects import NETWORK_DECISION
+from api.states import TaskState
 from manager.allocator.book import Book, Port
 from manager.allocator.layout import Layout, layout
 from manager.draft import Draft
+
+
+@dataclass(slots=True)
+class Room:
+    """How many tasks a network still has addresses for, when each may need one for its node's bridge as well."""
+
+    free: int
+    lacking: int
+    """Nodes without a bridge on it."""
+    unplaced: int
+    """Tasks that have an address and no node yet."""
+    granted: int = 0
+    """Addresses given to tasks in this round."""
+
+    def has_one_more(self) -> bool:
+        """Whether another task can be served."""
+        tasks = self.granted + 1
+        return self.free - tasks >= min(self.lacking, self.unplaced + tasks)
 
 
 class Allocation:
@@ -30,6 +50,7 @@ class Allocation:
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         self._latest: dict[str, int] = {}
         self._full: set[tuple[str, int]] = set()
+        self._rooms: dict[str, Room] = {}
         self._layouts: dict[str, Layout | None] = {}
 
     def network_name(self, network_id: str) -> str:
@@ -68,6 +89,15 @@ class Allocation:
         self._latest[network_id] = number
         return parts.address(number)
 
+    def task_address(self, network_id: str) -> str | None:
+        """An address for a task, if one is left for the bridge of the node it will come to, too."""
+        room = self._room(network_id)
+        if room is None or not room.has_one_more():
+            return None
+        address = self.host_address(network_id)
+        room.granted += address is not None
+        return address
+
     def vip(self, network_id: str) -> str | None:
         """A virtual address, without prefix length."""
         parts = self.layout(network_id)
@@ -77,6 +107,7 @@ class Allocation:
     def put_back(self, network_id: str, number: int) -> None:
         """Undo: an address taken in this round is not needed after all."""
         self._taken[network_id].discard(number)
+        self._rooms[network_id].granted -= 1
 
     def port_holder(self, port: Port, service_id: str) -> str | None:
         """The other service that holds a port."""
@@ -84,6 +115,22 @@ class Allocation:
         if holder is not None and holder != service_id:
             return holder
         return next((other for other in self.book.ports.get(port, ()) if other != service_id), None)
+
+    def _room(self, network_id: str) -> Room | None:
+        parts = self.layout(network_id)
+        if parts is None:
+            return None
+        if network_id not in self._rooms:
+            low, high = parts.hosts
+            used = {*self.book.held.get(network_id, ()), *self._taken[network_id], *parts.reserved}
+            free = high - low + 1 - sum(1 for number in used if low <= number <= high)
+            lacking = len(self.state.nodes) - self.book.bridges.get(network_id, 0)
+            self._rooms[network_id] = Room(free, lacking, self._unplaced(network_id))
+        return self._rooms[network_id]
+
+    def _unplaced(self, network_id: str) -> int:
+        pending = self.state.tasks_in(TaskState.PENDING).values()
+        return sum(1 for task in pending if any(held.network_id == network_id for held in task.addresses))
 
     def _take(self, network_id: str, span: tuple[int, int], reserved: Container[int], after: int) -> int | None:
         low, high = span

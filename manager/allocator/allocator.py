@@ -1,7 +1,7 @@
 """The allocator: subnets and VNIs, virtual addresses and ports, task and bridge addresses.
 
 One round goes from the general to the particular, so that what one step gives the next can use: networks, services,
-tasks, nodes. Whatever cannot be had leaves its reason as the message of the tasks that wait for it.
+nodes, tasks. Whatever cannot be had leaves its reason as the message of the tasks that wait for it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def allocator(state: State, dirty: Dirty, now: float) -> Plan:
     for network_id in dirty.networks | allocation.subnets.keys():
         services |= allocation.book.kept_by.get(network_id, {}).keys()
     problems = decide_services(allocation, services)
-    give_addresses(allocation, waiting, problems)
-    take_back(allocation, dirty.tasks)
     everywhere = INGRESS in dirty.networks or INGRESS in allocation.subnets
     decide_gateways(allocation, state.nodes if everywhere else dirty.nodes)
+    give_addresses(allocation, waiting, problems)
+    take_back(allocation, dirty.tasks)
     return allocation.draft.plan()

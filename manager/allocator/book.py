@@ -60,6 +60,8 @@ class Book:
         """Ids of the services that hold each port; never more than one but by mistake."""
         self.attached: Counter[str] = Counter()
         """By network: tasks that hold an address."""
+        self.bridges: Counter[str] = Counter()
+        """By network: nodes with a bridge on it."""
         self.revisions: defaultdict[str, Counter[int]] = defaultdict(Counter)
         """By service: revisions whose tasks hold addresses."""
         self.on_node: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -107,6 +109,7 @@ class Book:
 
     def _node(self, id: str, decision: Any, sign: int) -> None:
         for gateway in decision.gateways:
+            _count(self.bridges, gateway.network_id, sign)
             self._hold(gateway.network_id, gateway.address, sign)
 
     def _service(self, id: str, decision: ServiceDecision, sign: int) -> None:

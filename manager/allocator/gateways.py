@@ -24,6 +24,14 @@ def decide_gateways(allocation: Allocation, node_ids: Iterable[str]) -> None:
             _decide(allocation, node_id, decision)
 
 
+def _explain(allocation: Allocation, node_id: str, network_id: str) -> None:
+    """Tell it where it is looked for: at the tasks that wait for the bridge."""
+    message = f"no address is left in network {allocation.network_name(network_id)} for the bridge of its node"
+    for task in list(allocation.state.tasks_on(node_id).values()):
+        if task.message != message and any(held.network_id == network_id for held in task.addresses):
+            allocation.draft.put_task(task, message=message)
+
+
 def _decide(allocation: Allocation, node_id: str, decision: NodeDecision) -> None:
     wanted = dict.fromkeys(sorted(allocation.book.on_node.get(node_id, ())))
     if not allocation.problem(INGRESS):
@@ -37,5 +45,6 @@ def _decide(allocation: Allocation, node_id: str, decision: NodeDecision) -> Non
             gateways.append(Gateway(network_id, address))
         else:
             allocation.draft.again("nodes", node_id, allocation.draft.now + _RETRY)
+            _explain(allocation, node_id, network_id)
     if gateways != decision.gateways:
         allocation.draft.put(NODE_DECISION, node_id, replace(decision, gateways=gateways))

@@ -67,6 +67,8 @@ def _ports(
         holder = allocation.port_holder((port.protocol, number), service_id)
         if holder is not None:
             problem = f"port '{number}' is already in use by service {_name(allocation, holder)}"
+        elif any((port.protocol, number) == (other.protocol, other.published_port) for other in got):
+            continue  # said twice; the API refuses it
         elif not number:
             low, high = defaults.AUTO_PORTS
             problem = f"no port is left between {low} and {high}"

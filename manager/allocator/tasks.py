@@ -47,7 +47,7 @@ def _serve(allocation: Allocation, task: Task, networks: list[str], problem: str
     """Give one task its addresses; returns what stands in the way of the others."""
     addresses: list[TaskAddress] = []
     for network_id in networks if not problem else ():
-        address = allocation.host_address(network_id)
+        address = allocation.task_address(network_id)
         if address is None:
             problem = f"no address is left in network {allocation.network_name(network_id)}"
             break

@@ -103,14 +103,14 @@ class Networks:
         ctx = self._get()
         spec = _admissible(await body(request, NetworkRequest))
         for _ in range(RETRIES):
-            state = ctx.store.state
+            state, seen = ctx.store.state, ctx.store.state.revision
             _check_free(state, spec)
             network = Network(id=new_id(), created_at=ctx.clock(), spec=spec)
             changes = [claim(state, "network", spec.name, network.id), Put(NETWORK, network.id, network, 0)]
             try:
                 await ctx.store.commit(changes)
             except Stale:
-                await after_stale(ctx.store)
+                await after_stale(ctx.store, seen)
             else:
                 return answer({"Id": network.id, "Warning": ""}, 201)
         raise Conflict(f"network with name {spec.name} already exists")
@@ -122,7 +122,7 @@ class Networks:
         if name := predefined_name(ctx.node_id, reference):
             raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
         for _ in range(RETRIES):
-            state = ctx.store.state
+            state, seen = ctx.store.state, ctx.store.state.revision
             network = find_network(state, reference)
             if network.spec.ingress:
                 raise Forbidden(f"{network.spec.name} is the routing mesh's network and cannot be removed")
@@ -131,7 +131,7 @@ class Networks:
             try:
                 await ctx.store.commit(removal(state, network))
             except Stale:
-                await after_stale(ctx.store)
+                await after_stale(ctx.store, seen)
             else:
                 return web.Response(status=204)
         raise Conflict(f"network {reference} keeps changing; try again")

@@ -98,11 +98,12 @@ class Services:
         """DELETE /services/{id}."""
         store = self._get().store
         for _ in range(RETRIES):
+            seen = store.state.revision
             service = find_service(store.state, request.match_info["id"])
             try:
                 await store.commit(removal(store.state, service))
             except Stale:
-                await after_stale(store)
+                await after_stale(store, seen)
             else:
                 return web.Response()
         raise Conflict(f"service {request.match_info['id']} keeps changing; try again")
@@ -125,6 +126,7 @@ class Services:
 
     async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec) -> Service:
         for _ in range(RETRIES):
+            seen = ctx.store.state.revision
             admitted = admit(ctx.store.state, spec)  # raises Conflict once the other's service is seen
             now = ctx.clock()
             service = Service(id=new_id(), created_at=now, updated_at=now, spec=admitted)
@@ -134,7 +136,7 @@ class Services:
                     Put(SERVICE, service.id, service, 0),
                 ])  # fmt: skip
             except Stale:
-                await after_stale(ctx.store)
+                await after_stale(ctx.store, seen)
             else:
                 return service
         raise Conflict(f"name conflicts with an existing object: service {spec.name} already exists")

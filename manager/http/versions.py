@@ -45,10 +45,10 @@ async def commit_at_version(store: Store, changes: Sequence[Change], what: str) 
         raise out_of_sequence(what) from None
 
 
-async def after_stale(store: Store) -> None:
-    """Wait until the state has moved on from what made a commit stale (at most PATIENCE / RETRIES)."""
+async def after_stale(store: Store, seen: int) -> None:
+    """Wait until the state has moved on from the revision that a stale commit was decided on, for a moment at most."""
     try:
-        await asyncio.wait_for(store.wait_newer(store.state.revision), PATIENCE / RETRIES)
+        await asyncio.wait_for(store.wait_newer(seen), PATIENCE / RETRIES)
     except TimeoutError:
         pass  # the caller looks again anyway
 

@@ -244,14 +244,15 @@ def _status(task: Task, status: TaskStatus | None) -> Json:
             "Timestamp": timestamp(task.updated_at or task.created_at),
             "State": task.state.value,
             "Message": _WAITING.get(task.state, task.state.value),
-            "Err": task.message if task.state is not TaskState.ASSIGNED else "",
+            "Err": task.message,
             "PortStatus": {},
         }
     view: Json = {
         "Timestamp": timestamp(status.timestamp),
         "State": status.state.value,
         "Message": status.message or status.state.value,
-        "Err": status.error,
+        # a task that was told to stop has its reason from the leader (a drain, constraints), if not one of its own
+        "Err": status.error or (task.message if task.desired > TaskState.COMPLETE else ""),
         "PortStatus": {"Ports": [_port(port) for port in status.ports]} if status.ports else {},
     }
     if status.container_id or status.exit_code is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api.codec import plain
+from api import codec
 from compose.load import Loaded, load
 from compose.problems import ComposeError
 
@@ -36,11 +36,11 @@ def run(case: Path, monkeypatch: pytest.MonkeyPatch) -> Loaded:
 def shown(loaded: Loaded) -> str:
     stack = loaded.stack
     document = {
-        "networks": [plain(spec) for spec in stack.networks],
+        "networks": [codec.shown(spec) for spec in stack.networks],
         "external": list(stack.external_networks),
         "services": [
             {
-                "spec": plain(item.spec),
+                "spec": codec.shown(item.spec),
                 **({"after": [f"{w.service}: {w.condition}" for w in item.after]} if item.after else {}),
             }
             for item in stack.services

@@ -50,7 +50,7 @@ def test_a_service_is_reached_by_name_across_hosts_over_tcp(net: World) -> None:
 
 
 def test_a_service_is_reached_by_name_across_hosts_over_udp(net: World) -> None:
-    assert len(hosts_seen(lambda: net.ask("m1", A, "/udp", host="b"), 12)) == 2
+    assert len(hosts_seen(lambda: net.ask("m1", A, "/udp", peer="b"), 12)) == 2
 
 
 def test_a_vip_keeps_the_callers_address(net: World) -> None:

@@ -104,7 +104,7 @@ class World:
         fields.setdefault("started_at", self.now if state is TaskState.RUNNING else old.started_at if old else 0.0)
         self.put((STATUS, task_id, TaskStatus(state, self.now, **fields)))
 
-    def agents(self, run: Callable[[Task], TaskState] = lambda task: TaskState.RUNNING) -> int:
+    def agents(self, run: Callable[[Task], TaskState] = lambda _: TaskState.RUNNING) -> int:
         """All agents with a session do what they are to; how many statuses they sent."""
         told = 0
         for task in list(self.state.tasks.values()):
@@ -119,7 +119,7 @@ class World:
                 told += 1
         return told
 
-    def settle(self, run: Callable[[Task], TaskState] = lambda task: TaskState.RUNNING) -> World:
+    def settle(self, run: Callable[[Task], TaskState] = lambda _: TaskState.RUNNING) -> World:
         """Leader and agents until all are content; time stands still."""
         for _ in range(300):
             self.decide()
@@ -127,11 +127,11 @@ class World:
                 return self
         raise AssertionError("leader and agents never come to rest")
 
-    def wait(self, seconds: float, run: Callable[[Task], TaskState] = lambda task: TaskState.RUNNING) -> World:
+    def wait(self, seconds: float, run: Callable[[Task], TaskState] = lambda _: TaskState.RUNNING) -> World:
         """Let time pass: from one thing that is due to the next."""
         end = self.now + seconds
         self.settle(run)
-        while (due := [at for at in self.agenda.values() if at <= end]):
+        while due := [at for at in self.agenda.values() if at <= end]:
             self.now = max(self.now, min(due))
             self.settle(run)
         self.now = end

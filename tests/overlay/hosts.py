@@ -1,4 +1,4 @@
-"""Hosts for tests: namespaces on a switch, each with HostNetworks in a process of its own, and programs in sandboxes."""
+"""Hosts for tests: namespaces on a switch, each with HostNetworks in its own process; and programs in sandboxes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ while True:
 # Asks so many times, prints the answers as JSON; errors as "!<type>".
 CALLER = """
 import json, socket, sys, struct
-protocol, address, port, times, timeout = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+protocol, address, port, times, timeout = sys.argv[1:]
+port, times, timeout = int(port), int(times), float(timeout)
 found = []
 for _ in range(times):
     try:
@@ -61,11 +62,18 @@ print(json.dumps(found))
 RESOLVE = """
 import json, socket, struct, sys
 name, kind, protocol = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-q = b"\\x12\\x34\\x01\\x00\\0\\1\\0\\0\\0\\0\\0\\0" + b"".join(bytes([len(l)]) + l.encode() for l in name.rstrip(".").split(".")) + struct.pack("!BHH", 0, kind, 1)
+labels = b"".join(bytes([len(l)]) + l.encode() for l in name.rstrip(".").split("."))
+q = struct.pack("!6H", 0x1234, 0x100, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, kind, 1)
 if protocol == "udp":
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); s.connect(("127.0.0.11", 53)); s.send(q); r = s.recv(4096)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(5)
+    s.connect(("127.0.0.11", 53))
+    s.send(q)
+    r = s.recv(4096)
 else:
-    s = socket.create_connection(("127.0.0.11", 53), 5); s.sendall(struct.pack("!H", len(q)) + q); r = s.recv(4096)[2:]
+    s = socket.create_connection(("127.0.0.11", 53), 5)
+    s.sendall(struct.pack("!H", len(q)) + q)
+    r = s.recv(4096)[2:]
 count = struct.unpack("!H", r[6:8])[0]
 o, found = len(q), []
 for _ in range(count):
@@ -180,9 +188,7 @@ def call(netns: str, address: str, port: int, times: int = 1, protocol: str = "t
 
 
 def resolve(netns: str, name: str, kind: int = 1, protocol: str = "udp") -> tuple[int, list[str]]:
-    code, found = json.loads(
-        sh("nsenter", f"--net={netns}", sys.executable, "-c", RESOLVE, name, str(kind), protocol)
-    )
+    code, found = json.loads(sh("nsenter", f"--net={netns}", sys.executable, "-c", RESOLVE, name, str(kind), protocol))
     return code, found
 
 

@@ -17,6 +17,7 @@ from agent.runtime.images import ImageStore
 from agent.runtime.oci import OciRuntime
 from agent.runtime.volumes import Volumes
 from api.http import answer, make_app
+from api.specs import PortConfig
 from kit import process
 from kit.timing import Clock, wall_clock
 from tests.agent.runtime.hosts import runtime_at
@@ -27,6 +28,9 @@ class OneNetwork:
 
     def addresses(self, id: str) -> Mapping[str, str]:
         return {"n1": "10.0.1.7/24"}
+
+    def host_ports(self, id: str) -> tuple[PortConfig, ...]:
+        return (PortConfig(target_port=80, published_port=8080, publish_mode="host"),)
 
 
 @dataclass

@@ -81,6 +81,7 @@ async def test_ps_inspect_and_logs(docker: Docker, loaded: str, runtime: OciRunt
     form = "{{.ID}} {{.Names}} {{.Image}} {{.State}}"
     running = (await docker("ps", "--no-trunc", "--format", form)).stdout.decode()
     assert running == f"{busy} busy demo:1 running\n"
+    assert (await docker("ps", "--format", "{{.Ports}}")).stdout == b"0.0.0.0:8080->80/tcp\n"
     everything = (await docker("ps", "-a", "--format", "{{.Names}} {{.Status}}")).stdout.decode().splitlines()
     assert len(everything) == 2
     assert everything[0].startswith("done Exited (3)")

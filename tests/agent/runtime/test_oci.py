@@ -11,7 +11,7 @@ import pytest
 from agent.runtime.base import Image, RuntimeFailure
 from agent.runtime.mounting import is_mount
 from agent.runtime.oci import OciRuntime
-from api.specs import Limits, Mount, Privileges, Resources, TaskSpec, TmpfsOptions, Ulimit, VolumeOptions
+from api.specs import Driver, Limits, Mount, Privileges, Resources, TaskSpec, TmpfsOptions, Ulimit, VolumeOptions
 from kit import process
 from tests.agent.runtime.hosts import load, make_runtime, only, output, plan, run, text
 
@@ -268,6 +268,32 @@ async def test_a_named_volume_is_filled_once_and_stays(runtime: OciRuntime, imag
         await runtime.remove(container.id)
     assert [volume.name for volume in runtime.volumes.all()] == ["bare", "conf"]
     assert runtime.volumes.get("conf").labels == {"a": "b"}
+
+
+async def test_a_volume_with_a_file_system_of_its_own_is_mounted_while_used(
+    runtime: OciRuntime, image: Image, root: Path
+) -> None:
+    options = VolumeOptions(driver_config=Driver("local", {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}))
+    mounts = [Mount(type="volume", source="ram", target="/v", volume_options=options)]
+    code, _ = await output(
+        runtime, plan(image, "t", "dd", "if=/dev/zero", "of=/v/f", "bs=1k", "count=2000", mounts=mounts)
+    )
+    data = root / "data/volumes/ram/_data"
+    assert code != 0
+    assert is_mount(data)
+
+    await runtime.remove(only(await runtime.containers()).id)
+
+    assert not is_mount(data)
+    assert runtime.volumes.get("ram").options["type"] == "tmpfs"
+
+
+async def test_a_volume_driver_that_is_not_here_is_a_clear_failure(runtime: OciRuntime, image: Image) -> None:
+    options = VolumeOptions(driver_config=Driver("zfs"))
+    mounts = [Mount(type="volume", source="z", target="/v", volume_options=options)]
+
+    with pytest.raises(RuntimeFailure, match='volume driver "zfs" is not known here'):
+        await runtime.create(plan(image, "t", "true", mounts=mounts))
 
 
 async def test_many_containers_at_once(runtime: OciRuntime, image: Image) -> None:

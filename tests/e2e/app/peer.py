@@ -2,7 +2,7 @@
 
 GET /            {"host", "client", "pid", "started"}
 GET /fetch?url=  the same from another peer, fetched from inside this container
-GET /udp?host=   a UDP echo of another peer, by name
+GET /udp?peer=   a UDP echo of another peer, by name
 GET /names?name= addresses a name resolves to here
 GET /crash       exit with code 3
 """
@@ -47,10 +47,10 @@ class Peer(http.server.BaseHTTPRequestHandler):
         with urllib.request.urlopen(url, timeout=float(timeout)) as answer:
             return json.load(answer)
 
-    def _udp(self, host: str, timeout: str = "3") -> object:
+    def _udp(self, peer: str, timeout: str = "3") -> object:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(float(timeout))
-            client.sendto(b"?", (host, UDP_PORT))
+            client.sendto(b"?", (peer, UDP_PORT))
             return json.loads(client.recv(1000))
 
     def _names(self, name: str) -> object:

@@ -139,6 +139,7 @@ def test_a_full_network_lets_the_rest_wait_and_serves_them_later() -> None:
     assert waiting
     assert {task.message for task in waiting} == {"no address is left in network net1"}
     assert all(task.addresses == [] for task in waiting)
+    assert all("net1" in gateways(w, task.node_id) for task in w.running()), "bridges need addresses, too"
     w.change(replicas=2, networks=["net1"])
     w.wait(30)
     assert all(task.state is TaskState.ASSIGNED for task in w.tasks())

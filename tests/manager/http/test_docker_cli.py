@@ -183,7 +183,8 @@ async def test_every_flag_of_service_create_that_we_honour_is_taken(world: World
     await world.docker("network", "create", "-d", "overlay", "net")
     await world.docker(
         "service", "create", "-d", "--name", "all", "--cap-add", "NET_ADMIN", "--cap-drop", "CHOWN",
-        "--container-label", "c=d", "--dns", "1.1.1.1", "--dns-option", "ndots:1", "--dns-search", "x.org", "--endpoint-mode", "vip",
+        "--container-label", "c=d", "--dns", "1.1.1.1", "--dns-option", "ndots:1", "--dns-search", "x.org",
+        "--endpoint-mode", "vip",
         "--entrypoint", "sh -c", "-e", "A=b", "--group", "7", "--health-cmd", "true", "--health-interval", "2s",
         "--health-retries", "3", "--health-start-period", "1s", "--health-start-interval", "1s",
         "--health-timeout", "1s", "--host", "db:10.0.0.9", "--hostname", "h", "--init", "-l", "a=b",

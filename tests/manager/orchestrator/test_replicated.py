@@ -115,7 +115,9 @@ def test_tasks_of_a_lost_node_are_replaced_at_once_and_keep_their_addresses_unti
 
 
 def test_a_node_never_seen_is_left_alone() -> None:
-    w = World(make.cluster(), make.node("n1", state=NodeState.UNKNOWN), *make.decided_service(), make.task(node_id="n1"))
+    w = World(
+        make.cluster(), make.node("n1", state=NodeState.UNKNOWN), *make.decided_service(), make.task(node_id="n1")
+    )
     w.decide()
     assert [task.desired for task in w.tasks()] == [TaskState.RUNNING]
 

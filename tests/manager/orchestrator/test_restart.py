@@ -11,7 +11,9 @@ from tests.manager.world import World
 
 def world(**policy: object) -> World:
     return World(
-        make.cluster(task_history=100), make.node("n1"), make.service(restart=make.restart(**policy))  # type: ignore[arg-type]
+        make.cluster(task_history=100),
+        make.node("n1"),
+        make.service(restart=make.restart(**policy)),  # type: ignore[arg-type]
     ).settle()
 
 

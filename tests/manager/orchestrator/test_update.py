@@ -18,7 +18,7 @@ def revisions(w: World) -> list[int]:
     return [task.revision for task in w.running()]
 
 
-def bad(revision: int, state: TaskState = TaskState.FAILED):  # noqa: ANN201
+def bad(revision: int, state: TaskState = TaskState.FAILED):
     """Agents on which one revision does not come up."""
 
     def run(task: Task) -> TaskState:
@@ -183,7 +183,11 @@ def test_a_rollback_that_fails_pauses() -> None:
     w.change(replicas=4, image="web:2", update=make.update(action="rollback"))
 
     def run(task: Task) -> TaskState:
-        return TaskState.FAILED if task.revision == 2 or task.created_at > 1000.0 or task.id > "t000004" else TaskState.RUNNING
+        return (
+            TaskState.FAILED
+            if task.revision == 2 or task.created_at > 1000.0 or task.id > "t000004"
+            else TaskState.RUNNING
+        )
 
     w.wait(60, run)
     assert w.update() == "rollback_paused"

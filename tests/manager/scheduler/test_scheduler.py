@@ -164,7 +164,9 @@ def test_generic_resources_are_counted_or_given_by_name() -> None:
         *pending("s1", 3),
     )
     assert per_node(state) == {"n1": 2}
-    given = [g.named_resource_spec.value for t in state.tasks.values() for g in t.generic_resources if g.named_resource_spec]
+    given = [
+        g.named_resource_spec.value for t in state.tasks.values() for g in t.generic_resources if g.named_resource_spec
+    ]
     assert sorted(given) == ["uuid1", "uuid2"]
 
 
@@ -294,9 +296,7 @@ def test_a_bound_task_that_its_node_cannot_take_says_why() -> None:
 
 
 def test_tasks_that_are_not_to_run_are_left_alone() -> None:
-    state = schedule(
-        make.node("n1"), *make.decided_service(), *pending("s1", 1, desired=TaskState.SHUTDOWN)
-    )
+    state = schedule(make.node("n1"), *make.decided_service(), *pending("s1", 1, desired=TaskState.SHUTDOWN))
     assert per_node(state) == {}
 
 
@@ -306,9 +306,7 @@ def test_a_task_without_its_revision_is_left_alone() -> None:
 
 
 def test_only_news_of_a_node_that_fits_starts_another_look() -> None:
-    state = schedule(
-        make.node("n1"), *make.decided_service(constraints=["node.labels.a == b"]), *pending("s1", 1)
-    )
+    state = schedule(make.node("n1"), *make.decided_service(constraints=["node.labels.a == b"]), *pending("s1", 1))
     from manager.store.state import Dirty
 
     dirty = Dirty(nodes={"n1"})

@@ -1,0 +1,150 @@
+"""config.json, from values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.runtime import bundle, defaults
+from agent.runtime.base import ContainerPlan, Image, RuntimeFailure
+from agent.runtime.builder import resolv_conf
+from agent.runtime.bundle import HostLimits, Place
+from agent.runtime.host import CgroupMode, cgroup_mode
+from agent.runtime.signals import number
+from agent.runtime.users import User, resolve
+from api.specs import ContainerSpec, DNSConfig, Limits, Resources, TaskSpec, Ulimit
+
+IMAGE = Image("sha256:1", ("demo:1",), (), entrypoint=("/entry",), command=("cmd",), env=("A=image", "B=image"))
+HOST = HostLimits(may_raise=False, rlimits={"nofile": 20000, "core": -1})
+PLACE = Place("/root", "/argosy/c", User(), [], HOST, init="/usr/bin/tini")
+PASSWD = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n"
+GROUP = "root:x:0:\napp:x:1001:\nextra:x:2000:other,app\n"
+
+
+def plan(netns: str = "/run/netns/c", resources: Resources | None = None, **spec: Any) -> ContainerPlan:
+    task = TaskSpec(container_spec=ContainerSpec(image="demo:1", **spec), resources=resources)
+    return ContainerPlan("c", "c", "t", IMAGE, task, {}, "host", netns, env=("LAST=1",))
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ({}, ["/entry", "cmd"]),
+        ({"args": ["x"]}, ["/entry", "x"]),
+        ({"command": ["new"]}, ["new"]),
+        ({"command": ["new"], "args": ["x"]}, ["new", "x"]),
+        ({"init": True}, ["/dev/init", "--", "/entry", "cmd"]),
+    ],
+)
+def test_entrypoint_and_command_follow_dockers_rules(spec: dict[str, Any], wanted: list[str]) -> None:
+    assert bundle.config(plan(**spec), PLACE)["process"]["args"] == wanted
+
+
+def test_nothing_to_run_is_a_failure() -> None:
+    with pytest.raises(RuntimeFailure, match="no command specified"):
+        bundle.arguments(replace(IMAGE, entrypoint=(), command=()), ContainerSpec(image="demo:1"))
+
+
+def test_later_environment_wins_and_a_bare_name_removes() -> None:
+    found = bundle.environment(plan(env=["A=spec", "B", "HOME=/x"], tty=True), "/home")
+
+    assert found == [defaults.PATH, "HOSTNAME=host", "TERM=xterm", "A=spec", "HOME=/x", "LAST=1"]
+
+
+def test_capabilities_are_added_and_dropped() -> None:
+    assert len(bundle.capabilities([], [])) == 14
+    assert bundle.capabilities(["net_admin"], ["ALL"]) == {"CAP_NET_ADMIN"}
+    assert "CAP_CHOWN" not in bundle.capabilities(["ALL"], ["CAP_CHOWN"])
+    assert "CAP_SYS_ADMIN" in bundle.capabilities(["ALL"], ["CAP_CHOWN"])
+    with pytest.raises(RuntimeFailure, match="invalid capability 'FLY'"):
+        bundle.capabilities(["FLY"], [])
+
+
+def test_ulimits_are_clamped_to_what_the_host_may_give() -> None:
+    wanted = Ulimit(name="nofile", soft=1_000_000, hard=-1)
+
+    assert bundle.rlimit(wanted, HOST) == {"type": "RLIMIT_NOFILE", "soft": 20000, "hard": 20000}
+    free = replace(HOST, may_raise=True)
+    assert bundle.rlimit(wanted, free) == {"type": "RLIMIT_NOFILE", "soft": 1_000_000, "hard": 2**64 - 1}
+    assert bundle.oom_score(-500, HOST) == 0
+    assert bundle.oom_score(-500, free) == -500
+
+
+def test_limits_become_quotas() -> None:
+    limits = Limits(nano_cpus=1_500_000_000, memory_bytes=1 << 20, pids=9)
+
+    found = bundle.resources(limits, replace(HOST, swap_accounting=True))
+
+    assert found["cpu"] == {"quota": 150_000, "period": 100_000}
+    assert found["memory"] == {"limit": 1 << 20, "swap": 2 << 20}
+    assert found["pids"] == {"limit": 9}
+
+
+def test_the_hosts_network_has_no_namespace_and_no_network_sysctls() -> None:
+    own, shared = bundle.linux(plan(), PLACE), bundle.linux(plan(netns="", sysctls={"kernel.x": "1"}), PLACE)
+
+    assert {"type": "network", "path": "/run/netns/c"} in own["namespaces"]
+    assert own["sysctl"] == defaults.SYSCTLS
+    assert all(namespace["type"] != "network" for namespace in shared["namespaces"])
+    assert shared["sysctl"] == {"kernel.x": "1"}
+
+
+def test_a_mount_of_the_spec_replaces_a_default_one() -> None:
+    shm = {"destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs", "options": ["size=1"]}
+
+    found = bundle.config(plan(), replace(PLACE, mounts=[shm]))["mounts"]
+
+    assert [mount for mount in found if mount["destination"] == "/dev/shm"] == [shm]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", (0, 0, (0,))),
+        ("app", (1000, 1001, (1001, 2000))),
+        ("1000", (1000, 1001, (1001, 2000))),
+        ("app:extra", (1000, 2000, (2000,))),
+        ("7", (7, 0, (0,))),
+        ("7:8", (7, 8, (8,))),
+    ],
+)
+def test_users_are_looked_up_in_the_image(text: str, wanted: tuple[int, int, tuple[int, ...]]) -> None:
+    user = resolve(text, PASSWD, GROUP)
+
+    assert (user.uid, user.gid, user.groups) == wanted
+
+
+def test_an_unknown_user_or_group_is_a_failure() -> None:
+    with pytest.raises(RuntimeFailure, match="unable to find user nobody"):
+        resolve("nobody", PASSWD, GROUP)
+    with pytest.raises(RuntimeFailure, match="unable to find group none"):
+        resolve("app:none", PASSWD, GROUP)
+    assert resolve("app", PASSWD, GROUP, ["root", "44"]).groups == (0, 44, 1001, 2000)
+
+
+def test_resolv_conf() -> None:
+    host = "nameserver 9.9.9.9\nsearch example.org\noptions edns0\n"
+
+    assert resolv_conf(None, False, host) == host
+    assert resolv_conf(None, True, host) == "nameserver 127.0.0.11\nsearch example.org\noptions ndots:0\n"
+    own = DNSConfig(nameservers=["1.1.1.1"], search=["a", "b"], options=["ndots:2"])
+    assert resolv_conf(own, True, host) == "nameserver 127.0.0.11\nsearch a b\noptions ndots:2\n"
+    assert resolv_conf(own, False, host) == "nameserver 1.1.1.1\nsearch a b\noptions ndots:2\n"
+
+
+def test_signals_by_every_name() -> None:
+    assert [number(name) for name in ("", "SIGTERM", "term", "15", "SIGRTMIN+3")] == [15, 15, 15, 15, 37]
+    with pytest.raises(RuntimeFailure, match="invalid signal: SIGFLY"):
+        number("SIGFLY")
+
+
+def test_cgroup_modes() -> None:
+    def line(path: str, kind: str) -> str:
+        return f"30 20 0:26 / {path} rw,relatime shared:9 - {kind} {kind} rw"
+
+    v1 = line("/sys/fs/cgroup/memory", "cgroup")
+    assert cgroup_mode(line("/sys/fs/cgroup", "cgroup2")) is CgroupMode.V2
+    assert cgroup_mode(v1) is CgroupMode.V1
+    assert cgroup_mode(f"{v1}\n{line('/sys/fs/cgroup/unified', 'cgroup2')}") is CgroupMode.HYBRID

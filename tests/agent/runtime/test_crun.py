@@ -1,0 +1,23 @@
+"""On a hybrid host the tests run on runc; crun gets its turn in a mount namespace without the second hierarchy."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from agent.runtime.host import CgroupMode, own_cgroup_mode
+from kit import process
+
+WHAT_DIFFERS = (
+    "exit_code or sees or seccomp or limits or memory or not_exist or stop or exec or restarted or many or terminal"
+)
+SCRIPT = 'umount -l /sys/fs/cgroup/unified && exec "$0" -m pytest -q tests/agent/runtime/test_oci.py -k "$1"'
+
+
+@pytest.mark.root
+@pytest.mark.skipif(own_cgroup_mode() is not CgroupMode.HYBRID, reason="crun runs the tests already")
+async def test_containers_run_on_crun_too() -> None:
+    result = await process.run("unshare", "-m", "sh", "-c", SCRIPT, sys.executable, WHAT_DIFFERS, timeout=180)
+
+    assert result.ok, result.stdout.decode()[-4000:]

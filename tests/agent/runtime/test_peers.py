@@ -1,0 +1,57 @@
+"""Images from another host, over the real wire."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from agent.hostservice import handlers
+from agent.runtime.base import Image, ImageMissing
+from agent.runtime.images import ImageStore
+from agent.runtime.oci import OciRuntime
+from agent.runtime.peers import GrpcPeers
+from api import rpc
+from tests.contracts.certificates import Authority
+
+pytestmark = pytest.mark.root
+AUTHORITY = Authority()
+
+
+@pytest.fixture
+async def address(runtime: OciRuntime) -> AsyncIterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{probe.getsockname()[1]}"
+    server = grpc.aio.server(options=rpc.OPTIONS)
+    server.add_generic_rpc_handlers((handlers(runtime),))
+    server.add_secure_port(where, rpc.server_credentials(AUTHORITY.issue("node1", "worker")))
+    await server.start()
+    yield where
+    await server.stop(None)
+
+
+@pytest.fixture
+def store(root: Path) -> ImageStore:
+    peers = GrpcPeers(lambda: AUTHORITY.issue("node2", "worker"))
+    return ImageStore(root / "other", root / "other-run", peers, random.Random(1))
+
+
+async def test_an_image_comes_over_the_wire_with_its_id(address: str, store: ImageStore, image: Image) -> None:
+    found = await store.image("docker.io/library/demo:1", [f"node1@{address}"])
+
+    assert (found.id, found.names) == (image.id, image.names)
+
+
+async def test_another_node_than_expected_gives_nothing(address: str, store: ImageStore, image: Image) -> None:
+    with pytest.raises(ImageMissing, match="host node7 did not give it"):
+        await store.image(f"127.0.0.1:1/demo@{image.id}", [f"node7@{address}"])
+
+
+async def test_a_peer_without_the_image_says_so(address: str, store: ImageStore, image: Image) -> None:
+    with pytest.raises(ImageMissing, match=r"host node1 did not give it \(No such image: 127.0.0.1:1/none:1\)"):
+        await store.image("127.0.0.1:1/none:1", [f"node1@{address}"])

@@ -1,0 +1,53 @@
+"""Values to JSON and back."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from api.codec import decode, decode_user, encode, shown
+from api.errors import Invalid
+from api.objects import TaskStatus
+from api.specs import EmptyMode, FileTarget, Mode, PortConfig, Replicated, ServiceSpec, UpdateConfig
+from api.states import TaskState
+
+
+def test_fields_are_spelled_as_docker_spells_them_and_defaults_left_out() -> None:
+    assert encode(ServiceSpec(name="web", mode=Mode(global_=EmptyMode()))) == b'{"Name":"web","Mode":{"Global":{}}}'
+    assert encode(TaskStatus(TaskState.RUNNING, pid=7)) == b'{"State":"running","PID":7}'
+
+
+def test_what_was_encoded_is_decoded_and_newer_fields_are_ignored() -> None:
+    spec = ServiceSpec(name="web", mode=Mode(Replicated(0)))
+    assert decode(ServiceSpec, encode(spec)) == spec
+    assert decode(ServiceSpec, b'{"Name":"web","Colour":"red"}') == ServiceSpec(name="web")
+
+
+def test_shown_values_spell_out_defaults_that_are_not_zero_and_zeros_that_say_something() -> None:
+    assert shown(PortConfig(target_port=80)) == {"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}
+    assert shown(FileTarget()) == {"UID": "0", "GID": "0", "Mode": 0o444}
+    assert shown(Mode(Replicated(0))) == {"Replicated": {"Replicas": 0}}
+    assert shown(UpdateConfig(parallelism=0)) == {"Parallelism": 0}
+    assert shown({"a": [TaskState.NEW]}) == {"a": ["new"]}
+
+
+def test_a_user_s_null_is_as_if_it_were_not_there() -> None:
+    assert decode_user(ServiceSpec, b'{"Name":"web","Labels":null,"TaskTemplate":{"Networks":null}}').name == "web"
+
+
+def test_a_user_s_unknown_fields_are_named_unless_they_say_nothing() -> None:
+    assert decode_user(ServiceSpec, b'{"Colour":null,"Size":0,"Tags":[]}') == ServiceSpec()
+    with pytest.raises(Invalid, match=r"unknown field \$\.Colour, \$\.TaskTemplate\.Networks\[0\]\.Speed"):
+        decode_user(ServiceSpec, b'{"Colour":"red","TaskTemplate":{"Networks":[{"Target":"n","Speed":9}]}}')
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b'{"Name":[]}', b"\xff"])
+def test_whatever_a_user_sends_is_a_value_or_invalid(data: bytes) -> None:
+    with pytest.raises(Invalid):
+        decode_user(ServiceSpec, data)
+
+
+def test_every_kind_of_value_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        ServiceSpec().name = "web"  # type: ignore[misc]
+    assert issubclass(ServiceSpec, msgspec.Struct)

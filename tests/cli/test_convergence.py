@@ -1,0 +1,141 @@
+"""When a deploy is done, and when it is given up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from api import specs
+from cli.convergence import PATIENCE, STABLE, SUSPICIOUS, Judge, Verdict
+from cli.views import ContainerStatus, Service, Task, TaskStatus, UpdateStatus
+
+
+@dataclass
+class Scene:
+    """A service and its tasks; `look` moves the clock."""
+
+    mode: specs.Mode = field(default_factory=lambda: specs.Mode(replicated=specs.Replicated(2)))
+    restart: specs.RestartPolicy | None = None
+    update: UpdateStatus | None = None
+    tasks: list[Task] = field(default_factory=list)
+    judge: Judge = field(default_factory=lambda: Judge("s"))
+    now: float = 0.0
+
+    def add(self, slot: int, state: str, err: str = "", node: str = "n", code: int = 0) -> None:
+        desired = "shutdown" if state in ("failed", "rejected") else "running"
+        status = TaskStatus(state=state, err=err, container_status=ContainerStatus("c", code))
+        created = f"2026-01-01T00:00:{len(self.tasks):02}Z"
+        self.tasks.append(Task(f"t{len(self.tasks)}", created, "s", slot, node, status=status, desired_state=desired))
+
+    def look(self, after: float = 0.0) -> Verdict:
+        self.now += after
+        template = specs.TaskSpec(restart_policy=self.restart)
+        spec = specs.ServiceSpec(name="web", mode=self.mode, task_template=template)
+        return self.judge.look(Service("s", spec=spec, update_status=self.update), self.tasks, self.now)
+
+
+def test_all_running_for_a_moment_is_converged() -> None:
+    scene = Scene()
+    scene.add(1, "running")
+    scene.add(2, "running")
+    assert scene.look().state == "waiting"
+    assert scene.look(STABLE).state == "converged"
+
+
+def test_not_all_running_is_waiting_and_says_for_what() -> None:
+    scene = Scene()
+    scene.add(1, "running")
+    scene.add(2, "preparing")
+    assert scene.look(100) == Verdict("web", "waiting", 1, 2, "1 preparing")
+
+
+def test_after_a_failure_it_is_watched_for_longer() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(1)))
+    scene.add(1, "failed", "exit 1")
+    scene.add(1, "running")
+    scene.look()
+    assert scene.look(STABLE).state == "waiting"
+    assert scene.look(SUSPICIOUS).state == "converged"
+
+
+@pytest.mark.parametrize(("state", "times", "verdict"), [("failed", 2, "waiting"), ("failed", 3, "failed"), ("rejected", 1, "waiting"), ("rejected", 2, "failed")])  # fmt: skip
+def test_a_slot_that_fails_again_and_again_is_given_up(state: str, times: int, verdict: str) -> None:
+    scene = Scene()
+    scene.add(2, "running")
+    for _ in range(times):
+        scene.add(1, state, "No such image: demo")
+    found = scene.look()
+    assert found.state == verdict
+    if verdict == "failed":
+        assert found.detail == f"web.1 failed {times} times: No such image: demo"
+
+
+def test_a_failure_that_nothing_restarts_is_final() -> None:
+    scene = Scene(restart=specs.RestartPolicy(condition="none"))
+    scene.add(1, "failed", code=3)
+    assert scene.look().detail == "web.1 failed: exit code 3"
+
+
+def test_a_one_shot_that_ended_well_counts_as_ready() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(1)), restart=specs.RestartPolicy(condition="none"))
+    scene.add(1, "complete")
+    scene.look()
+    assert scene.look(STABLE).state == "converged"
+
+
+def test_a_job_is_done_when_all_have_completed() -> None:
+    scene = Scene(mode=specs.Mode(replicated_job=specs.ReplicatedJob(1, 2)))
+    scene.add(1, "complete")
+    scene.add(2, "running")
+    assert scene.look(100).state == "waiting"
+    scene.tasks.pop()
+    scene.add(2, "complete")
+    assert scene.look() == Verdict("web", "converged", 2, 2)
+
+
+def test_tasks_without_a_node_are_borne_for_a_while_only() -> None:
+    scene = Scene()
+    scene.add(1, "running")
+    scene.add(2, "pending", "no suitable node (insufficient memory on 3 nodes)")
+    assert scene.look(1000).state == "waiting"
+    assert scene.look(PATIENCE - 1).state == "waiting"
+    assert scene.look(1).detail == "1 task found no node: no suitable node (insufficient memory on 3 nodes)"
+
+
+def test_the_state_of_an_earlier_update_does_not_count() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(0)), update=UpdateStatus("paused", "yesterday", "old"))
+    scene.judge = Judge("s", before="yesterday")
+    assert scene.look().state == "converged"
+
+
+@pytest.mark.parametrize(
+    ("state", "detail"),
+    [
+        ("paused", "the update is paused: because"),
+        ("rollback_paused", "the rollback is paused: because"),
+        ("rollback_completed", "the update failed and was rolled back: because"),
+    ],
+)
+def test_an_update_that_went_wrong_fails(state: str, detail: str) -> None:
+    scene = Scene(update=UpdateStatus(state, "now", "because"))
+    assert (scene.look().state, scene.look().detail) == ("failed", detail)
+
+
+def test_a_rollback_that_was_asked_for_is_no_failure() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(0)), update=UpdateStatus("rollback_completed", "now"))
+    scene.judge = Judge("s", is_rollback=True)
+    assert scene.look().state == "converged"
+
+
+def test_a_running_update_is_waited_for() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(0)), update=UpdateStatus("updating", "now"))
+    assert scene.look(1000).state == "waiting"
+
+
+def test_a_global_service_waits_for_its_first_tasks() -> None:
+    scene = Scene(mode=specs.Mode(global_=specs.EmptyMode()))
+    assert scene.look().state == "waiting"
+    scene.add(0, "running", node="n1")
+    scene.add(0, "starting", node="n2")
+    assert scene.look() == Verdict("web", "waiting", 1, 2, "1 starting")

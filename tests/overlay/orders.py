@@ -1,0 +1,39 @@
+"""Small networks as managers would describe them."""
+
+from __future__ import annotations
+
+from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.specs import PortConfig
+from overlay.model import HostFacts
+from overlay.slices import Slice
+
+HOST = HostFacts("192.0.2.1", "eth0", 1500, 4789)
+
+
+def network(vni: int = 4097, *, internal: bool = False, ingress: bool = False) -> NetworkOrder:
+    return NetworkOrder(
+        "n1", "shop_default", vni, "10.0.1.0/24", "10.0.1.128/25", "10.0.1.1/24", internal=internal, ingress=ingress
+    )
+
+
+def endpoint(task: str, address: str, host: str, *, ready: bool = True, service: str = "web") -> EndpointOrder:
+    return EndpointOrder(f"{task}.n1", "n1", service, task, task, host, host, address, f"host-{task}", ready)
+
+
+def service(name: str, vip: str, *, aliases: tuple[str, ...] = (), ports: tuple[PortConfig, ...] = ()) -> ServiceOrder:
+    return ServiceOrder(f"{name}.n1", "n1", name, name, vip, list(aliases), list(ports))
+
+
+def peer(host: str, gateway: str) -> PeerOrder:
+    return PeerOrder(f"{host}.n1", "n1", host, host, gateway)
+
+
+def ingress_slice() -> Slice:
+    """A service with a VIP and a published port, one task here and one on another host."""
+    port = PortConfig(target_port=80, published_port=8080)
+    return Slice(
+        network(ingress=True),
+        (service("web", "10.0.1.130", aliases=("www",), ports=(port,)),),
+        (endpoint("web.1", "10.0.1.11", "192.0.2.1"), endpoint("web.2", "10.0.1.12", "192.0.2.2")),
+        (peer("192.0.2.1", "10.0.1.1"), peer("192.0.2.2", "10.0.1.2")),
+    )
