@@ -179,6 +179,8 @@ class ServiceDecision(Value, frozen=True):
     """The newest Service.revision that the leader has taken up."""
     previous: int = 0
     """The revision that was in force before; where a rollback goes. 0: there is none."""
+    message: str = ""
+    """Which address or port it could not get, and why."""
 
 
 class Gateway(Value, frozen=True):

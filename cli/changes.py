@@ -114,6 +114,7 @@ def normal(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
                 container,
                 image=references.familiar(container.image),
                 env=sorted(container.env),
+                mounts=sorted(container.mounts, key=lambda mount: mount.target),
                 healthcheck=_empty(container.healthcheck, specs.Healthcheck()),
                 dns_config=_empty(container.dns_config, specs.DNSConfig()),
                 privileges=_empty(container.privileges, specs.Privileges()),

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from api.assignment import ImageOrder, Resource, ResourceKey, key_of
 from api.objects import INGRESS
@@ -32,7 +31,7 @@ from manager.assignments import (
 from manager.store.state import Dirty, State
 
 SLICE = 500
-"""Dirty objects handled between two breaths of the event loop."""
+"""Resources looked at between two breaths of the event loop (some milliseconds)."""
 
 Source = tuple[str, str]
 """What contributes to networks: ("service" | "task" | "node", id)."""
@@ -72,6 +71,7 @@ class AssignmentIndex:
         self._needing: dict[str, set[str]] = defaultdict(set)
         self._node_faces: dict[str, tuple[str, int, bool]] = {}
         self._service_faces: dict[str, tuple[bool, frozenset[int]]] = {}
+        self._work = 0
         self._images_of: dict[str, frozenset[str]] = {}
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,21 +107,23 @@ class AssignmentIndex:
         if dirty.networks:
             hosts |= self._withheld
             hosts |= self._hosts.keys() - self._members.get(INGRESS, set())
-        for batch in _slices(dirty.services):
-            for service_id in batch:
-                hosts |= self._update_service(service_id)
-            yield
-        for batch in _slices(dirty.tasks):
-            for task_id in batch:
-                self._replace(("task", task_id), endpoint_orders(self._state, task_id))
-            yield
-        for batch in _slices(dirty.nodes):
-            for node_id in batch:
-                hosts |= self._update_node(node_id)
-            yield
-        for batch in _slices(hosts):
-            for node_id in batch:
-                self._refresh(node_id)
+        for service_id in dirty.services:
+            hosts |= self._update_service(service_id)
+            yield from self._breath()
+        for task_id in dirty.tasks:
+            self._replace(("task", task_id), endpoint_orders(self._state, task_id))
+            yield from self._breath()
+        for node_id in dirty.nodes:
+            hosts |= self._update_node(node_id)
+            yield from self._breath()
+        for node_id in hosts:
+            self._refresh(node_id)
+            yield from self._breath()
+
+    def _breath(self) -> Iterator[None]:
+        """Yield, if enough was done since the last time."""
+        if self._work >= SLICE:
+            self._work = 0
             yield
 
     def _update_service(self, service_id: str) -> set[str]:
@@ -166,6 +168,7 @@ class AssignmentIndex:
 
     def _replace(self, source: Source, orders: Iterable[Shared]) -> None:
         """A source contributes these now; tell the hosts on the networks concerned."""
+        self._work += 1
         new = {key_of(order): order for order in orders}
         old = self._made.get(source, {})
         if new:
@@ -197,6 +200,7 @@ class AssignmentIndex:
             return
         old, new = view.own, own_part(self._state, node_id)
         view.own = new
+        self._work += 1 + len(new.resources)
         for key, resource in new.resources.items():
             if old.resources.get(key) != resource:
                 view.pending[key] = resource
@@ -211,15 +215,13 @@ class AssignmentIndex:
 
     def _enter(self, network: str, node_id: str, view: HostView) -> None:
         self._members[network].add(node_id)
-        for order in self._on.get(network, {}).values():
-            if not is_own_peer(order, node_id):
-                view.put(order)
+        view.pending.update(self._on.get(network, {}))
+        view.pending.pop(("peer", f"{node_id}.{network}"), None)
 
     def _leave(self, network: str, node_id: str, view: HostView) -> None:
         _discard(self._members, network, node_id)
-        for key, order in self._on.get(network, {}).items():
-            if not is_own_peer(order, node_id):
-                view.pending[key] = None
+        view.pending.update(dict.fromkeys(self._on.get(network, {})))
+        view.pending.pop(("peer", f"{node_id}.{network}"), None)
 
     def _refresh_images(self, node_id: str, view: HostView, old: Own) -> None:
         for reference in old.images - view.own.images:
@@ -238,12 +240,6 @@ class AssignmentIndex:
         for reference in view.images.keys() - orders.keys():
             view.pending[key_of(view.images[reference])] = None
         view.images = orders
-
-
-def _slices(ids: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(ids)
-    while batch := list(islice(rest, SLICE)):
-        yield batch
 
 
 def _discard(index: dict[str, set[str]], outer: str, inner: str) -> None:

@@ -112,11 +112,13 @@ class Parts:
         """Stop everything and remove what the node had: containers, networks, etcd's data."""
         await stop(self._manager_task)
         await stop(self._agent_task)
-        await self.agent.leave()
-        if self.manager is not None:
-            await self.manager.leave()
-        if self._server is not None:
-            await self._server.stop()
+        try:
+            await self.agent.leave()
+        finally:
+            if self.manager is not None:
+                await self.manager.leave()
+            if self._server is not None:
+                await self._server.stop()
 
     async def stop_manager(self) -> None:
         """The node is a worker from now on: take the manager out of the cluster's store and stop it."""

@@ -1,7 +1,7 @@
 """nftables in process: libnftables by ctypes, one transaction per call.
 
-libnftables opens its socket in the calling thread's network namespace, and works without holding the interpreter:
-call it from a worker thread of the host's namespace.
+A context's socket belongs to the network namespace of the thread that made it, and a call does not hold the
+interpreter: call it from a worker thread.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ planned again. Every minute, and after an error, what the kernel really has is r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,8 @@ BATCH = 0.02
 """Seconds between two rounds: what changes meanwhile is applied together."""
 RESYNC = 60.0
 """Seconds after which the kernel is read again although nothing changed."""
+PORTS_WAIT = 5.0
+"""Seconds `open` waits for the host's own ports to be published."""
 RETRY = 1.0
 """Seconds before another try after an error."""
 
@@ -137,7 +140,10 @@ class HostNetworks:
         path = await self._sandboxes.open(sandbox, self._applied.slices, self._host)
         if sandbox.host_ports:
             self._changed()
-            await self.settled()
+            # some other network's trouble must not hold up this container
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PORTS_WAIT):
+                    await self.settled()
         return path
 
     async def close(self, id: str) -> None:

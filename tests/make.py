@@ -10,7 +10,6 @@ from api.objects import (
     DEFAULT_CLUSTER,
     DESCRIPTION,
     INGRESS,
-    KINDS,
     NETWORK,
     NODE,
     NODE_DECISION,

@@ -22,7 +22,7 @@ def allocator(state: State, dirty: Dirty, now: float) -> Plan:
     allocation = Allocation(Draft(state, now))
     decide_networks(allocation)
     waiting = new_tasks(allocation)
-    services = dirty.services | {service_id for service_id, _ in waiting}
+    services = dirty.services | allocation.book.lacking.keys() | {service_id for service_id, _ in waiting}
     for network_id in dirty.networks | allocation.subnets.keys():
         services |= allocation.book.kept_by.get(network_id, {}).keys()
     problems = decide_services(allocation, services)

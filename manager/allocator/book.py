@@ -13,6 +13,7 @@ from typing import Any
 
 from api.objects import (
     INGRESS,
+    KINDS,
     NETWORK,
     NETWORK_DECISION,
     NODE_DECISION,
@@ -20,7 +21,6 @@ from api.objects import (
     SERVICE,
     SERVICE_DECISION,
     TASK,
-    Kind,
     ServiceDecision,
     Task,
 )  # fmt: skip
@@ -58,8 +58,6 @@ class Book:
         self.vnis: Counter[int] = Counter()
         self.ports: defaultdict[Port, Counter[str]] = defaultdict(Counter)
         """Ids of the services that hold each port; never more than one but by mistake."""
-        self.attached: Counter[str] = Counter()
-        """By network: tasks that hold an address."""
         self.bridges: Counter[str] = Counter()
         """By network: nodes with a bridge on it."""
         self.revisions: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -70,22 +68,16 @@ class Book:
         """By network: services whose spec names it."""
         self.kept_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """By network: services with a kept revision that names it."""
+        self.lacking: Counter[str] = Counter()
+        """Services that could not get all they want."""
         self.undecided: set[str] = set()
         self.leaving: set[str] = set()
         """Networks that are to go, or that are gone and leave a decision behind."""
         self._state = state
-        kinds: tuple[Kind[Any], ...] = (
-            NETWORK,
-            NETWORK_DECISION,
-            NODE_DECISION,
-            SERVICE,
-            SERVICE_DECISION,
-            REVISION,
-            TASK,
-        )
-        for kind in (*kinds, REVISION, TASK):
-            for id, value in state.table(kind).items():
-                self.follow(Event(kind, id, value, 0))
+        for kind in KINDS:
+            if kind.name in _TURNS:
+                for id, value in state.table(kind).items():
+                    self.follow(Event(kind, id, value, 0))
 
     def follow(self, event: Event) -> None:
         """Keep up with a change."""
@@ -100,12 +92,11 @@ class Book:
 
     def _task(self, id: str, task: Task, sign: int) -> None:
         if task.addresses:
-            _count(self.revisions[task.service_id], task.revision, sign)
+            _count_in(self.revisions, task.service_id, task.revision, sign)
         for held in task.addresses:
             self._hold(held.network_id, held.address, sign)
-            _count(self.attached, held.network_id, sign)
             if task.node_id:
-                _count(self.on_node[task.node_id], held.network_id, sign)
+                _count_in(self.on_node, task.node_id, held.network_id, sign)
 
     def _node(self, id: str, decision: Any, sign: int) -> None:
         for gateway in decision.gateways:
@@ -113,10 +104,12 @@ class Book:
             self._hold(gateway.network_id, gateway.address, sign)
 
     def _service(self, id: str, decision: ServiceDecision, sign: int) -> None:
+        if decision.message:
+            _count(self.lacking, id, sign)
         for vip in decision.vips:
-            _count(self.held[vip.network_id], number_of(vip.address), sign)
+            _count_in(self.held, vip.network_id, number_of(vip.address), sign)
         for port in decision.ports:
-            _count(self.ports[port.protocol, port.published_port], id, sign)
+            _count_in(self.ports, (port.protocol, port.published_port), id, sign)
 
     def _network(self, id: str, decision: Any, sign: int) -> None:
         _count(self.vnis, decision.vni, sign)
@@ -124,21 +117,22 @@ class Book:
             self.subnets[id] = IPv4Network(decision.subnet)
         else:
             self.subnets.pop(id, None)
+            self.latest.pop(id, None)
 
     def _wanted_service(self, id: str, service: Any, sign: int) -> None:
         for network_id in networks_of(service.spec):
-            _count(self.wanted_by[network_id], id, sign)
+            _count_in(self.wanted_by, network_id, id, sign)
 
     def _revision(self, id: str, revision: Any, sign: int) -> None:
         for network_id in networks_of(revision.spec):
-            _count(self.kept_by[network_id], revision.service_id, sign)
+            _count_in(self.kept_by, network_id, revision.service_id, sign)
 
     def _wanted_network(self, id: str, network: Any, sign: int) -> None:
         """Judged below: what counts is both halves of it."""
 
     def _hold(self, network_id: str, address: str, sign: int) -> None:
         number = number_of(address)
-        _count(self.held[network_id], number, sign)
+        _count_in(self.held, network_id, number, sign)
         if sign > 0:
             self.latest[network_id] = number
 
@@ -172,6 +166,12 @@ def number_of(address: str) -> int:
 def text_of(number: int) -> str:
     """The address of a number."""
     return str(IPv4Address(number))
+
+
+def _count_in(table: defaultdict[Any, Counter[Any]], row: Any, key: Any, sign: int) -> None:
+    _count(table[row], key, sign)
+    if not table[row]:
+        del table[row]
 
 
 def _count(counter: Counter[Any], key: Any, sign: int) -> None:

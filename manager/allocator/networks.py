@@ -23,7 +23,7 @@ def decide_networks(allocation: Allocation) -> None:
 
 def _let_go(allocation: Allocation, network_id: str) -> None:
     book = allocation.book
-    if book.attached.get(network_id) or book.wanted_by.get(network_id):
+    if book.held.get(network_id) or book.wanted_by.get(network_id):
         return
     allocation.draft.delete(NETWORK, network_id)
     allocation.draft.delete(NETWORK_DECISION, network_id)

@@ -31,8 +31,9 @@ def _decide(allocation: Allocation, service: Service) -> str:
     specs = [spec, *(revisions[number].spec for number in older if number in revisions)]
     vips, problem = _vips(allocation, decision, specs)
     ports, conflict = _ports(allocation, service.id, decision, spec)
-    allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports))
-    return conflict or problem
+    message = conflict or problem
+    allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, message=message))
+    return message
 
 
 def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]) -> tuple[list[ServiceVIP], str]:
@@ -61,7 +62,8 @@ def _ports(
     wanted = [port for port in wanted if port.publish_mode == "ingress"]
     fixed: set[tuple[str, int]] = {(port.protocol, port.published_port) for port in wanted}
     before = [port for port in decision.ports if (port.protocol, port.published_port) not in fixed]
-    got, problem = [], ""
+    got: list[PortConfig] = []
+    problem = ""
     for port in wanted:
         number = port.published_port or _kept(before, port) or _picked(allocation, port.protocol, fixed, service_id)
         holder = allocation.port_holder((port.protocol, number), service_id)

@@ -36,7 +36,7 @@ def concurrency(mode: Mode) -> int:
 
 def shape(deployment: Deployment, nodes: list[str]) -> None:
     """Bring the slots to what the mode wants; for global services, on the nodes named."""
-    if deployment.is_job and (old := _old_iterations(deployment)):
+    if old := _of_another_time(deployment):
         deployment.remove(old)  # their slots are taken anew in the next look
     elif deployment.is_global:
         _shape_global(deployment, nodes)
@@ -44,9 +44,12 @@ def shape(deployment: Deployment, nodes: list[str]) -> None:
         _shape_replicated(deployment)
 
 
-def _old_iterations(deployment: Deployment) -> list[SlotKey]:
+def _of_another_time(deployment: Deployment) -> list[SlotKey]:
+    """Slots of an earlier iteration of a job, or of another mode."""
     if not deployment.slots.revisions.keys() - {deployment.decision.revision}:
         return []
+    if not deployment.is_job:
+        return [slot for slot in deployment.slots.in_use if isinstance(slot, str) is not deployment.is_global]
     return [
         slot for slot in deployment.slots.in_use
         if any(

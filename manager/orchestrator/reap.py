@@ -6,14 +6,14 @@ from api.objects import REVISION, SERVICE_DECISION, Task, revision_id
 from api.states import GOING, TaskState
 from manager.draft import Draft
 from manager.orchestrator.deployment import Deployment
-from manager.orchestrator.slots import history_limit, in_order, overfull
+from manager.orchestrator.slots import by_number, history_limit, in_order, overfull
 from manager.store.state import State
 
 
 def reap(deployment: Deployment) -> None:
     """Delete a service's tasks that nobody needs to see any more."""
     state = deployment.state
-    for slot in sorted(deployment.slots.unsettled):
+    for slot in by_number(deployment.slots.unsettled):
         tasks = list(deployment.slots.tasks.get(slot, {}).values())
         removable = [task for task in tasks if task.desired is TaskState.REMOVE and state.has_ended(task)]
         for task in removable:

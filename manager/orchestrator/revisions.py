@@ -55,6 +55,7 @@ def _enforced(old: ServiceDecision | None, service: Service, now: float) -> Serv
     return ServiceDecision(
         vips=old.vips,
         ports=old.ports,
+        message=old.message,
         update=update,
         revision=service.revision,
         wanted=service.revision,

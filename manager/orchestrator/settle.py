@@ -13,13 +13,13 @@ from api.states import TaskState
 from manager.orchestrator import restart
 from manager.orchestrator.deployment import Deployment, going
 from manager.orchestrator.modes import spare
-from manager.orchestrator.slots import SlotKey, is_done
+from manager.orchestrator.slots import SlotKey, by_number, is_done
 
 
 def settle(deployment: Deployment) -> None:
     """Look at every unsettled slot of a service."""
     room = spare(deployment) if deployment.spec.mode.replicated_job else None
-    for slot in sorted(deployment.slots.unsettled & deployment.slots.in_use):
+    for slot in by_number(deployment.slots.unsettled & deployment.slots.in_use):
         if slot in deployment.touched:
             continue
         if settle_slot(deployment, slot, room is None or room > 0) and room is not None:

@@ -21,6 +21,11 @@ def slot_of(task: Task) -> SlotKey:
     return task.slot or task.node_id
 
 
+def by_number(slots: Iterable[SlotKey]) -> list[SlotKey]:
+    """In the order of their numbers or node ids."""
+    return sorted(slots, key=lambda slot: (isinstance(slot, str), slot))
+
+
 def in_order(tasks: Iterable[Task]) -> list[Task]:
     """Oldest first."""
     return sorted(tasks, key=lambda task: (task.created_at, task.id))

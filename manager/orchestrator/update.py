@@ -22,7 +22,7 @@ from api.specs import UpdateConfig
 from api.states import TaskState
 from manager.orchestrator import restart
 from manager.orchestrator.deployment import Deployment, going
-from manager.orchestrator.slots import SlotKey
+from manager.orchestrator.slots import SlotKey, by_number
 
 UPDATING, PAUSED, COMPLETED = "updating", "paused", "completed"
 ROLLBACK_STARTED, ROLLBACK_PAUSED, ROLLBACK_COMPLETED = "rollback_started", "rollback_paused", "rollback_completed"
@@ -62,7 +62,7 @@ def update(deployment: Deployment) -> None:
 def survey(deployment: Deployment) -> Progress:
     """Where every slot is."""
     progress, delay = Progress(), deployment.update_config.delay / defaults.SECOND
-    for slot in sorted(deployment.slots.in_use):
+    for slot in by_number(deployment.slots.in_use):
         if slot in deployment.touched:
             progress.busy += 1
         else:

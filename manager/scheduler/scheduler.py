@@ -1,7 +1,7 @@
 """The scheduler: PENDING tasks get a node, or a message that says why none takes them.
 
-Nodes are filtered once per group of equal tasks. A group that found no room before, and that has not changed, is looked
-at again only if a node that has changed could take it.
+Nodes are filtered once per group of equal tasks. When many groups find no room, one that has not changed is looked at
+again only if a node that has changed could take it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from manager.scheduler.spread import tree
 from manager.store.base import Plan
 from manager.store.state import Dirty, State
 
+THOROUGH = 20_000
+"""Groups times nodes up to which every waiting group is looked at in every round, so that its message is up to date."""
+
 
 def scheduler(state: State, dirty: Dirty, now: float) -> Plan:
     """The planner that chooses nodes. See manager/store/base.py."""
@@ -27,10 +30,11 @@ def scheduler(state: State, dirty: Dirty, now: float) -> Plan:
     if not groups:
         return draft.plan()
     nodes = candidates(state, load)
+    thorough = len(groups) * len(nodes) <= THOROUGH
     for group in groups:
         _place_bound(draft, group, nodes)
     for group in groups:
-        if group.tasks and _is_worth_a_look(group, dirty, nodes):
+        if group.tasks and (thorough or _is_worth_a_look(group, dirty, nodes)):
             _place(draft, group, nodes, load.faulty(group.service_id, group.revision, now))
     return draft.plan()
 

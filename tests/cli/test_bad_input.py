@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a row is a row)
 """Bad input: the exit code and the sentence. Never a traceback."""
 
 from __future__ import annotations

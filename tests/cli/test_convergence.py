@@ -59,7 +59,10 @@ def test_after_a_failure_it_is_watched_for_longer() -> None:
     assert scene.look(SUSPICIOUS).state == "converged"
 
 
-@pytest.mark.parametrize(("state", "times", "verdict"), [("failed", 2, "waiting"), ("failed", 3, "failed"), ("rejected", 1, "waiting"), ("rejected", 2, "failed")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "times", "verdict"),
+    [("failed", 2, "waiting"), ("failed", 3, "failed"), ("rejected", 1, "waiting"), ("rejected", 2, "failed")],
+)
 def test_a_slot_that_fails_again_and_again_is_given_up(state: str, times: int, verdict: str) -> None:
     scene = Scene()
     scene.add(2, "running")

@@ -13,7 +13,7 @@ STACKS = Path(__file__).parent / "stacks"
 # What a host has of ours in its kernel and file system, as one comparable text.
 INVENTORY = (
     "ip -o link | cut -d: -f2 | tr -d ' ' | sed 's/@.*//' | sort; ls /run/argosy/netns; ls /var/lib/argosy/containers;"
-    " nft list ruleset | grep -c dnat; ls /sys/fs/cgroup/memory/argosy 2>/dev/null"
+    " nft list ruleset | grep -c dnat; ls -d /sys/fs/cgroup/memory/argosy/*/ 2>/dev/null"
 )
 
 
@@ -63,7 +63,7 @@ def test_an_image_that_is_nowhere_is_the_tasks_error(world: World) -> None:
 
 def test_a_constraint_that_no_node_meets_is_told(world: World) -> None:
     said = world.argosy("service", "create", "--name", "picky", "--constraint", "node.labels.disk==ssd",
-                        "--timeout", "20s", "argosy-peer:1", code=1)  # fmt: skip
+                        "--timeout", "20", "argosy-peer:1", code=1)  # fmt: skip
 
     assert "no suitable node (scheduling constraints not satisfied on 3 nodes)" in said
     world.argosy("service", "rm", "picky")
@@ -98,7 +98,7 @@ def test_docker_stack_deploys_a_plain_file(world: World) -> None:
     docker("stack", "deploy", "--detach=false", "--resolve-image", "never", "-c", str(STACKS / "plain.yml"), "dstack")
     assert "dstack" in docker("stack", "ls")
     assert "2/2" in docker("stack", "services", "dstack")
-    assert docker("stack", "ps", "dstack").count("Running") == 3
+    assert docker("stack", "ps", "--filter", "desired-state=running", "-q", "dstack").count("\n") == 3
     docker("stack", "rm", "dstack")
     world.until(lambda: not world.api("/services", label="com.docker.stack.namespace=dstack"))
 

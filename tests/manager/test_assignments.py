@@ -226,6 +226,7 @@ def test_difference_turns_one_set_into_the_other(world: World) -> None:
 
 NODES, SERVICES, TASKS, NETWORKS = ("n1", "n2", "n3"), ("s1", "s2"), ("t1", "t2", "t3", "t4"), (INGRESS, "net", "two")
 _networks = st.sets(st.sampled_from(NETWORKS)).map(sorted)
+_seen = (TaskState.PREPARING, TaskState.RUNNING, TaskState.FAILED)
 _actions = st.one_of(
     st.tuples(st.just("node"), st.sampled_from(NODES), _networks, st.lists(st.just(IMAGE), max_size=1)),
     st.tuples(st.just("down"), st.sampled_from(NODES), st.sampled_from(NodeState)),
@@ -240,7 +241,7 @@ _actions = st.one_of(
         st.sampled_from((TaskState.RUNNING, TaskState.SHUTDOWN)),
     ),
     st.tuples(st.just("forget"), st.sampled_from((TASK, STATUS)), st.sampled_from(TASKS)),
-    st.tuples(st.just("status"), st.sampled_from(TASKS), st.sampled_from((TaskState.PREPARING, TaskState.RUNNING, TaskState.FAILED))),
+    st.tuples(st.just("status"), st.sampled_from(TASKS), st.sampled_from(_seen)),
     st.tuples(st.just("update")),
     st.tuples(st.just("reconnect"), st.sampled_from(NODES)),
 )  # fmt: skip

@@ -96,12 +96,12 @@ class Upstream:
         self._udp, self._tcp = udp, tcp
         self.asked = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = int(self._socket.getsockname()[1])
 
     async def __aenter__(self) -> Upstream:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        self._socket.bind(("127.0.0.1", self.port))
         asyncio.get_running_loop().add_reader(self._socket, self._read)
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -130,11 +130,12 @@ def says(*addresses: str, code: int = dnswire.NOERROR) -> Answering:
 @contextlib.asynccontextmanager
 async def serving(port: int, *, internal: bool = False) -> AsyncIterator[tuple[str, int]]:
     """A sandbox's server on loopback, forwarding to that port."""
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    udp.bind(("127.0.0.1", 0))
+    # TCP first: of its ports some are in TIME_WAIT, of UDP's none
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    tcp.bind(udp.getsockname())
+    tcp.bind(("127.0.0.1", 0))
     tcp.listen()
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    udp.bind(tcp.getsockname())
     resolver = Resolver(SANDBOX, {"n1": "10.0.1.40"}, internal)
     resolver.know({"n1": index(ingress_slice())})
     forwarder = Forwarder(port, timeout=0.2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from api.objects import TASK, Task
 from api.specs import (
     DiscreteResource,
@@ -18,7 +20,7 @@ from api.specs import (
 )
 from api.states import Availability, NodeState, TaskState
 from manager.scheduler.scheduler import scheduler
-from manager.store.state import State
+from manager.store.state import Dirty, State
 from tests import make
 from tests.manager.world import apply_plan
 
@@ -305,10 +307,9 @@ def test_a_task_without_its_revision_is_left_alone() -> None:
     assert per_node(state) == {}
 
 
-def test_only_news_of_a_node_that_fits_starts_another_look() -> None:
+def test_with_much_waiting_only_news_of_a_node_that_fits_starts_another_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manager.scheduler.scheduler.THOROUGH", 0)
     state = schedule(make.node("n1"), *make.decided_service(constraints=["node.labels.a == b"]), *pending("s1", 1))
-    from manager.store.state import Dirty
-
     dirty = Dirty(nodes={"n1"})
     assert not scheduler(state, dirty, NOW).changes
     make.apply(state, make.node("n2", labels={"a": "b"}))
