@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from api.codec import Value
+from api.hostconfig import Hook, HostConfig
 from api.states import Availability, Role
 
 
@@ -200,6 +201,13 @@ class ContainerSpec(Value, frozen=True):
     capability_drop: list[str] = []
     ulimits: list[Ulimit] = []
     oom_score_adj: int = 0
+    domainname: str = ""
+    pull_policy: Literal["", "always", "missing", "if_not_present", "never"] = ""
+    platform: str = ""
+    """Of the image, for one that has several: "linux/arm64/v8"."""
+    host_config: HostConfig | None = None
+    post_start: list[Hook] = []
+    pre_stop: list[Hook] = []
 
 
 class NamedResource(Value, frozen=True):
@@ -289,6 +297,9 @@ class NetworkTarget(Value, frozen=True):
     target: str = ""
     aliases: list[str] = []
     driver_opts: dict[str, str] = {}
+    mac_address: str = msgspec.field(default="", name="MacAddress")
+    ipv4_address: str = ""
+    """Without prefix length. Both for a service of one replica only."""
 
 
 class TaskSpec(Value, frozen=True):
@@ -323,6 +334,8 @@ class PortConfig(Value, frozen=True):
     target_port: int = 0
     published_port: int = 0
     publish_mode: Literal["ingress", "host"] = "ingress"
+    host_ip: str = ""
+    """The only address of a host it answers at; "" for all. 127.0.0.1: to the host itself alone."""
 
 
 class EndpointSpec(Value, frozen=True):

@@ -46,13 +46,16 @@ def main(path: str) -> None:
     unified = cgroups.is_unified()
     controllers = [] if unified else _v1_controllers()
     _enter_netns(spec.netns)
-    # Opened now: the child, in the same mount namespace, is about to mount its own /proc.
-    proc = os.open("/proc", os.O_RDONLY)
     _check(_libc.unshare(sum(_CLONE.values())), "unshare")
+    # The child is in the same mount namespace and about to change it: it waits until its parent needs no file more.
+    known, tell = os.pipe()
     if pid := os.fork():
-        Path(spec.pidfile).write_text(f"{pid} {_start_time(proc, pid)}")
+        Path(spec.pidfile).write_text(f"{pid} {_start_time(pid)}")
+        os.write(tell, b"!")
         return
-    os.close(proc)
+    os.read(known, 1)
+    os.close(known)
+    os.close(tell)
     _detach_output(spec.log)
     socket.sethostname(spec.hostname)
     _mount_all(spec, unified, controllers)
@@ -70,9 +73,8 @@ def _mount(source: str, target: str, kind: str = "", flags: int = 0, data: str =
     _check(code, f"mount {source} on {target}")
 
 
-def _start_time(proc: int, pid: int) -> str:
-    with open(os.open(f"{pid}/stat", os.O_RDONLY, dir_fd=proc)) as file:
-        return file.read().rpartition(")")[2].split()[19]
+def _start_time(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
 def _enter_netns(path: str) -> None:

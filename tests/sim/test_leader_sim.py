@@ -1,4 +1,4 @@
-"""The leader's planners under the real reconcile loop, with slow agents, lost nodes, users and leaders that come and go.
+"""The leader's planners under the real reconcile loop, with slow agents, lost nodes, and leaders that come and go.
 
 Seeded, in virtual time. After every step that a store sees, nothing is held twice; when the trouble ends, every service
 has what its user wants, and no task is left that nobody needs.
@@ -65,7 +65,7 @@ class Simulation:
             await self.store.commit([Put(SESSION, id, Session())])
         for service in list(self.store.state.services.values()):
             await self.want(service.id, image=service.spec.task_template.container_spec.image)
-        await asyncio.sleep(600)
+        await asyncio.sleep(300)
         for task in helpers:
             assert not task.done(), task.exception()
         await stop([*helpers, *([self._leader] if self._leader else [])])
@@ -135,7 +135,7 @@ class Simulation:
     async def want(self, service_id: str, image: str = "") -> None:
         """A user wants something else of a service."""
         rng = self.rng
-        order = rng.choice(["stop-first", "start-first"])
+        order, action = rng.choice(["stop-first", "start-first"]), rng.choice(["continue", "rollback"])
         fields = {
             "replicas": rng.randrange(12),
             "image": image or rng.choice(IMAGES),
@@ -143,9 +143,7 @@ class Simulation:
             "ports": [make.port()] if service_id in ("s1", "s2") else [],
             "mode": make.global_mode() if service_id == "s4" else None,
             "restart": make.restart(delay=rng.choice([0, 1, 5])),
-            "update": make.update(
-                rng.randrange(3), rng.choice([0, 2]), rng.choice(["continue", "rollback"]), 2, 0.2, order
-            ),
+            "update": make.update(rng.randrange(3), rng.choice([0, 2]), action, 2, 0.2, order),
         }
         old = self.store.state.services.get(service_id)
         row = make.service(service_id, created_at=self.clock(), **fields)
@@ -155,10 +153,10 @@ class Simulation:
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_whatever_befalls_it_the_cluster_comes_to_what_is_wanted(seed: int) -> None:
     simulation = Simulation(seed)
-    await simulation.run(300)
+    await simulation.run(150)
     state = simulation.store.state
     assert all(state.node_state(id) is NodeState.READY for id in NODES)
     for service in state.services.values():
