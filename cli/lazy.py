@@ -7,9 +7,13 @@ from typing import Any
 
 import click
 
+from cli.flags import FlagCommand
+
 
 class Group(click.Group):
     """A group that says which command may have been meant."""
+
+    command_class = FlagCommand
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -21,7 +21,8 @@ class User:
 def resolve(text: str, passwd: str, group: str, extra: Sequence[str] = ()) -> User:
     """The user that `text` means; `extra` groups by name or number come on top. Raises RuntimeFailure."""
     name, colon, group_name = text.partition(":")
-    entry = _find_user(name or "0", passwd)
+    name = name or "0"
+    entry = _find_user(name, passwd)
     if entry is None and not name.isdigit():
         raise RuntimeFailure(f"unable to find user {name}: no matching entries in passwd file")
     uid, gid, login, home = entry or (int(name), 0, "", "/")

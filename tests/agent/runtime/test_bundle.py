@@ -148,3 +148,7 @@ def test_cgroup_modes() -> None:
     assert cgroup_mode(line("/sys/fs/cgroup", "cgroup2")) is CgroupMode.V2
     assert cgroup_mode(v1) is CgroupMode.V1
     assert cgroup_mode(f"{v1}\n{line('/sys/fs/cgroup/unified', 'cgroup2')}") is CgroupMode.HYBRID
+
+
+def test_an_image_without_users_runs_as_root() -> None:
+    assert resolve("", passwd="", group="") == User(uid=0, gid=0, groups=(0,), home="/")
