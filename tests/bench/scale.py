@@ -47,9 +47,9 @@ def measure(world: World) -> dict[str, object]:
     world.argosy("service", "create", "--name", "warm", "--mode", "global", IMAGE, "sleep", "100000")
     world.argosy("service", "create", "--name", "bench", "--stop-grace-period", "0s", IMAGE, "sleep", "100000")
     rows = [_scale(world, start, end) for start, end in zip((1, *STEPS), STEPS, strict=False)]
-    started = time.monotonic()
+    started, service = time.monotonic(), world.api("/services/bench")["ID"]
     world.argosy("service", "rm", "bench")
-    world.until(lambda: not world.api("/tasks", service="bench"))
+    world.until(lambda: all(task["ServiceID"] != service for task in world.api("/tasks")))
     removal = time.monotonic() - started
     world.argosy("service", "rm", "warm")
     return {

@@ -64,7 +64,7 @@ class World:
         """GET a path of the Engine API; filters as name="value"."""
         if filters:
             wanted = {name.replace("_", "-"): {value: True} for name, value in filters.items()}
-            path += "?filters=" + urllib.parse.quote(json.dumps(wanted))
+            path += ("&" if "?" in path else "?") + "filters=" + urllib.parse.quote(json.dumps(wanted))
         connection = http.client.HTTPConnection("localhost", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(30)
