@@ -82,14 +82,12 @@ async def wait_pid(pid: int) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of that number exists."""
+    """Whether a process of that number runs; one that has ended and waits to be reaped does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    except PermissionError:
-        pass
-    return True
 
 
 def send_signal(pid: int, number: int = signal.SIGTERM) -> bool:

@@ -10,6 +10,7 @@ GET /crash       exit with code 3
 import http.server
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -70,6 +71,8 @@ def echo() -> None:
 
 
 if __name__ == "__main__":
+    # PID 1 gets no signal it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     threading.Thread(target=echo, daemon=True).start()
     print("peer is ready", flush=True)
     http.server.ThreadingHTTPServer(("", 8000), Peer).serve_forever()
