@@ -30,6 +30,9 @@ if ((${#missing[@]})); then
     rm -f "$log"
 fi
 
+# The demo's image is made of packages that are downloaded, not installed; that needs apt's lists.
+if [[ $EUID -eq 0 ]] && ! apt-cache show redis-server >/dev/null 2>&1; then apt-get update -qq; fi
+
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { echo "setup: Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)" >&2; exit 1; }
