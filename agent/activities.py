@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
-from agent import sandboxes
+from agent import files, hooks, sandboxes
 from agent.health import Check, Health, HealthState, check_of
 from agent.prober import probe_forever
 from agent.reporter import Reporter
@@ -20,7 +21,7 @@ from agent.runtime.base import Runtime, RuntimeFailure, container_id
 from agent.storage import Storage
 from agent.task import Action, Observed, Wanted
 from api.assignment import SpecOrder
-from api.defaults import SECOND, STOP_GRACE_PERIOD
+from api.defaults import DRAIN_DELAY, SECOND, STOP_GRACE_PERIOD
 from api.errors import ArgosyError
 from api.specs import ContainerSpec
 from kit.timing import Clock, backoff
@@ -44,6 +45,11 @@ class Host:
     """How many may be removed at once."""
     clock: Clock
     rng: random.Random
+    address: str = ""
+    """Where containers reach the host itself (`host-gateway`)."""
+    hostname: str = ""
+    architecture: str = ""
+    """As the kernel calls it; these two are what templates in specs may ask for."""
 
 
 class Activities:
@@ -76,8 +82,13 @@ class Activities:
                 await self._create(self._spec)
             case Action.START:
                 await self._start()
+            case Action.HOOK:
+                await self._post_start(self._spec.task.container_spec)
             case Action.WATCH:
                 await self._watch()
+            case Action.DRAIN:
+                await asyncio.sleep(DRAIN_DELAY)
+                self.see(drained=True)
             case Action.STOP:
                 await self._stop()
             case Action.CLOSE:
@@ -89,12 +100,14 @@ class Activities:
 
     @property
     def _spec(self) -> SpecOrder:
+        """With its templates expanded for this task. Raises RuntimeFailure."""
         assert self.wanted.spec
-        return self.wanted.spec
+        host = self._host
+        return sandboxes.spec_for(self.wanted.order, self.wanted.spec, host.node_id, host.hostname, host.architecture)
 
     async def _fetch(self, spec: SpecOrder) -> None:
-        reference = spec.task.container_spec.image
-        self.see(image=await self._host.runtime.image(reference, self.wanted.peers))
+        container = spec.task.container_spec
+        self.see(image=await self._host.runtime.image(container.image, self.wanted.peers, container.pull_policy))
 
     async def _connect(self) -> None:
         await self._host.networks.ready(sandboxes.networks_of(self.wanted.order))
@@ -123,7 +136,14 @@ class Activities:
         assert self.seen.netns is not None
         addresses = self._host.networks.addresses(self.id) if self.seen.netns else {}
         plan = sandboxes.container_of(
-            self.wanted.order, spec, self._host.node_id, self.seen.image, self.seen.netns, addresses
+            self.wanted.order,
+            spec,
+            self._host.node_id,
+            self.seen.image,
+            self.seen.netns,
+            addresses,
+            files.planned(spec.task.container_spec, self.wanted.files),
+            self._host.address,
         )
         self.see(maybe_container=True)
         await self._host.runtime.create(plan)
@@ -133,6 +153,21 @@ class Activities:
         pid = await self._host.runtime.start(self.id)
         health = Health(HealthState.STARTING if self._check else HealthState.NONE)
         self.see(pid=pid, started=self._host.clock(), health=health)
+
+    async def _post_start(self, spec: ContainerSpec) -> None:
+        """Failing fails the task, as in Compose; a container that ends meanwhile has ended, no more."""
+        end = asyncio.ensure_future(self._host.runtime.wait(self.id))
+        run = asyncio.ensure_future(hooks.run_all(self._host.runtime, self.id, "post_start", spec.post_start))
+        try:
+            await asyncio.wait([end, run], return_when=asyncio.FIRST_COMPLETED)
+            if not end.done():
+                await run
+                return self.see(hooked=True)
+        finally:
+            for task in (end, run):
+                task.cancel()
+            await asyncio.gather(end, run, return_exceptions=True)
+        return self.see(exit=end.result(), hooked=True)
 
     @property
     def _check(self) -> Check | None:
@@ -154,7 +189,7 @@ class Activities:
             try:
                 await self._host.networks.ready(sandboxes.networks_of(self.wanted.order))
                 async with self._host.places:
-                    await self._open(spec)
+                    await self._open(self._spec)
                 self.changed.set()
             except ArgosyError as error:
                 log.warning("cannot take over a sandbox yet", task=self.wanted.order.name, why=str(error))
@@ -181,6 +216,7 @@ class Activities:
         container = spec.task.container_spec if spec else ContainerSpec()
         signal = container.stop_signal or (image.stop_signal if image else "")
         grace = STOP_GRACE_PERIOD if container.stop_grace_period is None else container.stop_grace_period
+        await self._pre_stop(container, grace / SECOND)
         try:
             await self._host.runtime.stop(self.id, signal, grace / SECOND)
         except RuntimeFailure as error:
@@ -190,6 +226,14 @@ class Activities:
             log.warning("stopping with SIGTERM instead", task=self.wanted.order.name, why=str(error))
             await self._host.runtime.stop(self.id, "", grace / SECOND)
         self.see(exit=await self._host.runtime.wait(self.id))
+
+    async def _pre_stop(self, spec: ContainerSpec, grace: float) -> None:
+        """At most as long as it would have to stop by itself; whatever comes of it, it is stopped then."""
+        try:
+            async with asyncio.timeout(grace):
+                await hooks.run_all(self._host.runtime, self.id, "pre_stop", spec.pre_stop)
+        except (ArgosyError, TimeoutError) as error:
+            log.warning("pre_stop did not end well", task=self.wanted.order.name, why=str(error) or "out of time")
 
     async def _close(self) -> None:
         await self._host.networks.close(self.id)

@@ -31,6 +31,7 @@ def observe(
         ports=tuple(status.ports) if status else (),
         created=True,
         started=container.started,
+        hooked=was_running,
         pid=container.pid,
         exit=container.exit,
         health=Health(_health(was_running, image, spec)),

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from api.assignment import (
+    ConfigOrder,
     EndpointOrder,
     ImageOrder,
     NetworkOrder,
     PeerOrder,
     Resource,
     ResourceKey,
+    SecretOrder,
     ServiceOrder,
     SpecOrder,
     TaskOrder,
@@ -54,7 +56,7 @@ class AssignmentSet:
 
     def __init__(self) -> None:
         self._kinds: dict[str, dict[str, Resource]] = {
-            tag: {} for tag in ("task", "spec", "network", "service", "endpoint", "peer", "image")
+            tag: {} for tag in ("task", "spec", "network", "service", "endpoint", "peer", "image", "secret", "config")
         }
 
     def apply(self, message: Assignments) -> Change:
@@ -99,6 +101,11 @@ class AssignmentSet:
         """Hosts that can give an image, by its reference."""
         order = cast("ImageOrder | None", self._get(("image", image)))
         return tuple(order.peers) if order else ()
+
+    def files(self, keys: Iterable[ResourceKey]) -> tuple[SecretOrder | ConfigOrder, ...]:
+        """Those of these secrets and configs that have come."""
+        found = (self._get(key) for key in keys)
+        return tuple(order for order in found if isinstance(order, SecretOrder | ConfigOrder))
 
     def view(self) -> NetworkView:
         """The networks' part, in maps of its own (later messages do not change them)."""

@@ -18,6 +18,7 @@ CPU = 1_000_000_000
 
 def describe(config: AgentConfig, images: Iterable[Image], cpus: int, memory: int, machine: str) -> NodeDescription:
     """The description of a node with so many processors and bytes of memory. Pure."""
+    images = list(images)
     size = Reservations(nano_cpus=cpus * CPU, memory_bytes=memory, generic_resources=list(config.generic_resources))
     return NodeDescription(
         hostname=config.hostname,
@@ -28,6 +29,7 @@ def describe(config: AgentConfig, images: Iterable[Image], cpus: int, memory: in
         host_port=config.host_port,
         manager_port=config.manager_port,
         images=sorted({name for image in images for name in image_names(image)}),
+        tags={name: meaning for image in images for name, meaning in tag_meanings(image)},
     )
 
 
@@ -43,6 +45,13 @@ def image_names(image: Image) -> Iterator[str]:
     yield image.id
     for repository in {repository_of(name) for name in (*image.names, *image.digests)}:
         yield f"{repository}@{image.id}"
+
+
+def tag_meanings(image: Image) -> Iterator[tuple[str, str]]:
+    """What each name of an image stands for: its manifest's digest in that repository, if it has one, else its id."""
+    digests = {repository_of(reference): reference.partition("@")[2] for reference in sorted(image.digests)}
+    for name in image.names:
+        yield name, digests.get(repository_of(name), image.id)
 
 
 def repository_of(reference: str) -> str:

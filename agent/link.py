@@ -13,6 +13,10 @@ class SessionLost(Unavailable):
     """There is no (more) talking to this manager; another one may be tried."""
 
 
+class NodeRefused(SessionLost):
+    """A manager says that this node is not part of the cluster any more."""
+
+
 class Conversation(Protocol):
     """One stream to one manager. `send` may be called by several tasks."""
 

@@ -7,6 +7,7 @@ managers ⇄ link ⇄ session ⇄ worker → runner (task.step) → runtime, net
 from __future__ import annotations
 
 import asyncio
+import platform
 import random
 from typing import NoReturn
 
@@ -69,6 +70,9 @@ class Agent:
             removals=asyncio.Semaphore(self._config.starts),
             clock=self._clock,
             rng=self._rng,
+            address=self._config.address,
+            hostname=self._config.hostname,
+            architecture=platform.machine(),
         )
         try:
             await self._networks.start()
@@ -99,6 +103,11 @@ class Agent:
         """The name of a network this host takes part in; the id itself for any other."""
         network = self._storage.assignments.network(id)
         return network.name if network else id
+
+    async def farewell(self) -> None:
+        """Tell the managers that this node leaves, so that they need not wait for its lease to run out."""
+        if self._session:
+            await self._session.farewell()
 
     async def leave(self) -> None:
         """Remove every container, network and file of the agent's (the node leaves the cluster). Not while it runs."""

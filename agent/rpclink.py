@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from agent.link import SessionLost
+from agent.link import NodeRefused, SessionLost
 from api import rpc
 from api.rpc import Credentials
 from api.wire import SESSION_METHOD, AgentMessage, ManagerMessage
@@ -83,5 +83,8 @@ class RpcConversation:
         return answer
 
     def _lost(self, error: Exception) -> SessionLost:
-        why = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
-        return SessionLost(f"no session with the manager at {self._address}: {why}")
+        why, kind = str(error), SessionLost
+        if isinstance(error, grpc.aio.AioRpcError):
+            why = error.details() or error.code().name
+            kind = NodeRefused if error.code() is grpc.StatusCode.PERMISSION_DENIED else SessionLost
+        return kind(f"no session with the manager at {self._address}: {why}")

@@ -20,7 +20,9 @@ from api.states import TaskState
 
 log = structlog.get_logger(__name__)
 
-INTERRUPTIBLE = frozenset({Action.IDLE, Action.FETCH, Action.CONNECT, Action.QUEUE, Action.WATCH})
+INTERRUPTIBLE = frozenset(
+    {Action.DRAIN, Action.IDLE, Action.FETCH, Action.CONNECT, Action.QUEUE, Action.HOOK, Action.WATCH}
+)
 STARTING = frozenset({Action.OPEN, Action.CREATE, Action.START})
 """What a place in the queue is held for."""
 CLEANING = frozenset({Action.STOP, Action.CLOSE, Action.REMOVE})
@@ -121,9 +123,10 @@ class Runner:
             self._work.changed.set()
             await asyncio.sleep(next(self._work.delays))
             return
-        before = action not in (Action.START, Action.WATCH, Action.STOP)
+        before = action not in (Action.START, Action.HOOK, Action.WATCH, Action.STOP)
         failure = Failure(TaskState.REJECTED if before else TaskState.FAILED, str(error))
-        self._work.see(failure=failure, pid=0)
+        # one whose hook failed still runs, and is stopped as such
+        self._work.see(failure=failure, pid=self._work.seen.pid if action is Action.HOOK else 0)
 
     def _told_error(self, error: Exception) -> ArgosyError:
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:

@@ -17,14 +17,17 @@ from agent.link import Conversation, Link, SessionLost
 from agent.managers import Managers
 from agent.reporter import Reporter
 from api.objects import NodeDescription
-from api.wire import Accepted, Assignments, Heartbeat, Hello, Welcome
+from api.wire import Accepted, Assignments, Goodbye, Heartbeat, Hello, Welcome
 from kit.latest import Latest
+from kit.tasks import heeding
 from kit.timing import backoff
 
 log = structlog.get_logger(__name__)
 
 WELCOME_TIMEOUT = 5.0
 """Seconds a manager has to answer the first Hello."""
+FAREWELL_TIMEOUT = 2.0
+"""Seconds a manager has to take note of a Goodbye."""
 
 
 class Session:
@@ -48,6 +51,8 @@ class Session:
         self._rng = rng
         self._period = 0.0
         self._number = 0
+        self._conversation: Conversation | None = None
+        self._ended = asyncio.Event()
         self.connected = asyncio.Event()
         """Set while a manager listens."""
 
@@ -57,6 +62,18 @@ class Session:
             self._description = description
             self._news.put(description)
 
+    async def farewell(self) -> None:
+        """Tell the manager that the node leaves, if one listens; returns when it has taken note, or time is up."""
+        if self._conversation is None:
+            return
+        self._ended.clear()
+        try:
+            async with asyncio.timeout(FAREWELL_TIMEOUT):
+                await self._conversation.send(Goodbye())
+                await self._ended.wait()
+        except (TimeoutError, SessionLost) as error:
+            log.warning("no manager took note that this node leaves", why=str(error) or "no answer in time")
+
     async def run(self) -> NoReturn:
         """One session after the other."""
         delays = backoff(self._rng)
@@ -65,7 +82,7 @@ class Session:
             try:
                 if not address:
                     raise SessionLost("no manager is known")
-                await self._converse(address)
+                await heeding(self._converse(address))
             except* SessionLost as lost:
                 log.warning("no session", manager=address, why=str(lost.exceptions[0]))
             if self.connected.is_set():
@@ -76,11 +93,16 @@ class Session:
     async def _converse(self, address: str) -> None:
         async with self._link.connect(address) as conversation:
             await self._greet(conversation, address)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._beat(conversation), name="heartbeat")
-                group.create_task(self._tell_news(conversation), name="description")
-                group.create_task(self._reporter.deliver(conversation.send), name="statuses")
-                group.create_task(self._listen(conversation), name="listen")
+            self._conversation = conversation
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._beat(conversation), name="heartbeat")
+                    group.create_task(self._tell_news(conversation), name="description")
+                    group.create_task(self._reporter.deliver(conversation.send), name="statuses")
+                    group.create_task(self._listen(conversation), name="listen")
+            finally:
+                self._conversation = None
+                self._ended.set()
 
     async def _greet(self, conversation: Conversation, address: str) -> None:
         try:

@@ -11,12 +11,14 @@ any more. A torn last line is dropped. Kept by: runner (notes), worker (assignme
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from agent.assignments import AssignmentSet, Change
+from api.assignment import Resource, SecretOrder
 from api.codec import Value, decode, encode
 from api.objects import TaskStatus
 from api.wire import Assignments
@@ -71,7 +73,7 @@ class Storage:
         if message.full:
             self._rewrite()
         else:
-            self._append(message)
+            self._append(msgspec.structs.replace(message, put=_without_secrets(message.put)))
         return change
 
     def note(self, task_id: str, status: TaskStatus) -> None:
@@ -114,7 +116,7 @@ class Storage:
         return None
 
     def _rewrite(self) -> None:
-        lines: list[Line] = [Assignments(number=0, full=True, put=self.assignments.all())]
+        lines: list[Line] = [Assignments(number=0, full=True, put=_without_secrets(self.assignments.all()))]
         lines += [Noted(id, status) for id, status in self.statuses.items()]
         data = b"".join(encode(line) + b"\n" for line in lines)
         fresh = self._path.with_suffix(".new")
@@ -132,6 +134,11 @@ class Storage:
         # A full disk must not stop containers; the next line tries a whole new file.
         log.error("cannot remember assignments", file=str(self._path), error=str(error))
         self.close()
+
+
+def _without_secrets(resources: Iterable[Resource]) -> list[Resource]:
+    """What may be written to a disk. A manager sends the rest again with the next session."""
+    return [resource for resource in resources if not isinstance(resource, SecretOrder)]
 
 
 def _write_all(fd: int, data: bytes) -> None:

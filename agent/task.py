@@ -1,7 +1,7 @@
 """A task's life as one step function: what is wanted and what is seen in, the next action and the status out. Pure.
 
-    way up:    FETCH → CONNECT → QUEUE → OPEN → CREATE → START → WATCH
-    way down:  STOP → (REMOVE a container that never ran) → CLOSE → terminal status → IDLE, or REMOVE → LEAVE
+    way up:    FETCH → CONNECT → QUEUE → OPEN → CREATE → START → (HOOK) → WATCH
+    way down:  (DRAIN) → STOP → (REMOVE a container that never ran) → CLOSE → terminal status → IDLE, or REMOVE → LEAVE
 
 The runner performs the action and asks again. Two rules carry the rest of the system:
 - a terminal status is told only after the sandbox is closed, as its addresses may be given to another task then;
@@ -14,10 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import msgspec
+
 from agent import health
 from agent.health import NO_HEALTH, Health, HealthState
 from agent.runtime.base import Exit, Image, container_id
-from api.assignment import SpecOrder, TaskOrder
+from api.assignment import ConfigOrder, SecretOrder, SpecOrder, TaskOrder
 from api.objects import PortStatus, TaskStatus
 from api.states import TaskState
 
@@ -35,8 +37,12 @@ class Action(Enum):
     OPEN = auto()
     CREATE = auto()
     START = auto()
+    HOOK = auto()
+    """Run its post_start commands."""
     WATCH = auto()
     """Wait for its end, and probe its health."""
+    DRAIN = auto()
+    """Leave the others time to stop sending it connections."""
     STOP = auto()
     CLOSE = auto()
     REMOVE = auto()
@@ -53,6 +59,10 @@ class Wanted:
     """None while it has not come."""
     peers: tuple[str, ...] = ()
     """Hosts that can give the image."""
+    files: tuple[SecretOrder | ConfigOrder, ...] = ()
+    """Its secrets and configs, as far as they have come."""
+    lacking: tuple[str, ...] = ()
+    """Those that have not: "secret password"."""
     gone: bool = False
     """No longer in the assignments: nobody wants to hear of it."""
 
@@ -76,8 +86,7 @@ class Failure:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """What is known of a task on this host. The two `maybe` fields are true until the contrary is known."""
 
     image: Image | None = None
@@ -89,6 +98,10 @@ class Observed:
     """The host's own ports its sandbox holds."""
     created: bool = False
     started: float = 0.0
+    drained: bool = False
+    """Whether every host has had time to take it from its DNS and load balancing."""
+    hooked: bool = False
+    """Whether its post_start commands have been run."""
     pid: int = 0
     exit: Exit | None = None
     health: Health = NO_HEALTH
@@ -128,6 +141,8 @@ def step(wanted: Wanted, seen: Observed) -> Step:
 def _up(wanted: Wanted, seen: Observed) -> Step:
     spec = wanted.spec
     if seen.running:
+        if spec and spec.task.container_spec.post_start and not seen.hooked:
+            return _alive(wanted, seen, Action.HOOK, TaskState.STARTING, "running its post_start commands")
         if seen.health.state is HealthState.STARTING:
             return _alive(wanted, seen, Action.WATCH, TaskState.STARTING, "waiting for its health check")
         return _alive(wanted, seen, Action.WATCH, TaskState.RUNNING, "started")
@@ -138,6 +153,8 @@ def _up(wanted: Wanted, seen: Observed) -> Step:
         return _alive(wanted, seen, Action.FETCH, TaskState.PREPARING, message)
     if not seen.connected:
         return _alive(wanted, seen, Action.CONNECT, TaskState.PREPARING, "waiting for its networks")
+    if wanted.lacking and not seen.created:
+        return _alive(wanted, seen, Action.IDLE, TaskState.PREPARING, f"waiting for {', '.join(wanted.lacking)}")
     ready = seen.created and seen.netns is not None
     if ready and wanted.order.desired <= TaskState.READY:
         return _alive(wanted, seen, Action.IDLE, TaskState.READY, "prepared")
@@ -154,6 +171,8 @@ def _up(wanted: Wanted, seen: Observed) -> Step:
 def _down(wanted: Wanted, seen: Observed) -> Step:
     if seen.running:
         # Not RUNNING: one that never was ready must not look so now.
+        if _serves(wanted, seen) and not seen.drained:
+            return _alive(wanted, seen, Action.DRAIN, seen.reached, "draining")
         return _alive(wanted, seen, Action.STOP, seen.reached, "stopping")
     if seen.exit is None and seen.final is None and seen.maybe_container:
         # It never ran, or could not be started: no log to keep, and it must not hold the namespace.
@@ -164,6 +183,12 @@ def _down(wanted: Wanted, seen: Observed) -> Step:
     if wanted.leaving and seen.maybe_container:
         return Step(Action.REMOVE, final)
     return Step(Action.LEAVE if wanted.gone else Action.IDLE, final)
+
+
+def _serves(wanted: Wanted, seen: Observed) -> bool:
+    """Whether connections may still come to it while the rest of its service goes on."""
+    is_ready = seen.reached is TaskState.RUNNING and not seen.failure
+    return is_ready and bool(wanted.order.attachments) and not wanted.leaving
 
 
 def _alive(wanted: Wanted, seen: Observed, action: Action, state: TaskState, message: str) -> Step:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
+from agent import files
 from agent.activities import Host
 from agent.adoption import observe
 from agent.assignments import NETWORK_TAGS, Change
@@ -19,7 +20,7 @@ from agent.health import Health
 from agent.runner import Runner
 from agent.runtime.base import Container, Image, container_id
 from agent.task import Observed, Wanted
-from api.assignment import TaskOrder
+from api.assignment import ResourceKey, TaskOrder, key_of
 from api.errors import ArgosyError
 from api.states import TaskState
 from api.wire import Assignments
@@ -80,18 +81,28 @@ class Worker:
     def _touched(self, change: Change) -> list[TaskOrder]:
         set = self._host.storage.assignments
         tasks, specs, images = change.ids("task"), change.ids("spec"), change.ids("image")
-        if not (specs or images):
+        come = {key for resource in change.put if (key := key_of(resource))[0] in ("secret", "config")}
+        if not (specs or images or come):
             return [order for id in tasks if (order := set.task(id))]
-        return [order for order in set.tasks() if order.id in tasks or self._refers(order, specs, images)]
+        return [order for order in set.tasks() if order.id in tasks or self._refers(order, specs, images, come)]
 
-    def _refers(self, order: TaskOrder, specs: set[str], images: set[str]) -> bool:
+    def _refers(self, order: TaskOrder, specs: set[str], images: set[str], come: set[ResourceKey]) -> bool:
         spec = self._host.storage.assignments.spec(order.spec_id)
-        return order.spec_id in specs or (spec is not None and spec.task.container_spec.image in images)
+        if order.spec_id in specs or spec is None:
+            return order.spec_id in specs
+        container = spec.task.container_spec
+        return container.image in images or not come.isdisjoint(files.needed(container))
 
     def _wanted(self, order: TaskOrder) -> Wanted:
         set = self._host.storage.assignments
         spec = set.spec(order.spec_id)
-        return Wanted(order, spec, set.peers(spec.task.container_spec.image) if spec else ())
+        if spec is None:
+            return Wanted(order)
+        container = spec.task.container_spec
+        names = files.needed(container)
+        come = set.files(names)
+        lacking = names.keys() - {key_of(one) for one in come}
+        return Wanted(order, spec, set.peers(container.image), come, tuple(sorted(names[key] for key in lacking)))
 
     def _begin(self, order: TaskOrder, seen: Observed) -> None:
         status = self._host.storage.statuses.get(order.id)

@@ -1,13 +1,16 @@
 """What a manager tells an agent: resources, each with a kind and an id; sent whole once, then by difference.
 
 A host gets its own tasks and their specs; for each network it takes part in (one of its tasks is on it, or it is
-ingress) the network, the services, endpoints and peers on it; and where to fetch images. Nothing else.
+ingress) the network, the services, endpoints and peers on it; the secrets and configs its live tasks use; and where to
+fetch images. Nothing else.
 """
 
 from __future__ import annotations
 
+import msgspec
+
 from api.codec import Value
-from api.specs import PortConfig, TaskSpec
+from api.specs import GenericResource, PortConfig, TaskSpec
 from api.states import TaskState
 
 
@@ -18,6 +21,8 @@ class Attachment(Value, frozen=True):
     address: str
     """With prefix length: "10.0.1.7/24"."""
     aliases: list[str] = []
+    mac_address: str = msgspec.field(default="", name="MacAddress")
+    """"" for the one that follows from the address."""
 
 
 class TaskOrder(Value, frozen=True, tag="task"):
@@ -33,6 +38,8 @@ class TaskOrder(Value, frozen=True, tag="task"):
     slot: int = 0
     desired: TaskState = TaskState.RUNNING
     attachments: list[Attachment] = []
+    generic_resources: list[GenericResource] = []
+    """What it was given of the node's, for its environment."""
 
 
 class SpecOrder(Value, frozen=True, tag="spec"):
@@ -91,6 +98,8 @@ class EndpointOrder(Value, frozen=True, tag="endpoint"):
     hostname: str = ""
     ready: bool = False
     """In DNS and behind the VIP only then."""
+    mac_address: str = msgspec.field(default="", name="MacAddress")
+    """"" for the one that follows from the address."""
 
 
 class PeerOrder(Value, frozen=True, tag="peer"):
@@ -113,7 +122,31 @@ class ImageOrder(Value, frozen=True, tag="image"):
     """"node_id@address:port" of host services."""
 
 
-Resource = TaskOrder | SpecOrder | NetworkOrder | ServiceOrder | EndpointOrder | PeerOrder | ImageOrder
+class FileOrder(Value, frozen=True):
+    """What a task of this host needs to have in its container."""
+
+    id: str
+    name: str = ""
+    data: bytes = b""
+    trouble: str = ""
+    """Why there is no data; tasks that need it are rejected with this."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r}, {self.name!r})"  # the data belongs in no log
+
+
+class SecretOrder(FileOrder, frozen=True, tag="secret"):
+    """A secret. Kept in memory only."""
+
+
+class ConfigOrder(FileOrder, frozen=True, tag="config"):
+    """A config."""
+
+
+Resource = (
+    TaskOrder | SpecOrder | NetworkOrder | ServiceOrder | EndpointOrder | PeerOrder | ImageOrder
+    | SecretOrder | ConfigOrder
+)  # fmt: skip
 ResourceKey = tuple[str, str]
 """(tag, id)"""
 

@@ -9,10 +9,24 @@ UPDATE_PARALLELISM = 1
 UPDATE_MONITOR = 5 * SECOND
 TASK_HISTORY = 5
 REVISION_HISTORY = 10
+PROGRESS_DEADLINE = 600 * SECOND
+"""Without one more slot done, an update counts as failed after this."""
+RUN_HISTORY = 10
+"""Runs of a scheduled job kept in its history."""
+RUN_LATENESS = 60 * SECOND
+"""A run of a scheduled job that is not later than this is started even though the next one is due."""
+REBALANCE_CALM = 10.0
+"""Seconds for which a node must have been ready before tasks move to it."""
+REBALANCE_PATIENCE = 60.0
+"""Seconds that a task that is to move has to get a place on the other node."""
+REBALANCE_PAUSE = 300.0
+"""Seconds without moves of a service's tasks after one that failed."""
 HEARTBEAT = 2.0
 """Seconds between an agent's heartbeats."""
 SESSION_LEASE = 6.0
 """Seconds without a heartbeat after which a node is down."""
+RECONNECT_TIME = 10.0
+"""Seconds that a new leader gives the agents to open their sessions anew before it calls a node down."""
 LEADER_LEASE = 3.0
 """Seconds after which a dead leader is replaced."""
 ADDRESS_POOL = "10.0.0.0/8"
@@ -37,3 +51,6 @@ RESTART_BACKOFF = 60.0
 FAULTY_FAILURES = 5
 """Failures of a service on a node within FAULTY_WINDOW seconds that make other nodes preferred."""
 FAULTY_WINDOW = 300.0
+DRAIN_DELAY = 0.5
+"""Seconds between a task's leaving DNS and load balancing and its stop signal; all hosts hear of it well within them.
+Swarm waits 2."""

@@ -8,9 +8,10 @@ dispatcher for an agent, last value wins. Times are Unix seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from api.codec import Value
+from api.filespecs import ConfigSpec, SecretSpec
 from api.specs import GenericResource, NetworkSpec, NodeSpec, PortConfig, Resources, ServiceSpec
 from api.states import NodeState, TaskState
 
@@ -42,6 +43,8 @@ class Cluster(Value, frozen=True):
     """Seconds."""
     cert_expiry: int = 7_776_000_000_000_000
     """Nanoseconds."""
+    data_key: bytes = b""
+    """Encrypts the secrets in the store (manager/vault.py); made with the first of them."""
 
 
 class Node(Value, frozen=True):
@@ -75,6 +78,25 @@ class Network(Value, frozen=True):
     """Asked to go: hidden from users, deleted by the leader when its last task has left."""
 
 
+class Secret(Value, frozen=True):
+    """A secret, as wanted. Its spec is kept without data; `sealed` is the data, encrypted."""
+
+    id: str
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    spec: SecretSpec = SecretSpec()
+    sealed: bytes = b""
+
+
+class Config(Value, frozen=True):
+    """A config, as wanted."""
+
+    id: str
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    spec: ConfigSpec = ConfigSpec()
+
+
 class Claim(Value, frozen=True):
     """That a name is taken, so that two managers cannot give it twice. Store id: "<kind>.<name>".
 
@@ -82,7 +104,7 @@ class Claim(Value, frozen=True):
     """
 
     owner: str
-    """Id of the service or network."""
+    """Id of the service, network, secret or config."""
 
 
 # ── decided ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,11 +149,13 @@ class Task(Value, frozen=True):
     message: str = ""
     """Why it is where it is; for a pending task, why no node takes it."""
     job_iteration: int = 0
-    """For jobs: the revision it works for."""
+    """For jobs: the revision it works for; for scheduled jobs: the number of the run."""
     restarts: list[float] = []
     """When tasks before it in its slot, of the same TaskSpec, were restarted after an end of their own."""
     generic_resources: list[GenericResource] = []
     """What it was given of the node's generic resources when it was assigned."""
+    replaces: str = ""
+    """The task of the same slot that goes on until this one runs (a move to another node); "" for none."""
 
 
 class NetworkDecision(Value, frozen=True):
@@ -164,6 +188,30 @@ class UpdateStatus(Value, frozen=True):
     """Slots that were to be changed when it began."""
     failures: int = 0
     """New tasks that ended too early."""
+    done: int = 0
+    """Most slots that were done at once."""
+    progressed_at: float = 0.0
+    """When `done` last grew."""
+    reason: str = ""
+    """Why it was paused or rolled back; stays when `message` says that the rollback is completed."""
+
+
+class JobRun(Value, frozen=True):
+    """One run of a scheduled job. Its tasks have its number as their `job_iteration`."""
+
+    number: int
+    due_at: float = 0.0
+    started_at: float = 0.0
+    """0 for a run that was not started."""
+    ended_at: float = 0.0
+    outcome: Literal["running", "completed", "failed", "replaced", "missed", "skipped"] = "running"
+    """failed: a task failed and is not tried again; missed: nobody was there to start it in time; skipped: the run
+    before was still at work, or the schedule was suspended."""
+    revision: int = 0
+    """The service's revision in force when it began."""
+    base: int = 0
+    """Its slots are base + 1 to base + total, so that runs beside one another have slots of their own."""
+    total: int = 0
 
 
 class ServiceDecision(Value, frozen=True):
@@ -181,6 +229,16 @@ class ServiceDecision(Value, frozen=True):
     """The revision that was in force before; where a rollback goes. 0: there is none."""
     message: str = ""
     """Which address or port it could not get, and why."""
+    waits: str = ""
+    """Which other services it waits for: "waiting for service db to be healthy"; "" for none."""
+    held: bool = False
+    """Whether the revision in force waits, its tasks staying NEW. (Otherwise the wanted one waits to be taken up.)"""
+    runs: list[JobRun] = []
+    """A scheduled job's last runs, oldest first."""
+    scheduled_to: float = 0.0
+    """Every run due up to this time has been decided about; 0 without a schedule."""
+    schedule: str = ""
+    """The cron expression and time zone that `scheduled_to` belongs to."""
 
 
 class Gateway(Value, frozen=True):
@@ -227,6 +285,8 @@ class NodeDescription(Value, frozen=True):
     """Port of its manager API; 0 on a worker."""
     images: list[str] = []
     """References and ids of the images it can give to others."""
+    tags: dict[str, str] = {}
+    """What each "name:tag" among them means: the manifest's digest if it came from a registry, else the image's id."""
 
 
 class PortStatus(Value, frozen=True):
@@ -235,6 +295,8 @@ class PortStatus(Value, frozen=True):
     protocol: str
     target_port: int
     published_port: int
+    host_ip: str = ""
+    """The only address of the host it answers at."""
 
 
 class TaskStatus(Value, frozen=True):
@@ -280,9 +342,9 @@ class Leadership(Value, frozen=True):
 # ── kinds ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind(Generic[T]):
-    """A kind of key: /argosy/<name>/<id>."""
+    """A kind of key: /argosy/<name>/<id>. There is one object of each, so they compare by identity."""
 
     name: str
     type: type[T]
@@ -292,6 +354,8 @@ CLUSTER = Kind("wanted/cluster", Cluster)
 NODE = Kind("wanted/nodes", Node)
 SERVICE = Kind("wanted/services", Service)
 NETWORK = Kind("wanted/networks", Network)
+SECRET = Kind("wanted/secrets", Secret)
+CONFIG = Kind("wanted/configs", Config)
 CLAIM = Kind("wanted/names", Claim)
 REVISION = Kind("decided/revisions", Revision)
 TASK = Kind("decided/tasks", Task)
@@ -305,7 +369,7 @@ MEMBER = Kind("members", Member)
 LEADERSHIP = Kind("leader", Leadership)
 
 KINDS: tuple[Kind[Value], ...] = (
-    CLUSTER, NODE, SERVICE, NETWORK, CLAIM,
+    CLUSTER, NODE, SERVICE, NETWORK, SECRET, CONFIG, CLAIM,
     REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
     DESCRIPTION, STATUS, SESSION, MEMBER, LEADERSHIP,
 )  # type: ignore[assignment]  # fmt: skip

@@ -12,6 +12,14 @@ import msgspec
 
 from api.codec import Value
 from api.hostconfig import Hook, HostConfig
+from api.mounts import BindOptions as BindOptions
+from api.mounts import Driver as Driver
+from api.mounts import Mount as Mount
+from api.mounts import TmpfsOptions as TmpfsOptions
+from api.mounts import VolumeOptions as VolumeOptions
+from api.networkspec import IPAM as IPAM
+from api.networkspec import IPAMConfig as IPAMConfig
+from api.networkspec import NetworkSpec as NetworkSpec
 from api.states import Availability, Role
 
 
@@ -40,53 +48,6 @@ class Mode(Value, frozen=True):
     global_: EmptyMode | None = msgspec.field(default=None, name="Global")
     replicated_job: ReplicatedJob | None = None
     global_job: EmptyMode | None = None
-
-
-class BindOptions(Value, frozen=True):
-    """How a bind mount is made."""
-
-    propagation: str = ""
-    non_recursive: bool = False
-    create_mountpoint: bool = False
-    read_only_non_recursive: bool = False
-    read_only_force_recursive: bool = False
-
-
-class Driver(Value, frozen=True):
-    """A driver and its options (volumes, logs)."""
-
-    name: str = ""
-    options: dict[str, str] = {}
-
-
-class VolumeOptions(Value, frozen=True):
-    """How a volume is made when it does not exist yet."""
-
-    no_copy: bool = False
-    labels: dict[str, str] = {}
-    driver_config: Driver | None = None
-    subpath: str = ""
-
-
-class TmpfsOptions(Value, frozen=True):
-    """Size in bytes (0: half the memory), mode as file permission bits."""
-
-    size_bytes: int = 0
-    mode: int = 0
-    options: list[list[str]] = []
-
-
-class Mount(Value, frozen=True):
-    """One mount of a container."""
-
-    type: Literal["bind", "volume", "tmpfs"] = "bind"
-    source: str = ""
-    target: str = ""
-    read_only: bool = False
-    consistency: str = ""
-    bind_options: BindOptions | None = None
-    volume_options: VolumeOptions | None = None
-    tmpfs_options: TmpfsOptions | None = None
 
 
 class Healthcheck(Value, frozen=True):
@@ -324,6 +285,8 @@ class UpdateConfig(Value, frozen=True):
     monitor: int | None = None
     max_failure_ratio: float = 0.0
     order: Literal["", "stop-first", "start-first"] = ""
+    progress_deadline: int | None = None
+    """Nanoseconds without one more slot done after which it counts as failed, with the stuck task's own message."""
 
 
 class PortConfig(Value, frozen=True):
@@ -345,6 +308,35 @@ class EndpointSpec(Value, frozen=True):
     ports: list[PortConfig] = []
 
 
+class Dependency(Value, frozen=True):
+    """What a service waits for before tasks of a new revision start. Compose's `depends_on`, kept by the managers."""
+
+    service: str = ""
+    """The other service's full name."""
+    condition: Literal["started", "healthy", "completed"] = "started"
+    restart: bool = False
+    """Clients that replace the other service's tasks have this one's replaced too."""
+    optional: bool = False
+    """Whether a service that does not exist, or does not come up, is gone on without."""
+
+
+class Schedule(Value, frozen=True):
+    """When a job is run again (api/schedule.py). A job with a schedule runs when it is due, not when it is deployed."""
+
+    cron: str = ""
+    """Five fields (minute hour day month weekday), six with seconds first, or @daily and the like."""
+    time_zone: str = ""
+    """IANA name ("Europe/Berlin"); "" is UTC."""
+    overlap: Literal["", "allow", "forbid", "replace"] = ""
+    """When the run before is still at work: start beside it, wait for its end (the default), or stop it."""
+    missed_window: int | None = None
+    """Nanoseconds a run may be late. None: until the next one is due, and a minute at least."""
+    history: int | None = None
+    """Runs kept in the service's history."""
+    suspend: bool = False
+    """Runs that come due while this is set are passed over."""
+
+
 class ServiceSpec(Value, frozen=True):
     """A service as its user wants it."""
 
@@ -357,6 +349,14 @@ class ServiceSpec(Value, frozen=True):
     networks: list[NetworkTarget] = []
     """Deprecated place for TaskTemplate.Networks; the API moves them there."""
     endpoint_spec: EndpointSpec | None = None
+    depends_on: list[Dependency] = []
+    schedule: Schedule | None = None
+    """For jobs only. May be given by labels instead: `argosy.schedule` and others (api/schedule.py)."""
+    revision_history: int | None = None
+    """Revisions kept for rollback, the one in force among them."""
+    rebalance: bool | None = None
+    """Whether its tasks move to nodes that join or return. None: as the label `argosy.rebalance` of the service, then
+    of the cluster, says; if none does, they stay."""
 
 
 class NodeSpec(Value, frozen=True):
@@ -366,35 +366,3 @@ class NodeSpec(Value, frozen=True):
     labels: dict[str, str] = {}
     role: Role = Role.WORKER
     availability: Availability = Availability.ACTIVE
-
-
-class IPAMConfig(Value, frozen=True):
-    """One address range of a network."""
-
-    subnet: str = ""
-    ip_range: str = msgspec.field(default="", name="IPRange")
-    gateway: str = ""
-    auxiliary_addresses: dict[str, str] = {}
-
-
-class IPAM(Value, frozen=True):
-    """Address management of a network; empty config: the leader picks a subnet."""
-
-    driver: str = ""
-    options: dict[str, str] | None = None
-    config: list[IPAMConfig] = []
-
-
-class NetworkSpec(Value, frozen=True):
-    """A network as its user wants it (body of POST /networks/create)."""
-
-    name: str = ""
-    driver: str = ""
-    scope: str = ""
-    internal: bool = False
-    attachable: bool = False
-    ingress: bool = False
-    enable_ipv6: bool = msgspec.field(default=False, name="EnableIPv6")
-    ipam: IPAM = IPAM()
-    options: dict[str, str] = {}
-    labels: dict[str, str] = {}

@@ -28,6 +28,10 @@ class TaskState(Enum):
     ORPHANED = "orphaned"
 
     rank: int
+    is_terminal: bool
+    """Whether a task in this state will never run (again)."""
+
+    __hash__ = object.__hash__  # members are singletons; Enum's own is a call into Python, for each look into a table
 
     def __lt__(self, other: TaskState) -> bool:
         return self.rank < other.rank
@@ -41,14 +45,10 @@ class TaskState(Enum):
     def __ge__(self, other: TaskState) -> bool:
         return self.rank >= other.rank
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a task in this state will never run (again)."""
-        return self.rank > TaskState.RUNNING.rank
-
 
 for _rank, _state in enumerate(TaskState):
     _state.rank = _rank
+    _state.is_terminal = _rank > list(TaskState).index(TaskState.RUNNING)
 
 _ALIVE = (
     TaskState.NEW, TaskState.PENDING, TaskState.ASSIGNED, TaskState.ACCEPTED,

@@ -32,9 +32,6 @@ def _task(task: TaskSpec) -> Reasons:
         yield f"{path}.Runtime: {task.runtime!r} is not supported; only containers are"
     if task.log_driver and task.log_driver.name not in LOG_DRIVERS:
         yield f"{path}.LogDriver: {task.log_driver.name!r} is not supported; json-file, local and none are"
-    reserved = task.resources.reservations if task.resources else None
-    if reserved and reserved.generic_resources:
-        yield f"{path}.Resources.Reservations.GenericResources: generic resources are not supported"
     for number, network in enumerate(task.networks):
         if network.driver_opts:
             yield f"{path}.Networks[{number}].DriverOpts: driver options of an endpoint are not supported"
@@ -42,30 +39,21 @@ def _task(task: TaskSpec) -> Reasons:
 
 
 def _container(path: str, spec: ContainerSpec) -> Reasons:
-    if spec.secrets:
-        yield f"{path}.Secrets: secrets are not supported"
-    if spec.configs:
-        yield f"{path}.Configs: configs are not supported"
+    if spec.host_config and spec.host_config.storage_opt:
+        yield f"{path}.HostConfig.StorageOpt: root filesystems have no quota here; use a volume with a size of its own"
+    for number, request in enumerate(spec.host_config.device_requests if spec.host_config else ()):
+        is_gpu = any("gpu" in group for group in request.capabilities) and request.driver in ("", "nvidia")
+        if request.driver != "cdi" and not is_gpu:
+            yield f"{path}.HostConfig.DeviceRequests[{number}]: only the driver cdi, and GPUs, can be asked for"
+        elif request.options:
+            yield f"{path}.HostConfig.DeviceRequests[{number}].Options: options of a device driver are not supported"
     if spec.isolation not in ("", "default"):
         yield f"{path}.Isolation: {spec.isolation!r} is for Windows containers, which are not supported"
     security = spec.privileges
     if security and security.se_linux_context and security.se_linux_context.disable is False:
         yield f"{path}.Privileges.SELinuxContext: SELinux labels are not supported"
-    yield from _templates(path, spec)
     for number, mount in enumerate(spec.mounts):
         yield from _mount(f"{path}.Mounts[{number}]", mount)
-
-
-def _templates(path: str, spec: ContainerSpec) -> Reasons:
-    places = [
-        (f"{path}.Hostname", spec.hostname),
-        *((f"{path}.Env[{number}]", entry.partition("=")[2]) for number, entry in enumerate(spec.env)),
-        *((f"{path}.Mounts[{number}].Source", mount.source) for number, mount in enumerate(spec.mounts)),
-        *((f"{path}.Mounts[{number}].Target", mount.target) for number, mount in enumerate(spec.mounts)),
-    ]
-    for place, text in places:
-        if "{{" in text and "}}" in text:
-            yield f"{place}: templates ({text}) are not supported"
 
 
 def _mount(path: str, mount: Mount) -> Reasons:

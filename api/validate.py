@@ -11,12 +11,15 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from api import constraints, references
+from api import constraints, hostproblems, references
 from api.errors import Invalid
+from api.expansion import example, template_problems
 from api.names import SERVICE_NAME
+from api.schedule import schedule_problems
 from api.specs import (
     ContainerSpec,
     EndpointSpec,
+    GenericResource,
     Healthcheck,
     IPAMConfig,
     Mount,
@@ -31,6 +34,8 @@ from api.specs import (
 )
 
 NAME_LENGTH = 63
+HOST_GATEWAY = "host-gateway"
+"""In place of an address in `Hosts`: the host that the task runs on."""
 LEAST_CPU = 1_000_000
 """Nano-CPUs: 0.001 CPU."""
 LEAST_MEMORY = 4 * 1024 * 1024
@@ -48,6 +53,13 @@ Problems = Iterator[str]
 
 def service_problems(spec: ServiceSpec) -> list[str]:
     """What is wrong with a service's spec."""
+    if found := list(template_problems(spec)):
+        return found
+    return _expanded_problems(example(spec))
+
+
+def _expanded_problems(spec: ServiceSpec) -> list[str]:
+    """The same of a spec without templates."""
     return [
         *name_problems(spec.name, "service"),
         *_label_problems("Labels", spec.labels),
@@ -56,7 +68,29 @@ def service_problems(spec: ServiceSpec) -> list[str]:
         *_update_problems("UpdateConfig", spec.update_config),
         *_update_problems("RollbackConfig", spec.rollback_config),
         *_endpoint_problems(spec.endpoint_spec),
+        *hostproblems.network_problems(spec),
+        *_dependency_problems(spec),
+        *schedule_problems(spec),
+        *_history_problems(spec),
     ]
+
+
+def _dependency_problems(spec: ServiceSpec) -> Problems:
+    seen: set[str] = set()
+    for number, item in enumerate(spec.depends_on):
+        where = f"DependsOn[{number}].Service"
+        if not SERVICE_NAME.fullmatch(item.service):
+            yield f"{where}: {item.service!r} is no name of a service"
+        elif item.service == spec.name:
+            yield f"{where}: a service cannot wait for itself"
+        elif item.service in seen:
+            yield f"{where}: {item.service} is given twice"
+        seen.add(item.service)
+
+
+def _history_problems(spec: ServiceSpec) -> Problems:
+    if spec.revision_history is not None and not 1 <= spec.revision_history <= 1000:
+        yield f"RevisionHistory: {spec.revision_history} is not from 1 to 1000"
 
 
 def name_problems(name: str, what: str) -> Problems:
@@ -100,6 +134,8 @@ def node_problems(spec: NodeSpec) -> list[str]:
 def _task_problems(task: TaskSpec) -> Problems:
     path = "TaskTemplate"
     yield from _container_problems(f"{path}.ContainerSpec", task.container_spec)
+    limits = task.resources.limits if task.resources else None
+    yield from hostproblems.container_problems(f"{path}.ContainerSpec", task.container_spec, limits)
     yield from _resource_problems(f"{path}.Resources", task.resources)
     yield from _restart_problems(f"{path}.RestartPolicy", task.restart_policy)
     yield from _placement_problems(f"{path}.Placement", task.placement)
@@ -127,7 +163,7 @@ def _container_problems(path: str, spec: ContainerSpec) -> Problems:
             yield f"{path}.Env[{number}]: {entry!r} has no name; it must be NAME=VALUE"
     for number, line in enumerate(spec.hosts):
         address, _, names = line.partition(" ")
-        if not _is_address(address) or not names.strip():
+        if not (_is_address(address) or address == HOST_GATEWAY) or not names.strip():
             yield f"{path}.Hosts[{number}]: {line!r} is not of the form 'ADDRESS NAME …'"
     for number, server in enumerate(spec.dns_config.nameservers if spec.dns_config else ()):
         if not _is_address(server):
@@ -191,6 +227,18 @@ def _resource_problems(path: str, resources: Resources | None) -> Problems:
     if resources.limits and resources.limits.pids < 0:
         yield f"{path}.Limits.Pids: must not be negative; 0 is no limit"
     yield from _limit_below_reservation(path, resources)
+    for number, generic in enumerate(resources.reservations.generic_resources if resources.reservations else ()):
+        yield from _generic_problems(f"{path}.Reservations.GenericResources[{number}]", generic)
+
+
+def _generic_problems(path: str, generic: GenericResource) -> Problems:
+    named, counted = generic.named_resource_spec, generic.discrete_resource_spec
+    if (named is None) == (counted is None):
+        yield f"{path}: exactly one of NamedResourceSpec and DiscreteResourceSpec is needed"
+    elif named is not None and not (named.kind and named.value):
+        yield f"{path}.NamedResourceSpec: both Kind and Value are needed"
+    elif counted is not None and not (counted.kind and counted.value > 0):
+        yield f"{path}.DiscreteResourceSpec: a Kind, and a Value of at least 1, are needed"
 
 
 def _limit_below_reservation(path: str, resources: Resources) -> Problems:
@@ -256,6 +304,8 @@ def _update_problems(path: str, config: UpdateConfig | None) -> Problems:
         yield f"{path}.Delay: update-delay cannot be negative"
     if (config.monitor or 0) < 0:
         yield f"{path}.Monitor: update-monitor cannot be negative"
+    if config.progress_deadline is not None and config.progress_deadline <= 0:
+        yield f"{path}.ProgressDeadline: must be more than 0; leave it out for 10 minutes"
     if not 0 <= config.max_failure_ratio <= 1:
         yield f"{path}.MaxFailureRatio: update-maxfailureratio cannot be less than 0 or bigger than 1"
     if path == "RollbackConfig" and config.failure_action == "rollback":
@@ -265,7 +315,7 @@ def _update_problems(path: str, config: UpdateConfig | None) -> Problems:
 def _endpoint_problems(endpoint: EndpointSpec | None) -> Problems:
     if endpoint is None:
         return
-    taken: set[tuple[str, int]] = set()
+    taken: dict[tuple[str, int], set[str]] = {}
     for number, port in enumerate(endpoint.ports):
         here = f"EndpointSpec.Ports[{number}]"
         if not 1 <= port.target_port <= 65535:
@@ -274,10 +324,11 @@ def _endpoint_problems(endpoint: EndpointSpec | None) -> Problems:
             yield f"{here}.PublishedPort: {port.published_port} is not from 1 to 65535 (or 0 for any)"
         if endpoint.mode == "dnsrr" and port.publish_mode == "ingress":
             yield f"{here}: port published with ingress mode can't be used with dnsrr mode"
-        key = (port.protocol, port.published_port)
-        if port.published_port and key in taken:
+        others = taken.setdefault((port.protocol, port.published_port), set())
+        # no address is every address
+        if port.published_port and others and (not port.host_ip or not others.isdisjoint({port.host_ip, ""})):
             yield f"{here}: duplicate published ports provided: {port.published_port}/{port.protocol}"
-        taken.add(key)
+        others.add(port.host_ip)
 
 
 # ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -35,7 +35,11 @@ class Statuses(Value, frozen=True, tag="statuses"):
     statuses: dict[str, TaskStatus]
 
 
-AgentMessage = Hello | Heartbeat | Statuses
+class Goodbye(Value, frozen=True, tag="goodbye"):
+    """The node leaves the cluster: it is down from now on. The manager ends the session."""
+
+
+AgentMessage = Hello | Heartbeat | Statuses | Goodbye
 
 
 class Welcome(Value, frozen=True, tag="welcome"):

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from api.dependencies import WAITS
+from cli.states import ENDED
 from cli.views import Service, Task
 
 STABLE = 1.0
@@ -21,7 +23,6 @@ PATIENCE = 10.0
 """Seconds a task may find no node before the deploy is given up."""
 MOST_FAILURES = 3
 MOST_REJECTIONS = 2
-_ENDED = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 _DONE_UPDATES = ("", "completed", "rollback_completed", "paused", "rollback_paused")
 
 
@@ -47,6 +48,7 @@ class Judge:
     """When the wait began, by the caller's clock (monotonic seconds)."""
     is_rollback: bool = False
     """Whether a rollback is what was asked for."""
+    patience: float = PATIENCE
     _running_since: float | None = None
     _homeless_since: float | None = None
 
@@ -66,7 +68,9 @@ class Judge:
         if ready < wanted or not self._update_is_over(service) or self._is_too_early(service, slots, now):
             self._running_since = None
             reason = _slot_failure(service, slots) or self._homeless(tasks, now)
-            return verdict("failed", reason) if reason else verdict("waiting", _progress(tasks))
+            if reason:
+                return verdict("failed", reason)
+            return verdict("waiting", _progress(tasks) or self._held_up(service))
         if self._running_since is None:
             self._running_since = now
         calm = SUSPICIOUS if any(_failures(history) for history in slots.values()) else STABLE
@@ -92,23 +96,35 @@ class Judge:
             return ""
         return f"{words[state]}: {status.message}" if status.message else words[state]
 
+    def _held_up(self, service: Service) -> str:
+        """The update's message while it waits for other services."""
+        status = service.update_status
+        return status.message if status and _waits(status.message) else ""
+
     def _is_too_early(self, service: Service, slots: dict[str, list[Task]], now: float) -> bool:
         """A global service gets its tasks a moment after it is made; none for a while means that no node fits."""
         is_global = service.spec.mode.global_ is not None or service.spec.mode.global_job is not None
-        return is_global and not slots and now - self.started < PATIENCE
+        return is_global and not slots and now - self.started < self.patience
 
     def _homeless(self, tasks: Sequence[Task], now: float) -> str:
         reasons = [
-            t.status.err for t in tasks if t.status.state in ("new", "pending") and t.status.err and _is_wanted(t)
+            t.status.err
+            for t in tasks
+            if t.status.state in ("new", "pending") and t.status.err and _is_wanted(t) and not _waits(t.status.err)
         ]
         if not reasons:
             self._homeless_since = None
             return ""
         if self._homeless_since is None:
             self._homeless_since = now
-        if now - self._homeless_since < PATIENCE:
+        if now - self._homeless_since < self.patience:
             return ""
         return f"{len(reasons)} task{'s' if len(reasons) > 1 else ''} found no node: {reasons[-1]}"
+
+
+def _waits(message: str) -> bool:
+    """Whether it says that other services are waited for; they have verdicts of their own."""
+    return message.startswith(WAITS)
 
 
 def _slots(tasks: Sequence[Task]) -> dict[str, list[Task]]:
@@ -121,6 +137,8 @@ def _slots(tasks: Sequence[Task]) -> dict[str, list[Task]]:
 
 def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
     mode = service.spec.mode
+    if _is_scheduled(service):
+        return 0
     if mode.replicated_job is not None:
         total = mode.replicated_job.total_completions
         return 1 if total is None else total
@@ -128,6 +146,15 @@ def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
         return sum(any(_is_wanted(task) or task.status.state == "complete" for task in h) for h in slots.values())
     replicas = mode.replicated.replicas if mode.replicated else None
     return 1 if replicas is None else replicas
+
+
+def _is_scheduled(service: Service) -> bool:
+    """Such a job runs when it is due, not when it is deployed."""
+    if not _is_job(service):
+        return False
+    from api.schedule import schedule_of  # loads time zones, which few commands need
+
+    return schedule_of(service.spec) is not None
 
 
 def _is_job(service: Service) -> bool:
@@ -195,7 +222,7 @@ def _progress(tasks: Sequence[Task]) -> str:
     why = ""
     for task in tasks:
         state = task.status.state
-        if not _is_wanted(task) or state == "running" or state in _ENDED:
+        if not _is_wanted(task) or state == "running" or state in ENDED:
             continue
         counts[state] = counts.get(state, 0) + 1
         why = task.status.err or why

@@ -13,7 +13,7 @@ import msgspec
 
 from api import specs
 from api.specs import ServiceSpec
-from cli import parse
+from cli import file_flags, parse
 from cli.errors import Wrong
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -30,6 +30,7 @@ _EMPTY: dict[str, msgspec.Struct] = {
     "update_config": specs.UpdateConfig(),
     "rollback_config": specs.UpdateConfig(),
     "endpoint_spec": specs.EndpointSpec(),
+    "schedule": specs.Schedule(),
 }
 """What stands in for an absent part when one of its fields is set."""
 
@@ -69,6 +70,14 @@ SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "replicas_max_per_node": (f"{PLACEMENT}.max_replicas", int),
     "endpoint_mode": ("endpoint_spec.mode", str),
     "log_driver": ("task_template.log_driver.name", str),
+    "schedule": ("schedule.cron", str),
+    "schedule_time_zone": ("schedule.time_zone", str),
+    "schedule_overlap": ("schedule.overlap", str),
+    "schedule_missed_window": ("schedule.missed_window", parse.duration),
+    "schedule_history": ("schedule.history", int),
+    "schedule_suspend": ("schedule.suspend", bool),
+    "revision_history": ("revision_history", int),
+    "rebalance": ("rebalance", bool),
     **{
         f"{kind}_{flag}": (f"{kind}_config.{field}", read)
         for kind in ("update", "rollback")
@@ -79,6 +88,7 @@ SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
             ("monitor", "monitor", parse.duration),
             ("max_failure_ratio", "max_failure_ratio", float),
             ("order", "order", str),
+            ("progress_deadline", "progress_deadline", parse.duration),
         )
     },
 }
@@ -114,6 +124,9 @@ LISTS: dict[str, Entries] = {
     "group": Entries(f"{CONTAINER}.groups", parse.text),
     "ulimit": Entries(f"{CONTAINER}.ulimits", parse.ulimit, lambda limit: limit.name),
     "generic_resource": Entries(f"{RESERVED}.generic_resources", parse.generic, parse.generic_key),
+    "depends_on": Entries("depends_on", parse.dependency, lambda item: item.service),
+    "secret": Entries(f"{CONTAINER}.secrets", file_flags.secret, lambda reference: reference.secret_name),
+    "config": Entries(f"{CONTAINER}.configs", file_flags.config, lambda reference: reference.config_name),
     "cap_add": Entries(f"{CONTAINER}.capability_add", parse.capability, removable=False),
     "cap_drop": Entries(f"{CONTAINER}.capability_drop", parse.capability, removable=False),
 }

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO
 
 import click
-import msgspec
 
-from api.codec import Value
 from cli.client import current
-from cli.errors import Failed, Wrong
+from cli.errors import Wrong
+from cli.image_streams import load_file, show_progress
 from cli.lazy import Group
-from cli.output import each, format_option, inspect, list_options, no_trunc_option, show_rows
+from cli.output import each, inspect, inspect_format_option, list_options, no_trunc_option, show_rows
 from cli.text import ago, byte_count, short_id
 from cli.views import Image
 
 COLUMNS = {"Repository": "REPOSITORY", "Tag": "TAG", "ID": "IMAGE ID", "CreatedSince": "CREATED", "Size": "SIZE"}
-_CHUNK = 1 << 20
-
-
-class ErrorDetail(Value, frozen=True):
-    """Part of a progress message."""
-
-    message: str = msgspec.field(default="", name="message")
-
-
-class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """One line of a progress stream."""
-
-    status: str = ""
-    id: str = ""
-    stream: str = ""
-    error: str = ""
-    error_detail: ErrorDetail | None = None
 
 
 @click.group(cls=Group)
@@ -54,13 +34,8 @@ def load(path: str | None, quiet: bool) -> None:
         raise Wrong(f"--input {path}: {error.strerror}") from None
     if not path and sys.stdin.isatty():
         raise Wrong("give an archive with -i, or on standard input")
-    with file, current().stream("POST", "/images/load", {"quiet": quiet}, _blocks(file)) as chunks:
-        _show(chunks, quiet=False)
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_CHUNK):
-        yield block
+    with file:
+        load_file(current(), file, quiet)
 
 
 @image.command()
@@ -76,33 +51,8 @@ def pull(name: str, quiet: bool, platform: str) -> None:
     if platform:
         query["platform"] = platform
     with current().stream("POST", "/images/create", query) as chunks:
-        _show(chunks, quiet)
+        show_progress(chunks, quiet)
     click.echo(str(reference))
-
-
-def _show(chunks: Iterable[bytes], quiet: bool) -> None:
-    """The messages of a progress stream. Raises Failed for the one that is an error."""
-    last: dict[str, str] = {}
-    for line in _lines(chunks):
-        try:
-            message = msgspec.json.decode(line, type=Progress)
-        except msgspec.MsgspecError:
-            continue  # a progress form that we do not know is nobody's loss
-        if message.error or message.error_detail:
-            raise Failed(message.error or (message.error_detail.message if message.error_detail else ""))
-        text = message.stream.rstrip("\n") or ": ".join(part for part in (message.id, message.status) if part)
-        if text and not quiet and last.get(message.id) != text:
-            last[message.id] = text
-            click.echo(text)
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in lines if line.strip())
-    if rest.strip():
-        yield rest
 
 
 @image.command()
@@ -145,7 +95,7 @@ def _names(item: Image) -> list[tuple[str, str]]:
 
 
 @image.command("inspect")
-@format_option
+@inspect_format_option
 @click.argument("images", nargs=-1, required=True)
 def inspect_(images: tuple[str, ...], template: str | None) -> None:
     """Show everything about images."""

@@ -1,14 +1,15 @@
-"""`argosy`: the way in. Global options, the table of commands, and the end of every error."""
+"""`argosy`: the way in. The table of commands, and the end of every error.
+
+Nothing heavy is imported here: `argosy --help` and the commonest lists are answered by cli/quick.py before click is
+loaded, all else by cli/app.py.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 
-import click
-
-from cli.lazy import LazyGroup
-
+ABOUT = "Run compose files and services on all of your machines."
 DEFAULT_HOST = "unix:///run/argosy/docker.sock"
 
 COMMANDS = {
@@ -20,43 +21,35 @@ COMMANDS = {
     "stack": ("cli.stack:stack", "Deploy and manage compose files"),
     "service": ("cli.service:service", "Manage services"),
     "network": ("cli.network:network", "Manage networks"),
+    "secret": ("cli.secret:secret", "Manage the cluster's secrets"),
+    "config": ("cli.config:config", "Manage the cluster's configs"),
+    "volume": ("cli.volume:volume", "Manage this host's volumes"),
     "image": ("cli.image:image", "Manage this host's images"),
+    "events": ("cli.events:events", "Show what happens in the cluster, as it happens"),
     "ps": ("cli.host:ps", "List this host's containers"),
     "logs": ("cli.host:logs", "Show the output of a service, task or container"),
     "info": ("cli.host:info", "Tell about this host and its cluster"),
     "version": ("cli.host:version", "Show versions of command and daemon"),
-    "lab": ("cli.lab:lab", "Make a cluster of several hosts on this machine, to try and to test"),
+    "lab": ("cli.lab:lab", "Make a cluster of several hosts on this machine"),
     "check": ("cli.check:check", "Check whether this machine can be a host"),
 }
 
 
-def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        from cli.text import own_version
-
-        click.echo(f"argosy version {own_version()}")
-        ctx.exit()
-
-
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "-H",
-    "--host",
-    metavar="URL",
-    help=f"Where argosyd listens: unix://PATH or tcp://HOST:PORT [$ARGOSY_HOST, $DOCKER_HOST, {DEFAULT_HOST}]",
-)
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
-)
-@click.pass_context
-def cli(ctx: click.Context, host: str | None) -> None:
-    """Run compose files and services on all of your machines."""
-    ctx.obj = host or os.environ.get("ARGOSY_HOST") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+def host_of(said: str | None) -> str:
+    """Where the daemon listens: as the user says, or the environment, or where it usually does."""
+    return said or os.environ.get("ARGOSY_HOST") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
 def main() -> None:
     """Entry point of the `argosy` command: one sentence for every error, never a traceback."""
     try:
+        from cli.quick import answer
+
+        if answer(sys.argv[1:]):
+            sys.stdout.flush()
+            return
+        from cli.app import cli
+
         cli.main(prog_name="argosy", standalone_mode=True)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -67,7 +60,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ARGOSY_DEBUG"):
             raise
-        click.echo(f"Error: {_sentence(error)}", err=True)
+        print(f"Error: {_sentence(error)}", file=sys.stderr)
         sys.exit(1)
 
 

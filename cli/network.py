@@ -8,7 +8,7 @@ from api import specs
 from cli.client import current
 from cli.errors import Wrong
 from cli.lazy import Group
-from cli.output import each, format_option, inspect, list_options, no_trunc_option, show_rows
+from cli.output import each, inspect, inspect_format_option, list_options, no_trunc_option, show_rows
 from cli.parse import assignment
 from cli.text import short_id
 from cli.views import Network, NetworkCreated
@@ -101,7 +101,7 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool, no_trun
 
 
 @network.command("inspect")
-@format_option
+@inspect_format_option
 @click.argument("networks", nargs=-1, required=True)
 def inspect_(networks: tuple[str, ...], template: str | None) -> None:
     """Show everything about networks."""

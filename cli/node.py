@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import msgspec
 
 from api.states import Availability, Role
 from cli.client import Client, current
 from cli.cluster import AVAILABILITY, ROLES
-from cli.errors import Wrong
+from cli.draining import Drain
+from cli.errors import ApiError, Failed, Wrong
 from cli.lazy import Group
+from cli.node_rows import COLUMNS, node_rows
 from cli.output import (
-    Row,
     each,
     filter_option,
     format_option,
     inspect,
+    inspect_format_option,
     list_options,
     no_trunc_option,
     quiet_option,
@@ -26,15 +30,7 @@ from cli.task_rows import COLUMNS as TASK_COLUMNS
 from cli.task_rows import task_rows
 from cli.text import byte_count
 from cli.views import Info, Node, Task
-
-COLUMNS = {
-    "ID": "ID",
-    "Hostname": "HOSTNAME",
-    "Status": "STATUS",
-    "Availability": "AVAILABILITY",
-    "ManagerStatus": "MANAGER STATUS",
-    "EngineVersion": "ENGINE VERSION",
-}
+from cli.waiting import timeout_option
 
 
 @click.group(cls=Group)
@@ -47,34 +43,17 @@ def node() -> None:
 def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
     """List hosts; the one that answers is marked with a star."""
     client = current()
-    nodes = client.get("/nodes", list[Node], filters=filters)
+    nodes = client.get_json("/nodes", filters=filters)
     if quiet and not template:
         for item in nodes:
-            click.echo(item.id)
+            click.echo(item["ID"])
         return
     own = client.get("/info", Info).swarm.node_id
-    rows = [_row(item, own, template) for item in sorted(nodes, key=lambda n: (n.description.hostname, n.id))]
-    show_rows(rows, COLUMNS, template)
-
-
-def _row(item: Node, own: str, template: str | None) -> Row:
-    manager = item.manager_status
-    role = ("Leader" if manager.leader else manager.reachability.capitalize()) if manager else ""
-    star = " *" if item.id == own and template in (None, "", "table") else ""
-    return {
-        "ID": item.id + star,
-        "Self": "true" if item.id == own else "false",
-        "Hostname": item.description.hostname,
-        "Status": item.status.state.capitalize(),
-        "Availability": item.spec.availability.value.capitalize(),
-        "ManagerStatus": role,
-        "EngineVersion": item.description.engine.engine_version,
-        "Address": item.status.addr,
-    }
+    show_rows(node_rows(nodes, own, is_table=template in (None, "", "table")), COLUMNS, template)
 
 
 @node.command("inspect")
-@format_option
+@inspect_format_option
 @click.option("--pretty", is_flag=True, help="For people.")
 @click.argument("nodes", nargs=-1, required=True, metavar="self|NODE…")
 def inspect_(nodes: tuple[str, ...], template: str | None, pretty: bool) -> None:
@@ -114,11 +93,27 @@ def _pretty(item: Node) -> list[str]:
 @click.option("--role", type=ROLES)
 @click.option("--label-add", multiple=True, metavar="KEY=VALUE")
 @click.option("--label-rm", multiple=True, metavar="KEY")
+@click.option("--wait", is_flag=True, help="With --availability drain: until its tasks run elsewhere.")
+@timeout_option
 @click.argument("name", metavar="NODE")
 def update(
-    name: str, availability: str | None, role: str | None, label_add: tuple[str, ...], label_rm: tuple[str, ...]
+    name: str,
+    availability: str | None,
+    role: str | None,
+    label_add: tuple[str, ...],
+    label_rm: tuple[str, ...],
+    wait: bool,
+    timeout: float,
 ) -> None:
-    """Change a host's labels, availability or role."""
+    """Change a host's labels, availability or role.
+
+    \b
+    Examples:
+      argosy node update --label-add zone=a w1
+      argosy node update --availability drain --wait w1
+    """
+    if wait and availability != "drain":
+        raise Wrong("--wait goes with --availability drain")
     client = current()
     found = client.get(f"/nodes/{_own(client, name)}", Node)
     labels = {key: value for key, value in found.spec.labels.items() if key not in label_rm}
@@ -126,25 +121,93 @@ def update(
         labels |= dict(pair for text in label_add for pair in assignment(text))
     except ValueError as error:
         raise Wrong(f"--label-add: {error}") from None
-    spec = msgspec.structs.replace(
-        found.spec,
+    drain = Drain(client, found.id, name) if wait else None
+    _send(
+        client,
+        found,
         labels=labels,
         availability=Availability(availability) if availability else found.spec.availability,
         role=Role(role) if role else found.spec.role,
     )
+    click.echo(name)
+    if drain:
+        drain.wait(timeout)
+
+
+def _send(client: Client, found: Node, **fields: Any) -> None:
+    spec = msgspec.structs.replace(found.spec, **fields)
     # a plain body: the daemon wants role and availability said, also where they are the default
-    body = {"Labels": labels, "Role": spec.role.value, "Availability": spec.availability.value}
+    body = {"Labels": spec.labels, "Role": spec.role.value, "Availability": spec.availability.value}
     if spec.name:
         body["Name"] = spec.name
     client.send(f"/nodes/{found.id}/update", body, {"version": found.version.index})
-    click.echo(name)
+
+
+@node.command()
+@click.option("--wait/--no-wait", default=False, help="Until its tasks run elsewhere.")
+@timeout_option
+@click.argument("nodes", nargs=-1, required=True, metavar="self|NODE…")
+def drain(nodes: tuple[str, ...], wait: bool, timeout: float) -> None:
+    """Move all tasks away from hosts, one host after the other, and give them no new ones.
+
+    \b
+    Example:
+      argosy node drain --wait w1 && argosy node rm --force w1
+    """
+    client = current()
+    for name in nodes:
+        found = client.get(f"/nodes/{_own(client, name)}", Node)
+        before = Drain(client, found.id, name)
+        if found.spec.availability is not Availability.DRAIN:
+            _send(client, found, availability=Availability.DRAIN)
+        click.echo(name)
+        if wait:
+            before.wait(timeout)
+
+
+@node.command()
+@click.argument("nodes", nargs=-1, required=True)
+def promote(nodes: tuple[str, ...]) -> None:
+    """Make hosts managers."""
+    _change_role(nodes, Role.MANAGER)
+
+
+@node.command()
+@click.argument("nodes", nargs=-1, required=True)
+def demote(nodes: tuple[str, ...]) -> None:
+    """Make managers workers."""
+    _change_role(nodes, Role.WORKER)
+
+
+def _change_role(nodes: tuple[str, ...], role: Role) -> None:
+    """Docker's words; errors are told for each, and the exit code is then 1."""
+    client, problems = current(), []
+    for name in nodes:
+        try:
+            found = client.get(f"/nodes/{_own(client, name)}", Node)
+            if found.spec.role is role:
+                click.echo(f"Node {name} is already a {role.value}.")
+                continue
+            _send(client, found, role=role)
+        except ApiError as error:
+            problems.append(error.message)
+        else:
+            done = "promoted to a manager" if role is Role.MANAGER else "demoted"
+            click.echo(f"Node {name} {done} in the cluster.")
+    if problems:
+        raise Failed("\n".join(problems))
 
 
 @node.command()
 @click.option("-f", "--force", is_flag=True, help="Also when it is not down.")
 @click.argument("nodes", nargs=-1, required=True)
 def rm(nodes: tuple[str, ...], force: bool) -> None:
-    """Remove hosts from the cluster."""
+    """Remove hosts from the cluster; a manager has to be demoted first, and one that is up needs --force.
+
+    \b
+    Example:
+      argosy node rm w3
+    """
     client = current()
     each(nodes, lambda name: client.delete(f"/nodes/{name}", {"force": force}))
 

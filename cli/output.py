@@ -18,6 +18,7 @@ Row = Mapping[str, str]
 """Field of --format → what is shown."""
 
 format_option = click.option("--format", "template", metavar="TEMPLATE", help='"json", "table", or a Go template.')
+inspect_format_option = click.option("-f", "--format", "template", metavar="TEMPLATE", help='"json", or a Go template.')
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only show ids.")
 no_trunc_option = click.option("--no-trunc", is_flag=True, help="Do not shorten.")
 filter_option = click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from typing import Any
@@ -20,6 +21,17 @@ def duration(text: str) -> int:
         return kinds.duration(text)
     except kinds.WrongKind:
         raise ValueError(f'{text!r} is not a duration such as "1m30s"') from None
+
+
+def seconds(text: str) -> float:
+    """ "1m30s", or plain seconds ("90", "0.5"), to seconds."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = duration(text) / NANO
+    if not math.isfinite(found) or found < 0:
+        raise ValueError(f'{text!r} is not a duration such as "1m30s"')
+    return found
 
 
 def size(text: str) -> int:
@@ -127,6 +139,18 @@ def generic_key(item: specs.GenericResource) -> str:
     return item.discrete_resource_spec.kind if item.discrete_resource_spec else ""
 
 
+_CONDITIONS = ("started", "healthy", "completed")
+
+
+def dependency(text: str) -> list[specs.Dependency]:
+    """ "db", "db=healthy", "db=healthy,optional"."""
+    name, _, rest = text.partition("=")
+    condition, *more = rest.split(",") if rest else ["started"]
+    if not name or condition not in _CONDITIONS or [word for word in more if word != "optional"]:
+        raise ValueError(f'{text!r} is not of the form "SERVICE[={"|".join(_CONDITIONS)}[,optional]]"')
+    return [specs.Dependency(name, condition, optional=bool(more))]  # type: ignore[arg-type]  # checked above
+
+
 def pairs(text: str) -> list[tuple[str, str]]:
     """ "a=b,c" to pairs; the value of a bare name is ""."""
     found = [(name.strip().lower(), value) for name, _, value in (part.partition("=") for part in text.split(","))]
@@ -167,7 +191,10 @@ def publish(text: str) -> list[specs.PortConfig]:
 
 def _port(entry: dict[str, Any]) -> specs.PortConfig:
     return specs.PortConfig(
-        protocol=entry["protocol"], target_port=entry["target"], published_port=int(entry.get("published", 0))
+        protocol=entry["protocol"],
+        target_port=entry["target"],
+        published_port=int(entry.get("published", 0)),
+        host_ip=entry.get("host_ip", ""),
     )
 
 

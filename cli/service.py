@@ -10,12 +10,17 @@ from api.names import new_id
 from cli.client import Client, current
 from cli.convergence import Judge
 from cli.errors import Wrong
+from cli.file_flags import with_file_ids
+from cli.history import COLUMNS as HISTORY_COLUMNS
+from cli.history import history_lines, history_rows
+from cli.insights import History, RolledBack
 from cli.lazy import Group
 from cli.output import (
     each,
     filter_option,
     format_option,
     inspect,
+    inspect_format_option,
     list_options,
     no_trunc_option,
     quiet_option,
@@ -27,7 +32,7 @@ from cli.service_rows import COLUMNS, service_rows
 from cli.task_rows import COLUMNS as TASK_COLUMNS
 from cli.task_rows import task_rows
 from cli.views import Created, Service, Task
-from cli.waiting import Screen, detach_option, timeout_option, update_start, wait_converged
+from cli.waiting import Wait, update_start, wait_options
 
 
 @click.group(cls=Group)
@@ -38,31 +43,38 @@ def service() -> None:
 @service.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
 @create_flags
 @common_flags
-@detach_option
-@timeout_option
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@wait_options
 @click.argument("image")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def create(image: str, args: tuple[str, ...], detach: bool, timeout: float, quiet: bool, **given: Any) -> None:
-    """Create a service that runs IMAGE, and wait until it runs."""
+def create(image: str, args: tuple[str, ...], wait: Wait, **given: Any) -> None:
+    """Create a service that runs IMAGE, and wait until it runs.
+
+    \b
+    Examples:
+      argosy service create --name web --replicas 3 -p 8080:80 nginx
+      argosy service create --name web --secret source=tls-key,target=key.pem,mode=0400 nginx
+      argosy service create --name import --mode replicated-job --replicas 5 --max-concurrent 2 import:1
+      argosy service create --name backup --mode replicated-job --schedule "0 3 * * *" backup:1
+      argosy service create --name api --depends-on db=healthy api:1
+    """
     client = current()
     name = given["name"] or f"service-{new_id()[:8]}"
-    created = client.post("/services/create", Created, new_spec(name, image, args, given))
+    spec = with_file_ids(client, new_spec(name, image, args, given))
+    created = client.post("/services/create", Created, spec)
     for warning in created.warnings or []:
         click.echo(f"WARNING: {warning}", err=True)
     click.echo(created.id)
-    if not detach:
-        wait_converged(client, [Judge(created.id)], timeout, Screen(quiet))
+    wait.until_converged(client, Judge(created.id))
 
 
 @service.command()
 @list_options
 def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
     """List services."""
-    services = current().get("/services", list[Service], {"status": True}, filters)
+    services = current().get_json("/services", {"status": True}, filters)
     if quiet and not template:
         for item in services:
-            click.echo(item.id)
+            click.echo(item["ID"])
         return
     show_rows(service_rows(services), COLUMNS, template)
 
@@ -91,7 +103,7 @@ def ps(
 
 
 @service.command("inspect")
-@format_option
+@inspect_format_option
 @click.argument("services", nargs=-1, required=True)
 def inspect_(services: tuple[str, ...], template: str | None) -> None:
     """Show everything about services."""
@@ -99,11 +111,9 @@ def inspect_(services: tuple[str, ...], template: str | None) -> None:
 
 
 @service.command()
-@detach_option
-@timeout_option
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@wait_options
 @click.argument("targets", nargs=-1, required=True, metavar="SERVICE=REPLICAS…")
-def scale(targets: tuple[str, ...], detach: bool, timeout: float, quiet: bool) -> None:
+def scale(targets: tuple[str, ...], wait: Wait) -> None:
     """Change the number of tasks of services."""
     client = current()
     wanted = [_parse_target(target) for target in targets]
@@ -112,10 +122,9 @@ def scale(targets: tuple[str, ...], detach: bool, timeout: float, quiet: bool) -
         found = client.get(f"/services/{name}", Service)
         judges.append(Judge(found.id, update_start(found)))
         _update(client, found, scaled(found.spec, replicas))
-        if not quiet:
+        if not wait.quiet:
             click.echo(f"{found.spec.name} scaled to {replicas}")
-    if not detach:
-        wait_converged(client, judges, timeout, Screen(quiet))
+    wait.until_converged(client, *judges)
 
 
 def _parse_target(target: str) -> tuple[str, int]:
@@ -148,45 +157,85 @@ def rm(services: tuple[str, ...]) -> None:
 @service.command()
 @update_flags
 @common_flags
-@detach_option
-@timeout_option
+@wait_options
 @click.option("--args", help="Replaces the command's arguments.")
 @click.option("--force", is_flag=True, help="Replace all tasks, also when nothing changed.")
 @click.option("--image", help="The image to run.")
 @click.option("--rollback", is_flag=True, help="Go back to the previous revision.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.argument("name", metavar="SERVICE")
-def update(name: str, detach: bool, timeout: float, quiet: bool, rollback: bool, **given: Any) -> None:
-    """Change a service, and wait until the change is through."""
+def update(name: str, wait: Wait, rollback: bool, **given: Any) -> None:
+    """Change a service, and wait until the change is through.
+
+    \b
+    Examples:
+      argosy service update --image nginx:1.27 --update-order start-first web
+      argosy service update --env-add LEVEL=debug --env-rm OLD --publish-rm 80 web
+      argosy service update --secret-rm key-1 --secret-add source=key-2,target=key web
+    """
     client = current()
     if rollback:
-        _roll_back(client, name, detach, timeout, quiet)
+        _roll_back(client, name, wait)
         return
     found = client.get(f"/services/{name}", Service)
-    _update(client, found, changed_spec(_with_network_names(client, found.spec), given))
+    _update(client, found, with_file_ids(client, changed_spec(_with_network_names(client, found.spec), given)))
     click.echo(name)
-    if not detach:
-        wait_converged(client, [Judge(found.id, update_start(found))], timeout, Screen(quiet))
+    wait.until_converged(client, Judge(found.id, update_start(found)))
 
 
 @service.command("rollback")
-@detach_option
-@timeout_option
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("--to", type=click.IntRange(1), metavar="N", help="The revision, as `service history` numbers them.")
+@wait_options
 @click.argument("name", metavar="SERVICE")
-def rollback_(name: str, detach: bool, timeout: float, quiet: bool) -> None:
-    """Put a service back to its previous revision."""
-    _roll_back(current(), name, detach, timeout, quiet)
+def rollback_(name: str, to: int | None, wait: Wait) -> None:
+    """Put a service back to its previous revision, or to any that is kept.
+
+    \b
+    Examples:
+      argosy service rollback web
+      argosy service rollback --to 3 web
+    """
+    _roll_back(current(), name, wait, to)
 
 
-def _roll_back(client: Client, name: str, detach: bool, timeout: float, quiet: bool) -> None:
+def _roll_back(client: Client, name: str, wait: Wait, to: int | None = None) -> None:
     found = client.get(f"/services/{name}", Service)
-    query: dict[str, str | int | bool] = {"version": found.version.index, "rollback": "previous"}
-    client.send(f"/services/{found.id}/update", found.spec, query)
-    click.echo(name)
-    if not detach:
-        judge = Judge(found.id, update_start(found), is_rollback=True)
-        wait_converged(client, [judge], timeout, Screen(quiet))
+    query: dict[str, str | int | bool] = {"version": found.version.index}
+    if to is not None:
+        query["to"] = to
+    done = client.post(f"/argosy/v1/services/{found.id}/rollback", RolledBack, query=query)
+    for warning in done.warnings or []:
+        click.echo(f"WARNING: {warning}", err=True)
+    click.echo(f"{name} goes back to revision {done.to}" if done.to else name)
+    wait.until_converged(client, Judge(found.id, update_start(found), is_rollback=True))
+
+
+@service.command()
+@format_option
+@click.option("--changes/--no-changes", default=True, show_default=True, help="Also what each changed.")
+@click.argument("name", metavar="SERVICE")
+def history(name: str, template: str | None, changes: bool) -> None:
+    """List the kept revisions of a service, and what each changed.
+
+    \b
+    Example:
+      argosy service history web
+    """
+    about = current().get(f"/argosy/v1/services/{name}/history", History)
+    if template:
+        show_rows(history_rows(about), HISTORY_COLUMNS, template)
+        return
+    for line in history_lines(about, changes):
+        click.echo(line)
+
+
+@service.command()
+@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
+@click.argument("services", nargs=-1, required=True)
+def explain(services: tuple[str, ...], as_json: bool) -> None:
+    """Say what of services does not run, why, and what to do about it."""
+    from cli.explain import show
+
+    show(current(), services, as_json)
 
 
 def _update(client: Client, found: Service, spec: Any) -> None:

@@ -23,6 +23,7 @@ _CHOICES = {
     "--rollback-failure-action": ("pause", "continue"),
     "--update-order": ("start-first", "stop-first"),
     "--rollback-order": ("start-first", "stop-first"),
+    "--schedule-overlap": ("allow", "forbid", "replace"),
 }
 _TEXTS = {
     "--hostname": "Host name of the containers.",
@@ -51,6 +52,12 @@ _TEXTS = {
     "--rollback-failure-action": "What to do when a rollback fails (pause).",
     "--rollback-monitor": "Time after a rollback in which a failure counts (5s).",
     "--rollback-order": "Start the new task first, or stop the old one first.",
+    "--rollback-progress-deadline": "Time without progress after which a rollback has failed (10m).",
+    "--update-progress-deadline": "Time without progress after which an update has failed (10m).",
+    "--schedule": 'When a job runs: "0 3 * * *", "@daily", with seconds in front "*/10 * * * * *"; "" for no more.',
+    "--schedule-time-zone": "Whose clock the schedule goes by, such as Europe/Berlin (UTC).",
+    "--schedule-overlap": "When the run before is still at work: start too, wait (forbid), or replace it.",
+    "--schedule-missed-window": "How late a run may still start.",
 }
 _NUMBERS = {
     "--health-retries": "Failures in a row that make a container unhealthy.",
@@ -59,6 +66,8 @@ _NUMBERS = {
     "--replicas-max-per-node": "Most tasks on one node (0: no limit).",
     "--update-parallelism": "Tasks updated at once (0: all).",
     "--rollback-parallelism": "Tasks rolled back at once (0: all).",
+    "--schedule-history": "Runs of a scheduled job that are remembered.",
+    "--revision-history": "Revisions that are kept for rollback.",
     "--oom-score-adj": "Who is killed first when memory runs out.",
 }
 _SHORT = {"--hostname": (), "--env": ("-e",), "--label": ("-l",), "--publish": ("-p",)}
@@ -68,6 +77,7 @@ def common_flags(command: F) -> F:
     """Flags that both commands have."""
     options: list[Callable[[F], F]] = [
         click.option("--replicas", type=click.IntRange(0), help="Number of tasks."),
+        click.option("--max-concurrent", type=click.IntRange(1), help="Tasks of a job at once."),
         click.option("-u", "--user", help="User name or id, optionally with :group."),
         click.option("-w", "--workdir", help="Working directory in the container."),
         click.option("--no-healthcheck", is_flag=True, help="Switch off the image's health check."),
@@ -83,6 +93,8 @@ def common_flags(command: F) -> F:
     options += [
         click.option("--init/--no-init", default=None, help="Run an init that reaps processes and passes signals on."),
         click.option("--read-only/--no-read-only", default=None, help="Mount the root file system read-only."),
+        click.option("--schedule-suspend/--no-schedule-suspend", default=None, help="Pass over runs that come due."),
+        click.option("--rebalance/--no-rebalance", default=None, help="Move tasks to nodes that join or return."),
         click.option("-t", "--tty/--no-tty", default=None, help="Give the containers a terminal."),
         click.option("--with-registry-auth", is_flag=True, help="Accepted; hosts use credentials of their own."),
         click.option("--no-resolve-image", is_flag=True, help="Accepted; a manager resolves images."),
@@ -101,7 +113,6 @@ def create_flags(command: F) -> F:
         )
     for option in (
         click.option("--env-file", multiple=True, type=click.Path(), help="File of KEY=VALUE lines."),
-        click.option("--max-concurrent", type=int, help="Tasks of a job at once."),
         click.option("--mode", type=click.Choice(MODES), default="replicated", show_default=True),
         click.option("--name", help="Name of the service."),
     ):
@@ -141,6 +152,10 @@ def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
         spec = put(spec, f"{CONTAINER}.args", words(given["args"]))
     if given.get("replicas") is not None:
         spec = scaled(spec, given["replicas"])
+    if given.get("max_concurrent") is not None:
+        if spec.mode.replicated_job is None:
+            raise Wrong(f"--max-concurrent is for replicated jobs, which {spec.name} is not")
+        spec = put(spec, "mode.replicated_job.max_concurrent", given["max_concurrent"])
     if given.get("force"):
         spec = put(spec, "task_template.force_update", spec.task_template.force_update + 1)
     spec = set_scalars(spec, given)

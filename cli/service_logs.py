@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ import click
 
 from cli.client import Client
 from cli.errors import ApiError, Wrong
+from cli.moments import moment
 from cli.views import Node, Service, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -19,7 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 _HEADER = 8
 _STDERR = 2
 _DETAIL = re.compile(r"([\w.\-]+)=([^,\s]*)")
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$")
 
 
 def log_options(command: F) -> F:
@@ -41,22 +40,8 @@ def log_query(follow: bool, since: str | None, tail: str, timestamps: bool) -> d
     query: dict[str, str | int | bool] = {"stdout": True, "stderr": True, "follow": follow, "timestamps": timestamps}
     query["tail"] = tail
     if since:
-        query["since"] = _moment(since)
+        query["since"] = moment("--since", since)
     return query
-
-
-def _moment(text: str) -> str:
-    from cli.parse import duration
-    from cli.text import unix_time
-
-    if _DURATION.match(text):
-        return f"{time.time() - duration(text) / 1e9:.9f}"  # noqa: TID251
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return text
-    try:
-        return f"{unix_time(text):.9f}"
-    except ValueError:
-        raise Wrong(f"--since {text!r} is neither a time nor a duration") from None
 
 
 def frames(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

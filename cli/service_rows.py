@@ -1,12 +1,15 @@
-"""The rows of `service ls` and `stack services`."""
+"""The rows of `service ls` and `stack services`, from services as the daemon shows them (plain JSON)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from cli.output import Row
 from cli.text import short_id
-from cli.views import Service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # cli/quick.py has no time to load typing
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    Json = Mapping[str, Any]
 
 COLUMNS = {
     "ID": "ID",
@@ -16,51 +19,46 @@ COLUMNS = {
     "Image": "IMAGE",
     "Ports": "PORTS",
 }
+_MODES = {"Global": "global", "GlobalJob": "global job", "ReplicatedJob": "replicated job"}
 
 
-def service_rows(services: Iterable[Service]) -> list[Row]:
+def service_rows(services: Iterable[Json]) -> list[dict[str, str]]:
     """Rows by name."""
-    return [_row(service) for service in sorted(services, key=lambda service: service.spec.name)]
+    return [_row(service) for service in sorted(services, key=lambda service: str(service["Spec"]["Name"]))]
 
 
-def mode_of(service: Service) -> str:
-    """The mode's name on the command line."""
-    mode = service.spec.mode
-    if mode.global_ is not None:
-        return "global"
-    if mode.global_job is not None:
-        return "global job"
-    return "replicated job" if mode.replicated_job is not None else "replicated"
+def mode_of(mode: Json) -> str:
+    """A mode's name on the command line."""
+    return next((name for key, name in _MODES.items() if key in mode), "replicated")
 
 
-def _row(service: Service) -> Row:
+def _row(service: Json) -> dict[str, str]:
+    spec = service["Spec"]
+    ports = service.get("Endpoint", {}).get("Ports") or []
     return {
-        "ID": short_id(service.id),
-        "Name": service.spec.name,
-        "Mode": mode_of(service),
+        "ID": short_id(service["ID"]),
+        "Name": spec["Name"],
+        "Mode": mode_of(spec.get("Mode", {})),
         "Replicas": _replicas(service),
-        "Image": service.spec.task_template.container_spec.image.partition("@")[0],
+        "Image": spec.get("TaskTemplate", {}).get("ContainerSpec", {}).get("Image", "").partition("@")[0],
         "Ports": ", ".join(
-            f"*:{port.published_port}->{port.target_port}/{port.protocol}"
-            for port in service.endpoint.ports or []
-            if port.publish_mode == "ingress"
+            f"{port.get('HostIP') or '*'}:{port.get('PublishedPort', 0)}->{port['TargetPort']}/{port['Protocol']}"
+            for port in ports
+            if port.get("PublishMode", "ingress") == "ingress"
         ),
     }
 
 
-def _replicas(service: Service) -> str:
-    status = service.service_status
+def _replicas(service: Json) -> str:
+    status, spec = service.get("ServiceStatus"), service["Spec"]
     if status is None:
         return ""
-    text = f"{status.running_tasks}/{status.desired_tasks}"
-    mode = service.spec.mode
-    if mode.replicated_job is not None or mode.global_job is not None:
-        job = mode.replicated_job
-        total = job.total_completions if job and job.total_completions is not None else 1
-        if mode.global_job is not None:
-            total = status.desired_tasks + status.completed_tasks
-        text += f" ({status.completed_tasks}/{total} completed)"
-    placement = service.spec.task_template.placement
-    if placement and placement.max_replicas:
-        text += f" (max {placement.max_replicas} per node)"
-    return text
+    running, desired = status.get("RunningTasks", 0), status.get("DesiredTasks", 0)
+    completed = status.get("CompletedTasks", 0)
+    text, mode = f"{running}/{desired}", spec.get("Mode", {})
+    if "GlobalJob" in mode:
+        text += f" ({completed}/{desired + completed} completed)"
+    elif "ReplicatedJob" in mode:
+        text += f" ({completed}/{mode['ReplicatedJob'].get('TotalCompletions', 1)} completed)"
+    most = (spec.get("TaskTemplate", {}).get("Placement") or {}).get("MaxReplicas")
+    return f"{text} (max {most} per node)" if most else text

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 
+from cli.changes import Resolve
 from cli.client import Client, current
-from cli.deploy import Deployment, check_detached, compare, stack_filter
-from cli.errors import ApiError, Failed, Wrong
+from cli.compose_files import ComposeFiles, compose_files
+from cli.deploy import Deployment, compare, stack_filter
+from cli.errors import Failed
 from cli.lazy import Group
 from cli.output import filter_option, format_option, list_options, no_trunc_option, quiet_option, show_rows
 from cli.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.service_rows import service_rows
 from cli.task_rows import COLUMNS as TASK_COLUMNS
 from cli.task_rows import task_rows
-from cli.views import Network, Service, Task
-from cli.waiting import PERIOD, detach_option, timeout_option
-from compose.load import Loaded, load
+from cli.views import Service, Task
+from cli.waiting import Wait, detach_option, timeout_option, wait_options
 from compose.stack import NAMESPACE
 
-_DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-_files = click.option(
-    "-c",
-    "--compose-file",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    help='A compose file, "-" for standard input; later ones win. [compose.yaml, docker-compose.yml, …]',
+F = TypeVar("F", bound=Callable[..., Any])
+
+_prune = click.option(
+    "--prune", is_flag=True, help="Remove services, networks, secrets and configs that the files do not have any more."
+)
+_resolve = click.option(
+    "--resolve-image",
+    type=click.Choice(["always", "changed", "never"]),
+    default="changed",
+    show_default=True,
+    help="When to ask again which image a tag means.",
 )
 
 
@@ -39,56 +42,97 @@ def stack() -> None:
 
 
 @stack.command()
-@_files
-@detach_option
-@timeout_option
-@click.option("--prune", is_flag=True, help="Remove services that the files do not have any more.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option(
-    "--resolve-image", type=click.Choice(["always", "changed", "never"]), default="changed", show_default=True
-)
+@compose_files
+@_prune
+@_resolve
+@click.option("--dry-run", is_flag=True, help="Only say what would be done, as `stack plan` does.")
 @click.option("--with-registry-auth", is_flag=True, help="Accepted; hosts use credentials of their own.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@wait_options
 @click.argument("name", required=False, metavar="[STACK]")
 def deploy(
-    files: Sequence[str],
+    files: ComposeFiles,
     name: str | None,
-    detach: bool,
-    timeout: float,
     prune: bool,
+    resolve_image: Resolve,
     dry_run: bool,
-    resolve_image: str,
     with_registry_auth: bool,
-    quiet: bool,
+    wait: Wait,
 ) -> None:
     """Make the cluster run what compose files say, and wait until it does.
 
-    Without STACK the project's own `name:` is used. Deploying again changes only what differs.
+    Without STACK the project's own `name:` is used. Deploying again changes only what differs; `argosy stack plan`
+    says what that is.
+
+    \b
+    Examples:
+      argosy stack deploy -c compose.yml shop
+      argosy stack deploy -c compose.yml -c production.yml --prune shop
     """
-    loaded = _load(files, name)
-    if detach:
-        check_detached(loaded.stack)
-    client = current()
-    changes = compare(client, loaded.stack, prune=prune, resolve=resolve_image)  # type: ignore[arg-type]
+    loaded, client = files.load(name), current()
+    changes, present = compare(client, loaded.stack, prune=prune, resolve=resolve_image)
     if dry_run:
         for line in changes.lines():
             click.echo(line)
         return
-    Deployment(client, changes, detach=detach, timeout=timeout, quiet=quiet).run()
+    Deployment(client, changes, present, wait).run()
 
 
 @stack.command()
-@_files
+@compose_files
+@_prune
+@_resolve
+@click.option("--exit-code", is_flag=True, help="End with 3 when something would be done.")
 @click.argument("name", required=False, metavar="[STACK]")
-def config(files: Sequence[str], name: str | None) -> None:
-    """Show what compose files come to: merged, in long form, as JSON."""
-    import json
+def plan(files: ComposeFiles, name: str | None, prune: bool, resolve_image: Resolve, exit_code: bool) -> None:
+    """Show what `stack deploy` would do, field by field, and which tasks it would restart and why.
 
-    import msgspec
+    \b
+    Example:
+      argosy stack plan -c compose.yml --prune shop
+    """
+    loaded = files.load(name)
+    changes, _ = compare(current(), loaded.stack, prune=prune, resolve=resolve_image)
+    for line in changes.lines():
+        click.echo(line)
+    if exit_code and not changes.is_empty:
+        raise SystemExit(3)
 
-    loaded = _load(files, name or "")
-    project = msgspec.structs.replace(loaded.project, name=loaded.stack.name)
-    click.echo(json.dumps(msgspec.to_builtins(project), indent=2, ensure_ascii=False))
+
+@stack.command()
+@compose_files
+@click.option("--no-cache", is_flag=True, help="Build every step anew.")
+@click.option("--pull", is_flag=True, help="Fetch newer base images.")
+@click.argument("name", metavar="STACK")
+@click.argument("services", nargs=-1, metavar="[SERVICE…]")
+def build(files: ComposeFiles, name: str, services: Sequence[str], no_cache: bool, pull: bool) -> None:
+    """Build the images of services with a `build` section, and load them into this host.
+
+    buildah does it, where it is installed. The other hosts fetch the images from this one.
+
+    \b
+    Example:
+      argosy stack build -c compose.yml shop && argosy stack deploy -c compose.yml shop
+    """
+    from cli.stack_build import build as build_images
+
+    build_images(current(), files.load(name).project, name, services, pull=pull, no_cache=no_cache)
+
+
+@stack.command()
+@compose_files
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.argument("name", required=False, metavar="[STACK]")
+def config(files: ComposeFiles, name: str | None, form: str) -> None:
+    """Show what compose files come to: merged and in long form, as a compose file that loads to the same.
+
+    \b
+    Example:
+      argosy stack config -c compose.yml > canonical.yml
+    """
+    from compose.show import as_json, as_yaml
+
+    project = files.load(name).project
+    click.echo(as_json(project) if form == "json" else as_yaml(project).rstrip())
 
 
 @stack.command()
@@ -134,10 +178,22 @@ def ps(
 def services(name: str, filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
     """List the services of a stack."""
     label = stack_filter(name)["label"] + filters.pop("label", [])
-    found = current().get("/services", list[Service], {"status": True}, {**filters, "label": label})
+    found = current().get_json("/services", {"status": True}, {**filters, "label": label})
     if not found:
         raise Failed(f"there is no stack {name!r}")
     show_rows(service_rows(found), SERVICE_COLUMNS, template, quiet)
+
+
+@stack.command()
+@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
+@click.argument("name", metavar="STACK")
+def explain(name: str, as_json: bool) -> None:
+    """Say what of a stack does not run, why, and what to do about it."""
+    from cli.explain import show_stack
+
+    client = current()
+    found = client.get("/services", list[Service], filters=stack_filter(name))
+    show_stack(client, name, sorted(service.spec.name for service in found), as_json)
 
 
 @stack.command()
@@ -145,77 +201,22 @@ def services(name: str, filters: dict[str, list[str]], template: str | None, qui
 @timeout_option
 @click.argument("names", nargs=-1, required=True, metavar="STACK…")
 def rm(names: Sequence[str], detach: bool, timeout: float) -> None:
-    """Remove stacks, and wait until their tasks and networks are gone."""
-    client = current()
-    problems = []
+    """Remove stacks with their services, networks, secrets and configs, and wait until they are gone.
+
+    Volumes, with what is in them, stay.
+    """
+    from cli.stack_removal import Removal
+
+    client, problems = current(), []
     for name in names:
         try:
-            _remove(client, name, detach, timeout)
+            Removal(client, name).run(detach, timeout)
         except Failed as error:
             problems.append(error.message)
     if problems:
         raise Failed("\n".join(problems))
 
 
-def _remove(client: Client, name: str, detach: bool, timeout: float) -> None:
-    found, networks = _objects(client, name)
-    if not found and not networks:
-        raise Failed(f"there is no stack {name!r}")
-    for service in sorted(found, key=lambda service: service.spec.name):
-        click.echo(f"Removing service {service.spec.name}")
-        _delete(client, f"/services/{service.id}")
-    for network in networks:
-        click.echo(f"Removing network {network.name}")
-        _delete(client, f"/networks/{network.id}")
-    if not detach:
-        _wait_gone(client, name, {network.id for network in networks}, timeout)
-
-
-def _delete(client: Client, path: str) -> None:
-    try:
-        client.delete(path)
-    except ApiError as error:
-        if not error.is_missing:
-            raise
-
-
-def _objects(client: Client, name: str) -> tuple[list[Service], list[Network]]:
-    return (
-        client.get("/services", list[Service], filters=stack_filter(name)),
-        client.get("/networks", list[Network], filters=stack_filter(name)),
-    )
-
-
-def _wait_gone(client: Client, name: str, network_ids: set[str], timeout: float) -> None:
-    """Until no task of the stack runs and its networks are gone."""
-    end = time.monotonic() + timeout
-    while True:
-        tasks = client.get("/tasks", list[Task], filters=stack_filter(name))
-        alive = [task for task in tasks if task.status.state in _ALIVE]
-        _, networks = _objects(client, name)
-        left = [network for network in networks if network.id in network_ids]
-        if not alive and not left:
-            return
-        if time.monotonic() > end:
-            raise Failed(
-                f"stack {name} is not gone after {timeout:g} s: {len(alive)} tasks, {len(left)} networks are left"
-            )
-        time.sleep(PERIOD)
-
-
-_ALIVE = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
-
-
 def _must_exist(client: Client, name: str) -> None:
     if not client.get("/services", list[Service], filters=stack_filter(name)):
         raise Failed(f"there is no stack {name!r}")
-
-
-def _load(files: Sequence[str], name: str | None) -> Loaded:
-    chosen = list(files) or [file for file in _DEFAULT_FILES if os.path.exists(file)][:1]
-    if not chosen:
-        raise Wrong(f"give a compose file with -c; there is none of {', '.join(_DEFAULT_FILES)} here")
-    loaded = load(chosen, os.environ, name or "")
-    for note in loaded.notes:
-        click.echo(f"note: {note}", err=True)
-    return loaded

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # cli/quick.py has no time to load it
+    from collections.abc import Sequence
 
 
 def own_version() -> str:
@@ -23,6 +24,8 @@ def short_id(full: str) -> str:
 
 def unix_time(text: str) -> float:
     """A timestamp of the API to Unix seconds; 0 for none."""
+    from datetime import datetime  # not needed by what has to be quick
+
     if not text or text.startswith("0001-"):
         return 0.0
     head, _, rest = text.partition(".")
@@ -45,6 +48,14 @@ def span(seconds: float) -> str:
             return f"{count} {name}{'' if count == 1 else 's'}"
     weeks = int(seconds / 604800)
     return f"{weeks} weeks" if weeks < 9 else f"{int(seconds / 2592000)} months"
+
+
+def span_short(seconds: float) -> str:
+    """ "1m30s"; what --timeout takes."""
+    if seconds < 60 or seconds != int(seconds):
+        return f"{seconds:g}s"
+    hours, minutes, rest = int(seconds) // 3600, int(seconds) // 60 % 60, int(seconds) % 60
+    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if count)
 
 
 def ago(then: float, now: float) -> str:

@@ -8,6 +8,12 @@ from api.codec import Value
 from api.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec, TaskSpec
 
 
+def _stack(labels: dict[str, str] | None) -> str:
+    from compose.stack import NAMESPACE  # only commands on stacks need it
+
+    return (labels or {}).get(NAMESPACE, "")
+
+
 class Version(Value, frozen=True):
     """For compare-and-swap."""
 
@@ -48,6 +54,16 @@ class Service(Value, frozen=True):
     endpoint: Endpoint = Endpoint()
     update_status: UpdateStatus | None = None
     service_status: ServiceStatus | None = None
+
+    @property
+    def stack(self) -> str:
+        """The stack it belongs to; "" for none."""
+        return _stack(self.spec.labels)
+
+    @property
+    def network_ids(self) -> set[str]:
+        """Networks it is on."""
+        return {target.target for target in self.spec.task_template.networks or self.spec.networks}
 
 
 class TaskPorts(Value, frozen=True):
@@ -174,6 +190,33 @@ class Network(Value, frozen=True):
     ipam: IPAM = msgspec.field(default_factory=IPAM, name="IPAM")
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
+
+    @property
+    def stack(self) -> str:
+        """The stack it belongs to; "" for none."""
+        return _stack(self.labels)
+
+
+class FileSpec(Value, frozen=True):
+    """Of a secret or config, without what is in it."""
+
+    name: str = ""
+    labels: dict[str, str] = {}
+
+
+class File(Value, frozen=True):
+    """GET /secrets/{id}, /configs/{id}."""
+
+    id: str
+    version: Version = Version()
+    created_at: str = ""
+    updated_at: str = ""
+    spec: FileSpec = FileSpec()
+
+    @property
+    def stack(self) -> str:
+        """The stack it belongs to; "" for none."""
+        return _stack(self.spec.labels)
 
 
 class Created(Value, frozen=True):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TextIO
+from dataclasses import dataclass
+from typing import Any, TextIO, TypeVar
 
 import click
 
 from cli.client import Client
-from cli.convergence import Judge, Verdict
-from cli.errors import Failed
-from cli.text import table
+from cli.convergence import PATIENCE, Judge, Verdict, reason_of
+from cli.errors import ApiError, Failed
+from cli.parse import seconds
+from cli.text import span_short, table
 from cli.views import Service, Task
 
 PERIOD = 0.2
@@ -20,8 +24,29 @@ PERIOD = 0.2
 TIMEOUT = 600.0
 """Seconds of progress deadline, if not said."""
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Docker's durations ("20s", "1m30s"), or plain seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds. Fails with a sentence."""
+        try:
+            return value if isinstance(value, float) else seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 timeout_option = click.option(
-    "--timeout", default=TIMEOUT, show_default=True, metavar="SECONDS", help="Give up when it takes longer."
+    "--timeout",
+    type=Seconds(),
+    default=TIMEOUT,
+    show_default="10m",
+    metavar="DURATION",
+    help="Give up when it takes longer (20s, 1m30s, or plain seconds).",
 )
 detach_option = click.option(
     "-d",
@@ -33,6 +58,44 @@ detach_option = click.option(
     metavar="[=BOOL]",
     help="Do not wait until it runs.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How a command waits, as its options say."""
+
+    detach: bool
+    timeout: float
+    """Seconds until the wait is given up."""
+    patience: float
+    """Seconds a task may find no node before the wait is given up."""
+    quiet: bool
+
+    def until_converged(self, client: Client, *judges: Judge) -> None:
+        """Until all have converged, unless detached. Raises Failed with the reasons of those that did not."""
+        if not self.detach:
+            for judge in judges:
+                judge.patience = self.patience
+            wait_converged(client, judges, self.timeout, Screen(self.quiet))
+
+
+def wait_options(command: F) -> F:
+    """--detach, --timeout, --patience and --quiet, which become the command's one argument `wait`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, detach: bool, timeout: float, patience: float, quiet: bool, **given: Any) -> Any:
+        return command(*args, wait=Wait(detach, timeout, patience, quiet), **given)
+
+    patience = click.option(
+        "--patience",
+        type=Seconds(),
+        default=PATIENCE,
+        show_default="10s",
+        metavar="DURATION",
+        help="Give up when a task finds no node for so long.",
+    )
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+    return detach_option(timeout_option(patience(quiet(wrapped))))  # type: ignore[return-value]
 
 
 class Screen:
@@ -105,7 +168,7 @@ def wait_converged(
         screen.show(verdicts.values())
         failed = [verdict for verdict in verdicts.values() if verdict.state == "failed"]
         if failed:
-            raise Failed("\n".join(f"{verdict.name} did not converge: {verdict.detail}" for verdict in failed))
+            raise Failed("\n".join(f"{v.name} did not converge: {_with_reason(client, v.detail)}" for v in failed))
         if all(not _is_open(verdict) for verdict in verdicts.values()):
             return
         if clock() - start > timeout:
@@ -122,7 +185,7 @@ def _look(client: Client, judges: Sequence[Judge], now: float) -> dict[str, Verd
     services = {service.id: service for service in client.get("/services", list[Service], filters={"id": ids})}
     # asked for after the services, so that a revision seen above has its tasks seen here
     present = {"service": [*services], "_up-to-date": ["true"]}
-    tasks = client.get("/tasks", list[Task], filters=present) if services else []
+    tasks = tasks_of(client, present) if services else []
     verdicts: dict[str, Verdict] = {}
     for judge in judges:
         service = services.get(judge.service_id)
@@ -134,7 +197,29 @@ def _look(client: Client, judges: Sequence[Judge], now: float) -> dict[str, Verd
     return verdicts
 
 
+def _with_reason(client: Client, detail: str) -> str:
+    """What the managers say of an update names the task that failed; its own words are what the user needs."""
+    named = re.search(r"early termination of task (\w+)", detail)
+    if named is None:
+        return detail
+    try:
+        task = client.get(f"/tasks/{named[1]}", Task)
+    except ApiError:
+        return detail  # it is reaped already
+    return f"{detail}: {reason_of(task)}"
+
+
+def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[Task]:
+    """Tasks by a filter; none when what the filter names was removed meanwhile (the daemon answers that with 404)."""
+    try:
+        return client.get("/tasks", list[Task], filters=filters)
+    except ApiError as error:
+        if not error.is_missing:
+            raise
+        return []
+
+
 def _overdue(verdicts: Iterable[Verdict], timeout: float) -> str:
     late = [v for v in verdicts if v.state == "waiting"]
     told = "\n".join(f"{v.name} has {v.ready} of {v.wanted} tasks ready: {v.detail or 'nothing happens'}" for v in late)
-    return f"not converged within {timeout:g} s; it goes on in the background\n{told}"
+    return f"not converged within {span_short(timeout)}; it goes on in the background\n{told}"

@@ -1,4 +1,4 @@
-"""Phase 4: one form for everything. Short forms become long ones, lists of K=V become mappings, strings become numbers.
+"""Phase 5: one form for everything. Short forms become long ones, lists of K=V become mappings, strings become numbers.
 
 FORMS says how, by pattern; what it does not name is only converted to the first kind of its rule that fits.
 """
@@ -9,12 +9,13 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
+from compose.devices import long_count, long_devices, long_requests
 from compose.kinds import KINDS, WrongKind
 from compose.ports import long_ports
 from compose.problems import Report
 from compose.schema import SCHEMA, Schema
 from compose.tree import Content, Node, Path, children
-from compose.volumes import long_volumes, tmpfs_mounts
+from compose.volumes import long_volumes
 from compose.work import Work
 
 Form = Callable[[Report, Node, Path], Node]
@@ -57,17 +58,23 @@ def _convert(node: Node, schema: Schema) -> Content:
 
 
 def _to_list(report: Report, node: Node, path: Path) -> Node:
-    return node.with_value([replace(node, tag="")]) if isinstance(node.value, str | int | float) else node
+    return node.with_value([node.without_tag()]) if isinstance(node.value, str | int | float) else node
 
 
 def _words(report: Report, node: Node, path: Path) -> Node:
     """A command line as a shell splits it; the container's command is then run without a shell."""
-    if not isinstance(node.value, str):
+    if not isinstance(node.value, str | int | float):
         return node
     try:
-        return node.with_value([Node(word, node.mark) for word in shlex.split(node.value)])
+        return node.with_value([Node(word, node.mark) for word in shlex.split(node.text)])
     except ValueError as error:
         return report.wrong(node, path, f"cannot be split into words: {str(error).lower()}")
+
+
+def _entrypoint(report: Report, node: Node, path: Path) -> Node:
+    """An empty one takes the image's away, which Docker writes [""]."""
+    words = _words(report, node, path)
+    return node.with_value([Node("", node.mark)]) if words.value == [] else words
 
 
 def _shell_test(report: Report, node: Node, path: Path) -> Node:
@@ -109,11 +116,24 @@ def _names(below: dict[str, str]) -> Form:
     return form
 
 
-def _env_files(report: Report, node: Node, path: Path) -> Node:
-    items = [replace(node, tag="")] if isinstance(node.value, str) else node.items
-    return node.with_value(
-        [item.with_value({"path": replace(item, tag="")}) if isinstance(item.value, str) else item for item in items]
-    )
+def _with_key(key: str) -> Form:
+    """A string that is short for a mapping with this key."""
+
+    def form(report: Report, node: Node, path: Path) -> Node:
+        return node.with_value({key: node.without_tag()}) if isinstance(node.value, str) else node
+
+    return form
+
+
+def _list_with_key(key: str) -> Form:
+    """A list (or a single one) of such strings."""
+    single = _with_key(key)
+
+    def form(report: Report, node: Node, path: Path) -> Node:
+        items = _to_list(report, node, path).items
+        return node.with_value([single(report, item, path) for item in items])
+
+    return form
 
 
 def _hosts(report: Report, node: Node, path: Path) -> Node:
@@ -159,28 +179,53 @@ def _external(report: Report, node: Node, path: Path) -> Node:
     return node.with_value(entries)
 
 
+_HOOK: dict[str, Form] = {"command": _words, "environment": _assignments}
+_BUILD: dict[str, Form] = {
+    "additional_contexts": _assignments,
+    "args": _assignments,
+    "extra_hosts": _hosts,
+    "labels": _assignments,
+    "secrets": _list_with_key("source"),
+    "ssh": _assignments,
+    "ulimits.*": _ulimit,
+}
+_SERVICE: dict[str, Form] = {
+    "annotations": _assignments,
+    "build": _with_key("context"),
+    **{f"build.{key}": form for key, form in _BUILD.items()},
+    "command": _words,
+    "configs": _list_with_key("source"),
+    "depends_on": _names({"condition": "service_started"}),
+    "deploy.labels": _assignments,
+    "deploy.resources.reservations.devices.[].count": long_count,
+    "devices": long_devices,
+    "dns": _to_list,
+    "dns_search": _to_list,
+    "entrypoint": _entrypoint,
+    "env_file": _list_with_key("path"),
+    "environment": _assignments,
+    "extends": _with_key("service"),
+    "extra_hosts": _hosts,
+    "gpus": long_requests,
+    "gpus.[].count": long_count,
+    "healthcheck.test": _shell_test,
+    "label_file": _to_list,
+    "labels": _assignments,
+    "networks": _names({}),
+    "ports": long_ports,
+    **{f"{hook}.[].{key}": form for hook in ("post_start", "pre_stop") for key, form in _HOOK.items()},
+    "secrets": _list_with_key("source"),
+    "sysctls": _assignments,
+    "tmpfs": _to_list,
+    "ulimits.*": _ulimit,
+    "volumes": long_volumes,
+    "volumes.[].volume.labels": _assignments,
+}
 FORMS: dict[str, Form] = {
-    "services.*.command": _words,
-    "services.*.entrypoint": _words,
-    "services.*.depends_on": _names({"condition": "service_started"}),
-    "services.*.dns": _to_list,
-    "services.*.dns_search": _to_list,
-    "services.*.env_file": _env_files,
-    "services.*.environment": _assignments,
-    "services.*.extra_hosts": _hosts,
-    "services.*.healthcheck.test": _shell_test,
-    "services.*.label_file": _to_list,
-    "services.*.labels": _assignments,
-    "services.*.deploy.labels": _assignments,
-    "services.*.networks": _names({}),
-    "services.*.ports": long_ports,
-    "services.*.sysctls": _assignments,
-    "services.*.tmpfs": tmpfs_mounts,
-    "services.*.ulimits.*": _ulimit,
-    "services.*.volumes": long_volumes,
-    "services.*.volumes.[].volume.labels": _assignments,
-    "networks.*": _external,
-    "networks.*.labels": _assignments,
-    "volumes.*": _external,
-    "volumes.*.labels": _assignments,
+    "include": _list_with_key("path"),
+    "include.[].env_file": _to_list,
+    "include.[].path": _to_list,
+    **{f"services.*.{key}": form for key, form in _SERVICE.items()},
+    **{f"{kind}.*": _external for kind in ("networks", "volumes", "secrets", "configs")},
+    **{f"{kind}.*.labels": _assignments for kind in ("networks", "volumes", "secrets", "configs")},
 }

@@ -1,4 +1,4 @@
-"""Phase 3: hold every document against the attribute table.
+"""Phase 4: hold every document against the attribute table.
 
 Unknown keys, refused attributes, wrong kinds and values outside the allowed ones are reported, all of them, and marked
 broken, so that later phases can go on and find what else is wrong.
@@ -7,11 +7,12 @@ broken, so that later phases can go on and find what else is wrong.
 from __future__ import annotations
 
 import difflib
+import operator
 from dataclasses import replace
 
-from compose.attributes import Rule
 from compose.kinds import KINDS, WrongKind
 from compose.problems import Report
+from compose.rules import Rule
 from compose.schema import SCHEMA, Schema
 from compose.tree import OVERRIDE, RESET, Node, Path, children, is_extension
 from compose.work import Work
@@ -31,8 +32,6 @@ def _node(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         return report.wrong(node, path, sentence)
     if schema.rule.note:
         report.note(node, path, schema.rule.note)
-    if "*" in schema.below and not schema.below["*"].rule.kinds:
-        return node
     return _below(report, node, schema, path)
 
 
@@ -41,7 +40,8 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         item = schema.child("[0]")
         if item is None:
             return node
-        return node.with_value([_node(report, child, item, (*path, part)) for part, child in children(node)])
+        checked = [_node(report, child, item, (*path, part)) for part, child in children(node)]
+        return node if all(map(operator.is_, checked, node.value)) else node.with_value([*checked])
     if not isinstance(node.value, dict):
         return node
     entries: dict[str, Node] = {}
@@ -49,6 +49,8 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         if is_extension(key) and "*" not in schema.below:
             continue
         below = schema.child(key)
+        if below and _is_harmless(below.rule, child):
+            continue
         entries[key] = (
             _node(report, child, below, (*path, key))
             if below
@@ -60,12 +62,17 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
     return node.with_value(entries)
 
 
+def _is_harmless(rule: Rule, node: Node) -> bool:
+    """Whether a refused attribute asks for nothing, or for what is the case anyway: it may go."""
+    if not rule.refusal or node.tag:
+        return False
+    if node.value in rule.harmless or node.value in (None, [], {}):
+        return True
+    return bool(rule.harmless) and isinstance(node.value, str) and _as_boolean(node.value) in rule.harmless
+
+
 def _refusal(rule: Rule, node: Node, path: Path) -> str:
-    if not rule.refusal or node.value in rule.harmless or node.value in (None, [], {}):
-        return ""
-    if rule.harmless and isinstance(node.value, str) and _as_boolean(node.value) in rule.harmless:
-        return ""
-    return f"{path[-1]} is refused: {rule.refusal}"
+    return f"{path[-1]} is refused: {rule.refusal}" if rule.refusal else ""
 
 
 def _as_boolean(text: str) -> object:

@@ -1,19 +1,33 @@
-"""Phase 9, first half: what runs in a service's containers; as docker's own `stack deploy` translates it."""
+"""Phase 13: what runs in a service's containers; as docker's own `stack deploy` translates it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from api import specs
-from compose.model import Healthcheck, Logging, Mount, Project, Service, Volume
-from compose.security import parse_options
+from compose.contents import SECCOMP
+from compose.host import hooks, host_config
+from compose.model import FileUse, Healthcheck, Logging, Mount, Project, Service, Volume, image_of
+from compose.security import parse_options, parse_pull_policy
 from compose.stack import NAMESPACE
+from compose.volumes import parse_tmpfs
+
+API_SOCKET = "/run/argosy/docker.sock"
+"""Where every host serves the Docker Engine API, if its daemon was not told otherwise."""
 
 
-def container_spec(service: Service, project: Project, stack: str) -> specs.ContainerSpec:
-    """The container of a service."""
+def container_spec(
+    name: str, service: Service, project: Project, stack: str, files: Mapping[tuple[str, str], str]
+) -> specs.ContainerSpec:
+    """The container of a service.
+
+    `files` are the full names of secrets and configs, by kind and short name, and seccomp profiles, by kind and path.
+    """
+    profiles = {path: text for (kind, path), text in files.items() if kind == SECCOMP}
     return specs.ContainerSpec(
-        image=service.image,
+        image=image_of(stack, name, service),
         labels=service.labels | {NAMESPACE: stack},
         command=service.entrypoint,
         args=service.command,
@@ -22,7 +36,7 @@ def container_spec(service: Service, project: Project, stack: str) -> specs.Cont
         dir=service.working_dir,
         user=service.user,
         groups=service.group_add,
-        privileges=parse_options(service.security_opt),
+        privileges=parse_options(service.security_opt, profiles),
         tty=service.tty,
         open_stdin=service.stdin_open,
         read_only=service.read_only,
@@ -38,6 +52,28 @@ def container_spec(service: Service, project: Project, stack: str) -> specs.Cont
         capability_drop=[_capability(name) for name in service.cap_drop],
         ulimits=[specs.Ulimit(name, limit.soft, limit.hard) for name, limit in sorted(service.ulimits.items())],
         oom_score_adj=service.oom_score_adj,
+        domainname=service.domainname,
+        pull_policy=parse_pull_policy(service.pull_policy),
+        platform=service.platform,
+        host_config=host_config(service),
+        post_start=hooks(service.post_start),
+        pre_stop=hooks(service.pre_stop),
+        secrets=[
+            specs.SecretReference(file=_file(use), secret_name=files["secrets", use.source]) for use in service.secrets
+        ],
+        configs=[
+            specs.ConfigReference(file=_file(use), config_name=files["configs", use.source]) for use in service.configs
+        ],
+    )
+
+
+def _file(use: FileUse) -> specs.FileTarget:
+    """A target without a directory is in /run/secrets, or for configs in /."""
+    return specs.FileTarget(
+        name=use.target or use.source,
+        uid=use.uid or "0",
+        gid=use.gid or "0",
+        mode=0o444 if use.mode is None else use.mode,
     )
 
 
@@ -78,10 +114,10 @@ def _healthcheck(check: Healthcheck | None) -> specs.Healthcheck | None:
 
 
 def _mounts(service: Service, volumes: Mapping[str, Volume], stack: str) -> list[specs.Mount]:
-    mounts = [_mount(mount, volumes, stack) for mount in [*service.volumes, *service.tmpfs]]
-    if service.shm_size:
-        size = specs.TmpfsOptions(size_bytes=service.shm_size, mode=0o1777)
-        mounts.append(specs.Mount(type="tmpfs", target="/dev/shm", tmpfs_options=size))
+    temporary = [msgspec.convert(parse_tmpfs(text), Mount) for text in service.tmpfs]
+    mounts = [_mount(mount, volumes, stack) for mount in [*service.volumes, *temporary]]
+    if service.use_api_socket:
+        mounts.append(specs.Mount(type="bind", source=API_SOCKET, target="/var/run/docker.sock"))
     return mounts
 
 

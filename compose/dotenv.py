@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 
 from compose.variables import BadVariable, expand
@@ -14,6 +15,11 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$"}
 class BadLine(Exception):
     """A line that is no assignment; says which and why."""
 
+    def __init__(self, sentence: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {sentence}" if line else sentence)
+        self.sentence = sentence
+        self.line = line
+
 
 def parse(text: str, environment: Mapping[str, str], *, raw: bool = False) -> dict[str, str | None]:
     """The assignments in order; None for a bare name (taken from the environment by whoever asks).
@@ -22,7 +28,9 @@ def parse(text: str, environment: Mapping[str, str], *, raw: bool = False) -> di
     Raises BadLine.
     """
     found: dict[str, str | None] = {}
-    lines = text.removeprefix("\ufeff").splitlines()
+    known: dict[str, str] = {}
+    above = dict(environment)
+    lines = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))
     number = 0
     while number < len(lines):
         line, first = lines[number], number + 1
@@ -31,20 +39,18 @@ def parse(text: str, environment: Mapping[str, str], *, raw: bool = False) -> di
             continue
         match = _LINE.match(line)
         if not match:
-            raise BadLine(f"line {first}: {line.strip()!r} is not of the form NAME=value")
+            raise BadLine(f"{line.strip()!r} is not of the form NAME=value", first)
         name, value = match[1], match[2]
         while not raw and value is not None and _is_open(value) and number < len(lines):
             value += "\n" + lines[number]
             number += 1
         try:
-            found[name] = value if value is None or raw else _value(value.strip(), {**_known(found), **environment})
+            found[name] = value if value is None or raw else _value(value.strip(), ChainMap(above, known))
         except (BadVariable, BadLine) as error:
-            raise BadLine(f"line {first}: {error}") from None
+            raise BadLine(str(error), first) from None
+        if (known_value := found[name]) is not None:
+            known[name] = known_value
     return found
-
-
-def _known(found: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _is_open(value: str) -> bool:

@@ -1,7 +1,9 @@
-"""Phase 2: put the values of variables into every string, keys and extensions (x-…) excepted."""
+"""Phase 3: put the values of variables into every string, keys and extensions (x-…) excepted."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 
 from compose.tree import Node, Path, children, is_extension
@@ -10,8 +12,31 @@ from compose.work import Work
 
 
 def interpolate(work: Work) -> Work:
-    """The documents with their variables replaced; one that is not set becomes "", and a note says so."""
+    """The documents with their variables replaced; one that is not set becomes "", and a note says so.
+
+    COMPOSE_PROJECT_NAME is the stack's name, also where it comes from the files.
+    """
+    work = replace(work, environment={**work.environment, "COMPOSE_PROJECT_NAME": _project_name(work)})
     return replace(work, documents=tuple(_node(work, document, ()) for document in work.documents))
+
+
+def _project_name(work: Work) -> str:
+    """As given, or the last `name:`, or that of the directory, as Docker Compose makes one of it."""
+    if given := work.stack or work.environment.get("COMPOSE_PROJECT_NAME"):
+        return given
+    for document in reversed(work.documents):
+        name = document.get("name")
+        if name and isinstance(name.value, str):
+            try:
+                return expand(name.value, work.environment).text
+            except BadVariable:
+                return ""
+    return default_name(work.directory)
+
+
+def default_name(directory: str) -> str:
+    """A stack's name from that of a directory; "" when there is nothing in it to make one of."""
+    return re.sub(r"[^a-z0-9_-]", "", os.path.basename(directory).lower()).strip("_-")
 
 
 def _node(work: Work, node: Node, path: Path) -> Node:

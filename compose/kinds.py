@@ -21,6 +21,9 @@ _TRUE = {"true", "yes", "on", "y", "1"}
 _FALSE = {"false", "no", "off", "n", "0"}
 
 
+_MOST = 2.0**63
+
+
 class WrongKind(Exception):
     """The value is not of the kind."""
 
@@ -40,7 +43,7 @@ def duration(value: Content) -> int:
         return 0
     if not isinstance(value, str) or not _DURATION.match(text):
         raise WrongKind
-    return round(sum(float(number) * NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text)))
+    return _bounded(sum(float(number) * NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text)))
 
 
 def size(value: Content) -> int:
@@ -48,10 +51,35 @@ def size(value: Content) -> int:
     match = _SIZE.match(scalar_text(value))
     if isinstance(value, bool) or not match:
         raise WrongKind
-    return int(float(match[1]) * _SIZES[match[2].lower()])
+    unit = _SIZES[match[2].lower()]
+    return int(match[1]) * unit if match[1].isdecimal() and len(match[1]) < 19 else _bounded(float(match[1]) * unit)
+
+
+def _bounded(number: float) -> int:
+    """The nearest whole number, of 64 bits as everything that is stored."""
+    if not abs(number) < _MOST:
+        raise WrongKind
+    return round(number)
+
+
+def microseconds(value: Content) -> int:
+    """A number of microseconds, or a duration."""
+    try:
+        return _integer(value)
+    except WrongKind:
+        return duration(value) // 1000
 
 
 def _integer(value: Content) -> int:
+    number = _whole(value)
+    if not -_MOST <= number < _MOST:
+        raise WrongKind
+    return number
+
+
+def _whole(value: Content) -> int:
+    if isinstance(value, str) and len(value) > 30:
+        raise WrongKind
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -67,9 +95,12 @@ def _number(value: Content) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise WrongKind
     try:
-        return float(value)
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):
         raise WrongKind from None
+    if not abs(number) < _MOST:
+        raise WrongKind
+    return number
 
 
 def _boolean(value: Content) -> bool:
@@ -95,9 +126,9 @@ def _scalar(value: Content) -> str:
 
 def _mode(value: Content) -> int:
     """Permission bits: 0440, "0440" and "440" are octal."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o7777:
         return value
-    if isinstance(value, str) and re.match(r"(0o?)?[0-7]{3,4}$", value):
+    if isinstance(value, str) and re.match(r"(0o?)?[0-7]{1,4}$", value):
         return int(value.replace("o", ""), 8)
     raise WrongKind
 
@@ -121,6 +152,7 @@ KINDS: dict[str, Kind] = {
     "boolean": Kind("true or false", _boolean),
     "scalar": Kind("a string or a number", _scalar),
     "duration": Kind('a duration such as "1m30s"', duration),
+    "microseconds": Kind('microseconds, or a duration such as "50ms"', microseconds),
     "size": Kind('a size such as "512m"', size),
     "mode": Kind("permission bits such as 0440", _mode),
 }

@@ -9,19 +9,22 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from api.errors import Invalid
 from api.names import SERVICE_NAME
-from api.unsupported import network_refusals, service_refusals
-from api.validate import network_problems, service_problems
 from compose import translate as translation
+from compose.admitted import further_refusals, refusals
 from compose.canonical import canonical
 from compose.check import check
-from compose.interpolate import interpolate
+from compose.extend import extend
+from compose.include import include
+from compose.interpolate import default_name, interpolate
+from compose.locate import locate
 from compose.merge import merge
 from compose.model import Project, project_of
-from compose.problems import Remark
 from compose.resolve import resolve
-from compose.sources import read_file, read_sources
+from compose.sources import find_files, read_file, read_sources
 from compose.stack import Stack
 from compose.tree import plain
 from compose.verify import verify
@@ -29,36 +32,35 @@ from compose.work import FileReader, Phase, Work
 
 
 def model(work: Work) -> Work:
-    """Phase 8: end with every problem found so far, or make the frozen project."""
+    """Phase 12: end with every problem found so far, or make the frozen project."""
+    if work.report.problems:
+        work.report.problems += further_refusals(work)
     work.report.close()
     project = project_of(plain(work.tree))
-    stack = work.stack or project.name
+    stack = work.stack or project.name or default_name(work.directory)
     if not stack:
         raise Invalid("the stack has no name; give one as an argument, or `name:` in the compose file")
     check_stack_name(stack)
-    return replace(work, project=project, stack=stack)
+    return replace(work, project=msgspec.structs.replace(project, name=stack), stack=stack)
 
 
 def translate(work: Work) -> Work:
-    """Phase 9: the networks and services of the stack; and what the cluster itself would refuse of them."""
-    result = translation.translate(work.project or Project(), work.stack)
-    services = work.tree.at("services")
-    for item in result.services:
-        for sentence in (*service_problems(item.spec), *service_refusals(item.spec)):
-            work.report.problems.append(Remark(services[item.short_name].mark, ("services", item.short_name), sentence))
-    top = work.tree.get("networks") or work.tree
-    for spec in result.networks:
-        for sentence in (*network_problems(spec), *network_refusals(spec)):
-            work.report.problems.append(Remark(top.mark, ("networks",), f"{spec.name}: {sentence}"))
+    """Phase 13: the networks and services of the stack; and what the cluster itself would refuse of them."""
+    result = translation.translate(work.project or Project(), work.stack, work.contents)
+    work.report.problems += refusals(work.tree, result)
     work.report.close()
     return replace(work, result=result)
 
 
 PHASES: tuple[Phase, ...] = (
+    find_files,
     read_sources,
     interpolate,
     check,
     canonical,
+    locate,
+    include,
+    extend,
     merge,
     resolve,
     verify,
@@ -73,6 +75,7 @@ class Loaded:
 
     stack: Stack
     project: Project
+    """In canonical form; compose/show.py writes it as a compose file."""
     notes: tuple[str, ...] = ()
 
 
@@ -82,21 +85,30 @@ def load(
     stack: str = "",
     directory: str = "",
     read: FileReader = read_file,
+    *,
+    current: str = "",
+    env_files: Sequence[str] = (),
+    profiles: Sequence[str] = (),
 ) -> Loaded:
-    """Compose files to a stack. `files` may name "-" for standard input; `directory` is the first file's, if not given.
+    """Compose files to a stack.
 
+    `files` may name "-" for standard input; none means those of COMPOSE_FILE, or the usual names in `current` (the
+    working directory) or above. `directory` is the project's: the first file's, if not given. `env_files` stand in
+    place of its `.env`; `profiles` are active besides those of COMPOSE_PROFILES.
     Raises ComposeError with every problem there is, Invalid for a bad name of the stack.
     """
     if stack:
         check_stack_name(stack)
-    first = files[0] if files else "-"
+    current = os.path.abspath(current or os.getcwd())
     work = Work(
         files=tuple(files),
         stack=stack,
-        directory=os.path.abspath(directory or ("." if first == "-" else os.path.dirname(first) or ".")),
+        directory=os.path.normpath(os.path.join(current, directory)) if directory else "",
         environment=environment,
         read=read,
-        profiles=frozenset(name.strip() for name in environment.get("COMPOSE_PROFILES", "").split(",") if name.strip()),
+        current=current,
+        env_files=tuple(env_files),
+        profiles=frozenset(profiles),
     )
     for phase in PHASES:
         work = phase(work)

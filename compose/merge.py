@@ -1,4 +1,4 @@
-"""Phase 5: several files to one tree; a later file wins.
+"""Phase 9: several files to one tree; a later file wins.
 
 Mappings are merged key by key, lists are joined, everything else is replaced, but where RULES says otherwise.
 `!override` replaces whatever was there, `!reset` takes it away.
@@ -18,15 +18,25 @@ Rule = Callable[[Node, Node], Node]
 
 def merge(work: Work) -> Work:
     """One tree of all documents."""
-    tree = EMPTY if not work.documents else replace(work.documents[0], value={})
+    tree = EMPTY if not work.documents else Node({}, work.documents[0].mark)
     for document in work.documents:
+        if document.is_broken:
+            continue
         tree = _merge(tree, document, SCHEMA)
     return replace(work, tree=tree)
 
 
+def merged_service(base: Node, own: Node) -> Node:
+    """A service that extends another."""
+    schema = SCHEMA.below["services"].below["*"]
+    if not isinstance(own.value, dict) or base.is_broken:
+        return own
+    return own.with_value(_merge(base, own, schema).value)
+
+
 def _merge(old: Node, new: Node, schema: Schema | None) -> Node:
     if new.tag == OVERRIDE:
-        return replace(new, tag="")
+        return new.without_tag()
     rule = RULES.get(schema.pattern) if schema else None
     if rule:
         return rule(old, new)
@@ -52,7 +62,7 @@ def _merge_entries(old: dict[str, Node], new: dict[str, Node], schema: Schema | 
 
 def _without_tags(node: Node, schema: Schema | None) -> Node:
     """A new subtree: what it would reset is not there."""
-    node = replace(node, tag="") if node.tag == OVERRIDE else node
+    node = node.without_tag() if node.tag == OVERRIDE else node
     if isinstance(node.value, dict):
         return node.with_value(_merge_entries({}, node.value, schema))
     return node
@@ -76,18 +86,27 @@ def _join(identity: Callable[[Node], str]) -> Rule:
 
 
 def _port(item: Node) -> str:
-    parts = (item.get("published"), item.get("target"), item.get("protocol"), item.get("mode"))
-    return ":".join(part.text if part else "" for part in parts)
+    parts = (item.get("host_ip"), item.get("published"), item.get("target"), item.get("protocol"))
+    return "|".join(part.text if part else "" for part in parts)
 
 
 def _target(item: Node) -> str:
     target = item.get("target")
-    return target.text.rstrip("/") if target else repr(item)
+    return target.text.rstrip("/") if target else repr(plain(item))
 
 
-def _env_file(item: Node) -> str:
-    path = item.get("path")
-    return path.text if path else repr(item)
+def _by(*keys: str) -> Callable[[Node], str]:
+    """The first of these an item has is what it is known by."""
+
+    def identity(item: Node) -> str:
+        found = [node for key in keys if (node := item.get(key))]
+        return found[0].text if found else repr(plain(item))
+
+    return identity
+
+
+def _tmpfs(item: Node) -> str:
+    return item.text.partition(":")[0]
 
 
 def _logging(old: Node, new: Node) -> Node:
@@ -101,16 +120,23 @@ def _logging(old: Node, new: Node) -> Node:
 
 
 RULES: dict[str, Rule] = {
-    "services.*.build": _replace,
     "services.*.command": _replace,
     "services.*.entrypoint": _replace,
     "services.*.healthcheck.test": _replace,
     "services.*.logging": _logging,
     "services.*.ports": _join(_port),
     "services.*.volumes": _join(_target),
-    "services.*.tmpfs": _join(_target),
-    "services.*.env_file": _join(_env_file),
+    "services.*.tmpfs": _join(_tmpfs),
+    "services.*.env_file": _join(_by("path")),
+    "services.*.devices": _join(_by("target", "source")),
+    "services.*.secrets": _join(_by("target", "source")),
+    "services.*.configs": _join(_by("target", "source")),
+    "services.*.build.secrets": _join(_by("target", "source")),
+    "services.*.build.ulimits.*": _replace,
+    "services.*.build.extra_hosts.*": _replace,
+    "services.*.post_start.[].command": _replace,
+    "services.*.pre_stop.[].command": _replace,
     "services.*.ulimits.*": _replace,
     "services.*.extra_hosts.*": _replace,
-    "networks.*.ipam.config": _replace,
+    "networks.*.ipam.config": _join(_by("subnet")),
 }

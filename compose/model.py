@@ -1,4 +1,4 @@
-"""Phase 8: the frozen project: the canonical tree without its marks, typed. Field names are the specification's.
+"""Phase 12: the frozen project: the canonical tree without its marks, typed. Field names are the specification's.
 
 Durations are nanoseconds, sizes are bytes, CPUs are CPUs (1.5).
 """
@@ -9,16 +9,15 @@ from typing import Any
 
 import msgspec
 
-
-class Model(msgspec.Struct, frozen=True):
-    """Base of the project's parts."""
+from compose.model_deploy import Deploy, DeviceRequest, Model
 
 
 class Dependency(Model, frozen=True):
     """What a service waits for."""
 
-    condition: str = "service_started"
+    condition: str
     required: bool = True
+    restart: bool = False
 
 
 class Healthcheck(Model, frozen=True):
@@ -44,7 +43,8 @@ class ServiceNetwork(Model, frozen=True):
     """A service on a network."""
 
     aliases: list[str] = []
-    driver_opts: dict[str, str | None] = {}
+    ipv4_address: str = ""
+    mac_address: str = ""
 
 
 class Port(Model, frozen=True):
@@ -55,6 +55,8 @@ class Port(Model, frozen=True):
     protocol: str = "tcp"
     mode: str = "ingress"
     name: str = ""
+    host_ip: str = ""
+    app_protocol: str = ""
 
 
 class Ulimit(Model, frozen=True):
@@ -70,6 +72,7 @@ class Bind(Model, frozen=True):
     propagation: str = ""
     create_host_path: bool | None = None
     recursive: str = ""
+    selinux: str = ""
 
 
 class VolumeUse(Model, frozen=True):
@@ -100,132 +103,166 @@ class Mount(Model, frozen=True):
     tmpfs: Tmpfs | None = None
 
 
-class Update(Model, frozen=True):
-    """How an update or rollback proceeds."""
+class Device(Model, frozen=True):
+    """A device of the host; `source` is a path, or a name from its CDI files."""
 
-    parallelism: int | None = None
-    delay: int = 0
-    failure_action: str = ""
-    monitor: int | None = None
-    max_failure_ratio: float = 0.0
-    order: str = ""
+    source: str
+    target: str = ""
+    permissions: str = ""
 
 
-class Discrete(Model, frozen=True):
-    """So many of a kind."""
+class FileUse(Model, frozen=True):
+    """A secret or config in a container; uid, gid and mode None: root's, readable by all."""
 
-    kind: str
-    value: int
-
-
-class Generic(Model, frozen=True):
-    """A generic resource."""
-
-    discrete_resource_spec: Discrete | None = None
+    source: str
+    target: str = ""
+    uid: str = ""
+    gid: str = ""
+    mode: int | None = None
 
 
-class Limits(Model, frozen=True):
-    """Upper bounds; 0 is none."""
+class Hook(Model, frozen=True):
+    """A command run in a container that runs."""
 
-    cpus: float = 0.0
-    memory: int = 0
-    pids: int = 0
-
-
-class Reservations(Model, frozen=True):
-    """What a node must have free."""
-
-    cpus: float = 0.0
-    memory: int = 0
-    generic_resources: list[Generic] = []
+    command: list[str]
+    user: str = ""
+    privileged: bool = False
+    working_dir: str = ""
+    environment: dict[str, str | None] = {}
 
 
-class Resources(Model, frozen=True):
-    """Both."""
+class WeightDevice(Model, frozen=True):
+    """A block device's share."""
 
-    limits: Limits | None = None
-    reservations: Reservations | None = None
-
-
-class RestartPolicy(Model, frozen=True):
-    """When an ended task is replaced."""
-
-    condition: str = ""
-    delay: int | None = None
-    max_attempts: int | None = None
-    window: int | None = None
+    path: str
+    weight: int
 
 
-class Preference(Model, frozen=True):
-    """Spread over a label's values."""
+class ThrottleDevice(Model, frozen=True):
+    """A block device's limit."""
 
-    spread: str
-
-
-class Placement(Model, frozen=True):
-    """Which nodes."""
-
-    constraints: list[str] = []
-    preferences: list[Preference] = []
-    max_replicas_per_node: int = 0
+    path: str
+    rate: int
 
 
-class Deploy(Model, frozen=True):
-    """How a service runs on the cluster."""
+class BlockIo(Model, frozen=True):
+    """Shares and limits of block devices."""
 
-    mode: str = "replicated"
-    endpoint_mode: str = ""
-    replicas: int | None = None
+    weight: int = 0
+    weight_device: list[WeightDevice] = []
+    device_read_bps: list[ThrottleDevice] = []
+    device_read_iops: list[ThrottleDevice] = []
+    device_write_bps: list[ThrottleDevice] = []
+    device_write_iops: list[ThrottleDevice] = []
+
+
+class Build(Model, frozen=True):
+    """How `argosy stack build` makes a service's image. Paths are absolute."""
+
+    context: str = ""
+    dockerfile: str = ""
+    dockerfile_inline: str = ""
+    target: str = ""
+    args: dict[str, str] = {}
     labels: dict[str, str | None] = {}
-    update_config: Update | None = None
-    rollback_config: Update | None = None
-    resources: Resources = Resources()
-    restart_policy: RestartPolicy | None = None
-    placement: Placement | None = None
+    additional_contexts: dict[str, str | None] = {}
+    ssh: dict[str, str | None] = {}
+    tags: list[str] = []
+    platforms: list[str] = []
+    cache_from: list[str] = []
+    cache_to: list[str] = []
+    entitlements: list[str] = []
+    secrets: list[FileUse] = []
+    extra_hosts: dict[str, list[str]] = {}
+    ulimits: dict[str, Ulimit] = {}
+    isolation: str = ""
+    network: str = ""
+    no_cache: bool = False
+    pull: bool = False
+    privileged: bool = False
+    provenance: bool | str = False
+    sbom: bool | str = False
+    shm_size: int = 0
 
 
 class Service(Model, frozen=True):
     """A service."""
 
-    image: str
+    image: str = ""
+    """"" for one that is built, and has the name image_of() says."""
+    annotations: dict[str, str | None] = {}
+    blkio_config: BlockIo = BlockIo()
+    build: Build | None = None
     cap_add: list[str] = []
     cap_drop: list[str] = []
+    cgroup: str = ""
+    cgroup_parent: str = ""
     command: list[str] = []
+    configs: list[FileUse] = []
+    container_name: str = ""
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpu_rt_period: int = 0
+    cpu_rt_runtime: int = 0
+    cpu_shares: int = 0
     cpus: float = 0.0
+    cpuset: str = ""
     depends_on: dict[str, Dependency] = {}
     deploy: Deploy = Deploy()
+    device_cgroup_rules: list[str] = []
+    devices: list[Device] = []
     dns: list[str] = []
     dns_opt: list[str] = []
     dns_search: list[str] = []
+    domainname: str = ""
     entrypoint: list[str] = []
     environment: dict[str, str] = {}
+    expose: list[str] = []
     extra_hosts: dict[str, list[str]] = {}
+    gpus: list[DeviceRequest] = []
     group_add: list[str] = []
     healthcheck: Healthcheck | None = None
     hostname: str = ""
     init: bool | None = None
+    ipc: str = ""
     labels: dict[str, str] = {}
+    links: list[str] = []
     logging: Logging | None = None
+    mac_address: str = ""
     mem_limit: int = 0
     mem_reservation: int = 0
+    mem_swappiness: int | None = None
+    memswap_limit: int = 0
+    network_mode: str = ""
     networks: dict[str, ServiceNetwork] = {}
+    oom_kill_disable: bool = False
     oom_score_adj: int = 0
+    pid: str | None = None
     pids_limit: int = 0
     platform: str = ""
     ports: list[Port] = []
+    post_start: list[Hook] = []
+    pre_stop: list[Hook] = []
+    privileged: bool = False
+    pull_policy: str = ""
     read_only: bool = False
     restart: str = ""
+    runtime: str = ""
     scale: int | None = None
+    secrets: list[FileUse] = []
     security_opt: list[str] = []
     shm_size: int = 0
     stdin_open: bool = False
     stop_grace_period: int | None = None
     stop_signal: str = ""
     sysctls: dict[str, str | None] = {}
-    tmpfs: list[Mount] = []
+    tmpfs: list[str] = []
     tty: bool = False
     ulimits: dict[str, Ulimit] = {}
+    use_api_socket: bool = False
     user: str = ""
+    userns_mode: str = ""
+    uts: str = ""
     volumes: list[Mount] = []
     working_dir: str = ""
 
@@ -244,7 +281,6 @@ class Ipam(Model, frozen=True):
 
     driver: str = ""
     config: list[AddressRange] = []
-    options: dict[str, str | None] = {}
 
 
 class Network(Model, frozen=True):
@@ -270,6 +306,17 @@ class Volume(Model, frozen=True):
     labels: dict[str, str | None] = {}
 
 
+class File(Model, frozen=True):
+    """A secret or config; its content is beside the project, in Work.contents."""
+
+    name: str = ""
+    file: str = ""
+    environment: str = ""
+    content: str = ""
+    external: bool = False
+    labels: dict[str, str | None] = {}
+
+
 class Project(Model, frozen=True):
     """A whole compose project."""
 
@@ -277,8 +324,23 @@ class Project(Model, frozen=True):
     services: dict[str, Service] = {}
     networks: dict[str, Network] = {}
     volumes: dict[str, Volume] = {}
+    secrets: dict[str, File] = {}
+    configs: dict[str, File] = {}
 
 
 def project_of(tree: Any) -> Project:
-    """The project of a canonical, verified tree without marks."""
-    return msgspec.convert(tree, Project)
+    """The project of a canonical, verified tree without marks. What is for other commands only is left behind."""
+    services = {
+        name: {key: value for key, value in service.items() if key not in _FOR_OTHERS}
+        for name, service in tree.get("services", {}).items()
+    }
+    return msgspec.convert({**{k: v for k, v in tree.items() if k != "version"}, "services": services}, Project)
+
+
+def image_of(project: str, name: str, service: Service) -> str:
+    """The image a service runs: its `image`, or the one `argosy stack build` makes for it."""
+    return service.image or f"{project}-{name}".lower()
+
+
+_FOR_OTHERS = ("attach", "develop", "extends", "profiles", "env_file", "label_file")
+"""Told by a note, or settled by an earlier phase."""

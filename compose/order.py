@@ -9,37 +9,32 @@ def cycle(edges: Mapping[str, Sequence[str]]) -> list[str]:
     """A circle, first name repeated at its end; empty when there is none. Names without edges are leaves."""
     done: set[str] = set()
     for start in edges:
-        trail: list[str] = []
-        if found := _visit(start, edges, trail, done):
-            return found
-    return []
-
-
-def _visit(name: str, edges: Mapping[str, Sequence[str]], trail: list[str], done: set[str]) -> list[str]:
-    if name in trail:
-        return [*trail[trail.index(name) :], name]
-    if name in done:
-        return []
-    trail.append(name)
-    for target in edges.get(name, ()):
-        if found := _visit(target, edges, trail, done):
-            return found
-    trail.pop()
-    done.add(name)
+        trail = {start: 0} if start not in done else {}
+        while trail:
+            name = next(reversed(trail))
+            following = next((target for target in edges.get(name, ()) if target not in done), None)
+            if following is None:
+                done.add(name)
+                del trail[name]
+            elif following in trail:
+                return [*list(trail)[trail[following] :], following]
+            else:
+                trail[following] = len(trail)
     return []
 
 
 def ordered(edges: Mapping[str, Sequence[str]]) -> list[str]:
-    """The names so that each stands behind those it points to; otherwise as they were. There must be no circle."""
-    result: list[str] = []
-
-    def place(name: str) -> None:
-        if name in result or name not in edges:
-            return
-        for target in edges[name]:
-            place(target)
-        result.append(name)
-
-    for name in edges:
-        place(name)
-    return result
+    """The names so that each stands behind those it points to; otherwise as they were. A circle is cut somewhere."""
+    result: dict[str, None] = {}
+    begun: set[str] = set()
+    for start in edges:
+        trail = [start]
+        while trail:
+            name = trail[-1]
+            begun.add(name)
+            waiting = [target for target in edges[name] if target in edges and target not in begun]
+            if waiting:
+                trail.append(waiting[0])
+            else:
+                result[trail.pop()] = None
+    return list(result)

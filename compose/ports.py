@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from compose.problems import Report
@@ -15,7 +16,8 @@ _SHORT = re.compile(
     (?:/(?P<protocol>[a-zA-Z0-9]+))?$""",
     re.VERBOSE,
 )
-_ANY_ADDRESS = ("", "0.0.0.0", "[::]")
+_ANY_ADDRESS = ("", "0.0.0.0", "::")
+_USUAL = {"protocol": "tcp", "mode": "ingress"}
 PROTOCOLS = ("tcp", "udp", "sctp")
 MOST = 65535
 
@@ -29,8 +31,7 @@ def parse_short(text: str) -> list[dict[str, str | int]]:
     match = _SHORT.match(text)
     if not match:
         raise BadPort(f'{text!r} is not a port; write "published:target", such as "8080:80" or "53:53/udp"')
-    if (match["host"] or "") not in _ANY_ADDRESS:
-        raise BadPort(f"a port is published on every address of the hosts, it cannot be bound to {match['host']} alone")
+    address = parse_address((match["host"] or "").strip("[]"))
     protocol = (match["protocol"] or "tcp").lower()
     if protocol not in PROTOCOLS:
         raise BadPort(f"protocol {protocol!r} is not one of tcp, udp, sctp")
@@ -39,10 +40,21 @@ def parse_short(text: str) -> list[dict[str, str | int]]:
     if published is not None and len(published) != len(targets):
         raise BadPort(f"{text!r} publishes {len(published)} ports for {len(targets)} of the container")
     return [
-        {"target": target, "protocol": protocol, "mode": "ingress"}
+        {**_USUAL, "target": target, "protocol": protocol}
         | ({"published": str(published[number])} if published is not None else {})
+        | ({"host_ip": address} if address else {})
         for number, target in enumerate(targets)
     ]
+
+
+def parse_address(text: str) -> str:
+    """An address of a host; "" for all of them. Raises BadPort."""
+    if text in _ANY_ADDRESS:
+        return ""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise BadPort(f"{text!r} is not an IP address") from None
 
 
 def parse_range(text: str) -> range:
@@ -77,17 +89,22 @@ def _long(item: Node) -> list[Node]:
             item.with_value({key: Node(value, item.mark) for key, value in entry.items()})
             for entry in parse_short(item.text)
         ]
-    target = item.get("target")
+    target, published, address = item.get("target"), item.get("published"), item.get("host_ip")
     if target is None:
         raise BadPort("lacks target, the port of the container")
     if not target.is_broken:
         parse_range(target.text)
-    published = item.get("published")
-    if (
-        published
-        and not published.is_broken
-        and published.text not in ("", "0")
-        and len(parse_range(published.text)) > 1
-    ):
-        raise BadPort(f"published {published.text} is a range; choose one port, or leave it out to have one chosen")
+    usual = {key: item.with_value(value) for key, value in _USUAL.items()}
+    entries = usual | item.value
+    if address and not address.is_broken:
+        entries["host_ip"] = address.with_value(parse_address(address.text))
+    if published and not published.is_broken and published.text not in ("", "0"):
+        return _one_of(item.with_value(entries), published.text)
+    return [item.with_value(entries)]
+
+
+def _one_of(item: Node, published: str) -> list[Node]:
+    """A published range asks for any free port of it: which one would differ from deploy to deploy."""
+    if len(parse_range(published)) > 1:
+        raise BadPort(f"published {published} is a range; choose one port, or leave it out to have one chosen")
     return [item]

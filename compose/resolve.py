@@ -1,26 +1,36 @@
-"""Phase 6: settle what depends on the surroundings: profiles, env_file, label_file, bare variables, relative paths."""
+"""Phase 10: settle what depends on the surroundings: profiles, env_file, label_file, bare variables, file contents."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
+from compose.borrowed import with_borrowed
+from compose.contents import read_contents
 from compose.dotenv import BadLine, parse
 from compose.tree import Node, Path
 from compose.work import Work
 
 
 def resolve(work: Work) -> Work:
-    """The tree without services of other profiles, environments and labels complete, bind sources absolute."""
+    """The tree without services of other profiles, environments and labels complete; what used files hold is read."""
     services = work.tree.get("services")
     if services is None:
         return work
-    resolved = {
-        name: _service(work, service, ("services", name))
-        for name, service in services.entries.items()
-        if _is_active(work, service)
-    }
-    return replace(work, tree=work.tree.with_value({**work.tree.entries, "services": services.with_value(resolved)}))
+    resolved: dict[str, Node] = {}
+    inactive: dict[str, tuple[str, ...]] = {}
+    for name, service in services.entries.items():
+        if _is_active(work, service):
+            resolved[name] = _service(work, service, ("services", name))
+        else:
+            inactive[name] = tuple(item.text for item in service.entries["profiles"].items)
+    if inactive and not resolved:
+        wanted = sorted({profile for profiles in inactive.values() for profile in profiles})
+        sentence = f"every service is in a profile and none is active; set COMPOSE_PROFILES, of: {', '.join(wanted)}"
+        work.report.wrong(services, ("services",), sentence)
+        services = services.broken()
+    resolved = with_borrowed(work, resolved)
+    tree = work.tree.with_value({**work.tree.entries, "services": services.with_value({**resolved})})
+    return read_contents(replace(work, tree=tree, inactive=inactive))
 
 
 def _is_active(work: Work, service: Node) -> bool:
@@ -31,19 +41,25 @@ def _is_active(work: Work, service: Node) -> bool:
 
 
 def _service(work: Work, service: Node, path: Path) -> Node:
-    entries = dict(service.entries)
+    if service.is_broken:
+        return service
+    entries = {key: node for key, node in service.entries.items() if key not in ("env_file", "label_file")}
     environment = _from_files(work, service, path, "env_file") | service.at("environment")
-    entries["environment"] = service.with_value(_with_bare(work, environment))
+    if environment:
+        entries["environment"] = service.with_value(_with_bare(work, environment))
     labels = _from_files(work, service, path, "label_file") | service.at("labels")
-    entries["labels"] = service.with_value(
-        {
-            name: node.with_value("") if node.value is None and not node.is_broken else node
-            for name, node in labels.items()
-        }
-    )
-    if volumes := entries.get("volumes"):
-        entries["volumes"] = volumes.with_value([_absolute(work, item) for item in volumes.items])
-    return service if service.is_broken else service.with_value(entries)
+    if labels:
+        entries["labels"] = service.with_value(
+            {
+                name: node.with_value("") if node.value is None and not node.is_broken else node
+                for name, node in labels.items()
+            }
+        )
+    if arguments := service.at("build", "args"):
+        build = service.entries["build"]
+        known = service.with_value(_with_bare(work, arguments))
+        entries["build"] = build.with_value({**build.entries, "args": known})
+    return service.with_value(entries)
 
 
 def _with_bare(work: Work, environment: dict[str, Node]) -> dict[str, Node]:
@@ -68,9 +84,10 @@ def _from_files(work: Work, service: Node, path: Path, attribute: str) -> dict[s
         if text is None:
             continue
         try:
-            parsed = parse(text, work.environment, raw=form is not None and form.value == "raw")
+            above = {**{key: node.text for key, node in found.items() if node.value is not None}, **work.environment}
+            parsed = parse(text, above, raw=form is not None and form.value == "raw")
         except BadLine as error:
-            work.report.wrong(name, where, f"{name.text}, {error}")
+            work.report.wrong(name, where, f"{work.shown(name.text)}, {error}")
             continue
         found |= {key: Node(value, name.mark) for key, value in parsed.items()}
     return found
@@ -78,22 +95,11 @@ def _from_files(work: Work, service: Node, path: Path, attribute: str) -> dict[s
 
 def _read(work: Work, name: Node, path: Path, *, is_required: bool) -> str | None:
     try:
-        text = work.read(absolute(work.directory, name.text))
-    except (OSError, UnicodeDecodeError) as error:
-        work.report.wrong(name, path, f"{name.text} cannot be read: {getattr(error, 'strerror', None) or error}")
+        text = work.text(name.text)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        work.report.wrong(name, path, f"{work.shown(name.text)} cannot be read: {reason}")
         return None
     if text is None and is_required:
-        work.report.wrong(name, path, f"there is no file {name.text}")
+        work.report.wrong(name, path, f"there is no file {work.shown(name.text)}")
     return text
-
-
-def _absolute(work: Work, item: Node) -> Node:
-    kind, source = item.get("type"), item.get("source")
-    if not kind or kind.value != "bind" or not source or not source.text:
-        return item
-    return item.with_value(item.entries | {"source": source.with_value(absolute(work.directory, source.text))})
-
-
-def absolute(directory: str, path: str) -> str:
-    """A path as the user of the command line means it: relative to the first file, `~` is their home."""
-    return os.path.normpath(os.path.join(directory, os.path.expanduser(path)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from compose.attributes import ATTRIBUTES, Rule
+from compose.attributes import ATTRIBUTES
+from compose.rules import Rule
 
 
 @dataclass(slots=True)

@@ -1,181 +1,153 @@
-"""Phase 1: read the files. The only phase that meets the file system (others are handed `Work.read`).
+"""Phases 1 and 2: which files there are, the environment, and the files' trees.
 
-YAML is read into nodes with their place. Scalars without quotes get their type by the rules of YAML 1.2 and of Docker's
-own parser: `yes` and `on` are text, `22:22` is not a number in base 60.
+The only phases that meet files on their own account; later ones ask `Work.read` for what a file names.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
-
-import yaml
 
 from compose.dotenv import BadLine, parse
-from compose.tree import OVERRIDE, RESET, Mark, Node, Scalar
+from compose.kinds import KINDS, WrongKind
+from compose.syntax import parse_yaml
+from compose.tree import Mark, Node
 from compose.work import Work
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
-_OCTAL = re.compile(r"([-+]?)0o?([0-7]+)$")
-_HEX = re.compile(r"[-+]?0x[0-9a-fA-F]+$")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-_NAMED: tuple[tuple[str, Scalar], ...] = (("null", None), ("true", True), ("false", False))
-_WORDS: dict[str, Scalar] = {"": None, "~": None} | {
-    form: value for word, value in _NAMED for form in (word, word.capitalize(), word.upper())
-}
-_STRING = "tag:yaml.org,2002:str"
-_MOST_NODES = 200_000
-"""Bounds what aliases can blow a small file up to."""
+_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_OVERRIDES = tuple(f"{stem}.override.{ending}" for stem in ("compose", "docker-compose") for ending in ("yml", "yaml"))
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+def find_files(work: Work) -> Work:
+    """Files as given, or of COMPOSE_FILE, or of the usual names here or above; their directory; the environment."""
+    given = work.files or _listed(work.environment)
+    files = given or _usual(work)
+    if not work.directory:
+        work = replace(work, directory=_directory(work, files))
+    work = replace(work, environment=environment_of(work))
+    files = given or _listed(work.environment) or files
+    if not files:
+        start = Node(None, Mark(work.current, 1, 1))
+        work.report.wrong(start, (), f"there is no compose file here; it is called {' or '.join(_NAMES[:3])}")
+    words = work.environment.get("COMPOSE_PROFILES", "").split(",")
+    return replace(
+        work,
+        files=files,
+        stack=work.stack or work.environment.get("COMPOSE_PROJECT_NAME", ""),
+        profiles=work.profiles | {word.strip() for word in words if word.strip()},
+    )
 
 
 def read_sources(work: Work) -> Work:
-    """Files to trees; `.env` beside the first file is added to the environment, which wins over it."""
+    """The trees of all files."""
     documents: list[Node] = []
     for name in work.files:
-        start = Node(None, Mark(shown_name(name), 1, 1))
-        text = _read(work, start, name)
+        path = name if name == "-" else os.path.normpath(os.path.join(work.current, name))
+        start = Node(None, Mark(work.shown(name), 1, 1))
+        text = _read(work, start, path)
         if text is not None:
-            documents.append(_parse(work, start, text))
-    return replace(work, documents=tuple(documents), environment=_with_dotenv(work))
+            documents += parse_yaml(work.report, start.mark.file, text)
+    return replace(work, documents=tuple(documents))
 
 
-def read_file(path: str) -> str | None:
+def read_file(path: str) -> bytes | None:
     """The FileReader of the real file system; "-" is standard input."""
     if path == "-":
-        return sys.stdin.read()
+        return sys.stdin.buffer.read()
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def shown_name(name: str) -> str:
-    """How a file is called in messages."""
-    return "stdin" if name == "-" else name
+def environment_of(work: Work) -> dict[str, str]:
+    """The environment with `.env` or what stands in its place; the environment wins, and later files over earlier."""
+    known = work.environment
+    names = work.env_files or tuple(_words(known.get("COMPOSE_ENV_FILES", ""), ","))
+    if not names and _is_true(known.get("COMPOSE_DISABLE_ENV_FILE", "")):
+        return dict(known)
+    found: dict[str, str] = {}
+    for name in names or (os.path.join(work.directory, ".env"),):
+        path = os.path.normpath(os.path.join(work.current, name))
+        text = _read_dotenv(work, path, is_required=bool(names))
+        try:
+            parsed = parse(text, {**found, **known})
+        except BadLine as error:
+            work.report.wrong(Node(None, Mark(work.shown(path), error.line, 1)), (), error.sentence)
+            continue
+        found |= {key: value for key, value in parsed.items() if value is not None}
+    return {**found, **known}
 
 
-def _read(work: Work, start: Node, name: str) -> str | None:
+def _read_dotenv(work: Work, path: str, *, is_required: bool) -> str:
+    start = Node(None, Mark(work.shown(path), 1, 1))
+    if is_required:
+        return _read(work, start, path) or ""
     try:
-        text = work.read(name if name == "-" else os.path.abspath(name))
+        return work.text(path) or ""
+    except IsADirectoryError:
+        return ""  # as Docker's own does
+    except (OSError, UnicodeDecodeError) as error:
+        work.report.wrong(start, (), f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return ""
+
+
+def _read(work: Work, start: Node, path: str) -> str | None:
+    try:
+        text = work.text(path)
     except UnicodeDecodeError:
         work.report.wrong(start, (), "is not UTF-8 text")
         return None
-    except OSError as error:
-        work.report.wrong(start, (), f"cannot be read: {error.strerror or error}")
+    except (OSError, ValueError) as error:
+        work.report.wrong(start, (), f"cannot be read: {getattr(error, 'strerror', None) or error}")
         return None
     if text is None:
         work.report.wrong(start, (), "there is no such file")
     return text
 
 
-def _with_dotenv(work: Work) -> dict[str, str]:
-    path = os.path.join(work.directory, ".env")
-    environment = dict(work.environment)
+def _listed(environment: Mapping[str, str]) -> tuple[str, ...]:
+    separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    return tuple(_words(environment.get("COMPOSE_FILE", ""), separator))
+
+
+def _usual(work: Work) -> tuple[str, ...]:
+    """The first usual name in this directory or the nearest one above that has one, and its override."""
+    directory = work.current
+    while True:
+        for names in (_NAMES,):
+            found = [name for name in names if _exists(work, os.path.join(directory, name))]
+            if found:
+                over = [name for name in _OVERRIDES if _exists(work, os.path.join(directory, name))]
+                here = "" if directory == work.current else directory
+                return tuple(os.path.join(here, name) for name in [*found[:1], *over[:1]])
+        if directory == os.path.dirname(directory):
+            return ()
+        directory = os.path.dirname(directory)
+
+
+def _exists(work: Work, path: str) -> bool:
     try:
-        text = work.read(path) or ""
-        found = parse(text, environment)
-    except (OSError, UnicodeDecodeError, BadLine) as error:
-        work.report.wrong(Node(None, Mark(path, 1, 1)), (), str(error))
-        return environment
-    return {name: value for name, value in found.items() if value is not None} | environment
+        return work.read(path) is not None
+    except OSError:
+        return False
 
 
-def _parse(work: Work, start: Node, text: str) -> Node:
+def _directory(work: Work, files: tuple[str, ...]) -> str:
+    first = files[0] if files else "-"
+    beside = "" if first == "-" else os.path.dirname(first)
+    return os.path.normpath(os.path.join(work.current, beside))
+
+
+def _words(text: str, separator: str) -> list[str]:
+    return [word.strip() for word in text.split(separator) if word.strip()]
+
+
+def _is_true(text: str) -> bool:
     try:
-        root = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        place = error.problem_mark or error.context_mark
-        mark = Mark(start.mark.file, place.line + 1, place.column + 1) if place else start.mark
-        context = f"{error.context}: " if error.context else ""
-        return work.report.wrong(Node(None, mark), (), f"this is not YAML: {context}{error.problem or error}")
-    except (yaml.YAMLError, RecursionError) as error:
-        return work.report.wrong(start, (), f"this is not YAML: {str(error).splitlines()[0]}")
-    if root is None:
-        return work.report.wrong(start, (), "the file is empty")
-    try:
-        return _Builder(work, start.mark.file).build(root, ())
-    except (_TooBig, RecursionError):
-        return work.report.wrong(start, (), "its aliases make it too big; is there an alias inside its own anchor?")
-
-
-class _TooBig(Exception):
-    pass
-
-
-class _Builder:
-    """Turns PyYAML's nodes into ours."""
-
-    def __init__(self, work: Work, file: str) -> None:
-        self.report = work.report
-        self.file = file
-        self.count = 0
-
-    def build(self, node: yaml.Node, path: tuple[str, ...]) -> Node:
-        self.count += 1
-        if self.count > _MOST_NODES:
-            raise _TooBig
-        mark = Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
-        tag = node.tag if node.tag in (RESET, OVERRIDE) else ""
-        if isinstance(node, yaml.MappingNode):
-            return Node(self._mapping(node, path), mark, tag)
-        if isinstance(node, yaml.SequenceNode):
-            return Node([self.build(item, (*path, f"[{i}]")) for i, item in enumerate(node.value)], mark, tag)
-        assert isinstance(node, yaml.ScalarNode)
-        is_plain = not node.style and not _is_marked_text(node)
-        value = resolve_scalar(node.value) if is_plain and not tag else node.value
-        return Node(value, mark, tag, plain=is_plain)
-
-    def _mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, Node]:
-        entries: dict[str, Node] = {}
-        merged: dict[str, Node] = {}
-        for key_node, value_node in node.value:
-            mark = Mark(self.file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.report.wrong(Node(None, mark), path, "a key must be a string")
-                continue
-            key = key_node.value
-            if key == "<<" and not key_node.style:
-                merged |= self._merge_key(value_node, path) | merged
-                continue
-            if key in entries:
-                self.report.wrong(Node(None, mark), (*path, key), "is given twice")
-                continue
-            entries[key] = self.build(value_node, (*path, key))
-        return merged | entries if merged else entries
-
-    def _merge_key(self, node: yaml.Node, path: tuple[str, ...]) -> dict[str, Node]:
-        if isinstance(node, yaml.SequenceNode):
-            merged: dict[str, Node] = {}
-            for item in node.value:
-                merged = self._merge_key(item, path) | merged
-            return merged
-        built = self.build(node, path)
-        if not isinstance(built.value, dict):
-            self.report.wrong(built, (*path, "<<"), "must refer to a mapping, or to a list of mappings")
-        return built.entries
-
-
-def _is_marked_text(node: yaml.ScalarNode) -> bool:
-    """Whether the user said !!str: PyYAML's own rules would have made a number or a word of it."""
-    return bool(node.tag == _STRING and (node.value in _WORDS or _INT.match(node.value)))
-
-
-def resolve_scalar(text: str) -> Scalar:
-    """The value of a scalar written without quotes."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.match(text):
-        return int(text)
-    if match := _OCTAL.match(text):
-        return int(match[1] + match[2], 8)
-    if _HEX.match(text):
-        return int(text, 16)
-    if _FLOAT.match(text):
-        return float(text)
-    return text
+        return KINDS["boolean"].read(text) is True
+    except WrongKind:
+        return False

@@ -1,42 +1,95 @@
-"""Phase 9: from the project to the networks and services of a stack."""
+"""Phase 13: from the project to the networks, secrets, configs and services of a stack."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
+from typing import Literal
+
 from api import specs
-from compose import model
+from compose import model, model_deploy
+from compose.attachments import attachments, linked, network_name, networks_of
 from compose.container import container_spec, log_driver, strings
+from compose.contents import SECCOMP
 from compose.model import Project, Service
 from compose.order import ordered
 from compose.security import parse_platform, parse_restart
-from compose.stack import IMAGE, NAMESPACE, Stack, StackService, Wait
+from compose.stack import (
+    DIGEST,
+    IMAGE,
+    NAMESPACE,
+    SHORT_NAME,
+    Stack,
+    StackFile,
+    StackService,
+    digest_of,
+)
 
 NANO = 1_000_000_000
-DEFAULT = "default"
+_CONDITIONS: dict[str, Literal["started", "healthy", "completed"]] = {
+    "service_started": "started",
+    "service_healthy": "healthy",
+    "service_completed_successfully": "completed",
+}
 
 
-def translate(project: Project, stack: str) -> Stack:
-    """Everything the stack wants. Networks that no service is on are not made."""
-    used = sorted({name for service in project.services.values() for name in service.networks or (DEFAULT,)})
+def translate(project: Project, stack: str, contents: Mapping[tuple[str, str], bytes]) -> Stack:
+    """Everything the stack wants. Networks, secrets and configs that no service uses are not made."""
+    used = sorted({name for service in project.services.values() for name in networks_of(service)})
     networks = {name: project.networks.get(name, model.Network()) for name in used}
-    edges = {name: list(service.depends_on) for name, service in project.services.items()}
+    secrets, secret_names = _files("secrets", project.secrets, stack, contents)
+    configs, config_names = _files("configs", project.configs, stack, contents)
+    profiles = {
+        (kind, path): base64.b64encode(data).decode() for (kind, path), data in contents.items() if kind == SECCOMP
+    }
+    names = secret_names | config_names | profiles
+    edges = {name: [*service.depends_on, *linked(service)] for name, service in project.services.items()}
     return Stack(
         name=stack,
         networks=tuple(_network(name, net, stack) for name, net in networks.items() if not net.external),
         external_networks=tuple(net.name or name for name, net in networks.items() if net.external),
-        services=tuple(_stack_service(name, project, stack) for name in ordered(edges)),
+        services=tuple(_stack_service(name, project, stack, names) for name in ordered(edges)),
+        secrets=secrets,
+        configs=configs,
+        external_secrets=_external_files("secrets", project),
+        external_configs=_external_files("configs", project),
     )
+
+
+def _files(
+    kind: str, defined: Mapping[str, model.File], stack: str, contents: Mapping[tuple[str, str], bytes]
+) -> tuple[tuple[StackFile, ...], dict[tuple[str, str], str]]:
+    """What is to be created, and the full name of each by kind and short name, external ones too."""
+    made: list[StackFile] = []
+    names: dict[tuple[str, str], str] = {}
+    for name, file in sorted(defined.items()):
+        names[kind, name] = file.name or name
+        data = contents.get((kind, name))
+        if data is None or file.external:
+            continue
+        base = file.name or f"{stack}_{name}"
+        digest = digest_of(data, is_secret=kind == "secrets", salt=base)
+        names[kind, name] = f"{base}-{digest}"
+        labels = {**strings(file.labels), NAMESPACE: stack, SHORT_NAME: name, DIGEST: digest}
+        made.append(StackFile(name, f"{base}-{digest}", data, labels))
+    return tuple(made), names
+
+
+def _external_files(kind: str, project: Project) -> tuple[str, ...]:
+    defined: Mapping[str, model.File] = getattr(project, kind)
+    used = {use.source for service in project.services.values() for use in getattr(service, kind)}
+    return tuple(defined[name].name or name for name in sorted(used) if defined[name].external)
 
 
 def _network(name: str, network: model.Network, stack: str) -> specs.NetworkSpec:
     ipam = network.ipam
     return specs.NetworkSpec(
-        name=_network_name(name, network, stack),
-        driver=network.driver if network.driver not in ("", "default") else "overlay",
+        name=network_name(name, network, stack),
+        driver=network.driver if network.driver not in ("", "default", "bridge") else "overlay",
         internal=network.internal,
         attachable=network.attachable,
         ipam=specs.IPAM(
             driver=ipam.driver,
-            options=strings(ipam.options) or None,
             config=[
                 specs.IPAMConfig(part.subnet, part.ip_range, part.gateway, strings(part.aux_addresses))
                 for part in ipam.config
@@ -47,45 +100,45 @@ def _network(name: str, network: model.Network, stack: str) -> specs.NetworkSpec
     )
 
 
-def _network_name(name: str, network: model.Network, stack: str) -> str:
-    return network.name or (name if network.external else f"{stack}_{name}")
-
-
-def _stack_service(name: str, project: Project, stack: str) -> StackService:
+def _stack_service(name: str, project: Project, stack: str, files: Mapping[tuple[str, str], str]) -> StackService:
     service = project.services[name]
-    after = tuple(Wait(target, how.condition, how.required) for target, how in service.depends_on.items())
-    return StackService(name, _service(name, service, project, stack), after)
+    return StackService(name, _service(name, service, project, stack, files))
 
 
-def _service(name: str, service: Service, project: Project, stack: str) -> specs.ServiceSpec:
+def _service(
+    name: str, service: Service, project: Project, stack: str, files: Mapping[tuple[str, str], str]
+) -> specs.ServiceSpec:
     deploy = service.deploy
     return specs.ServiceSpec(
         name=f"{stack}_{name}",
-        labels=strings(deploy.labels) | {NAMESPACE: stack, IMAGE: service.image},
+        labels=strings(deploy.labels) | {NAMESPACE: stack, IMAGE: model.image_of(stack, name, service)},
         task_template=specs.TaskSpec(
-            container_spec=container_spec(service, project, stack),
+            container_spec=container_spec(name, service, project, stack, files),
             resources=_resources(service),
             restart_policy=_restart(service),
             placement=_placement(service),
-            networks=_attachments(name, service, project, stack),
+            networks=attachments(name, service, project, stack),
             log_driver=log_driver(service.logging),
         ),
         mode=_mode(service),
         update_config=_update(deploy.update_config),
         rollback_config=_update(deploy.rollback_config),
         endpoint_spec=_endpoint(service),
+        depends_on=_dependencies(service, project, stack),
     )
 
 
-def _attachments(name: str, service: Service, project: Project, stack: str) -> list[specs.NetworkTarget]:
-    wanted = service.networks or {DEFAULT: model.ServiceNetwork()}
+def _dependencies(service: Service, project: Project, stack: str) -> list[specs.Dependency]:
+    """What the managers wait for. A service that was left out (by its profile) is not waited for."""
     return [
-        specs.NetworkTarget(
-            target=_network_name(key, project.networks.get(key, model.Network()), stack),
-            aliases=list(dict.fromkeys([*use.aliases, name])),
-            driver_opts=strings(use.driver_opts),
+        specs.Dependency(
+            service=f"{stack}_{target}",
+            condition=_CONDITIONS[how.condition],
+            restart=how.restart,
+            optional=not how.required,
         )
-        for key, use in sorted(wanted.items())
+        for target, how in sorted(service.depends_on.items())
+        if target in project.services
     ]
 
 
@@ -97,6 +150,7 @@ def _endpoint(service: Service) -> specs.EndpointSpec | None:
             target_port=port.target,
             published_port=int(port.published or 0),
             publish_mode=port.mode,  # type: ignore[arg-type]
+            host_ip=port.host_ip,
         )
         for port in service.ports
     ]
@@ -120,8 +174,8 @@ def _mode(service: Service) -> specs.Mode:
 
 def _resources(service: Service) -> specs.Resources | None:
     """`cpus`, `mem_limit` and their like are other words for parts of deploy.resources."""
-    limits = service.deploy.resources.limits or model.Limits()
-    reserved = service.deploy.resources.reservations or model.Reservations()
+    limits = service.deploy.resources.limits or model_deploy.Limits()
+    reserved = service.deploy.resources.reservations or model_deploy.Reservations()
     upper = specs.Limits(
         nano_cpus=round((limits.cpus or service.cpus) * NANO),
         memory_bytes=limits.memory or service.mem_limit,
@@ -162,7 +216,7 @@ def _restart(service: Service) -> specs.RestartPolicy | None:
 
 
 def _placement(service: Service) -> specs.Placement | None:
-    placement = service.deploy.placement or model.Placement()
+    placement = service.deploy.placement or model_deploy.Placement()
     result = specs.Placement(
         constraints=placement.constraints,
         preferences=[specs.Preference(specs.SpreadOver(item.spread)) for item in placement.preferences],
@@ -172,11 +226,11 @@ def _placement(service: Service) -> specs.Placement | None:
     return result if result != specs.Placement() else None
 
 
-def _update(update: model.Update | None) -> specs.UpdateConfig | None:
+def _update(update: model_deploy.Update | None) -> specs.UpdateConfig | None:
     if update is None:
         return None
     return specs.UpdateConfig(
-        parallelism=update.parallelism,
+        parallelism=1 if update.parallelism is None else update.parallelism,
         delay=update.delay,
         failure_action=update.failure_action,  # type: ignore[arg-type]
         monitor=update.monitor,

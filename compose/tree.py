@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any, Union
+
+import msgspec
 
 Scalar = str | int | float | bool | None
 Content = Union[Scalar, dict[str, "Node"], list["Node"]]  # noqa: UP007  (a forward reference in a value)
@@ -17,8 +18,7 @@ BROKEN = "!broken"
 """Tag of a value that was found wrong and reported; later phases pass it by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place in a file; line and column count from 1."""
 
     file: str
@@ -29,15 +29,12 @@ class Mark:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A value and its place. `tag` is "", or one of the tags above. Never changed in place once a phase has ended."""
 
     value: Content
     mark: Mark
     tag: str = ""
-    plain: bool = False
-    """Whether it was written without quotes, so that a number is a number."""
 
     @property
     def is_broken(self) -> bool:
@@ -73,7 +70,11 @@ class Node:
 
     def with_value(self, value: Content) -> Node:
         """Another value at the same place."""
-        return replace(self, value=value)
+        return self if value is self.value else Node(value, self.mark, self.tag)
+
+    def without_tag(self) -> Node:
+        """The same, `!override` dealt with."""
+        return Node(self.value, self.mark) if self.tag else self
 
     def broken(self) -> Node:
         """The same place, marked as reported."""
@@ -90,11 +91,11 @@ def scalar_text(value: object) -> str:
 
 
 def plain(node: Node) -> Any:
-    """The tree without its marks."""
+    """The tree without its marks, and without what was found wrong."""
     if isinstance(node.value, dict):
-        return {key: plain(item) for key, item in node.value.items()}
+        return {key: plain(item) for key, item in node.value.items() if item.tag != BROKEN}
     if isinstance(node.value, list):
-        return [plain(item) for item in node.value]
+        return [plain(item) for item in node.value if item.tag != BROKEN]
     return node.value
 
 
@@ -109,6 +110,18 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
         yield from node.value.items()
     elif isinstance(node.value, list):
         yield from ((f"[{number}]", item) for number, item in enumerate(node.value))
+
+
+def items_of(node: Node, *keys: str) -> list[Node]:
+    """The items of the list below; none when it is not there."""
+    found = node.get(*keys)
+    return found.items if found else []
+
+
+def text_of(node: Node, *keys: str) -> str:
+    """The text of the scalar below; "" when it is not there."""
+    found = node.get(*keys)
+    return found.text if found else ""
 
 
 def is_extension(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Phase 7: what one attribute's own rule cannot tell: references, and values that contradict one another.
+"""Phase 11: what one attribute's own rule cannot tell: references, and values that contradict one another.
 
 CHECKS is the list; each looks at one service (or the whole) and reports. Broken values were reported before: they
 count as given, and nothing more is said of them.
@@ -6,13 +6,28 @@ count as given, and nothing more is said of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from api.names import SERVICE_NAME
+from compose.attachments import linked_names
+from compose.devices import device_problem
 from compose.order import cycle
 from compose.problems import Report
-from compose.security import BadOption, parse_option, parse_platform, parse_restart
-from compose.tree import Node, Path
+from compose.security import (
+    IPC,
+    NETWORK_MODES,
+    PID,
+    BadOption,
+    parse_option,
+    parse_platform,
+    parse_pull_policy,
+    parse_restart,
+    parse_runtime,
+    parse_sharing,
+)
+from compose.tree import Node, Path, items_of, text_of
+from compose.verify_network import undefined, verify_network
+from compose.volumes import BadVolume, parse_tmpfs
 from compose.work import Work
 
 _NAME_LENGTH = 63
@@ -31,6 +46,14 @@ _BOUNDS: dict[tuple[str, ...], tuple[float, float]] = {
     ("deploy", "restart_policy", "max_attempts"): (0, 1e9),
     ("deploy", "placement", "max_replicas_per_node"): (0, 1e9),
     ("healthcheck", "retries"): (0, 1e9),
+    ("cpu_shares",): (0, 262144),
+    ("mem_swappiness",): (0, 100),
+    ("mem_reservation",): (0, 1e18),
+    ("memswap_limit",): (-1, 1e18),
+    ("shm_size",): (0, 1e18),
+    ("pids_limit",): (-1, 1e9),
+    ("blkio_config", "weight"): (10, 1000),
+    ("stop_grace_period",): (0, 1e18),
 }
 _SAME = (
     (("cpus",), ("deploy", "resources", "limits", "cpus")),
@@ -52,9 +75,9 @@ def verify(work: Work) -> Work:
         if not service.is_broken:
             for check in CHECKS:
                 check(work, service, ("services", name))
-    _published_once(work)
+    verify_network(work)
     _no_cycle(work)
-    for kind in ("networks", "volumes"):
+    for kind in ("networks", "volumes", "secrets", "configs"):
         for name, node in work.tree.at(kind).items():
             _external(work.report, node, (kind, name))
     return work
@@ -73,9 +96,7 @@ def _image(work: Work, service: Node, path: Path) -> None:
     image = service.get("image")
     if image is not None and (image.is_broken or image.text.strip()):
         return
-    if service.get("build"):
-        work.report.wrong(service, path, "has build but no image; build it, and name with `image` what hosts can pull")
-    else:
+    if not service.get("build"):
         work.report.wrong(service, path, "has no image")
 
 
@@ -95,23 +116,16 @@ def _said_once(work: Work, service: Node, path: Path) -> None:
             work.report.wrong(one, path + short, sentence)
 
 
-def _networks(work: Work, service: Node, path: Path) -> None:
-    known = work.tree.at("networks")
-    for name, node in service.at("networks").items():
-        if name not in known and name != "default":
-            work.report.wrong(node, (*path, "networks"), _undefined("network", name, known))
-
-
 def _volumes(work: Work, service: Node, path: Path) -> None:
     known = work.tree.at("volumes")
     targets: set[str] = set()
-    for number, item in enumerate(_mounts(service)):
+    for number, item in enumerate(items_of(service, "volumes")):
         where = (*path, "volumes", f"[{number}]")
-        kind, source, target = (_text(item, key) for key in ("type", "source", "target"))
+        kind, source, target = (text_of(item, key) for key in ("type", "source", "target"))
         if item.is_broken:
             continue
         if kind == "volume" and source and source not in known:
-            work.report.wrong(item, where, _undefined("volume", source, known))
+            work.report.wrong(item, where, undefined("volume", source, known))
         if kind == "bind" and not source:
             work.report.wrong(item, where, "is a bind mount without source")
         if target and not target.startswith("/"):
@@ -122,12 +136,16 @@ def _volumes(work: Work, service: Node, path: Path) -> None:
         for options in {"bind", "volume", "tmpfs"} - {kind}:
             if item.at(options):
                 work.report.wrong(item, (*where, options), f"{options} options on a mount of type {kind}")
-
-
-def _mounts(service: Node) -> Iterator[Node]:
-    for attribute in ("volumes", "tmpfs"):
-        node = service.get(attribute)
-        yield from node.items if node else ()
+    for number, item in enumerate(items_of(service, "tmpfs")):
+        where = (*path, "tmpfs", f"[{number}]")
+        try:
+            target = "" if item.is_broken else str(parse_tmpfs(item.text)["target"])
+        except BadVolume as error:
+            work.report.wrong(item, where, str(error))
+            continue
+        if target in targets:
+            work.report.wrong(item, where, f"something else is mounted at {target} already")
+        targets.add(target)
 
 
 def _depends_on(work: Work, service: Node, path: Path) -> None:
@@ -136,8 +154,10 @@ def _depends_on(work: Work, service: Node, path: Path) -> None:
         required = node.get("required")
         where = (*path, "depends_on")
         if name not in services and (required is None or required.value is not False):
-            work.report.wrong(node, where, _undefined("service", name, services))
-        condition, dependency = _text(node, "condition"), services.get(name)
+            profiles = work.inactive.get(name)
+            sentence = f"service {name!r} is not active; it is in profile {' or '.join(profiles)}" if profiles else ""
+            work.report.wrong(node, where, sentence or undefined("service", name, services))
+        condition, dependency = text_of(node, "condition"), services.get(name)
         if condition == "service_completed_successfully" and dependency and not _ends(dependency):
             sentence = (
                 f'{name} restarts for ever, so it never completes; give it `restart: "no"` or a job\'s deploy.mode'
@@ -156,7 +176,7 @@ def _ends(service: Node) -> bool:
 
 
 def _deploy(work: Work, service: Node, path: Path) -> None:
-    mode = _text(service, "deploy", "mode") or "replicated"
+    mode = text_of(service, "deploy", "mode") or "replicated"
     for keys in (("deploy", "replicas"), ("scale",)):
         node = service.get(*keys)
         if node and mode.startswith("global"):
@@ -165,9 +185,9 @@ def _deploy(work: Work, service: Node, path: Path) -> None:
         node = service.get("deploy", key)
         if node and node.entries and mode.endswith("-job"):
             work.report.wrong(node, (*path, "deploy", key), "a job is not updated, it is run anew")
-    if _text(service, "deploy", "endpoint_mode") == "dnsrr":
-        for number, port in enumerate(service.get("ports").items if service.get("ports") else []):  # type: ignore[union-attr]
-            if _text(port, "mode") != "host":
+    if text_of(service, "deploy", "endpoint_mode") == "dnsrr":
+        for number, port in enumerate(items_of(service, "ports")):
+            if text_of(port, "mode") != "host":
                 sentence = "a service with endpoint_mode dnsrr has no address to publish; use mode: host"
                 work.report.wrong(port, (*path, "ports", f"[{number}]"), sentence)
 
@@ -181,14 +201,43 @@ def _healthcheck(work: Work, service: Node, path: Path) -> None:
 
 
 def _parsed(work: Work, service: Node, path: Path) -> None:
-    for attribute, parse in (("restart", parse_restart), ("platform", parse_platform)):
+    for attribute, parse in _LANGUAGES.items():
         node = service.get(attribute)
         if node and not node.is_broken:
             _try(work.report, node, (*path, attribute), parse)
-    options = service.get("security_opt")
-    for number, item in enumerate(options.items if options else []):
+    for number, item in enumerate(items_of(service, "security_opt")):
         if not item.is_broken:
             _try(work.report, item, (*path, "security_opt", f"[{number}]"), parse_option)
+
+
+def _files(work: Work, service: Node, path: Path) -> None:
+    """Secrets and configs: defined, and each target taken once."""
+    for kind in ("secrets", "configs"):
+        known = work.tree.at(kind)
+        targets: set[str] = set()
+        for number, item in enumerate(items_of(service, kind)):
+            source = text_of(item, "source")
+            target = text_of(item, "target") or source
+            where = (*path, kind, f"[{number}]")
+            if source not in known and item.get("source") and not item.entries["source"].is_broken:
+                work.report.wrong(item, where, undefined(kind.removesuffix("s"), source, known))
+            if target in targets and not item.is_broken:
+                work.report.wrong(item, where, f"something else is at {target} already")
+            targets.add(target)
+            for key in ("uid", "gid"):
+                if (owner := item.get(key)) and not owner.is_broken and not owner.text.isdecimal():
+                    work.report.wrong(owner, (*where, key), f"must be a number, not {owner.text!r}")
+
+
+def _devices(work: Work, service: Node, path: Path) -> None:
+    for number, item in enumerate(items_of(service, "devices")):
+        if sentence := device_problem(*(text_of(item, key) for key in ("source", "target", "permissions"))):
+            work.report.wrong(item, (*path, "devices", f"[{number}]"), sentence)
+    reserved = ("deploy", "resources", "reservations", "devices")
+    for keys in (("gpus",), reserved):
+        for number, item in enumerate(items_of(service, *keys)):
+            if item.get("count") and item.get("device_ids"):
+                work.report.wrong(item, (*path, *keys, f"[{number}]"), "has both count and device_ids; keep one")
 
 
 def _try(report: Report, node: Node, path: Path, parse: Callable[[str], object]) -> None:
@@ -205,38 +254,28 @@ def _external(report: Report, node: Node, path: Path) -> None:
             report.wrong(node.entries[key], (*path, key), "is for one that is created here, and this one is external")
 
 
-def _published_once(work: Work) -> None:
-    seen: dict[tuple[str, str], str] = {}
-    for name, service in work.tree.at("services").items():
-        ports = service.get("ports")
-        for number, port in enumerate(ports.items if ports else []):
-            key = (_text(port, "published"), _text(port, "protocol") or "tcp")
-            if key[0] in ("", "0") or _text(port, "mode") == "host":
-                continue
-            if key in seen:
-                sentence = f"port {key[0]}/{key[1]} is published by {seen[key]} already"
-                work.report.wrong(port, ("services", name, "ports", f"[{number}]"), sentence)
-            seen[key] = name
-
-
 def _no_cycle(work: Work) -> None:
     services = work.tree.at("services")
-    names = cycle({name: list(service.at("depends_on")) for name, service in services.items()})
-    if names:
-        node = services[names[0]].at("depends_on")[names[1]]
-        work.report.wrong(node, ("services", names[0], "depends_on"), f"goes in a circle: {' → '.join(names)}")
+    edges = {
+        name: [*service.at("depends_on"), *linked_names(item.text for item in items_of(service, "links"))]
+        for name, service in services.items()
+    }
+    if names := cycle(edges):
+        service = services[names[0]]
+        attribute = "depends_on" if names[1] in service.at("depends_on") else "links"
+        node = service.at("depends_on").get(names[1]) or service.entries["links"]
+        work.report.wrong(node, ("services", names[0], attribute), f"goes in a circle: {' → '.join(names)}")
 
 
-def _undefined(kind: str, name: str, known: dict[str, Node]) -> str:
-    among = f"; there are {', '.join(sorted(known))}" if known else ""
-    return f"{kind} {name!r} is not defined{among}"
-
-
-def _text(node: Node, *keys: str) -> str:
-    found = node.get(*keys)
-    return found.text if found else ""
-
-
+_LANGUAGES: dict[str, Callable[[str], object]] = {
+    "ipc": parse_sharing(IPC),
+    "network_mode": parse_sharing(NETWORK_MODES),
+    "pid": parse_sharing(PID),
+    "platform": parse_platform,
+    "pull_policy": parse_pull_policy,
+    "restart": parse_restart,
+    "runtime": parse_runtime,
+}
 CHECKS = (
-    _name, _image, _bounds, _said_once, _networks, _volumes, _depends_on, _deploy, _healthcheck, _parsed,
+    _name, _image, _bounds, _said_once, _volumes, _files, _devices, _depends_on, _deploy, _healthcheck, _parsed,
 )  # fmt: skip

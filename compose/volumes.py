@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from compose.kinds import WrongKind, size
@@ -9,6 +10,7 @@ from compose.problems import Report
 from compose.tree import Node, Path
 
 _PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
+_SELINUX = ("z", "Z")
 _CONSISTENCY = ("consistent", "cached", "delegated")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
 
@@ -43,18 +45,21 @@ def _type_of(source: str) -> str:
 
 def _options(text: str, kind: str) -> dict[str, object]:
     found: dict[str, object] = {}
+    bind: dict[str, object] = {}
     for option in text.split(","):
         if option in ("ro", "rw"):
             found["read_only"] = option == "ro"
         elif option == "nocopy" and kind == "volume":
             found["volume"] = {"nocopy": True}
         elif option in _PROPAGATION and kind == "bind":
-            found["bind"] = {"propagation": option}
+            bind["propagation"] = option
+        elif option in _SELINUX:
+            bind |= {"selinux": option}
         elif option in _CONSISTENCY:
             found["consistency"] = option
         else:
             raise BadVolume(f"{option!r} is not an option of a {kind}; known are ro, rw and the long form")
-    return found
+    return found | ({"bind": bind} if bind and kind == "bind" else {})
 
 
 def long_volumes(report: Report, node: Node, path: Path) -> Node:
@@ -63,26 +68,23 @@ def long_volumes(report: Report, node: Node, path: Path) -> Node:
     for number, item in enumerate(node.items):
         try:
             entry = parse_short(item.value) if isinstance(item.value, str) else None
-            items.append(_marked(item, entry) if entry is not None else item)
+            items.append(_with_clean_target(_marked(item, entry) if entry is not None else item))
         except BadVolume as error:
             items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
     return node.with_value([*items])
 
 
-def tmpfs_mounts(report: Report, node: Node, path: Path) -> Node:
-    """The form of `tmpfs`: "/run:size=64m,mode=1777" items to the long form of a volume."""
-    items: list[Node] = []
-    for number, item in enumerate(node.items if isinstance(node.value, list) else [node] if node.value else []):
-        if item.is_broken:
-            continue
-        try:
-            items.append(_marked(item, _parse_tmpfs(item.text)))
-        except BadVolume as error:
-            items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
-    return node.with_value([*items])
+def _with_clean_target(item: Node) -> Node:
+    """ "/data/" is "/data", so that one is not taken for the other."""
+    target = item.get("target")
+    if target is None or not target.text.startswith("/"):
+        return item
+    clean = "/" + posixpath.normpath(target.text).lstrip("/")
+    return item.with_value({**item.entries, "target": target.with_value(clean)})
 
 
-def _parse_tmpfs(text: str) -> dict[str, object]:
+def parse_tmpfs(text: str) -> dict[str, object]:
+    """One `tmpfs` ("/run:size=64m,mode=1777") as entries of a volume's long form. Raises BadVolume."""
     target, _, options = text.partition(":")
     if not target.startswith("/"):
         raise BadVolume(f"{target!r} is not an absolute path")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -31,16 +32,28 @@ async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def heeding(work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; a cancellation of the caller counts, whatever error the work makes of it.
+
+    Until Python 3.13 a TaskGroup that meets an error and a cancellation at once forgets the cancellation, and one that
+    meets an error alone leaves its task looking cancelled. So the work gets a task of its own.
+    """
+    task = asyncio.current_task()
+    try:
+        return await asyncio.ensure_future(work)
+    except Exception:
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
+        raise
+
+
 async def persist(work: Callable[[], Coroutine[Any, Any, Any]], name: str, delays: Iterable[float]) -> NoReturn:
     """Run eternal work; when it fails it is told, and begun again after the next delay (seconds). Never ends."""
     for delay in delays:
         try:
-            await work()
+            await heeding(work())
             log.error("task ended and is begun again", task=name)
         except Exception:
-            # until Python 3.13 a TaskGroup forgets a cancellation that meets an error of one of its tasks
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise asyncio.CancelledError from None
             log.exception("task failed and is begun again", task=name)
         await asyncio.sleep(delay)
     raise RuntimeError(f"{name} has no delays left")

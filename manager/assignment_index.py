@@ -17,6 +17,7 @@ from api.assignment import ImageOrder, Resource, ResourceKey, key_of
 from api.objects import INGRESS
 from api.states import NodeState
 from manager.assignments import (
+    Made,
     Own,
     Shared,
     endpoint_orders,
@@ -46,6 +47,8 @@ class HostView:
     """Where it may fetch what it needs, by reference."""
     pending: dict[ResourceKey, Resource | None] = field(default_factory=dict)
     """None: to be removed."""
+    made: Made = field(default_factory=dict)
+    """Its task orders, kept so that news of one task does not make those of all."""
 
     def put(self, resource: Resource) -> None:
         """To be sent."""
@@ -198,11 +201,14 @@ class AssignmentIndex:
         view = self._hosts.get(node_id)
         if view is None:
             return
-        old, new = view.own, own_part(self._state, node_id)
+        old, new = view.own, own_part(self._state, node_id, view.made)
         view.own = new
         self._work += 1 + len(new.resources)
+        if len(view.made) > 2 * len(new.resources) + 64:
+            view.made = {id: made for id, made in view.made.items() if ("task", id) in new.resources}
         for key, resource in new.resources.items():
-            if old.resources.get(key) != resource:
+            before = old.resources.get(key)
+            if before is not resource and before != resource:
                 view.pending[key] = resource
         for key in old.resources.keys() - new.resources.keys():
             view.pending[key] = None

@@ -25,10 +25,13 @@ from api.assignment import (
     key_of,
 )  # fmt: skip
 from api.errors import Invalid
+from api.expansion import TemplateContext
 from api.objects import INGRESS, REVISION, NodeDescription, Revision, Task, revision_id
 from api.references import parse
 from api.specs import NetworkTarget, PortConfig, ServiceSpec
 from api.states import NodeState, TaskState
+from api.template import expand, is_template
+from manager.file_orders import file_orders
 from manager.store.state import State
 
 MTU_OPTION = "com.docker.network.driver.mtu"
@@ -70,7 +73,7 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
     if node is None:
         return
     name, ready = task_name(state, task), is_ready(state, task)
-    spec = state.task_spec(task)
+    hostname, macs = container_hostname(state, task), _macs(_revision(state, task))
     for address in task.addresses:
         yield EndpointOrder(
             id=f"{task_id}.{address.network_id}",
@@ -81,9 +84,34 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
             node_id=task.node_id,
             host=node.address,
             address=_bare(address.address),
-            hostname=spec.container_spec.hostname if spec else "",
+            hostname=hostname,
             ready=ready,
+            mac_address=macs.get(address.network_id, ""),
         )
+
+
+def container_hostname(state: State, task: Task) -> str:
+    """The host name that its spec gives a task's container; "" when it gives none, or one that cannot be made out."""
+    revision, node = _revision(state, task), state.descriptions.get(task.node_id)
+    hostname = revision.spec.task_template.container_spec.hostname if revision else ""
+    if revision is None or node is None or not is_template(hostname):
+        return hostname
+    context = TemplateContext(
+        service_id=task.service_id,
+        service_name=revision.spec.name,
+        service_labels=revision.spec.labels,
+        node_id=task.node_id,
+        hostname=node.hostname,
+        architecture=node.architecture,
+        os=node.os,
+        task_id=task.id,
+        task_name=task_name(state, task),
+        slot=task.slot,
+    )
+    try:
+        return expand(hostname, context.fields)
+    except Invalid:
+        return ""  # its host rejects the task, and says why
 
 
 def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
@@ -146,8 +174,16 @@ class Own:
     """Whether a task waits for a revision, a network or an address of the node."""
 
 
-def own_part(state: State, node_id: str) -> Own:
-    """A host's tasks with what is needed to run them, and its networks."""
+Made = dict[str, tuple[Task, Revision | None, TaskOrder]]
+"""Orders made earlier, by task, with what they were made of."""
+
+
+def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
+    """A host's tasks with what is needed to run them, and its networks.
+
+    `made` is the caller's to keep: an order is made anew only when its task or revision is another one.
+    """
+    made = {} if made is None else made
     possible = network_orders(state, node_id)
     resources: dict[ResourceKey, Resource] = {}
     networks = {INGRESS} & possible.keys()
@@ -161,9 +197,16 @@ def own_part(state: State, node_id: str) -> Own:
         if task.desired <= TaskState.COMPLETE and live and (revision is None or not needed <= possible.keys()):
             withheld = True
             continue
-        _put(resources, task_order(state, task))
+        known = made.get(task.id)
+        if known is None or known[0] is not task or known[1] is not revision or revision is None:
+            known = made[task.id] = (task, revision, task_order(state, task))
+        resources["task", task.id] = known[2]
         if revision is not None:
-            _put(resources, spec_order(revision))
+            if ("spec", known[2].spec_id) not in resources:
+                _put(resources, spec_order(revision))
+            if live and task.desired <= TaskState.COMPLETE:
+                for order in file_orders(state, revision.spec.task_template.container_spec, resources):
+                    _put(resources, order)
             if live and state.task_state(task) < TaskState.STARTING and task.desired <= TaskState.COMPLETE:
                 images.add(revision.spec.task_template.container_spec.image)
         networks |= needed & possible.keys()
@@ -176,6 +219,7 @@ def task_order(state: State, task: Task) -> TaskOrder:
     """A task as its host is told of it."""
     revision = _revision(state, task)
     aliases = {target.target: target.aliases for target in targets(revision.spec)} if revision else {}
+    macs = _macs(revision)
     return TaskOrder(
         id=task.id,
         name=task_name(state, task),
@@ -184,7 +228,11 @@ def task_order(state: State, task: Task) -> TaskOrder:
         spec_id=revision_id(task.service_id, task.revision),
         slot=task.slot,
         desired=task.desired,
-        attachments=[Attachment(a.network_id, a.address, list(aliases.get(a.network_id, ()))) for a in task.addresses],
+        generic_resources=task.generic_resources,
+        attachments=[
+            Attachment(a.network_id, a.address, list(aliases.get(a.network_id, ())), macs.get(a.network_id, ""))
+            for a in task.addresses
+        ],
     )
 
 
@@ -293,6 +341,12 @@ def _put(resources: dict[ResourceKey, Resource], resource: Resource) -> None:
 
 def _revision(state: State, task: Task) -> Revision | None:
     return state.table(REVISION).get(revision_id(task.service_id, task.revision))
+
+
+def _macs(revision: Revision | None) -> dict[str, str]:
+    """By network: the MAC address that a service asks for."""
+    wanted = targets(revision.spec) if revision else ()
+    return {target.target: target.mac_address for target in wanted if target.mac_address}
 
 
 def _bare(address: str) -> str:

@@ -27,6 +27,8 @@ from manager.store.state import State
 
 GATHER = 0.01
 """Seconds in which changes are gathered into one assignment message."""
+MOST_GATHER = 0.2
+"""The same, when telling what changed takes long itself."""
 KNOWN_WITHIN = 3.0
 """Seconds that a caller may be unknown here: it may have joined a moment ago, at another manager."""
 
@@ -53,20 +55,23 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Follow the state, for ever; when cancelled, every session here ends (its lease does not)."""
-        dirty = self._store.track()
+        dirty, loop = self._store.track(), asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
                 while True:
                     revision = self._store.state.revision
+                    began = loop.time()
                     for _ in self._index.update(dirty.take()):
                         await asyncio.sleep(0)
+                    took = loop.time() - began
                     self._complete.set()
                     self._drop_removed()
                     for session, _task in self._sessions.values():
                         session.wake()
                     await self._store.wait_newer(revision)
-                    await asyncio.sleep(GATHER)
+                    # as long as the work itself at least, so that under load there is less of it and more at once
+                    await asyncio.sleep(max(GATHER, min(took, MOST_GATHER)))
         finally:
             self._store.untrack(dirty)
             for _session, task in list(self._sessions.values()):
@@ -79,7 +84,8 @@ class Dispatcher:
         except ArgosyError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         if not await self._known(node_id):
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"node {node_id} is not part of this cluster")
+            code = grpc.StatusCode.PERMISSION_DENIED if self._is_removed(node_id) else grpc.StatusCode.UNAVAILABLE
+            await context.abort(code, f"node {node_id} is not part of this cluster")
         # a full set that lacked what is not indexed yet would take networks from running containers
         await self._complete.wait()
         hello = await context.read()
@@ -107,8 +113,13 @@ class Dispatcher:
                 self._index.remove(node_id)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        removed = node_id not in self._store.state.nodes
+        removed = self._is_removed(node_id)
         await context.abort(grpc.StatusCode.PERMISSION_DENIED if removed else grpc.StatusCode.UNAVAILABLE, reason)
+
+    def _is_removed(self, node_id: str) -> bool:
+        """Whether the cluster does not have the node. A store without a cluster (lost, or not read yet) says nothing:
+        a refused node removes its containers."""
+        return self._store.state.cluster is not None and node_id not in self._store.state.nodes
 
     async def _known(self, node_id: str) -> bool:
         try:

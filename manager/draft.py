@@ -5,12 +5,15 @@ All three planners use it. Invariant: the finished plan holds nothing that the s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from api.codec import Value
 from api.objects import STATUS, TASK, Kind, Task
+from api.specs import GenericResource
+from api.states import TaskState
 from manager.store.base import Change, Delete, Plan, Put
 from manager.store.state import State
 
@@ -54,6 +57,22 @@ class Draft:
         task = replace(task, **changes)
         self.put(TASK, task.id, task)
         return task
+
+    def assign_task(self, task: Task, node_id: str, generic_resources: list[GenericResource]) -> Task:
+        """Give a pending task its node. It is known to differ, so nothing is compared."""
+        task = replace(
+            task, node_id=node_id, state=TaskState.ASSIGNED, message="", updated_at=self.now,
+            generic_resources=generic_resources,
+        )  # fmt: skip
+        self._changes[TASK.name, task.id] = Put(TASK, task.id, task)
+        return task
+
+    def assign_tasks(self, tasks: Iterable[Task], node_ids: Iterable[str]) -> None:
+        """The same for many, which get nothing of generic resources."""
+        changes, name, now, assigned = self._changes, TASK.name, self.now, TaskState.ASSIGNED
+        for task, node_id in zip(tasks, node_ids, strict=True):
+            placed = replace(task, node_id=node_id, state=assigned, message="", updated_at=now)
+            changes[name, task.id] = Put(TASK, task.id, placed)
 
     def delete_task(self, task_id: str) -> None:
         """Delete a task with its status."""

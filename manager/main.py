@@ -11,6 +11,7 @@ import random
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,16 @@ from kit.tasks import persist, stop
 from kit.timing import Clock, backoff
 from manager.assignments import join_host_port
 from manager.dispatcher import Dispatcher
-from manager.etcd_command import MemberSettings
+from manager.etcd_command import MemberSettings, check_version, parse_version
 from manager.etcd_start import start_member
+from manager.events import History
 from manager.hosts import HostClient
 from manager.join import JoinService, server_context
 from manager.leader import Leader
 from manager.member import Member
 from manager.planners import planners
-from manager.store.base import LeaseEnded, Put
+from manager.store.base import Lease, LeaseEnded, Put
+from manager.store.batch import EXTERNAL
 from manager.store.election import Election
 from manager.store.etcd import EtcdStore
 from manager.store.etcd_members import Members
@@ -79,6 +82,8 @@ class Manager:
         self._store: EtcdStore | None = None
         self._hosts: HostClient | None = None
         self._leader: Leader | None = None
+        self._events: History | None = None
+        self._listing: Lease | None = None
         self.dispatcher: Dispatcher | None = None
         """Once the manager serves."""
 
@@ -102,9 +107,20 @@ class Manager:
         return self._hosts
 
     @property
+    def events(self) -> History:
+        """What has happened since this manager came up."""
+        assert self._events is not None, "the manager has not started"
+        return self._events
+
+    @property
     def clock(self) -> Clock:
         """Unix seconds."""
         return self._clock
+
+    async def remove_member(self, node_id: str) -> None:
+        """Take another manager's member out of etcd, if it is in there. Raises Conflict, Unavailable."""
+        if self._member is not None:
+            await Members(self.store.connection).remove_named(node_id)
 
     def leader_id(self) -> str:
         """Node id of the leader; "" when nobody leads."""
@@ -121,11 +137,13 @@ class Manager:
         """Come up: as the first manager (`first` is written into the empty store), as a further one (`joined` says
         where its etcd member belongs), or again.
 
-        Raises Unavailable when etcd has no majority in time, Conflict when `first` finds a cluster in an external etcd.
+        Raises Unavailable when etcd has no majority in time, Conflict when `first` finds a cluster in an external etcd,
+        Invalid when that is of a version that loses data.
         """
         endpoints, credentials = await self._start_etcd(joined)
-        store = EtcdStore(endpoints, credentials, server_name=None if self._options.external else MANAGER_NAME)
-        self._store = store
+        store = self._store = self._open_store(endpoints, credentials)
+        if self._member is None:
+            check_version(parse_version((await Members(store.connection).status()).version))
         await store.start()
         if first:
             if store.state.cluster is not None:
@@ -149,12 +167,21 @@ class Manager:
             await self._member.stop()
 
     async def leave(self) -> None:
-        """Take this manager's member out of etcd, if others remain; then stop and delete its database."""
+        """Take this manager's member out of etcd, if others remain; then stop and delete its database.
+
+        What works on the store ends first, while it can still be written: another leads at once, and the manager is
+        no longer listed.
+        """
+        self.dispatcher = None
+        await stop(self._tasks)
+        self._tasks = []
+        await self._unlist()
         if self._member is not None and self._store is not None:
             try:
                 await self._remove_member(Members(self._store.connection))
             except ArgosyError as error:
-                log.warning("this manager's etcd member stays in the list", reason=str(error))
+                # often the answer only is lost, because the member stops as soon as it is removed
+                log.warning("it is not sure that this manager's etcd member was removed", reason=str(error))
         await self.stop()
         if self._member is not None:
             self._member.wipe()
@@ -178,12 +205,18 @@ class Manager:
         credentials = self._credentials()
         return await start_member(self._member, credentials, joined), credentials
 
+    def _open_store(self, endpoints: list[str], credentials: rpc.Credentials | None) -> EtcdStore:
+        if self._options.external:
+            return EtcdStore(endpoints, credentials, EXTERNAL, server_name=None)
+        return EtcdStore(endpoints, credentials, server_name=MANAGER_NAME)
+
     async def _remove_member(self, members: Members) -> None:
         if len(await members.list()) > 1:
             await members.remove_named(self._options.node_id)
 
     async def _serve(self, store: EtcdStore) -> None:
         options, loop = self._options, asyncio.get_running_loop()
+        self._events = store.state.view(partial(History, clock=self._clock))
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
         election = Election(store, options.node_id, self._clock)
@@ -225,7 +258,7 @@ class Manager:
         )
         while True:
             try:
-                lease = await self.store.lease(SESSION_LEASE)
+                lease = self._listing = await self.store.lease(SESSION_LEASE)
                 await lease.put(MEMBER, options.node_id, key)
                 while True:
                     await asyncio.sleep(HEARTBEAT)
@@ -238,3 +271,12 @@ class Manager:
             except Unavailable as error:
                 log.warning("this manager cannot tell that it is alive", reason=str(error))
                 await asyncio.sleep(HEARTBEAT / 2)
+
+    async def _unlist(self) -> None:
+        """Take back the key that says this manager is alive."""
+        lease, self._listing = self._listing, None
+        try:
+            if lease is not None:
+                await lease.end()
+        except ArgosyError as error:
+            log.warning("this manager is listed for some seconds more", reason=str(error))

@@ -20,6 +20,8 @@ from manager.store.base import Change, Fence, Fenced, Plan, Planner, Stale, Stor
 from manager.store.state import Dirty
 
 log = structlog.get_logger(__name__)
+MOST_PAUSE = 0.2
+"""Seconds that a round which planned for long, and for nothing, leaves to others, most."""
 STALE_WAIT = 1.0
 """Seconds to wait for the change that beat us to show in the state."""
 
@@ -42,6 +44,10 @@ class Reconciler:
         self._store, self._planners, self._clock, self._fence, self._dirty = store, planners, clock, fence, dirty
         self._agenda: Agenda[tuple[int, str, str]] = Agenda()
         """Per planner, so that one planner's delay does not replace another's for the same object."""
+        self._planned = 0.0
+        """Seconds the last round's planning took."""
+        self._idle = False
+        """Whether it found nothing to do. Then the next one waits as long, to look at more news at once."""
         self._calm()
 
     async def run(self) -> NoReturn:
@@ -52,6 +58,8 @@ class Reconciler:
                 self._dirty.add(kind, id)
             if self._dirty:
                 await self.round()
+                if self._idle:
+                    await asyncio.sleep(min(self._planned, MOST_PAUSE))
             else:
                 await self._wait(revision)
 
@@ -60,7 +68,9 @@ class Reconciler:
         taken, seen = self._dirty.take(), self._store.state.revision
         plans, sound = await self._ask(taken)
         try:
-            if changes := without_rivals(plans):
+            changes = without_rivals(plans)
+            self._idle = not changes
+            if changes:
                 await self._store.commit(changes, self._fence)
         except Fenced:
             raise
@@ -76,8 +86,10 @@ class Reconciler:
 
     async def _ask(self, dirty: Dirty) -> tuple[list[Plan], bool]:
         """Every planner's plan, and whether none of them broke. Between them others get the event loop."""
-        plans, sound = [], True
+        plans, sound, loop = [], True, asyncio.get_running_loop()
+        self._planned = 0.0
         for number, planner in enumerate(self._planners):
+            began = loop.time()
             try:
                 plan = planner(self._store.state, dirty, self._clock())
             except Exception:
@@ -87,6 +99,7 @@ class Reconciler:
             for (kind, id), time in plan.again.items():
                 self._agenda.put((number, kind, id), time)
             plans.append(plan)
+            self._planned += loop.time() - began
             await asyncio.sleep(0)
         return plans, sound
 

@@ -19,7 +19,7 @@ from api.defaults import SESSION_LEASE
 from api.errors import Unavailable
 from api.objects import DESCRIPTION, SESSION, STATUS, NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
-from api.wire import Accepted, AgentMessage, Assignments, Hello, ManagerMessage, Statuses, Welcome
+from api.wire import Accepted, AgentMessage, Assignments, Goodbye, Hello, ManagerMessage, Statuses, Welcome
 from kit.timing import Clock, backoff
 from manager.assignment_index import HostView
 from manager.observations import ObservationWriter
@@ -69,6 +69,8 @@ class AgentSession:
         self._due = asyncio.Event()
         self._heard = asyncio.Event()
         self._accepted: int | None = None
+        self._lease: Lease | None = None
+        self._leaving = False
 
     def wake(self) -> None:
         """Something may be due for the host."""
@@ -77,10 +79,10 @@ class AgentSession:
     async def run(self, stream: Stream, hello: Hello) -> None:
         """Until the agent closes the stream (returns) or it breaks (raises)."""
         await self._describe(hello.description)
-        lease = await self._open_lease()
+        self._lease = await self._open_lease()
         log.info("session opened", node=self.node_id)
         reader = asyncio.ensure_future(self._read(stream))
-        others = [asyncio.ensure_future(self._write(stream)), asyncio.ensure_future(self._keep(lease))]
+        others = [asyncio.ensure_future(self._write(stream)), asyncio.ensure_future(self._keep())]
         try:
             await asyncio.wait([reader, *others], return_when=asyncio.FIRST_COMPLETED)
             for task in (reader, *others):
@@ -91,6 +93,8 @@ class AgentSession:
                 task.cancel()
             await asyncio.gather(reader, *others, return_exceptions=True)
             log.info("session closed", node=self.node_id)
+        if self._leaving:
+            await self._end_lease()
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,6 +103,9 @@ class AgentSession:
             self._heard.set()
             if isinstance(message, Hello):
                 await self._describe(message.description)
+            elif isinstance(message, Goodbye):
+                self._leaving = True
+                return
             elif isinstance(message, Statuses):
                 await self._writer.write(observed(self._store.state, self.node_id, message))
                 self._accepted = message.number
@@ -121,16 +128,25 @@ class AgentSession:
                 await asyncio.sleep(delay)
         raise AssertionError("a backoff has no end")
 
-    async def _keep(self, lease: Lease) -> None:
+    async def _end_lease(self) -> None:
+        """The node has left: it is down from now on, not in some seconds."""
+        try:
+            if self._lease is not None:
+                await self._lease.end()
+        except Unavailable as error:
+            log.warning("the session of a node that left could not be ended", node=self.node_id, reason=str(error))
+
+    async def _keep(self) -> None:
+        assert self._lease is not None, "a session opens its lease first"
         period = self._welcome().period
         while True:
             await self._heard.wait()
             self._heard.clear()
             try:
-                await lease.refresh()
+                await self._lease.refresh()
             except LeaseEnded:
                 log.warning("session lease had ended; a new one is made", node=self.node_id)
-                lease = await self._open_lease()
+                self._lease = await self._open_lease()
             except Unavailable as error:
                 log.warning("session lease could not be refreshed", node=self.node_id, reason=str(error))
                 self._heard.set()

@@ -8,6 +8,7 @@ from pathlib import Path
 from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
 from api.errors import Invalid
 from api.rpc import Credentials
+from api.specs import DiscreteResource, GenericResource, NamedResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Settings:
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    generic_resources: tuple[GenericResource, ...] = ()
+    """What the host has beside CPUs and memory, for tasks to reserve."""
     log_level: str = "info"
 
     def etcd_credentials(self) -> Credentials | None:
@@ -79,3 +82,26 @@ def read_labels(items: tuple[str, ...]) -> dict[str, str]:
             raise Invalid(f"--label {item!r}: it has no key; write key=value")
         labels[key] = value
     return labels
+
+
+def read_generic_resources(items: tuple[str, ...]) -> tuple[GenericResource, ...]:
+    """`--node-generic-resource KIND=VALUE[,KIND=VALUE…]`: a number counts, anything else names one. Raises Invalid."""
+    found: list[GenericResource] = []
+    counted: dict[str, bool] = {}
+    for item in (part.strip() for text in items for part in text.split(",")):
+        kind, _, value = item.partition("=")
+        if not kind or not value or (value.isdecimal() and int(value) == 0):
+            raise Invalid(
+                f"--node-generic-resource {item!r}: write KIND=NUMBER or KIND=NAME, such as ssd=3 or gpu=UUID1"
+            )
+        if counted.setdefault(kind, value.isdecimal()) is not value.isdecimal():
+            raise Invalid(f"--node-generic-resource {item!r}: {kind} is counted in one place and named in another")
+        resource = (
+            GenericResource(discrete_resource_spec=DiscreteResource(kind, int(value)))
+            if value.isdecimal()
+            else GenericResource(named_resource_spec=NamedResource(kind, value))
+        )
+        if resource in found:
+            raise Invalid(f"--node-generic-resource {item!r}: it is given twice")
+        found.append(resource)
+    return tuple(found)

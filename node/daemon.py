@@ -51,7 +51,7 @@ class Daemon:
             *host_routes(lambda: context),
         ]
         factory.routes = routes
-        factory.heard = self.swarm.heard
+        factory.heard, factory.refused = self.swarm.heard, self.swarm.refused
         self._socket = ApiSocket(routes, settings.sockets)
 
     async def run(self) -> None:
@@ -60,7 +60,11 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
-        works = (("runtime", self._runtime.run), ("certificate renewal", self._renewal.run))
+        works = (
+            ("runtime", self._runtime.run),
+            ("certificate renewal", self._renewal.run),
+            ("removal from the cluster", self.swarm.depart_when_removed),
+        )
         # They live until the end of the process, which no block of a TaskGroup spans.
         tasks = [loop.create_task(persist(work, name, backoff(self._rng)), name=name) for name, work in works]
         with PidFile(self._settings.pid_path):

@@ -43,6 +43,8 @@ class NodeFactory:
         """The HTTP API, for the managers' HTTPS port; set once it is put together."""
         self.heard: Callable[[ManagerMessage], None] = _ignore
         """Told what managers say to the agent."""
+        self.refused: Callable[[], None] = lambda: None
+        """Called when a manager says that the node is not part of the cluster."""
 
     def networks(self, identity: Identity) -> HostNetworks:
         """The host's networks."""
@@ -63,8 +65,9 @@ class NodeFactory:
             managers=tuple(membership.managers),
             labels=settings.labels,
             engine_version=release(),
+            generic_resources=settings.generic_resources,
         )
-        link = WelcomeLink(RpcLink(credentials), lambda message: self.heard(message))
+        link = WelcomeLink(RpcLink(credentials), lambda message: self.heard(message), lambda: self.refused())
         return Agent(config, self._runtime, networks, link, self._clock, self._rng)
 
     def manager(self, identity: Identity, credentials: Callable[[], rpc.Credentials]) -> Manager:

@@ -12,7 +12,7 @@ from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PO
 from api.errors import ArgosyError
 from kit.process import use_pidfds
 from kit.timing import wall_clock
-from node.config import Settings, read_labels
+from node.config import Settings, read_generic_resources, read_labels
 from node.daemon import Daemon
 from node.logs import LEVELS, configure
 from node.release import release
@@ -38,10 +38,18 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--etcd-cert", type=_FILE, default=None, help="Our certificate for the existing etcd.")
 @click.option("--etcd-key", type=_FILE, default=None, help="Our key for the existing etcd.")
 @click.option("--label", "labels", multiple=True, help="Engine label key=value, for constraints. Repeatable.")
+@click.option(
+    "--node-generic-resource",
+    "generic_resources",
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="What tasks may reserve of this host: ssd=3 counts, gpu=UUID1 names one. Repeatable.",
+)
 @click.option("-l", "--log-level", type=click.Choice(list(LEVELS)), default="info")
 def main(
     hosts: tuple[str, ...],
     labels: tuple[str, ...],
+    generic_resources: tuple[str, ...],
     etcd_endpoints: tuple[str, ...],
     advertise_addr: str,
     swarm_default_advertise_addr: str,
@@ -54,6 +62,7 @@ def main(
         settings = Settings(
             hosts=hosts,
             labels=read_labels(labels),
+            generic_resources=read_generic_resources(generic_resources),
             etcd_endpoints=tuple(endpoint for item in etcd_endpoints for endpoint in item.split(",") if endpoint),
             advertise_addr=advertise_addr or swarm_default_advertise_addr,
             log_level=log_level,

@@ -110,6 +110,7 @@ class Parts:
 
     async def leave(self) -> None:
         """Stop everything and remove what the node had: containers, networks, etcd's data."""
+        await self.agent.farewell()
         await stop(self._manager_task)
         await stop(self._agent_task)
         try:

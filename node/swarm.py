@@ -10,6 +10,7 @@ import asyncio
 import random
 import shutil
 from functools import partial
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -44,6 +45,8 @@ MEMBER_TIMEOUT = 60.0
 """Seconds a joining manager waits for its turn to add an etcd member."""
 IN_SWARM = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
 NOT_IN_SWARM = "This node is not part of a swarm"
+REFUSALS = 2
+"""Times in a row that managers must say that they do not know this node, until it believes that it was removed."""
 LEAVING = "You are attempting to leave the swarm on a node that is participating as a manager. "
 
 
@@ -64,6 +67,8 @@ class HostSwarm:
         """As the managers last told."""
         self.nudged = asyncio.Event()
         """Set when the certificate may need renewal before its time."""
+        self._refusals = 0
+        self._removed = asyncio.Event()
 
     # ── as the HTTP handlers see it ──────────────────────────────────────────────────────────────────────────────
 
@@ -196,6 +201,8 @@ class HostSwarm:
             log.info("this node's role changes", role=identity.role.value)
             await parts.stop_manager()
             await parts.stop()
+            if identity.role is Role.WORKER:  # also of a manager that did not come up any more
+                shutil.rmtree(self._settings.etcd_directory, ignore_errors=True)
             self._files.save(identity)
             # containers are not touched: the new agent takes them over
             parts = self._parts = self._make(identity)
@@ -212,7 +219,24 @@ class HostSwarm:
         elif isinstance(message, Welcome):
             self._welcomed(message)
 
+    def refused(self) -> None:
+        """A manager said that this node is not part of the cluster any more."""
+        self._refusals += 1
+        if self._refusals >= REFUSALS:
+            self._removed.set()
+
+    async def depart_when_removed(self) -> NoReturn:
+        """For ever: when the node was removed from the cluster (`node rm`), stop what runs and be in none."""
+        while True:
+            await self._removed.wait()
+            async with self._busy:
+                self._removed.clear()
+                if self._parts is not None and self._refusals >= REFUSALS:
+                    log.warning("this node was removed from the cluster; its containers are removed")
+                    await self._depart(self._parts)
+
     def _welcomed(self, welcome: Welcome) -> None:
+        self._refusals = 0
         if self._parts is None:
             return
         identity = self._parts.identity
@@ -247,7 +271,7 @@ class HostSwarm:
         self.nudged.set()
 
     async def _depart(self, parts: Parts) -> None:
-        self._parts = None
+        self._parts, self._refusals = None, 0
         try:
             await parts.leave()
         finally:

@@ -1,32 +1,38 @@
-"""A link that lets the node hear what managers tell the agent: of other managers, of a change of role."""
+"""A link that lets the node hear what managers tell the agent: of other managers, of its role, of its removal."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from agent.link import Conversation, Link
+from agent.link import Conversation, Link, NodeRefused
 from api.wire import AgentMessage, ManagerMessage
 
 
 class WelcomeLink:
-    """Passes everything on, and to `heard` as well."""
+    """Passes everything on, and to `heard` as well; `refused` is called when a manager does not know the node."""
 
-    def __init__(self, link: Link, heard: Callable[[ManagerMessage], None]) -> None:
+    def __init__(
+        self, link: Link, heard: Callable[[ManagerMessage], None], refused: Callable[[], None] = lambda: None
+    ) -> None:
         self._link = link
         self._heard = heard
+        self._refused = refused
 
     @asynccontextmanager
     async def connect(self, address: str) -> AsyncIterator[Conversation]:
         """See agent.link.Link."""
         async with self._link.connect(address) as conversation:
-            yield _Overheard(conversation, self._heard)
+            yield _Overheard(conversation, self._heard, self._refused)
 
 
 class _Overheard:
-    def __init__(self, conversation: Conversation, heard: Callable[[ManagerMessage], None]) -> None:
+    def __init__(
+        self, conversation: Conversation, heard: Callable[[ManagerMessage], None], refused: Callable[[], None]
+    ) -> None:
         self._conversation = conversation
         self._heard = heard
+        self._refused = refused
 
     async def send(self, message: AgentMessage) -> None:
         """See agent.link.Conversation."""
@@ -34,6 +40,10 @@ class _Overheard:
 
     async def receive(self) -> ManagerMessage:
         """See agent.link.Conversation."""
-        message = await self._conversation.receive()
+        try:
+            message = await self._conversation.receive()
+        except NodeRefused:
+            self._refused()
+            raise
         self._heard(message)
         return message

@@ -26,6 +26,8 @@ class Interface:
     address: str
     """With prefix length."""
     aliases: tuple[str, ...] = ()
+    mac: str = ""
+    """"" for the one that follows from the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Sandbox:
     """Published on this host only, towards the interface that has the default route."""
     nameservers: tuple[str, ...] = ()
     """Asked instead of the host's for names that are not ours."""
+    isolated: bool = False
+    """It has the loopback interface and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

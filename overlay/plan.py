@@ -60,10 +60,11 @@ def _remote(slice: Slice, host: HostFacts) -> Iterator[KernelObject]:
     if not slice.network.vni:
         return
     bridge, vxlan = names.bridge(slice.network.vni), names.vxlan(slice.network.vni)
-    places = {e.address: e.host for e in slice.endpoints} | {p.gateway: p.host for p in slice.peers}
-    for address, where in places.items():
+    places = {e.address: (e.host, e.mac_address) for e in slice.endpoints}
+    places |= {p.gateway: (p.host, "") for p in slice.peers}
+    for address, (where, own) in places.items():
         if where and address and where != host.address:
-            mac = names.mac(address)
+            mac = own or names.mac(address)
             yield Fdb(vxlan, mac, where)
             yield Fdb(vxlan, mac, "")
             yield Neighbour(bridge, address, mac)

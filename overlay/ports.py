@@ -19,7 +19,8 @@ class HeldPorts:
 
     def __init__(self) -> None:
         self._sockets: dict[str, list[socket.socket]] = {}
-        self._taken: dict[tuple[str, int], str] = {}
+        self._taken: dict[tuple[str, int, str], str] = {}
+        """By protocol, number and address of the host ("" for all of them)."""
 
     def hold(self, id: str, ports: Iterable[PortConfig], address: str) -> tuple[HostPort, ...]:
         """Take all ports for a sandbox, or none. Published port 0 gets a free one.
@@ -29,8 +30,8 @@ class HeldPorts:
         held = []
         try:
             for port in ports:
-                number = self._hold(id, port.protocol, port.published_port)
-                held.append(HostPort(port.protocol, number, address, port.target_port))
+                number = self._hold(id, port.protocol, port.published_port, port.host_ip)
+                held.append(HostPort(port.protocol, number, address, port.target_port, port.host_ip))
         except BaseException:
             self.release(id)
             raise
@@ -40,9 +41,9 @@ class HeldPorts:
         """Hold again what a former agent held; what was taken meanwhile stays published all the same."""
         for port in ports:
             try:
-                self._hold(id, port.protocol, port.published)
+                self._hold(id, port.protocol, port.published, port.host_ip)
             except NetworkFailure:
-                self._taken[port.protocol, port.published] = id
+                self._taken[port.protocol, port.published, port.host_ip] = id
 
     def release(self, id: str) -> None:
         """Give a sandbox's ports back."""
@@ -56,16 +57,16 @@ class HeldPorts:
         for id in list(self._sockets):
             self.release(id)
 
-    def _hold(self, id: str, protocol: str, number: int) -> int:
-        if (protocol, number) in self._taken:
+    def _hold(self, id: str, protocol: str, number: int, host_ip: str) -> int:
+        if (protocol, number, host_ip) in self._taken:
             raise NetworkFailure(_held(number, protocol) + " by another container of this host.")
-        sock = _bind(protocol, number)
+        sock = _bind(protocol, number, host_ip)
         if sock:
             self._sockets.setdefault(id, []).append(sock)
             number = number or int(sock.getsockname()[1])
         if not number:
             raise NetworkFailure(f"This host cannot pick a free {protocol} port; publish a port of your choice.")
-        self._taken[protocol, number] = id
+        self._taken[protocol, number, host_ip] = id
         return number
 
 
@@ -73,7 +74,7 @@ def _held(number: int, protocol: str) -> str:
     return f"Port {number}/{protocol} of this host is already in use"
 
 
-def _bind(protocol: str, number: int) -> socket.socket | None:
+def _bind(protocol: str, number: int, host_ip: str) -> socket.socket | None:
     """A socket on the port; None where the kernel does not know the protocol (nobody can hold such a port either)."""
     kind = {"udp": socket.SOCK_DGRAM}.get(protocol, socket.SOCK_STREAM)
     try:
@@ -81,10 +82,12 @@ def _bind(protocol: str, number: int) -> socket.socket | None:
     except OSError:
         return None
     try:
-        sock.bind(("0.0.0.0", number))
+        sock.bind((host_ip or "0.0.0.0", number))
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
             raise NetworkFailure(_held(number, protocol) + ".") from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise NetworkFailure(f"Port {number}/{protocol} cannot be published: no address {host_ip} here.") from None
         raise NetworkFailure(f"Port {number}/{protocol} cannot be published: {error.strerror}.") from error
     return sock

@@ -42,6 +42,8 @@ class HostPort:
     published: int
     address: str
     target: int
+    host_ip: str = ""
+    """The host's address it is published at; "" for all of them."""
 
 
 SETS = {
@@ -56,6 +58,7 @@ SETS = {
     "doors": "set doors { type ifname . ether_addr; }",
     "doormarks": "map doormarks { type ether_addr : mark; }",
     "vips": "map vips { type ifname . ipv4_addr : verdict; }",
+    "addressed": "map addressed { type ipv4_addr . inet_proto . inet_service : verdict; }",
     "ports": "map ports { type inet_proto . inet_service : verdict; }",
 }
 
@@ -75,10 +78,12 @@ BASE = f"""
   chain prerouting {{ type nat hook prerouting priority dstnat; policy accept;
     iifname . ip daddr vmap @vips
     ip daddr @vipranges accept
+    ip daddr != 127.0.0.0/8 fib daddr type local ip daddr . meta l4proto . th dport vmap @addressed
     fib daddr type local meta l4proto . th dport vmap @ports
   }}
   chain output {{ type nat hook output priority -100; policy accept;
     ip daddr @vipranges accept
+    fib daddr type local ip daddr . meta l4proto . th dport vmap @addressed
     fib daddr type local meta l4proto . th dport vmap @ports
   }}
   chain input {{ type filter hook input priority filter; policy accept;
@@ -139,14 +144,14 @@ def network_part(slice: Slice, host: str) -> Part:
 
 def host_ports_part(ports: Sequence[HostPort]) -> Part:
     """What the host's own published ports add."""
-    chains = {
-        f"host_{p.protocol}_{p.published}": f"meta l4proto {p.protocol} dnat ip to {p.address}:{p.target}"
-        for p in ports
-    }
-    elements = frozenset(f"{p.protocol} . {p.published} : goto host_{p.protocol}_{p.published}" for p in ports)
+    chains, elements = {}, []
+    for port in ports:
+        chain = _port_chain("host", port.protocol, port.published, port.host_ip)
+        chains[chain] = f"meta l4proto {port.protocol} dnat ip to {port.address}:{port.target}"
+        elements.append(_door(port.protocol, port.published, port.host_ip, chain))
     # a container that calls itself by the host's address
     hairpins = frozenset(f"{p.address} . {p.address}" for p in ports)
-    return Part({"ports": elements, "self": hairpins}, chains)
+    return Part({**_doors(elements), "self": hairpins}, chains)
 
 
 def merge(parts: Iterable[Part]) -> Part:
@@ -250,7 +255,8 @@ def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tup
     for service in slice.services:
         for port in service.ports:
             if backends.get(service.service_id) and port.published_port and port.publish_mode == "ingress":
-                yield f"mesh_{port.protocol}_{port.published_port}", port, backends[service.service_id]
+                chain = _port_chain("mesh", port.protocol, port.published_port, port.host_ip)
+                yield chain, port, backends[service.service_id]
 
 
 def _mesh_chains(slice: Slice, backends: Mapping[str, list[str]]) -> dict[str, str]:
@@ -264,12 +270,34 @@ def _mesh_sets(slice: Slice, host: str, backends: Mapping[str, list[str]]) -> di
     link = f'"{names.bridge(slice.network.vni)}"'
     doors = [(names.mac(p.gateway), names.mark(p.gateway, slice.network.subnet)) for p in slice.peers if p.host != host]
     return {
-        "ports": frozenset(
-            f"{port.protocol} . {port.published_port} : goto {chain}" for chain, port, _ in _mesh_ports(slice, backends)
+        **_doors(
+            [
+                _door(port.protocol, port.published_port, port.host_ip, chain)
+                for chain, port, _ in _mesh_ports(slice, backends)
+            ]
         ),
         "doors": frozenset(f"{link} . {mac}" for mac, _ in doors),
         "doormarks": frozenset(f"{mac} : {mark:#x}" for mac, mark in doors),
     }
+
+
+def _port_chain(kind: str, protocol: str, number: int, host_ip: str) -> str:
+    suffix = f"_{host_ip.replace('.', '_')}" if host_ip else ""
+    return f"{kind}_{protocol}_{number}{suffix}"
+
+
+def _door(protocol: str, number: int, host_ip: str, chain: str) -> tuple[str, str]:
+    """The map a published port stands in, and how. One at 127.0.0.1 is for what comes from the host itself only."""
+    if host_ip:
+        return "addressed", f"{host_ip} . {protocol} . {number} : goto {chain}"
+    return "ports", f"{protocol} . {number} : goto {chain}"
+
+
+def _doors(elements: Iterable[tuple[str, str]]) -> dict[str, Elements]:
+    found: dict[str, set[str]] = {}
+    for name, element in elements:
+        found.setdefault(name, set()).add(element)
+    return {name: frozenset(group) for name, group in found.items()}
 
 
 def _spread(addresses: Sequence[str], port: int = 0) -> str:

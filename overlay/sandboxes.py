@@ -167,12 +167,14 @@ class Sandboxes:
         return self._ports.hold(sandbox.id, sandbox.host_ports, address)
 
     def _interfaces(self, sandbox: Sandbox, networks: Mapping[str, Slice]) -> tuple[Interface, ...]:
+        if sandbox.isolated:
+            return ()
         wanted = sandbox.interfaces or (Interface(LOCAL_BRIDGE, ""),)
         for one in wanted:
             if one.network_id not in networks:
                 raise NetworkFailure(f"Network {one.network_id} is not on this host (yet).")
         return tuple(
-            Interface(LOCAL_BRIDGE, self._local_address(networks[LOCAL_BRIDGE]), one.aliases)
+            Interface(LOCAL_BRIDGE, self._local_address(networks[LOCAL_BRIDGE]), one.aliases, one.mac)
             if one.network_id == LOCAL_BRIDGE
             else one
             for one in wanted
@@ -204,7 +206,7 @@ def _wire(id: str, index: int, one: Interface, slice: Slice, host: HostFacts) ->
         host_link=names.veth(id, index),
         name=f"eth{index}",
         bridge=names.bridge(slice.network.vni),
-        mac=names.mac(one.address.partition("/")[0]),
+        mac=one.mac or names.mac(one.address.partition("/")[0]),
         mtu=mtu_of(slice, host),
         address=one.address,
     )

@@ -93,6 +93,7 @@ class HostNetworks:
         self._local_wanted = False
         self._applied = Applied()
         self._lacking: frozenset[str] = frozenset()
+        self._leaving: frozenset[str] = frozenset()
         self._listing = ""
         self._asked = 0
         self._done = 0
@@ -135,7 +136,8 @@ class HostNetworks:
 
     async def open(self, sandbox: Sandbox) -> str:
         """Make the sandbox; returns the path of its network namespace. Raises NetworkFailure."""
-        if not sandbox.interfaces or any(one.network_id == LOCAL_BRIDGE for one in sandbox.interfaces):
+        on_local = not sandbox.interfaces and not sandbox.isolated
+        if on_local or any(one.network_id == LOCAL_BRIDGE for one in sandbox.interfaces):
             await self.ready((LOCAL_BRIDGE,))
         path = await self._sandboxes.open(sandbox, self._applied.slices, self._host)
         if sandbox.host_ports:
@@ -165,7 +167,7 @@ class HostNetworks:
         """Ports published on this host for a sandbox, with the numbers they got."""
         placed = self._sandboxes.placed.get(id)
         return tuple(
-            PortConfig(protocol=p.protocol, target_port=p.target, published_port=p.published, publish_mode="host")
+            PortConfig("", p.protocol, p.target, p.published, "host", p.host_ip)
             for p in (placed.ports if placed else ())
         )
 
@@ -205,7 +207,12 @@ class HostNetworks:
             self._nft = None
 
     def _has(self, id: str) -> bool:
-        return id in self._applied.slices and id not in self._lacking
+        """Whether it is there as it is wanted now, and not just being taken away."""
+        slice = self._applied.slices.get(id)
+        if slice is None or id in self._lacking or id in self._leaving:
+            return False
+        wanted = self._view.networks.get(id) if self._view else None
+        return wanted is None or wanted == slice.network
 
     def _want_local(self) -> None:
         if not self._local_wanted:
@@ -257,6 +264,7 @@ class HostNetworks:
     async def _apply(self, whole: bool) -> None:
         before = self._applied
         wanted, ports = self._wanted(), self._sandboxes.host_ports
+        self._leaving = frozenset(before.slices) - frozenset(wanted)
         plugs = self._sandboxes.plugs(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
         after = await self._in_pool(lambda: self._prepare(before, wanted, ports, plugs))
@@ -269,7 +277,7 @@ class HostNetworks:
             self._lacking = await self._in_pool(lambda: self._lacks(after))
             raise
         finally:
-            self._applied = after
+            self._applied, self._leaving = after, frozenset()
             self._sandboxes.know(after.names)
         old, new = _changed_slices(before, after), _changed_slices(after, before)
         unready = rules.backends(old) - rules.backends(new)

@@ -6,7 +6,7 @@ FakeRuntime and FakeNetworks outlive the agents that use them, as a host does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,9 +16,14 @@ import msgspec
 from agent.link import SessionLost
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, ImageMissing, Output, RuntimeFailure
 from api.errors import NotFound, Unavailable
+from api.hostconfig import Hook
 from api.specs import PortConfig
 from api.wire import Accepted, AgentMessage, Assignments, Hello, LogLine, ManagerMessage, Statuses, Welcome
 from overlay.base import NetworkFailure, NetworkView, Sandbox
+
+
+async def _hook_done(_id: str, _hook: Hook) -> Output:
+    return Output(0, b"")
 
 
 class FakeRuntime:
@@ -38,6 +43,7 @@ class FakeRuntime:
         """(verb, container name) → what it raises."""
         self.stubborn: set[str] = set()
         """Names of containers that only a kill ends."""
+        self.hook: Callable[[str, Hook], Awaitable[Output]] = _hook_done
         self.probe: Callable[[str], Output] = lambda _: Output(0, b"")
         self.creating = 0
         self.most_creating = 0
@@ -62,7 +68,7 @@ class FakeRuntime:
         """What was done to a container, in order."""
         return [verb for verb, target in self.calls if target == id]
 
-    async def image(self, reference: str, peers: Sequence[str]) -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
         self.peers_asked.append(tuple(peers))
         if self.outages:
             self.outages -= 1
@@ -139,8 +145,10 @@ class FakeRuntime:
         if self.all.pop(id, None):
             self._ended.pop(id).set()
 
-    async def exec(self, id: str, command: Sequence[str], timeout: float) -> Output:
+    async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
         self.calls.append(("exec", id))
+        if hook:
+            return await self.hook(id, hook)
         return self.probe(id)
 
     async def logs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.defaults import SECOND
@@ -36,6 +37,7 @@ from api.objects import (
 from api.specs import (
     IPAM,
     ContainerSpec,
+    Dependency,
     EmptyMode,
     EndpointSpec,
     IPAMConfig,
@@ -46,6 +48,7 @@ from api.specs import (
     Placement,
     PortConfig,
     Replicated,
+    ReplicatedJob,
     Reservations,
     Resources,
     RestartPolicy,
@@ -111,7 +114,7 @@ def spec(
     replicas: int | None = 1,
     image: str = "web:1",
     mode: Mode | None = None,
-    networks: list[str] | None = None,
+    networks: Sequence[str | NetworkTarget] | None = None,
     ports: list[PortConfig] | None = None,
     endpoint_mode: str = "",
     placement: Placement | None = None,
@@ -122,6 +125,8 @@ def spec(
     rollback: UpdateConfig | None = None,
     grace: int | None = None,
     labels: dict[str, str] | None = None,
+    depends_on: list[Dependency] | None = None,
+    **rest: Any,
 ) -> ServiceSpec:
     """A service's spec."""
     return ServiceSpec(
@@ -132,18 +137,25 @@ def spec(
             resources=Resources(reservations=reserve) if reserve else None,
             restart_policy=restart,
             placement=placement or (Placement(constraints=constraints) if constraints else None),
-            networks=[NetworkTarget(target) for target in networks or []],
+            networks=[NetworkTarget(one) if isinstance(one, str) else one for one in networks or []],
         ),
         mode=mode or Mode(replicated=Replicated(replicas)),
         update_config=update,
         rollback_config=rollback,
         endpoint_spec=EndpointSpec(endpoint_mode, ports or []) if ports or endpoint_mode else None,  # type: ignore[arg-type]
+        depends_on=depends_on or [],
+        **rest,
     )
 
 
 def global_mode() -> Mode:
     """One task per node."""
     return Mode(global_=EmptyMode())
+
+
+def job_mode(total: int = 1, at_once: int | None = None) -> Mode:
+    """So many completions."""
+    return Mode(replicated_job=ReplicatedJob(at_once, total))
 
 
 def service(id: str = "s1", revision: int = 1, created_at: float = 0.0, rollback: bool = False, **fields: Any) -> Row:
@@ -207,9 +219,10 @@ def update(
     monitor: float | None = None,
     ratio: float = 0.0,
     order: Any = "",
+    deadline: float | None = None,
 ) -> UpdateConfig:
     """An update or rollback config, in seconds."""
-    return UpdateConfig(parallelism, int(delay * SECOND), action, _nano(monitor), ratio, order)
+    return UpdateConfig(parallelism, int(delay * SECOND), action, _nano(monitor), ratio, order, _nano(deadline))
 
 
 def state(*rows: Row | list[Row]) -> State:

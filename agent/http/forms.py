@@ -13,6 +13,8 @@ from api.http import timestamp
 from api.references import familiar
 from api.specs import Mount, PortConfig
 
+ANY = "0.0.0.0"
+"""All addresses of the host."""
 _UNITS = (
     ("year", 31_536_000),
     ("month", 2_592_000),
@@ -64,7 +66,7 @@ def summary(
         "Command": shlex.join(container.command),
         "Created": int(container.created),
         "Ports": [
-            {"IP": "0.0.0.0", "PrivatePort": p.target_port, "PublicPort": p.published_port, "Type": p.protocol}
+            {"IP": p.host_ip or ANY, "PrivatePort": p.target_port, "PublicPort": p.published_port, "Type": p.protocol}
             for p in ports
         ],
         "Labels": container.labels,
@@ -120,7 +122,7 @@ def inspection(
             "SandboxID": container.id,
             "SandboxKey": record.netns,
             "Ports": {
-                f"{p.target_port}/{p.protocol}": [{"HostIp": "0.0.0.0", "HostPort": str(p.published_port)}]
+                f"{p.target_port}/{p.protocol}": [{"HostIp": p.host_ip or ANY, "HostPort": str(p.published_port)}]
                 for p in ports
             },
             "Networks": networks,

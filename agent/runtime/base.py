@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from api.errors import ArgosyError
+from api.hostconfig import Hook
 from api.specs import Healthcheck, TaskSpec
 from api.wire import LogLine
 
@@ -57,6 +58,18 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A secret or config in a container."""
+
+    target: str
+    """Absolute."""
+    data: bytes = field(repr=False)
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerPlan:
     """Everything needed to make one container."""
 
@@ -74,6 +87,8 @@ class ContainerPlan:
     """Lines for /etc/hosts besides localhost."""
     env: tuple[str, ...] = ()
     """Added after the spec's."""
+    files: tuple[PlannedFile, ...] = ()
+    """Its secrets and configs. Never written to a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +129,10 @@ class Output:
 class Runtime(Protocol):
     """Containers and images of one host."""
 
-    async def image(self, reference: str, peers: Sequence[str]) -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
         """The image, fetched first from a peer ("node_id@address:port") or a registry if it is not here.
 
+        With the policy "always" a tag is asked of its registry each time, with "never" nobody is asked.
         Raises ImageMissing with a sentence that says where it was looked for.
         """
         ...
@@ -144,8 +160,11 @@ class Runtime(Protocol):
         """Kill it if it runs, unmount and delete all of it, its log too. Nothing happens when there is none."""
         ...
 
-    async def exec(self, id: str, command: Sequence[str], timeout: float) -> Output:
-        """Run a command in it, as its user and with its environment. Raises TimeoutError after killing the command."""
+    async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
+        """Run a command in it, as its user and with its environment, or as the hook says.
+
+        Raises TimeoutError after killing the command.
+        """
         ...
 
     def logs(

@@ -6,7 +6,10 @@ rootfs (mount point), and what conmon writes (conmon.py).
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import dataclasses
+import platform
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,13 +18,16 @@ from typing import Any
 
 import msgspec
 
-from agent.runtime import bpf, bundle, defaults, seccomp, users
+from agent.runtime import bpf, bundle, cdi, defaults, devices, seccomp, users
 from agent.runtime.base import ContainerPlan, RuntimeFailure
+from agent.runtime.filemounts import make_files, remove_files
 from agent.runtime.files import inside
 from agent.runtime.host import machine
+from agent.runtime.limits import HostLimits
 from agent.runtime.mounting import mount_overlay, unmount
 from agent.runtime.mounts import MadeMount, make
 from agent.runtime.volumes import Volumes
+from api.hostconfig import Hook
 from api.specs import DNSConfig
 
 EMBEDDED_DNS = "127.0.0.11"
@@ -42,10 +48,12 @@ class Builder:
     """Makes bundles on one host."""
 
     volumes: Volumes
-    limits: bundle.HostLimits
+    limits: HostLimits
     cgroup_parent: str
     compiled_seccomp: bool
     """Whether the runtime takes BPF (crun does)."""
+    cdi_directories: Sequence[Path] = cdi.DIRECTORIES
+    """Where the files are that describe devices."""
     _profile: seccomp.Profile | None = None
     _programs: dict[bytes, str] = field(default_factory=dict)
 
@@ -60,39 +68,59 @@ class Builder:
     async def build(self, plan: ContainerPlan, directory: Path) -> Built:
         """Everything but the root filesystem, which is mounted. Raises RuntimeFailure."""
         spec, root = plan.spec.container_spec, directory / "rootfs"
-        if spec.secrets or spec.configs:
-            raise RuntimeFailure("this host cannot give secrets or configs to containers")
+        wanted = bundle.host_config(spec)
+        if wanted.uts_mode == "host":
+            plan = dataclasses.replace(plan, hostname=platform.node())
         made = await make(plan.id, spec.mounts, plan.image.volumes, root, self.volumes)
         _make_directory(root, bundle.directory(plan.image, spec))
         rules, annotations = self._seccomp(plan)
+        files = await asyncio.to_thread(make_files, plan.files, directory)
+        offered = cdi.read(self.cdi_directories) if wanted.device_requests else cdi.Catalogue()
+        edits = cdi.wanted(wanted.device_requests, offered)
         place = bundle.Place(
             root=str(root),
-            cgroup=f"{self.cgroup_parent}/{plan.id}",
+            cgroup=f"{cgroup_of(self.cgroup_parent, wanted.cgroup_parent)}/{plan.id}",
             user=users.resolve(
                 spec.user or plan.image.user, _text(root, "/etc/passwd"), _text(root, "/etc/group"), spec.groups
             ),
-            mounts=[*_files(plan, directory, {m.oci["destination"] for m in made}), *(m.oci for m in made)],
+            mounts=[
+                *_files(plan, directory, {m.oci["destination"] for m in made}),
+                *(m.oci for m in made),
+                *files,
+                *cdi.mounts(edits),
+            ],
             limits=self.limits,
             seccomp=rules,
             annotations=annotations,
             init=next((path for name in _TINI if (path := shutil.which(name))), ""),
+            devices=[*devices.wanted_nodes(wanted), *cdi.nodes(edits)],
+            disks=devices.disk_numbers(wanted),
         )
-        config = bundle.config(plan, place)
+        config = cdi.applied(bundle.config(plan, place), edits)
         (directory / "config.json").write_bytes(msgspec.json.encode(config))
         return Built(config, made)
+
+    def hook_shape(self, shape: dict[str, Any], hook: Hook, directory: Path) -> dict[str, Any]:
+        """The container's OCI `process`, changed as a hook asks. Raises RuntimeFailure for a user it does not have."""
+        root = directory / "rootfs"
+        user = users.resolve(hook.user, _text(root, "/etc/passwd"), _text(root, "/etc/group")) if hook.user else None
+        return bundle.hooked(shape, hook, user, self.limits)
 
     def clear(self, directory: Path) -> None:
         """Unmount and delete it all; blocking."""
         unmount(directory / "rootfs")
+        remove_files(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
     def _seccomp(self, plan: ContainerPlan) -> tuple[dict[str, Any] | None, dict[str, str]]:
         spec = plan.spec.container_spec
+        if bundle.host_config(spec).privileged:
+            return None, {}
         wanted = spec.privileges.seccomp if spec.privileges else None
         profile = seccomp.choose(wanted, self._default_profile())
         if profile is None:
             return None, {}
-        rules = seccomp.rules(profile, bundle.capabilities(spec.capability_add, spec.capability_drop), machine())
+        rules = seccomp.rules(profile, bundle.granted(spec, self.limits), machine())
         if not self.compiled_seccomp:
             return rules, {}
         key = msgspec.json.encode(rules)
@@ -112,6 +140,13 @@ class Builder:
                     f"no seccomp profile at {seccomp.PROFILE_PATH}; install golang-github-containers-common"
                 ) from None
         return self._profile
+
+
+def cgroup_of(ours: str, asked: str) -> str:
+    """The cgroup a container's is made in: as asked from the root on, or below ours, or ours."""
+    if not asked:
+        return ours
+    return asked.rstrip("/") if asked.startswith("/") else f"{ours}/{asked.rstrip('/')}"
 
 
 def resolv_conf(dns: DNSConfig | None, own_network: bool, host: str) -> str:

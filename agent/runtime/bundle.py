@@ -12,23 +12,13 @@ from typing import Any
 
 from agent.runtime import defaults
 from agent.runtime.base import ContainerPlan, Image, RuntimeFailure
+from agent.runtime.limits import DeviceNode, HostLimits, resources
 from agent.runtime.users import User
-from api.specs import ContainerSpec, Limits, Ulimit
+from api.hostconfig import Hook, HostConfig
+from api.specs import ContainerSpec, SecurityProfile, Ulimit
 
 OCI_VERSION = "1.0.2"
 INIT_PATH = "/dev/init"
-
-
-@dataclass(frozen=True, slots=True)
-class HostLimits:
-    """What this process may give to others (it may lack CAP_SYS_RESOURCE) and what the kernel counts."""
-
-    may_raise: bool
-    rlimits: Mapping[str, int] = field(default_factory=dict)
-    """Own hard limits by name ("nofile"); -1 is unlimited."""
-    oom_score_adj: int = 0
-    swap_accounting: bool = False
-    cgroup_v2: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +35,28 @@ class Place:
     annotations: Mapping[str, str] = field(default_factory=dict)
     init: str = ""
     """The host's tini; "" when it has none."""
+    devices: Sequence[DeviceNode] = ()
+    """Besides the usual ones."""
+    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Numbers of the block devices whose I/O is limited, by path."""
+
+
+def host_config(spec: ContainerSpec) -> HostConfig:
+    """What the spec asks of the host."""
+    return spec.host_config or HostConfig()
 
 
 def config(plan: ContainerPlan, place: Place) -> dict[str, Any]:
     """The whole of config.json. Raises RuntimeFailure for what cannot be."""
     spec = plan.spec.container_spec
+    named = {} if host_config(spec).uts_mode == "host" else {"hostname": plan.hostname}
     return {
         "ociVersion": OCI_VERSION,
-        "hostname": plan.hostname,
+        **named,
         "root": {"path": place.root, "readonly": spec.read_only},
         "process": process(plan, place),
         "mounts": mounts(spec, place),
-        "annotations": dict(place.annotations),
+        "annotations": {**host_config(spec).annotations, **place.annotations},
         "linux": linux(plan, place),
     }
 
@@ -64,9 +64,10 @@ def config(plan: ContainerPlan, place: Place) -> dict[str, Any]:
 def process(plan: ContainerPlan, place: Place) -> dict[str, Any]:
     """The `process` object, which health checks start from too."""
     spec = plan.spec.container_spec
-    caps = sorted(capabilities(spec.capability_add, spec.capability_drop))
+    caps = sorted(granted(spec, place.limits))
     user = place.user
     return {
+        **apparmor(spec, place.limits),
         "terminal": spec.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
         "args": arguments(plan.image, spec),
@@ -79,9 +80,24 @@ def process(plan: ContainerPlan, place: Place) -> dict[str, Any]:
     }
 
 
+def hooked(shape: dict[str, Any], hook: Hook, user: User | None, host: HostLimits) -> dict[str, Any]:
+    """A container's `process` as one of its hooks runs it; no user: the container's own."""
+    found = dict(shape)
+    names = {item.partition("=")[0] for item in hook.environment}
+    found["env"] = [*(item for item in shape["env"] if item.partition("=")[0] not in names), *hook.environment]
+    if hook.working_dir:
+        found["cwd"] = hook.working_dir
+    if user:
+        found["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)}
+    if hook.privileged:
+        caps = sorted(host.capabilities)
+        found["capabilities"] = {"bounding": caps, "effective": caps, "permitted": caps}
+    return found
+
+
 def arguments(image: Image, spec: ContainerSpec) -> list[str]:
-    """A new entrypoint drops the image's command. Raises RuntimeFailure when nothing is left to run."""
-    entrypoint = spec.command or list(image.entrypoint)
+    """A new entrypoint drops the image's command; [""] is none. Raises RuntimeFailure when nothing is left to run."""
+    entrypoint = [] if spec.command == [""] else spec.command or list(image.entrypoint)
     command = spec.args or ([] if spec.command else list(image.command))
     if not entrypoint and not command:
         raise RuntimeFailure(f"no command specified: neither the service nor image {spec.image} names one")
@@ -115,6 +131,27 @@ def capabilities(add: Iterable[str], drop: Iterable[str]) -> set[str]:
     return kept | (more - {"ALL"})
 
 
+def granted(spec: ContainerSpec, host: HostLimits) -> set[str]:
+    """A container's capabilities: all there are when privileged; of "all" only those this process may give."""
+    if host_config(spec).privileged:
+        return set(host.capabilities)
+    found = capabilities(spec.capability_add, spec.capability_drop)
+    if "ALL" in {_capability(name) for name in spec.capability_add}:
+        found &= host.capabilities | {_capability(name) for name in spec.capability_add}
+    return found
+
+
+def apparmor(spec: ContainerSpec, host: HostLimits) -> dict[str, Any]:
+    """The AppArmor profile, if the spec names one. Raises RuntimeFailure where the host could not enforce it."""
+    wanted = spec.privileges.app_armor if spec.privileges else None
+    wanted = wanted or SecurityProfile()
+    if not wanted.profile or wanted.mode in ("disabled", "unconfined") or host_config(spec).privileged:
+        return {}
+    if not host.apparmor:
+        raise RuntimeFailure(f"AppArmor profile {wanted.profile!r} cannot be applied: this host does not run AppArmor")
+    return {"apparmorProfile": wanted.profile}
+
+
 def _capability(name: str) -> str:
     upper = name.upper()
     if upper in ("ALL", "CAP_ALL"):
@@ -128,7 +165,8 @@ def _capability(name: str) -> str:
 def mounts(spec: ContainerSpec, place: Place) -> list[dict[str, Any]]:
     """Default mounts that nothing stands in the place of, then the others, outer before inner."""
     taken = {mount["destination"] for mount in place.mounts}
-    found = [mount for mount in defaults.MOUNTS if mount["destination"] not in taken]
+    usual = (_usual(mount, host_config(spec)) for mount in defaults.MOUNTS if mount["destination"] not in taken)
+    found = [mount for mount in usual if mount]
     found += sorted(place.mounts, key=lambda mount: mount["destination"].count("/"))
     if spec.init:
         if not place.init:
@@ -138,38 +176,64 @@ def mounts(spec: ContainerSpec, place: Place) -> list[dict[str, Any]]:
     return found
 
 
+def _usual(mount: dict[str, Any], wanted: HostConfig) -> dict[str, Any]:
+    """A default mount as a container with such wishes gets it; empty for none."""
+    where, options = mount["destination"], list(mount["options"])
+    if where == "/dev/shm" and wanted.ipc_mode == "host":
+        return {
+            "destination": where,
+            "type": "bind",
+            "source": where,
+            "options": ["rbind", "nosuid", "noexec", "nodev"],
+        }
+    if where == "/dev/shm" and wanted.ipc_mode == "none":
+        return {}
+    if where == "/dev/shm" and wanted.shm_size:
+        options = [*(option for option in options if not option.startswith("size=")), f"size={wanted.shm_size}"]
+    if where in ("/sys", "/sys/fs/cgroup") and wanted.privileged:
+        options = [option for option in options if option != "ro"]
+    return {**mount, "options": options}
+
+
 def linux(plan: ContainerPlan, place: Place) -> dict[str, Any]:
     """The `linux` object."""
-    spec = plan.spec.container_spec
-    kinds = ["pid", "ipc", "uts", "mount", *(["cgroup"] if place.limits.cgroup_v2 else [])]
-    namespaces = [{"type": kind} for kind in kinds]
+    spec, wanted = plan.spec.container_spec, host_config(plan.spec.container_spec)
+    namespaces = [{"type": kind} for kind in _namespaces(wanted, place.limits)]
     if plan.netns:
         namespaces.append({"type": "network", "path": plan.netns})
+    limits = plan.spec.resources.limits if plan.spec.resources else None
+    domain = {"kernel.domainname": spec.domainname} if spec.domainname else {}
     found: dict[str, Any] = {
         "cgroupsPath": place.cgroup,
         "namespaces": namespaces,
-        "sysctl": {**(defaults.SYSCTLS if plan.netns else {}), **spec.sysctls},
-        "maskedPaths": list(defaults.MASKED_PATHS),
-        "readonlyPaths": list(defaults.READONLY_PATHS),
-        "resources": resources(plan.spec.resources.limits if plan.spec.resources else None, place.limits),
+        "sysctl": {**(defaults.SYSCTLS if plan.netns else {}), **domain, **spec.sysctls},
+        "maskedPaths": _paths(wanted, wanted.masked_paths, defaults.MASKED_PATHS),
+        "readonlyPaths": _paths(wanted, wanted.readonly_paths, defaults.READONLY_PATHS),
+        "resources": resources(limits, place.limits, wanted, place.devices, place.disks),
     }
+    if place.devices:
+        found["devices"] = [_device(node) for node in place.devices]
     if place.seccomp is not None:
         found["seccomp"] = place.seccomp
     return found
 
 
-def resources(limits: Limits | None, host: HostLimits) -> dict[str, Any]:
-    """CPU, memory and pids limits; memory and swap together are twice the memory, as Docker has it."""
-    found: dict[str, Any] = {"devices": list(defaults.DEVICES)}
-    if limits and limits.nano_cpus:
-        quota = max(1000, limits.nano_cpus * defaults.CPU_PERIOD // 1_000_000_000)
-        found["cpu"] = {"quota": quota, "period": defaults.CPU_PERIOD}
-    if limits and limits.memory_bytes:
-        swap = {"swap": 2 * limits.memory_bytes} if host.swap_accounting else {}
-        found["memory"] = {"limit": limits.memory_bytes, **swap}
-    if limits and limits.pids > 0:
-        found["pids"] = {"limit": limits.pids}
-    return found
+def _namespaces(wanted: HostConfig, host: HostLimits) -> list[str]:
+    own_cgroup = wanted.cgroupns_mode == "private" or (host.cgroup_v2 and wanted.cgroupns_mode != "host")
+    shared = {"pid": wanted.pid_mode, "ipc": wanted.ipc_mode, "uts": wanted.uts_mode}
+    kinds = [kind for kind, mode in shared.items() if mode != "host"]
+    return [*kinds, "mount", *(["cgroup"] if own_cgroup else [])]
+
+
+def _paths(wanted: HostConfig, asked: list[str] | None, usual: Sequence[str]) -> list[str]:
+    if wanted.privileged:
+        return []
+    return list(usual if asked is None else asked)
+
+
+def _device(node: DeviceNode) -> dict[str, Any]:
+    numbers = {"major": node.major, "minor": node.minor, "fileMode": node.mode, "uid": node.uid, "gid": node.gid}
+    return {"path": node.path, "type": node.kind, **numbers}
 
 
 def rlimit(wanted: Ulimit, host: HostLimits) -> dict[str, Any]:

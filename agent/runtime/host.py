@@ -7,10 +7,13 @@ import shutil
 from enum import Enum
 from pathlib import Path
 
+from agent.runtime import defaults
 from agent.runtime.base import RuntimeFailure
-from agent.runtime.bundle import HostLimits, own_rlimits
+from agent.runtime.bundle import own_rlimits
+from agent.runtime.limits import HostLimits
 
 CGROUPS = "/sys/fs/cgroup"
+_APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 _CAP_SYS_RESOURCE = 24
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386", "i386": "386"}
 
@@ -59,10 +62,13 @@ def host_limits(mode: CgroupMode) -> HostLimits:
     """What this process may give to containers."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     effective = int(status["CapEff"].strip(), 16)
+    bounding = int(status["CapBnd"].strip(), 16)
     return HostLimits(
         may_raise=bool(effective >> _CAP_SYS_RESOURCE & 1),
         rlimits=own_rlimits(),
         oom_score_adj=int(Path("/proc/self/oom_score_adj").read_text()),
         swap_accounting=Path(CGROUPS, "memory/memory.memsw.limit_in_bytes").exists(),
         cgroup_v2=mode is CgroupMode.V2,
+        capabilities=frozenset(name for bit, name in enumerate(defaults.ALL_CAPABILITIES) if bounding >> bit & 1),
+        apparmor=_APPARMOR.exists() and _APPARMOR.read_text().startswith("Y"),
     )

@@ -85,10 +85,15 @@ class ImageStore:
             return image
         raise NotFound(f"No such image: {text}")
 
-    async def image(self, reference: str, peers: Sequence[str]) -> Image:
-        """The image from here, a peer or a registry. Raises ImageMissing."""
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
+        """The image from here, a peer or a registry, as the pull policy has it. Raises ImageMissing."""
+        # what a digest names never changes
+        if policy == "always" and not parse(reference).digest and not image_id(reference):
+            return await self.pull(reference)
         if found := self.find(reference):
             return found
+        if policy == "never":
+            raise ImageMissing(f"no such image: {familiar(reference)}: not on this host, and never to be pulled")
         return await self._flights.share(reference, lambda: self._fetch(reference, peers))
 
     async def pull(self, reference: str, auth_file: Path | None = None) -> Image:

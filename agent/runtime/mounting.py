@@ -11,6 +11,7 @@ from agent.runtime.base import RuntimeFailure
 from kit import process
 
 _MNT_DETACH = 2
+_MS_NOSUID, _MS_NODEV = 2, 4
 _PAGE = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,6 +37,18 @@ def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, target: Path) 
         _mount("overlay", str(target), "overlay", f"lowerdir={short},{tail}")
     finally:
         os.close(fd)
+
+
+def mount_tmpfs(target: Path, size: int) -> None:
+    """A memory file system of so many bytes, for root alone; never swapped out where the kernel can (6.4).
+
+    Raises RuntimeFailure.
+    """
+    options = f"mode=0700,size={size}"
+    try:
+        _mount("tmpfs", str(target), "tmpfs", f"{options},noswap", _MS_NOSUID | _MS_NODEV)
+    except RuntimeFailure:
+        _mount("tmpfs", str(target), "tmpfs", options, _MS_NOSUID | _MS_NODEV)
 
 
 def unmount(target: Path) -> None:
@@ -73,7 +86,7 @@ def _nfs(device: str, options: str) -> tuple[str, str]:
     return device, options
 
 
-def _mount(source: str, target: str, kind: str, options: str) -> None:
-    if _libc.mount(source.encode(), os.fsencode(target), kind.encode(), 0, os.fsencode(options)) != 0:
+def _mount(source: str, target: str, kind: str, options: str, flags: int = 0) -> None:
+    if _libc.mount(source.encode(), os.fsencode(target), kind.encode(), flags, os.fsencode(options)) != 0:
         number = ctypes.get_errno()
-        raise RuntimeFailure(f"cannot mount the root filesystem at {target}: {os.strerror(number)}")
+        raise RuntimeFailure(f"cannot mount {kind} at {target}: {os.strerror(number)}")

@@ -27,6 +27,7 @@ from agent.runtime.peers import PeerSource
 from agent.runtime.record import Ended, Record
 from agent.runtime.volumes import Volumes
 from api.errors import Conflict, NotFound
+from api.hostconfig import Hook
 from api.wire import LogLine
 from kit import process
 from kit.streams import closable
@@ -94,9 +95,9 @@ class OciRuntime:
 
     # ── images ──
 
-    async def image(self, reference: str, peers: Sequence[str]) -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
         """See Runtime."""
-        return await self.image_store.image(reference, peers)
+        return await self.image_store.image(reference, peers, policy)
 
     async def images(self) -> list[Image]:
         """See Runtime."""
@@ -190,12 +191,14 @@ class OciRuntime:
             if id in self._records:
                 await self._clear(id)
 
-    async def exec(self, id: str, command: Sequence[str], timeout: float) -> Output:
+    async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
         """See Runtime. Raises Conflict when it does not run."""
         kept = self._settled(id)
         if kept.ended or not kept.started:
             raise Conflict(f"container {kept.name} is not running")
         shape = msgspec.json.decode((self._directory(id) / "process.json").read_bytes())
+        if hook:
+            shape = self._builder.hook_shape(shape, hook, self._directory(id))
         return await run_in(self._binary, self._state, self._sockets, id, shape | {"args": list(command)}, timeout)
 
     async def logs(
@@ -227,6 +230,7 @@ class OciRuntime:
         directory = self._directory(plan.id)
         kept = self._records[plan.id] = record.first(plan, self._clock())
         policy = logfile.policy(plan.spec.log_driver)
+        self._check_runtime(plan)
         if self.image_store.find(plan.image.id) is None:
             raise RuntimeFailure(f"image {kept.image} is no longer on this host")
         directory.mkdir(exist_ok=True)
@@ -253,6 +257,11 @@ class OciRuntime:
             conmon=made.conmon,
             conmon_born=record.born(made.conmon),
         )
+
+    def _check_runtime(self, plan: ContainerPlan) -> None:
+        wanted = plan.spec.container_spec.host_config
+        if wanted and wanted.runtime and wanted.runtime not in (self.name, f"io.containerd.{self.name}.v2"):
+            raise RuntimeFailure(f"this host runs containers with {self.name}, not with {wanted.runtime!r}")
 
     def _open_gate(self, id: str) -> bool:
         """Start a crun container by what `crun start` does at heart; False when that is not to be done this way.

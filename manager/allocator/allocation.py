@@ -10,7 +10,7 @@ from itertools import chain
 
 from api.objects import NETWORK_DECISION
 from api.states import TaskState
-from manager.allocator.book import Book, Port
+from manager.allocator.book import Book, Port, number_of
 from manager.allocator.layout import Layout, layout
 from manager.draft import Draft
 
@@ -98,6 +98,17 @@ class Allocation:
         room.granted += address is not None
         return address
 
+    def fixed_address(self, network_id: str, wanted: str) -> str | None:
+        """The very address a task asks for, with prefix length; None while something else has it."""
+        parts, room, number = self.layout(network_id), self._room(network_id), number_of(wanted)
+        if parts is None or room is None or not parts.takes(number):
+            return None
+        if number in self.book.held.get(network_id, ()) or number in self._taken[network_id]:
+            return None
+        self._taken[network_id].add(number)
+        room.granted += 1
+        return parts.address(number)
+
     def vip(self, network_id: str) -> str | None:
         """A virtual address, without prefix length."""
         parts = self.layout(network_id)
@@ -137,10 +148,11 @@ class Allocation:
         if (network_id, low) in self._full:
             return None
         held: Container[int] = self.book.held.get(network_id, ())
+        fixed: Container[int] = self.book.fixed.get(network_id, ())
         taken = self._taken[network_id]
         start = after + 1 if low <= after < high else low
         for number in chain(range(start, high + 1), range(low, start)):
-            if number not in held and number not in taken and number not in reserved:
+            if number not in held and number not in taken and number not in reserved and number not in fixed:
                 taken.add(number)
                 return number
         self._full.add((network_id, low))

@@ -41,6 +41,12 @@ def networks_of(spec: ServiceSpec) -> list[str]:
     return list(found)
 
 
+def fixed_addresses(spec: ServiceSpec) -> dict[str, str]:
+    """By network: the address that the one task of a service is to have."""
+    targets = spec.task_template.networks or spec.networks
+    return {target.target: target.ipv4_address for target in targets if target.ipv4_address}
+
+
 def publishes(spec: ServiceSpec) -> bool:
     """Whether the service has ports on the routing mesh."""
     return any(port.publish_mode == "ingress" for port in spec.endpoint_spec.ports) if spec.endpoint_spec else False
@@ -68,6 +74,8 @@ class Book:
         """By network: services whose spec names it."""
         self.kept_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """By network: services with a kept revision that names it."""
+        self.fixed: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        """By network: addresses that services ask for; nobody else gets them."""
         self.lacking: Counter[str] = Counter()
         """Services that could not get all they want."""
         self.undecided: set[str] = set()
@@ -122,6 +130,8 @@ class Book:
     def _wanted_service(self, id: str, service: Any, sign: int) -> None:
         for network_id in networks_of(service.spec):
             _count_in(self.wanted_by, network_id, id, sign)
+        for network_id, address in fixed_addresses(service.spec).items():
+            _count_in(self.fixed, network_id, number_of(address), sign)
 
     def _revision(self, id: str, revision: Any, sign: int) -> None:
         for network_id in networks_of(revision.spec):

@@ -29,6 +29,12 @@ class Layout:
     prefix: int
     reserved: frozenset[int]
 
+    def takes(self, number: int) -> bool:
+        """Whether a task may have this very address: it is of the subnet, and neither reserved nor kept for VIPs."""
+        bits = 32 - self.prefix
+        inside = number >> bits == self.hosts[0] >> bits
+        return inside and number not in self.reserved and not self.vips[0] <= number <= self.vips[1]
+
     def address(self, number: int) -> str:
         """With prefix length."""
         return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{self.prefix}"

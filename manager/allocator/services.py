@@ -14,7 +14,7 @@ from manager.allocator.book import networks_of
 
 
 def decide_services(allocation: Allocation, service_ids: Iterable[str]) -> dict[str, str]:
-    """Give the services what they lack, the oldest first. By service: what it could not get."""
+    """Give the services what they lack, the oldest first. By service: what it could not get, or waits for."""
     services = [service for id in service_ids if (service := allocation.state.services.get(id)) is not None]
     services.sort(key=lambda service: (service.created_at, service.id))
     return {service.id: problem for service in services if (problem := _decide(allocation, service))}
@@ -33,7 +33,7 @@ def _decide(allocation: Allocation, service: Service) -> str:
     ports, conflict = _ports(allocation, service.id, decision, spec)
     message = conflict or problem
     allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, message=message))
-    return message
+    return message or (decision.waits if decision.held else "")
 
 
 def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]) -> tuple[list[ServiceVIP], str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from api.objects import Task, TaskAddress
 from api.states import GOING, TaskState
 from manager.allocator.allocation import Allocation
-from manager.allocator.book import networks_of, number_of
+from manager.allocator.book import fixed_addresses, networks_of, number_of
 
 Groups = dict[tuple[str, int], list[Task]]
 """Tasks by service and revision: what holds for one of a group holds for all."""
@@ -29,10 +29,10 @@ def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, s
         revision = allocation.state.revisions_of(service_id).get(number)
         if revision is None:
             continue
-        networks = networks_of(revision.spec)
+        networks, fixed = networks_of(revision.spec), fixed_addresses(revision.spec)
         problem = problems.get(service_id, "") or next(filter(None, map(allocation.problem, networks)), "")
         for task in tasks:
-            problem = _serve(allocation, task, networks, problem)
+            problem = _serve(allocation, task, networks, fixed, problem)
 
 
 def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
@@ -43,13 +43,19 @@ def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
             allocation.draft.put_task(task, addresses=[])
 
 
-def _serve(allocation: Allocation, task: Task, networks: list[str], problem: str) -> str:
+def _serve(allocation: Allocation, task: Task, networks: list[str], fixed: dict[str, str], problem: str) -> str:
     """Give one task its addresses; returns what stands in the way of the others."""
     addresses: list[TaskAddress] = []
     for network_id in networks if not problem else ():
-        address = allocation.task_address(network_id)
+        wanted = fixed.get(network_id, "")
+        address = allocation.fixed_address(network_id, wanted) if wanted else allocation.task_address(network_id)
         if address is None:
-            problem = f"no address is left in network {allocation.network_name(network_id)}"
+            name = allocation.network_name(network_id)
+            problem = (
+                f"address {wanted} of network {name} is in use, or kept for the network itself or for virtual addresses"
+                if wanted
+                else f"no address is left in network {name}"
+            )
             break
         addresses.append(TaskAddress(network_id, address))
     if problem:

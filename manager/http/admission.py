@@ -6,12 +6,15 @@ Canonical form matters because equal specs mean "no change": what means the same
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 import msgspec
 
 from api import defaults, references
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
-from api.objects import CLAIM, Service
+from api.hostconfig import HostConfig
+from api.objects import CLAIM, CONFIG, SECRET, Kind, Service
 from api.specs import (
     ContainerSpec,
     DNSConfig,
@@ -20,18 +23,21 @@ from api.specs import (
     Mode,
     NetworkTarget,
     Placement,
+    Platform,
     PortConfig,
     Privileges,
     Replicated,
     Resources,
     RestartPolicy,
     ServiceSpec,
+    TaskSpec,
     UpdateConfig,
 )  # fmt: skip
 from api.unsupported import service_refusals
 from api.validate import service_problems
+from manager.http.file_references import with_ids
 from manager.http.lookup import find_network
-from manager.http.predefined import DRIVERS, HOST
+from manager.http.predefined import DRIVERS, HOST, NONE
 from manager.store.state import State
 
 replace = msgspec.structs.replace
@@ -44,7 +50,7 @@ def canonical(spec: ServiceSpec) -> ServiceSpec:
         task,
         container_spec=_container(task.container_spec),
         resources=_resources(task.resources),
-        placement=None if task.placement == Placement() else task.placement,
+        placement=_placement(task),
         restart_policy=_restart(task.restart_policy),
         networks=task.networks or spec.networks,
         runtime="" if task.runtime == "container" else task.runtime,
@@ -53,6 +59,7 @@ def canonical(spec: ServiceSpec) -> ServiceSpec:
         spec,
         task_template=task,
         networks=[],
+        depends_on=sorted(spec.depends_on, key=lambda item: item.service),
         mode=_mode(spec.mode),
         update_config=_update(spec.update_config),
         rollback_config=_update(spec.rollback_config),
@@ -74,9 +81,11 @@ def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> Se
     else:
         _check_same(service.spec, spec)
     _check_ports(state, spec, service.id if service else "")
+    _check_circle(state, spec)
     networks = [_resolve(state, target) for target in spec.task_template.networks]
     if len({target.target for target in networks}) < len(networks):
         raise Invalid("TaskTemplate.Networks: a network is given twice, by different names")
+    spec = with_ids(state, spec)
     return replace(spec, task_template=replace(spec.task_template, networks=networks))
 
 
@@ -97,7 +106,18 @@ def _container(spec: ContainerSpec) -> ContainerSpec:
         privileges=None if spec.privileges == Privileges() else spec.privileges,
         healthcheck=None if spec.healthcheck == Healthcheck() else spec.healthcheck,
         isolation="" if spec.isolation == "default" else spec.isolation,
+        host_config=None if spec.host_config == HostConfig() else spec.host_config,
+        pull_policy="" if spec.pull_policy in ("missing", "if_not_present") else spec.pull_policy,
     )
+
+
+def _placement(task: TaskSpec) -> Placement | None:
+    """An image of one platform runs on hosts of that platform."""
+    placement, platform = task.placement or Placement(), task.container_spec.platform
+    if platform and not placement.platforms:
+        system, _, rest = platform.partition("/")
+        placement = replace(placement, platforms=[Platform(rest.partition("/")[0], system)])
+    return None if placement == Placement() else placement
 
 
 def _resources(resources: Resources | None) -> Resources | None:
@@ -133,7 +153,8 @@ def _update(config: UpdateConfig | None) -> UpdateConfig | None:
 def _endpoint(endpoint: EndpointSpec | None) -> EndpointSpec | None:
     if endpoint is None or endpoint in (EndpointSpec(), EndpointSpec(mode="vip")):
         return None
-    return replace(endpoint, mode=endpoint.mode or "vip")
+    ports = [replace(port, host_ip="") if port.host_ip == "0.0.0.0" else port for port in endpoint.ports]
+    return replace(endpoint, mode=endpoint.mode or "vip", ports=ports)
 
 
 # ── checks against the rest of the cluster ───────────────────────────────────────────────────────────────────────
@@ -145,13 +166,17 @@ def _check_name(state: State, name: str) -> None:
 
 
 def is_taken(state: State, what: str, name: str) -> bool:
-    """Whether a living object of that kind ("service", "network") holds the claim on a name."""
+    """Whether a living object of that kind ("service", "network", "secret", "config") holds the claim on a name."""
     claim = state.table(CLAIM).get(claim_id(what, name))
     if claim is None:
         return False
     if what == "service":
         service = state.services.get(claim.owner)
         return service is not None and service.spec.name == name
+    if what in ("secret", "config"):
+        kind: Kind[Any] = SECRET if what == "secret" else CONFIG
+        held = state.table(kind).get(claim.owner)
+        return held is not None and held.spec.name == name
     network = state.networks.get(claim.owner)
     return network is not None and network.spec.name == name and not network.removed
 
@@ -173,6 +198,20 @@ def _mode_of(mode: Mode) -> str:
         if getattr(mode, name) is not None:
             return name
     return "replicated"
+
+
+def _check_circle(state: State, spec: ServiceSpec) -> None:
+    """Services that wait for one another would do so for ever."""
+    seen: set[str] = set()
+    ways = [[item.service] for item in spec.depends_on]
+    while ways:
+        way = ways.pop()
+        if way[-1] == spec.name:
+            raise Invalid(f"DependsOn: {spec.name} would wait for itself: {' → '.join([spec.name, *way])}")
+        other = state.service_named(way[-1])
+        if other is not None and other.id not in seen:
+            seen.add(other.id)
+            ways += [[*way, item.service] for item in other.spec.depends_on]
 
 
 def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
@@ -200,21 +239,27 @@ def _published(spec: ServiceSpec) -> list[PortConfig]:
 
 
 def _ports_of(state: State, service: Service) -> Iterator[PortConfig]:
+    """Those it asks for, and those that were picked for it. (What it holds of an older revision, it will give up.)"""
     decision = state.service_decisions.get(service.id)
     yield from _published(service.spec)
-    yield from decision.ports if decision else ()
+    open_ones = {(port.protocol, port.target_port) for port in _published(service.spec) if not port.published_port}
+    yield from (port for port in (decision.ports if decision else ()) if (port.protocol, port.target_port) in open_ones)
 
 
 def _resolve(state: State, target: NetworkTarget) -> NetworkTarget:
     name = target.target
-    if name == HOST:
+    if name in (HOST, NONE):
         return target
     if name in DRIVERS:
-        raise Invalid(f"network {name} cannot be used with services: only overlay networks and host can")
+        raise Invalid(f"network {name} cannot be used with services: only overlay networks, host and none can")
     try:
         network = find_network(state, name)
     except NotFound:
         raise NotFound(f"network {name} not found") from None
     if network.spec.ingress:
         raise Invalid(f"network {network.spec.name} is the routing mesh's; publish a port to use it")
+    decision = state.network_decisions.get(network.id)
+    if target.ipv4_address and decision and IPv4Address(target.ipv4_address) not in IPv4Network(decision.subnet):
+        where = f"{decision.subnet} of network {network.spec.name}"
+        raise Invalid(f"TaskTemplate.Networks: address {target.ipv4_address} is not in subnet {where}")
     return replace(target, target=network.id)

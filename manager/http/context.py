@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from kit.timing import Clock
+from manager.events import History
 from manager.hosts import Hosts
 from manager.store.base import Store
 
@@ -28,8 +29,20 @@ class ClusterContext(Protocol):
         ...
 
     @property
+    def events(self) -> History:
+        """What has happened lately."""
+        ...
+
+    @property
     def clock(self) -> Clock:
         """Unix seconds."""
+        ...
+
+    async def remove_member(self, node_id: str) -> None:
+        """Take the member of a manager that does not answer out of the store's quorum, if it is in there.
+
+        Raises Conflict when that would cost the quorum, Unavailable.
+        """
         ...
 
     def leader_id(self) -> str:

@@ -1,7 +1,7 @@
-"""GET /events: what happens to services, nodes and networks, as it happens (Docker's events of scope swarm).
+"""GET /events: what happens in the cluster, as it happens, and what has happened since (manager/events.py).
 
-The store says which objects changed; comparing them with how they were tells what happened. Nothing is kept: what was
-before the request is not told.
+Docker's events of scope swarm; of tasks, which Docker does not have (type task, the state as action); and start and
+end of the containers on this manager's own host.
 """
 
 from __future__ import annotations
@@ -9,37 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from api.codec import encode
 from api.http import filters, label_match, moment
-from api.objects import Network, Node, Service
+from api.states import TaskState
+from manager.events import Happening, History
 from manager.http.context import ClusterContext
 from manager.http.logs import LOOK_UP
-from manager.http.lookup import hostname
-from manager.store.state import State
 
 FILTERS = frozenset({
     "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
-    "service", "type", "volume",
+    "service", "task", "type", "volume",
 })  # fmt: skip
-_OBJECTS = ("service", "node", "network")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An object as far as events tell of it."""
-
-    value: object
-    attributes: dict[str, str]
-    labels: dict[str, str] = field(default_factory=dict)
-
-
-Sight = dict[tuple[str, str], Seen]
-"""(type, id) → the object."""
 
 
 class Events:
@@ -56,103 +40,94 @@ class Events:
         """GET /events."""
         ctx = self._get()
         chosen = filters(request, FILTERS)
-        moment(request, "since")  # checked only: nothing of the past is kept
-        until = moment(request, "until") or float("inf")
+        since, until = moment(request, "since"), moment(request, "until") or float("inf")
+        history = ctx.events
+        place = history.since(since) if since else history.last
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        old = sight(ctx.store.state)
         # a client that goes away is nothing to complain of
         with suppress(ConnectionError):
-            while ctx.clock() < until and not _gone(request):
-                revision = ctx.store.state.revision
-                await _newer(ctx, revision, min(LOOK_UP, until - ctx.clock()))
-                if ctx.store.state.revision == revision:
-                    continue
-                new = sight(ctx.store.state)
-                for event in happened(old, new, ctx.clock()):
-                    if _passes(event, chosen):
-                        await response.write(encode(event) + b"\n")
-                old = new
+            while not _gone(request):
+                revision, news = ctx.store.state.revision, history.after(place)
+                place = history.last
+                if lines := _lines(history, news, chosen, until, ctx.node_id):
+                    await response.write(lines)
+                if (left := until - ctx.clock()) <= 0:
+                    break
+                if place == history.last:
+                    await _newer(ctx, revision, min(LOOK_UP, left))
             await response.write_eof()
         return response
 
 
-def sight(state: State) -> Sight:
-    """Everything events tell of."""
-    return {
-        **{("service", s.id): _service(s) for s in state.services.values()},
-        **{("node", n.id): _node(state, n) for n in state.nodes.values()},
-        **{("network", n.id): _network(n) for n in state.networks.values() if not n.removed},
-    }
+def _lines(history: History, news: list[Happening], chosen: dict[str, set[str]], until: float, own: str) -> bytes:
+    """The events that were asked for, one JSON object per line."""
+    told = (event for happening in news if happening.time <= until for event in _views(history, happening, own))
+    return b"".join(encode(event) + b"\n" for event in told if _passes(event, chosen))
 
 
-def happened(old: Sight, new: Sight, now: float) -> Iterator[dict[str, Any]]:
-    """The events between two sights."""
-    for key in [*old.keys() - new.keys(), *new.keys()]:
-        before, after = old.get(key), new.get(key)
-        if before is None and after is not None:
-            yield _event(key, "create", after, {}, now)
-        elif after is None and before is not None:
-            yield _event(key, "remove", before, {}, now)
-        elif before and after and (before.value != after.value or before.attributes != after.attributes):
-            changed = {
-                f"{name}.{which}": side.attributes.get(name, "")
-                for name in sorted({*before.attributes, *after.attributes})
-                if before.attributes.get(name) != after.attributes.get(name)
-                for which, side in (("new", after), ("old", before))
-            }
-            yield _event(key, "update", after, changed, now)
+def _views(history: History, happening: Happening, own: str) -> Iterator[dict[str, Any]]:
+    """An event; and before that of a task on this manager's own host, the one of its container, as dockerd has it."""
+    task, status = happening.task, happening.status
+    if task is not None and status is not None and task.node_id == own and status.container_id:
+        if status.state is TaskState.RUNNING:
+            yield _container_view(history, happening, status.container_id, "start")
+        elif status.exit_code is not None and status.state.is_terminal:
+            yield _container_view(history, happening, status.container_id, "die")
+    yield event_view(history, happening)
 
 
-def _event(key: tuple[str, str], action: str, seen: Seen, changed: dict[str, str], now: float) -> dict[str, Any]:
-    attributes = {**seen.labels, "name": seen.attributes["name"], **changed}
-    return {
-        "Type": key[0],
-        "Action": action,
-        "Actor": {"ID": key[1], "Attributes": attributes},
-        "scope": "swarm",
-        "time": int(now),
-        "timeNano": int(now * 1e9),
-    }
-
-
-def _service(service: Service) -> Seen:
-    replicated = service.spec.mode.replicated
-    attributes = {"name": service.spec.name, "image": service.spec.task_template.container_spec.image}
-    if replicated and replicated.replicas is not None:
-        attributes["replicas"] = str(replicated.replicas)
-    return Seen(service, attributes)
-
-
-def _node(state: State, node: Node) -> Seen:
+def _container_view(history: History, happening: Happening, id: str, action: str) -> dict[str, Any]:
+    known = history.attributes(happening)
     attributes = {
-        "name": hostname(state, node.id),
-        "availability": node.spec.availability.value,
-        "role": node.spec.role.value,
-        "state": state.node_state(node.id).value,
+        "name": known["name"],
+        "image": history.image(happening),
+        "com.docker.swarm.service.id": known.get("service", ""),
+        "com.docker.swarm.service.name": known.get("service.name", ""),
+        "com.docker.swarm.node.id": known.get("node", ""),
+        "com.docker.swarm.task.id": happening.id,
     }
-    return Seen(node, attributes)
+    if action == "die":
+        attributes["exitCode"] = known.get("exitCode", "")
+    view = event_view(history, happening)
+    return {
+        **view, "Type": "container", "Action": action, "Actor": {"ID": id, "Attributes": attributes}, "scope": "local",
+        "status": action, "id": id, "from": attributes["image"],
+    }  # fmt: skip
 
 
-def _network(network: Network) -> Seen:
-    return Seen(network, {"name": network.spec.name, "type": "overlay"})
+def event_view(history: History, happening: Happening) -> dict[str, Any]:
+    """An event as the Engine API shows it."""
+    return {
+        "Type": happening.type,
+        "Action": happening.action,
+        "Actor": {"ID": happening.id, "Attributes": history.attributes(happening)},
+        "scope": "swarm",
+        "time": int(happening.time),
+        "timeNano": int(happening.time * 1e9),
+    }
 
 
 def _passes(event: dict[str, Any], chosen: dict[str, set[str]]) -> bool:
+    return all(_passes_one(event, name, values) for name, values in chosen.items())
+
+
+def _passes_one(event: dict[str, Any], name: str, values: set[str]) -> bool:
     kind, actor = event["Type"], event["Actor"]
-    for name, values in chosen.items():
-        if name == "type" and kind not in values:
-            return False
-        if name == "event" and event["Action"] not in values:
-            return False
-        if name == "scope" and "swarm" not in values:
-            return False
-        if name == "label" and not label_match(actor["Attributes"], values):
-            return False
-        is_object = name in _OBJECTS or name in FILTERS - {"type", "event", "scope", "label"}
-        if is_object and (kind != name or not {actor["ID"], actor["Attributes"]["name"]} & values):
-            return False
-    return True
+    attributes = actor["Attributes"]
+    match name:
+        case "type":
+            return kind in values
+        case "event":
+            return event["Action"] in values
+        case "scope":
+            return event["scope"] in values
+        case "label":
+            return label_match(attributes, values)
+        case "service" | "node" if kind == "task":
+            return bool({attributes.get(name), attributes.get(f"{name}.name")} & values)
+        case _:
+            return kind == name and bool({actor["ID"], attributes.get("name")} & values)
 
 
 def _gone(request: web.Request) -> bool:

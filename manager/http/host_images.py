@@ -1,7 +1,8 @@
 """What the cluster's hosts have behind a tag, from the names they announce. Pure.
 
 A host announces its images as a flat set (agent/description.py): "name:tag", "name@<manifest digest>" for what came
-from a registry, "<id>" and "name@<id>". A tag is known to mean an image when the host has but one of that name.
+from a registry, "<id>" and "name@<id>". What a tag means it says in `tags`; a host that does not (of an older version)
+is understood when it has but one image of that name.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ def on_hosts(nodes: Iterable[NodeDescription], reference: Reference) -> HostImag
     holders = [node for node in nodes if f"{reference.name}:{reference.tag}" in node.images]
     if not holders:
         return HostImage()
-    local = not any(_digests(node, reference) - _ids(node) for node in holders)
+    said = [_meanings(node, reference) for node in holders]
+    local = not any(digests - _ids(node) for digests, node in zip(said, holders, strict=True))
     meanings = [
-        _digests(node, reference) & _ids(node) if local else _digests(node, reference) - _ids(node) for node in holders
+        digests & _ids(node) if local else digests - _ids(node) for digests, node in zip(said, holders, strict=True)
     ]
     if any(len(ids) != 1 for ids in meanings):
         return HostImage(local, None, f"hosts have several images named {reference.familiar_name}")
@@ -44,6 +46,12 @@ def on_hosts(nodes: Iterable[NodeDescription], reference: Reference) -> HostImag
         return HostImage(local, None, f"{reference.familiar} is not the same image on all hosts that have it")
     platforms = sorted({(architecture(node.architecture), node.os, "") for node in holders})
     return HostImage(local, Manifest(ids.pop(), CONFIG_TYPE, 0, tuple(platforms)))
+
+
+def _meanings(node: NodeDescription, reference: Reference) -> set[str]:
+    """What the tag may mean there."""
+    meaning = node.tags.get(f"{reference.name}:{reference.tag}")
+    return {meaning} if meaning else _digests(node, reference)
 
 
 def _digests(node: NodeDescription, reference: Reference) -> set[str]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from api.errors import Invalid, NotFound
-from api.objects import Network, Node, Service, Task
+from api.objects import Config, Kind, Network, Node, Secret, Service, Task
 from manager.assignments import task_name
 from manager.store.state import State
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Secret | Config)
 
 
 def find_service(state: State, reference: str) -> Service:
@@ -49,6 +50,17 @@ def find_task(state: State, reference: str) -> Task:
         return found
     named = [task for task in _named_tasks(state, reference) if task_name(state, task) == reference]
     return named[0] if named else _by_prefix("task", reference, state.tasks)
+
+
+def find_file(state: State, kind: Kind[F], what: str, reference: str) -> F:
+    """The secret or config (`what`) meant. Raises NotFound or Invalid."""
+    table = state.table(kind)
+    return table.get(reference) or file_named(state, kind, reference) or _by_prefix(what, reference, table)
+
+
+def file_named(state: State, kind: Kind[F], name: str) -> F | None:
+    """The secret or config of that exact name."""
+    return next((one for one in state.table(kind).values() if one.spec.name == name), None)
 
 
 def hostname(state: State, node_id: str) -> str:

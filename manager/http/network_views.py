@@ -7,6 +7,7 @@ import ipaddress
 from api.codec import shown
 from api.http import timestamp
 from api.objects import Network, Service
+from api.specs import IPAMConfig
 from manager.assignments import targets, task_name
 from manager.http.lookup import hostname
 from manager.http.views import Json
@@ -55,8 +56,10 @@ def _ranges(state: State, network: Network) -> list[Json]:
     if decision is None:
         return [shown(config) for config in network.spec.ipam.config]
     subnet = ipaddress.ip_network(decision.subnet)
+    asked = network.spec.ipam.config[0] if network.spec.ipam.config else IPAMConfig()
     # the first address is never given out; Docker's clients look for a gateway here
-    return [{"Subnet": decision.subnet, "Gateway": str(subnet.network_address + 1)}]
+    view = {"Subnet": decision.subnet, "Gateway": asked.gateway or str(subnet.network_address + 1)}
+    return [{**view, "IPRange": asked.ip_range} if asked.ip_range else view]
 
 
 def _peers(state: State, network_id: str) -> list[Json]:

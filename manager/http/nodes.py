@@ -7,11 +7,11 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from api.errors import Conflict, Invalid, Unimplemented
+from api.errors import Conflict, Invalid
 from api.http import answer, body, filters, flag, label_match
 from api.objects import NODE, Node
 from api.specs import NodeSpec
-from api.states import NodeState
+from api.states import NodeState, Role
 from api.validate import node_problems
 from manager.http.context import ClusterContext
 from manager.http.lookup import find_node, hostname
@@ -64,11 +64,8 @@ class Nodes:
         node = ctx.store.state.nodes[node.id]
         if problems := node_problems(spec):
             raise Invalid.of(problems)
-        if spec.role is not node.spec.role:
-            raise Unimplemented(
-                f"Role: a {node.spec.role.value} cannot become a {spec.role.value} yet;"
-                " let the host leave and join again with the other token"
-            )
+        if node.spec.role is Role.MANAGER and spec.role is Role.WORKER:
+            await self._before_demotion(ctx, node)
         if spec != node.spec:
             changed = msgspec.structs.replace(node, spec=spec, updated_at=ctx.clock())
             await commit_at_version(ctx.store, [Put(NODE, node.id, changed, version)], "node")
@@ -82,7 +79,7 @@ class Nodes:
         if is_manager(state, node):
             raise Invalid(
                 f"node {node.id} is a cluster manager and a member of its store."
-                " It must leave the cluster or be demoted to worker before removal"
+                " It must be demoted to worker before removal"
             )
         if not flag(request, "force") and state.node_state(node.id) is NodeState.READY:
             raise Invalid(f"node {node.id} is not down and can't be removed; stop it, or use --force")
@@ -92,8 +89,27 @@ class Nodes:
             raise Conflict(f"node {node.id} changed while it was to be removed; try again") from None
         return web.Response()
 
+    async def _before_demotion(self, ctx: ClusterContext, node: Node) -> None:
+        """A living manager takes itself out of the store when it learns of its new role; a dead one cannot."""
+        check_demotion(ctx.store.state, node)
+        if node.id not in ctx.store.state.members:
+            await ctx.remove_member(node.id)
+
     def _find(self, ctx: ClusterContext, request: web.Request) -> Node:
         return find_node(ctx.store.state, request.match_info["id"], ctx.node_id)
+
+
+def check_demotion(state: State, node: Node) -> None:
+    """Whether the cluster can do without this manager; the sentences are swarmkit's. Raises Invalid."""
+    others = {other.id for other in state.nodes.values() if other.spec.role is Role.MANAGER} - {node.id}
+    if not others:
+        raise Invalid("attempting to demote the last manager of the swarm")
+    alive = len(others & state.members.keys())
+    if alive <= len(others) // 2:
+        raise Invalid(
+            "can't remove member from the raft: this would result in a loss of quorum"
+            f" ({alive} of the {len(others)} managers that remain are reachable)"
+        )
 
 
 def _passes(state: State, node: Node, chosen: dict[str, set[str]]) -> bool:

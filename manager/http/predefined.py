@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 HOST = "host"
+NONE = "none"
 DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 
 

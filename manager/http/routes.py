@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from manager.http.configs import Configs
 from manager.http.context import ClusterContext
 from manager.http.distribution import Ask, Distribution
 from manager.http.events import Events
-from manager.http.files import Files
+from manager.http.insight import Insight
 from manager.http.logs import Logs
 from manager.http.networks import Networks
 from manager.http.nodes import Nodes
 from manager.http.registry import ask_registry
+from manager.http.secrets import Secrets
 from manager.http.services import Services
 from manager.http.swarm import Swarm
 from manager.http.tasks import Tasks
@@ -27,10 +29,11 @@ def routes(get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> list[w
         Nodes(get),
         Logs(get),
         Services(get, distribution),
+        Insight(get),
         Tasks(get),
         Networks(get),
-        Files(get, "secret"),
-        Files(get, "config"),
+        Secrets(get),
+        Configs(get),
         distribution,
         Events(get),
     )

@@ -16,6 +16,7 @@ from api.specs import ServiceSpec
 from manager.http.admission import admit, canonical, claim_id
 from manager.http.context import ClusterContext
 from manager.http.distribution import Distribution, credentials
+from manager.http.extensions import is_dockers, kept
 from manager.http.lookup import find_service
 from manager.http.service_names import invented_name
 from manager.http.versions import RETRIES, after_stale, asked_version, commit_at_version
@@ -80,6 +81,8 @@ class Services:
         asked = canonical(await body(request, ServiceSpec))
         version = await asked_version(ctx.store, SERVICE, service.id, "service", request)
         service = ctx.store.state.services[service.id]
+        if is_dockers(request):
+            asked = kept(asked, service.spec)
         rollback = _rollback(request)
         warnings: list[str] = []
         if rollback:

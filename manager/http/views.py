@@ -78,6 +78,9 @@ def service_view(state: State, service: Service, *, status: bool = False, insert
         if update.completed_at:
             view["UpdateStatus"]["CompletedAt"] = timestamp(update.completed_at)
         view["UpdateStatus"]["Message"] = update.message
+    if decision and decision.waits and not decision.held:  # the wanted revision is not taken up yet
+        started = timestamp(service.updated_at)
+        view["UpdateStatus"] = {"State": "updating", "StartedAt": started, "Message": decision.waits}
     if service.spec.mode.replicated_job or service.spec.mode.global_job:
         iteration = max((task.job_iteration for task in state.tasks_of(service.id).values()), default=0)
         view["JobStatus"] = {"JobIteration": {"Index": iteration}, "LastExecution": timestamp(service.updated_at)}
@@ -233,6 +236,8 @@ def task_view(state: State, task: Task) -> Json:
         view["Slot"] = task.slot
     if task.addresses:
         view["NetworksAttachments"] = [_attachment(state, address) for address in task.addresses]
+    if task.generic_resources:
+        view["GenericResources"] = [shown(resource) for resource in task.generic_resources]
     if task.job_iteration:
         view["JobIteration"] = {"Index": task.job_iteration}
     return view

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from api import defaults
+from api.errors import Invalid
 from api.objects import (
     NODE_DECISION,
     REVISION,
     SERVICE_DECISION,
     TASK,
+    JobRun,
     Service,
     ServiceDecision,
     Task,
@@ -23,7 +25,8 @@ from api.objects import (
     UpdateStatus,
     revision_id,
 )  # fmt: skip
-from api.specs import Placement, PortConfig, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
+from api.schedule import schedule_of
+from api.specs import Placement, PortConfig, RestartPolicy, Schedule, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.draft import Draft
 from manager.orchestrator import fitness
@@ -53,14 +56,22 @@ class Deployment:
         self.early_ends: list[str] = []
         """Tasks of the revision in force that ended early, seen in this look."""
         self._new_id = new_id
+        self._specs: dict[int, ServiceSpec] = {}
+        """Asked for once per slot, so kept for the look."""
         self._outdated: dict[int, bool] = {}
+        self._schedules: dict[int, Schedule | None] = {}
 
     # ── what is in force ─────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def spec(self) -> ServiceSpec:
         """The spec in force."""
-        return self.spec_of(self.decision.revision) or self.service.spec
+        number = self.decision.revision
+        if (found := self._specs.get(number)) is None:
+            if (found := self.spec_of(number)) is None:
+                return self.service.spec
+            self._specs[number] = found
+        return found
 
     @property
     def policy(self) -> RestartPolicy | None:
@@ -90,13 +101,26 @@ class Deployment:
         wanted = self.update_config.monitor
         return (wanted if wanted is not None else defaults.UPDATE_MONITOR) / defaults.SECOND
 
+    @property
+    def schedule(self) -> Schedule | None:
+        """When its runs are due; None for what is no scheduled job."""
+        number = self.decision.revision
+        if number not in self._schedules:
+            try:
+                self._schedules[number] = schedule_of(self.spec)
+            except Invalid:  # labels of a spec from before they were checked
+                self._schedules[number] = None
+        return self._schedules[number]
+
     def spec_of(self, revision: int) -> ServiceSpec | None:
         """A kept revision's spec."""
         kept = self.draft.get(REVISION, revision_id(self.service.id, revision))
         return kept.spec if kept else None
 
     def is_outdated(self, task: Task) -> bool:
-        """Whether the task is not what the revision in force asks for."""
+        """Whether the task is not what the revision in force asks for. Runs of a scheduled job end as they began."""
+        if self.is_job and self.schedule is not None:
+            return False
         return self.is_outdated_revision(task.revision)
 
     def is_outdated_revision(self, number: int) -> bool:
@@ -142,9 +166,11 @@ class Deployment:
             return None
         return min(status.started_at or status.timestamp, self.now)
 
-    def node_is_fit(self, node_id: str) -> bool:
-        """Whether the node can keep the service's tasks."""
-        return not fitness.unfit(self.draft, node_id) and fitness.allowed(self.state, self.spec.task_template, node_id)
+    def waits_until(self, task: Task) -> float:
+        """Until when a task that was told to stop is waited for: not at all if its node cannot be reached."""
+        if not task.node_id or fitness.is_lost(self.draft, task.node_id):
+            return self.now
+        return task.updated_at + self.stop_timeout(task)
 
     def node_takes_tasks(self, node_id: str) -> bool:
         """Whether the node can get a new task of the service."""
@@ -157,23 +183,36 @@ class Deployment:
 
     # ── moves ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def create(self, slot: SlotKey, restarts: list[float] | None = None) -> Task:
-        """A new task of the revision in force."""
+    def free_at(self, tasks: Iterable[Task]) -> float:
+        """When those of a slot's tasks that were told to stop are gone, or not waited for any longer."""
+        leaving = [task for task in tasks if task.desired not in GOING and not self.ended(task)]
+        return max((self.waits_until(task) for task in leaving), default=self.now)
+
+    def create(self, slot: SlotKey, restarts: list[float] | None = None, replaces: str = "", node_id: str = "") -> Task:
+        """A new task of the revision in force; on the node named, if one is."""
         task = Task(
             id=self._new_id(),
             service_id=self.service.id,
             revision=self.decision.revision,
             slot=slot if isinstance(slot, int) else 0,
-            node_id=slot if isinstance(slot, str) else "",
+            node_id=slot if isinstance(slot, str) else node_id,
             desired=TaskState.COMPLETE if self.is_job else TaskState.RUNNING,
             created_at=self._birth(slot),
             updated_at=self.now,
-            job_iteration=self.decision.revision if self.is_job else 0,
+            job_iteration=self._iteration(slot) if self.is_job else 0,
             restarts=restarts or [],
+            replaces=replaces,
         )
         self.draft.put(TASK, task.id, task)
         self.touched.add(slot)
         return task
+
+    def _iteration(self, slot: SlotKey) -> int:
+        if self.schedule is None:
+            return self.decision.revision
+        runs = active(self.decision)
+        own = [run for run in runs if isinstance(slot, str) or run.base < slot <= run.base + run.total]
+        return (own or runs)[-1].number if runs else 0
 
     def _birth(self, slot: SlotKey) -> float:
         """Now, but after all others of the slot: their order must not hang on the clocks of two leaders."""
@@ -212,6 +251,11 @@ class Deployment:
         spec = self.state.task_spec(task)
         grace = spec.container_spec.stop_grace_period if spec else None
         return (grace if grace is not None else defaults.STOP_GRACE_PERIOD) / defaults.SECOND + defaults.STOP_TIMEOUT
+
+
+def active(decision: ServiceDecision) -> list[JobRun]:
+    """Runs of a scheduled job that are at work."""
+    return [run for run in decision.runs if run.outcome == "running"]
 
 
 def going(tasks: Iterable[Task]) -> list[Task]:

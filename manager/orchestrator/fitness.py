@@ -22,6 +22,12 @@ def unfit(draft: Draft, node_id: str) -> str:
     return ""
 
 
+def is_lost(draft: Draft, node_id: str) -> bool:
+    """Whether nobody can be told to stop tasks there: the node was removed, or is down."""
+    decision = draft.get(NODE_DECISION, node_id)
+    return draft.get(NODE, node_id) is None or (decision is not None and decision.state is NodeState.DOWN)
+
+
 def allowed(state: State, template: TaskSpec, node_id: str) -> bool:
     """Whether a node meets the constraints."""
     placement, node = template.placement, state.nodes.get(node_id)

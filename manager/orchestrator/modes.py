@@ -15,7 +15,7 @@ from itertools import count, islice
 from api import defaults
 from api.specs import Mode
 from api.states import TaskState
-from manager.orchestrator.deployment import Deployment, going
+from manager.orchestrator.deployment import Deployment, active, going
 from manager.orchestrator.slots import SlotKey
 
 
@@ -45,11 +45,12 @@ def shape(deployment: Deployment, nodes: list[str]) -> None:
 
 
 def _of_another_time(deployment: Deployment) -> list[SlotKey]:
-    """Slots of an earlier iteration of a job, or of another mode."""
+    """Slots of an earlier iteration of a job, of another mode, or whose tasks waited and were changed meanwhile."""
     if not deployment.slots.revisions.keys() - {deployment.decision.revision}:
         return []
-    if not deployment.is_job:
-        return [slot for slot in deployment.slots.in_use if isinstance(slot, str) is not deployment.is_global]
+    if not deployment.is_job and not deployment.decision.held:
+        other = int if deployment.is_global else str
+        return [slot for slot in deployment.slots.in_use if isinstance(slot, other)]
     return [
         slot for slot in deployment.slots.in_use
         if any(
@@ -77,7 +78,8 @@ def spare(deployment: Deployment) -> int:
         1 for slot in deployment.slots.in_use
         if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
     )  # fmt: skip
-    return max(0, concurrency(deployment.spec.mode) - busy)
+    runs = max(1, len(active(deployment.decision)))  # of a scheduled job, each has room of its own
+    return max(0, concurrency(deployment.spec.mode) * runs - busy)
 
 
 def _shape_global(deployment: Deployment, nodes: list[str]) -> None:

@@ -1,57 +1,114 @@
 """Nodes: whether they live, and which of their tasks have to go.
 
-A node with a session is READY; one that had a session and has none is DOWN; one never seen is UNKNOWN and left alone.
-Tasks on a node that is down, drained, removed or no longer meets their constraints are told to shut down; their slots
-see to the replacement. Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, are called ORPHANED.
+A node with a session is READY; one that had a session and has none is DOWN, but not while a new leader waits for the
+agents to come back to it; one never seen is UNKNOWN and left alone.
+Tasks on a node that is down, removed or no longer meets their constraints are told to shut down; their slots see to
+the replacement. On a drained node that goes for global services and jobs only; others move step by step (moves.py).
+Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, are called ORPHANED.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from api import defaults
-from api.objects import NODE_DECISION, NodeDecision
+from api.codec import Value
+from api.objects import (
+    CURRENT_LEADER,
+    DESCRIPTION,
+    LEADERSHIP,
+    NODE_DECISION,
+    REVISION,
+    NodeDecision,
+    Revision,
+)
+from api.specs import TaskSpec
 from api.states import GOING, NodeState, TaskState
 from manager.draft import Draft
 from manager.orchestrator import fitness
+from manager.orchestrator.moves import is_gentle
 from manager.orchestrator.slots import ServiceSlots, Slots, is_done
+from manager.store.state import Event, State
 
 UNMET = "assigned node no longer meets constraints"
+
+
+class Constrained:
+    """Services with a kept revision that has constraints; a view of the state.
+
+    A node is looked at whenever one of its tasks changes; only these services are then worth a check.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._revisions: Counter[str] = Counter()
+        for revision in state.table(REVISION).values():
+            self._count(revision, +1)
+
+    def __contains__(self, service_id: str) -> bool:
+        return self._revisions.get(service_id, 0) > 0
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change of a revision."""
+        if event.kind is REVISION:
+            self._count(event.old, -1)
+            self._count(event.new, +1)
+
+    def _count(self, revision: Value | None, by: int) -> None:
+        if isinstance(revision, Revision) and _constraints(revision.spec.task_template):
+            self._revisions[revision.service_id] += by
+
+
+def _constraints(template: TaskSpec) -> list[str]:
+    return template.placement.constraints if template.placement else []
 
 
 def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
     """Decide a node's state and what becomes of its tasks."""
     if draft.state.nodes.get(node_id) is None:
         draft.delete(NODE_DECISION, node_id)
+        draft.delete(DESCRIPTION, node_id)  # an agent's key, but there is no agent any more that could
         _orphan(draft, node_id, "the node was removed")
         return
     decision = _decide_state(draft, node_id)
     if reason := fitness.unfit(draft, node_id):
-        stop_tasks(draft, node_id, reason)
-    else:
+        stop_tasks(draft, node_id, reason, spare=is_gentle if not fitness.is_lost(draft, node_id) else None)
+    if not reason or not fitness.is_lost(draft, node_id):
         enforce_constraints(draft, slots, node_id)
     if decision.state is NodeState.DOWN:
         _give_up(draft, node_id, decision)
 
 
-def stop_tasks(draft: Draft, node_id: str, reason: str, service_id: str = "") -> None:
-    """Have a node's tasks stopped, or only those of one service."""
+def stop_tasks(
+    draft: Draft,
+    node_id: str,
+    reason: str,
+    service_id: str = "",
+    spare: Callable[[State, str], bool] | None = None,
+) -> None:
+    """Have a node's tasks stopped, or only those of one service, but for services that are to be spared."""
     for task in list(draft.state.tasks_on(node_id).values()):
-        if task.desired in GOING and service_id in ("", task.service_id) and not is_done(draft.state, task):
+        spared = service_id not in ("", task.service_id) or (spare is not None and spare(draft.state, task.service_id))
+        if task.desired in GOING and not spared and not is_done(draft.state, task):
             draft.put_task(task, desired=TaskState.SHUTDOWN, message=reason)
 
 
 def enforce_constraints(draft: Draft, slots: Slots, node_id: str) -> None:
     """Stop tasks on a node that does not meet the constraints their services have now."""
+    constrained = draft.state.view(Constrained)
     for service_id in slots.services_on(node_id):
-        if not meets(draft, service_id, node_id):
+        if service_id in constrained and not meets(draft, service_id, node_id):
             stop_tasks(draft, node_id, UNMET, service_id)
 
 
 def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> None:
     """Stop a service's tasks on all nodes that do not meet the constraints it has now."""
+    template = _template_in_force(draft, service_id)
+    if template is None or not _constraints(template):
+        return
     for node_id in list(slots.nodes):
         if not meets(draft, service_id, node_id):
             stop_tasks(draft, node_id, UNMET, service_id)
@@ -59,9 +116,14 @@ def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> No
 
 def meets(draft: Draft, service_id: str, node_id: str) -> bool:
     """Whether a node meets the constraints of the service's revision in force."""
+    template = _template_in_force(draft, service_id)
+    return template is None or fitness.allowed(draft.state, template, node_id)
+
+
+def _template_in_force(draft: Draft, service_id: str) -> TaskSpec | None:
     decision = draft.state.service_decisions.get(service_id)
     revision = draft.state.revisions_of(service_id).get(decision.revision) if decision else None
-    return revision is None or fitness.allowed(draft.state, revision.spec.task_template, node_id)
+    return revision.spec.task_template if revision else None
 
 
 def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
@@ -69,6 +131,9 @@ def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
     state = old.state
     if node_id in draft.state.sessions:
         state = NodeState.READY
+    elif state is NodeState.READY and (patience := _patience(draft)) > draft.now:
+        # With every manager away for a while all sessions are gone, and the agents are about to open them anew.
+        draft.again("nodes", node_id, patience)
     elif state is not NodeState.UNKNOWN:
         state = NodeState.DOWN
     if state is old.state:
@@ -77,6 +142,12 @@ def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
     new = replace(old, state=state, since=draft.now, message=message)
     draft.put(NODE_DECISION, node_id, new)
     return new
+
+
+def _patience(draft: Draft) -> float:
+    """Until when a node without a session may still be on its way to us: so long after the leader's term began."""
+    leadership = draft.state.table(LEADERSHIP).get(CURRENT_LEADER)
+    return leadership.since + defaults.RECONNECT_TIME if leadership else 0.0
 
 
 def _give_up(draft: Draft, node_id: str, decision: NodeDecision) -> None:

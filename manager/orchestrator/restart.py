@@ -51,6 +51,11 @@ def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float
     return [*kept, now][-max(policy.max_attempts or 0, 2 * defaults.RESTART_BURST + 5) :]
 
 
+def is_one_shot(policy: RestartPolicy | None) -> bool:
+    """Whether a task that ends well has done what it was for, and is not started again."""
+    return policy is not None and policy.condition in ("none", "on-failure")
+
+
 def _wanted(policy: RestartPolicy, ended: TaskState, job: bool) -> bool:
     if policy.condition == "none":
         return False

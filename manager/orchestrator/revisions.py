@@ -1,10 +1,12 @@
 """Which revision of a service is in force, and which older ones are kept.
 
 Users want (`Service.revision`); the leader puts in force (`ServiceDecision.revision`). The two differ only after an
-automatic rollback, until the user wants something new.
+automatic rollback, until the user wants something new, and while the wanted one waits for other services.
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from api import defaults
 from api.objects import (
@@ -17,6 +19,7 @@ from api.objects import (
     revision_id,
 )  # fmt: skip
 from manager.draft import Draft
+from manager.orchestrator.dependencies import starts_tasks, unmet
 from manager.orchestrator.deployment import Deployment
 
 
@@ -27,21 +30,36 @@ def take_up(draft: Draft, service: Service) -> ServiceDecision:
         kept = Revision(service.id, service.revision, service.spec, draft.now)
         draft.put(REVISION, revision_id(service.id, service.revision), kept)
     old = state.service_decisions.get(service.id)
-    if old is not None and old.wanted == service.revision:
+    if old is not None and old.wanted == service.revision and not old.held:
         return old
-    new = _enforced(old, service, draft.now)
+    new = _waiting(draft, old, service)
     draft.put(SERVICE_DECISION, service.id, new)
     return new
+
+
+def _waiting(draft: Draft, old: ServiceDecision | None, service: Service) -> ServiceDecision:
+    """The wanted revision in force, unless it has to wait for other services (dependencies.py)."""
+    state, waits = draft.state, ""
+    if service.spec.depends_on and not service.rollback:
+        waits = unmet(state, service.spec)
+    if old is None or old.held:
+        new = old if old and old.wanted == service.revision else _enforced(old, service, draft.now)
+        return replace(new, waits=waits, held=bool(waits))
+    if waits and starts_tasks(state, service, old):
+        return replace(old, waits=waits)
+    return _enforced(old, service, draft.now)
 
 
 def prune(deployment: Deployment) -> None:
     """Forget revisions beyond the history that nothing uses."""
     service_id, decision = deployment.service.id, deployment.decision
     kept = deployment.state.revisions_of(service_id)
-    if len(kept) <= defaults.REVISION_HISTORY:
+    wanted = deployment.service.spec.revision_history
+    limit = wanted if wanted is not None else defaults.REVISION_HISTORY
+    if len(kept) <= limit:
         return
     used = {decision.revision, decision.wanted, decision.previous, *deployment.slots.revisions}
-    for number in sorted(kept)[: -defaults.REVISION_HISTORY]:
+    for number in sorted(kept)[:-limit]:
         if number not in used:
             deployment.draft.delete(REVISION, revision_id(service_id, number))
 
@@ -52,12 +70,12 @@ def _enforced(old: ServiceDecision | None, service: Service, now: float) -> Serv
     update = None
     if service.rollback:
         update = UpdateStatus("rollback_started", now, message="manually requested rollback", revision=service.revision)
-    return ServiceDecision(
-        vips=old.vips,
-        ports=old.ports,
-        message=old.message,
+    return replace(
+        old,
         update=update,
         revision=service.revision,
         wanted=service.revision,
         previous=old.revision,
+        waits="",
+        held=False,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from api.objects import Task
 from api.states import TaskState
 from manager.orchestrator import restart
-from manager.orchestrator.deployment import Deployment, going
+from manager.orchestrator.deployment import Deployment, active, going
 from manager.orchestrator.modes import spare
 from manager.orchestrator.slots import SlotKey, by_number, is_done
 
@@ -40,13 +40,11 @@ def settle_slot(deployment: Deployment, slot: SlotKey, may_create: bool = True) 
 def replacement_due(deployment: Deployment, newest: Task) -> float | None:
     """When a slot whose newest task is not to run any more gets another; None: not by itself.
 
-    A task that was told to stop is waited for, unless its node is not fit for it any more; an outdated one is
-    replaced at once when it has ended; for any other end the restart policy speaks.
+    A task that was told to stop is waited for, unless its node cannot be reached; an outdated one is replaced at once
+    when it has ended; for any other end the restart policy speaks.
     """
     if not deployment.ended(newest):
-        if not newest.node_id or not deployment.node_is_fit(newest.node_id):
-            return deployment.now
-        return newest.updated_at + deployment.stop_timeout(newest)
+        return deployment.waits_until(newest)
     if deployment.is_outdated(newest):
         return deployment.now
     return restart.due(deployment.policy, newest, deployment.state.task_state(newest), deployment.is_job)
@@ -70,7 +68,8 @@ def ended_early(deployment: Deployment, task: Task) -> bool:
     update, status = deployment.decision.update, deployment.status(task)
     if update is None or task.created_at < update.started_at or deployment.is_outdated(task):
         return False
-    if deployment.state.task_state(task) is TaskState.ORPHANED:
+    ended = deployment.state.task_state(task)
+    if ended is TaskState.ORPHANED or (ended is TaskState.COMPLETE and restart.is_one_shot(deployment.policy)):
         return False
     monitor = deployment.monitor
     return not status.started_at or status.timestamp - status.started_at <= monitor
@@ -78,21 +77,34 @@ def ended_early(deployment: Deployment, task: Task) -> bool:
 
 def _stop_surplus(deployment: Deployment, slot: SlotKey, running: list[Task]) -> None:
     current = [task for task in running if not deployment.is_outdated(task)]
-    # Two of the same revision should not be; the one that is further on is kept.
-    keep = max(current or running[-1:], key=lambda task: deployment.state.task_state(task).rank)
+    if current and _is_moving(deployment, running):
+        return
+    # Two of the same revision should not be, but for a move to another node; the one that is further on is kept.
+    keep = max(reversed(current or running), key=lambda task: deployment.state.task_state(task).rank)
+    if current and running[-1].replaces:
+        keep = running[-1]
     for task in running:
         superfluous = deployment.is_outdated(task) is deployment.is_outdated(keep)
         if task is not keep and (superfluous or deployment.state.task_state(keep) is TaskState.RUNNING):
             deployment.stop(slot, task)
 
 
+def _is_moving(deployment: Deployment, running: list[Task]) -> bool:
+    """Whether the newest is to take over from another, and does not run yet."""
+    newest, others = running[-1], {task.id for task in running[:-1]}
+    return newest.replaces in others and deployment.state.task_state(newest) is not TaskState.RUNNING
+
+
 def _replace(deployment: Deployment, slot: SlotKey, tasks: list[Task]) -> bool:
     if isinstance(slot, str) and not deployment.node_takes_tasks(slot):
         return False
     newest = tasks[-1]
+    if deployment.schedule is not None and all(r.number != newest.job_iteration for r in active(deployment.decision)):
+        return False
     at = replacement_due(deployment, newest)
     if at is None:
         return False
+    at = max(at, deployment.free_at(tasks))
     if at > deployment.now:
         deployment.again(at)
         return False

@@ -41,6 +41,8 @@ class ServiceSlots:
         self.unsettled: set[SlotKey] = set()
         self.going: dict[int, set[SlotKey]] = {}
         """By revision: slots with a task of it that is to run."""
+        self.moving: set[SlotKey] = set()
+        """Slots with a task to run that is to take over from another one."""
         self.revisions: Counter[int] = Counter()
         """How many tasks each revision has."""
         self.nodes: Counter[str] = Counter()
@@ -117,11 +119,13 @@ class Slots:
             service.tasks.pop(slot, None)
             service.in_use.discard(slot)
             service.unsettled.discard(slot)
+            service.moving.discard(slot)
             if not service.tasks:
                 del self._services[service_id]
             return
         _keep(service.in_use, slot, any(task.desired is not TaskState.REMOVE for task in tasks.values()))
         _keep(service.unsettled, slot, not self._is_settled(tasks))
+        _keep(service.moving, slot, any(task.replaces and task.desired in GOING for task in tasks.values()))
         for task in tasks.values():
             if task.desired in GOING:
                 service.going.setdefault(task.revision, set()).add(slot)

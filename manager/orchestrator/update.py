@@ -35,11 +35,16 @@ class Progress:
     """Where the slots are."""
 
     waiting: list[SlotKey] = field(default_factory=list)
-    """Outdated, and nothing done about it yet."""
+    """Outdated, and nothing done about it yet. Those that do not run come first: they cost nothing."""
+    down: list[SlotKey] = field(default_factory=list)
     busy: int = 0
     last: float = 0.0
     """When the newest task took off."""
     again: list[float] = field(default_factory=list)
+    done: int = 0
+    """Slots with a task that is what is wanted, and runs."""
+    stuck: Task | None = None
+    """A task that is what is wanted, and does not run."""
 
 
 def update(deployment: Deployment) -> None:
@@ -55,8 +60,15 @@ def update(deployment: Deployment) -> None:
         if _too_many(deployment.update_config, status) and _give_up(deployment, status):
             return
     progress = survey(deployment)
-    _start_more(deployment, progress)
-    _finish(deployment, status, progress)
+    status = _note_progress(deployment, status, progress)
+    if not _is_stuck(deployment, status, progress):
+        _start_more(deployment, progress)
+        _finish(deployment, status, progress)
+
+
+def parallelism(how: UpdateConfig) -> int:
+    """Slots that may be worked on at once; 0 for all."""
+    return how.parallelism if how.parallelism is not None else defaults.UPDATE_PARALLELISM
 
 
 def survey(deployment: Deployment) -> Progress:
@@ -67,6 +79,8 @@ def survey(deployment: Deployment) -> Progress:
             progress.busy += 1
         else:
             _survey_slot(deployment, progress, slot, delay)
+    progress.busy += len(deployment.touched - deployment.slots.in_use)  # slots made in this look
+    progress.waiting = [*progress.down, *progress.waiting]
     return progress
 
 
@@ -99,7 +113,10 @@ def _survey_slot(deployment: Deployment, progress: Progress, slot: SlotKey, dela
     if current:
         _survey_current(deployment, progress, current[-1], delay)
     elif running:
-        if _can_start(deployment, slot):
+        if (at := deployment.free_at(tasks)) > deployment.now:  # no third one, while the last replacement is under way
+            progress.again.append(at)
+            progress.busy += 1
+        elif _can_start(deployment, slot):
             _survey_outdated(deployment, progress, slot, tasks[-1])
     elif not deployment.ended(tasks[-1]):
         progress.busy += _can_start(deployment, slot)
@@ -111,15 +128,19 @@ def _survey_current(deployment: Deployment, progress: Progress, task: Task, dela
     since = deployment.took_off(task)
     if since is None:
         progress.busy += 1
+        progress.stuck = progress.stuck or task
     else:
+        progress.done += deployment.state.task_state(task) is TaskState.RUNNING
         _note(deployment, progress, since, delay)
 
 
 def _survey_outdated(deployment: Deployment, progress: Progress, slot: SlotKey, newest: Task) -> None:
     """Start-first, the new task has ended, the old one still runs: the restart policy says when to try again."""
     if deployment.is_outdated(newest) or not deployment.ended(newest):
-        progress.waiting.append(slot)
+        runs = any(deployment.state.task_state(task) is TaskState.RUNNING for task in going(deployment.tasks(slot)))
+        (progress.waiting if runs else progress.down).append(slot)
         return
+    progress.stuck = progress.stuck or newest
     at = restart.due(deployment.policy, newest, deployment.state.task_state(newest))
     if at is None:
         return
@@ -143,8 +164,8 @@ def _can_start(deployment: Deployment, slot: SlotKey) -> bool:
 
 def _start_more(deployment: Deployment, progress: Progress) -> None:
     how = deployment.update_config
-    parallelism = how.parallelism if how.parallelism is not None else defaults.UPDATE_PARALLELISM
-    room = parallelism - progress.busy if parallelism else len(progress.waiting)
+    most = parallelism(how)
+    room = most - progress.busy if most else len(progress.waiting)
     for slot in progress.waiting[: max(0, room)]:
         if how.order == "start-first":
             tasks = deployment.tasks(slot)
@@ -183,31 +204,82 @@ def _finish(deployment: Deployment, status: UpdateStatus, progress: Progress) ->
     )
 
 
+def _note_progress(deployment: Deployment, status: UpdateStatus, progress: Progress) -> UpdateStatus:
+    """Remember it when more slots are done than ever before: one that comes and goes makes no progress."""
+    if progress.done > status.done or not status.progressed_at:
+        status = replace(status, done=max(progress.done, status.done), progressed_at=deployment.now)
+        deployment.set_update(status)
+    return status
+
+
+def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) -> bool:
+    """Pause or roll back an update that has made no progress for too long; whether it came to that."""
+    if not (progress.waiting or progress.busy or deployment.outdated_slots()):
+        return False
+    how = deployment.update_config
+    wanted = how.progress_deadline if how.progress_deadline is not None else defaults.PROGRESS_DEADLINE
+    seconds = wanted / defaults.SECOND
+    deadline = max(status.progressed_at, progress.last + how.delay / defaults.SECOND) + seconds
+    if deployment.now < deadline:
+        deployment.again(deadline)
+        return False
+    _fail(deployment, status, f"no progress for {seconds:g} seconds{_said(deployment, progress.stuck)}")
+    return True
+
+
+def _said(deployment: Deployment, task: Task | None) -> str:
+    if task is None:
+        return ""
+    status = deployment.status(task)
+    state = deployment.state.task_state(task).value
+    return f": task {task.id} is {state}: {status.error or status.message or task.message or 'it does not say why'}"
+
+
+def _fail(deployment: Deployment, status: UpdateStatus, reason: str) -> None:
+    """Roll back, or pause if that is not to be."""
+    if status.state == ROLLBACK_STARTED:
+        _pause(deployment, status, ROLLBACK_PAUSED, f"rollback paused: {reason}", reason)
+    elif _can_roll_back(deployment):
+        _roll_back(deployment, f"update rolled back: {reason}", reason)
+    else:
+        _pause(deployment, status, PAUSED, f"update paused: {reason}", reason)
+
+
+def _can_roll_back(deployment: Deployment) -> bool:
+    action = deployment.update_config.failure_action
+    return action == "rollback" and deployment.spec_of(deployment.decision.previous) is not None
+
+
 def _too_many(how: UpdateConfig, status: UpdateStatus) -> bool:
     return status.failures / max(status.total, 1) > how.max_failure_ratio
 
 
 def _give_up(deployment: Deployment, status: UpdateStatus) -> bool:
     """Do as the failure action says; whether the update is over."""
-    action = deployment.update_config.failure_action or "pause"
-    task = deployment.early_ends[-1]
-    if action == "continue":
+    if deployment.update_config.failure_action == "continue":
         return False
+    task = deployment.early_ends[-1]
+    reason = f"failure or early termination of task {task}"
+    why = f"{reason}{_error(deployment, task)}"
     if status.state == ROLLBACK_STARTED:
-        _pause(
-            deployment, status, ROLLBACK_PAUSED, f"rollback paused due to failure or early termination of task {task}"
-        )
-    elif action == "rollback" and deployment.spec_of(deployment.decision.previous) is not None:
-        _roll_back(deployment, f"update rolled back due to failure or early termination of task {task}")
+        _pause(deployment, status, ROLLBACK_PAUSED, f"rollback paused due to {reason}", why)
+    elif _can_roll_back(deployment):
+        _roll_back(deployment, f"update rolled back due to {reason}", why)
     else:
-        _pause(deployment, status, PAUSED, f"update paused due to failure or early termination of task {task}")
+        _pause(deployment, status, PAUSED, f"update paused due to {reason}", why)
     return True
 
 
-def _pause(deployment: Deployment, status: UpdateStatus, state: str, message: str) -> None:
-    deployment.set_update(replace(status, state=state, message=message))
+def _error(deployment: Deployment, task_id: str) -> str:
+    status = deployment.state.statuses.get(task_id)
+    return f": {status.error or status.message}" if status and (status.error or status.message) else ""
 
 
-def _roll_back(deployment: Deployment, message: str) -> None:
-    status = UpdateStatus(ROLLBACK_STARTED, deployment.now, message=message, revision=deployment.decision.previous)
-    deployment.decide(revision=deployment.decision.previous, previous=0, update=status)
+def _pause(deployment: Deployment, status: UpdateStatus, state: str, message: str, reason: str) -> None:
+    deployment.set_update(replace(status, state=state, message=message, reason=reason))
+
+
+def _roll_back(deployment: Deployment, message: str, reason: str) -> None:
+    back = deployment.decision.previous
+    status = UpdateStatus(ROLLBACK_STARTED, deployment.now, message=message, revision=back, reason=reason)
+    deployment.decide(revision=back, previous=0, update=status)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.constraints import architecture, matches
+from api.objects import Node, NodeDescription
+from api.specs import Placement
 from manager.scheduler import generic
 from manager.scheduler.group import Candidate, Group
 
@@ -43,12 +45,19 @@ def _has_resources(group: Group, node: Candidate) -> bool:
     return generic.fits(need, node.seen, load)
 
 
-def _is_platform(group: Group, node: Candidate) -> bool:
+def _is_platform(placement: Placement, seen: NodeDescription) -> bool:
     return any(
-        (not wanted.os or wanted.os.lower() == node.seen.os.lower())
-        and (not wanted.architecture or architecture(wanted.architecture) == architecture(node.seen.architecture))
-        for wanted in group.placement.platforms
+        (not wanted.os or wanted.os.lower() == seen.os.lower())
+        and (not wanted.architecture or architecture(wanted.architecture) == architecture(seen.architecture))
+        for wanted in placement.platforms
     )
+
+
+def fits_for_good(placement: Placement, node: Node, seen: NodeDescription) -> bool:
+    """Whether a node meets what no task on it can change: constraints and platforms."""
+    if not matches(placement.constraints, node, seen):
+        return False
+    return not placement.platforms or _is_platform(placement, seen)
 
 
 FILTERS = (
@@ -75,7 +84,7 @@ FILTERS = (
     ),
     Filter(
         applies=lambda group: bool(group.placement.platforms),
-        passes=_is_platform,
+        passes=lambda group, node: _is_platform(group.placement, node.seen),
         one="unsupported platform on 1 node",
         many="unsupported platform on {0} nodes",
     ),
@@ -88,39 +97,42 @@ FILTERS = (
     ),
     Filter(
         applies=lambda group: group.placement.max_replicas > 0,
-        passes=lambda group, node: node.load.services.get(group.service_id, 0) < group.placement.max_replicas,
+        passes=lambda group, node: group.counts.get(node.id, 0) < group.placement.max_replicas,
         one="max replicas per node limit exceed",
         many="max replicas per node limit exceed",
         uses_up=True,
     ),
 )
 
+_USING_UP = tuple(check for check in FILTERS if check.uses_up)
+
 
 class Pipeline:
-    """The checks that matter to a group, and what they have refused so far."""
+    """The checks that matter to a group, and what those that were asked in full have refused."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._filters = [check for check in FILTERS if check.applies(group)]
-        self._using_up = [check for check in self._filters if check.uses_up]
+        self._using_up = [check for check in _USING_UP if check.applies(group)]
         self._refused: Counter[Filter] = Counter()
 
-    def passes(self, node: Candidate) -> bool:
-        """Whether a node can take a task of the group."""
-        return self._check(self._filters, node)
+    @property
+    def endless(self) -> bool:
+        """Whether a node that fits for good can take any number of tasks."""
+        return not self._using_up
 
-    def still_passes(self, node: Candidate) -> bool:
-        """The same for a node that has passed once, after a placement on it."""
-        return self._check(self._using_up, node)
+    def has_room(self, node: Candidate) -> bool:
+        """Whether a node that fits for good can take one more task, with what is on it now."""
+        return self.endless or all(check.passes(self._group, node) for check in self._using_up)
+
+    def passes(self, node: Candidate) -> bool:
+        """Whether a node can take a task of the group; a refusal is counted."""
+        for check in FILTERS:
+            if check.applies(self._group) and not check.passes(self._group, node):
+                self._refused[check] += 1
+                return False
+        return True
 
     def explain(self) -> str:
         """Why there is no node: the check that refused most comes first."""
         reasons = [check.explain(nodes) for check, nodes in self._refused.most_common()]
         return f"no suitable node ({'; '.join(reasons)})" if reasons else "no suitable node"
-
-    def _check(self, filters: list[Filter], node: Candidate) -> bool:
-        for check in filters:
-            if not check.passes(self._group, node):
-                self._refused[check] += 1
-                return False
-        return True

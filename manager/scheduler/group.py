@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from api.objects import Node, NodeDescription, Revision, Task
 from api.specs import Placement
-from api.states import GOING, Availability, NodeState, TaskState
-from manager.scheduler.load import Load, Need, NodeLoad, need_of
+from api.states import GOING, TaskState
+from manager.scheduler.load import Need, NodeLoad, need_of
 from manager.store.state import State
 
-_NOTHING = NodeDescription(os="")
+_ANYWHERE = Placement()
 
 
 @dataclass(slots=True)
@@ -25,23 +25,19 @@ class Group:
     """Those that may go anywhere, the oldest first."""
     bound: list[Task] = field(default_factory=list)
     """Those bound to a node."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many tasks of the service each node has, with this round's."""
 
 
 @dataclass(slots=True)
 class Candidate:
     """A node, and what is on it with this round's placements."""
 
+    id: str
     node: Node
     seen: NodeDescription
     ready: bool
     load: NodeLoad
-    own_load: bool = False
-
-    def place(self, task: Task, need: Need) -> None:
-        """Count a task in. The state's own figures are left alone: this is only a plan."""
-        if not self.own_load:
-            self.load, self.own_load = self.load.copy(), True
-        self.load.add(task, need)
 
 
 def pending_groups(state: State) -> list[Group]:
@@ -60,16 +56,6 @@ def pending_groups(state: State) -> list[Group]:
     return list(groups.values())
 
 
-def candidates(state: State, load: Load) -> dict[str, Candidate]:
-    """Every node, in the order of their ids."""
-    found = {}
-    for node_id in sorted(state.nodes):
-        node = state.nodes[node_id]
-        ready = state.node_state(node_id) is NodeState.READY and node.spec.availability is Availability.ACTIVE
-        found[node_id] = Candidate(node, state.descriptions.get(node_id, _NOTHING), ready, load.of(node_id))
-    return found
-
-
 def _group_of(revision: Revision) -> Group:
-    placement = revision.spec.task_template.placement or Placement()
+    placement = revision.spec.task_template.placement or _ANYWHERE
     return Group(revision.service_id, revision.number, placement, need_of(revision.spec))

@@ -1,21 +1,17 @@
 """The scheduler: PENDING tasks get a node, or a message that says why none takes them.
 
-Nodes are filtered once per group of equal tasks. When many groups find no room, one that has not changed is looked at
-again only if a node that has changed could take it.
+Groups of equal tasks take nodes from orders that are kept from round to round (roster). When many groups find no room,
+one that has not changed is looked at again only if a node that has changed could take it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from api.objects import Task
-from api.states import TaskState
 from manager.draft import Draft
-from manager.scheduler import generic
 from manager.scheduler.filters import Pipeline
-from manager.scheduler.group import Candidate, Group, candidates, pending_groups
+from manager.scheduler.group import Group, pending_groups
 from manager.scheduler.load import Load
-from manager.scheduler.spread import tree
+from manager.scheduler.round import Round
 from manager.store.base import Plan
 from manager.store.state import Dirty, State
 
@@ -29,59 +25,50 @@ def scheduler(state: State, dirty: Dirty, now: float) -> Plan:
     groups = pending_groups(state)
     if not groups:
         return draft.plan()
-    nodes = candidates(state, load)
-    thorough = len(groups) * len(nodes) <= THOROUGH
-    for group in groups:
-        _place_bound(draft, group, nodes)
-    for group in groups:
-        if group.tasks and (thorough or _is_worth_a_look(group, dirty, nodes)):
-            _place(draft, group, nodes, load.faulty(group.service_id, group.revision, now))
+    round = Round(draft)
+    try:
+        for group in groups:
+            if group.bound:
+                _place_bound(draft, group, round)
+        thorough = len(groups) * round.size <= THOROUGH
+        for group in groups:
+            if group.tasks and (thorough or _is_worth_a_look(group, dirty, round)):
+                _place(draft, group, round, load.faulty(group.service_id, group.revision, now))
+    finally:
+        round.close()
     return draft.plan()
 
 
-def _is_worth_a_look(group: Group, dirty: Dirty, nodes: Mapping[str, Candidate]) -> bool:
+def _is_worth_a_look(group: Group, dirty: Dirty, round: Round) -> bool:
     if group.service_id in dirty.services or not all(task.message for task in group.tasks):
         return True
+    round.enter(group)
     pipeline = Pipeline(group)
-    return any(pipeline.passes(nodes[id]) for id in dirty.nodes if id in nodes)
+    return any(pipeline.passes(node) for id in dirty.nodes if (node := round.candidate(id)))
 
 
-def _place_bound(draft: Draft, group: Group, nodes: Mapping[str, Candidate]) -> None:
+def _place_bound(draft: Draft, group: Group, round: Round) -> None:
     """Tasks of global services: their node was chosen with them, and is only checked."""
+    round.enter(group)
     for task in group.bound:
-        pipeline, node = Pipeline(group), nodes.get(task.node_id)
+        pipeline, node = Pipeline(group), round.candidate(task.node_id)
         if node is not None and pipeline.passes(node):
-            _assign(draft, group, task, node)
+            round.assign(group, task, node)
         else:
-            draft.put_task(task, message=pipeline.explain())
+            _say(draft, task, pipeline.explain())
 
 
-def _place(draft: Draft, group: Group, nodes: Mapping[str, Candidate], faulty: set[str]) -> None:
+def _place(draft: Draft, group: Group, round: Round, faulty: set[str]) -> None:
+    round.enter(group)
     pipeline = Pipeline(group)
-    room = tree([node for node in nodes.values() if pipeline.passes(node)], group, faulty)
-    waiting = iter(group.tasks)
-    left: list[Task] = []
-    for task in waiting:
-
-        def put(node: Candidate, task: Task = task) -> bool:
-            _assign(draft, group, task, node)
-            return pipeline.still_passes(node)
-
-        if not room.place(put):
-            left = [task, *waiting]
-    _explain(draft, left, pipeline)
+    if left := round.place(group, pipeline, faulty):
+        for node in round.candidates():
+            pipeline.passes(node)
+        message = pipeline.explain()
+        for task in left:
+            _say(draft, task, message)
 
 
-def _explain(draft: Draft, tasks: Iterable[Task], pipeline: Pipeline) -> None:
-    message = pipeline.explain()
-    for task in tasks:
-        if task.message != message:
-            draft.put_task(task, message=message)
-
-
-def _assign(draft: Draft, group: Group, task: Task, node: Candidate) -> None:
-    given = generic.pick(group.need, node.seen, node.load) if generic.wanted(group.need) else None
-    task = draft.put_task(
-        task, node_id=node.node.id, state=TaskState.ASSIGNED, message="", generic_resources=given or []
-    )  # fmt: skip
-    node.place(task, group.need)
+def _say(draft: Draft, task: Task, message: str) -> None:
+    if task.message != message:
+        draft.put_task(task, message=message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from api.constraints import attribute
 from manager.scheduler.group import Candidate, Group
@@ -20,8 +20,8 @@ Place = Callable[[Candidate], bool]
 class Leaf:
     """Nodes between which no preference distinguishes."""
 
-    def __init__(self, nodes: Sequence[Candidate], service_id: str, faulty: set[str]) -> None:
-        self._service_id = service_id
+    def __init__(self, nodes: Sequence[Candidate], counts: Mapping[str, int], faulty: set[str]) -> None:
+        self._counts = counts
         self._faulty = faulty
         self._heap: list[tuple[bool, int, int, int]] = [self._entry(node, index) for index, node in enumerate(nodes)]
         self._nodes = nodes
@@ -42,8 +42,7 @@ class Leaf:
         return True
 
     def _entry(self, node: Candidate, index: int) -> tuple[bool, int, int, int]:
-        load = node.load
-        return (node.node.id in self._faulty, load.services.get(self._service_id, 0), load.tasks, index)
+        return (node.id in self._faulty, self._counts.get(node.id, 0), node.load.tasks, index)
 
 
 class Branches:
@@ -70,13 +69,15 @@ class Branches:
 def tree(nodes: Sequence[Candidate], group: Group, faulty: set[str]) -> Leaf | Branches:
     """The tree for a group, over the nodes that can take its tasks."""
     keys = [preference.spread.spread_descriptor for preference in group.placement.preferences if preference.spread]
-    return _grow(nodes, keys, group.service_id, faulty)
+    return _grow(nodes, keys, group.counts, faulty)
 
 
-def _grow(nodes: Sequence[Candidate], keys: Sequence[str], service_id: str, faulty: set[str]) -> Leaf | Branches:
+def _grow(
+    nodes: Sequence[Candidate], keys: Sequence[str], counts: Mapping[str, int], faulty: set[str]
+) -> Leaf | Branches:
     if not keys:
-        return Leaf(nodes, service_id, faulty)
+        return Leaf(nodes, counts, faulty)
     parts: defaultdict[str, list[Candidate]] = defaultdict(list)
     for node in nodes:
         parts[attribute(keys[0], node.node, node.seen)].append(node)
-    return Branches([_grow(parts[value], keys[1:], service_id, faulty) for value in sorted(parts)])
+    return Branches([_grow(parts[value], keys[1:], counts, faulty) for value in sorted(parts)])

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from api.codec import Value
 from api.errors import Conflict, Unavailable
 from api.objects import Kind
@@ -21,8 +23,7 @@ GROUP = 100
 """Most changes that may have to be written together; every store writes at least so many in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Write a value. `expected` is the version (modification revision) it must have now; ABSENT or ANY."""
 
     kind: Kind[Any]
@@ -31,8 +32,7 @@ class Put:
     expected: int = ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Delete a key, if it is at the expected version; nothing happens when it is not there and ANY was expected."""
 
     kind: Kind[Any]

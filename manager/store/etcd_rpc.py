@@ -156,6 +156,7 @@ class Stream:
 
     def __init__(self, connection: Connection, endpoint: int, call: Any) -> None:
         self._connection, self.endpoint, self._call = connection, endpoint, call
+        self._waiting: set[asyncio.Future[Any]] = set()
         self.ended = False
 
     async def write(self, request: Any) -> None:
@@ -174,6 +175,9 @@ class Stream:
         self.ended = True
         self._connection.forget(self)
         self._call.cancel()
+        # a write that waits for a connection (to a host without power) does not hear of the call's end from grpc
+        for waiting in list(self._waiting):
+            waiting.cancel()
 
     def give_up(self) -> None:
         """End it because the endpoint keeps silent."""
@@ -181,8 +185,10 @@ class Stream:
         self.cancel()
 
     async def _guarded(self, work: Any) -> Any:
+        waiting = asyncio.ensure_future(work)
+        self._waiting.add(waiting)
         try:
-            return await work
+            return await waiting
         except grpc.aio.AioRpcError as error:
             raise self._connection.failed(self.endpoint, error) from None
         except asyncio.InvalidStateError:
@@ -191,6 +197,8 @@ class Stream:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             raise Unavailable("the connection to etcd was closed") from None
+        finally:
+            self._waiting.discard(waiting)
 
 
 def _channel(endpoint: str, credentials: Credentials | None, server_name: str | None) -> Any:

@@ -66,7 +66,8 @@ class MemoryDatabase:
         for change in changes:
             path = path_of(change.kind, change.id)
             if isinstance(change, Put):
-                created = self._created(path) or revision
+                before = self.rows.get(path)
+                created = before.created if before else revision
                 self.rows[path] = _Row(change.kind, change.id, change.value, revision, created, lease)
                 events.append(Event(change.kind, change.id, change.value, revision))
             elif self.rows.pop(path, None):

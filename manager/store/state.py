@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from api.codec import Value
 from api.objects import (
     CLUSTER,
@@ -50,8 +52,7 @@ T = TypeVar("T", bound=Value)
 _EMPTY: Mapping[Any, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One key's change. `new` is None for a deletion; `version` is the store's revision of the change."""
 
     kind: Kind[Any]
@@ -113,6 +114,8 @@ class State:
         self.revision = 0
         self._tables: dict[str, dict[str, Any]] = {kind.name: {} for kind in KINDS}
         self._versions: dict[str, dict[str, int]] = {kind.name: {} for kind in KINDS}
+        self._tasks: dict[str, Task] = self._tables[TASK.name]
+        self._statuses: dict[str, TaskStatus] = self._tables[STATUS.name]
         self._tasks_of_service: dict[str, dict[str, Task]] = defaultdict(dict)
         self._tasks_on_node: dict[str, dict[str, Task]] = defaultdict(dict)
         self._tasks_in: dict[TaskState, dict[str, Task]] = defaultdict(dict)
@@ -154,12 +157,12 @@ class State:
     @property
     def tasks(self) -> Mapping[str, Task]:
         """Tasks as decided."""
-        return self.table(TASK)
+        return self._tasks
 
     @property
     def statuses(self) -> Mapping[str, TaskStatus]:
         """Task statuses as observed."""
-        return self.table(STATUS)
+        return self._statuses
 
     @property
     def descriptions(self) -> Mapping[str, NodeDescription]:
@@ -228,7 +231,7 @@ class State:
 
     def task_state(self, task: Task) -> TaskState:
         """Where a task is: as its agent says, else as the leader decided. Orphaned is the leader's word."""
-        status = self.statuses.get(task.id)
+        status = self._statuses.get(task.id)
         if status is None or task.state is TaskState.ORPHANED:
             return task.state
         return status.state
@@ -264,7 +267,7 @@ class State:
         """Mark everything there is."""
         dirty.services.update(self.services, self._tasks_of_service, self._revisions_of, self.service_decisions)
         dirty.tasks.update(self.tasks, self.statuses)
-        dirty.nodes.update(self.nodes, self.sessions, self.node_decisions)
+        dirty.nodes.update(self.nodes, self.sessions, self.node_decisions, self.descriptions)
         dirty.networks.update(self.networks, self.network_decisions)
         dirty.cluster = True
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Sequence
+from itertools import count
 
 from manager.store.state import Dirty, Event, State
 
@@ -14,7 +16,9 @@ class View:
     def __init__(self) -> None:
         self._state = State()
         self._trackers: list[Dirty] = []
-        self._moved = asyncio.Event()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        """Who waits for a revision greater than the first number; the second only breaks ties."""
+        self._numbers = count()
 
     @property
     def state(self) -> State:
@@ -35,13 +39,20 @@ class View:
     async def wait_newer(self, revision: int) -> None:
         """Until `state.revision` is greater."""
         while self._state.revision <= revision:
-            await self._moved.wait()
+            moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (revision, next(self._numbers), moved))
+            await moved
 
     def advance(self, events: Sequence[Event], revision: int) -> None:
-        """Apply what the store says has changed up to `revision`, and wake whoever waits."""
+        """Apply what the store says has changed up to `revision`, and wake those who wait for just that.
+
+        With many commits under way, waking all of them for each revision would cost more than the commits.
+        """
         self._state.apply(events, revision, self._trackers)
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        while self._waiting and self._waiting[0][0] < self._state.revision:
+            moved = heapq.heappop(self._waiting)[2]
+            if not moved.done():
+                moved.set_result(None)
 
     def replace(self, rows: Sequence[Event], revision: int) -> None:
         """Make the state exactly `rows`, the whole content of the store at `revision`."""

@@ -11,7 +11,7 @@ import pytest
 
 from agent.runtime.base import Image, Output, RuntimeFailure
 from api.assignment import ImageOrder, SpecOrder
-from api.defaults import SECOND
+from api.defaults import DRAIN_DELAY, SECOND
 from api.objects import PortStatus
 from api.specs import ContainerSpec, Healthcheck, NetworkTarget, PortConfig, TaskSpec
 from api.states import TaskState
@@ -162,7 +162,7 @@ async def test_shutdown_stops_within_the_grace_period(tmp_path: Path) -> None:
         before = lab.clock()
         await wanted(lab, TaskState.SHUTDOWN, "shutdown")
 
-        assert lab.clock() - before == pytest.approx(3, abs=0.2)
+        assert lab.clock() - before == pytest.approx(DRAIN_DELAY + 3, abs=0.2)
         assert lab.manager.statuses["t1"][-1].exit_code == 137
 
 

@@ -32,7 +32,13 @@ def test_a_description_has_sizes_in_dockers_units_and_every_name_of_an_image() -
             "reg:5000/shop/web@sha256:aa",
             "sha256:aa",
         ],
+        tags={"docker.io/library/web:1": "sha256:dd", "reg:5000/shop/web:2": "sha256:aa"},
     )
+
+
+def test_two_tags_of_one_name_are_told_apart() -> None:
+    images = [Image("sha256:aa", ("reg/web:1",), ()), Image("sha256:bb", ("reg/web:2",), ())]
+    assert describe(CONFIG, images, 1, 1, "x86_64").tags == {"reg/web:1": "sha256:aa", "reg/web:2": "sha256:bb"}
 
 
 def test_an_image_without_a_name_is_known_by_its_id() -> None:

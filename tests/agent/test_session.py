@@ -15,7 +15,7 @@ from agent.reporter import Reporter
 from agent.session import Session
 from api.objects import NodeDescription, TaskStatus
 from api.states import TaskState
-from api.wire import Accepted, Assignments, Heartbeat, Hello, Statuses, Welcome
+from api.wire import Accepted, Assignments, Goodbye, Heartbeat, Hello, Statuses, Welcome
 from kit.tasks import stop
 from tests.agent.builders import NETWORK, a_task
 from tests.fakes import FakeConversation, FakeLink
@@ -191,3 +191,39 @@ async def test_nothing_is_said_of_a_forgotten_task(tmp_path: Path) -> None:
         talk = await setup.greeted()
 
         assert await talk.heard() == Heartbeat()
+
+
+async def test_a_cancellation_that_meets_a_lost_session_is_not_forgotten(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, ("m1:7946",))
+    task = asyncio.get_running_loop().create_task(setup.session.run())
+    talk = await setup.greeted()
+    await asyncio.sleep(0.1)
+    talk.break_off()
+    await asyncio.sleep(0)  # the session's tasks have seen the loss, its group not yet
+    task.cancel()
+    async with asyncio.timeout(5.0):
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_farewell_is_over_when_the_manager_ends_the_session(tmp_path: Path) -> None:
+    async with a_session(tmp_path) as setup:
+        talk = await setup.greeted()
+        await asyncio.sleep(0.1)
+        loop = asyncio.get_running_loop()
+        farewell = loop.create_task(setup.session.farewell())
+        assert await talk.heard() == Goodbye()
+        assert not farewell.done()
+        before = loop.time()
+        talk.break_off()
+        await farewell
+        assert loop.time() - before < 0.5
+
+
+async def test_a_farewell_waits_for_no_manager_for_ever(tmp_path: Path) -> None:
+    async with a_session(tmp_path) as setup:
+        await setup.session.farewell()  # nobody listens yet
+        await setup.greeted()
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(3.0):
+            await setup.session.farewell()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from agent.health import Health, HealthState, Probe
 from agent.runtime.base import Exit, Image
@@ -106,6 +105,16 @@ def test_a_task_being_stopped_before_it_was_healthy_never_looks_running() -> Non
     now = step(Wanted(a_task(desired=TaskState.SHUTDOWN), a_spec()), WAITING)
 
     assert (now.action, now.status.state) == (Action.STOP, TaskState.STARTING)
+
+
+def test_a_task_that_serves_is_drained_before_it_is_stopped() -> None:
+    serving = replace(RUNNING, reached=TaskState.RUNNING)
+    stopping, leaving = (Wanted(a_task(desired=state), a_spec()) for state in (TaskState.SHUTDOWN, TaskState.REMOVE))
+
+    assert step(stopping, serving).action is Action.DRAIN
+    assert step(stopping, replace(serving, drained=True)).action is Action.STOP
+    # Its whole service goes: nobody is left to take over.
+    assert step(leaving, serving).action is Action.STOP
 
 
 @pytest.mark.parametrize("seen", [Observed(), GOT, ON, QUEUED, OPEN, CREATED])

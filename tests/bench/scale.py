@@ -63,6 +63,7 @@ def measure(world: World) -> dict[str, object]:
 def _scale(world: World, start: int, end: int) -> dict[str, object]:
     before, began = _cpu(world), time.monotonic()
     world.argosy("service", "scale", "--detach", f"bench={end}")
+    command = time.monotonic() - began
     while world.api("/services?status=true", name="bench")[0]["ServiceStatus"]["RunningTasks"] < end:
         time.sleep(0.05)
         if time.monotonic() - began > 120:
@@ -73,6 +74,7 @@ def _scale(world: World, start: int, end: int) -> dict[str, object]:
         "from": start,
         "to": end,
         "seconds": round(seconds, 3),
+        "command_seconds": round(command, 3),
         "containers_per_second": round(count / seconds, 1),
         "cpu_ms_per_container": {
             host: {

@@ -7,13 +7,16 @@ import pytest
 
 from api import specs
 from api.errors import Invalid
-from cli.changes import Changes, plan
-from cli.views import Network, Service
+from cli.changes import Changes, Present, Resolve, plan
+from cli.deploy import with_ids
+from cli.replacement import attached, detached
+from cli.views import File, FileSpec, Network, Service
 from compose.load import load
-from compose.stack import NAMESPACE, Stack
+from compose.stack import NAMESPACE, SHORT_NAME, Stack, StackFile, StackService
 
 FILE = "services:\n  web: {image: 'demo', networks: [net], environment: {B: 1, A: 2}}\nnetworks: {net: {}}\n"
 NET = Network("n1", "shop_net", "overlay", "swarm", labels={NAMESPACE: "shop"})
+DIGEST = "@sha256:" + "a" * 64
 
 
 def stack(text: str = FILE) -> Stack:
@@ -23,61 +26,244 @@ def stack(text: str = FILE) -> Stack:
     return load(["c.yml"], {}, "shop", "/nowhere", read).stack
 
 
-def stored(spec: specs.ServiceSpec) -> Service:
+def stored(spec: specs.ServiceSpec, **fields: object) -> Service:
     """As the daemon has it: in its canonical form, networks by id, the image pinned."""
     task = spec.task_template
-    container = msgspec.structs.replace(task.container_spec, image="demo:latest@sha256:" + "a" * 64)
+    container = msgspec.structs.replace(
+        task.container_spec, image=f"{task.container_spec.image}:latest{DIGEST}", **fields
+    )
     task = msgspec.structs.replace(
         task,
         container_spec=container,
-        networks=[msgspec.structs.replace(task.networks[0], target="n1")],
+        networks=[msgspec.structs.replace(target, target="n1") for target in task.networks],
         force_update=7,
         runtime="container",
     )
-    mode = specs.Mode(replicated=specs.Replicated(1))
-    return Service("s1", spec=msgspec.structs.replace(spec, task_template=task, mode=mode))
+    mode = spec.mode if spec.mode.global_ else specs.Mode(replicated=specs.Replicated(1))
+    return Service(spec.name, spec=msgspec.structs.replace(spec, task_template=task, mode=mode))
 
 
-def verbs(changes: Changes) -> list[str]:
-    return changes.lines()
+def compared(
+    wanted: Stack, *services: Service, networks: tuple[Network, ...] = (NET,), prune: bool = False,
+    resolve: Resolve = "changed", others: tuple[Service, ...] = (), **present: object,
+) -> Changes:  # fmt: skip
+    there = Present(services=services, networks=networks, everyone=(*services, *others), **present)  # type: ignore[arg-type]
+    return plan(wanted, there, prune=prune, resolve=resolve)
 
 
 def test_an_empty_cluster_gets_everything() -> None:
-    assert verbs(plan(stack(), [], [])) == ["create network shop_net", "create service shop_web"]
+    assert compared(stack(), networks=()).lines() == ["create network shop_net", "create service shop_web"]
 
 
 def test_deploying_twice_changes_nothing() -> None:
     wanted = stack()
-    assert verbs(plan(wanted, [stored(wanted.services[0].spec)], [NET])) == ["unchanged service shop_web"]
+    changes = compared(wanted, stored(wanted.services[0].spec))
+    assert changes.lines() == ["unchanged service shop_web"]
+    assert changes.is_empty
 
 
 def test_always_resolving_sends_the_tag_again() -> None:
     wanted = stack()
-    changes = plan(wanted, [stored(wanted.services[0].spec)], [NET], resolve="always")
-    assert verbs(changes) == ["update service shop_web"]
+    changes = compared(wanted, stored(wanted.services[0].spec), resolve="always")
+    assert changes.lines()[0] == "update service shop_web"
     assert changes.services[0].spec.task_template.container_spec.image == "demo"
 
 
-@pytest.mark.parametrize("change", ["demo:2", "B: 9", "networks: [net], hostname: h", "networks: [net], scale: 2"])
-def test_a_difference_is_an_update_that_keeps_the_force_counter(change: str) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ("'demo'", "demo:2", [
+            "    Labels.com.docker.stack.image: demo → demo:2",
+            f"    TaskTemplate.ContainerSpec.Image: demo:latest{DIGEST} → demo:2",
+            "    restart: what its tasks are made of changes",
+        ]),
+        ("B: 1", "C: 9", [
+            "    TaskTemplate.ContainerSpec.Env[B]: 1 → (none)",
+            "    TaskTemplate.ContainerSpec.Env[C]: (none) → 9",
+            "    restart: what its tasks are made of changes",
+        ]),
+        ("networks: [net]", "networks: [net], scale: 2", [
+            "    Mode.Replicated.Replicas: 1 → 2",
+            "    no task is restarted",
+        ]),
+        ("networks: [net]", "networks: [net], deploy: {placement: {constraints: [node.role == worker]}}", [
+            '    TaskTemplate.Placement.Constraints: (none) → ["node.role == worker"]',
+            "    no task is restarted",
+        ]),
+    ],
+)  # fmt: skip
+def test_a_difference_is_told_field_by_field(old: str, new: str, lines: list[str]) -> None:
     current = stored(stack().services[0].spec)
-    text = FILE.replace({"d": "'demo'", "B": "B: 1", "n": "networks: [net]"}[change[0]], change)
-    (found,) = plan(stack(text), [current], [NET]).services
-    assert (found.verb, found.spec.task_template.force_update) == ("update", 7)
+    changes = compared(stack(FILE.replace(old, new)), current)
+    assert changes.lines() == ["update service shop_web", *lines]
+    assert changes.services[0].spec.task_template.force_update == 7
+
+
+def test_a_service_of_another_mode_is_made_anew() -> None:
+    changes = compared(stack(FILE.replace("networks: [net]", "networks: [net], deploy: {mode: global}")),
+                       stored(stack().services[0].spec))  # fmt: skip
+    assert changes.lines() == [
+        "replace service shop_web",
+        "    Mode.Global: (none) → {}",
+        "    Mode.Replicated.Replicas: 1 → (none)",
+        "    restart: a service's mode cannot be changed; it is removed and created, and its history is lost",
+    ]
 
 
 def test_what_the_file_has_no_more_goes_only_when_pruned() -> None:
     old = Service("s2", spec=specs.ServiceSpec(name="shop_old"))
-    assert "remove service shop_old" not in verbs(plan(stack(), [old], [NET]))
-    assert "remove service shop_old" in verbs(plan(stack(), [old], [NET], prune=True))
+    line = Network("n2", "shop_line", "overlay", "swarm", labels={NAMESPACE: "shop"})
+    other = Network("n3", "other", "overlay", "swarm", labels={NAMESPACE: "other"})
+    networks = (NET, line, other)
+    assert compared(stack(), old, networks=networks).lines() == ["create service shop_web"]
+    assert compared(stack(), old, networks=networks, prune=True).lines() == [
+        "remove service shop_old",
+        "create service shop_web",
+        "remove network shop_line",
+    ]
+
+
+# ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_network_of_somebody_else_is_not_taken() -> None:
     with pytest.raises(Invalid, match="is not of stack shop"):
-        plan(stack(), [], [Network("n1", "shop_net", "overlay", "swarm")])
+        compared(stack(), networks=(Network("n1", "shop_net", "overlay", "swarm"),))
 
 
-def test_a_network_that_would_have_to_change_is_told() -> None:
+def test_a_network_that_changes_is_replaced_and_its_services_restart() -> None:
     text = FILE.replace("net: {}", "net: {internal: true, attachable: true}")
-    with pytest.raises(Invalid, match="exists with other internal and attachable"):
-        plan(stack(text), [], [NET])
+    changes = compared(stack(text), stored(stack().services[0].spec))
+    assert changes.lines() == [
+        "replace network shop_net",
+        "    Internal: false → true",
+        "    Attachable: false → true",
+        "    stops until it is there again: shop_web",
+        "restart service shop_web",
+        "    restart: its network shop_net is replaced",
+    ]
+
+
+def test_a_network_with_services_of_others_on_it_is_not_replaced() -> None:
+    text = FILE.replace("net: {}", "net: {internal: true}")
+    guest = Service(
+        "s9",
+        spec=specs.ServiceSpec(name="guest", task_template=specs.TaskSpec(networks=[specs.NetworkTarget("n1")])),
+    )
+    with pytest.raises(Invalid, match=r"shop_net would have to be replaced .* and guest of other stacks is on it"):
+        compared(stack(text), others=(guest,))
+
+
+def test_addresses_and_the_number_that_the_cluster_picked_are_no_difference() -> None:
+    from cli.views import IPAM, IPAMConfig
+
+    picked = msgspec.structs.replace(
+        NET,
+        ipam=IPAM(config=[IPAMConfig("10.0.1.0/24", "", "10.0.1.1")]),
+        options={"com.docker.network.driver.overlay.vxlanid_list": "4097"},
+    )
+    assert "replace" not in " ".join(compared(stack(), networks=(picked,)).lines())
+    changed = msgspec.structs.replace(picked, options={"com.docker.network.driver.mtu": "1400"})
+    lines = compared(stack(), networks=(changed,)).lines()
+    assert lines[:2] == ["replace network shop_net", "    Options.com.docker.network.driver.mtu: 1400 → (none)"]
+
+
+def test_a_service_whose_network_is_replaced_is_stopped_and_put_back() -> None:
+    spec = stored(stack().services[0].spec).spec
+    stopped = detached(spec, ["n1"])
+    assert (stopped.mode.replicated, stopped.task_template.networks) == (specs.Replicated(0), [])
+    assert attached(spec, {"n1": "shop_net"}).task_template.networks[0].target == "shop_net"
+    everywhere = msgspec.structs.replace(spec, mode=specs.Mode(global_=specs.EmptyMode()))
+    placement = detached(everywhere, ["n1"]).task_template.placement
+    assert placement is not None
+    assert placement.constraints == ["node.id==none"]
+
+
+# ── depends_on ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+DEPENDS = """
+services:
+  db: {image: db}
+  api: {image: api, depends_on: {db: {condition: service_healthy, restart: true}}}
+  web: {image: web, depends_on: {api: {condition: service_started, restart: true}}}
+  job: {image: job, depends_on: [db]}
+"""
+
+
+def test_what_depends_on_a_service_that_is_replaced_is_restarted_if_it_says_so() -> None:
+    wanted = stack(DEPENDS)
+    net = msgspec.structs.replace(NET, name="shop_default")
+    current = [stored(item.spec) for item in wanted.services]
+    assert compared(wanted, *current, networks=(net,)).is_empty
+    changes = compared(stack(DEPENDS.replace("{image: db}", "{image: db, hostname: h}")), *current, networks=(net,))
+    assert [(change.spec.name, change.verb, change.reasons) for change in changes.services] == [
+        ("shop_db", "update", ()),
+        ("shop_api", "restart", ("it depends on shop_db, whose tasks are replaced",)),
+        ("shop_web", "restart", ("it depends on shop_api, whose tasks are replaced",)),
+        ("shop_job", "unchanged", ()),
+    ]
+    assert [change.spec.task_template.force_update for change in changes.services] == [7, 8, 8, 7]
+
+
+def test_scaling_a_dependency_restarts_nothing_else() -> None:
+    wanted = stack(DEPENDS)
+    net = msgspec.structs.replace(NET, name="shop_default")
+    current = [stored(item.spec) for item in wanted.services]
+    changes = compared(stack(DEPENDS.replace("{image: db}", "{image: db, scale: 3}")), *current, networks=(net,))
+    assert [change.verb for change in changes.services] == ["update", "unchanged", "unchanged", "unchanged"]
+
+
+# ── secrets and configs ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_config(version: str) -> Stack:
+    """A stack of one service with one config."""
+    name = f"shop_conf-{version}"
+    container = specs.ContainerSpec(
+        image="demo", configs=[specs.ConfigReference(specs.FileTarget("/conf"), config_name=name)]
+    )
+    spec = specs.ServiceSpec(
+        name="shop_web", labels={NAMESPACE: "shop"}, task_template=specs.TaskSpec(container_spec=container)
+    )
+    labels = {NAMESPACE: "shop", SHORT_NAME: "conf"}
+    return Stack("shop", services=(StackService("web", spec),), configs=(StackFile("conf", name, b"x", labels),))
+
+
+def config(version: str, short: str = "conf") -> File:
+    return File(f"c{version}", spec=FileSpec(f"shop_{short}-{version}", {NAMESPACE: "shop", SHORT_NAME: short}))
+
+
+def test_a_config_with_other_content_is_a_new_one_and_its_users_roll() -> None:
+    current = stored(with_config("1").services[0].spec, configs=[
+        specs.ConfigReference(specs.FileTarget("/conf"), config_id="c1", config_name="shop_conf-1")
+    ])  # fmt: skip
+    assert compared(with_config("1"), current, files={"config": [config("1")]}).is_empty
+    changes = compared(with_config("2"), current, files={"config": [config("1")]}, kept=[current.spec])
+    assert changes.lines() == [
+        "create config shop_conf-2",
+        "update service shop_web",
+        "    TaskTemplate.ContainerSpec.Configs[/conf].ConfigName: shop_conf-1 → shop_conf-2",
+        "    restart: what its tasks are made of changes",
+    ]
+
+
+def test_versions_that_no_kept_revision_uses_are_collected() -> None:
+    present = [config("1"), config("2"), config("9", "gone")]
+    changes = compared(with_config("2"), files={"config": present})
+    assert [file.id for _, file in changes.old_files] == ["c1"]
+    changes = compared(with_config("2"), files={"config": present}, prune=True)
+    assert [file.id for _, file in changes.old_files] == ["c1", "c9"]
+    kept = [with_config("1").services[0].spec]
+    assert compared(with_config("2"), files={"config": present}, kept=kept).old_files == ()
+
+
+def test_external_files_must_exist() -> None:
+    wanted = Stack("shop", external_secrets=("password",))
+    with pytest.raises(Invalid, match="secret password is external and does not exist; create it first"):
+        compared(wanted)
+    assert compared(wanted, files={"secret": [File("s1", spec=FileSpec("password"))]}).is_empty
+
+
+def test_specs_are_sent_with_the_ids_of_what_they_name() -> None:
+    spec = with_ids(with_config("1").services[0].spec, {("config", "shop_conf-1"): "c1"})
+    assert spec.task_template.container_spec.configs[0].config_id == "c1"

@@ -127,7 +127,7 @@ def test_help_imports_nothing_heavy(argosy: Run) -> None:
     from tests.cli.conftest import ROOT
 
     script = (
-        "import sys, cli.main; print(sorted({'aiohttp','rich','msgspec','yaml','grpc','asyncio'} & set(sys.modules)))"
+        "import sys, cli.app; print(sorted({'aiohttp','rich','msgspec','yaml','grpc','asyncio'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

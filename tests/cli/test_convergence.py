@@ -142,3 +142,28 @@ def test_a_global_service_waits_for_its_first_tasks() -> None:
     scene.add(0, "running", node="n1")
     scene.add(0, "starting", node="n2")
     assert scene.look() == Verdict("web", "waiting", 1, 2, "1 starting")
+
+
+def test_waiting_for_other_services_is_no_lack_of_nodes() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(1)))
+    scene.add(1, "new", "waiting for service db to be healthy")
+    assert scene.look().state == "waiting"
+    assert scene.look(PATIENCE * 10) == Verdict("web", "waiting", 0, 1, "1 new (waiting for service db to be healthy)")
+
+
+def test_an_update_that_waits_for_other_services_says_so() -> None:
+    scene = Scene(update=UpdateStatus("updating", "now", "waiting for service db to be healthy"))
+    assert scene.look(PATIENCE * 10) == Verdict("web", "waiting", 0, 2, "waiting for service db to be healthy")
+
+
+def test_how_long_a_task_may_find_no_node_can_be_said() -> None:
+    scene = Scene(judge=Judge("s", patience=1))
+    scene.add(1, "pending", "no suitable node")
+    scene.look()
+    assert scene.look(1).state == "failed"
+
+
+def test_a_job_that_runs_by_a_schedule_is_not_waited_for() -> None:
+    mode = specs.Mode(replicated_job=specs.ReplicatedJob(1, 1))
+    spec = specs.ServiceSpec(name="backup", mode=mode, schedule=specs.Schedule("@daily"))
+    assert Judge("s").look(Service("s", spec=spec), [], 0.0).state == "converged"

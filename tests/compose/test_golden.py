@@ -1,6 +1,7 @@
 """Every case of tests/golden/compose: files in, the exact stack or the exact error text out.
 
 A case is a directory with in.yaml, perhaps override.yaml, .env and other files it reads, and out.json or error.txt.
+Every stack's canonical form loads to the same stack.
 Set GOLDEN_WRITE=1 to write what comes out; then read the difference before you keep it.
 """
 
@@ -9,28 +10,54 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api import codec
+from api.errors import Invalid
+from compose.attributes import ATTRIBUTES
 from compose.load import Loaded, load
-from compose.problems import ComposeError
+from compose.problems import Report
+from compose.schema import SCHEMA, Schema
+from compose.show import as_json, as_yaml
+from compose.stack import StackFile
+from compose.syntax import parse_yaml
+from compose.tree import Node, children
+from compose.work import FileReader
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compose"
 ENVIRONMENT = {"HOME": "/home/u", "TAG": "2.0", "EMPTY": "", "REPLICAS": "4", "COLOUR": "blue"}
 PROJECT = "/project"
 
 
-def run(case: Path, monkeypatch: pytest.MonkeyPatch) -> Loaded:
-    monkeypatch.chdir(case)
-    monkeypatch.setenv("HOME", "/home/u")
-    files = [name for name in ("in.yaml", "override.yaml") if (case / name).exists()]
+def reader(case: Path) -> FileReader:
+    def read(path: str) -> bytes | None:
+        inside = case / ("stdin.yaml" if path == "-" else path.removeprefix(PROJECT + "/"))
+        is_inside = path == "-" or path.startswith(PROJECT + "/")
+        return inside.read_bytes() if is_inside and inside.is_file() else None
 
-    def read(path: str) -> str | None:
-        inside = case / path.removeprefix(PROJECT + "/") if path.startswith(PROJECT) else Path(path)
-        return inside.read_text() if inside.exists() else None
+    return read
 
-    return load(files, ENVIRONMENT, "shop", PROJECT, read)
+
+def run(case: Path, read: FileReader | None = None, **changes: Any) -> Loaded:
+    """Load a case; args.json has what differs from the usual arguments."""
+    arguments = json.loads((case / "args.json").read_text()) if (case / "args.json").exists() else {}
+    return load(
+        **{
+            "files": [name for name in ("in.yaml", "override.yaml") if (case / name).exists()],
+            "stack": "shop",
+            "current": PROJECT,
+            **arguments,
+            "environment": ENVIRONMENT | arguments.get("environment", {}),
+            **changes,
+        },
+        read=read or reader(case),
+    )
+
+
+def _file(file: StackFile) -> dict[str, object]:
+    return {"name": file.name, "data": file.data.decode(), "labels": dict(file.labels)}
 
 
 def shown(loaded: Loaded) -> str:
@@ -38,25 +65,49 @@ def shown(loaded: Loaded) -> str:
     document = {
         "networks": [codec.shown(spec) for spec in stack.networks],
         "external": list(stack.external_networks),
-        "services": [
-            {
-                "spec": codec.shown(item.spec),
-                **({"after": [f"{w.service}: {w.condition}" for w in item.after]} if item.after else {}),
-            }
-            for item in stack.services
-        ],
+        "services": [codec.shown(item.spec) for item in stack.services],
+        **{kind: [_file(file) for file in getattr(stack, kind)] for kind in ("secrets", "configs")},
+        **{kind: list(getattr(stack, kind)) for kind in ("external_secrets", "external_configs")},
         "notes": list(loaded.notes),
     }
     return json.dumps({key: value for key, value in document.items() if value}, indent=1, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize("case", sorted(p for p in GOLDEN.iterdir() if p.is_dir()), ids=lambda path: path.name)
-def test_the_files_come_to_what_is_written_beside_them(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_come_to_what_is_written_beside_them(case: Path) -> None:
     try:
-        name, text = "out.json", shown(run(case, monkeypatch))
-    except ComposeError as error:
+        loaded = run(case)
+        name, text = "out.json", shown(loaded)
+    except Invalid as error:
         name, text = "error.txt", f"{error}\n"
     if os.environ.get("GOLDEN_WRITE"):
         (case / name).write_text(text)
     assert text == (case / name).read_text()
     assert {p.name for p in case.iterdir()} & {"out.json", "error.txt"} == {name}
+    if name == "out.json":
+        again = load_text(case, as_yaml(loaded.project))
+        assert again.project == loaded.project
+        assert again.stack == loaded.stack
+        assert as_yaml(again.project) == as_yaml(loaded.project)
+        assert load_text(case, as_json(loaded.project)).project == loaded.project
+
+
+def load_text(case: Path, text: str) -> Loaded:
+    """The case with another text in the place of its files."""
+    files = reader(case)
+    return run(case, lambda path: text.encode() if path == "-" else files(path), files=["-"], directory=PROJECT)
+
+
+def test_every_attribute_is_in_a_case() -> None:
+    met: set[str] = set()
+    for path in GOLDEN.rglob("*.y*ml"):
+        for document in parse_yaml(Report(), path.name, path.read_text()):
+            _meet(document, SCHEMA, met)
+    assert sorted(set(ATTRIBUTES) - met) == []
+
+
+def _meet(node: Node, schema: Schema, met: set[str]) -> None:
+    met.add(schema.pattern)
+    for part, child in children(node):
+        if below := schema.child(part):
+            _meet(child, below, met)

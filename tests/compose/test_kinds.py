@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compose.kinds import KINDS, WrongKind, duration, size
-from compose.sources import resolve_scalar
+from compose.syntax import resolve_scalar
 
 
 @pytest.mark.parametrize(

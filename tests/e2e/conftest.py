@@ -13,7 +13,7 @@ from deploy.demo.image import build
 from deploy.lab import lab as labs
 from tests.e2e.world import World
 
-LAB = "e2e"
+LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e")
 IMAGE = "argosy-peer:1"
 
 

@@ -40,3 +40,22 @@ async def test_a_cancellation_that_the_work_turns_into_an_error_ends_it_all_the_
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 10)
+
+
+async def test_work_in_a_group_that_fails_is_begun_again_each_time() -> None:
+    begun = asyncio.Queue[int]()
+
+    async def fail() -> None:
+        raise ValueError("again")
+
+    async def work() -> None:
+        begun.put_nowait(1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+
+    task = asyncio.ensure_future(persist(work, "work", iter([0.0] * 9)))
+    async with asyncio.timeout(10):
+        assert [await begun.get() for _ in range(3)] == [1, 1, 1]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

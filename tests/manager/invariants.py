@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
-from ipaddress import ip_interface, ip_network
+from functools import lru_cache
 
 from api.objects import INGRESS, Task
 from api.states import TaskState
 from manager.store.state import State
+
+ip_interface, ip_network = lru_cache(None)(ipaddress.ip_interface), lru_cache(None)(ipaddress.ip_network)
 
 
 def check(state: State) -> None:

@@ -14,6 +14,8 @@ import pytest
 from api import rpc
 from api.defaults import SESSION_LEASE
 from api.objects import (
+    CLUSTER,
+    DEFAULT_CLUSTER,
     MEMBER,
     NODE,
     REVISION,
@@ -28,12 +30,14 @@ from api.objects import (
     Task,
     TaskStatus,
 )
+from api.objects import Cluster as Cluster_
 from api.specs import NodeSpec, ServiceSpec
 from api.states import Role, TaskState
 from api.wire import (
     SESSION_METHOD,
     Accepted,
     Assignments,
+    Goodbye,
     Heartbeat,
     Hello,
     ManagerMessage,
@@ -91,6 +95,7 @@ class Cluster:
 async def cluster() -> AsyncIterator[Cluster]:
     cluster = Cluster()
     spec = ServiceSpec(name="web")
+    await cluster.put(Put(CLUSTER, DEFAULT_CLUSTER, Cluster_("c")))
     await cluster.put(Put(SERVICE, "s", Service("s", spec=spec)), Put(REVISION, "s.1", Revision("s", 1, spec)))
     for id in ("n1", "n2"):
         await cluster.put(Put(NODE, id, Node(id)))
@@ -293,3 +298,25 @@ async def test_a_broken_stream_leaves_the_lease_to_run_out(cluster: Cluster) -> 
     async with asyncio.timeout(SESSION_LEASE + DEADLINE):
         await cluster.until(lambda state: "n1" not in state.sessions)
     assert cluster.store.state.descriptions["n1"] == DESCRIBED
+
+
+async def test_a_node_that_says_goodbye_has_no_session_at_once(cluster: Cluster) -> None:
+    async with cluster.session(credentials("n1", Role.WORKER)) as call:
+        await open_session(call)
+        assert "n1" in cluster.store.state.sessions
+        await call.write(Goodbye())
+        async with asyncio.timeout(SESSION_LEASE / 2):
+            while await call.read() is not grpc.aio.EOF:
+                pass
+            while "n1" in cluster.store.state.sessions:
+                await cluster.store.wait_newer(cluster.store.state.revision)
+
+
+async def test_a_store_that_knows_no_cluster_does_not_tell_a_node_that_it_was_removed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manager.dispatcher.KNOWN_WITHIN", 0.1)
+    await cluster.store.commit([Delete(CLUSTER, DEFAULT_CLUSTER), Delete(NODE, "n1")])
+    async with cluster.session(credentials("n1", Role.WORKER)) as call:
+        await call.write(Hello(DESCRIBED))
+        assert await failure(call) is grpc.StatusCode.UNAVAILABLE

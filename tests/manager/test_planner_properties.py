@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.objects import KINDS, SERVICE
-from api.specs import EmptyMode, Mode, Placement, ReplicatedJob, Reservations
+from api.specs import Dependency, EmptyMode, Mode, Placement, ReplicatedJob, Reservations
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.allocator.book import Book
 from manager.planners import planners
@@ -63,6 +63,7 @@ specs = st.fixed_dictionaries(
             action=st.sampled_from(["pause", "continue", "rollback"]),
             order=st.sampled_from(["stop-first", "start-first"]),
         ),
+        "depends_on": st.sampled_from([[], [], [Dependency("s1", "healthy")], [Dependency("s2", optional=True)]]),
     }
 )
 steps = st.one_of(
@@ -165,6 +166,7 @@ def test_a_new_leader_decides_as_the_old_one_would(happenings: list[tuple[Any, .
     followed, made = w.state.view(Book), fresh.view(Book)
     assert (followed.held, followed.ports, followed.bridges) == (made.held, made.ports, made.bridges)
     assert w.state.view(Load).nodes == fresh.view(Load).nodes
+    assert w.state.view(Load).services == fresh.view(Load).services
 
 
 def keys(plan: Plan, state: State) -> set[tuple[str, str]]:

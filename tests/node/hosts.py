@@ -28,6 +28,8 @@ class HostUnderTest:
     def __init__(self, name: str, address: str, directory: Path) -> None:
         self.name, self.address, self.directory = name, address, directory
         self.socket = directory / "run" / "docker.sock"
+        self.options: list[str] = []
+        """More of argosyd's options."""
         self._process: asyncio.subprocess.Process | None = None
 
     def wire(self, bridge: str) -> None:
@@ -46,6 +48,7 @@ class HostUnderTest:
             self._process = await asyncio.create_subprocess_exec(
                 "nsenter", f"--net=/run/netns/{self.name}", "unshare", "-m", sys.executable, "-m", "node.main",
                 "--data-root", str(self.directory / "lib"), "--exec-root", str(self.directory / "run"),
+                *self.options,
                 cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
         await self.until(self._pings)

@@ -134,3 +134,39 @@ async def test_requests_that_fail_leave_no_trace(pair: tuple[HostUnderTest, Host
         assert not (host.directory / "lib" / "node").exists()
         assert not (host.directory / "lib" / "etcd").exists()
     await init(host)
+
+
+async def test_generic_resources_of_a_host_are_shown_and_can_be_reserved(
+    pair: tuple[HostUnderTest, HostUnderTest],
+) -> None:
+    host = pair[0]
+    assert await host.stop() == 0
+    host.options = ["--node-generic-resource", "gpu=UUID1", "--node-generic-resource", "ssd=3"]
+    await host.start()
+    node_id = await init(host)
+    await all_ready(host, 1)
+    offered = [
+        {"NamedResourceSpec": {"Kind": "gpu", "Value": "UUID1"}},
+        {"DiscreteResourceSpec": {"Kind": "ssd", "Value": 3}},
+    ]
+    _, node = await host.call("GET", f"/nodes/{node_id}")
+    assert node["Description"]["Resources"]["GenericResources"] == offered
+
+    wanted = [
+        {"DiscreteResourceSpec": {"Kind": "gpu", "Value": 1}},
+        {"DiscreteResourceSpec": {"Kind": "ssd", "Value": 2}},
+    ]
+    template = {
+        "ContainerSpec": {"Image": "none.invalid/x:1"}, "Resources": {"Reservations": {"GenericResources": wanted}},
+        "RestartPolicy": {"Condition": "none"},
+    }  # fmt: skip
+    status, said = await host.call("POST", "/services/create", {"Name": "job", "TaskTemplate": template})
+    assert status == 201, said
+
+    async def given() -> bool:
+        _, tasks = await host.call("GET", "/tasks")
+        return [task.get("GenericResources") for task in tasks if task["NodeID"]] == [
+            [offered[0], {"DiscreteResourceSpec": {"Kind": "ssd", "Value": 2}}]
+        ]
+
+    await host.until(given)

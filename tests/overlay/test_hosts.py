@@ -234,6 +234,55 @@ def test_a_container_on_no_network_gets_out_and_its_host_ports_lead_in(cluster: 
     until(lambda: call(CLIENT_NETNS, h1.address, 8081) == ["!ConnectionRefusedError"])
 
 
+def test_a_port_at_one_address_answers_there_and_nowhere_else(cluster: Cluster, tasks: Tasks) -> None:
+    h1, h2, _ = cluster.hosts
+    ports = (
+        PortConfig(target_port=80, published_port=8090, host_ip="127.0.0.1"),
+        PortConfig(target_port=80, published_port=8091, host_ip=h1.address),
+    )
+    before = cluster.services[f"shop_web.{INGRESS}"]
+    cluster.services[f"shop_web.{INGRESS}"] = msgspec.structs.replace(before, ports=[*before.ports, *ports])
+    cluster.tell()
+
+    assert h1.call("127.0.0.1", 8090)[0].startswith("web")
+    assert h2.call("127.0.0.1", 8090)[0].startswith("web")
+    assert h2.call(h1.address, 8091)[0].startswith("web")
+    for caller, address, port in (
+        (h2, h1.address, 8090), (h1, h1.address, 8090), (h2, h2.address, 8091), (h1, "127.0.0.1", 8091),
+    ):  # fmt: skip
+        assert not caller.call(address, port, timeout=2)[0].startswith("web")
+    cluster.services[f"shop_web.{INGRESS}"] = before
+    cluster.tell()
+
+
+def test_a_host_port_at_one_address_and_an_interface_with_a_mac_of_its_own(cluster: Cluster, tasks: Tasks) -> None:
+    h1, h2, _ = cluster.hosts
+    ids = [hashlib.sha256(name.encode()).hexdigest() for name in ("bound", "alone", "mac")]
+    port = PortConfig("", "tcp", 80, 8092, "host", "127.0.0.1")
+    netns = h1.open(Sandbox(ids[0], "bound", "bound", "bound", "bound", (), (port,)))
+    h1.serve(netns, "bound", 80)
+    assert h1.call("127.0.0.1", 8092)[0].startswith("bound")
+    assert not h2.call(h1.address, 8092, timeout=2)[0].startswith("bound")
+    with pytest.raises(RuntimeError, match=r"no address 203\.0\.113\.9 here"):
+        h1.open(Sandbox(ids[2], "x", "x", "x", "x", (), (PortConfig("", "tcp", 80, 8093, "host", "203.0.113.9"),)))
+
+    alone = h1.open(Sandbox(ids[1], "alone", "alone", "alone", "alone", (), isolated=True))
+    assert sh("nsenter", f"--net={alone}", "ip", "-o", "link").count("\n") == 1
+
+    mac = "02:42:ac:11:00:02"
+    own = h1.open(Sandbox(ids[2], "mac", "mac", "mac", "mac", (Interface(APP, "10.77.1.61/24", (), mac),)))
+    assert mac in sh("nsenter", f"--net={own}", "ip", "-o", "link")
+    order = EndpointOrder("mac.app", APP, "mac", "mac", "mac", h1.name, h1.address, "10.77.1.61", "", True, mac)
+    cluster.endpoints[order.id] = order
+    cluster.tell()
+    h1.serve(own, "mac", 80)
+    assert call(tasks["shop_web.1"].netns, "10.77.1.61", 80)[0].startswith("mac")
+    del cluster.endpoints[order.id]
+    cluster.tell()
+    for id in ids:
+        h1.do("close", id=id)
+
+
 def test_a_killed_agent_is_replaced_without_a_connection_noticing(cluster: Cluster, tasks: Tasks) -> None:
     h1, client = cluster.hosts[0], tasks["shop_client.1"]
     h1.kill()

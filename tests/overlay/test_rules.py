@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from api.assignment import EndpointOrder
+from api.specs import PortConfig
 from overlay import rules
 from overlay.nft import Nft
 from overlay.rules import HostPort, Part
@@ -71,6 +72,21 @@ def test_two_claims_on_a_port_leave_the_first() -> None:
     assert merged.sets["ports"] == {"tcp . 8080 : goto host_tcp_8080"}
 
 
+def test_a_port_at_one_address_is_in_a_map_of_its_own_with_that_address() -> None:
+    slice = ingress_slice()
+    port = PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")
+    only = replace(slice, services=(msgspec.structs.replace(slice.services[0], ports=[port]),))
+    mine = rules.host_ports_part([HostPort("tcp", 8080, "10.0.1.11", 80, "192.0.2.1")])
+
+    part = rules.merge([mine, rules.network_part(only, HOST.address)])
+
+    assert "ports" not in part.sets
+    assert part.sets["addressed"] == {
+        "127.0.0.1 . tcp . 8080 : goto mesh_tcp_8080_127_0_0_1",
+        "192.0.2.1 . tcp . 8080 : goto host_tcp_8080_192_0_2_1",
+    }
+
+
 def elsewhere(work: Callable[[], T]) -> T:
     """Run in a thread that has a network namespace of its own, which ends with it."""
     found: list[T] = []
@@ -88,11 +104,13 @@ def elsewhere(work: Callable[[], T]) -> T:
 @pytest.mark.root
 def test_nftables_accepts_the_table_and_every_change_of_it() -> None:
     before = ingress_slice()
+    local = PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")
     states = [
         part_of(before),
         part_of(replace(before, endpoints=(before.endpoints[0], unready(before.endpoints[1])))),
         part_of(replace(before, endpoints=())),
         part_of(replace(before, network=msgspec.structs.replace(before.network, internal=True))),
+        part_of(replace(before, services=(msgspec.structs.replace(before.services[0], ports=[local]),))),
         Part(),
         part_of(before),
     ]

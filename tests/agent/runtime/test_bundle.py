@@ -10,8 +10,9 @@ import pytest
 from agent.runtime import bundle, defaults
 from agent.runtime.base import ContainerPlan, Image, RuntimeFailure
 from agent.runtime.builder import resolv_conf
-from agent.runtime.bundle import HostLimits, Place
+from agent.runtime.bundle import Place
 from agent.runtime.host import CgroupMode, cgroup_mode
+from agent.runtime.limits import HostLimits, resources
 from agent.runtime.signals import number
 from agent.runtime.users import User, resolve
 from api.specs import ContainerSpec, DNSConfig, Limits, Resources, TaskSpec, Ulimit
@@ -35,6 +36,7 @@ def plan(netns: str = "/run/netns/c", resources: Resources | None = None, **spec
         ({"args": ["x"]}, ["/entry", "x"]),
         ({"command": ["new"]}, ["new"]),
         ({"command": ["new"], "args": ["x"]}, ["new", "x"]),
+        ({"command": [""], "args": ["x"]}, ["x"]),
         ({"init": True}, ["/dev/init", "--", "/entry", "cmd"]),
     ],
 )
@@ -75,7 +77,7 @@ def test_ulimits_are_clamped_to_what_the_host_may_give() -> None:
 def test_limits_become_quotas() -> None:
     limits = Limits(nano_cpus=1_500_000_000, memory_bytes=1 << 20, pids=9)
 
-    found = bundle.resources(limits, replace(HOST, swap_accounting=True))
+    found = resources(limits, replace(HOST, swap_accounting=True))
 
     assert found["cpu"] == {"quota": 150_000, "period": 100_000}
     assert found["memory"] == {"limit": 1 << 20, "swap": 2 << 20}

@@ -290,5 +290,18 @@ async def test_pulling_from_a_registry_on_loopback(stores: Stores, root: Path) -
             await store.pull(f"{address}/team/demo:2")
 
 
+async def test_pull_policies_say_who_is_asked(stores: Stores, root: Path) -> None:
+    store = stores("a")
+    id = docker_archive(root / "i.tar", ["127.0.0.1:1/demo:1"])
+    await store.load(chunks(root / "i.tar"))
+
+    assert (await store.image("127.0.0.1:1/demo:1", [], "never")).id == id
+    with pytest.raises(ImageMissing, match="not on this host, and never to be pulled"):
+        await store.image("127.0.0.1:1/other:1", ["n1@127.0.0.1:1"], "never")
+    with pytest.raises(ImageMissing, match=r"cannot pull 127\.0\.0\.1:1/demo:1"):
+        await store.image("127.0.0.1:1/demo:1", [], "always")
+    assert (await store.image(f"127.0.0.1:1/demo@{id}", [], "always")).id == id
+
+
 def test_the_test_images_know_their_ids(root: Path) -> None:
     assert docker_archive(root / "i.tar", ["demo:1"]) == image_id([busybox_layer()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface, ip_network
 
 from api.objects import INGRESS, NETWORK, SERVICE, NetworkDecision, Task
+from api.specs import NetworkTarget
 from api.states import TaskState
 from manager.allocator.layout import free_subnet, layout, vip_range
 from tests import make
@@ -84,6 +85,29 @@ def test_a_vni_asked_for_is_given_if_it_is_free() -> None:
     option = {"com.docker.network.driver.overlay.vxlanid_list": "5000"}
     w = world(make.network("a", options=option), make.network("b", options=option))
     assert sorted(w.state.network_decisions[id].vni for id in "ab") == [5000, 5001]
+
+
+def test_a_service_of_one_has_the_address_it_asks_for_and_nobody_else_gets_it() -> None:
+    fixed = NetworkTarget("net1", ipv4_address="10.9.1.3")
+    w = world(
+        make.network(subnet="10.9.1.0/24"),
+        make.service("known", networks=[fixed]),
+        make.service("others", networks=["net1"], replicas=9),
+    )
+    assert [a.address for a in only(w, "known").addresses] == ["10.9.1.3/24"]
+    assert "10.9.1.3/24" not in {a.address for task in w.tasks("others") for a in task.addresses}
+    w.put(make.service("known", 2, networks=[fixed], image="web:2"))
+    w.settle()
+    (running,) = w.running("known")
+    assert (running.revision, running.addresses[0].address) == (2, "10.9.1.3/24")
+
+
+def test_an_address_that_cannot_be_had_is_told() -> None:
+    taken = NetworkTarget("net1", ipv4_address="10.9.1.250")
+    w = world(make.network(subnet="10.9.1.0/24"), make.service(networks=[taken]))
+    assert only(w).message == (
+        "address 10.9.1.250 of network net1 is in use, or kept for the network itself or for virtual addresses"
+    )
 
 
 def test_a_removed_network_goes_when_nothing_is_on_it() -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -37,6 +38,7 @@ from api.specs import NetworkSpec, NodeSpec, Reservations, Resources
 from api.states import NodeState, Role
 from api.wire import LogLine, LogsRequest
 from manager.ca import new_authority
+from manager.events import History
 from manager.http import routes, swarm_block
 from manager.http.context import ClusterContext
 from manager.http.registry import Login, Manifest
@@ -78,6 +80,15 @@ class OneManager:
     hosts: ListedHosts = field(default_factory=ListedHosts)
     node_id: str = M1
     now: float = NOW
+    events: History = field(init=False)
+    removed: list[str] = field(default_factory=list)
+    """Managers taken out of the store's quorum."""
+
+    def __post_init__(self) -> None:
+        self.events = self.store.state.view(partial(History, clock=lambda: self.clock()))
+
+    async def remove_member(self, node_id: str) -> None:
+        self.removed.append(node_id)
 
     def clock(self) -> float:
         return self.now

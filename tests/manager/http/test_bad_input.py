@@ -34,7 +34,7 @@ def network(**fields: Any) -> dict[str, Any]:
     return {"Name": "net", "Driver": "overlay", **fields}
 
 
-GPU = {"Kind": "gpu", "Value": 1}
+GPU = {"Kind": "gpu", "Value": 0}
 SPEC = "TaskTemplate.ContainerSpec"
 TABLE: list[tuple[str, str, Any, int, str]] = [
     # bodies
@@ -158,19 +158,22 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     ),
     (POST, CREATE, container(OomScoreAdj=2000), 400, f"{SPEC}.OomScoreAdj: 2000 is not from -1000 to 1000"),
     # what Argosy does not have
-    (POST, CREATE, container(Secrets=[{"SecretID": "a"}]), 501, f"{SPEC}.Secrets: secrets are not supported"),
-    (POST, CREATE, container(Configs=[{"ConfigID": "a"}]), 501, f"{SPEC}.Configs: configs are not supported"),
+    (POST, CREATE, container(Secrets=[{"SecretID": "a"}]), 400, "secret not found: a"),
+    (POST, CREATE, container(Configs=[{"ConfigName": "a"}]), 400, "config not found: a"),
+    (POST, CREATE, container(Secrets=[{}]), 400, "malformed secret reference: it has neither an id nor a name"),
     (
-        POST, CREATE, container(Hostname="{{.Node.Hostname}}"), 501,
-        f"{SPEC}.Hostname: templates ({{{{.Node.Hostname}}}}) are not supported",
+        POST, CREATE, container(Hostname="{{.Node.Hostnam}}"), 400,
+        f"{SPEC}.Hostname: template {{{{.Node.Hostnam}}}}: there is no .Node.Hostnam;"
+        " there is .Node.Hostname, .Node.ID, .Node.Platform",
     ),
     (
         POST, CREATE, template(Runtime="plugin"), 501,
         "TaskTemplate.Runtime: 'plugin' is not supported; only containers are",
     ),
     (
-        POST, CREATE, template(Resources={"Reservations": {"GenericResources": [{"DiscreteResourceSpec": GPU}]}}), 501,
-        "TaskTemplate.Resources.Reservations.GenericResources: generic resources are not supported",
+        POST, CREATE, template(Resources={"Reservations": {"GenericResources": [{"DiscreteResourceSpec": GPU}]}}), 400,
+        "TaskTemplate.Resources.Reservations.GenericResources[0].DiscreteResourceSpec:"
+        " a Kind, and a Value of at least 1, are needed",
     ),
     (
         POST, CREATE, template(LogDriver={"Name": "splunk"}), 501,
@@ -180,7 +183,7 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     (POST, CREATE, template(Networks=[{"Target": "nowhere"}]), 404, "network nowhere not found"),
     (
         POST, CREATE, template(Networks=[{"Target": "bridge"}]), 400,
-        "network bridge cannot be used with services: only overlay networks and host can",
+        "network bridge cannot be used with services: only overlay networks, host and none can",
     ),
     (
         POST, CREATE, template(Networks=[{"Target": "ingress"}]), 400,
@@ -283,7 +286,7 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     (
         DELETE, f"/nodes/{M1}?force=1", None, 400,
         f"node {M1} is a cluster manager and a member of its store."
-        " It must leave the cluster or be demoted to worker before removal",
+        " It must be demoted to worker before removal",
     ),
     # the cluster
     (
@@ -292,8 +295,8 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     ),
     (POST, "/swarm/unlock", {}, 409, "swarm is not locked"),
     (
-        POST, "/secrets/create", {"Name": "s", "Data": ""}, 501,
-        "secrets are not supported yet; mount a file or set an environment variable instead",
+        POST, "/secrets/create", {"Name": "s", "Data": ""}, 400,
+        "Data: secret data must be larger than 0 and less than 512000 bytes",
     ),
     (
         GET, "/distribution/Demo/json", None, 400,

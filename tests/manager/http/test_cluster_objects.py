@@ -7,12 +7,14 @@ from typing import Any
 
 from api.objects import (
     CLAIM,
+    MEMBER,
     NETWORK_DECISION,
     NODE_DECISION,
     REVISION,
     STATUS,
     TASK,
     Gateway,
+    Member,
     NetworkDecision,
     NodeDecision,
     PortStatus,
@@ -140,10 +142,36 @@ async def test_filters_choose_nodes(api: Api) -> None:
     assert await found(id=[W1[:4]]) == ["w1"]
 
 
-async def test_a_nodes_role_cannot_be_changed_yet_and_says_what_to_do(api: Api) -> None:
-    version = (await api.get("/nodes/w1"))["Version"]["Index"]
-    status, value = await api.call("POST", "/nodes/w1/update", {"Role": "manager"}, version=version)
-    assert (status, "join again with the other token" in value["message"]) == (501, True)
+async def change_role(api: Api, node: str, role: str) -> tuple[int, str]:
+    """Code and message."""
+    version = (await api.get(f"/nodes/{node}"))["Version"]["Index"]
+    status, value = await api.call("POST", f"/nodes/{node}/update", {"Role": role}, version=version)
+    return status, value["message"] if value else ""
+
+
+async def test_a_worker_is_promoted_and_a_manager_demoted_by_the_role_of_its_spec(api: Api) -> None:
+    assert await change_role(api, "w1", "manager") == (200, "")
+    assert (await api.get("/nodes/w1"))["Spec"]["Role"] == "manager"
+    assert (await api.get("/nodes/w1"))["ManagerStatus"]["Reachability"] == "unreachable"
+    await api.manager.store.commit([Put(MEMBER, W1, Member("10.1.0.2:2377", NOW))])
+    assert await change_role(api, "m1", "worker") == (200, "")
+    assert api.manager.removed == []  # it lives, and takes itself out
+
+
+async def test_the_last_manager_and_the_quorum_cannot_be_demoted_away(api: Api) -> None:
+    assert await change_role(api, "m1", "worker") == (400, "attempting to demote the last manager of the swarm")
+    await change_role(api, "w1", "manager")
+    status, message = await change_role(api, "m1", "worker")
+    assert (status, "would result in a loss of quorum (0 of the 1 managers" in message) == (400, True)
+
+
+async def test_a_dead_manager_is_taken_out_of_the_store_when_it_is_demoted_and_can_be_removed(api: Api) -> None:
+    await change_role(api, "w1", "manager")
+    await api.manager.store.commit([Put(NODE_DECISION, W1, NodeDecision(NodeState.DOWN, NOW))])
+    assert (await api.call("DELETE", "/nodes/w1"))[0] == 400
+    assert await change_role(api, "w1", "worker") == (200, "")
+    assert api.manager.removed == [W1]
+    assert (await api.call("DELETE", "/nodes/w1"))[0] == 200
 
 
 async def test_a_node_that_is_down_can_be_removed(api: Api) -> None:
@@ -264,5 +292,5 @@ async def test_the_swarm_block_of_info_names_the_managers_and_counts_the_nodes(a
     assert "JoinTokens" not in block["Cluster"]
 
 
-async def test_secrets_and_configs_are_empty_lists(api: Api) -> None:
+async def test_secrets_and_configs_are_empty_lists_at_first(api: Api) -> None:
     assert await api.get("/secrets", filters={"name": ["x"]}) == await api.get("/v1.41/configs") == []

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -135,3 +136,17 @@ def test_a_tag_means_an_image_when_hosts_have_one_of_that_name() -> None:
     other = (f"{name}:1", f"{name}@{OTHER}", OTHER)
     assert hosts(one, other) == (True, "", "demo:1 is not the same image on all hosts that have it")
     assert hosts((*one, f"{name}@{REGISTRY_DIGEST}")) == (False, REGISTRY_DIGEST, "")
+
+
+def test_hosts_that_say_what_their_tags_mean_are_understood_with_several_images_of_a_name() -> None:
+    name, reference = "docker.io/library/demo", parse("demo:1")
+    had = (f"{name}:1", f"{name}:2", f"{name}@{ID}", f"{name}@{OTHER}", ID, OTHER)
+    node = msgspec.structs.replace(description(M1, had), tags={f"{name}:1": ID, f"{name}:2": OTHER})
+    found = on_hosts([node], reference)
+    assert found.manifest
+    assert (found.local, found.manifest.digest) == (True, ID)
+    pulled = (*had, f"{name}@{REGISTRY_DIGEST}")
+    node = msgspec.structs.replace(description(M1, pulled), tags={f"{name}:1": REGISTRY_DIGEST, f"{name}:2": OTHER})
+    found = on_hosts([node], reference)
+    assert found.manifest
+    assert (found.local, found.manifest.digest) == (False, REGISTRY_DIGEST)

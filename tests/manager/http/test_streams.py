@@ -12,7 +12,7 @@ from api.objects import SERVICE, STATUS, TASK, Task, TaskStatus
 from api.states import TaskState
 from api.wire import LogLine
 from manager.store.base import Delete, Put
-from tests.manager.http.cluster import NOW, W1, W2, Api, service
+from tests.manager.http.cluster import M1, NOW, W1, W2, Api, service
 
 
 def line(text: str, stream: str = "stdout") -> LogLine:
@@ -138,3 +138,32 @@ async def test_events_tell_of_services_networks_and_nodes_as_they_change(api: Ap
 async def test_events_of_the_past_end_at_once(api: Api) -> None:
     async with api.client.get("/events", params={"since": "1", "until": "2"}) as response:
         assert await response.read() == b""
+
+
+async def test_events_resume_from_a_time_and_tell_of_tasks(api: Api) -> None:
+    id = await api.create("web")
+    api.manager.now = NOW + 10
+    await run(api, id, "t1", W1)
+    query = {"since": str(NOW + 5), "until": str(NOW + 10)}
+    async with api.client.get("/events", params=query) as response:
+        told = [json.loads(text) for text in (await response.read()).splitlines()]
+    assert [(e["Type"], e["Action"], e["time"]) for e in told] == [
+        ("task", "assigned", int(NOW + 10)), ("task", "running", int(NOW + 10)),
+    ]  # fmt: skip
+    assert told[1]["Actor"]["ID"] == "t1"
+    assert told[1]["Actor"]["Attributes"]["node.name"] == "w1"
+    only = {"since": "1", "until": str(NOW + 10), "filters": json.dumps({"type": ["task"], "service": ["web"]})}
+    async with api.client.get("/events", params=only) as response:
+        assert [json.loads(text)["Type"] for text in (await response.read()).splitlines()] == ["task", "task"]
+
+
+async def test_containers_of_the_manager_s_own_host_have_events_too(api: Api) -> None:
+    id = await api.create("web")
+    await run(api, id, "t1", M1)
+    over = TaskStatus(TaskState.FAILED, NOW, container_id="c-t1", exit_code=3)
+    await api.manager.store.commit([Put(STATUS, "t1", over)])
+    query = {"since": "1", "until": str(NOW), "filters": json.dumps({"type": ["container"]})}
+    async with api.client.get("/events", params=query) as response:
+        started, died = [json.loads(text) for text in (await response.read()).splitlines()]
+    assert (started["Action"], started["Actor"]["ID"], started["scope"]) == ("start", "c-t1", "local")
+    assert (died["Action"], died["Actor"]["Attributes"]["exitCode"]) == ("die", "3")

@@ -241,3 +241,37 @@ def test_a_scale_in_the_middle_of_an_update_is_done_with_the_new_revision() -> N
     assert sorted({task.revision for task in w.running()}) == [2, 3]
     assert len(w.running()) == 4
     assert w.update() == "completed"
+
+
+def test_a_one_shot_that_ends_well_does_not_stop_its_update() -> None:
+    policy = make.restart("none")
+    w = world(restart=policy)
+    w.change(replicas=4, image="web:2", restart=policy, update=make.update(parallelism=0))
+    w.wait(60, lambda task: TaskState.COMPLETE if task.revision == 2 else TaskState.RUNNING)
+    assert (w.update(), message(w)) == ("completed", "update completed")
+
+
+def test_there_is_never_a_third_task_in_a_slot_though_updates_follow_one_another_fast() -> None:
+    how = make.update(order="start-first", monitor=0)
+    w = world(1, update=how)
+    slow = w.running()[0].id
+    for number in (2, 3, 4):
+        w.change(image=f"web:{number}", update=how)
+        for _ in range(8):
+            w.round()
+            for task in w.tasks():
+                if task.id != slow and task.state is TaskState.ASSIGNED and not w.state.task_state(task).is_terminal:
+                    w.tell(task.id, TaskState.RUNNING if task.desired is TaskState.RUNNING else TaskState.SHUTDOWN)
+        assert sum(w.state.task_state(task) is TaskState.RUNNING for task in w.tasks()) <= 2
+    w.wait(60)
+    assert revisions(w) == [4]
+
+
+def test_slots_that_do_not_run_are_updated_first() -> None:
+    w = world(4, update=make.update(2))
+    waiting = w.running()[3]
+    w.tell(waiting.id, TaskState.STARTING)
+    w.change(replicas=4, image="web:2", update=make.update(2))
+    w.decide()
+    assert w.state.tasks[waiting.id].desired is TaskState.SHUTDOWN
+    assert len(w.running()) == 2

@@ -1,0 +1,54 @@
+"""What is mounted into containers, as users say it; part of api/specs.py, where it is imported from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from api.codec import Value
+
+
+class BindOptions(Value, frozen=True):
+    """How a bind mount is made."""
+
+    propagation: str = ""
+    non_recursive: bool = False
+    create_mountpoint: bool = False
+    read_only_non_recursive: bool = False
+    read_only_force_recursive: bool = False
+
+
+class Driver(Value, frozen=True):
+    """A driver and its options (volumes, logs)."""
+
+    name: str = ""
+    options: dict[str, str] = {}
+
+
+class VolumeOptions(Value, frozen=True):
+    """How a volume is made when it does not exist yet."""
+
+    no_copy: bool = False
+    labels: dict[str, str] = {}
+    driver_config: Driver | None = None
+    subpath: str = ""
+
+
+class TmpfsOptions(Value, frozen=True):
+    """Size in bytes (0: half the memory), mode as file permission bits."""
+
+    size_bytes: int = 0
+    mode: int = 0
+    options: list[list[str]] = []
+
+
+class Mount(Value, frozen=True):
+    """One mount of a container."""
+
+    type: Literal["bind", "volume", "tmpfs"] = "bind"
+    source: str = ""
+    target: str = ""
+    read_only: bool = False
+    consistency: str = ""
+    bind_options: BindOptions | None = None
+    volume_options: VolumeOptions | None = None
+    tmpfs_options: TmpfsOptions | None = None

@@ -1,0 +1,105 @@
+"""Phase 7: `include`: other projects' files, each with a directory and an environment of its own, become a part.
+
+An included project goes through the phases up to `merge` by itself, so what is imported is canonical and its paths
+are absolute.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from compose.canonical import canonical
+from compose.check import check
+from compose.extend import extend
+from compose.interpolate import interpolate
+from compose.locate import locate
+from compose.merge import merge
+from compose.sources import environment_of, read_sources
+from compose.tree import Node, plain
+from compose.work import Phase, Work
+
+_KINDS = ("services", "networks", "volumes", "secrets", "configs")
+
+
+def include(work: Work) -> Work:
+    """The documents with what they include in them."""
+    return replace(work, documents=tuple(_document(work, document) for document in work.documents))
+
+
+def _document(work: Work, document: Node) -> Node:
+    listed = document.get("include")
+    if listed is None:
+        return document
+    entries = {key: node for key, node in document.entries.items() if key != "include"}
+    for number, item in enumerate(listed.items):
+        if not item.is_broken:
+            imported = _load(work, item, number)
+            entries = _join(work, entries, imported, item)
+    return document.with_value(entries)
+
+
+def _load(work: Work, item: Node, number: int) -> Node:
+    """The tree of an included project."""
+    paths = _texts(item.get("path"))
+    circle = [path for path in paths if path in work.within or path in _absolute(work)]
+    if circle or not paths:
+        sentence = f"includes itself: {work.shown(circle[0])}" if circle else "names no file"
+        return work.report.wrong(item, ("include", f"[{number}]"), sentence).with_value({})
+    for path in paths:
+        if not _exists(work, path):
+            sentence = f"there is no file {work.shown(path)}"
+            return work.report.wrong(item, ("include", f"[{number}]"), sentence).with_value({})
+    directory = item.get("project_directory")
+    inner = replace(
+        work,
+        files=paths,
+        directory=directory.text if directory and directory.text else os.path.dirname(paths[0]),
+        env_files=_texts(item.get("env_file")),
+        within=(*work.within, *_absolute(work)),
+        documents=(),
+    )
+    ambient = {key: value for key, value in work.environment.items() if key not in _FOR_THE_COMMAND}
+    inner = replace(inner, environment=environment_of(replace(inner, environment=ambient)))
+    for phase in PHASES:
+        inner = phase(inner)
+    return inner.tree
+
+
+def _exists(work: Work, path: str) -> bool:
+    try:
+        return work.data(path) is not None
+    except OSError:
+        return True  # reading it says what is wrong
+
+
+def _absolute(work: Work) -> list[str]:
+    return [os.path.normpath(os.path.join(work.current, name)) for name in work.files]
+
+
+def _texts(node: Node | None) -> tuple[str, ...]:
+    return tuple(item.text for item in (node.items if node else ()) if item.text)
+
+
+def _join(work: Work, entries: dict[str, Node], imported: Node, item: Node) -> dict[str, Node]:
+    """Both together. What is in both must be the same: a change belongs into an override file."""
+    joined = dict(entries)
+    for kind in _KINDS:
+        theirs, mine = imported.at(kind), entries[kind].entries if kind in entries else {}
+        for name in theirs.keys() & mine.keys():
+            if plain(theirs[name]) != plain(mine[name]) and not mine[name].is_broken:
+                sentence = (
+                    f"{name} is in {theirs[name].mark.file} too, which is included; to change it, use a second file "
+                    "(-c, or a second path of this include)"
+                )
+                work.report.wrong(mine[name], (kind, name), sentence)
+        if theirs:
+            base = entries.get(kind) or imported.entries[kind]
+            joined[kind] = base.with_value({**theirs, **mine})
+    return joined
+
+
+_FOR_THE_COMMAND = ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE")
+PHASES: Sequence[Phase] = (read_sources, interpolate, check, canonical, locate, include, extend, merge)
+"""What an included project goes through; a part of compose.load.PHASES, in the same order."""

@@ -1,0 +1,103 @@
+"""The part of the project model that says how a service runs on the cluster (`deploy`); and the models' base."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Model(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of the project's parts. What is as it would be anyway is not shown; nothing is dropped on the way in."""
+
+
+class Update(Model, frozen=True):
+    """How an update or rollback proceeds."""
+
+    parallelism: int | None = None
+    delay: int = 0
+    failure_action: str = ""
+    monitor: int | None = None
+    max_failure_ratio: float = 0.0
+    order: str = ""
+
+
+class Discrete(Model, frozen=True):
+    """So many of a kind."""
+
+    kind: str
+    value: int
+
+
+class Generic(Model, frozen=True):
+    """A generic resource."""
+
+    discrete_resource_spec: Discrete | None = None
+
+
+class DeviceRequest(Model, frozen=True):
+    """Devices by what they can do; a count of -1 is all of them."""
+
+    capabilities: list[str] = []
+    count: int | None = None
+    device_ids: list[str] = []
+    driver: str = ""
+
+
+class Limits(Model, frozen=True):
+    """Upper bounds; 0 is none."""
+
+    cpus: float = 0.0
+    memory: int = 0
+    pids: int = 0
+
+
+class Reservations(Model, frozen=True):
+    """What a node must have free."""
+
+    cpus: float = 0.0
+    memory: int = 0
+    generic_resources: list[Generic] = []
+    devices: list[DeviceRequest] = []
+
+
+class Resources(Model, frozen=True):
+    """Both."""
+
+    limits: Limits | None = None
+    reservations: Reservations | None = None
+
+
+class RestartPolicy(Model, frozen=True):
+    """When an ended task is replaced."""
+
+    condition: str = ""
+    delay: int | None = None
+    max_attempts: int | None = None
+    window: int | None = None
+
+
+class Preference(Model, frozen=True):
+    """Spread over a label's values."""
+
+    spread: str
+
+
+class Placement(Model, frozen=True):
+    """Which nodes."""
+
+    constraints: list[str] = []
+    preferences: list[Preference] = []
+    max_replicas_per_node: int = 0
+
+
+class Deploy(Model, frozen=True):
+    """How a service runs on the cluster."""
+
+    mode: str = "replicated"
+    endpoint_mode: str = ""
+    replicas: int | None = None
+    labels: dict[str, str | None] = {}
+    update_config: Update | None = None
+    rollback_config: Update | None = None
+    resources: Resources = Resources()
+    restart_policy: RestartPolicy | None = None
+    placement: Placement | None = None

@@ -1,0 +1,179 @@
+"""Why one task does not run, and what to do: the managers' part of its life, its agent's part, its end. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api.objects import Service, Task, TaskStatus
+from api.states import GOING, Availability, NodeState, TaskState
+from manager.http.lookup import hostname
+from manager.http.views import spec_in_force
+from manager.orchestrator import restart
+from manager.orchestrator.slots import is_done
+from manager.store.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is to be said of a task. Codes: docs/design/http-api.md."""
+
+    code: str
+    reason: str
+    advice: str
+    retry_at: float = 0.0
+    """When the managers try again by themselves; 0 when they do not."""
+
+
+_REFUSALS = (
+    ("insufficient resources", "reserve less, stop something, or add a node: `argosy node ls`"),
+    (
+        "constraints not satisfied",
+        "change the placement constraints, or label a node: `argosy node update --label-add`",
+    ),
+    ("unsupported platform", "use an image built for these machines, or add a node of its platform"),
+    ("host-mode port", "publish another port, or through the mesh (mode ingress)"),
+    ("max replicas per node", "raise the maximum per node, or add a node"),
+    ("not available for new tasks", "set a node active (`argosy node update --availability active`), or start one"),
+)
+"""A part of the scheduler's explanation, and what helps against it."""
+_IMAGE = ("image", "manifest", "registry", "pull")
+
+
+def account_of(state: State, service: Service, task: Task, now: float) -> Account | None:
+    """What is to be said of the newest task of a slot; None when it does what it should."""
+    if is_done(state, task):
+        return None
+    where = state.task_state(task)
+    if state.has_ended(task) or where.is_terminal:
+        return _ended(state, service, task, now)
+    if task.node_id and state.node_state(task.node_id) is NodeState.DOWN:
+        return Account(
+            "node-down", f"its node {_node(state, task)} does not answer",
+            "start the node, or its argosyd; the task is replaced on another node where the service allows it",
+        )  # fmt: skip
+    if task.desired not in GOING:
+        reason = f"is being stopped: {task.message}" if task.message else "is being stopped"
+        return Account("stopping", reason, "wait for its grace period; a new task follows when it has stopped")
+    if where is TaskState.RUNNING:
+        return _unhealthy(state.statuses.get(task.id))
+    return _on_its_way(state, task, where)
+
+
+def _on_its_way(state: State, task: Task, where: TaskState) -> Account:
+    status = state.statuses.get(task.id)
+    if where is TaskState.NEW:
+        reason = task.message or "waits for addresses on its networks"
+        return Account(
+            "address", reason, "see that its networks exist and have free addresses: `argosy network inspect`"
+        )
+    if where is TaskState.PENDING:
+        reason = task.message or "waits to be placed on a node"
+        return Account("pending", reason, _advice(state, reason))
+    message = (status.error or status.message) if status else ""
+    if where < TaskState.PREPARING:
+        return Account("preparing", f"node {_node(state, task)} has not begun with it yet", "wait a moment")
+    if where is TaskState.PREPARING and any(word in message.lower() for word in _IMAGE):
+        return Account(
+            "image", message, "wait; if it does not end, check the image's name, or load it: `argosy image load`"
+        )
+    if where >= TaskState.STARTING and "health" in message:
+        return Account(
+            "starting", "its health check has not passed yet", "wait for it, or look at its log: `argosy service logs`"
+        )
+    return Account("starting" if where >= TaskState.READY else "preparing", message or where.value, "wait a moment")
+
+
+def _unhealthy(status: TaskStatus | None) -> Account | None:
+    if status is None or "unhealthy" not in status.message:
+        return None
+    return Account(
+        "unhealthy", status.message, "look at its log: `argosy service logs`; it is replaced once it stopped"
+    )
+
+
+def _ended(state: State, service: Service, task: Task, now: float) -> Account:
+    """Why it ended, and when another takes its place."""
+    where, status, spec = state.task_state(task), state.statuses.get(task.id), spec_in_force(state, service)
+    is_job = spec.mode.replicated_job is not None or spec.mode.global_job is not None
+    reason, advice = _end(state, task, where, status)
+    if task.desired in GOING:
+        return Account(_code(where, reason), reason, "wait a moment: the managers are about to take note of it")
+    at = restart.due(spec.task_template.restart_policy, task, where, is_job)
+    if at is None:
+        restarts = len(task.restarts)
+        tried = f" after {restarts} restarts" if restarts else ""
+        return Account(
+            "given-up" if where is not TaskState.COMPLETE else "completed",
+            f"{reason}; the restart policy wants no other task{tried}",
+            f"{advice}, then start anew: `argosy service update --force {service.spec.name}`",
+        )
+    if at > now:
+        return Account("waiting-to-restart", f"{reason}; it is replaced in {_seconds(at - now)}", advice, at)
+    if task.node_id and not task.slot and not _takes_tasks(state, task.node_id):
+        return Account(
+            "node-down", f"its node {_node(state, task)} takes no tasks now", "make the node ready and active"
+        )
+    return Account(_code(where, reason), f"{reason}; it is about to be replaced", advice)
+
+
+def _end(state: State, task: Task, where: TaskState, status: TaskStatus | None) -> tuple[str, str]:
+    said = (status.error or status.message) if status else ""
+    log = "look at its log: `argosy service logs`"
+    if where is TaskState.ORPHANED:
+        return f"was lost: {task.message or 'its node is gone'}", "nothing; it is replaced"
+    if where is TaskState.COMPLETE:
+        return "it ended by itself with exit code 0", "if it is to end, make it a job (mode replicated-job)"
+    if where is TaskState.REJECTED:
+        lacks_image = any(word in said.lower() for word in _IMAGE)
+        advice = "correct the image's name, push it, or load it on any host: `argosy image load`"
+        return (
+            said or "its node refused it",
+            advice if lacks_image else "mend the service's spec, or what the node lacks",
+        )
+    if where is TaskState.FAILED:
+        return said or "it failed", _after_failure(said, log)
+    return task.message or said or "it was stopped", "nothing; it is replaced"
+
+
+def _after_failure(said: str, log: str) -> str:
+    if "out of memory" in said:
+        return "raise its memory limit, or have it use less"
+    if "unhealthy" in said:
+        return f"see why its health check fails; {log}"
+    return log
+
+
+def _code(where: TaskState, reason: str) -> str:
+    if where is TaskState.REJECTED:
+        return "image" if any(word in reason.lower() for word in _IMAGE) else "rejected"
+    if where is TaskState.FAILED:
+        return "unhealthy" if "unhealthy" in reason else "failed"
+    return {TaskState.COMPLETE: "completed", TaskState.ORPHANED: "node-down"}.get(where, "stopping")
+
+
+def _advice(state: State, reason: str) -> str:
+    found = [advice for text, advice in _REFUSALS if text in reason]
+    if found:
+        return "; or ".join(found)
+    usable = any(
+        state.node_state(node.id) is NodeState.READY and node.spec.availability is Availability.ACTIVE
+        for node in state.nodes.values()
+    )
+    return "wait a moment" if usable else "there is no node that is ready and active: `argosy node ls`"
+
+
+def _takes_tasks(state: State, node_id: str) -> bool:
+    node = state.nodes.get(node_id)
+    return (
+        node is not None
+        and node.spec.availability is Availability.ACTIVE
+        and state.node_state(node_id) is NodeState.READY
+    )
+
+
+def _node(state: State, task: Task) -> str:
+    return hostname(state, task.node_id) or task.node_id
+
+
+def _seconds(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s"

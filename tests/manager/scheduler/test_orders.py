@@ -1,0 +1,149 @@
+"""The orders of nodes that are kept from round to round say what a look at every node would say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.objects import NODE, TASK, Task
+from api.specs import Placement, Reservations
+from api.states import Availability, NodeState, TaskState
+from manager.scheduler import load, round
+from manager.scheduler.load import Journal
+from manager.scheduler.round import deal
+from manager.scheduler.scheduler import scheduler
+from manager.store.base import Put
+from manager.store.state import State
+from tests import make
+from tests.manager.world import apply_plan
+
+NOW = 1000.0
+NODES = [f"n{number}" for number in range(6)]
+SERVICES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "picky": {"constraints": ["node.labels.disk == ssd"]},
+    "heavy": {"reserve": Reservations(memory_bytes=3 * make.GIB)},
+    "few": {"placement": Placement(max_replicas=2)},
+}
+happenings = st.one_of(
+    st.tuples(st.just("tasks"), st.sampled_from(list(SERVICES)), st.integers(1, 9)),
+    st.tuples(st.just("node"), st.sampled_from(NODES), st.sampled_from(["ssd", "hdd"]), st.booleans()),
+    st.tuples(st.just("gone"), st.sampled_from(NODES)),
+    st.tuples(st.just("end"), st.integers(0, 30)),
+    st.tuples(st.just("delete"), st.integers(0, 30)),
+    st.tuples(st.just("plan only")),
+    st.tuples(st.just("round")),
+)
+
+
+def naive(state: State) -> dict[str, str]:
+    """Task → node: each on the least of (tasks of the service, tasks, id) among the nodes that can take it."""
+    alive = [t for t in state.tasks.values() if t.node_id and not state.has_ended(t)]
+    on = Counter(t.node_id for t in alive)
+    of = Counter((t.service_id, t.node_id) for t in alive)
+    heavy = Counter(t.node_id for t in alive if t.service_id == "heavy")
+    chosen: dict[str, str] = {}
+    groups: dict[str, list[Task]] = {}
+    for task in state.tasks_in(TaskState.PENDING).values():
+        groups.setdefault(task.service_id, []).append(task)
+    for service, tasks in groups.items():
+        for task in tasks:
+            fit = [id for id in state.nodes if can_take(state, service, id, of, heavy)]
+            if not fit:
+                break
+            node = min(fit, key=lambda id: (of[service, id], on[id], id))
+            chosen[task.id] = node
+            on[node] += 1
+            of[service, node] += 1
+            heavy[node] += service == "heavy"
+    return chosen
+
+
+def can_take(state: State, service: str, id: str, of: Counter[tuple[str, str]], heavy: Counter[str]) -> bool:
+    node = state.nodes[id]
+    if state.node_state(id) is not NodeState.READY or node.spec.availability is not Availability.ACTIVE:
+        return False
+    if service == "picky" and node.spec.labels.get("disk") != "ssd":
+        return False
+    if service == "few" and of[service, id] >= 2:
+        return False
+    return service != "heavy" or heavy[id] < 2
+
+
+def happen(state: State, step: tuple[Any, ...], number: int) -> None:
+    tasks = sorted(t.id for t in state.tasks.values() if t.node_id)
+    match step:
+        case ("tasks", service, count):
+            rows = [
+                make.task(f"{service}-{number:03}-{n}", service, slot=n, state=TaskState.PENDING) for n in range(count)
+            ]
+            make.apply(state, *rows)
+        case ("node", id, disk, ready):
+            kind = NodeState.READY if ready else NodeState.DOWN
+            make.apply(state, make.node(id, state=kind, labels={"disk": disk}))
+        case ("gone", id):
+            make.apply(state, (NODE, id, None))
+        case ("end", which) if tasks:
+            make.apply(state, make.status(tasks[which % len(tasks)], TaskState.COMPLETE))
+        case ("delete", which) if tasks:
+            make.apply(state, (TASK, tasks[which % len(tasks)], None))
+        case ("plan only",):
+            scheduler(state, make.everything(state), NOW)
+        case ("round",):
+            check(state)
+
+
+def check(state: State) -> None:
+    """A round places as the naive way does."""
+    expected = naive(state)
+    plan = scheduler(state, make.everything(state), NOW)
+    placed = {c.id: c.value for c in plan.changes if isinstance(c, Put) and isinstance(c.value, Task)}
+    assert {id: task.node_id for id, task in placed.items() if task.node_id} == expected
+    apply_plan(state, plan.changes)
+
+
+def run(steps: list[tuple[Any, ...]]) -> None:
+    state = make.state(
+        *[row for id, fields in SERVICES.items() for row in make.decided_service(id, **fields)],
+        *[make.node(id, labels={"disk": "ssd"}) for id in NODES[:4]],
+    )
+    for number, step in enumerate(steps):
+        happen(state, step, number)
+    check(state)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(st.lists(happenings, max_size=25))
+def test_the_kept_orders_place_as_a_look_at_every_node_would(steps: list[tuple[Any, ...]]) -> None:
+    run(steps)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(st.lists(happenings, max_size=25), st.integers(0, 3))
+def test_so_they_do_with_a_short_journal_and_few_exceptions(steps: list[tuple[Any, ...]], few: int) -> None:
+    kept = load.JOURNAL, round.FEW
+    load.JOURNAL, round.FEW = 5, few
+    try:
+        run(steps)
+    finally:
+        load.JOURNAL, round.FEW = kept
+
+
+def test_a_journal_tells_each_reader_what_is_new_and_says_when_it_has_forgotten() -> None:
+    journal = Journal()
+    journal.note("a")
+    place = journal.end
+    journal.note("b")
+    journal.note("c")
+    assert journal.since(place) == ["b", "c"]
+    assert journal.since(journal.end) == []
+    for _ in range(load.JOURNAL):
+        journal.note("d")
+    assert journal.since(place) is None
+
+
+def test_dealing_goes_to_the_least_again_and_again() -> None:
+    assert deal([(1, 1, "a"), (0, 7, "b"), (0, 2, "c")], 5) == ["c", "b", "a", "c", "b"]

@@ -1,0 +1,173 @@
+"""Each law of the simulation can fail: planners that are broken on purpose are found out, and by that law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from api.objects import Task, TaskAddress
+from api.states import TaskState
+from manager.orchestrator import moves, runs, settle, update
+from manager.orchestrator.deployment import Deployment, going
+from manager.store.base import Plan, Put
+from manager.store.state import Dirty, State
+from tests.sim.cluster import Cluster, Wrapper
+from tests.sim.laws import Broken
+
+ORCHESTRATOR, ALLOCATOR, SCHEDULER = range(3)
+MOST_SEEDS = 80
+
+
+class Changed(Wrapper):
+    """A planner of whose changes some come out wrong."""
+
+    guilty = ORCHESTRATOR
+
+    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
+        plan = self.planner(state, dirty, now)
+        if self.number != self.guilty:
+            return plan
+        changes = [
+            Put(change.kind, change.id, self.spoil(state, change.value)) if isinstance(change, Put) else change
+            for change in plan.changes
+        ]
+        return Plan(changes, self.again(plan))
+
+    def spoil(self, state: State, value: Any) -> Any:
+        return value
+
+    def again(self, plan: Plan) -> Any:
+        return plan.again
+
+
+class OneAddressForAll(Changed):
+    """Every task gets the same address of a network."""
+
+    guilty = ALLOCATOR
+
+    def spoil(self, state: State, value: Any) -> Any:
+        if isinstance(value, Task) and value.addresses:
+            same = [TaskAddress(own.network_id, f"{own.address.rpartition('.')[0]}.9/24") for own in value.addresses]
+            return replace(value, addresses=same)
+        return value
+
+
+class OneGpuForAll(Changed):
+    """Every task gets the same named resource."""
+
+    guilty = SCHEDULER
+
+    def spoil(self, state: State, value: Any) -> Any:
+        if isinstance(value, Task) and value.generic_resources:
+            first = replace(value.generic_resources[0].named_resource_spec, value="g1")
+            return replace(value, generic_resources=[replace(value.generic_resources[0], named_resource_spec=first)])
+        return value
+
+
+class AllOnOneNode(Changed):
+    """Tasks with a host-mode port all go to one node."""
+
+    guilty = SCHEDULER
+
+    def spoil(self, state: State, value: Any) -> Any:
+        if isinstance(value, Task) and value.service_id == "s2" and value.state is TaskState.ASSIGNED:
+            return replace(value, node_id="n1")
+        return value
+
+
+class Revives(Changed):
+    """Tasks that were told to stop are wanted again."""
+
+    def spoil(self, state: State, value: Any) -> Any:
+        old = state.tasks.get(value.id) if isinstance(value, Task) else None
+        if old is not None and old.desired is TaskState.SHUTDOWN and value.desired is TaskState.REMOVE:
+            return replace(value, desired=TaskState.RUNNING)
+        return value
+
+
+class NeverLooksAgain(Changed):
+    """Delays are forgotten."""
+
+    def again(self, plan: Plan) -> Any:
+        return {}
+
+
+class ForgetsRuns(Changed):
+    """What was decided about is not written."""
+
+    def spoil(self, state: State, value: Any) -> Any:
+        if hasattr(value, "scheduled_to") and value.runs and len(value.runs) % 2 == 0:
+            return replace(value, scheduled_to=value.scheduled_to - 20)
+        return value
+
+
+def found_by(wrap: type[Wrapper] | None = None) -> str:
+    """The law that a broken leader breaks first."""
+    for seed in range(MOST_SEEDS):
+        try:
+            Cluster(seed, wrap).run()
+        except Broken as broken:
+            return broken.law
+    return "none"
+
+
+@pytest.mark.parametrize(
+    ("wrap", "law"),
+    [
+        (OneAddressForAll, "held once"),
+        (OneGpuForAll, "generic resources"),
+        (AllOnOneNode, "host ports"),
+        (Revives, "legal moves"),
+        (NeverLooksAgain, "convergence"),
+        (ForgetsRuns, "runs"),
+    ],
+)
+def test_a_planner_that_plans_wrongly_is_found_out(wrap: type[Wrapper], law: str) -> None:
+    assert found_by(wrap) == law
+
+
+def all_at_once(_: object) -> int:
+    return 0
+
+
+def always_stop_first(deployment: Deployment, progress: update.Progress) -> None:
+    for slot in progress.waiting:
+        for task in going(deployment.tasks(slot)):
+            deployment.stop(slot, task)
+        progress.busy += 1
+
+
+def at_once(deployment: Deployment, task: Task) -> float:
+    return deployment.now
+
+
+def never_moving(deployment: Deployment, running: list[Task]) -> bool:
+    for task in running[:-1]:
+        if running[-1].replaces == task.id:
+            deployment.stop(task.slot, task)
+    return False
+
+
+def start_over(deployment: Deployment, wanted: Any, run: Any) -> None:
+    deployment.decide(runs=[*deployment.decision.runs, run])
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "wrong", "law"),
+    [
+        (update, "parallelism", all_at_once, "available"),
+        (update, "_start_more", always_stop_first, "available"),
+        (moves, "parallelism", all_at_once, "available"),
+        (settle, "_is_moving", never_moving, "available"),
+        (Deployment, "waits_until", at_once, "one per slot"),
+        (runs, "_record", start_over, "runs"),
+    ],
+)
+def test_a_rule_that_is_not_kept_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, room: Any, name: str, wrong: Callable[..., Any], law: str
+) -> None:
+    monkeypatch.setattr(room, name, wrong)
+    assert found_by() == law
