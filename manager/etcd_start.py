@@ -39,6 +39,7 @@ async def start_member(member: Member, credentials: Credentials, joined: MemberA
         status = await Members(connection).status()
         if status.learner:
             await _promote(recall(path), credentials, status.member_id)
+            await Members(connection).wait_voting()
         others = await _others(Members(connection), status.member_id)
     finally:
         await connection.close()

@@ -101,6 +101,18 @@ class Members:
         except TimeoutError:
             raise Unavailable(f"the new member of the cluster's store has not caught up in {timeout:.0f} s") from None
 
+    async def wait_voting(self, timeout: float = 30.0) -> None:
+        """Until the member asked knows that it is a learner no longer: the others decide that, and it hears of it later.
+
+        Raises Unavailable when that takes too long.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while (await self.status()).learner:
+                    await asyncio.sleep(PROMOTE_PAUSE)
+        except TimeoutError:
+            raise Unavailable(f"the cluster's store has not made this member a voter in {timeout:.0f} s") from None
+
     async def remove(self, member_id: int) -> None:
         """Take a member out; nothing happens when it is none. Raises Conflict when that would cost the quorum."""
         try:

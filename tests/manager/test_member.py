@@ -228,6 +228,9 @@ async def test_a_second_manager_joins_as_a_learner_is_promoted_and_leaves_again(
     assert answer.endpoints == [first.settings.endpoint]
     await second.start(answer.initial_cluster)
     await members.promote_when_ready(int(answer.member_id, 16))
+    own = Connection([second.settings.endpoint], AUTHORITY.issue("m2", "manager", ()))
+    await Members(own).wait_voting()
+    await own.close()
 
     assert [(m.name, m.learner) for m in sorted(await members.list(), key=lambda m: m.name)] == [
         ("m1", False),
