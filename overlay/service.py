@@ -96,7 +96,7 @@ class HostNetworks:
         self._leaving: frozenset[str] = frozenset()
         self._listing = ""
         self._asked = 0
-        self._done = 0
+        self._done = self._tried = 0
         self._dirty = asyncio.Event()
         self._round = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,11 +122,12 @@ class HostNetworks:
         self._changed()
 
     async def ready(self, network_ids: tuple[str, ...]) -> None:
-        """Until these networks exist on the host."""
+        """Until these networks exist on the host, with every endpoint known by now: who starts may call them at once."""
         if LOCAL_BRIDGE in network_ids:
             self._want_local()
+        asked = self._asked
         async with self._round:
-            await self._round.wait_for(lambda: all(self._has(id) for id in network_ids))
+            await self._round.wait_for(lambda: self._tried >= asked and all(self._has(id) for id in network_ids))
 
     async def settled(self) -> None:
         """Until everything asked for so far (views, sandboxes) is in the kernel and in DNS."""
@@ -239,18 +240,18 @@ class HostNetworks:
                 await self._apply(whole)
             except (NetworkFailure, OSError) as error:
                 log.warning("networks not applied as wanted, trying again", error=str(error))
-                await self._tell(self._done)
+                await self._tell(self._done, asked)
                 await asyncio.sleep(RETRY)
                 resync_at = loop.time()
                 continue
             if whole:
                 resync_at = loop.time() + self._resync_every
-            await self._tell(asked)
+            await self._tell(asked, asked)
             await asyncio.sleep(BATCH)
 
-    async def _tell(self, done: int) -> None:
+    async def _tell(self, done: int, tried: int) -> None:
         async with self._round:
-            self._done = done
+            self._done, self._tried = done, tried
             self._round.notify_all()
 
     def _wanted(self) -> dict[str, Slice]:

@@ -102,13 +102,15 @@ class Members:
             raise Unavailable(f"the new member of the cluster's store has not caught up in {timeout:.0f} s") from None
 
     async def wait_voting(self, timeout: float = 30.0) -> None:
-        """Until the member asked knows that it is a learner no longer: the others decide that, and it hears of it later.
+        """Until the member asked knows that it is no learner any more: the others decide that, and it hears of it later.
 
         Raises Unavailable when that takes too long.
         """
         try:
             async with asyncio.timeout(timeout):
-                while (await self.status()).learner:
+                while True:
+                    if not (await self.status()).learner:
+                        return
                     await asyncio.sleep(PROMOTE_PAUSE)
         except TimeoutError:
             raise Unavailable(f"the cluster's store has not made this member a voter in {timeout:.0f} s") from None
