@@ -122,7 +122,7 @@ class HostNetworks:
         self._changed()
 
     async def ready(self, network_ids: tuple[str, ...]) -> None:
-        """Until these networks exist on the host, with every endpoint known by now: who starts may call them at once."""
+        """Until these networks exist here, with every endpoint known by now: who starts may call them at once."""
         if LOCAL_BRIDGE in network_ids:
             self._want_local()
         asked = self._asked

@@ -20,6 +20,7 @@ from api.objects import (
     TASK,
     Revision,
     Service,
+    ServiceDecision,
     Task,
     TaskAddress,
     TaskStatus,
@@ -72,21 +73,27 @@ def service_view(state: State, service: Service, *, status: bool = False, insert
     if previous := previous_revision(state, service):
         view["PreviousSpec"] = spec_view(previous.spec)
     decision = state.service_decisions.get(service.id)
-    if decision and decision.update and decision.update.state:
-        update = decision.update
-        view["UpdateStatus"] = {"State": update.state, "StartedAt": timestamp(update.started_at)}
-        if update.completed_at:
-            view["UpdateStatus"]["CompletedAt"] = timestamp(update.completed_at)
-        view["UpdateStatus"]["Message"] = update.message
-    if decision and decision.waits and not decision.held:  # the wanted revision is not taken up yet
-        started = timestamp(service.updated_at)
-        view["UpdateStatus"] = {"State": "updating", "StartedAt": started, "Message": decision.waits}
+    if decision and (update := _update_status(service, decision)):
+        view["UpdateStatus"] = update
     if service.spec.mode.replicated_job or service.spec.mode.global_job:
         iteration = max((task.job_iteration for task in state.tasks_of(service.id).values()), default=0)
         view["JobStatus"] = {"JobIteration": {"Index": iteration}, "LastExecution": timestamp(service.updated_at)}
     if status:
         view["ServiceStatus"] = service_status(state, service)
     return view
+
+
+def _update_status(service: Service, decision: ServiceDecision) -> Json | None:
+    """None when nothing is being changed; what an earlier update came to says nothing of one not taken up yet."""
+    if decision.waits and not decision.held:
+        return {"State": "updating", "StartedAt": timestamp(service.updated_at), "Message": decision.waits}
+    update = decision.update
+    if not update or not update.state or decision.wanted != service.revision:
+        return None
+    status: Json = {"State": update.state, "StartedAt": timestamp(update.started_at)}
+    if update.completed_at:
+        status["CompletedAt"] = timestamp(update.completed_at)
+    return {**status, "Message": update.message}
 
 
 def spec_view(spec: ServiceSpec) -> Json:

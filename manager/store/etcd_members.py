@@ -102,7 +102,7 @@ class Members:
             raise Unavailable(f"the new member of the cluster's store has not caught up in {timeout:.0f} s") from None
 
     async def wait_voting(self, timeout: float = 30.0) -> None:
-        """Until the member asked knows that it is no learner any more: the others decide that, and it hears of it later.
+        """Until the member asked knows that it is no learner any more: the others decide that, it hears of it later.
 
         Raises Unavailable when that takes too long.
         """

@@ -140,12 +140,12 @@ def test_ten_replicas_are_updated_start_first_without_a_failed_request_and_then_
 
 def test_what_crashes_and_what_is_unhealthy_is_rolled_back_and_says_why(world: World) -> None:
     good = spec("fragile", replicated(3), PEER)
-    how = {"FailureAction": "rollback", "Order": "start-first", "Monitor": 3 * SECOND}
+    how = {"FailureAction": "rollback", "Order": "start-first", "Monitor": 3 * SECOND, "Delay": 2 * SECOND}
     crashing = spec("fragile", replicated(3), ["python3", "-c", "raise SystemExit(3)"])
     unhealthy = spec("fragile", replicated(3), PEER, FAILS)
     with service(world, good):
         before = {task["ID"] for task in world.until_running("fragile", 3)}
-        # one that crashes ran for a moment: as many slots as the parallelism may have gone over to it
+        # one that crashes ran for a moment: as many slots as the parallelism have gone over to it
         for bad, most, error in ((crashing, 1, "non-zero exit (3)"), (unhealthy, 0, "unhealthy")):
             change(world, "fragile", {**bad, "UpdateConfig": how})
             world.until(lambda: update_state(world, "fragile") == "rollback_completed")
