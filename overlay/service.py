@@ -272,6 +272,9 @@ class HostNetworks:
         first = self._view is None
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
+            if _moved(before, after):
+                # a bridge that gets another MAC address loses its neighbours and routes
+                await self._in_pool(lambda: self._bring(after, after, True, keep=first))
             self._lacking = frozenset()
         except (NetworkFailure, OSError):
             # one network's trouble is not the others': what did come about is used
@@ -365,6 +368,12 @@ class HostNetworks:
     async def _in_pool(self, work: Callable[[], T]) -> T:
         self._pool = self._pool or ThreadPoolExecutor(1, "networks")
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
+
+
+def _moved(before: Applied, after: Applied) -> bool:
+    """Whether a network's bridge has another address now."""
+    pairs = ((before.slices[id], slice) for id, slice in after.slices.items() if id in before.slices)
+    return any(old.network.gateway != new.network.gateway for old, new in pairs)
 
 
 def _changed_slices(these: Applied, those: Applied) -> list[Slice]:

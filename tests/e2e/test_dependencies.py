@@ -38,6 +38,8 @@ def test_six_services_start_in_order_and_none_is_started_twice(world: World) -> 
         told = world.argosy("stack", "ps", "--no-trunc", "--format", "{{.Name}} {{.Error}}", STACK)
         assert f'{STACK}_web.1 "waiting for service {STACK}_api to be healthy"' in told
         world.until(lambda: is_up(world))
+        ended = {task["Status"]["Err"] for own in tasks(world).values() for task in own if task["Status"].get("Err")}
+        assert ended == set()
         assert {name: len(own) for name, own in tasks(world).items()} == {
             f"{STACK}_{name}": count
             for name, count in {"web": 1, "api": 2, "worker": 1, "migrate": 1, "db": 1, "cache": 1}.items()
