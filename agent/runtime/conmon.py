@@ -66,6 +66,7 @@ async def create(
                 stderr=words,
                 env={"PATH": os.environ.get("PATH", os.defpath), "_OCI_SYNCPIPE": str(writer)},
                 pass_fds=(writer,),
+                cwd=directory,  # where conmon, too, leaves a note of an OOM
             )
         finally:
             os.close(writer)

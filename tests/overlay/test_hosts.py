@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
@@ -317,6 +317,20 @@ def test_what_somebody_broke_is_mended(cluster: Cluster, tasks: Tasks) -> None:
     h2.update(cluster.view(h2))
     assert vxlan in h2.inside("ip", "-o", "link", "show", "master", bridge)
     assert {a.split()[0] for a in call(tasks["shop_web.1"].netns, WEB_VIP, 80, times=6)} == {"web0", "web1", "web2"}
+
+
+def test_a_bridge_with_a_new_address_keeps_its_neighbours_and_routes(cluster: Cluster, tasks: Tasks) -> None:
+    h2 = cluster.hosts[1]
+    view = cluster.view(h2)
+    moved = msgspec.structs.replace(view.networks[APP], gateway="10.77.1.99/24")
+    h2.update(replace(view, networks={**view.networks, APP: moved}))
+
+    assert "10.77.1.99" in h2.inside("ip", "-4", "address", "show", "dev", names.bridge(4201))
+    permanent = h2.inside("ip", "neigh", "show", "dev", names.bridge(4201), "nud", "permanent")
+    assert "10.77.1.11 " in permanent
+    assert "10.77.1.13 " in permanent
+    assert "local 10.77.1.128/25" in h2.inside("ip", "route", "show", "table", "local")
+    h2.update(view)
 
 
 def test_in_the_end_everything_is_removed(cluster: Cluster, tasks: Tasks) -> None:
