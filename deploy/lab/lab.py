@@ -140,6 +140,9 @@ def _clear(paths: Paths) -> None:
     cgroups.remove(paths.cgroup)
     for path in (paths.run, paths.data):
         shutil.rmtree(path, ignore_errors=True)
+    if existing_labs():
+        # Removing a directory takes away what is mounted on it in other labs' hosts: /var/lib/argosy is theirs too.
+        return
     for path in (RUN, DATA, Path("/var/lib/argosy")):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
