@@ -320,6 +320,8 @@ class Session(Value, frozen=True):
     manager_id: str = ""
     """Node id of the manager that holds the agent's stream."""
     started_at: float = 0.0
+    left: bool = False
+    """The agent has said goodbye: the node is down, and nobody need wait for it."""
 
 
 class Member(Value, frozen=True):

@@ -132,7 +132,8 @@ class AgentSession:
         """The node has left: it is down from now on, not in some seconds."""
         try:
             if self._lease is not None:
-                await self._lease.end()
+                # told and not merely ended: a new leader would wait for an agent that is only gone
+                await self._lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock(), left=True))
         except Unavailable as error:
             log.warning("the session of a node that left could not be ended", node=self.node_id, reason=str(error))
 

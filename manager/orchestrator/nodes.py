@@ -129,9 +129,10 @@ def _template_in_force(draft: Draft, service_id: str) -> TaskSpec | None:
 def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
     old = draft.state.node_decisions.get(node_id) or NodeDecision()
     state = old.state
-    if node_id in draft.state.sessions:
+    session = draft.state.sessions.get(node_id)
+    if session and not session.left:
         state = NodeState.READY
-    elif state is NodeState.READY and (patience := _patience(draft)) > draft.now:
+    elif not session and state is NodeState.READY and (patience := _patience(draft)) > draft.now:
         # With every manager away for a while all sessions are gone, and the agents are about to open them anew.
         draft.again("nodes", node_id, patience)
     elif state is not NodeState.UNKNOWN:

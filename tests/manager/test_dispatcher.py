@@ -300,7 +300,7 @@ async def test_a_broken_stream_leaves_the_lease_to_run_out(cluster: Cluster) -> 
     assert cluster.store.state.descriptions["n1"] == DESCRIBED
 
 
-async def test_a_node_that_says_goodbye_has_no_session_at_once(cluster: Cluster) -> None:
+async def test_a_node_that_says_goodbye_is_known_to_have_left_at_once(cluster: Cluster) -> None:
     async with cluster.session(credentials("n1", Role.WORKER)) as call:
         await open_session(call)
         assert "n1" in cluster.store.state.sessions
@@ -308,7 +308,7 @@ async def test_a_node_that_says_goodbye_has_no_session_at_once(cluster: Cluster)
         async with asyncio.timeout(SESSION_LEASE / 2):
             while await call.read() is not grpc.aio.EOF:
                 pass
-            while "n1" in cluster.store.state.sessions:
+            while not cluster.store.state.sessions["n1"].left:
                 await cluster.store.wait_newer(cluster.store.state.revision)
 
 

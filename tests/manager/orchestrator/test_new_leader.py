@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from api.defaults import RECONNECT_TIME
-from api.objects import CURRENT_LEADER, LEADERSHIP, Leadership, Task
+from api.objects import CURRENT_LEADER, LEADERSHIP, SESSION, Leadership, Session, Task
 from api.states import Availability, NodeState, TaskState
 from manager.assignments import task_name
 from tests import make
@@ -179,6 +179,16 @@ def test_a_new_leader_waits_for_the_agents_to_come_back_before_it_calls_their_no
 
     assert [task.id for task in w.running()] == ["old"]
     assert w.state.node_state("n1") is NodeState.READY
+
+
+def test_a_node_that_said_goodbye_is_not_waited_for() -> None:
+    w = after_an_outage()
+    w.put((SESSION, "n1", Session("m1", left=True)))
+    w.regain("n2")
+    w.settle()
+
+    assert w.state.node_state("n1") is NodeState.DOWN
+    assert [task.node_id for task in w.running()] == ["n2"]
 
 
 def test_a_node_that_does_not_come_back_to_a_new_leader_is_down() -> None:
