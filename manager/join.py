@@ -19,7 +19,7 @@ from cryptography.x509 import load_der_x509_certificate
 from api.errors import Forbidden, Invalid, Unauthorized, Unavailable
 from api.http import Handler, answer, body, make_app
 from api.names import new_id
-from api.objects import NODE, Cluster, Node
+from api.objects import NODE, Cluster, Member, Node
 from api.rpc import Caller, caller_of
 from api.specs import NodeSpec
 from api.states import Availability, Role
@@ -52,10 +52,11 @@ def server_context(certificate: Path, key: Path, authority: bytes) -> ssl.SSLCon
 
 
 class JoinService:
-    """Joining, renewal and membership of one manager."""
+    """Joining, renewal and membership at one manager; `own` is how it is reached."""
 
-    def __init__(self, store: Store, clock: Clock, add_member: AddMember) -> None:
+    def __init__(self, store: Store, own: Member, clock: Clock, add_member: AddMember) -> None:
         self._store = store
+        self._own = own
         self._clock = clock
         self._add_member = add_member
 
@@ -134,14 +135,15 @@ class JoinService:
         return sign_for(cluster, csr.encode(), node_id, role, self._clock())
 
     def _joined(self, cluster: Cluster, node_id: str, certificate: bytes) -> JoinAnswer:
+        """The answer names this manager too: it may not be listed yet, and whoever knows none is lost."""
         state = self._store.state
         return JoinAnswer(
             node_id=node_id,
             certificate=certificate.decode(),
             ca_certificate=cluster.ca_certificate,
             cluster_id=cluster.id,
-            managers=manager_addresses(state),
-            apis=api_addresses(state),
+            managers=sorted({self._own.host_address, *manager_addresses(state)}),
+            apis=sorted({self._own.address, *api_addresses(state)}),
             data_path_port=cluster.data_path_port,
         )
 

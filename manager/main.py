@@ -221,7 +221,7 @@ class Manager:
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
         election = Election(store, options.node_id, self._clock)
         self._leader = Leader(store, election, planners(), self._clock)
-        await self._listen(JoinService(store, self._clock, self._add_member))
+        await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))
         for name, work in (
             ("dispatcher", dispatcher.run),
             ("leader", self._leader.run),
@@ -250,16 +250,11 @@ class Manager:
 
     async def _stay_listed(self) -> None:
         """Keep the key that says this manager is alive."""
-        options = self._options
-        key = MemberKey(
-            address=join_host_port(options.address, options.listen[1]),
-            started_at=self._clock(),
-            host_address=join_host_port(options.address, options.host_port),
-        )
+        key = self._own_key()
         while True:
             try:
                 lease = self._listing = await self.store.lease(SESSION_LEASE)
-                await lease.put(MEMBER, options.node_id, key)
+                await lease.put(MEMBER, self._options.node_id, key)
                 while True:
                     await asyncio.sleep(HEARTBEAT)
                     try:
@@ -271,6 +266,15 @@ class Manager:
             except Unavailable as error:
                 log.warning("this manager cannot tell that it is alive", reason=str(error))
                 await asyncio.sleep(HEARTBEAT / 2)
+
+    def _own_key(self) -> MemberKey:
+        """How this manager is reached."""
+        options = self._options
+        return MemberKey(
+            address=join_host_port(options.address, options.listen[1]),
+            started_at=self._clock(),
+            host_address=join_host_port(options.address, options.host_port),
+        )
 
     async def _unlist(self) -> None:
         """Take back the key that says this manager is alive."""

@@ -49,6 +49,11 @@ class Port:
         """host:port."""
         return f"127.0.0.1:{self.number}"
 
+    @property
+    def own(self) -> Member:
+        """How the manager is reached."""
+        return Member(self.address, 0.0, "127.0.0.1:7946")
+
     async def add_member(self, peer_url: str) -> MemberAnswer:
         """What etcd would do."""
         self.added.append(peer_url)
@@ -88,14 +93,14 @@ async def port(tmp_path: Path) -> AsyncIterator[Port]:
         Put(CLUSTER, "default", THE_CLUSTER),
         Put(NODE, "m1", Node("m1", spec=NodeSpec(role=Role.MANAGER))),
         Put(NODE, "n1", Node("n1")),
-        Put(MEMBER, "m1", Member(port.address, 0.0, "127.0.0.1:7946")),
+        Put(MEMBER, "m1", port.own),
     ])  # fmt: skip
     files = port.files("m1", credentials("m1", Role.MANAGER))
 
     async def nodes(request: web.Request) -> web.Response:
         return answer(["node"])
 
-    app = JoinService(port.store, wall_clock, port.add_member).app([web.get("/nodes", nodes)])
+    app = JoinService(port.store, port.own, wall_clock, port.add_member).app([web.get("/nodes", nodes)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     tls = server_context(files.certificate, files.key, AUTHORITY.certificate)
@@ -119,6 +124,12 @@ async def test_a_host_joins_in_the_role_of_its_token(port: Port, token: str, rol
     # only managers are called by address (etcd); a worker could pose as one with it
     assert subject.addresses == (("10.0.0.9",) if role is Role.MANAGER else ())
     ca.verify(joined.certificate.encode(), AUTHORITY.certificate, NOW)
+    assert (joined.managers, joined.apis) == (["127.0.0.1:7946"], [port.address])
+
+
+async def test_who_joins_before_the_manager_is_listed_knows_that_manager(port: Port) -> None:
+    await port.store.commit([Delete(MEMBER, "m1")])
+    joined = await ManagerClient([port.address]).join(wish(WORKER))
     assert (joined.managers, joined.apis) == (["127.0.0.1:7946"], [port.address])
 
 

@@ -98,9 +98,14 @@ class HostUnderTest:
 
     async def until(self, holds: Any) -> None:
         """Until an asynchronous condition holds."""
-        async with asyncio.timeout(DEADLINE):
-            while not await holds():
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while not await holds():
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            logs = sorted(self.directory.parent.glob("*/log"))
+            told = "\n".join(f"── {log}\n{log.read_text()[-8000:]}" for log in logs)
+            raise AssertionError(f"not so within {DEADLINE:.0f} s: {holds.__qualname__}\n{told}") from None
 
     async def _pings(self) -> bool:
         assert self._process is not None
