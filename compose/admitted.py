@@ -83,6 +83,12 @@ _SERVICE: dict[str, tuple[str, ...]] = {
     "EndpointSpec": ("deploy", "endpoint_mode"),
     "Mode": ("deploy", "mode"),
     "Labels": ("deploy", "labels"),
+    "Schedule": ("x-argosy-schedule",),
+    "Schedule.Cron": ("x-argosy-schedule", "cron"),
+    "Schedule.TimeZone": ("x-argosy-schedule", "timezone"),
+    "Schedule.Overlap": ("x-argosy-schedule", "overlap"),
+    "Schedule.MissedWindow": ("x-argosy-schedule", "missed_window"),
+    "Schedule.History": ("x-argosy-schedule", "history"),
 }
 _ELSEWHERE: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("gpus",): (("deploy", "resources", "reservations", "devices"), ("devices",)),

@@ -18,3 +18,6 @@ ATTRIBUTES: Table = {
     **under("services.*", attributes_deploy.BUILD),
     **under("services.*", attributes_deploy.DEVELOP),
 }
+
+OURS: Table = under("services.*", attributes_deploy.SCHEDULE)
+"""Argosy's own, which no other tool minds: it takes them for the user's extensions."""

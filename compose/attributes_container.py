@@ -83,7 +83,9 @@ NETWORK_USE: Table = {
     "ports.[]": takes("map|scalar"),
     "ports.[].name": takes("string"),
     "ports.[].mode": takes("string", "ingress", "host"),
-    "ports.[].host_ip": takes("string", how="each host answers at this address, when it has it, and at no other"),
+    "ports.[].host_ip": takes(
+        "string", how="an IPv4 address: each host answers at it, when it has it, and at no other"
+    ),
     "ports.[].target": takes("integer"),
     "ports.[].published": takes("scalar"),
     "ports.[].protocol": takes("string", "tcp", "udp", "sctp"),
@@ -183,7 +185,10 @@ LIFE: Table = {
         how=f"`build` is `missing`; `refresh`, `daily`, `weekly` and `every_…` are refused: {_RENEWED}",
     ),
     "pull_refresh_after": refused(_RENEWED),
-    "restart": takes("string", how="`unless-stopped` is `always`: a deployed service is never stopped by hand"),
+    "restart": takes(
+        "string",
+        how="`unless-stopped` is `always`: a service is never stopped by hand; deploy.restart_policy comes first",
+    ),
     "scale": takes("integer"),
     "stdin_open": takes("boolean"),
     "stop_grace_period": takes("duration"),

@@ -68,6 +68,24 @@ DEPLOY: Table = {
     "placement.max_replicas_per_node": takes("integer"),
 }
 
+SCHEDULE: Table = {
+    "x-argosy-schedule": takes(
+        "map|string",
+        how='for jobs: when they run, such as "0 3 * * *"; short for `cron`',
+    ),
+    **under(
+        "x-argosy-schedule",
+        {
+            "cron": takes("string"),
+            "timezone": takes("string"),
+            "overlap": takes("string", "allow", "forbid", "replace"),
+            "missed_window": takes("duration"),
+            "history": takes("integer"),
+            "suspend": takes("boolean"),
+        },
+    ),
+}
+
 BUILD: Table = {
     "build": takes(
         "map|string|null",

@@ -7,7 +7,10 @@ from compose.rules import Rule, Table, assignments, external, options, refused, 
 _CREATED_BY_VERSION = "created as STACK_NAME-DIGEST: changed content makes a new one, and its users roll"
 _PLUGIN = "there are no secret drivers; give the value with `file` or `environment`"
 _TEMPLATE = "the content of secrets and configs is not a template; use variables in `content`"
-_NETWORK_OPTIONS = "those of Docker's overlay driver; the others are refused"
+_NETWORK_OPTIONS = (
+    "`com.docker.network.driver.mtu` and `com.docker.network.driver.overlay.vxlanid_list`; the others, `encrypted` "
+    "among them, are refused"
+)
 _MODELS = "models are run by Docker Desktop; run the model as a service of its own"
 
 TOP: Table = {
@@ -48,7 +51,7 @@ NETWORK: Table = {
     **options("driver_opts", how=_NETWORK_OPTIONS),
     "ipam": takes("map|null"),
     "ipam.driver": takes("string", "default", ""),
-    "ipam.config": takes("list|null"),
+    "ipam.config": takes("list|null", how="one subnet, of IPv4"),
     "ipam.config.[]": takes("map"),
     "ipam.config.[].subnet": takes("string"),
     "ipam.config.[].ip_range": takes("string"),

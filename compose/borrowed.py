@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compose.tree import Node, Path, items_of, text_of
-from compose.verify_network import undefined
+from compose.verify_network import absent
 from compose.work import Work
 
 
@@ -40,7 +40,7 @@ def _mounts(work: Work, services: Mapping[str, Node], item: Node, where: Path) -
     if name == "container":
         sentence = f"{item.text!r} is refused: a service can have the volumes of another service only"
     elif name not in services:
-        sentence = undefined("service", name, services)
+        sentence = absent(work, name, services)
     elif mode not in ("", "ro", "rw"):
         sentence = f"{item.text!r} is not of the form SERVICE, SERVICE:ro or SERVICE:rw"
     else:

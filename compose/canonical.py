@@ -6,7 +6,7 @@ FORMS says how, by pattern; what it does not name is only converted to the first
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from compose.devices import long_count, long_devices, long_requests
@@ -99,7 +99,7 @@ def _assignments(report: Report, node: Node, path: Path) -> Node:
     return node.with_value(entries)
 
 
-def _names(below: dict[str, str]) -> Form:
+def _names(below: Mapping[str, str | bool]) -> Form:
     """A list of names as a mapping, each with the same entries."""
 
     def form(report: Report, node: Node, path: Path) -> Node:
@@ -190,12 +190,13 @@ _BUILD: dict[str, Form] = {
     "ulimits.*": _ulimit,
 }
 _SERVICE: dict[str, Form] = {
+    "x-argosy-schedule": _with_key("cron"),
     "annotations": _assignments,
     "build": _with_key("context"),
     **{f"build.{key}": form for key, form in _BUILD.items()},
     "command": _words,
     "configs": _list_with_key("source"),
-    "depends_on": _names({"condition": "service_started"}),
+    "depends_on": _names({"condition": "service_started", "required": True}),
     "deploy.labels": _assignments,
     "deploy.resources.reservations.devices.[].count": long_count,
     "devices": long_devices,

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import difflib
 import operator
+from collections.abc import Container
 from dataclasses import replace
 
 from compose.kinds import KINDS, WrongKind
 from compose.problems import Report
 from compose.rules import Rule
 from compose.schema import SCHEMA, Schema
-from compose.tree import OVERRIDE, RESET, Node, Path, children, is_extension
+from compose.tree import OVERRIDE, RESET, Node, Path, children, is_extension, is_ours
 from compose.work import Work
+
+MERGED = (("depends_on",), ("ulimits",), ("build", "ulimits"))
+"""Mappings of a service whose entries may come from several files: what they lack is told when they are merged."""
+_LATER = frozenset(f"services.*.{'.'.join(keys)}.*" for keys in MERGED)
 
 
 def check(work: Work) -> Work:
-    """The documents without their extensions, wrong values marked."""
+    """The documents without the user's own extensions, wrong values marked."""
     return replace(work, documents=tuple(_node(work.report, document, SCHEMA, ()) for document in work.documents))
 
 
@@ -40,13 +45,13 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         item = schema.child("[0]")
         if item is None:
             return node
-        checked = [_node(report, child, item, (*path, part)) for part, child in children(node)]
+        checked = [_item(report, child, item, (*path, part)) for part, child in children(node)]
         return node if all(map(operator.is_, checked, node.value)) else node.with_value([*checked])
     if not isinstance(node.value, dict):
         return node
     entries: dict[str, Node] = {}
     for key, child in node.value.items():
-        if is_extension(key) and "*" not in schema.below:
+        if is_extension(key) and "*" not in schema.below and not is_ours(key):
             continue
         below = schema.child(key)
         if below and _is_harmless(below.rule, child):
@@ -56,10 +61,21 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
             if below
             else report.wrong(child, (*path, key), _unknown(key, schema))
         )
-    missing = [name for name in schema.rule.required if name not in entries]
-    if missing and node.tag != OVERRIDE:
-        return report.wrong(node, path, f"lacks {' and '.join(missing)}")
+    if node.tag != OVERRIDE and schema.pattern not in _LATER and (sentence := lacking(schema.rule, entries)):
+        return report.wrong(node, path, sentence)
     return node.with_value(entries)
+
+
+def lacking(rule: Rule, entries: Container[str]) -> str:
+    """What is missing among the keys of a mapping; "" for nothing."""
+    missing = [name for name in rule.required if name not in entries]
+    return f"lacks {' and '.join(missing)}" if missing else ""
+
+
+def _item(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+    if node.tag == RESET:
+        return report.wrong(node, path, "an item cannot be reset; say !override at the list, with what is to be left")
+    return _node(report, node, schema, path)
 
 
 def _is_harmless(rule: Rule, node: Node) -> bool:

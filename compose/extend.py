@@ -15,7 +15,7 @@ from compose.interpolate import interpolate
 from compose.locate import locate
 from compose.merge import merged_service
 from compose.sources import read_sources
-from compose.tree import Node, Path
+from compose.tree import RESET, Node, Path
 from compose.work import EMPTY, Work
 
 _PHASES = (read_sources, interpolate, check, canonical, locate)
@@ -58,7 +58,7 @@ class _Extender:
     def _service(self, document: Node, file: str, name: str, trail: tuple[Place, ...]) -> Node:
         service = document.at("services")[name]
         extends = service.get("extends")
-        if extends is None:
+        if extends is None or extends.tag == RESET:
             return service
         where = ("services", name, "extends")
         own = service.with_value({key: node for key, node in service.entries.items() if key != "extends"})

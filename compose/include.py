@@ -43,9 +43,11 @@ def _document(work: Work, document: Node) -> Node:
 def _load(work: Work, item: Node, number: int) -> Node:
     """The tree of an included project."""
     paths = _texts(item.get("path"))
-    circle = [path for path in paths if path in work.within or path in _absolute(work)]
+    trail = [*work.within, *_absolute(work)]
+    circle = next(([*trail[trail.index(path) :], path] for path in paths if path in trail), [])
     if circle or not paths:
-        sentence = f"includes itself: {work.shown(circle[0])}" if circle else "names no file"
+        way = " → ".join(work.shown(path) for path in circle)
+        sentence = f"goes in a circle: {way}" if circle else "names no file"
         return work.report.wrong(item, ("include", f"[{number}]"), sentence).with_value({})
     for path in paths:
         if not _exists(work, path):
@@ -64,7 +66,27 @@ def _load(work: Work, item: Node, number: int) -> Node:
     inner = replace(inner, environment=environment_of(replace(inner, environment=ambient)))
     for phase in PHASES:
         inner = phase(inner)
-    return inner.tree
+    return _settled(inner)
+
+
+def _settled(work: Work) -> Node:
+    """The tree, bare variables filled in from the included project's own environment, which ends here."""
+    services = work.tree.get("services")
+    if services is None or services.is_broken:
+        return work.tree
+    found = {name: _with_bare(work, service) for name, service in services.entries.items()}
+    return work.tree.with_value({**work.tree.entries, "services": services.with_value({**found})})
+
+
+def _with_bare(work: Work, service: Node) -> Node:
+    environment = service.get("environment")
+    if environment is None or service.is_broken:
+        return service
+    filled = {
+        name: node if node.value is not None or node.is_broken else node.with_value(work.environment.get(name))
+        for name, node in environment.entries.items()
+    }
+    return service.with_value({**service.entries, "environment": environment.with_value({**filled})})
 
 
 def _exists(work: Work, path: str) -> bool:

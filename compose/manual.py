@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compose.attributes import ATTRIBUTES
+from compose.attributes import ATTRIBUTES, OURS
 from compose.rules import Rule
 
 _HEAD = """\
@@ -42,6 +42,14 @@ honoured is refused with file, line and column; nothing is dropped in silence. T
 This page is made from the table in `compose/attributes*.py` by `python -m compose.manual`.
 
 """
+_OURS = """
+### Services: Argosy's own
+
+Not of the specification: other tools take them for extensions, and leave them alone. The same can be said in
+`deploy.labels`, for files that Docker deploys: `argosy.schedule` and `argosy.schedule.timezone`, `.overlap`,
+`.missed-window`, `.history`, `.suspend`. What they mean: [scheduled jobs](design/task-lifecycle.md).
+
+"""
 _SECTIONS = (
     ("Top level", "", ("services", "networks", "volumes", "secrets", "configs")),
     ("Services", "services.*", ("deploy", "build", "develop")),
@@ -65,7 +73,8 @@ def manual() -> str:
     for title, prefix, elsewhere in _SECTIONS:
         text += f"\n### {title}\n\n| attribute | takes | | |\n|---|---|---|---|\n"
         text += "".join(_line(path, rule, prefix) for path, rule in _section(prefix, elsewhere))
-    return text
+    text += f"{_OURS}| attribute | takes | | |\n|---|---|---|---|\n"
+    return text + "".join(_line(path, rule, "services.*") for path, rule in sorted(OURS.items()))
 
 
 def _section(prefix: str, elsewhere: tuple[str, ...]) -> Iterator[tuple[str, Rule]]:

@@ -6,11 +6,12 @@ Mappings are merged key by key, lists are joined, everything else is replaced, b
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import replace
 
 from compose.schema import SCHEMA, Schema
-from compose.tree import OVERRIDE, RESET, Node, plain
+from compose.tree import OVERRIDE, RESET, Node, plain, text_of
 from compose.work import EMPTY, Work
 
 Rule = Callable[[Node, Node], Node]
@@ -31,7 +32,7 @@ def merged_service(base: Node, own: Node) -> Node:
     schema = SCHEMA.below["services"].below["*"]
     if not isinstance(own.value, dict) or base.is_broken:
         return own
-    return own.with_value(_merge(base, own, schema).value)
+    return own.with_value(_merge(_without_tags(base, schema), own, schema).value)
 
 
 def _merge(old: Node, new: Node, schema: Schema | None) -> Node:
@@ -95,6 +96,29 @@ def _target(item: Node) -> str:
     return target.text.rstrip("/") if target else repr(plain(item))
 
 
+def place_of(kind: str, item: Node) -> str:
+    """The absolute path of a use of "secrets" or "configs" in the container."""
+    name = text_of(item, "target") or text_of(item, "source")
+    return posixpath.normpath(posixpath.join("/run/secrets" if kind == "secrets" else "/", name))
+
+
+def _file(kind: str) -> Callable[[Node], str]:
+    return lambda item: place_of(kind, item)
+
+
+def _merged_by(key: str) -> Rule:
+    """Joined lists of mappings; of two items with the same key the later is merged over the earlier."""
+
+    def rule(old: Node, new: Node) -> Node:
+        items: dict[str, Node] = {}
+        for item in [*old.items, *new.items]:
+            name = text_of(item, key) or repr(plain(item))
+            items[name] = _merge(items[name], item, None) if name in items else item
+        return old.with_value([*items.values()])
+
+    return rule
+
+
 def _by(*keys: str) -> Callable[[Node], str]:
     """The first of these an item has is what it is known by."""
 
@@ -129,14 +153,10 @@ RULES: dict[str, Rule] = {
     "services.*.tmpfs": _join(_tmpfs),
     "services.*.env_file": _join(_by("path")),
     "services.*.devices": _join(_by("target", "source")),
-    "services.*.secrets": _join(_by("target", "source")),
-    "services.*.configs": _join(_by("target", "source")),
+    "services.*.secrets": _join(_file("secrets")),
+    "services.*.configs": _join(_file("configs")),
     "services.*.build.secrets": _join(_by("target", "source")),
-    "services.*.build.ulimits.*": _replace,
-    "services.*.build.extra_hosts.*": _replace,
     "services.*.post_start.[].command": _replace,
     "services.*.pre_stop.[].command": _replace,
-    "services.*.ulimits.*": _replace,
-    "services.*.extra_hosts.*": _replace,
-    "networks.*.ipam.config": _join(_by("subnet")),
+    "networks.*.ipam.config": _merged_by("subnet"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from compose.model_deploy import Deploy, DeviceRequest, Model
+from compose.model_deploy import Deploy, DeviceRequest, Model, Schedule
 
 
 class Dependency(Model, frozen=True):
@@ -265,6 +265,7 @@ class Service(Model, frozen=True):
     uts: str = ""
     volumes: list[Mount] = []
     working_dir: str = ""
+    schedule: Schedule | None = msgspec.field(default=None, name="x-argosy-schedule")
 
 
 class AddressRange(Model, frozen=True):

@@ -89,6 +89,17 @@ class Placement(Model, frozen=True):
     max_replicas_per_node: int = 0
 
 
+class Schedule(Model, frozen=True):
+    """When a job runs. Nanoseconds."""
+
+    cron: str = ""
+    timezone: str = ""
+    overlap: str = ""
+    missed_window: int | None = None
+    history: int | None = None
+    suspend: bool = False
+
+
 class Deploy(Model, frozen=True):
     """How a service runs on the cluster."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 from compose.problems import Report
 from compose.tree import Node, Path
@@ -78,7 +79,17 @@ def long_ports(report: Report, node: Node, path: Path) -> Node:
             items += _long(item)
         except BadPort as error:
             items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
-    return node.with_value([*items])
+    return node.with_value([*_once(items)])
+
+
+def _once(items: list[Node]) -> Iterator[Node]:
+    """Without those that say the same as one before them."""
+    seen: set[str] = set()
+    for item in items:
+        said = "" if item.is_broken else repr(sorted((key, node.text) for key, node in item.entries.items()))
+        if not said or said not in seen:
+            seen.add(said)
+            yield item
 
 
 def _long(item: Node) -> list[Node]:

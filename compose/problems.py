@@ -34,6 +34,13 @@ class Report:
 
     problems: list[Remark] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    """As they were opened."""
+
+    def opened(self, file: str) -> None:
+        """Problems are told in the order of the files."""
+        if file not in self.files:
+            self.files.append(file)
 
     def wrong(self, node: Node, path: Path, sentence: str) -> Node:
         """Report a problem; returns the node marked as reported. A node is reported once."""
@@ -51,7 +58,7 @@ class Report:
         """Raise ComposeError when there was a problem; in the order of the files."""
         if self.problems:
             unique = dict.fromkeys(self.problems)
-            files = list(dict.fromkeys(problem.mark.file for problem in unique))
+            files = list(dict.fromkeys([*self.files, *(problem.mark.file for problem in unique)]))
             raise ComposeError(
                 sorted(unique, key=lambda p: (files.index(p.mark.file), p.mark.line, p.mark.column, p.path))
             )

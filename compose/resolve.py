@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from compose.borrowed import with_borrowed
 from compose.contents import read_contents
-from compose.dotenv import BadLine, parse
+from compose.dotenv import assignments
 from compose.tree import Node, Path
 from compose.work import Work
 
@@ -28,9 +28,10 @@ def resolve(work: Work) -> Work:
         sentence = f"every service is in a profile and none is active; set COMPOSE_PROFILES, of: {', '.join(wanted)}"
         work.report.wrong(services, ("services",), sentence)
         services = services.broken()
+    work = replace(work, inactive=inactive)
     resolved = with_borrowed(work, resolved)
     tree = work.tree.with_value({**work.tree.entries, "services": services.with_value({**resolved})})
-    return read_contents(replace(work, tree=tree, inactive=inactive))
+    return read_contents(replace(work, tree=tree))
 
 
 def _is_active(work: Work, service: Node) -> bool:
@@ -83,13 +84,14 @@ def _from_files(work: Work, service: Node, path: Path, attribute: str) -> dict[s
         text = _read(work, name, where, is_required=required is None or required.value is not False)
         if text is None:
             continue
-        try:
-            above = {**{key: node.text for key, node in found.items() if node.value is not None}, **work.environment}
-            parsed = parse(text, above, raw=form is not None and form.value == "raw")
-        except BadLine as error:
-            work.report.wrong(name, where, f"{work.shown(name.text)}, {error}")
-            continue
-        found |= {key: Node(value, name.mark) for key, value in parsed.items()}
+        above = {**{key: node.text for key, node in found.items() if node.value is not None}, **work.environment}
+        parsed = assignments(text, above, raw=form is not None and form.value == "raw")
+        for problem in parsed.problems:
+            work.report.wrong(name, where, f"{work.shown(name.text)}, {problem}")
+        for variable, line in parsed.unset:
+            sentence = f"{work.shown(name.text)}, line {line}: variable {variable} is not set; an empty string is used"
+            work.report.note(name, where, sentence)
+        found |= {key: Node(value, name.mark) for key, value in parsed.values.items()}
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from compose.attributes import ATTRIBUTES
+from compose.attributes import ATTRIBUTES, OURS
 from compose.rules import Rule
 
 
@@ -39,4 +39,4 @@ def _grow(table: Mapping[str, Rule]) -> Schema:
     return root
 
 
-SCHEMA = _grow(ATTRIBUTES)
+SCHEMA = _grow({**ATTRIBUTES, **OURS})

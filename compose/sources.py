@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-from compose.dotenv import BadLine, parse
+from compose.dotenv import assignments
 from compose.kinds import KINDS, WrongKind
 from compose.syntax import parse_yaml
 from compose.tree import Mark, Node
@@ -46,6 +46,7 @@ def read_sources(work: Work) -> Work:
     for name in work.files:
         path = name if name == "-" else os.path.normpath(os.path.join(work.current, name))
         start = Node(None, Mark(work.shown(name), 1, 1))
+        work.report.opened(start.mark.file)
         text = _read(work, start, path)
         if text is not None:
             documents += parse_yaml(work.report, start.mark.file, text)
@@ -73,12 +74,13 @@ def environment_of(work: Work) -> dict[str, str]:
     for name in names or (os.path.join(work.directory, ".env"),):
         path = os.path.normpath(os.path.join(work.current, name))
         text = _read_dotenv(work, path, is_required=bool(names))
-        try:
-            parsed = parse(text, {**found, **known})
-        except BadLine as error:
-            work.report.wrong(Node(None, Mark(work.shown(path), error.line, 1)), (), error.sentence)
-            continue
-        found |= {key: value for key, value in parsed.items() if value is not None}
+        parsed = assignments(text, {**found, **known})
+        for problem in parsed.problems:
+            work.report.wrong(Node(None, Mark(work.shown(path), problem.line, 1)), (), problem.sentence)
+        for variable, line in parsed.unset:
+            note = f"variable {variable} is not set; an empty string is used"
+            work.report.note(Node(None, Mark(work.shown(path), line, 1)), (), note)
+        found |= {key: value for key, value in parsed.values.items() if value is not None}
     return {**found, **known}
 
 
@@ -90,16 +92,19 @@ def _read_dotenv(work: Work, path: str, *, is_required: bool) -> str:
         return work.text(path) or ""
     except IsADirectoryError:
         return ""  # as Docker's own does
-    except (OSError, UnicodeDecodeError) as error:
-        work.report.wrong(start, (), f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    except UnicodeDecodeError as error:
+        work.report.wrong(Node(None, _place_of(error, start.mark.file)), (), "is not UTF-8 text")
+        return ""
+    except OSError as error:
+        work.report.wrong(start, (), f"cannot be read: {error.strerror or error}")
         return ""
 
 
 def _read(work: Work, start: Node, path: str) -> str | None:
     try:
         text = work.text(path)
-    except UnicodeDecodeError:
-        work.report.wrong(start, (), "is not UTF-8 text")
+    except UnicodeDecodeError as error:
+        work.report.wrong(Node(None, _place_of(error, start.mark.file)), (), "is not UTF-8 text")
         return None
     except (OSError, ValueError) as error:
         work.report.wrong(start, (), f"cannot be read: {getattr(error, 'strerror', None) or error}")
@@ -107,6 +112,12 @@ def _read(work: Work, start: Node, path: str) -> str | None:
     if text is None:
         work.report.wrong(start, (), "there is no such file")
     return text
+
+
+def _place_of(error: UnicodeDecodeError, file: str) -> Mark:
+    """Where the first byte stands that is not UTF-8."""
+    lines = error.object[: error.start].split(b"\n")
+    return Mark(file, len(lines), len(lines[-1].decode(errors="replace")) + 1)
 
 
 def _listed(environment: Mapping[str, str]) -> tuple[str, ...]:

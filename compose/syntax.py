@@ -63,8 +63,7 @@ def parse_yaml(report: Report, file: str, text: str) -> list[Node]:
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         mark = Mark(file, place.line + 1, place.column + 1) if place else start.mark
-        context = f"{error.context}: " if error.context else ""
-        return [report.wrong(Node(None, mark), (), f"this is not YAML: {context}{error.problem or error}")]
+        return [report.wrong(Node(None, mark), (), f"this is not YAML: {_trouble(text, error, mark)}")]
     except (yaml.YAMLError, RecursionError) as error:
         return [report.wrong(start, (), f"this is not YAML: {str(error).splitlines()[0]}")]
     roots = [root for root in roots if not _is_empty(root)]
@@ -81,6 +80,15 @@ def parse_yaml(report: Report, file: str, text: str) -> list[Node]:
                 "it is nested too deep, or its aliases make it too big; is there an alias inside its own anchor?",
             )
         ]
+
+
+def _trouble(text: str, error: yaml.MarkedYAMLError, mark: Mark) -> str:
+    """What the parser says; of tabs, which one does not see, more clearly."""
+    lines = text.splitlines()
+    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    if line[mark.column - 1 : mark.column] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:
+        return "there is a tab; indent with spaces"
+    return f"{error.context}: {error.problem}" if error.context else str(error.problem or error)
 
 
 def _may_be_deep(text: str) -> bool:
@@ -150,7 +158,7 @@ class _Builder:
                 continue
             key = key_node.value
             if key == "<<" and not key_node.style:
-                merged |= self._merge_key(value_node, path) | merged
+                merged |= self._merge_key(value_node, path, mark) | merged
                 continue
             if key in entries:
                 self.report.wrong(Node(None, mark), (*path, key), "is given twice")
@@ -158,15 +166,15 @@ class _Builder:
             entries[key] = self.build(value_node, (*path, key))
         return merged | entries if merged else entries
 
-    def _merge_key(self, node: yaml.Node, path: tuple[str, ...]) -> dict[str, Node]:
+    def _merge_key(self, node: yaml.Node, path: tuple[str, ...], mark: Mark) -> dict[str, Node]:
         if isinstance(node, yaml.SequenceNode):
             merged: dict[str, Node] = {}
             for item in node.value:
-                merged = self._merge_key(item, path) | merged
+                merged = self._merge_key(item, path, mark) | merged
             return merged
         built = self.build(node, path)
         if not isinstance(built.value, dict):
-            self.report.wrong(built, (*path, "<<"), "must refer to a mapping, or to a list of mappings")
+            self.report.wrong(Node(None, mark), (*path, "<<"), "must refer to a mapping, or to a list of mappings")
         return built.entries
 
 

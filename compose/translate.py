@@ -125,6 +125,21 @@ def _service(
         rollback_config=_update(deploy.rollback_config),
         endpoint_spec=_endpoint(service),
         depends_on=_dependencies(service, project, stack),
+        schedule=_schedule(service.schedule),
+    )
+
+
+def _schedule(said: model_deploy.Schedule | None) -> specs.Schedule | None:
+    """`x-argosy-schedule`; the labels that say the same stay labels, and the managers read them."""
+    if said is None:
+        return None
+    return specs.Schedule(
+        cron=said.cron,
+        time_zone=said.timezone,
+        overlap=said.overlap,  # type: ignore[arg-type]
+        missed_window=said.missed_window,
+        history=said.history,
+        suspend=said.suspend,
     )
 
 

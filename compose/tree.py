@@ -127,3 +127,8 @@ def text_of(node: Node, *keys: str) -> str:
 def is_extension(key: str) -> bool:
     """Whether a key is the user's own (x-…)."""
     return key.startswith("x-")
+
+
+def is_ours(key: str) -> bool:
+    """Whether a key is an extension that Argosy itself knows, or ought to."""
+    return key.startswith("x-argosy-")

@@ -6,13 +6,18 @@ count as given, and nothing more is said of them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import replace
 
 from api.names import SERVICE_NAME
 from compose.attachments import linked_names
+from compose.check import MERGED, lacking
 from compose.devices import device_problem
+from compose.merge import place_of
 from compose.order import cycle
 from compose.problems import Report
+from compose.schema import SCHEMA
 from compose.security import (
     IPC,
     NETWORK_MODES,
@@ -25,8 +30,9 @@ from compose.security import (
     parse_runtime,
     parse_sharing,
 )
-from compose.tree import Node, Path, items_of, text_of
-from compose.verify_network import undefined, verify_network
+from compose.tree import Node, Path, children, items_of, text_of
+from compose.verify_build import verify_build
+from compose.verify_network import absent, undefined, verify_network
 from compose.volumes import BadVolume, parse_tmpfs
 from compose.work import Work
 
@@ -71,6 +77,7 @@ def verify(work: Work) -> Work:
             work.report.wrong(services, ("services",), "there is no service to deploy")
     elif work.documents and not any(document.is_broken for document in work.documents):
         work.report.wrong(work.tree, (), "there are no services; a compose file has them under `services:`")
+    work = replace(work, stack=work.stack or _stack_name(work))
     for name, service in work.tree.at("services").items():
         if not service.is_broken:
             for check in CHECKS:
@@ -81,6 +88,36 @@ def verify(work: Work) -> Work:
         for name, node in work.tree.at(kind).items():
             _external(work.report, node, (kind, name))
     return work
+
+
+def _stack_name(work: Work) -> str:
+    """By `name:`; "" when there is none, or none that will do."""
+    node = work.tree.get("name")
+    if node is None or not node.text or SERVICE_NAME.fullmatch(node.text):
+        return node.text if node else ""
+    sentence = f"{node.text!r} is no name of a stack: letters, digits, - and _ between them"
+    work.report.wrong(node, ("name",), sentence)
+    return ""
+
+
+def _merged(work: Work, service: Node, path: Path) -> None:
+    """Mappings that several files may have filled."""
+    for keys in MERGED:
+        place = functools.reduce(lambda schema, key: schema.below[key], keys, SCHEMA.below["services"].below["*"])
+        for name, node in service.at(*keys).items():
+            if not node.is_broken and (sentence := lacking(place.below["*"].rule, node.entries)):
+                work.report.wrong(node, (*path, *keys, name), sentence)
+
+
+def _no_nul(work: Work, service: Node, path: Path) -> None:
+    """The kernel ends every string at a NUL."""
+    for part, child in children(service):
+        value = child.value
+        if isinstance(value, str):
+            if "\0" in value:
+                work.report.wrong(child, (*path, part), "has a NUL character in it")
+        elif isinstance(value, dict | list) and value:
+            _no_nul(work, child, (*path, part))
 
 
 def _name(work: Work, service: Node, path: Path) -> None:
@@ -154,9 +191,7 @@ def _depends_on(work: Work, service: Node, path: Path) -> None:
         required = node.get("required")
         where = (*path, "depends_on")
         if name not in services and (required is None or required.value is not False):
-            profiles = work.inactive.get(name)
-            sentence = f"service {name!r} is not active; it is in profile {' or '.join(profiles)}" if profiles else ""
-            work.report.wrong(node, where, sentence or undefined("service", name, services))
+            work.report.wrong(node, where, absent(work, name, services))
         condition, dependency = text_of(node, "condition"), services.get(name)
         if condition == "service_completed_successfully" and dependency and not _ends(dependency):
             sentence = (
@@ -200,6 +235,19 @@ def _healthcheck(work: Work, service: Node, path: Path) -> None:
         work.report.wrong(disable, (*path, "healthcheck", "disable"), "the check is disabled, and has a test; keep one")
 
 
+def _told(work: Work, service: Node, path: Path) -> None:
+    """What has no effect beside something else is not dropped without a word."""
+    restart, policy = service.get("restart"), service.get("deploy", "restart_policy")
+    if restart and restart.text and policy:
+        work.report.note(restart, (*path, "restart"), "has no effect: deploy.restart_policy counts")
+    check = service.at("healthcheck")
+    test = check.get("test")
+    is_off = "disable" in check and check["disable"].value is True
+    is_off = is_off or bool(test and test.items and test.items[0].value == "NONE")
+    for key in [key for key in check if is_off and key not in ("disable", "test")]:
+        work.report.note(check[key], (*path, "healthcheck", key), "has no effect: the check is disabled")
+
+
 def _parsed(work: Work, service: Node, path: Path) -> None:
     for attribute, parse in _LANGUAGES.items():
         node = service.get(attribute)
@@ -217,7 +265,7 @@ def _files(work: Work, service: Node, path: Path) -> None:
         targets: set[str] = set()
         for number, item in enumerate(items_of(service, kind)):
             source = text_of(item, "source")
-            target = text_of(item, "target") or source
+            target = place_of(kind, item)
             where = (*path, kind, f"[{number}]")
             if source not in known and item.get("source") and not item.entries["source"].is_broken:
                 work.report.wrong(item, where, undefined(kind.removesuffix("s"), source, known))
@@ -260,7 +308,8 @@ def _no_cycle(work: Work) -> None:
         name: [*service.at("depends_on"), *linked_names(item.text for item in items_of(service, "links"))]
         for name, service in services.items()
     }
-    if names := cycle(edges):
+    while names := cycle(edges):
+        edges[names[-2]] = [name for name in edges[names[-2]] if name != names[-1]]  # so that the next one is found
         service = services[names[0]]
         attribute = "depends_on" if names[1] in service.at("depends_on") else "links"
         node = service.at("depends_on").get(names[1]) or service.entries["links"]
@@ -277,5 +326,6 @@ _LANGUAGES: dict[str, Callable[[str], object]] = {
     "runtime": parse_runtime,
 }
 CHECKS = (
-    _name, _image, _bounds, _said_once, _volumes, _files, _devices, _depends_on, _deploy, _healthcheck, _parsed,
+    _merged, _no_nul, _name, _image, _bounds, _said_once, _volumes, _files, _devices, _depends_on, _deploy,
+    _healthcheck, _told, _parsed, verify_build,
 )  # fmt: skip

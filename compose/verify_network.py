@@ -28,6 +28,13 @@ def undefined(kind: str, name: str, known: Collection[str]) -> str:
     return f"{kind} {name!r} is not defined{among}"
 
 
+def absent(work: Work, name: str, services: Collection[str]) -> str:
+    """The sentence for a reference to a service that is not there, perhaps for its profile."""
+    if profiles := work.inactive.get(name):
+        return f"service {name!r} is not active; it is in profile {' or '.join(profiles)}"
+    return undefined("service", name, services)
+
+
 def _networks(work: Work, service: Node, path: Path) -> None:
     known = work.tree.at("networks")
     for name, node in service.at("networks").items():
@@ -106,7 +113,7 @@ def _links(work: Work, service: Node, path: Path) -> None:
         if item.is_broken:
             continue
         if name not in services:
-            work.report.wrong(item, where, undefined("service", name, services))
+            work.report.wrong(item, where, absent(work, name, services))
         elif not _meet(service, services[name]):
             work.report.wrong(item, where, f"{name} shares no network with this service")
 

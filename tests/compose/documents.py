@@ -14,13 +14,15 @@ from compose.syntax import parse_yaml
 from compose.tree import Node, children, plain
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-TEXTS = [path.read_text() for path in sorted(GOLDEN.rglob("*.y*ml")) if path.stat().st_size < 4000]
+PATHS = [path for path in sorted(GOLDEN.rglob("*.y*ml")) if path.stat().st_size < 4000]
+GOOD = [path.read_text(errors="replace") for path in PATHS if not path.relative_to(GOLDEN).parts[1].startswith("bad-")]
+BAD = [path.read_text(errors="replace") for path in PATHS if path.relative_to(GOLDEN).parts[1].startswith("bad-")]
 NAMES = ("web", "db", "net", "data", "key", "conf")
 """So few that references meet their definitions."""
 TRICKY = (
     '', ' ', '0', '-1', '1e999', '.nan', '~', 'null', 'yes', '!reset', '${', '${A:-$B}', '$$', '${TAG}',
     'a:b:c:d', '::', '[::1]:80:80', '1-', '99999999999999999999', '0x', '\x00', '\ud7ff', '\U0001f600', '*a',
-    '&a', '- ', '/', '../..', '~/x', '=', 'a=', '5s', '1.5h', '64m', '80:80', '127.0.0.1:80:80',
+    '&a', '- ', '/', '../..', 'a' * 60 + '.', '~/x', '=', 'a=', '5s', '1.5h', '64m', '80:80', '127.0.0.1:80:80',
     '8000-8002:80-82', 'service:web', 'host', 'on-failure:3', 'linux/amd64', '0444', 'vendor.com/x=y',
     'node.role == manager', 'no-new-privileges', 'd:/data:ro,z', 'k: v', '{', ']', '#', "'", '"', '\t', "x" *
     300,
@@ -46,9 +48,13 @@ _ANYTHING = st.recursive(
 
 
 def _seen() -> dict[str, list[Any]]:
-    """What the golden files say, by attribute."""
+    """What the golden files say, by attribute; those that are refused, where no other says it."""
+    return _said_in(BAD) | _said_in(GOOD)
+
+
+def _said_in(texts: list[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for text in TEXTS:
+    for text in texts:
         for document in parse_yaml(Report(), "", text):
             _collect(document, SCHEMA, found)
     return found
@@ -63,6 +69,10 @@ def _collect(node: Node, schema: Schema, found: dict[str, list[Any]]) -> None:
 
 
 SEEN = _seen()
+
+
+def _later(schema: Schema) -> st.SearchStrategy[Any]:
+    return st.deferred(lambda: _value(schema))
 
 
 def _value(schema: Schema) -> st.SearchStrategy[Any]:
@@ -80,16 +90,12 @@ def _value(schema: Schema) -> st.SearchStrategy[Any]:
             kinds.append(_SCALARS[kind])
     made = st.one_of(kinds)
     seen = st.sampled_from(SEEN[schema.pattern]) if SEEN.get(schema.pattern) else made
-    return st.integers(0, 40).flatmap(lambda luck: _ANYTHING if luck == 40 else made if luck > 25 else seen)
+    return st.integers(0, 40).flatmap(lambda luck: _ANYTHING if luck == 40 else made if luck > 33 else seen)
 
 
 def _mapping(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     """A few of the known keys; what is required, mostly; and where any name may stand, the usual names."""
-    known = {
-        name: st.deferred(lambda below=below: _value(below))
-        for name, below in schema.below.items()
-        if name not in ("*", "[]")
-    }
+    known = {name: _later(below) for name, below in schema.below.items() if name not in ("*", "[]")}
     required = {name: known[name] for name in schema.rule.required}
     some = st.lists(st.sampled_from(sorted(known)), max_size=3, unique=True) if known else st.just([])
     chosen = some.flatmap(lambda names: st.fixed_dictionaries({**required, **{name: known[name] for name in names}}))
@@ -110,24 +116,43 @@ def documents() -> st.SearchStrategy[str]:
         name: _value(SCHEMA.below[name]) for name in ("networks", "volumes", "secrets", "configs", "name", "include")
     }
     services = st.dictionaries(st.sampled_from(NAMES), _SERVICE, min_size=1, max_size=2)
-    return st.fixed_dictionaries({"services": services}, optional=rest).map(lambda tree: json.dumps(tree, indent=1))
+    trees = st.fixed_dictionaries({"services": services}, optional=rest)
+    both = st.tuples(trees, st.integers(0, 4))
+    return both.map(lambda pair: json.dumps(_defined(pair[0]) if pair[1] else pair[0], indent=1))
+
+
+_USUAL: dict[str, Any] = {"networks": None, "volumes": None, "secrets": {"file": "f"}, "configs": {"file": "f"}}
+
+
+def _defined(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with what its services refer to: so that fewer files are refused only for what is missing."""
+    defined = dict(tree)
+    for kind, usual in _USUAL.items():
+        items = [item for service in tree["services"].values() for item in service.get(kind) or ()]
+        names = [item.get("source") if isinstance(item, dict) else item for item in items]
+        known = defined.get(kind) or {}
+        wanted = {name.partition(":")[0]: usual for name in names if isinstance(name, str) and name[:1].isalpha()}
+        if wanted and isinstance(known, dict):
+            defined[kind] = wanted | known
+    return defined
 
 
 _EDITS = st.lists(
     st.tuples(
-        st.sampled_from(["cut", "twice", "swap", "replace", "insert", "indent", "value"]),
+        st.sampled_from(["cut", "cut", "twice", "swap", "swap", "value", "value", "replace", "insert", "indent"]),
         st.floats(0, 1, exclude_max=True),
         st.floats(0, 1, exclude_max=True),
         st.sampled_from(TRICKY) | st.text(max_size=6),
     ),
     min_size=1,
-    max_size=6,
+    max_size=3,
 )
 
 
 def mutated() -> st.SearchStrategy[str]:
     """Golden files with some lines cut, doubled, swapped, indented, and values and characters changed."""
-    return st.tuples(st.sampled_from(TEXTS), _EDITS).map(lambda pair: _mutate(*pair))
+    texts = st.integers(0, 4).flatmap(lambda luck: st.sampled_from(BAD if luck == 4 else GOOD))
+    return st.tuples(texts, _EDITS).map(lambda pair: _mutate(*pair))
 
 
 def _mutate(text: str, edits: list[tuple[str, float, float, str]]) -> str:

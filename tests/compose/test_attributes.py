@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compose.attributes import ATTRIBUTES
+from compose.attributes import ATTRIBUTES, OURS
 from compose.canonical import FORMS
 from compose.kinds import KINDS
 from compose.manual import manual
@@ -21,16 +21,20 @@ def test_the_table_has_every_attribute_of_the_specification_and_no_other() -> No
     assert sorted(ATTRIBUTES) == sorted(SPECIFICATION)
 
 
+def test_our_own_attributes_are_extensions_to_every_other_tool() -> None:
+    assert all(path.split(".")[2].startswith("x-argosy-") for path in OURS)
+
+
 def test_the_manual_tells_what_the_table_says() -> None:
     assert (ROOT / "docs" / "compose.md").read_text() == manual()
 
 
 def test_the_manual_has_every_attribute() -> None:
-    assert sum(line.startswith("| `") for line in manual().splitlines()) == len(SPECIFICATION)
+    assert sum(line.startswith("| `") for line in manual().splitlines()) == len(SPECIFICATION) + len(OURS)
 
 
 def test_forms_and_rules_of_merging_are_of_attributes_of_the_table() -> None:
-    assert [path for path in (*FORMS, *RULES) if path not in ATTRIBUTES] == []
+    assert [path for path in (*FORMS, *RULES) if path not in ATTRIBUTES | OURS] == []
 
 
 def test_kinds_exist() -> None:

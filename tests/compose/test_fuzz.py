@@ -1,36 +1,76 @@
 """Any file is loaded, or refused with a sentence and a place: no traceback, no hang, nothing dropped in silence.
 
-Set COMPOSE_FUZZ to the number of files for a long run (20000).
+Set COMPOSE_FUZZ to the number of files for a long run (20000); `-s` shows what came of them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from datetime import timedelta
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
 
+import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 
 from api.errors import Invalid
-from compose.load import Loaded, load
+from compose.load import PHASES, Loaded
 from compose.problems import Report
 from compose.schema import SCHEMA, Schema
 from compose.show import as_yaml
 from compose.syntax import parse_yaml
 from compose.tree import Node, children, is_extension
+from compose.work import Phase, Work
 from tests.compose.documents import documents, mutated
+from tests.compose.dropped import not_in_project, without_effect
 
-EXAMPLES = int(os.environ.get("COMPOSE_FUZZ", "1500")) // 2
+EXAMPLES = int(os.environ.get("COMPOSE_FUZZ", "1000")) // 2
+SECONDS = 10.0
+"""Of processor time that one file may take; they take some milliseconds."""
 PLACE = re.compile(r".+?:[0-9]+:[0-9]+: .", re.DOTALL)
 FUZZ = settings(
     max_examples=EXAMPLES,
-    deadline=timedelta(seconds=20),
+    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
+TOTALS: Counter[str] = Counter()
 
 
-def loaded(text: str) -> Loaded:
+@pytest.fixture(scope="module", autouse=True)
+def totals() -> Iterator[None]:
+    yield
+    slowest = TOTALS.pop("slowest, in milliseconds", 0)
+    print("\nfuzz:", ", ".join(f"{count} {what}" for what, count in sorted(TOTALS.items())), f"; slowest {slowest} ms")
+
+
+class Hangs(AssertionError):
+    """A file took longer than any may."""
+
+
+@contextmanager
+def bounded(seconds: float = SECONDS) -> Iterator[None]:
+    """Raises Hangs when the block takes more of this process's own time; noise of the machine does not count."""
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise Hangs(f"more than {seconds} s for one file")
+
+    before = signal.signal(signal.SIGVTALRM, ring)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def loaded(text: str, phases: Sequence[Phase] = PHASES) -> Loaded:
     """The text from standard input; files it names exist and hold `A=1`, but for `.env` and other compose files."""
     encoded = text.encode(errors="surrogatepass")
 
@@ -39,27 +79,53 @@ def loaded(text: str) -> Loaded:
             return encoded
         return None if path.endswith(("/.env", ".yaml", ".yml")) else b"A=1\n"
 
-    return load(["-"], {"TAG": "1", "REPLICAS": "2", "HOME": "/home/u"}, "shop", "/project", read, current="/project")
+    environment = {"TAG": "1", "REPLICAS": "2", "HOME": "/home/u"}
+    work = Work(("-",), "shop", "/project", environment, read, "/project")
+    for phase in phases:
+        work = phase(work)
+    assert work.result is not None
+    assert work.project is not None
+    return Loaded(work.result, work.project, tuple(str(note) for note in work.report.notes))
 
 
-def check(text: str) -> None:
-    found = outcome(text)
+def outcome(text: str, phases: Sequence[Phase] = PHASES) -> Loaded | Invalid:
+    try:
+        return loaded(text, phases)
+    except Invalid as error:
+        return error
+
+
+def check(text: str, phases: Sequence[Phase] = PHASES) -> None:
+    began = time.process_time()
+    with bounded():
+        found = outcome(text, phases)
+    TOTALS["slowest, in milliseconds"] = max(
+        TOTALS["slowest, in milliseconds"], round(1000 * (time.process_time() - began))
+    )
+    TOTALS["files"] += 1
     if isinstance(found, Invalid):
+        TOTALS["refused"] += 1
         assert str(found)
         assert all(PLACE.match(str(problem)) for problem in getattr(found, "problems", []))
         return
-    for document in parse_yaml(Report(), "stdin", text):
+    TOTALS["loaded"] += 1
+    written = parse_yaml(Report(), "stdin", text)
+    for document in written:
         assert unknown(document, SCHEMA) == []
-    again = loaded(as_yaml(found.project))
+    again = loaded(as_yaml(found.project), phases)
     assert again.project == found.project
     assert again.stack == found.stack
+    if len(written) == 1 and "!" not in text:
+        TOTALS["looked through for dropped attributes"] += 1
+        assert not_in_project(written[0], found) == []
+    assert without_effect(found, lambda changed: outcome(changed, phases), text) == ""
 
 
-def outcome(text: str) -> Loaded | Invalid:
-    try:
-        return loaded(text)
-    except Invalid as error:
-        return error
+def check_all(text: str, phases: Sequence[Phase] = PHASES) -> None:
+    """As `check`, and every attribute of the project is taken out once, not one of them."""
+    check(text, phases)
+    for seed in range(20):
+        assert without_effect(loaded(text, phases), lambda changed: outcome(changed, phases), str(seed)) == ""
 
 
 def unknown(node: Node, schema: Schema) -> list[str]:
@@ -84,3 +150,51 @@ def test_generated_files_are_loaded_or_refused(text: str) -> None:
 @given(mutated())
 def test_mutated_files_are_loaded_or_refused(text: str) -> None:
     check(text)
+
+
+def losing(*attributes: str) -> Phase:
+    """A loader's mistake: services lose these attributes on the way."""
+
+    def phase(work: Work) -> Work:
+        def bare(service: Node) -> Node:
+            return service.with_value({key: node for key, node in service.entries.items() if key not in attributes})
+
+        services = {name: bare(service) for name, service in work.tree.at("services").items()}
+        node = work.tree.entries["services"]
+        return replace(work, tree=work.tree.with_value({**work.tree.entries, "services": node.with_value(services)}))
+
+    return phase
+
+
+def forgetting(work: Work) -> Work:
+    """Another one: the translation does not look at an attribute of the project."""
+    assert work.project is not None
+    services = {
+        name: structs.replace(service, oom_score_adj=0, labels={}) for name, service in work.project.services.items()
+    }
+    forgetful = replace(work, project=structs.replace(work.project, services=services))
+    return replace(PHASES[-1](forgetful), project=work.project)
+
+
+MISTAKES = {
+    "it loses what a file says": (*PHASES[:9], losing("oom_score_adj", "labels"), *PHASES[9:]),
+    "it does not use what a project has": (*PHASES[:-1], forgetting),
+}
+
+
+@pytest.mark.parametrize("phases", MISTAKES.values(), ids=MISTAKES.keys())
+@pytest.mark.parametrize("attribute", ["oom_score_adj: 5", "labels: {a: b}", "labels: [a=b]"])
+def test_an_attribute_that_is_dropped_is_found(phases: tuple[Phase, ...], attribute: str) -> None:
+    text = f"services:\n  web:\n    image: web\n    {attribute}\n"
+    check_all(text)
+    with pytest.raises(AssertionError, match=r"labels|oom_score_adj"):
+        check_all(text, phases)
+
+
+def test_a_hang_is_found() -> None:
+    def endless(work: Work) -> Work:
+        while True:
+            pass
+
+    with pytest.raises(Hangs), bounded(0.05):
+        outcome("services: {web: {image: web}}", (*PHASES[:3], endless))

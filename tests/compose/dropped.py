@@ -1,0 +1,202 @@
+"""Finds what a load has dropped: attributes that are in the file and not in the project, or there without effect.
+
+It knows the loader by its results only: the document as it was written, the canonical project, the stack. What may be
+missing is listed below, by attribute and value, with nothing else to excuse it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import yaml
+
+from compose.attributes import ATTRIBUTES
+from compose.kinds import KINDS, WrongKind
+from compose.load import Loaded
+from compose.schema import SCHEMA, Schema
+from compose.show import document
+from compose.tree import Node, children, is_extension
+
+Place = tuple[str, ...]
+
+SETTLED = (
+    "attach", "develop", "env_file", "extends", "label_file", "profiles", "volumes_from",
+)  # fmt: skip
+"""Attributes of a service that an early phase deals with; what they stand for is elsewhere in it, or a note."""
+USUAL: dict[str, tuple[object, ...]] = {
+    "services.*.ports.[].protocol": ("tcp",),
+    "services.*.ports.[].mode": ("ingress",),
+    "services.*.depends_on.*.required": (True,),
+    "services.*.deploy.mode": ("replicated",),
+}
+"""Values the canonical form leaves out, as they are so anyway."""
+
+
+SAID_TWICE = (
+    (("cpus",), ("deploy", "resources", "limits", "cpus")),
+    (("mem_limit",), ("deploy", "resources", "limits", "memory")),
+    (("pids_limit",), ("deploy", "resources", "limits", "pids")),
+    (("mem_reservation",), ("deploy", "resources", "reservations", "memory")),
+    (("scale",), ("deploy", "replicas")),
+)
+"""Two words for one thing: where both are there (and the same, or they are refused), one could as well be missing."""
+
+
+def not_in_project(written: Node, found: Loaded) -> list[str]:
+    """Attributes of a document that the project lacks, though they say something."""
+    shown = {place for place, _ in _places(document(found.project), ())}
+    return [".".join(place) for place in _said(written, SCHEMA, (), found) if place not in shown]
+
+
+def _places(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    """Every key of nested mappings, items of lists as []."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield (*place, key), below
+            yield from _places(below, (*place, key))
+    elif isinstance(value, list):
+        for below in value:
+            yield from _places(below, (*place, "[]"))
+
+
+def _said(node: Node, schema: Schema, place: Place, found: Loaded) -> Iterator[Place]:
+    for part, child in children(node):
+        below = schema.child(part)
+        if below is None or (is_extension(part) and "*" not in schema.below) or below.rule.refusal:
+            continue
+        if _is_settled(child, below) or _says_nothing(child, below):
+            continue
+        here = (*place, "[]" if part.startswith("[") else part)
+        if len(here) == 2 and here[0] == "services" and here[1] not in found.project.services:
+            continue  # its profile is not active
+        if not part.startswith("["):
+            yield here
+        yield from _said(child, below, here, found)
+
+
+def _is_settled(node: Node, schema: Schema) -> bool:
+    parts = schema.pattern.split(".")
+    if parts[0] == "services" and len(parts) > 2:
+        return parts[2] in SETTLED
+    return parts[-2:] == ["external", "name"] or schema.pattern in ("version", "name", "include")
+
+
+def _says_nothing(node: Node, schema: Schema) -> bool:
+    """Whether it is as it would be anyway: empty, zero, false, or a usual value."""
+    if isinstance(node.value, dict):
+        known = [(child, schema.child(part)) for part, child in node.value.items() if not is_extension(part)]
+        return all(below is None or below.rule.refusal or _says_nothing(child, below) for child, below in known)
+    if isinstance(node.value, list):
+        if schema.pattern.endswith((".environment", ".args")):
+            return all("=" not in item.text for item in node.items)  # taken from the environment, or not there
+        return not node.value
+    value: object = node.value
+    for kind in schema.rule.kinds:
+        try:
+            value = KINDS[kind].read(node.value)
+        except WrongKind:
+            continue
+        break
+    return not value or value in USUAL.get(schema.pattern, ()) or "$" in node.text
+
+
+# ── from the project to the stack ────────────────────────────────────────────────────────────────────────────────
+
+TRIES = 1
+"""Attributes that are taken out of each file."""
+_ZEROS = (
+    "cpus", "deploy.resources.limits.cpus", "deploy.resources.reservations.cpus", "deploy.update_config.delay",
+    "deploy.rollback_config.delay",
+)  # fmt: skip
+_ALL = ("gpus.[].count", "deploy.resources.reservations.devices.[].count")
+NO_EFFECT: dict[str, tuple[object, ...]] = {
+    "services.*.ports.[].protocol": ("tcp",),
+    "services.*.ports.[].mode": ("ingress",),
+    "services.*.devices.[].permissions": ("rwm",),
+    **{f"services.*.{kind}.[].{owner}": ("0",) for kind in ("secrets", "configs") for owner in ("uid", "gid")},
+    **{f"services.*.{kind}.[].mode": ("0444",) for kind in ("secrets", "configs")},
+    **{f"services.*.{key}": (0, "0s") for key in _ZEROS},
+    **{f"services.*.{key}": (-1,) for key in _ALL},
+    "services.*.deploy.update_config.parallelism": (1,),
+    "services.*.deploy.rollback_config.parallelism": (1,),
+    "services.*.volumes.[].bind.create_host_path": (False,),
+    "services.*.volumes.[].bind.recursive": ("enabled",),
+    "services.*.pids_limit": (-1,),
+    "services.*.network_mode": ("bridge", "default"),
+}
+"""Values of the canonical form that come to the same as saying nothing."""
+
+
+def without_effect(found: Loaded, load: Callable[[str], Loaded | Exception], seed: str) -> str:
+    """Of a few attributes of the project, chosen by the seed, one that could as well be missing; "" when all count.
+
+    One that makes a note (it has no effect beside another) is not dropped in silence.
+    """
+    tree = document(found.project)
+    candidates = [
+        (steps, schema) for steps, schema in _leaves(tree, SCHEMA, ()) if not _has_no_part(steps, schema, tree)
+    ]
+    start = zlib.crc32(seed.encode(errors="surrogatepass")) % max(1, len(candidates))
+    for steps, schema in (candidates[start:] + candidates[:start])[:TRIES]:
+        changed = load(_written(_without(tree, steps)))
+        if isinstance(changed, Exception) or changed.stack != found.stack:
+            continue
+        whole = load(_written(tree))
+        if isinstance(whole, Exception) or len(whole.notes) == len(changed.notes):
+            return f"{schema.pattern} = {_at(tree, steps)!r}"
+    return ""
+
+
+def _written(tree: dict[str, Any]) -> str:
+    return str(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
+
+
+def _leaves(value: Any, schema: Schema, steps: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Schema]]:
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in entries:
+        place = schema.child(f"[{key}]" if isinstance(key, int) else key)
+        if place is None:
+            continue
+        if isinstance(below, dict | list) and below:
+            yield from _leaves(below, place, (*steps, key))
+        elif not isinstance(key, int):
+            yield (*steps, key), place
+
+
+def _has_no_part(steps: tuple[Any, ...], schema: Schema, tree: dict[str, Any]) -> bool:
+    value = _at(tree, steps)
+    beside = _at(tree, steps[:-1])
+    if value in NO_EFFECT.get(schema.pattern, ()) or value in (None, "", [], {}):
+        return True
+    if steps[-1] == "target" and value == beside.get("source"):
+        return True
+    if any(steps[2:] in pair and all(_there(tree, (*steps[:2], *keys)) for keys in pair) for pair in SAID_TWICE):
+        return True
+    parts = schema.pattern.split(".")
+    above = [ATTRIBUTES[".".join(parts[:length])] for length in range(1, len(parts) + 1)]
+    if any(rule.note or rule.how.startswith("taken note of") for rule in above):
+        return True
+    return schema.pattern.startswith("services.*.build") or steps[0] != "services"
+
+
+def _at(tree: Any, steps: tuple[Any, ...]) -> Any:
+    for step in steps:
+        tree = tree[step]
+    return tree
+
+
+def _there(tree: Any, steps: tuple[Any, ...]) -> bool:
+    for step in steps:
+        if not isinstance(tree, dict) or step not in tree:
+            return False
+        tree = tree[step]
+    return True
+
+
+def _without(tree: Any, steps: tuple[Any, ...]) -> Any:
+    copy = msgspec.json.decode(msgspec.json.encode(tree))
+    del _at(copy, steps[:-1])[steps[-1]]
+    return copy
