@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,14 +16,15 @@ from api.errors import Invalid
 from api.specs import ServiceSpec
 from cli.differences import Difference, differences
 from cli.normal import essence, normal
+from cli.stack_files import FileChange, FileKind, missing_files, new_files, old_files, remembered
 from cli.stack_networks import NetworkChange, network_changes
+from cli.stack_ports import given_up, taken
 from cli.views import File, Network, Service
-from compose.stack import IMAGE, SHORT_NAME, Stack, StackFile, StackService
+from compose.stack import IMAGE, Stack, StackService
 
 Resolve = Literal["always", "changed", "never"]
-FileKind = Literal["secret", "config"]
-FILE_KINDS: tuple[FileKind, FileKind] = ("secret", "config")
 _replace = msgspec.structs.replace
+_PLACEMENT = "TaskTemplate.Placement.Constraints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Present:
     files: Mapping[FileKind, Sequence[File]] = field(default_factory=dict)
     """All secrets and configs."""
     everyone: Sequence[Service] = ()
-    """All services; asked for only when a network has to be replaced."""
+    """All services; asked for only when a network has to be replaced, or a name or port to be given out."""
     kept: Sequence[ServiceSpec] = ()
-    """The kept revisions of the stack's services, which a rollback may bring back."""
+    """The kept revisions of the stack's services, which a rollback may bring back; of each the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,14 @@ class ServiceChange:
         yield from (f"    {difference}" for difference in self.fields)
         yield from (f"    restart: {reason}" for reason in self.reasons)
         if self.verb == "update" and not self.reasons:
-            yield "    restart: what its tasks are made of changes" if self.replaces else "    no task is restarted"
+            yield f"    {self._effect()}"
 
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """A secret or config to create."""
-
-    kind: FileKind
-    file: StackFile
+    def _effect(self) -> str:
+        if self.replaces:
+            return "restart: what its tasks are made of changes"
+        if any(field.path.startswith(_PLACEMENT) for field in self.fields):
+            return "no task is restarted, but those on hosts that do not meet the constraints move"
+        return "no task is restarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +125,18 @@ class Changes:
 def plan(stack: Stack, present: Present, *, prune: bool = False, resolve: Resolve = "changed") -> Changes:
     """Compare. Raises Invalid with all that stands in the way."""
     networks, problems = network_changes(stack, present.networks, present.everyone)
-    problems += _missing_files(stack, present)
+    problems += missing_files(stack, present.files)
+    wanted = {item.spec.name for item in stack.services}
+    gone = tuple(service for service in present.services if prune and service.spec.name not in wanted)
+    moving = {service.id for service in present.services if prune or service.spec.name in wanted}
+    others = (service for service in present.everyone if service.id not in moving)
+    problems += taken((item.spec for item in stack.services), others)
     if problems:
         raise Invalid("\n".join(problems))
     names = {network.id: network.name for network in present.networks}
-    wanted = {item.spec.name for item in stack.services}
-    gone = tuple(service for service in present.services if prune and service.spec.name not in wanted)
     services = _services(stack, present, names, networks, resolve)
     kept_networks = {spec.name for spec in stack.networks}
-    files = tuple(_new_files(stack, present))
-    # what falls out of a service's history later is collected by the next deploy that has something to do
-    is_idle = not (prune or networks or files or any(change.is_changed for change in services))
+    files = tuple(new_files(stack, present.files))
     return Changes(
         networks=networks,
         files=files,
@@ -145,8 +147,28 @@ def plan(stack: Stack, present: Present, *, prune: bool = False, resolve: Resolv
             for network in present.networks
             if prune and network.stack == stack.name and network.name not in kept_networks
         ),
-        old_files=() if is_idle else tuple(_old_files(stack, present, services, gone, prune)),
+        old_files=tuple(old_files(stack, present.files, _in_use(present, services, gone, networks), prune)),
     )
+
+
+def _in_use(
+    present: Present,
+    services: Sequence[ServiceChange],
+    gone: Sequence[Service],
+    networks: Sequence[NetworkChange],
+) -> list[ServiceSpec]:
+    """The specs of the services that stay or come, and of their revisions that will still be kept."""
+    past = {service.spec.name for service in gone} | {change.spec.name for change in services if change.is_made_anew}
+    changed = {change.spec.name: change.spec for change in services if change.current and change.is_changed}
+    updates = Counter(changed.keys())
+    for user in (user for network in networks for user in network.users):
+        updates[user.spec.name] += 1 if user.spec.name in changed else 2  # it is stopped, and started again
+    updates.update(service.spec.name for service, _ in given_up((c.current, c.spec) for c in services))
+    return [
+        *(change.spec for change in services),
+        *(spec for spec in remembered(present.kept, updates, changed) if spec.name not in past),
+        *(service.spec for service in present.services if service.spec.name not in past),
+    ]
 
 
 def _services(
@@ -204,55 +226,3 @@ def _service(
 def _kind(spec: ServiceSpec) -> str:
     """Which of the modes it is of."""
     return next((name for name in spec.mode.__struct_fields__ if getattr(spec.mode, name) is not None), "")
-
-
-# ── secrets and configs ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _of_stack(stack: Stack, kind: FileKind) -> tuple[tuple[StackFile, ...], tuple[str, ...]]:
-    if kind == "secret":
-        return stack.secrets, stack.external_secrets
-    return stack.configs, stack.external_configs
-
-
-def _missing_files(stack: Stack, present: Present) -> list[str]:
-    return [
-        f"{kind} {name} is external and does not exist; create it first"
-        for kind in FILE_KINDS
-        for name in _of_stack(stack, kind)[1]
-        if name not in {file.spec.name for file in present.files.get(kind, ())}
-    ]
-
-
-def _new_files(stack: Stack, present: Present) -> Iterator[FileChange]:
-    for kind in FILE_KINDS:
-        there = {file.spec.name for file in present.files.get(kind, ())}
-        yield from (FileChange(kind, file) for file in _of_stack(stack, kind)[0] if file.name not in there)
-
-
-def _old_files(
-    stack: Stack, present: Present, services: Sequence[ServiceChange], gone: Sequence[Service], prune: bool
-) -> Iterator[tuple[FileKind, File]]:
-    """Versions that neither a service nor one of its kept revisions uses; those the files have no more: if pruned."""
-    past = {service.spec.name for service in gone} | {change.spec.name for change in services if change.is_made_anew}
-    specs = [
-        *(change.spec for change in services),
-        *(spec for spec in present.kept if spec.name not in past),
-        *(service.spec for service in present.services if service.spec.name not in past),
-    ]
-    for kind in FILE_KINDS:
-        own = {file.short_name for file in _of_stack(stack, kind)[0]}
-        used = {name for spec in specs for name in used_files(spec, kind)} | {f.name for f in _of_stack(stack, kind)[0]}
-        for file in present.files.get(kind, ()):
-            short = file.spec.labels.get(SHORT_NAME, "")
-            if file.stack == stack.name and short and file.spec.name not in used and (prune or short in own):
-                yield kind, file
-
-
-def used_files(spec: ServiceSpec, kind: FileKind) -> Iterator[str]:
-    """Names of the secrets or configs a service refers to."""
-    container = spec.task_template.container_spec
-    if kind == "secret":
-        yield from (reference.secret_name for reference in container.secrets)
-    else:
-        yield from (reference.config_name for reference in container.configs)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 Body = bytes | Iterable[bytes]
 Query = Mapping[str, str | int | bool]
 Filters = Mapping[str, Iterable[str]]
+Headers = Mapping[str, str]
 
 _CHUNK = 65536
 
@@ -54,14 +55,16 @@ class Client:
         """A plain answer, for showing as it is."""
         return _decode(object, self.raw("GET", path, query, filters))
 
-    def post(self, path: str, kind: type[T], body: object = None, query: Query | None = None) -> T:
+    def post(
+        self, path: str, kind: type[T], body: object = None, query: Query | None = None, headers: Headers | None = None
+    ) -> T:
         """Send a value, get an answer."""
-        data = self.raw("POST", path, query, body=body)
+        data = self.raw("POST", path, query, body=body, headers=headers)
         return _decode(kind, data or b"null")
 
-    def send(self, path: str, body: object = None, query: Query | None = None) -> None:
+    def send(self, path: str, body: object = None, query: Query | None = None, headers: Headers | None = None) -> None:
         """Send a value; the answer does not matter."""
-        self.raw("POST", path, query, body=body)
+        self.raw("POST", path, query, body=body, headers=headers)
 
     def delete(self, path: str, query: Query | None = None) -> None:
         """Remove something."""
@@ -74,6 +77,7 @@ class Client:
         query: Query | None = None,
         filters: Filters | None = None,
         body: object = None,
+        headers: Headers | None = None,
     ) -> bytes:
         """One request, the whole answer."""
         payload = None if body is None else msgspec.json.encode(body)
@@ -84,7 +88,7 @@ class Client:
                 self._kept = None  # the daemon had closed it meanwhile: once more on a new one
         connection = self._connect()
         try:
-            return self._exchange(connection, method, path, query, filters, payload)
+            return self._exchange(connection, method, path, query, filters, payload, headers)
         except http.client.HTTPException as error:
             raise Unreachable(
                 f"argosyd at {self.host} closed the connection: {error or type(error).__name__}"
@@ -100,8 +104,9 @@ class Client:
         query: Query | None,
         filters: Filters | None,
         payload: bytes | None,
+        headers: Headers | None = None,
     ) -> bytes:
-        response = self._ask(connection, method, path, query, filters, payload, "application/json")
+        response = self._ask(connection, method, path, query, filters, payload, "application/json", headers)
         data = response.read()
         self._kept = None if response.will_close else connection
         _raise_for(response.status, data)
@@ -115,11 +120,12 @@ class Client:
         query: Query | None = None,
         body: Body | None = None,
         content_type: str = "application/x-tar",
+        headers: Headers | None = None,
     ) -> Iterator[Iterator[bytes]]:
         """One request whose answer (and body) is passed on as it comes."""
         connection = self._connect()
         try:
-            response = self._ask(connection, method, path, query, None, body, content_type)
+            response = self._ask(connection, method, path, query, None, body, content_type, headers)
             if response.status >= 400:
                 _raise_for(response.status, response.read())
             yield _chunks(response)
@@ -164,13 +170,14 @@ class Client:
         filters: Filters | None,
         body: Body | None,
         content_type: str,
+        extra: Headers | None = None,
     ) -> http.client.HTTPResponse:
         values = {key: _text(value) for key, value in (query or {}).items()}
         if filters:
             shape = {name: dict.fromkeys(items, True) for name, items in filters.items()}
             values["filters"] = msgspec.json.encode(shape).decode()
         url = quote(path, safe="/:@") + (f"?{urlencode(values)}" if values else "")
-        headers = {"Content-Type": content_type} if body is not None else {}
+        headers = {**(extra or {}), **({"Content-Type": content_type} if body is not None else {})}
         streamed = body is not None and not isinstance(body, bytes)
         connection.request(method, url, body=body, headers=headers, encode_chunked=streamed)
         return connection.getresponse()

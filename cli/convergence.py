@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from api.dependencies import WAITS
+from cli.runs import is_scheduled
 from cli.states import ENDED
 from cli.views import Service, Task
 
@@ -137,7 +138,7 @@ def _slots(tasks: Sequence[Task]) -> dict[str, list[Task]]:
 
 def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
     mode = service.spec.mode
-    if _is_scheduled(service):
+    if is_scheduled(service.spec):  # such a job runs when it is due
         return 0
     if mode.replicated_job is not None:
         total = mode.replicated_job.total_completions
@@ -146,15 +147,6 @@ def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
         return sum(any(_is_wanted(task) or task.status.state == "complete" for task in h) for h in slots.values())
     replicas = mode.replicated.replicas if mode.replicated else None
     return 1 if replicas is None else replicas
-
-
-def _is_scheduled(service: Service) -> bool:
-    """Such a job runs when it is due, not when it is deployed."""
-    if not _is_job(service):
-        return False
-    from api.schedule import schedule_of  # loads time zones, which few commands need
-
-    return schedule_of(service.spec) is not None
 
 
 def _is_job(service: Service) -> bool:

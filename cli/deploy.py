@@ -13,14 +13,16 @@ import msgspec
 
 from api.filespecs import ConfigSpec, SecretSpec
 from api.specs import ServiceSpec
-from cli.changes import FILE_KINDS, Changes, FileKind, Present, Resolve, ServiceChange, plan
+from cli.changes import Changes, Present, Resolve, ServiceChange, plan
 from cli.client import Client
 from cli.convergence import Judge
 from cli.errors import ApiError, Failed
 from cli.insights import History
+from cli.registry_logins import login_headers
 from cli.replacement import Replacement
+from cli.stack_files import FILE_KINDS, FileKind
 from cli.stack_networks import must_be_replaced
-from cli.stack_ports import given_up
+from cli.stack_ports import asks_for_more, given_up
 from cli.views import Created, File, Network, NetworkCreated, Service
 from cli.waiting import Wait, update_start
 from compose.stack import NAMESPACE, Stack
@@ -37,7 +39,8 @@ def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> t
     """What is to be done, and what there is. Raises Invalid."""
     services = client.get("/services", list[Service], filters=stack_filter(stack.name))
     networks = client.get("/networks", list[Network])
-    is_replaced = must_be_replaced(stack, networks)
+    by_name = {service.spec.name: service for service in services}
+    is_more = asks_for_more((by_name.get(item.spec.name), item.spec) for item in stack.services)
     wants = {
         "secret": prune or stack.secrets or stack.external_secrets,
         "config": prune or stack.configs or stack.external_configs,
@@ -48,7 +51,7 @@ def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> t
         services=services,
         networks=networks,
         files=files,
-        everyone=client.get("/services", list[Service]) if is_replaced else (),
+        everyone=client.get("/services", list[Service]) if is_more or must_be_replaced(stack, networks) else (),
         kept=kept_revisions(client, services) if is_worth_it else (),
     )
     return plan(stack, present, prune=prune, resolve=resolve), present
@@ -71,7 +74,11 @@ def kept_revisions(client: Client, services: Sequence[Service]) -> list[ServiceS
 class Deployment:
     """One run of `stack deploy`."""
 
-    def __init__(self, client: Client, changes: Changes, present: Present, wait: Wait) -> None:
+    def __init__(
+        self, client: Client, changes: Changes, present: Present, wait: Wait, with_logins: bool = False
+    ) -> None:
+        self.with_logins = with_logins
+        """Whether the user's logins at the images' registries go along."""
         self.client = client
         self.changes = changes
         self.wait = wait
@@ -126,7 +133,9 @@ class Deployment:
         name, current = change.spec.name, change.current
         try:
             if current is None or change.is_made_anew:
-                created = self.client.post("/services/create", Created, with_ids(change.spec, self._ids))
+                created = self.client.post(
+                    "/services/create", Created, with_ids(change.spec, self._ids), headers=self._login(change)
+                )
                 self.judges.append(Judge(created.id))
                 for warning in created.warnings or []:
                     click.echo(f"WARNING: {name}: {warning}", err=True)
@@ -137,10 +146,14 @@ class Deployment:
                 if change.reasons or current.id in self._touched:  # it may have been stopped for its network's sake
                     current = self.client.get(f"/services/{current.id}", Service)
                 query = {"version": current.version.index}
-                self.client.send(f"/services/{current.id}/update", with_ids(change.spec, self._ids), query)
+                spec = with_ids(change.spec, self._ids)
+                self.client.send(f"/services/{current.id}/update", spec, query, self._login(change))
                 self._say(f"{'Updated' if change.fields else 'Restarted'} service {name}")
         except ApiError as error:
             raise Failed(f"service {name}: {error.message}") from None
+
+    def _login(self, change: ServiceChange) -> dict[str, str]:
+        return login_headers(change.spec.task_template.container_spec.image) if self.with_logins else {}
 
     def _clean_up(self) -> None:
         """What nothing uses any more; somebody else may have begun to, or have been faster."""

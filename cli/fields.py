@@ -96,14 +96,23 @@ SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A list or mapping. `read` makes entries of one flag's text; `key` is what --x-rm names one by."""
+    """A list or mapping. `read` makes entries of one flag's text; --x-rm names one by its `key`, or its `alias`."""
 
     path: str
     read: Callable[[str], list[Any]]
     key: Callable[[Any], str] = str
     is_mapping: bool = False
+    alias: Callable[[Any], str] | None = None
+    as_key: Callable[[str], str] = str
+    """Makes a key of what was typed behind --x-rm."""
     removable: bool = True
     """Whether `update` has --x-add and --x-rm."""
+    opposite: str = ""
+    """The list that undoes this one: an entry that is there is taken away there, and not added here."""
+
+    def names_of(self, item: Any) -> set[str]:
+        """What --x-rm may call an entry."""
+        return {self.key(item), *([self.alias(item)] if self.alias else [])}
 
 
 LISTS: dict[str, Entries] = {
@@ -112,12 +121,12 @@ LISTS: dict[str, Entries] = {
     "container_label": Entries(f"{CONTAINER}.labels", parse.assignment, is_mapping=True),
     "sysctl": Entries(f"{CONTAINER}.sysctls", parse.assignment, is_mapping=True),
     "log_opt": Entries("task_template.log_driver.options", parse.assignment, is_mapping=True, removable=False),
-    "constraint": Entries(f"{PLACEMENT}.constraints", parse.text),
+    "constraint": Entries(f"{PLACEMENT}.constraints", parse.text, parse.constraint_key, as_key=parse.constraint_key),
     "placement_pref": Entries(f"{PLACEMENT}.preferences", parse.preference, parse.preference_key),
     "mount": Entries(f"{CONTAINER}.mounts", parse.mount, lambda mount: mount.target),
     "publish": Entries("endpoint_spec.ports", parse.publish, parse.port_key),
     "network": Entries("task_template.networks", parse.network, lambda network: network.target),
-    "host": Entries(f"{CONTAINER}.hosts", parse.host, parse.host_key),
+    "host": Entries(f"{CONTAINER}.hosts", parse.host, parse.host_key, alias=lambda line: str(line).split()[-1]),
     "dns": Entries(f"{CONTAINER}.dns_config.nameservers", parse.text),
     "dns_option": Entries(f"{CONTAINER}.dns_config.options", parse.text),
     "dns_search": Entries(f"{CONTAINER}.dns_config.search", parse.text),
@@ -127,8 +136,8 @@ LISTS: dict[str, Entries] = {
     "depends_on": Entries("depends_on", parse.dependency, lambda item: item.service),
     "secret": Entries(f"{CONTAINER}.secrets", file_flags.secret, lambda reference: reference.secret_name),
     "config": Entries(f"{CONTAINER}.configs", file_flags.config, lambda reference: reference.config_name),
-    "cap_add": Entries(f"{CONTAINER}.capability_add", parse.capability, removable=False),
-    "cap_drop": Entries(f"{CONTAINER}.capability_drop", parse.capability, removable=False),
+    "cap_add": Entries(f"{CONTAINER}.capability_add", parse.capability, removable=False, opposite="cap_drop"),
+    "cap_drop": Entries(f"{CONTAINER}.capability_drop", parse.capability, removable=False, opposite="cap_add"),
 }
 
 
@@ -161,6 +170,11 @@ def set_lists(spec: ServiceSpec, given: Mapping[str, Any], suffix: str = "") -> 
     for flag, entries in LISTS.items():
         texts: Sequence[str] = given.get(flag + (suffix if entries.removable else ""), ())
         added = [item for text in texts for item in _read(flag, entries.read, text)]
+        if entries.opposite:
+            path = LISTS[entries.opposite].path
+            undone = set(added) & set(get(spec, path))
+            spec = put(spec, path, [item for item in get(spec, path) if item not in undone])
+            added = [item for item in added if item not in undone]
         if not added:
             continue
         present = get(spec, entries.path) or ({} if entries.is_mapping else [])
@@ -175,14 +189,14 @@ def set_lists(spec: ServiceSpec, given: Mapping[str, Any], suffix: str = "") -> 
 def remove_entries(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
     """The spec without the entries that `--x-rm` names."""
     for flag, entries in LISTS.items():
-        names = set(given.get(f"{flag}_rm", ()))
+        names = {entries.as_key(text) for text in given.get(f"{flag}_rm", ())}
         present = get(spec, entries.path)
         if not names or not present:
             continue
         if entries.is_mapping:
             left: object = {key: item for key, item in present.items() if key not in names}
         else:
-            left = [item for item in present if entries.key(item) not in names]
+            left = [item for item in present if not entries.names_of(item) & names]
         spec = put(spec, entries.path, left)
     return spec
 

@@ -45,12 +45,13 @@ def load(path: str | None, quiet: bool) -> None:
 def pull(name: str, quiet: bool, platform: str) -> None:
     """Fetch an image from its registry."""
     from api.references import parse
+    from cli.registry_logins import login_headers
 
     reference = parse(name)
     query: dict[str, str | int | bool] = {"fromImage": reference.familiar}
     if platform:
         query["platform"] = platform
-    with current().stream("POST", "/images/create", query) as chunks:
+    with current().stream("POST", "/images/create", query, headers=login_headers(name)) as chunks:
         show_progress(chunks, quiet)
     click.echo(str(reference))
 

@@ -26,10 +26,17 @@ def lab() -> None:
 @click.option("--managers", default=1, show_default=True, metavar="M", help="Number of managers.")
 @click.option("--workers", default=2, show_default=True, metavar="W", help="Number of workers.")
 @_name
-def up(managers: int, workers: int, name: str) -> None:
-    """Start the hosts and join them into a cluster."""
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGOSYD OPTIONS…]")
+def up(managers: int, workers: int, name: str, options: tuple[str, ...]) -> None:
+    """Start the hosts and join them into a cluster.
+
+    \b
+    Examples:
+      argosy lab up --managers 3 --workers 5
+      argosy lab up -- --label disk=ssd --node-generic-resource gpu=2
+    """
     start = time.monotonic()
-    for line in labs.up(name, managers, workers):
+    for line in labs.up(name, managers, workers, options):
         click.echo(f"[{time.monotonic() - start:5.1f} s] {line}")
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "join": ("cli.cluster:join", "Make this host part of a cluster"),
     "leave": ("cli.cluster:leave", "Take this host out of its cluster"),
     "join-token": ("cli.cluster:join_token", "Show or renew the token that hosts join with"),
+    "cluster": ("cli.cluster_settings:cluster", "Show and change what holds for the whole cluster"),
     "node": ("cli.node:node", "Manage the cluster's hosts"),
     "stack": ("cli.stack:stack", "Deploy and manage compose files"),
     "service": ("cli.service:service", "Manage services"),

@@ -48,11 +48,12 @@ def normal(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
 def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
     """What of a normal spec its tasks are made from, so that they are replaced when it differs.
 
-    As the managers see it (manager/orchestrator/deployment.py): constraints move only those that do not meet them.
+    As the managers see it (manager/orchestrator/deployment.py): of the placement, only platforms are in it.
     """
     task = spec.task_template
     if task.placement:
-        task = _replace(task, placement=_empty(_replace(task.placement, constraints=[]), specs.Placement()))
+        platforms = specs.Placement(platforms=task.placement.platforms)
+        task = _replace(task, placement=_empty(platforms, specs.Placement()))
     ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
     return task, [port for port in ports if port.publish_mode == "host"]
 

@@ -89,6 +89,11 @@ def capability(text: str) -> list[str]:
     return [upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"]
 
 
+def constraint_key(text: str) -> str:
+    """A constraint however it is spaced."""
+    return "".join(text.split())
+
+
 def host(text: str) -> list[str]:
     """ "name:address" to a line of /etc/hosts."""
     name, _, address = text.partition(":")

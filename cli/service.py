@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ from cli.output import (
     quiet_option,
     show_rows,
 )
+from cli.runs import is_scheduled, run_lines, runs_of, tell_next_run
 from cli.service_flags import changed_spec, common_flags, create_flags, new_spec, scaled, update_flags
 from cli.service_logs import log_options, show_service_logs
 from cli.service_rows import COLUMNS, service_rows
@@ -60,11 +62,15 @@ def create(image: str, args: tuple[str, ...], wait: Wait, **given: Any) -> None:
     client = current()
     name = given["name"] or f"service-{new_id()[:8]}"
     spec = with_file_ids(client, new_spec(name, image, args, given))
-    created = client.post("/services/create", Created, spec)
+    headers = _login(image) if given["with_registry_auth"] else {}
+    created = client.post("/services/create", Created, spec, headers=headers)
     for warning in created.warnings or []:
         click.echo(f"WARNING: {warning}", err=True)
     click.echo(created.id)
-    wait.until_converged(client, Judge(created.id))
+    if is_scheduled(spec):
+        _tell_next_run(client, created.id, wait)
+    else:
+        wait.until_converged(client, Judge(created.id))
 
 
 @service.command()
@@ -104,10 +110,19 @@ def ps(
 
 @service.command("inspect")
 @inspect_format_option
+@click.option("--pretty", is_flag=True, help="For people.")
 @click.argument("services", nargs=-1, required=True)
-def inspect_(services: tuple[str, ...], template: str | None) -> None:
+def inspect_(services: tuple[str, ...], template: str | None, pretty: bool) -> None:
     """Show everything about services."""
-    inspect(current(), "service", "/services", services, template)
+    client = current()
+    if not pretty or template:
+        inspect(client, "service", "/services", services, template)
+        return
+    from cli.service_pretty import lines
+
+    for name in services:
+        for line in lines(client.get(f"/services/{name}", Service), time.time()):  # noqa: TID251
+            click.echo(line)
 
 
 @service.command()
@@ -177,9 +192,13 @@ def update(name: str, wait: Wait, rollback: bool, **given: Any) -> None:
         _roll_back(client, name, wait)
         return
     found = client.get(f"/services/{name}", Service)
-    _update(client, found, with_file_ids(client, changed_spec(_with_network_names(client, found.spec), given)))
+    spec = with_file_ids(client, changed_spec(_with_network_names(client, found.spec), given))
+    _update(client, found, spec, _login(spec.task_template.container_spec.image) if given["with_registry_auth"] else {})
     click.echo(name)
-    wait.until_converged(client, Judge(found.id, update_start(found)))
+    if is_scheduled(spec):
+        _tell_next_run(client, found.id, wait)
+    else:
+        wait.until_converged(client, Judge(found.id, update_start(found)))
 
 
 @service.command("rollback")
@@ -214,18 +233,23 @@ def _roll_back(client: Client, name: str, wait: Wait, to: int | None = None) -> 
 @click.option("--changes/--no-changes", default=True, show_default=True, help="Also what each changed.")
 @click.argument("name", metavar="SERVICE")
 def history(name: str, template: str | None, changes: bool) -> None:
-    """List the kept revisions of a service, and what each changed.
+    """List the kept revisions of a service, what each changed, and the runs of a scheduled job.
 
     \b
     Example:
       argosy service history web
     """
-    about = current().get(f"/argosy/v1/services/{name}/history", History)
+    client = current()
+    about = client.get(f"/argosy/v1/services/{name}/history", History)
     if template:
         show_rows(history_rows(about), HISTORY_COLUMNS, template)
         return
     for line in history_lines(about, changes):
         click.echo(line)
+    if any(is_scheduled(revision.spec) for revision in about.revisions):
+        click.echo()
+        for line in run_lines(runs_of(client, name), time.time()):  # noqa: TID251
+            click.echo(line)
 
 
 @service.command()
@@ -238,8 +262,20 @@ def explain(services: tuple[str, ...], as_json: bool) -> None:
     show(current(), services, as_json)
 
 
-def _update(client: Client, found: Service, spec: Any) -> None:
-    client.send(f"/services/{found.id}/update", spec, {"version": found.version.index})
+def _tell_next_run(client: Client, id: str, wait: Wait) -> None:
+    """A scheduled job runs when it is due, so there is nothing to wait for."""
+    if not wait.quiet:
+        click.echo(tell_next_run(client, id))
+
+
+def _update(client: Client, found: Service, spec: Any, headers: dict[str, str] | None = None) -> None:
+    client.send(f"/services/{found.id}/update", spec, {"version": found.version.index}, headers)
+
+
+def _login(image: str) -> dict[str, str]:
+    from cli.registry_logins import login_headers  # few commands need it
+
+    return login_headers(image)
 
 
 def _with_network_names(client: Client, spec: Any) -> Any:

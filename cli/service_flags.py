@@ -96,7 +96,7 @@ def common_flags(command: F) -> F:
         click.option("--schedule-suspend/--no-schedule-suspend", default=None, help="Pass over runs that come due."),
         click.option("--rebalance/--no-rebalance", default=None, help="Move tasks to nodes that join or return."),
         click.option("-t", "--tty/--no-tty", default=None, help="Give the containers a terminal."),
-        click.option("--with-registry-auth", is_flag=True, help="Accepted; hosts use credentials of their own."),
+        click.option("--with-registry-auth", is_flag=True, help="Send your registry login to the hosts that pull."),
         click.option("--no-resolve-image", is_flag=True, help="Accepted; a manager resolves images."),
     ]
     for option in reversed(options):

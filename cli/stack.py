@@ -46,7 +46,7 @@ def stack() -> None:
 @_prune
 @_resolve
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as `stack plan` does.")
-@click.option("--with-registry-auth", is_flag=True, help="Accepted; hosts use credentials of their own.")
+@click.option("--with-registry-auth", is_flag=True, help="Send your registry logins to the hosts that pull.")
 @wait_options
 @click.argument("name", required=False, metavar="[STACK]")
 def deploy(
@@ -74,7 +74,7 @@ def deploy(
         for line in changes.lines():
             click.echo(line)
         return
-    Deployment(client, changes, present, wait).run()
+    Deployment(client, changes, present, wait, with_registry_auth).run()
 
 
 @stack.command()

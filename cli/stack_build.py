@@ -19,6 +19,8 @@ from cli.image_streams import load_archive
 from compose.model import Build, File, Project, image_of
 
 BUILDAH = "buildah"
+_HYBRID = "/sys/fs/cgroup/unified/cgroup.procs"
+"""What there is only where cgroups are of both versions."""
 _MISSING = (
     "building needs buildah, which is not installed here: install the package `buildah`, or build the image "
     "elsewhere and load it with `argosy image load`"
@@ -80,9 +82,13 @@ def command(
         raise Failed(f"build.{refused[0]} is not supported by buildah; leave it out")
     if len(section.platforms) > 1:
         raise Failed("build.platforms: an image for several platforms cannot be loaded at once; name one")
-    arguments = [BUILDAH, "build", "--layers", "--tag", image]
+    # as Docker: what is here is taken, unless asked otherwise; the file is the Dockerfile, also beside a Containerfile
+    pulling = "always" if section.pull or pull else "false"
+    arguments = [BUILDAH, "build", "--layers", "--tag", image, f"--pull={pulling}"]
     if section.dockerfile_inline or section.dockerfile:
         arguments += ["--file", inline if section.dockerfile_inline else section.dockerfile]
+    elif section.context.startswith("/"):
+        arguments += ["--file", os.path.join(section.context, "Dockerfile")]
     for flag, text in (
         ("--target", section.target),
         ("--network", section.network),
@@ -107,7 +113,6 @@ def command(
     ):
         arguments += [part for item in items for part in (flag, item)]
     arguments += ["--no-cache"] if section.no_cache or no_cache else []
-    arguments += ["--pull"] if section.pull or pull else []
     return [*arguments, section.context]
 
 
@@ -123,10 +128,18 @@ def tagged(image: str) -> str:
     return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
+def _environment() -> dict[str, str]:
+    """The user's, with the OCI runtime for RUN steps: crun, buildah's own choice, refuses cgroups in hybrid mode."""
+    found = dict(os.environ)
+    if os.path.exists(_HYBRID) and shutil.which("runc"):
+        found.setdefault("BUILDAH_RUNTIME", "runc")
+    return found
+
+
 def _run(arguments: Sequence[str], problem: str) -> None:
     """Its output is the user's to see. Raises Failed."""
     try:
-        done = subprocess.run(arguments, check=False)
+        done = subprocess.run(arguments, env=_environment(), check=False)
     except OSError as error:
         raise Failed(f"{problem}: {arguments[0]}: {error.strerror}") from None
     if done.returncode:

@@ -6,10 +6,10 @@ import time
 
 import click
 
-from cli.changes import FILE_KINDS
 from cli.client import Client
 from cli.deploy import stack_filter
 from cli.errors import ApiError, Failed
+from cli.stack_files import FILE_KINDS
 from cli.states import is_alive
 from cli.text import span_short
 from cli.views import File, Network, Service

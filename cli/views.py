@@ -26,6 +26,7 @@ class UpdateStatus(Value, frozen=True):
     state: str = ""
     started_at: str = ""
     message: str = ""
+    completed_at: str = ""
 
 
 class ServiceStatus(Value, frozen=True):

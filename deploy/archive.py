@@ -7,16 +7,21 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 
-def write_archive(target: Path, name: str, layers: Sequence[Path], config: Mapping[str, Any]) -> None:
+def write_archive(
+    target: Path, name: str, layers: Sequence[Path], config: Mapping[str, Any], created: datetime | None = None
+) -> None:
     """Write `target` (replaced in one step) as image `name` with one layer per directory, lowest first.
 
-    `config` is Docker's image config: Entrypoint, Cmd, Env, WorkingDir, User, Healthcheck, …
+    `config` is Docker's image config: Entrypoint, Cmd, Env, WorkingDir, User, Healthcheck, … Without `created` the
+    image has no date, so that the same files make the same image id.
     """
     part = target.with_suffix(".part")
+    dated = {"created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")} if created else {}
     with tarfile.open(part, "w") as archive:
         digests = [_add_layer(archive, directory) for directory in layers]
         document = {
@@ -24,7 +29,8 @@ def write_archive(target: Path, name: str, layers: Sequence[Path], config: Mappi
             "os": "linux",
             "config": dict(config),
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
-            "history": [{"created_by": directory.name} for directory in layers],
+            "history": [{"created_by": directory.name, **dated} for directory in layers],
+            **dated,
         }
         data = json.dumps(document, sort_keys=True).encode()
         config_name = f"{hashlib.sha256(data).hexdigest()}.json"

@@ -40,6 +40,7 @@ python=${PYTHON:-python3}
 stamp=.venv/.installed-$(echo "$extras" | md5sum | cut -c1-8)
 if [[ ! -e $stamp || pyproject.toml -nt $stamp ]]; then
     echo "setup: installing Python packages into .venv"
-    .venv/bin/python -m pip install -q --disable-pip-version-check -e "$extras"
+    # "compat": a plain path in place of an import hook, which would cost each command as much as its own work does.
+    .venv/bin/python -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e "$extras"
     touch "$stamp"
 fi

@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.archive import write_archive
+from kit.timing import wall_clock
 
 NAME = "argosy-demo:1"
 _APP = Path(__file__).parent / "app"
@@ -38,7 +40,8 @@ def build(target: Path, name: str, app: Path) -> None:
         debian, own = Path(scratch, "debian"), Path(scratch, "app")
         _unpack(_closure(_PROGRAMS), Path(scratch), debian)
         shutil.copytree(app, own / "app", ignore=shutil.ignore_patterns("__pycache__"))
-        write_archive(target, name, [debian, own], {"Env": ["PYTHONUNBUFFERED=1"], "WorkingDir": "/app"})
+        config = {"Env": ["PYTHONUNBUFFERED=1"], "WorkingDir": "/app"}
+        write_archive(target, name, [debian, own], config, datetime.fromtimestamp(wall_clock(), UTC))
 
 
 def _closure(programs: tuple[str, ...]) -> list[str]:

@@ -67,7 +67,14 @@ class LabHost:
                 "/run/argosy": str(self.paths.exec_root(self.name)),
                 "/var/lib/argosy": str(self.paths.data_root(self.name)),
             },
-            command=[sys.executable, "-m", "node.main", "--swarm-default-advertise-addr", self.host.address],
+            command=[
+                sys.executable,
+                "-m",
+                "node.main",
+                "--swarm-default-advertise-addr",
+                self.host.address,
+                *self.record.options,
+            ],
         )
         file = self.paths.run / self.name / "boot.json"
         file.write_bytes(msgspec.json.encode(spec))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,10 @@ class Lab:
         return LabHost(self.paths, self.record, self.record.host(name))
 
 
-def up(name: str, managers: int, workers: int) -> Iterator[str]:
+def up(name: str, managers: int, workers: int, options: Sequence[str] = ()) -> Iterator[str]:
     """Make a lab and join its hosts into a cluster; yields a line for each step done.
+
+    `options` are for every host's argosyd, now and whenever the host is started again.
 
     Raises Conflict when it exists, Invalid for bad numbers; what was made is taken down again when a step fails.
     """
@@ -53,7 +55,7 @@ def up(name: str, managers: int, workers: int) -> Iterator[str]:
     if paths.record.exists():
         raise Conflict(f"lab {name!r} exists already; `argosy lab down --name {name}` removes it")
     _clear(paths)
-    record = _plan(name, managers, workers)
+    record = _plan(name, managers, workers, options)
     paths.save(record)
     lab = Lab(paths, record)
     try:
@@ -95,12 +97,12 @@ def _check_numbers(managers: int, workers: int) -> None:
         raise Invalid(f"a lab has at least 1 manager and at most {MOST} hosts, not {managers} + {workers}")
 
 
-def _plan(name: str, managers: int, workers: int) -> LabRecord:
+def _plan(name: str, managers: int, workers: int, options: Sequence[str]) -> LabRecord:
     taken = {Paths(other).load().subnet for other in existing_labs()}
     subnet = switch.free_subnet(taken)
     hosts = [HostRecord(f"m{n + 1}", True, f"{subnet}.{FIRST_MANAGER + n}") for n in range(managers)]
     hosts += [HostRecord(f"w{n + 1}", False, f"{subnet}.{FIRST_WORKER + n}") for n in range(workers)]
-    return LabRecord(name, subnet, hosts)
+    return LabRecord(name, subnet, hosts, list(options))
 
 
 def _power_on(host: LabHost) -> None:

@@ -32,6 +32,8 @@ class LabRecord(msgspec.Struct, frozen=True):
     subnet: str
     """First three octets: "172.30.4"."""
     hosts: list[HostRecord]
+    options: list[str] = []
+    """What every host's argosyd is started with besides."""
 
     def host(self, name: str) -> HostRecord:
         """The host of that name. Raises NotFound."""

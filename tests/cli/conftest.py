@@ -29,6 +29,7 @@ class Asked:
     path: str
     query: dict[str, str]
     body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def json(self) -> Any:
@@ -92,7 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        status, answer = self.server.engine.answer(Asked(self.command, parts.path, query, self._body()))
+        status, answer = self.server.engine.answer(
+            Asked(self.command, parts.path, query, self._body(), dict(self.headers))
+        )
         data = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))

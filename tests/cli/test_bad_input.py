@@ -104,7 +104,8 @@ def test_bad_input_ends_with_one_sentence(
     }
     for name, text in FILES.items():
         (tmp_path / "here" / name).write_text(text)
-    done = argosy(*line.split())
+    # where there is no buildah
+    done = argosy(*line.split(), **({"PATH": str(tmp_path)} if line.startswith("stack build") else {}))
     assert done.stderr.strip().endswith(sentence)
     assert done.returncode == code
     assert "Traceback" not in done.stderr

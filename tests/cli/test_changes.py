@@ -88,7 +88,7 @@ def test_always_resolving_sends_the_tag_again() -> None:
         ]),
         ("networks: [net]", "networks: [net], deploy: {placement: {constraints: [node.role == worker]}}", [
             '    TaskTemplate.Placement.Constraints: (none) → ["node.role == worker"]',
-            "    no task is restarted",
+            "    no task is restarted, but those on hosts that do not meet the constraints move",
         ]),
     ],
 )  # fmt: skip
@@ -97,6 +97,34 @@ def test_a_difference_is_told_field_by_field(old: str, new: str, lines: list[str
     changes = compared(stack(FILE.replace(old, new)), current)
     assert changes.lines() == ["update service shop_web", *lines]
     assert changes.services[0].spec.task_template.force_update == 7
+
+
+def _other(name: str, mode: str = "ingress", stack: str = "", host_ip: str = "") -> Service:
+    ports = [specs.PortConfig(target_port=80, published_port=8000, publish_mode=mode, host_ip=host_ip)]  # type: ignore[arg-type]
+    labels = {NAMESPACE: stack} if stack else {}
+    return Service(f"id-{name}", spec=specs.ServiceSpec(name, labels, endpoint_spec=specs.EndpointSpec(ports=ports)))
+
+
+def test_a_port_or_name_that_a_service_outside_the_files_has_is_refused_before_anything_is_done() -> None:
+    wanted = stack(FILE.replace("networks: [net]", "networks: [net], ports: ['8000:80']"))
+    with pytest.raises(Invalid, match=r"service shop_web: port 8000/tcp is already in use by service foreign$"):
+        compared(wanted, others=(_other("foreign"),))
+    with pytest.raises(Invalid, match=r"port 8000/tcp is already in use by service foreign$"):
+        compared(wanted, others=(_other("foreign", mode="host"),))
+    with pytest.raises(Invalid, match=r"service shop_web exists and is not of this stack"):
+        compared(stack(), others=(_other("shop_web"),))
+    left_behind = _other("shop_old", stack="shop")
+    with pytest.raises(Invalid, match=r"in use by service shop_old"):
+        compared(wanted, left_behind)
+    assert "remove service shop_old" in compared(wanted, left_behind, prune=True).lines()
+
+
+def test_a_port_that_others_have_at_another_address_of_the_hosts_is_free() -> None:
+    wanted = stack(FILE.replace("networks: [net]", "networks: [net], ports: ['127.0.0.1:8000:80']"))
+    assert "create service shop_web" in compared(wanted, others=(_other("foreign", host_ip="10.0.0.1"),)).lines()
+    for taken in ("127.0.0.1", ""):
+        with pytest.raises(Invalid, match=r"port 8000/tcp is already in use by service foreign$"):
+            compared(wanted, others=(_other("foreign", host_ip=taken),))
 
 
 def test_a_service_of_another_mode_is_made_anew() -> None:
@@ -255,6 +283,23 @@ def test_versions_that_no_kept_revision_uses_are_collected() -> None:
     assert [file.id for _, file in changes.old_files] == ["c1", "c9"]
     kept = [with_config("1").services[0].spec]
     assert compared(with_config("2"), files={"config": present}, kept=kept).old_files == ()
+
+
+def test_a_version_goes_with_the_last_revision_that_uses_it_also_when_nothing_else_is_done() -> None:
+    present = {"config": [config("1"), config("2")]}
+    current = stored(with_config("2").services[0].spec, configs=[
+        specs.ConfigReference(specs.FileTarget("/conf"), config_id="c2", config_name="shop_conf-2")
+    ])  # fmt: skip
+    assert compared(with_config("2"), current, files=present).lines() == [
+        "unchanged service shop_web", "remove config shop_conf-1",
+    ]  # fmt: skip
+    first = with_config("1").services[0].spec
+    # of the ten revisions that are kept the oldest falls out when there is a new one
+    full = [*(current.spec for _ in range(9)), first]
+    assert compared(with_config("2"), current, files=present, kept=full).is_empty
+    changed = compared(with_config("3"), current, files=present, kept=full)
+    assert [file.id for _, file in changed.old_files] == ["c1"]
+    assert compared(with_config("3"), current, files=present, kept=full[1:]).old_files == ()
 
 
 def test_external_files_must_exist() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 
+from cli.cluster_settings import relabelled
 from tests.cli.conftest import Engine, Run
 
 TOKENS = {"Worker": "SWMTKN-1-w", "Manager": "SWMTKN-1-m"}
@@ -56,6 +58,23 @@ def test_a_token_is_renewed_and_shown(argosy: Run, engine: Engine) -> None:
     cluster(engine)
     assert argosy("join-token", "-q", "--rotate", "manager").stdout == "SWMTKN-1-m\n"
     assert engine.sent("POST", "/swarm/update").query == {"version": "3", "rotateManagerToken": "1"}
+
+
+def test_the_cluster_s_settings_are_changed_and_those_not_said_stay(argosy: Run, engine: Engine) -> None:
+    cluster(engine)
+    assert argosy("cluster", "update", "--rebalance", "--task-history-limit", "9").returncode == 0
+    sent = engine.sent("POST", "/swarm/update")
+    assert sent.query == {"version": "3"}
+    assert sent.json == {
+        "Name": "default", "Labels": {"argosy.rebalance": "true"}, "Orchestration": {"TaskHistoryRetentionLimit": 9}
+    }  # fmt: skip
+    shown = json.loads(argosy("cluster", "inspect").stdout)
+    assert (shown["ID"], "JoinTokens" in shown) == ("c", False)
+
+
+def test_balance_is_switched_off_without_touching_other_labels() -> None:
+    assert relabelled({"argosy.rebalance": "true", "site": "a"}, False) == {"site": "a"}
+    assert relabelled({"argosy.rebalance": "true"}, None) == {"argosy.rebalance": "true"}
 
 
 def test_nodes_are_listed_as_docker_does(argosy: Run, engine: Engine) -> None:

@@ -101,3 +101,23 @@ def test_every_flag_names_a_field_that_there_is(path: str) -> None:
     from cli.fields import put
 
     put(ServiceSpec(), path, None)
+
+
+@pytest.mark.parametrize("named", ["db", "db:10.1.2.3"])
+def test_a_host_is_taken_away_by_its_name_or_with_its_address(named: str) -> None:
+    spec = made("--host", "db:10.1.2.3", "--host", "cache:10.1.2.4")
+    assert changed(spec, "--host-rm", named).task_template.container_spec.hosts == ["10.1.2.4 cache"]
+
+
+def test_a_constraint_is_taken_away_however_it_is_spaced() -> None:
+    spec = made("--constraint", "node.role == worker", "--constraint", "node.labels.a==b")
+    left = changed(spec, "--constraint-rm", "node.role==worker", "--constraint-rm", "node.labels.a == b")
+    assert get(left, "task_template.placement.constraints") == []
+
+
+def test_a_capability_that_was_added_is_undone_by_dropping_it_and_the_other_way_round() -> None:
+    added = changed(made("--cap-add", "NET_ADMIN"), "--cap-drop", "net_admin")
+    dropped = changed(made("--cap-drop", "ALL"), "--cap-add", "ALL", "--cap-add", "CAP_CHOWN")
+    for spec, add in ((added, []), (dropped, ["CAP_CHOWN"])):
+        assert spec.task_template.container_spec.capability_add == add
+        assert spec.task_template.container_spec.capability_drop == []

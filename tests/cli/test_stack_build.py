@@ -30,11 +30,17 @@ def test_a_section_becomes_arguments() -> None:
     )
     secrets = {"key": File(file="/src/key"), "token": File(environment="TOKEN")}
     assert " ".join(command(section, "shop-web", secrets, pull=True)) == (
-        "buildah build --layers --tag shop-web --file /src/Dockerfile.web --target final --shm-size 1024b "
-        "--build-arg A=1 --build-arg B=2 --label tier=front --build-context base=/base --platform linux/arm64 "
-        "--add-host db:10.0.0.9 --ulimit nofile=1024:2048 --secret id=key,src=/src/key --secret id=t,env=TOKEN "
-        "--no-cache --pull /src"
+        "buildah build --layers --tag shop-web --pull=always --file /src/Dockerfile.web --target final "
+        "--shm-size 1024b --build-arg A=1 --build-arg B=2 --label tier=front --build-context base=/base "
+        "--platform linux/arm64 --add-host db:10.0.0.9 --ulimit nofile=1024:2048 "
+        "--secret id=key,src=/src/key --secret id=t,env=TOKEN --no-cache /src"
     )
+
+
+def test_without_a_word_the_dockerfile_of_the_context_is_built_and_images_that_are_here_are_taken() -> None:
+    assert command(Build(context="/src"), "web", {})[4:] == ["web", "--pull=false", "--file", "/src/Dockerfile", "/src"]
+    remote = Build(context="https://example.com/web.git")
+    assert command(remote, "web", {})[4:] == ["web", "--pull=false", "https://example.com/web.git"]
 
 
 def test_a_dockerfile_in_the_compose_file_is_written_to_a_file() -> None:
