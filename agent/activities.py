@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from agent.runtime.base import Runtime, RuntimeFailure, container_id
 from agent.storage import Storage
 from agent.task import Action, Observed, Wanted
 from api.assignment import SpecOrder
-from api.defaults import DRAIN_DELAY, SECOND, STOP_GRACE_PERIOD
+from api.defaults import DRAIN_LIMIT, SECOND, STOP_GRACE_PERIOD
 from api.errors import ArgosyError
 from api.specs import ContainerSpec
 from kit.timing import Clock, backoff
@@ -50,6 +51,8 @@ class Host:
     hostname: str = ""
     architecture: str = ""
     """As the kernel calls it; these two are what templates in specs may ask for."""
+    told_health: Callable[[str, str], None] = lambda *_: None
+    """Told of a container whose health has changed, and what it is now."""
 
 
 class Activities:
@@ -87,8 +90,11 @@ class Activities:
             case Action.WATCH:
                 await self._watch()
             case Action.DRAIN:
-                await asyncio.sleep(DRAIN_DELAY)
+                await self._drain()
+            case Action.LINGER:
                 self.see(drained=True)
+                await asyncio.sleep(self.wanted.order.linger)
+                self.see(lingered=True)
             case Action.STOP:
                 await self._stop()
             case Action.CLOSE:
@@ -107,7 +113,9 @@ class Activities:
 
     async def _fetch(self, spec: SpecOrder) -> None:
         container = spec.task.container_spec
-        self.see(image=await self._host.runtime.image(container.image, self.wanted.peers, container.pull_policy))
+        login = files.login(self.wanted.order.service_id, self.wanted.files)
+        image = await self._host.runtime.image(container.image, self.wanted.peers, container.pull_policy, login)
+        self.see(image=image)
 
     async def _connect(self) -> None:
         await self._host.networks.ready(sandboxes.networks_of(self.wanted.order))
@@ -208,8 +216,16 @@ class Activities:
             )
 
     def _judge(self, health: Health) -> None:
+        if health.state is not self.seen.health.state:
+            self._host.told_health(self.id, health.state.value)
         self.see(health=health)
         self.changed.set()
+
+    async def _drain(self) -> None:
+        """Given up when the managers say that it is over."""
+        await asyncio.sleep(DRAIN_LIMIT)
+        log.warning("stopping although a host may still send it connections", task=self.wanted.order.name)
+        self.see(drained=True)
 
     async def _stop(self) -> None:
         spec, image = self.wanted.spec, self.seen.image

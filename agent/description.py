@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agent.config import AgentConfig
+from agent.runtime import cdi
 from agent.runtime.base import Image
 from api.objects import EngineDescription, NodeDescription
 from api.specs import Reservations, Resources
@@ -16,7 +17,9 @@ CPU = 1_000_000_000
 """Nano-CPUs of one processor."""
 
 
-def describe(config: AgentConfig, images: Iterable[Image], cpus: int, memory: int, machine: str) -> NodeDescription:
+def describe(
+    config: AgentConfig, images: Iterable[Image], cpus: int, memory: int, machine: str, devices: Iterable[str] = ()
+) -> NodeDescription:
     """The description of a node with so many processors and bytes of memory. Pure."""
     images = list(images)
     size = Reservations(nano_cpus=cpus * CPU, memory_bytes=memory, generic_resources=list(config.generic_resources))
@@ -30,12 +33,14 @@ def describe(config: AgentConfig, images: Iterable[Image], cpus: int, memory: in
         manager_port=config.manager_port,
         images=sorted({name for image in images for name in image_names(image)}),
         tags={name: meaning for image in images for name, meaning in tag_meanings(image)},
+        devices=sorted(devices),
     )
 
 
 def describe_host(config: AgentConfig, images: Iterable[Image]) -> NodeDescription:
     """The description of this machine (all of it: limits on the daemon's own cgroup are not its containers')."""
-    return describe(config, images, os.cpu_count() or 1, total_memory(), platform.machine())
+    devices = cdi.read().devices
+    return describe(config, images, os.cpu_count() or 1, total_memory(), platform.machine(), devices)
 
 
 def image_names(image: Image) -> Iterator[str]:

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.runtime.base import PlannedFile, RuntimeFailure
-from api.assignment import ConfigOrder, ResourceKey, SecretOrder, key_of
+from api.assignment import ConfigOrder, ResourceKey, SecretOrder, SpecOrder, key_of, login_id
 from api.specs import ContainerSpec, FileTarget
 
 SECRETS = "/run/secrets"
 """Where secrets go whose target is no absolute path; configs go to the root."""
 
 
-def needed(spec: ContainerSpec) -> dict[ResourceKey, str]:
-    """What a container refers to, with a name for people: "secret password"."""
+def needed(order: SpecOrder, service_id: str) -> dict[ResourceKey, str]:
+    """What a task refers to, with a name for people: "secret password"."""
+    spec = order.task.container_spec
+    login: dict[ResourceKey, str] = {("secret", login_id(service_id)): "the login at its registry"}
     return {
+        **(login if order.registry_login else {}),
         **{("secret", r.secret_id): f"secret {r.secret_name}" for r in spec.secrets},
         **{("config", r.config_id): f"config {r.config_name}" for r in spec.configs},
     }
+
+
+def login(service_id: str, orders: Iterable[SecretOrder | ConfigOrder]) -> bytes:
+    """The auth.json to pull a task's image with; b"" for none."""
+    return next((order.data for order in orders if order.id == login_id(service_id)), b"")
 
 
 def planned(spec: ContainerSpec, orders: Iterable[SecretOrder | ConfigOrder]) -> tuple[PlannedFile, ...]:

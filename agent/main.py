@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import random
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -20,15 +21,20 @@ from agent.health import Health
 from agent.link import Link
 from agent.managers import Managers
 from agent.reporter import Reporter
+from agent.runtime import cdi
 from agent.runtime.base import Runtime
 from agent.session import Session
 from agent.storage import Storage
 from agent.worker import Worker
+from api.assignment import NetworkOrder
 from api.objects import NodeDescription
 from kit.timing import Clock
 from overlay.base import Networks
 
 log = structlog.get_logger(__name__)
+
+DEVICES_PERIOD = 5.0
+"""Seconds between two looks whether the CDI files have changed."""
 
 __all__ = ["Agent", "AgentConfig"]
 
@@ -44,13 +50,16 @@ class Agent:
         link: Link,
         clock: Clock,
         rng: random.Random | None = None,
+        told_health: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
+        """`told_health` is told of a container whose health has changed, and what it is now."""
         self._config = config
         self._runtime = runtime
         self._networks = networks
         self._link = link
         self._clock = clock
         self._rng = rng or random.Random()
+        self._told_health = told_health
         self._storage = Storage(config.directory)
         self._managers = Managers(config.directory / "managers.json", config.managers, self._rng)
         self._worker: Worker | None = None
@@ -73,6 +82,7 @@ class Agent:
             address=self._config.address,
             hostname=self._config.hostname,
             architecture=platform.machine(),
+            told_health=self._told_health,
         )
         try:
             await self._networks.start()
@@ -80,9 +90,16 @@ class Agent:
                 worker = self._worker = Worker(host, group)
                 worker.restore(await self._runtime.containers(), await self._runtime.images())
                 session = self._session = Session(
-                    self._link, self._managers, reporter, worker.apply, await self._describe(), self._rng
+                    self._link,
+                    self._managers,
+                    reporter,
+                    worker.apply,
+                    self._networks.routed,
+                    await self._describe(),
+                    self._rng,
                 )
                 group.create_task(self._watch_images(session), name="images")
+                group.create_task(self._watch_devices(session), name="devices")
                 group.create_task(session.run(), name="session")
         finally:
             await self._networks.stop()
@@ -104,6 +121,10 @@ class Agent:
         network = self._storage.assignments.network(id)
         return network.name if network else id
 
+    def networks(self) -> list[NetworkOrder]:
+        """The networks this host takes part in."""
+        return list(self._storage.assignments.view().networks.values())
+
     async def farewell(self) -> None:
         """Tell the managers that this node leaves, so that they need not wait for its lease to run out."""
         if self._session:
@@ -120,6 +141,14 @@ class Agent:
 
     async def _describe(self) -> NodeDescription:
         return describe_host(self._config, await self._runtime.images())
+
+    async def _watch_devices(self, session: Session) -> NoReturn:
+        last = cdi.stamp()
+        while True:
+            await asyncio.sleep(DEVICES_PERIOD)
+            if (now := cdi.stamp()) != last:
+                last = now
+                session.describe(await self._describe())
 
     async def _watch_images(self, session: Session) -> NoReturn:
         while True:

@@ -21,7 +21,7 @@ from api.states import TaskState
 log = structlog.get_logger(__name__)
 
 INTERRUPTIBLE = frozenset(
-    {Action.DRAIN, Action.IDLE, Action.FETCH, Action.CONNECT, Action.QUEUE, Action.HOOK, Action.WATCH}
+    {Action.DRAIN, Action.LINGER, Action.IDLE, Action.FETCH, Action.CONNECT, Action.QUEUE, Action.HOOK, Action.WATCH}
 )
 STARTING = frozenset({Action.OPEN, Action.CREATE, Action.START})
 """What a place in the queue is held for."""

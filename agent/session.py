@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import structlog
@@ -39,13 +39,18 @@ class Session:
         managers: Managers,
         reporter: Reporter,
         apply: Callable[[Assignments], None],
+        routed: Callable[[], Awaitable[None]],
         description: NodeDescription,
         rng: random.Random,
     ) -> None:
+        """`apply` takes assignments in; `routed` returns when traffic on the host follows what was taken in so far."""
         self._link = link
         self._managers = managers
         self._reporter = reporter
         self._apply = apply
+        self._routed = routed
+        self._in_force = 0
+        self._taken: Latest[int] = Latest()
         self._description = description
         self._news: Latest[NodeDescription] = Latest()
         self._rng = rng
@@ -99,6 +104,7 @@ class Session:
                     group.create_task(self._beat(conversation), name="heartbeat")
                     group.create_task(self._tell_news(conversation), name="description")
                     group.create_task(self._reporter.deliver(conversation.send), name="statuses")
+                    group.create_task(self._confirm(conversation), name="confirmations")
                     group.create_task(self._listen(conversation), name="listen")
             finally:
                 self._conversation = None
@@ -113,7 +119,8 @@ class Session:
             raise SessionLost(f"the manager at {address} did not answer within {WELCOME_TIMEOUT:g} s") from None
         if not isinstance(answer, Welcome):
             raise SessionLost(f"the manager at {address} answered hello with {type(answer).__name__}")
-        self._number = 0
+        self._number = self._in_force = 0
+        self._taken = Latest()
         self._welcome(answer)
         self.connected.set()
         log.info("session", manager=address)
@@ -125,7 +132,14 @@ class Session:
     async def _beat(self, conversation: Conversation) -> NoReturn:
         while True:
             await asyncio.sleep(self._period)
-            await conversation.send(Heartbeat())
+            await conversation.send(Heartbeat(self._in_force))
+
+    async def _confirm(self, conversation: Conversation) -> NoReturn:
+        while True:
+            number = await self._taken.take()
+            await self._routed()
+            self._in_force = number
+            await conversation.send(Heartbeat(number))
 
     async def _tell_news(self, conversation: Conversation) -> NoReturn:
         while True:
@@ -137,6 +151,7 @@ class Session:
                 case Assignments() as message:
                     self._check(message)
                     self._apply(message)
+                    self._taken.put(message.number)
                 case Accepted(number):
                     self._reporter.accept(number)
                 case Welcome() as message:

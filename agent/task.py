@@ -1,7 +1,8 @@
 """A task's life as one step function: what is wanted and what is seen in, the next action and the status out. Pure.
 
     way up:    FETCH → CONNECT → QUEUE → OPEN → CREATE → START → (HOOK) → WATCH
-    way down:  (DRAIN) → STOP → (REMOVE a container that never ran) → CLOSE → terminal status → IDLE, or REMOVE → LEAVE
+    way down:  (DRAIN → LINGER) → STOP → (REMOVE a container that never ran) → CLOSE → terminal status
+               → IDLE, or REMOVE → LEAVE
 
 The runner performs the action and asks again. Two rules carry the rest of the system:
 - a terminal status is told only after the sandbox is closed, as its addresses may be given to another task then;
@@ -42,7 +43,9 @@ class Action(Enum):
     WATCH = auto()
     """Wait for its end, and probe its health."""
     DRAIN = auto()
-    """Leave the others time to stop sending it connections."""
+    """Wait until the managers say that no host sends it new connections."""
+    LINGER = auto()
+    """Leave time to connections that were under way then."""
     STOP = auto()
     CLOSE = auto()
     REMOVE = auto()
@@ -99,7 +102,8 @@ class Observed(msgspec.Struct, frozen=True):
     created: bool = False
     started: float = 0.0
     drained: bool = False
-    """Whether every host has had time to take it from its DNS and load balancing."""
+    """Whether every host has taken it from its DNS and load balancing, or was waited for long enough."""
+    lingered: bool = False
     hooked: bool = False
     """Whether its post_start commands have been run."""
     pid: int = 0
@@ -132,9 +136,9 @@ class Step:
 def step(wanted: Wanted, seen: Observed) -> Step:
     """The next step of a task. Asked again after every change of either argument."""
     if wanted.stopping or seen.exit or seen.failure or seen.final:
-        return _down(wanted, seen)
+        return _closing(_down(wanted, seen))
     if seen.health.state is HealthState.UNHEALTHY:
-        return _alive(wanted, seen, Action.STOP, seen.reached, "stopping: unhealthy")
+        return _closing(_alive(wanted, seen, Action.STOP, seen.reached, "stopping: unhealthy"))
     return _up(wanted, seen)
 
 
@@ -171,8 +175,11 @@ def _up(wanted: Wanted, seen: Observed) -> Step:
 def _down(wanted: Wanted, seen: Observed) -> Step:
     if seen.running:
         # Not RUNNING: one that never was ready must not look so now.
-        if _serves(wanted, seen) and not seen.drained:
-            return _alive(wanted, seen, Action.DRAIN, seen.reached, "draining")
+        if _serves(wanted, seen):
+            if wanted.order.draining and not seen.drained:
+                return _alive(wanted, seen, Action.DRAIN, seen.reached, "draining")
+            if wanted.order.linger and not seen.lingered:
+                return _alive(wanted, seen, Action.LINGER, seen.reached, "draining")
         return _alive(wanted, seen, Action.STOP, seen.reached, "stopping")
     if seen.exit is None and seen.final is None and seen.maybe_container:
         # It never ran, or could not be started: no log to keep, and it must not hold the namespace.
@@ -185,10 +192,16 @@ def _down(wanted: Wanted, seen: Observed) -> Step:
     return Step(Action.LEAVE if wanted.gone else Action.IDLE, final)
 
 
+def _closing(now: Step) -> Step:
+    """It may look running until its end, but nobody is to connect to it any more."""
+    if now.status.state.is_terminal:
+        return now
+    return Step(now.action, msgspec.structs.replace(now.status, closing=True))
+
+
 def _serves(wanted: Wanted, seen: Observed) -> bool:
-    """Whether connections may still come to it while the rest of its service goes on."""
-    is_ready = seen.reached is TaskState.RUNNING and not seen.failure
-    return is_ready and bool(wanted.order.attachments) and not wanted.leaving
+    """Whether connections may still come to it."""
+    return seen.reached is TaskState.RUNNING and not seen.failure and not wanted.gone
 
 
 def _alive(wanted: Wanted, seen: Observed, action: Action, state: TaskState, message: str) -> Step:

@@ -91,7 +91,7 @@ class Worker:
         if order.spec_id in specs or spec is None:
             return order.spec_id in specs
         container = spec.task.container_spec
-        return container.image in images or not come.isdisjoint(files.needed(container))
+        return container.image in images or not come.isdisjoint(files.needed(spec, order.service_id))
 
     def _wanted(self, order: TaskOrder) -> Wanted:
         set = self._host.storage.assignments
@@ -99,7 +99,7 @@ class Worker:
         if spec is None:
             return Wanted(order)
         container = spec.task.container_spec
-        names = files.needed(container)
+        names = files.needed(spec, order.service_id)
         come = set.files(names)
         lacking = names.keys() - {key_of(one) for one in come}
         return Wanted(order, spec, set.peers(container.image), come, tuple(sorted(names[key] for key in lacking)))
@@ -121,7 +121,7 @@ class Worker:
         self._host.reporter.forget(id)
         if runner := self._runners.get(id):
             last = runner.wanted
-            order = msgspec.structs.replace(last.order, desired=TaskState.REMOVE)
+            order = msgspec.structs.replace(last.order, desired=TaskState.REMOVE, draining=False, linger=0.0)
             runner.update(Wanted(order, last.spec, last.peers, gone=True))
 
     async def _remove_strays(self) -> None:

@@ -40,6 +40,10 @@ class TaskOrder(Value, frozen=True, tag="task"):
     attachments: list[Attachment] = []
     generic_resources: list[GenericResource] = []
     """What it was given of the node's, for its environment."""
+    draining: bool = False
+    """It is to stop, but not before hosts send it nothing new: wait until this is false, or for DRAIN_LIMIT."""
+    linger: float = 0.0
+    """Seconds to wait after that, for connections that were under way."""
 
 
 class SpecOrder(Value, frozen=True, tag="spec"):
@@ -49,6 +53,8 @@ class SpecOrder(Value, frozen=True, tag="spec"):
     task: TaskSpec
     service_labels: dict[str, str] = {}
     host_ports: list[PortConfig] = []
+    registry_login: bool = False
+    """Whether its image is pulled with a login: the SecretOrder `login_id`, whose data is an auth.json."""
 
 
 class NetworkOrder(Value, frozen=True, tag="network"):
@@ -141,6 +147,11 @@ class SecretOrder(FileOrder, frozen=True, tag="secret"):
 
 class ConfigOrder(FileOrder, frozen=True, tag="config"):
     """A config."""
+
+
+def login_id(service_id: str) -> str:
+    """Id of the SecretOrder with a service's login at its registry; also what its encryption is bound to."""
+    return f"registry-login.{service_id}"
 
 
 Resource = (

@@ -69,13 +69,7 @@ def matches(expressions: list[str], node: Node, seen: NodeDescription | None) ->
 
 def attribute(key: str, node: Node, seen: NodeDescription | None) -> str:
     """What a node has under a constraint key or spread descriptor; "" when nothing."""
-    seen = seen or _NOTHING
-    if find := _KEYS.get(key.lower()):
-        return find(node, seen)
-    for prefix, labels in _LABELS.items():
-        if key.lower().startswith(prefix):
-            return labels(node, seen).get(key[len(prefix) :], "")
-    return ""
+    return _reader(key)(node, seen or _NOTHING)
 
 
 def is_key(key: str) -> bool:
@@ -106,6 +100,17 @@ def _parse_one(text: str) -> Constraint:
     if fixed == "node.ip" and not _is_network(value):
         raise Invalid(f"constraint {text!r}: '{value}' is neither an IP address nor a network like 10.0.0.0/24")
     return constraint
+
+
+@lru_cache(maxsize=4096)
+def _reader(key: str) -> Callable[[Node, NodeDescription], str]:
+    if find := _KEYS.get(key.lower()):
+        return find
+    for prefix, labels in _LABELS.items():
+        if key.lower().startswith(prefix):
+            label = key[len(prefix) :]
+            return lambda node, seen: labels(node, seen).get(label, "")
+    return lambda *_: ""
 
 
 @lru_cache(maxsize=4096)

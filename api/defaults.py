@@ -13,6 +13,9 @@ PROGRESS_DEADLINE = 600 * SECOND
 """Without one more slot done, an update counts as failed after this."""
 RUN_HISTORY = 10
 """Runs of a scheduled job kept in its history."""
+RUN_ATTEMPTS = 6
+"""Restarts after which a slot of a scheduled job's run has failed, where its restart policy says no MaxAttempts.
+Source: backoffLimit of a Kubernetes Job."""
 RUN_LATENESS = 60 * SECOND
 """A run of a scheduled job that is not later than this is started even though the next one is due."""
 REBALANCE_CALM = 10.0
@@ -51,6 +54,10 @@ RESTART_BACKOFF = 60.0
 FAULTY_FAILURES = 5
 """Failures of a service on a node within FAULTY_WINDOW seconds that make other nodes preferred."""
 FAULTY_WINDOW = 300.0
-DRAIN_DELAY = 0.5
-"""Seconds between a task's leaving DNS and load balancing and its stop signal; all hosts hear of it well within them.
-Swarm waits 2."""
+DRAIN_LIMIT = 5.0
+"""Seconds that a task which is to stop waits for the hosts to confirm that they send it nothing new.
+Swarm waits 2, whatever the hosts do."""
+LINGER = 0.2
+"""Seconds that it goes on after that, for connections that were under way."""
+NAME_TTL = 2
+"""Seconds that a client may remember an answer of a container's name server."""

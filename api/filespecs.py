@@ -46,7 +46,8 @@ def file_problems(what: str, spec: SecretSpec | ConfigSpec, most: int) -> list[s
             f"Name: {spec.name[:NAME_LENGTH]!r}: invalid name, only {NAME_LENGTH} [a-zA-Z0-9-_.] characters allowed,"
             " and the start and end character must be [a-zA-Z0-9]"
         )
-    if not 0 < len(spec.data) < most:
+    outside = isinstance(spec, SecretSpec) and spec.driver is not None and bool(spec.driver.name)
+    if not outside and not 0 < len(spec.data) < most:
         found.append(f"Data: {what} data must be larger than 0 and less than {most} bytes")
     if any(not key.strip() for key in spec.labels):
         found.append("Labels: a label has no name")

@@ -11,7 +11,7 @@ _WORDS = {
 }  # fmt: skip
 
 # Of Docker's three styles for names this is the strictest, so that a name is also a DNS label.
-SERVICE_NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")
+SERVICE_NAME = re.compile(r"[a-zA-Z0-9](?:[-_A-Za-z0-9]*[A-Za-z0-9])?")
 ID_LENGTH = 25
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -66,6 +66,8 @@ class Service(Value, frozen=True):
     revision: int = 1
     rollback: bool = False
     """Whether this revision was asked for as a rollback (it then proceeds by the rollback config)."""
+    registry_login: bytes = b""
+    """The login its hosts pull the image with, an auth.json, encrypted like a secret; never shown."""
 
 
 class Network(Value, frozen=True):
@@ -287,6 +289,8 @@ class NodeDescription(Value, frozen=True):
     """References and ids of the images it can give to others."""
     tags: dict[str, str] = {}
     """What each "name:tag" among them means: the manifest's digest if it came from a registry, else the image's id."""
+    devices: list[str] = []
+    """What its CDI files offer: "vendor.com/class=name"."""
 
 
 class PortStatus(Value, frozen=True):
@@ -312,6 +316,8 @@ class TaskStatus(Value, frozen=True):
     ports: list[PortStatus] = []
     started_at: float = 0.0
     """When it reached RUNNING; 0 when it never did."""
+    closing: bool = False
+    """It ends, or is unhealthy and being stopped: it takes no new connections, although it may still run."""
 
 
 class Session(Value, frozen=True):
@@ -332,6 +338,13 @@ class Member(Value, frozen=True):
     started_at: float = 0.0
     host_address: str = ""
     """host:port of its host service, where agents open their sessions."""
+
+
+class Confirmation(Value, frozen=True):
+    """How far a manager's hosts have come. Store id: the manager's node id."""
+
+    revision: int = 0
+    """Every host with a session there directs its traffic by the state as it was at this revision, or later."""
 
 
 class Leadership(Value, frozen=True):
@@ -366,6 +379,7 @@ SERVICE_DECISION = Kind("decided/services", ServiceDecision)
 NODE_DECISION = Kind("decided/nodes", NodeDecision)
 DESCRIPTION = Kind("observed/nodes", NodeDescription)
 STATUS = Kind("observed/tasks", TaskStatus)
+CONFIRMATION = Kind("observed/confirmations", Confirmation)
 SESSION = Kind("sessions", Session)
 MEMBER = Kind("members", Member)
 LEADERSHIP = Kind("leader", Leadership)
@@ -373,7 +387,7 @@ LEADERSHIP = Kind("leader", Leadership)
 KINDS: tuple[Kind[Value], ...] = (
     CLUSTER, NODE, SERVICE, NETWORK, SECRET, CONFIG, CLAIM,
     REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
-    DESCRIPTION, STATUS, SESSION, MEMBER, LEADERSHIP,
+    DESCRIPTION, STATUS, CONFIRMATION, SESSION, MEMBER, LEADERSHIP,
 )  # type: ignore[assignment]  # fmt: skip
 DEFAULT_CLUSTER = "default"
 INGRESS = "ingress"

@@ -54,7 +54,13 @@ def of_labels(labels: Mapping[str, str]) -> Schedule | None:
 
 def next_after(schedule: Schedule, now: float) -> float:
     """The first time after `now` at which the job is due (Unix seconds); infinity if there is none for years."""
-    return cron.parse(schedule.cron).next_after(now, zone(schedule.time_zone))
+    return _next_after(schedule.cron, schedule.time_zone, now)
+
+
+@lru_cache(maxsize=4096)
+def _next_after(expression: str, time_zone: str, now: float) -> float:
+    """Every look at a job asks for the time after the same last run."""
+    return cron.parse(expression).next_after(now, zone(time_zone))
 
 
 @lru_cache(maxsize=256)

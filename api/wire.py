@@ -25,7 +25,10 @@ class Hello(Value, frozen=True, tag="hello"):
 
 
 class Heartbeat(Value, frozen=True, tag="heartbeat"):
-    """Sent every period; any message counts as one."""
+    """Sent every period, and when assignments have come into force; any message counts as a sign of life."""
+
+    in_force: int = 0
+    """Number of the newest Assignments that traffic on the host follows (its DNS and load balancing); 0: none yet."""
 
 
 class Statuses(Value, frozen=True, tag="statuses"):

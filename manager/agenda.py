@@ -27,6 +27,10 @@ class Agenda(Generic[K]):
         if len(self._heap) > 2 * len(self._times) + 64:
             self._forget_replaced()
 
+    def drop(self, key: K) -> None:
+        """Forget a key's time, if it has one."""
+        self._times.pop(key, None)
+
     def due(self, now: float) -> Iterator[K]:
         """Take the keys whose time has come, earliest first."""
         while (time := self.next_time()) is not None and time <= now:

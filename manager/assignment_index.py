@@ -34,6 +34,9 @@ from manager.store.state import Dirty, State
 SLICE = 500
 """Resources looked at between two breaths of the event loop (some milliseconds)."""
 
+Face = tuple[bool, frozenset[int], bytes]
+"""What of a service its hosts' own parts are made of: whether there is one, its revisions, its registry login."""
+_NO_FACE: Face = (False, frozenset(), b"")
 Source = tuple[str, str]
 """What contributes to networks: ("service" | "task" | "node", id)."""
 
@@ -70,10 +73,15 @@ class AssignmentIndex:
         self._hosts: dict[str, HostView] = {}
         self._members: dict[str, set[str]] = defaultdict(set)
         self._withheld: set[str] = set()
+        self._leaving: set[str] = set()
+        self.covers = 0
+        """The revision of the state that what is pending (and was taken) covers. For the caller of `update` to set."""
+        self.moving = False
+        """Whether an update is under way, so that what is pending may be the one half of a change."""
         self._holders: dict[str, set[str]] = defaultdict(set)
         self._needing: dict[str, set[str]] = defaultdict(set)
         self._node_faces: dict[str, tuple[str, int, bool]] = {}
-        self._service_faces: dict[str, tuple[bool, frozenset[int]]] = {}
+        self._service_faces: dict[str, Face] = {}
         self._work = 0
         self._images_of: dict[str, frozenset[str]] = {}
 
@@ -96,6 +104,7 @@ class AssignmentIndex:
             for name in image_keys(reference):
                 _discard(self._needing, name, node_id)
         self._withheld.discard(node_id)
+        self._leaving.discard(node_id)
 
     # ── following the state ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +113,13 @@ class AssignmentIndex:
 
         Between two yields the sets are each a mixture of old and new, as the level-triggered receivers may see it.
         """
-        hosts = {id for id in dirty.nodes if id in self._hosts}
+        self.moving = True
+        yield from self._update(dirty)
+        self.moving = False
+
+    def _update(self, dirty: Dirty) -> Iterator[None]:
+        # whether a task has drained depends on every host
+        hosts = self._leaving | {id for id in dirty.nodes if id in self._hosts}
         for network in dirty.networks:
             hosts |= self._members.get(network, set())
         if dirty.networks:
@@ -133,11 +148,12 @@ class AssignmentIndex:
         """Returns the hosts whose own part it changes: those of its tasks, when a revision came or went."""
         self._replace(("service", service_id), service_orders(self._state, service_id))
         revisions = frozenset(self._state.revisions_of(service_id))
-        face = (service_id in self._state.services, revisions)
-        if face == self._service_faces.get(service_id, (False, frozenset())):
+        service = self._state.services.get(service_id)
+        face = (service is not None, revisions, service.registry_login if service else b"")
+        if face == self._service_faces.get(service_id, _NO_FACE):
             return set()
         self._service_faces[service_id] = face
-        if face == (False, frozenset()):
+        if face == _NO_FACE:
             del self._service_faces[service_id]
         tasks = self._state.tasks_of(service_id)
         for task_id in tasks:
@@ -218,6 +234,7 @@ class AssignmentIndex:
             self._enter(network, node_id, view)
         self._refresh_images(node_id, view, old)
         (self._withheld.add if new.withheld else self._withheld.discard)(node_id)
+        (self._leaving.add if new.leaving else self._leaving.discard)(node_id)
 
     def _enter(self, network: str, node_id: str, view: HostView) -> None:
         self._members[network].add(node_id)

@@ -23,15 +23,18 @@ from api.assignment import (
     SpecOrder,
     TaskOrder,
     key_of,
+    login_id,
 )  # fmt: skip
 from api.errors import Invalid
 from api.expansion import TemplateContext
-from api.objects import INGRESS, REVISION, NodeDescription, Revision, Task, revision_id
+from api.objects import INGRESS, REVISION, NodeDescription, Revision, Service, Task, revision_id
 from api.references import parse
 from api.specs import NetworkTarget, PortConfig, ServiceSpec
-from api.states import NodeState, TaskState
+from api.states import TaskState
 from api.template import expand, is_template
+from manager.draining import AT_ONCE, Drain, Drains, is_serving
 from manager.file_orders import file_orders
+from manager.registry_logins import login_orders
 from manager.store.state import State
 
 MTU_OPTION = "com.docker.network.driver.mtu"
@@ -72,7 +75,7 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
     node = state.descriptions.get(task.node_id)
     if node is None:
         return
-    name, ready = task_name(state, task), is_ready(state, task)
+    name, ready = task_name(state, task), is_serving(state, task)
     hostname, macs = container_hostname(state, task), _macs(_revision(state, task))
     for address in task.addresses:
         yield EndpointOrder(
@@ -134,12 +137,6 @@ def is_live(state: State, task: Task) -> bool:
     return bool(task.node_id) and task.state is TaskState.ASSIGNED and not state.task_state(task).is_terminal
 
 
-def is_ready(state: State, task: Task) -> bool:
-    """Whether the task takes connections: it runs, is to go on running, and its node is not known to be down."""
-    running = state.task_state(task) is TaskState.RUNNING and task.desired <= TaskState.COMPLETE
-    return running and state.node_state(task.node_id) is not NodeState.DOWN
-
-
 def task_name(state: State, task: Task) -> str:
     """<service>.<slot>.<task id>; tasks bound to a node have the node's id for a slot."""
     return f"{service_name(state, task)}.{task.slot or task.node_id}.{task.id}"
@@ -172,9 +169,11 @@ class Own:
     """References that its tasks still need."""
     withheld: bool = False
     """Whether a task waits for a revision, a network or an address of the node."""
+    leaving: bool = False
+    """Whether a task is to stop that may still be sent connections (manager/draining.py)."""
 
 
-Made = dict[str, tuple[Task, Revision | None, TaskOrder]]
+Made = dict[str, tuple[Task, Revision | None, Drain, TaskOrder]]
 """Orders made earlier, by task, with what they were made of."""
 
 
@@ -188,7 +187,8 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
     resources: dict[ResourceKey, Resource] = {}
     networks = {INGRESS} & possible.keys()
     images: set[str] = set()
-    withheld = False
+    withheld = leaving = False
+    drains = state.view(Drains)
     for task in state.tasks_on(node_id).values():
         if task.state is not TaskState.ASSIGNED:
             continue
@@ -197,25 +197,31 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
         if task.desired <= TaskState.COMPLETE and live and (revision is None or not needed <= possible.keys()):
             withheld = True
             continue
+        drain = AT_ONCE
+        if live and task.desired > TaskState.COMPLETE and task.addresses:
+            leaving, drain = True, drains.of(task)
         known = made.get(task.id)
-        if known is None or known[0] is not task or known[1] is not revision or revision is None:
-            known = made[task.id] = (task, revision, task_order(state, task))
-        resources["task", task.id] = known[2]
+        if known is None or known[:3] != (task, revision, drain) or revision is None:
+            known = made[task.id] = (task, revision, drain, task_order(state, task, drain))
+        resources["task", task.id] = known[3]
         if revision is not None:
-            if ("spec", known[2].spec_id) not in resources:
-                _put(resources, spec_order(revision))
+            if ("spec", known[3].spec_id) not in resources:
+                _put(resources, spec_order(revision, state.services.get(task.service_id)))
             if live and task.desired <= TaskState.COMPLETE:
                 for order in file_orders(state, revision.spec.task_template.container_spec, resources):
                     _put(resources, order)
+                if ("secret", login_id(task.service_id)) not in resources:
+                    for login in login_orders(state, task.service_id):
+                        _put(resources, login)
             if live and state.task_state(task) < TaskState.STARTING and task.desired <= TaskState.COMPLETE:
                 images.add(revision.spec.task_template.container_spec.image)
         networks |= needed & possible.keys()
     for network in networks:
         _put(resources, possible[network])
-    return Own(resources, frozenset(networks), frozenset(images), withheld)
+    return Own(resources, frozenset(networks), frozenset(images), withheld, leaving)
 
 
-def task_order(state: State, task: Task) -> TaskOrder:
+def task_order(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskOrder:
     """A task as its host is told of it."""
     revision = _revision(state, task)
     aliases = {target.target: target.aliases for target in targets(revision.spec)} if revision else {}
@@ -233,16 +239,19 @@ def task_order(state: State, task: Task) -> TaskOrder:
             Attachment(a.network_id, a.address, list(aliases.get(a.network_id, ())), macs.get(a.network_id, ""))
             for a in task.addresses
         ],
+        draining=drain.waiting,
+        linger=drain.linger,
     )
 
 
-def spec_order(revision: Revision) -> SpecOrder:
-    """A revision as a host is told of it."""
+def spec_order(revision: Revision, service: Service | None) -> SpecOrder:
+    """A revision as a host is told of it; the service is gone while its last tasks stop."""
     return SpecOrder(
         id=revision_id(revision.service_id, revision.number),
         task=revision.spec.task_template,
         service_labels=revision.spec.labels,
         host_ports=_host_ports(revision.spec),
+        registry_login=bool(service and service.registry_login),
     )
 
 

@@ -20,6 +20,7 @@ from api.errors import ArgosyError
 from api.wire import Hello, Welcome
 from kit.timing import Clock
 from manager.assignment_index import AssignmentIndex
+from manager.confirmations import Confirmations
 from manager.observations import ObservationWriter
 from manager.sessions import AgentSession
 from manager.store.base import Store
@@ -45,6 +46,7 @@ class Dispatcher:
         self._rng = rng
         self._index = AssignmentIndex(store.state)
         self._writer = ObservationWriter(store, rng)
+        self._confirmations = Confirmations(store, node_id, self._in_force, rng)
         self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
         self._complete = asyncio.Event()
 
@@ -59,16 +61,19 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
+                group.create_task(self._confirmations.run())
                 while True:
                     revision = self._store.state.revision
                     began = loop.time()
                     for _ in self._index.update(dirty.take()):
                         await asyncio.sleep(0)
+                    self._index.covers = revision
                     took = loop.time() - began
                     self._complete.set()
                     self._drop_removed()
                     for session, _task in self._sessions.values():
                         session.wake()
+                    self._confirmations.look()
                     await self._store.wait_newer(revision)
                     # as long as the work itself at least, so that under load there is less of it and more at once
                     await asyncio.sleep(max(GATHER, min(took, MOST_GATHER)))
@@ -98,7 +103,18 @@ class Dispatcher:
             former[1].cancel()
         view = self._index.add(node_id)
         welcome = partial(welcome_of, self._store.state, node_id)
-        session = AgentSession(node_id, self._node_id, self._store, self._writer, view, welcome, self._clock, self._rng)
+        session = AgentSession(
+            node_id,
+            self._node_id,
+            self._store,
+            self._writer,
+            view,
+            self._index,
+            welcome,
+            self._confirmations.look,
+            self._clock,
+            self._rng,
+        )
         task = asyncio.ensure_future(session.run(context, hello))
         self._sessions[node_id] = (session, task)
         reason = "the manager ended the session: it stops, or the node has opened another or was removed"
@@ -115,6 +131,9 @@ class Dispatcher:
             await asyncio.gather(task, return_exceptions=True)
         removed = self._is_removed(node_id)
         await context.abort(grpc.StatusCode.PERMISSION_DENIED if removed else grpc.StatusCode.UNAVAILABLE, reason)
+
+    def _in_force(self) -> dict[str, int]:
+        return {node_id: session.in_force for node_id, (session, _task) in self._sessions.items()}
 
     def _is_removed(self, node_id: str) -> bool:
         """Whether the cluster does not have the node. A store without a cluster (lost, or not read yet) says nothing:

@@ -29,6 +29,11 @@ class Draft:
         self._changes: dict[tuple[str, str], Change] = {}
         self._again: dict[tuple[str, str], float] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be changed so far."""
+        return not self._changes
+
     def put(self, kind: Kind[Any], id: str, value: Value) -> None:
         """Write a value, if it differs from what is stored."""
         if self.state.table(kind).get(id) == value:

@@ -66,6 +66,8 @@ class History:
         self._kept: deque[Happening] = deque(maxlen=MOST)
         self.last = 0
         """Number of the newest happening."""
+        self._removed: dict[str, str] = {}
+        """Names of services that are gone, for what is told of their tasks; the newest MOST."""
 
     def since(self, time: float) -> int:
         """The number after which the happenings are not older than `time`."""
@@ -78,17 +80,19 @@ class History:
 
     def attributes(self, happening: Happening) -> Attributes:
         """All its attributes."""
-        if happening.task is None:
+        if (task := happening.task) is None:
             return happening.attributes
-        return task_attributes(self._state, happening.task, happening.status)
-
-    def image(self, happening: Happening) -> str:
-        """The image of the task that it is about."""
-        spec = self._state.task_spec(happening.task) if happening.task else None
-        return spec.container_spec.image if spec else ""
+        found = task_attributes(self._state, task, happening.status)
+        if task.service_id not in self._state.services and (name := self._removed.get(task.service_id)):
+            found |= {"name": name + found["name"].removeprefix(task.service_id), "service.name": name}
+        return found
 
     def follow(self, event: Event) -> None:
         """Keep up with a change of the state."""
+        if event.kind.name == SERVICE.name and event.new is None and isinstance(event.old, Service):
+            self._removed[event.id] = event.old.spec.name
+            if len(self._removed) > MOST:
+                del self._removed[next(iter(self._removed))]
         tell = _TELLERS.get(event.kind.name)
         for type, action, id, rest in tell(self._state, event) if tell else ():
             self.last += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -19,9 +20,9 @@ from api.defaults import SESSION_LEASE
 from api.errors import Unavailable
 from api.objects import DESCRIPTION, SESSION, STATUS, NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
-from api.wire import Accepted, AgentMessage, Assignments, Goodbye, Hello, ManagerMessage, Statuses, Welcome
+from api.wire import Accepted, AgentMessage, Assignments, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
 from kit.timing import Clock, backoff
-from manager.assignment_index import HostView
+from manager.assignment_index import AssignmentIndex, HostView
 from manager.observations import ObservationWriter
 from manager.store.base import Lease, LeaseEnded, Put, Store
 from manager.store.state import State
@@ -54,16 +55,23 @@ class AgentSession:
         store: Store,
         writer: ObservationWriter,
         view: HostView,
+        index: AssignmentIndex,
         welcome: Callable[[], Welcome],
+        progress: Callable[[], None],
         clock: Clock,
         rng: random.Random,
     ) -> None:
+        """`progress` is called when the host has come further with its networks."""
         self.node_id = node_id
         self._manager_id = manager_id
         self._store = store
         self._writer = writer
         self._view = view
+        self._index = index
+        self._sent: deque[tuple[int, int]] = deque()
+        self._in_force = 0
         self._welcome = welcome
+        self._progress = progress
         self._clock = clock
         self._rng = rng
         self._due = asyncio.Event()
@@ -75,6 +83,13 @@ class AgentSession:
     def wake(self) -> None:
         """Something may be due for the host."""
         self._due.set()
+
+    @property
+    def in_force(self) -> int:
+        """The revision of the state by which the host directs its traffic, as far as is known; 0: nothing is."""
+        if self._in_force and not self._sent and not self._view.pending:
+            return self._index.covers
+        return self._in_force
 
     async def run(self, stream: Stream, hello: Hello) -> None:
         """Until the agent closes the stream (returns) or it breaks (raises)."""
@@ -106,10 +121,18 @@ class AgentSession:
             elif isinstance(message, Goodbye):
                 self._leaving = True
                 return
+            elif isinstance(message, Heartbeat):
+                self._confirm(message.in_force)
             elif isinstance(message, Statuses):
                 await self._writer.write(observed(self._store.state, self.node_id, message))
                 self._accepted = message.number
                 self._due.set()
+
+    def _confirm(self, number: int) -> None:
+        """The host's networks are as those assignments, and all before them, want them."""
+        while self._sent and self._sent[0][0] <= number:
+            self._in_force = self._sent.popleft()[1]
+            self._progress()
 
     async def _describe(self, description: NodeDescription) -> None:
         if self._store.state.descriptions.get(self.node_id) != description:
@@ -165,7 +188,8 @@ class AgentSession:
             if self._accepted is not None:
                 accepted, self._accepted = self._accepted, None
                 await stream.write(Accepted(accepted))
-            if self._view.pending or not number:
+            # half a change could take the old endpoint away before the new one is there
+            if (self._view.pending or not number) and not self._index.moving:
                 number = await self._send(stream, number)
             await self._due.wait()
             self._due.clear()
@@ -173,9 +197,11 @@ class AgentSession:
     async def _send(self, stream: Stream, number: int) -> int:
         """Send what is pending; the first message is the full set, whatever its size."""
         put, remove = self._view.take()
+        covers = self._index.covers
         step = MOST_PER_MESSAGE if number else max(len(put), 1)
         for begin in range(0, max(len(put), 1), step):
             number += 1
+            self._sent.append((number, self._in_force if begin + step < len(put) else covers))
             part = put[begin : begin + step]
             await stream.write(
                 Assignments(number, full=number == 1, put=part, remove=[] if begin or number == 1 else remove)

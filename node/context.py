@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from agent.health import Health
 from agent.http.engine import engine_info
+from agent.http.networks import views
 from agent.runtime.images import ImageStore
 from agent.runtime.oci import OciRuntime
 from agent.runtime.volumes import Volumes
 from kit.timing import Clock
+from manager.http.predefined import predefined_networks
 from node.config import Settings
 from node.swarm import HostSwarm
 from overlay.base import Networks
@@ -72,6 +75,15 @@ class NodeContext:
         labels = [f"{key}={value}" for key, value in self._settings.labels.items()]
         return {**await engine_info(self), "Labels": labels}
 
+    def health(self, task_id: str) -> Health:
+        """How healthy a task's container is."""
+        return self._swarm.parts.agent.health(task_id) if self._swarm.parts is not None else Health()
+
     def network_name(self, id: str) -> str:
         """A network's name; its id when the host was not told of it."""
         return self._swarm.network_names.get(id, id)
+
+    def network_views(self) -> list[dict[str, Any]]:
+        """The networks this host takes part in, for when no manager runs here that knows all of them."""
+        orders = self._swarm.parts.agent.networks() if self._swarm.parts is not None else []
+        return [*predefined_networks(self.node_id), *views(orders)]

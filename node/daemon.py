@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from agent.http.events import HostEvents
 from agent.http.routes import routes as host_routes
 from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import GrpcPeers
@@ -47,7 +48,11 @@ class Daemon:
         context = NodeContext(settings, self.swarm, self._runtime, clock)
         routes = [
             *NodeRoutes(self.swarm, context.info).routes(),
-            *cluster_routes(lambda: cluster_of(self.swarm)),
+            *cluster_routes(
+                lambda: cluster_of(self.swarm),
+                host_events=HostEvents(self._runtime.journal),
+                host_networks=context.network_views,
+            ),
             *host_routes(lambda: context),
         ]
         factory.routes = routes

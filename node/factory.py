@@ -68,7 +68,8 @@ class NodeFactory:
             generic_resources=settings.generic_resources,
         )
         link = WelcomeLink(RpcLink(credentials), lambda message: self.heard(message), lambda: self.refused())
-        return Agent(config, self._runtime, networks, link, self._clock, self._rng)
+        told = self._runtime.tell_health
+        return Agent(config, self._runtime, networks, link, self._clock, self._rng, told)
 
     def manager(self, identity: Identity, credentials: Callable[[], rpc.Credentials]) -> Manager:
         """A manager, not started."""

@@ -76,6 +76,10 @@ class Networks(Protocol):
         """Until these networks exist on the host, so that a sandbox can be put on them."""
         ...
 
+    async def routed(self) -> None:
+        """Until names and load balancing are as the views given so far want them."""
+        ...
+
     async def open(self, sandbox: Sandbox) -> str:
         """Make the sandbox; returns the path of its network namespace. Idempotent, also over restarts.
 

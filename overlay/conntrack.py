@@ -15,6 +15,19 @@ from kit.process import run
 
 log = structlog.get_logger(__name__)
 
+FEW = 3
+"""So many addresses are flushed without looking first whether there is anything to flush: each costs a process."""
+
+
+def reply_sources(listing: bytes) -> set[str]:
+    """The addresses that answer in what `conntrack -L` printed: behind a VIP, the backends'."""
+    found = set()
+    for line in listing.splitlines():
+        parts = line.split(b"src=", 3)
+        if len(parts) == 3:
+            found.add(parts[2].split(maxsplit=1)[0].decode())
+    return found
+
 
 class Flows:
     """Addresses whose conntrack entries are to go."""
@@ -35,13 +48,25 @@ class Flows:
         """Flush as long as the agent lives."""
         while True:
             await self._filled.wait()
-            work: list[tuple[str, ...]] = [("-p", "udp", "--reply-src", a) for a in sorted(self._unready - self._gone)]
-            work += [("--reply-src", a) for a in sorted(self._gone)]
-            self._unready.clear()
-            self._gone.clear()
+            unready, gone = self._unready - self._gone, self._gone
+            self._unready, self._gone = set(), set()
             self._filled.clear()
-            for arguments in work:
-                await self._flush(*arguments)
+            if len(unready) + len(gone) > FEW:
+                known = await self._known(unready | gone)
+                unready, gone = unready & known, gone & known
+            for address in sorted(unready):
+                await self._flush("-p", "udp", "--reply-src", address)
+            for address in sorted(gone):
+                await self._flush("--reply-src", address)
+
+    async def _known(self, addresses: set[str]) -> set[str]:
+        """Those that there are connections to; all of them when that cannot be told."""
+        try:
+            listing = await run("conntrack", "-L", timeout=10)
+        except (OSError, TimeoutError) as error:
+            log.warning("conntrack entries not read", error=str(error))
+            return addresses
+        return await asyncio.to_thread(reply_sources, listing.stdout)
 
     async def _flush(self, *arguments: str) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from api.defaults import NAME_TTL
 from overlay import dnswire, zone
 from overlay.base import Sandbox
 from overlay.dnswire import Malformed, Query
@@ -22,8 +23,6 @@ from overlay.zone import Names
 
 log = structlog.get_logger(__name__)
 
-TTL = 2
-"""Seconds a client may remember an answer."""
 CACHED = 4096
 """Queries remembered (letter case and EDNS give variants)."""
 AT_A_WAKE = 64
@@ -80,7 +79,7 @@ class Resolver:
             return [dnswire.response(query, dnswire.NOTIMP)]
         if query.kind == dnswire.PTR and (address := dnswire.reverse_address(query.name)):
             if name := zone.pointer(address, self._networks, self.sandbox, self._own):
-                return [dnswire.response(query, dnswire.NOERROR, pointer=name, ttl=TTL)]
+                return [dnswire.response(query, dnswire.NOERROR, pointer=name, ttl=NAME_TTL)]
         else:
             addresses = zone.lookup(query.name, self._networks, self.sandbox, self._own)
             if addresses is not None:
@@ -99,7 +98,7 @@ def _rotations(query: Query, addresses: Sequence[str]) -> list[bytes]:
     # many addresses: steps that go round all of them
     step = max(1, len(addresses) // len(turns))
     orders = [[*addresses[i * step :], *addresses[: i * step]] for i in turns]
-    return [dnswire.response(query, dnswire.NOERROR, order, ttl=TTL) for order in orders]
+    return [dnswire.response(query, dnswire.NOERROR, order, ttl=NAME_TTL) for order in orders]
 
 
 class DnsServer:

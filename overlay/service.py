@@ -96,7 +96,8 @@ class HostNetworks:
         self._leaving: frozenset[str] = frozenset()
         self._listing = ""
         self._asked = 0
-        self._done = self._tried = 0
+        self._done = self._tried = self._routed = 0
+        self._loaded = False
         self._dirty = asyncio.Event()
         self._round = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,6 +135,12 @@ class HostNetworks:
         asked = self._asked
         async with self._round:
             await self._round.wait_for(lambda: self._done >= asked)
+
+    async def routed(self) -> None:
+        """Until names and load balancing are as everything asked for so far wants them, whatever devices lack."""
+        asked = self._asked
+        async with self._round:
+            await self._round.wait_for(lambda: self._routed >= asked)
 
     async def open(self, sandbox: Sandbox) -> str:
         """Make the sandbox; returns the path of its network namespace. Raises NetworkFailure."""
@@ -240,18 +247,18 @@ class HostNetworks:
                 await self._apply(whole)
             except (NetworkFailure, OSError) as error:
                 log.warning("networks not applied as wanted, trying again", error=str(error))
-                await self._tell(self._done, asked)
+                await self._tell(self._done, asked, asked if self._loaded else self._routed)
                 await asyncio.sleep(RETRY)
                 resync_at = loop.time()
                 continue
             if whole:
                 resync_at = loop.time() + self._resync_every
-            await self._tell(asked, asked)
+            await self._tell(asked, asked, asked)
             await asyncio.sleep(BATCH)
 
-    async def _tell(self, done: int, tried: int) -> None:
+    async def _tell(self, done: int, tried: int, routed: int) -> None:
         async with self._round:
-            self._done, self._tried = done, tried
+            self._done, self._tried, self._routed = done, tried, routed
             self._round.notify_all()
 
     def _wanted(self) -> dict[str, Slice]:
@@ -270,6 +277,7 @@ class HostNetworks:
         # in the worker: a large network takes long enough to make heartbeats late
         after = await self._in_pool(lambda: self._prepare(before, wanted, ports, plugs))
         first = self._view is None
+        self._loaded = False
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
             if _moved(before, after):
@@ -329,6 +337,7 @@ class HostNetworks:
                 write_sysctls(sysctls(what.name))
         if not (keep and self._list()):
             self._load(self._nft, before.merged, after.merged, whole)
+        self._loaded = True
         if failure:
             raise failure
 

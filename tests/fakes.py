@@ -68,7 +68,7 @@ class FakeRuntime:
         """What was done to a container, in order."""
         return [verb for verb, target in self.calls if target == id]
 
-    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
         self.peers_asked.append(tuple(peers))
         if self.outages:
             self.outages -= 1
@@ -192,6 +192,9 @@ class FakeNetworks:
         self.failures: dict[str, NetworkFailure] = {}
         """Task name → what opening its sandbox raises."""
         self.started = False
+        self.routing = asyncio.Event()
+        """Cleared: what is wanted does not come into force."""
+        self.routing.set()
         self._poke = asyncio.Event()
 
     async def start(self) -> None:
@@ -206,6 +209,9 @@ class FakeNetworks:
         while not set(network_ids) <= set(self.view.networks):
             self._poke.clear()
             await self._poke.wait()
+
+    async def routed(self) -> None:
+        await self.routing.wait()
 
     async def open(self, sandbox: Sandbox) -> str:
         self.calls.append(("open", sandbox.id))

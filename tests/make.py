@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.defaults import SECOND
+from api.hostconfig import HostConfig
 from api.objects import (
     CLUSTER,
     DEFAULT_CLUSTER,
@@ -126,6 +127,7 @@ def spec(
     grace: int | None = None,
     labels: dict[str, str] | None = None,
     depends_on: list[Dependency] | None = None,
+    host: HostConfig | None = None,
     **rest: Any,
 ) -> ServiceSpec:
     """A service's spec."""
@@ -133,7 +135,7 @@ def spec(
         name=name,
         labels=labels or {},
         task_template=TaskSpec(
-            container_spec=ContainerSpec(image=image, stop_grace_period=grace),
+            container_spec=ContainerSpec(image=image, stop_grace_period=grace, host_config=host),
             resources=Resources(reservations=reserve) if reserve else None,
             restart_policy=restart,
             placement=placement or (Placement(constraints=constraints) if constraints else None),
@@ -200,9 +202,13 @@ def ingress() -> Row:
     return network(INGRESS, name=INGRESS, ingress=True)
 
 
-def port(published: int = 0, target: int = 80, mode: Any = "ingress", protocol: Any = "tcp") -> PortConfig:
+def port(
+    published: int = 0, target: int = 80, mode: Any = "ingress", protocol: Any = "tcp", host_ip: str = ""
+) -> PortConfig:
     """A published port."""
-    return PortConfig(protocol=protocol, target_port=target, published_port=published, publish_mode=mode)
+    return PortConfig(
+        protocol=protocol, target_port=target, published_port=published, publish_mode=mode, host_ip=host_ip
+    )
 
 
 def restart(

@@ -9,16 +9,20 @@ from typing import Any
 
 from aiohttp import web
 
+from agent.health import HealthState
 from agent.http import forms
 from agent.http.context import HostContext
 from agent.http.streams import frame, send
 from agent.runtime.base import Container
 from agent.runtime.record import Record
-from api.errors import Invalid, NotFound, Unimplemented
+from api.errors import Invalid, NotFound
 from api.http import answer, filters, flag, label_match, number, timestamp
 from kit.streams import closable
 
-_FILTERS = frozenset(["id", "name", "label", "status", "ancestor", "exited", "volume", "network"])
+_FILTERS = frozenset([
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "label", "name", "network", "publish", "since",
+    "status", "volume",
+])  # fmt: skip
 _MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _RAW = "application/vnd.docker.raw-stream"
 
@@ -29,14 +33,22 @@ async def listing(request: web.Request, context: HostContext) -> web.StreamRespo
     limit = number(request, "limit", 0)
     everything = flag(request, "all") or limit > 0 or bool(wanted.keys() & {"status", "exited"})
     found = sorted(await context.runtime.containers(), key=lambda c: -c.created)
-    if not everything:
-        found = [container for container in found if forms.state(container) == "running"]
     records = {container.id: context.runtime.inspect(container.id) for container in found}
-    kept = [c for c in found if _matches(c, records[c.id], wanted, context)]
+    bounds = {side: [_created(name, found) for name in wanted.get(side, ())] for side in ("before", "since")}
+    kept = [
+        c
+        for c in found
+        if (everything or forms.state(c) == "running")
+        and _matches(c, records[c.id], wanted, context)
+        and all(c.created < bound for bound in bounds["before"])
+        and all(c.created > bound for bound in bounds["since"])
+    ]
     now = context.clock()
     return answer(
         [
-            forms.summary(c, records[c.id], networks(c, context), context.networks.host_ports(c.id), now)
+            forms.summary(
+                c, records[c.id], networks(c, context), context.networks.host_ports(c.id), now, _health(c, context)
+            )
             for c in (kept[:limit] if limit > 0 else kept)
         ]
     )
@@ -46,8 +58,13 @@ async def inspect(request: web.Request, context: HostContext) -> web.StreamRespo
     """GET /containers/{id}/json."""
     container = await find(request, context)
     record = context.runtime.inspect(container.id)
+    health = context.health(container.task_id)
     attached, ports = networks(container, context), context.networks.host_ports(container.id)
-    return answer(forms.inspection(container, record, attached, ports, context.data_root, context.runtime.name))
+    found = forms.inspection(container, record, attached, ports, context.data_root, context.runtime.name)
+    found["ExecIDs"] = context.runtime.execs.of(container.id) or None
+    if health.state is not HealthState.NONE:
+        found["State"]["Health"] = forms.health(health)
+    return answer(found)
 
 
 async def logs(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -78,14 +95,6 @@ async def logs(request: web.Request, context: HostContext) -> web.StreamResponse
                 yield text if tty else frame(line.stream, text)
 
     return await send(request, chunks(), _RAW if tty else _MULTIPLEXED)
-
-
-async def refuse(request: web.Request, context: HostContext) -> web.StreamResponse:
-    """Everything that would make, change or end a container by hand."""
-    raise Unimplemented(
-        "containers are made and ended by services: use `docker service create`, `scale`, `update` and `rm`,"
-        " or `argosy stack deploy`"
-    )
 
 
 async def find(request: web.Request, context: HostContext) -> Container:
@@ -130,7 +139,44 @@ def _matches(container: Container, record: Record, wanted: dict[str, set[str]], 
         and ("ancestor" not in wanted or _descends(container, wanted["ancestor"], context))
         and ("volume" not in wanted or _mounts(record, wanted["volume"]))
         and ("network" not in wanted or _attached(container, wanted["network"], context))
+        and ("is-task" not in wanted or bool(wanted["is-task"] & {"true", "1"}) == bool(container.task_id))
+        and ("health" not in wanted or _health(container, context) in wanted["health"])
+        and ("publish" not in wanted or bool(_published(container, context) & _ports(wanted["publish"])))
+        and ("expose" not in wanted or bool(_exposed(container, context) & _ports(wanted["expose"])))
     )
+
+
+def _health(container: Container, context: HostContext) -> str:
+    return "none" if container.exit else context.health(container.task_id).state.value
+
+
+def _created(name: str, found: list[Container]) -> float:
+    for container in found:
+        if name in (container.name, f"/{container.name}") or (name and container.id.startswith(name)):
+            return container.created
+    raise NotFound(f"No such container: {name}")
+
+
+def _published(container: Container, context: HostContext) -> set[tuple[int, str]]:
+    return {(port.published_port, port.protocol) for port in context.networks.host_ports(container.id)}
+
+
+def _exposed(container: Container, context: HostContext) -> set[tuple[int, str]]:
+    image = context.images.find(container.image_id)
+    named = _ports(set(image.exposed_ports)) if image else set()
+    return named | {(port.target_port, port.protocol) for port in context.networks.host_ports(container.id)}
+
+
+def _ports(texts: set[str]) -> set[tuple[int, str]]:
+    """Ports of "80", "80/udp" and "8000-8010/tcp". Raises Invalid."""
+    found = set()
+    for text in texts:
+        numbers, _, protocol = text.partition("/")
+        first, _, last = numbers.partition("-")
+        if not first.isdigit() or not (last or first).isdigit() or int(last or first) > 65535:
+            raise Invalid(f"invalid filter: {text!r} is no port; write 80, 80/udp or 8000-8010/tcp")
+        found |= {(port, protocol or "tcp") for port in range(int(first), int(last or first) + 1)}
+    return found
 
 
 def _descends(container: Container, names: set[str], context: HostContext) -> bool:

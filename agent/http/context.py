@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from agent.health import Health
 from agent.runtime.base import Runtime
+from agent.runtime.execs import Execs
 from agent.runtime.host import CgroupMode
 from agent.runtime.images import ImageStore
+from agent.runtime.journal import Journal
 from agent.runtime.record import Record
 from agent.runtime.volumes import Volumes
 from api.wire import LogLine
@@ -26,6 +29,20 @@ class HostRuntime(Runtime, Protocol):
     @property
     def cgroup_mode(self) -> CgroupMode:
         """How control groups are mounted."""
+        ...
+
+    @property
+    def execs(self) -> Execs:
+        """Commands that people run in containers."""
+        ...
+
+    @property
+    def journal(self) -> Journal:
+        """What has happened to containers, images and volumes."""
+        ...
+
+    def kill(self, id: str, signal: str) -> None:
+        """Send a container a signal ("" for SIGKILL). Raises NotFound, Conflict, RuntimeFailure."""
         ...
 
     def inspect(self, id: str) -> Record:
@@ -89,6 +106,10 @@ class HostContext(Protocol):
     @property
     def clock(self) -> Clock:
         """Unix seconds."""
+        ...
+
+    def health(self, task_id: str) -> Health:
+        """How healthy a task's container is; NONE without a check, and out of a cluster."""
         ...
 
     def network_name(self, id: str) -> str:

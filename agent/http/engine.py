@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.http.context import HostContext
+from agent.runtime import cdi
 from agent.runtime.host import CgroupMode, machine
 from api.http import API_VERSION, MIN_API_VERSION, timestamp
 
@@ -64,6 +65,8 @@ async def engine_info(context: HostContext) -> dict[str, Any]:
         "NoProxy": "",
         "Labels": [],
         "GenericResources": None,
+        "CDISpecDirs": [str(directory) for directory in cdi.DIRECTORIES],
+        "DiscoveredDevices": [{"Source": "cdi", "ID": name} for name in sorted(cdi.read().devices)],
         "Warnings": None,
     }
 

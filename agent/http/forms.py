@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent.health import Health
 from agent.runtime.base import Container
 from agent.runtime.record import Record
 from api.codec import plain
@@ -30,11 +31,31 @@ def state(container: Container) -> str:
     return "exited" if container.exit else "running" if container.started else "created"
 
 
-def status(container: Container, now: float) -> str:
+def status(container: Container, now: float, health: str = "none") -> str:
     """The STATUS column of `docker ps`."""
     if container.exit:
         return f"Exited ({container.exit.code}) {duration(now - container.exit.time)} ago"
-    return f"Up {duration(now - container.started)}" if container.started else "Created"
+    if not container.started:
+        return "Created"
+    words = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
+    return f"Up {duration(now - container.started)}{words}"
+
+
+def health(health: Health) -> dict[str, Any]:
+    """`State.Health` of a container."""
+    return {
+        "Status": health.state.value,
+        "FailingStreak": health.streak,
+        "Log": [
+            {
+                "Start": timestamp(probe.start),
+                "End": timestamp(probe.end),
+                "ExitCode": probe.code,
+                "Output": probe.output,
+            }
+            for probe in health.log
+        ],
+    }
 
 
 def duration(seconds: float) -> str:
@@ -55,7 +76,12 @@ def duration(seconds: float) -> str:
 
 
 def summary(
-    container: Container, record: Record, networks: Mapping[str, Any], ports: Sequence[PortConfig], now: float
+    container: Container,
+    record: Record,
+    networks: Mapping[str, Any],
+    ports: Sequence[PortConfig],
+    now: float,
+    health: str = "none",
 ) -> dict[str, Any]:
     """An item of GET /containers/json."""
     return {
@@ -71,7 +97,7 @@ def summary(
         ],
         "Labels": container.labels,
         "State": state(container),
-        "Status": status(container, now),
+        "Status": status(container, now, health),
         "HostConfig": {"NetworkMode": "default" if record.netns else "host"},
         "NetworkSettings": {"Networks": networks},
         "Mounts": mount_points(record, ""),

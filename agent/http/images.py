@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from agent.http import imageforms
@@ -21,6 +18,7 @@ from agent.runtime.base import Image
 from api.errors import Invalid, Unimplemented
 from api.http import answer, filters, flag, label_match
 from api.references import parse
+from api.registry_login import HEADER, auth_json, login_of
 
 _FILTERS = frozenset(["dangling", "label", "reference", "before", "since", "until"])
 _CHUNK = 1 << 20
@@ -65,16 +63,16 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
     if not name:
         raise Unimplemented("images are not imported from file systems here; use `docker load` or `docker pull`")
     wanted = parse(f"{name}{'@' if ':' in tag else ':'}{tag}" if tag else name)
-    credentials = _credentials(request, wanted.domain)
+    login = login_of(request.headers.get(HEADER, ""))
 
     async def lines() -> AsyncIterator[dict[str, Any]]:
         before = context.images.find(str(wanted))
         yield {"status": f"Pulling from {wanted.path}", "id": wanted.tag or wanted.digest}
         with tempfile.TemporaryDirectory() as directory:
             auth_file = None
-            if credentials:
+            if login:
                 auth_file = Path(directory) / "auth.json"
-                auth_file.write_bytes(credentials)
+                auth_file.write_bytes(auth_json(login, wanted.domain))
             image = await context.images.pull(str(wanted), auth_file)
         for digest in image.digests:
             if digest.startswith(f"{wanted.name}@"):
@@ -119,29 +117,3 @@ def _matches(image: Image, wanted: dict[str, set[str]], context: HostContext) ->
         and all(image.created < context.images.get(name).created for name in wanted.get("before", ()))
         and all(image.created > context.images.get(name).created for name in wanted.get("since", ()))
     )
-
-
-class _Auth(msgspec.Struct):
-    """X-Registry-Auth."""
-
-    username: str = ""
-    password: str = ""
-    identitytoken: str = ""
-
-
-def _credentials(request: web.Request, domain: str) -> bytes | None:
-    """The header's credentials as an auth.json for skopeo; None without any. Raises Invalid."""
-    text = request.headers.get("X-Registry-Auth", "")
-    if not text:
-        return None
-    try:
-        auth = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) or b"{}", type=_Auth)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise Invalid("the X-Registry-Auth header cannot be read") from None
-    if auth.identitytoken:
-        entry = {"auth": base64.b64encode(b"<token>:").decode(), "identitytoken": auth.identitytoken}
-    elif auth.username:
-        entry = {"auth": base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()}
-    else:
-        return None
-    return msgspec.json.encode({"auths": {domain: entry}})

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from agent.http import containers, images, volumes
+from agent.http import actions, archive, containers, disk, execs, images, stats, volumes
 from agent.http.context import Get, HostContext
 from api.http import Handler, answer
 
@@ -23,9 +23,31 @@ _ROUTES: tuple[tuple[str, str, Serve], ...] = (
     ("GET", "/containers/json", containers.listing),
     ("GET", "/containers/{id}/json", containers.inspect),
     ("GET", "/containers/{id}/logs", containers.logs),
-    ("POST", "/containers/create", containers.refuse),
-    ("POST", "/containers/{id}/{verb}", containers.refuse),
-    ("DELETE", "/containers/{id}", containers.refuse),
+    ("GET", "/containers/{id}/stats", stats.stats),
+    ("GET", "/containers/{id}/top", stats.top),
+    ("HEAD", "/containers/{id}/archive", archive.look),
+    ("GET", "/containers/{id}/archive", archive.take),
+    ("PUT", "/containers/{id}/archive", archive.give),
+    ("POST", "/containers/prune", disk.prune_containers),
+    ("POST", "/containers/{id}/kill", actions.kill),
+    ("POST", "/containers/{id}/stop", actions.stop),
+    ("POST", "/containers/{id}/wait", actions.wait),
+    ("POST", "/containers/{id}/attach", actions.attach),
+    ("POST", "/containers/{id}/exec", execs.create),
+    ("POST", "/exec/{id}/start", execs.start),
+    ("POST", "/exec/{id}/resize", execs.resize),
+    ("GET", "/exec/{id}/json", execs.inspect),
+    ("POST", "/containers/create", actions.refuse),
+    ("POST", "/containers/{id}/{verb}", actions.refuse),
+    ("GET", "/containers/{id}/{verb}", actions.refuse),
+    ("DELETE", "/containers/{id}", actions.refuse),
+    ("POST", "/commit", actions.refuse),
+    ("POST", "/build", actions.refuse),
+    ("POST", "/build/prune", disk.prune_builds),
+    ("POST", "/session", actions.refuse),
+    ("GET", "/system/df", disk.usage),
+    ("GET", "/images/search", actions.refuse),
+    ("POST", "/images/prune", disk.prune_images),
     ("GET", "/images/json", images.listing),
     ("GET", "/images/get", images.save),
     ("POST", "/images/load", images.load),
@@ -34,12 +56,17 @@ _ROUTES: tuple[tuple[str, str, Serve], ...] = (
     ("GET", f"/images/{_NAME}/history", images.history),
     ("GET", f"/images/{_NAME}/get", images.save),
     ("POST", f"/images/{_NAME}/tag", images.tag),
+    ("POST", f"/images/{_NAME}/push", actions.refuse),
     ("DELETE", f"/images/{_NAME}", images.remove),
     ("GET", "/volumes", volumes.listing),
     ("POST", "/volumes/create", volumes.create),
+    ("POST", "/volumes/prune", disk.prune_volumes),
     ("GET", "/volumes/{name}", volumes.inspect),
     ("DELETE", "/volumes/{name}", volumes.remove),
     ("GET", "/plugins", plugins),
+    ("GET", "/plugins/{rest:.+}", actions.refuse),
+    ("POST", "/plugins/{rest:.+}", actions.refuse),
+    ("DELETE", "/plugins/{rest:.+}", actions.refuse),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -23,9 +23,11 @@ class Gone(Exception):
     """The client has closed the connection."""
 
 
-async def send(request: web.Request, chunks: AsyncIterator[bytes], content_type: str) -> web.StreamResponse:
+async def send(
+    request: web.Request, chunks: AsyncIterator[bytes], content_type: str, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
     """Answer with a stream. An error before the first byte is an ordinary error answer; later it cuts the stream."""
-    response = web.StreamResponse(headers={"Content-Type": content_type})
+    response = web.StreamResponse(headers={"Content-Type": content_type, **(headers or {})})
     async with aclosing(closable(chunks)) as source:
         first = await anext(source, b"")
         await response.prepare(request)

@@ -28,19 +28,19 @@ async def listing(request: web.Request, context: HostContext) -> web.StreamRespo
     """GET /volumes."""
     wanted = filters(request, _FILTERS)
     found = [volume for volume in context.volumes.all() if _matches(volume, wanted, context)]
-    return answer({"Volumes": [_form(volume, context) for volume in found], "Warnings": None})
+    return answer({"Volumes": [form(volume, context) for volume in found], "Warnings": None})
 
 
 async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
     """GET /volumes/{name}."""
-    return answer(_form(context.volumes.get(request.match_info["name"]), context))
+    return answer(form(context.volumes.get(request.match_info["name"]), context))
 
 
 async def create(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /volumes/create."""
     wanted = await body(request, VolumeRequest)
     volume = context.volumes.create(wanted.name or new_id(), wanted.driver, wanted.driver_opts, wanted.labels)
-    return answer(_form(volume, context), 201)
+    return answer(form(volume, context), 201)
 
 
 async def remove(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -51,7 +51,8 @@ async def remove(request: web.Request, context: HostContext) -> web.StreamRespon
     return web.Response(status=204)
 
 
-def _form(volume: Volume, context: HostContext) -> dict[str, Any]:
+def form(volume: Volume, context: HostContext) -> dict[str, Any]:
+    """A volume as the Engine API shows it."""
     return {
         "Name": volume.name,
         "Driver": "local",

@@ -129,10 +129,11 @@ class Output:
 class Runtime(Protocol):
     """Containers and images of one host."""
 
-    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
         """The image, fetched first from a peer ("node_id@address:port") or a registry if it is not here.
 
-        With the policy "always" a tag is asked of its registry each time, with "never" nobody is asked.
+        With the policy "always" a tag is asked of its registry each time, with "never" nobody is asked. `login` is an
+        auth.json for the registry.
         Raises ImageMissing with a sentence that says where it was looked for.
         """
         ...

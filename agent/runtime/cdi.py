@@ -1,12 +1,11 @@
 """Devices by name, as the Container Device Interface has them: files that say what a container needs for a device.
 
 Vendors' tools write them (`nvidia-ctk cdi generate`). Form: github.com/cncf-tags/container-device-interface SPEC.md.
-What is asked for as a GPU, as Docker's `--gpus` does, is looked up among the devices of a kind "<vendor>/gpu".
+The host announces the names (agent/description.py), so that the scheduler finds a host that has what is asked for.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +17,12 @@ import yaml
 from agent.runtime.base import RuntimeFailure
 from agent.runtime.devices import node_at
 from agent.runtime.limits import DeviceNode
+from api import devices
+from api.errors import NotFound
 from api.hostconfig import DeviceRequest
 
 DIRECTORIES = (Path("/etc/cdi"), Path("/var/run/cdi"))
 """Later ones win."""
-ALL = "all"
 
 
 class NodeEdit(msgspec.Struct, rename="camel"):
@@ -110,12 +110,27 @@ def read(directories: Sequence[Path] = DIRECTORIES) -> Catalogue:
     return Catalogue(devices, broken)
 
 
+def stamp(directories: Sequence[Path] = DIRECTORIES) -> frozenset[tuple[str, int]]:
+    """What changes when one of the files does: their paths and times of change."""
+    found = set()
+    for path in (path for directory in directories for path in directory.glob("*")):
+        try:
+            found.add((str(path), path.stat().st_mtime_ns))
+        except OSError:
+            continue  # gone since the directory was read
+    return frozenset(found)
+
+
 def wanted(requests: Iterable[DeviceRequest], catalogue: Catalogue) -> list[Edits]:
     """All edits for what is asked, each once. Raises RuntimeFailure for a device that this host does not offer."""
     edits: list[Edits] = []
-    for name in dict.fromkeys(name for request in requests for name in _names(request, catalogue)):
-        if name not in catalogue.devices:
-            raise RuntimeFailure(_missing(f"device {name}", catalogue))
+    offered = list(catalogue.devices)
+    try:
+        names = [name for request in requests for name in devices.names_of(request, offered)]
+    except NotFound as error:
+        unread = f" ({', '.join(catalogue.broken)} could not be read)" if catalogue.broken else ""
+        raise RuntimeFailure(f"{error}; devices are what CDI files in /etc/cdi and /var/run/cdi name{unread}") from None
+    for name in dict.fromkeys(names):
         edits += [edit for edit in catalogue.devices[name] if edit not in edits]
     return edits
 
@@ -157,32 +172,6 @@ def applied(config: dict[str, Any], edits: Sequence[Edits]) -> dict[str, Any]:
         values = {"path": hook.path, "args": hook.args, "env": hook.env, "timeout": hook.timeout}
         hooks.setdefault(hook.hook_name, []).append({name: value for name, value in values.items() if value})
     return {**config, "process": process, **({"hooks": hooks} if hooks else {})}
-
-
-def _names(request: DeviceRequest, catalogue: Catalogue) -> list[str]:
-    if request.driver == "cdi":
-        return request.device_ids
-    offered = [name for name in catalogue.devices if name.partition("=")[0].endswith("/gpu")]
-    if not offered:
-        raise RuntimeFailure(_missing("GPU", catalogue))
-    kind = offered[0].partition("=")[0]
-    if request.device_ids:
-        return [f"{kind}={id}" for id in request.device_ids]
-    single = sorted((name for name in offered if name.startswith(f"{kind}=") and name != f"{kind}={ALL}"), key=_order)
-    if request.count < 0:
-        return [f"{kind}={ALL}"] if f"{kind}={ALL}" in offered else single
-    if request.count > len(single):
-        raise RuntimeFailure(f"{request.count} GPUs are asked for, and this host offers {len(single)}")
-    return single[: request.count]
-
-
-def _order(name: str) -> tuple[list[int], str]:
-    return [int(digits) for digits in re.findall(r"\d+", name)], name
-
-
-def _missing(what: str, catalogue: Catalogue) -> str:
-    unread = f" ({', '.join(catalogue.broken)} could not be read)" if catalogue.broken else ""
-    return f"this host offers no {what}: no CDI file in /etc/cdi or /var/run/cdi names it{unread}"
 
 
 def _node(edit: NodeEdit) -> DeviceNode:

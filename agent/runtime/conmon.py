@@ -81,6 +81,23 @@ async def create(
         os.close(words)
 
 
+def open_gate(gate: Path) -> bool:
+    """Start a crun container by what `crun start` does at heart; False when that is not to be done this way.
+
+    The container's init waits at this fifo. Saves a process start, 4 ms.
+    """
+    try:
+        fd = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        os.write(fd, b"\0")
+    finally:
+        os.close(fd)
+    gate.unlink(missing_ok=True)
+    return True
+
+
 def exit_code(id: str, directory: Path) -> tuple[int, float] | None:
     """The code and the time of the container's end; None while it has not ended."""
     path = directory / "exits" / id

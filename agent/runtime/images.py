@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ from agent.runtime.peers import PeerSource
 from agent.runtime.storage import Storage, StorageFailure
 from api.errors import ArgosyError, Conflict, Invalid, NotFound
 from api.references import Reference, familiar, image_id, parse
+from api.registry_login import is_for
 from kit.streams import closable
 
 MOST_FETCHES = 4
@@ -42,6 +44,11 @@ class Removal:
     """The image's id, if it went with its last name."""
 
 
+def _flight(what: str, login: bytes) -> str:
+    """Whoever has another login does not share its fate."""
+    return f"{what} {hashlib.sha256(login).hexdigest()}" if login else what
+
+
 class ImageStore:
     """Images below `root`. `peers` is None for a host that is alone; `rng` spreads requests over the peers."""
 
@@ -59,6 +66,8 @@ class ImageStore:
         self._images: dict[str, Image] = {}
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Names of the containers made from an image; set by the runtime."""
+        self.told: Callable[[str, str, str], None] = lambda *_: None
+        """Told of what happened (pull, load, tag, untag, delete) to which image, under which name."""
         shutil.rmtree(self._scratch, ignore_errors=True)  # what a crash left
         self._read()
 
@@ -85,22 +94,24 @@ class ImageStore:
             return image
         raise NotFound(f"No such image: {text}")
 
-    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
         """The image from here, a peer or a registry, as the pull policy has it. Raises ImageMissing."""
         # what a digest names never changes
         if policy == "always" and not parse(reference).digest and not image_id(reference):
-            return await self.pull(reference)
+            return await self.pull(reference, login=login)
         if found := self.find(reference):
             return found
         if policy == "never":
             raise ImageMissing(f"no such image: {familiar(reference)}: not on this host, and never to be pulled")
-        return await self._flights.share(reference, lambda: self._fetch(reference, peers))
+        return await self._flights.share(_flight(reference, login), lambda: self._fetch(reference, peers, login))
 
-    async def pull(self, reference: str, auth_file: Path | None = None) -> Image:
-        """The image as its registry has it now. Raises Invalid or ImageMissing."""
+    async def pull(self, reference: str, auth_file: Path | None = None, login: bytes = b"") -> Image:
+        """The image as its registry has it now; the login is a file, or its content. Raises Invalid or ImageMissing."""
         wanted = parse(reference)
         try:
-            return await self._flights.share(f"pull {wanted}", lambda: self._from_registry(wanted, auth_file))
+            return await self._flights.share(
+                _flight(f"pull {wanted}", login), lambda: self._from_registry(wanted, auth_file, login)
+            )
         except StorageFailure as error:
             raise ImageMissing(f"cannot pull {wanted.familiar}: {error}") from None
 
@@ -120,6 +131,7 @@ class ImageStore:
         if name.digest:
             raise Invalid("refusing to create a tag with a digest reference")
         self._catalogue.add(image.id, [str(name)])
+        self.told("tag", image.id, name.familiar)
         self._tell()
 
     async def remove(self, text: str, force: bool = False) -> Removal:
@@ -138,8 +150,11 @@ class ImageStore:
         if not stays and (users := self.in_use(image.id)):
             raise Conflict(f"conflict: unable to delete {text} - it is used by container {users[0]}; remove that first")
         self._catalogue.drop([name for name in gone if "@" not in name])
+        for name in gone:
+            self.told("untag", image.id, familiar(name))
         if not stays:
             await self._delete(image)
+            self.told("delete", image.id, "")
         self._tell()
         return Removal(tuple(familiar(name) for name in gone), "" if stays else image.id)
 
@@ -170,7 +185,7 @@ class ImageStore:
 
     # ── where images come from ──
 
-    async def _fetch(self, reference: str, peers: Sequence[str]) -> Image:
+    async def _fetch(self, reference: str, peers: Sequence[str], login: bytes) -> Image:
         tried = ["it is not on this host"]
         if self._peers:
             for peer in self._rng.sample(list(peers), len(peers)):
@@ -182,7 +197,7 @@ class ImageStore:
             tried.append("no other host of the cluster is known to have it")
         try:
             wanted = parse(reference)
-            return await self._from_registry(wanted, None)
+            return await self._from_registry(wanted, None, login)
         except Invalid as error:
             tried.append(str(error))
         except StorageFailure as error:
@@ -207,11 +222,14 @@ class ImageStore:
         self._tell()
         return self.get(id)
 
-    async def _from_registry(self, wanted: Reference, auth_file: Path | None) -> Image:
+    async def _from_registry(self, wanted: Reference, auth_file: Path | None, login: bytes) -> Image:
         options = ["--src-tls-verify=false"] if wanted.is_loopback else []
-        if auth_file:
-            options += ["--src-authfile", str(auth_file)]
         with self._workspace() as space:
+            if is_for(login, wanted.domain):  # else the host's own logins hold
+                auth_file = Path(space) / "auth.json"
+                auth_file.write_bytes(login)  # the directory is nobody else's to read
+            if auth_file:
+                options += ["--src-authfile", str(auth_file)]
             digest_file = Path(space) / "digest"
             async with self._slots:
                 id = await self._storage.take(
@@ -221,6 +239,7 @@ class ImageStore:
         await asyncio.to_thread(self._read)
         names = [str(replace(wanted, digest=""))] if wanted.tag else []
         self._catalogue.add(id, names, digests)
+        self.told("pull", wanted.familiar, wanted.familiar_name)
         self._tell()
         return self.get(id)
 
@@ -232,6 +251,8 @@ class ImageStore:
         await asyncio.to_thread(self._read)
         names = [parse(name) for name in part.names if "@" not in name]
         self._catalogue.add(id, [str(name) for name in names])
+        for text in [name.familiar for name in names] or [""]:
+            self.told("load", id, text)
         self._tell()
         return [Loaded(name.familiar, id) for name in names] or [Loaded("", id)]
 

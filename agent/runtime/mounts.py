@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,9 @@ from agent.runtime.files import inside
 from agent.runtime.volumes import Volumes
 from api.errors import ArgosyError
 from api.specs import BindOptions, Mount, TmpfsOptions, VolumeOptions
+
+_RECURSIVE_READ_ONLY = (5, 12)
+"""The first kernel that has mount_setattr(2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,22 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 def _bind_of(mount: Mount, source: str, options: BindOptions) -> dict[str, Any]:
     flags = ["bind" if options.non_recursive else "rbind", options.propagation or "rprivate"]
-    flags.append("ro" if mount.read_only else "rw")
+    flags.append(_access(mount, options))
     return {"destination": _target(mount), "type": "bind", "source": source, "options": flags}
+
+
+def _access(mount: Mount, options: BindOptions) -> str:
+    """What is mounted below a read-only mount is read-only too (`rro`) where the kernel can, as in Docker."""
+    if not mount.read_only:
+        return "rw"
+    if options.non_recursive or options.read_only_non_recursive:
+        return "ro"
+    can = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) >= _RECURSIVE_READ_ONLY
+    if options.read_only_force_recursive and not can:
+        raise RuntimeFailure(
+            f"the mount at {mount.target} cannot be read-only with all below it: the kernel is too old"
+        )
+    return "rro" if can else "ro"
 
 
 def _tmpfs(mount: Mount) -> dict[str, Any]:

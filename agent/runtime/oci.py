@@ -13,14 +13,17 @@ import signal as signals_
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from agent.runtime import conmon, host, logfile, record, signals
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
 from agent.runtime.builder import Builder
+from agent.runtime.execs import Exec, Execs
 from agent.runtime.execution import run_in
 from agent.runtime.images import ImageStore
+from agent.runtime.journal import Journal
 from agent.runtime.locks import Locks
 from agent.runtime.loglines import Selection
 from agent.runtime.peers import PeerSource
@@ -66,14 +69,19 @@ class OciRuntime:
         self._clock = clock
         for path in (self._state, self._sockets, self._containers, data_root / "volumes"):
             path.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(clock)
         self.volumes = Volumes(data_root / "volumes", clock)
         self.volumes.in_use = self._volume_users
+        self.volumes.told = lambda action, name: self.journal.tell("volume", action, name, {"driver": "local"})
         self.image_store = ImageStore(
             data_root / "storage", exec_root / "storage", peers, rng or random.Random(), auth_file
         )
         self.image_store.in_use = self._image_users
+        self.image_store.told = lambda action, id, name: self.journal.tell("image", action, id, {"name": name or id})
         self._builder = Builder(self.volumes, host.host_limits(mode), cgroup_parent, compiled_seccomp=self._is_crun)
         self._records: dict[str, Record] = {}
+        self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
+        self.execs.told = self._tell_exec
         self._locks = Locks()
         self._starts = asyncio.Semaphore(MOST_STARTS)
         self._load()
@@ -95,9 +103,9 @@ class OciRuntime:
 
     # ── images ──
 
-    async def image(self, reference: str, peers: Sequence[str], policy: str = "") -> Image:
+    async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
         """See Runtime."""
-        return await self.image_store.image(reference, peers, policy)
+        return await self.image_store.image(reference, peers, policy, login)
 
     async def images(self) -> list[Image]:
         """See Runtime."""
@@ -152,11 +160,11 @@ class OciRuntime:
                 return kept.pid
             if kept.ended:
                 raise RuntimeFailure(f"container {kept.name} ended before it was started")
-            if not (self._is_crun and self._open_gate(id)):
+            if not (self._is_crun and conmon.open_gate(self._state / id / "exec.fifo")):
                 result = await self._oci("start", id)
                 if not result.ok:
                     raise RuntimeFailure(f"cannot start container {kept.name}: {result.complaint}")
-            self._keep(kept, started=self._clock())
+            self._tell(self._keep(kept, started=self._clock()), "start")
             return kept.pid
 
     async def wait(self, id: str) -> Exit:
@@ -184,6 +192,16 @@ class OciRuntime:
             except TimeoutError:
                 pass
         await self._kill(id)
+        if not kept.ended:
+            self._tell(self._get(id), "stop")
+
+    def kill(self, id: str, signal: str) -> None:
+        """Send a running container's first process a signal ("" for SIGKILL).
+
+        Raises NotFound, Conflict when it does not run, and RuntimeFailure for no signal.
+        """
+        number = signals.number(signal or "KILL")
+        self._signal(self._running(id), number)
 
     async def remove(self, id: str) -> None:
         """See Runtime."""
@@ -193,13 +211,8 @@ class OciRuntime:
 
     async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
         """See Runtime. Raises Conflict when it does not run."""
-        kept = self._settled(id)
-        if kept.ended or not kept.started:
-            raise Conflict(f"container {kept.name} is not running")
-        shape = msgspec.json.decode((self._directory(id) / "process.json").read_bytes())
-        if hook:
-            shape = self._builder.hook_shape(shape, hook, self._directory(id))
-        return await run_in(self._binary, self._state, self._sockets, id, shape | {"args": list(command)}, timeout)
+        shape = self._exec_shape(id, hook) | {"args": list(command)}
+        return await run_in(self._binary, self._state, self._sockets, id, shape, timeout)
 
     async def logs(
         self,
@@ -257,28 +270,20 @@ class OciRuntime:
             conmon=made.conmon,
             conmon_born=record.born(made.conmon),
         )
+        self._tell(kept, "create")
+
+    def _exec_shape(self, id: str, hook: Hook | None) -> dict[str, Any]:
+        """The OCI `process` of a further command in a container. Raises NotFound, Conflict, RuntimeFailure."""
+        self._running(id)
+        shape: dict[str, Any] = msgspec.json.decode((self._directory(id) / "process.json").read_bytes())
+        if hook is None:
+            return shape
+        return self._builder.hook_shape(shape, hook, self._directory(id)) | {"args": hook.command}
 
     def _check_runtime(self, plan: ContainerPlan) -> None:
         wanted = plan.spec.container_spec.host_config
         if wanted and wanted.runtime and wanted.runtime not in (self.name, f"io.containerd.{self.name}.v2"):
             raise RuntimeFailure(f"this host runs containers with {self.name}, not with {wanted.runtime!r}")
-
-    def _open_gate(self, id: str) -> bool:
-        """Start a crun container by what `crun start` does at heart; False when that is not to be done this way.
-
-        The container's init waits at this fifo. Saves a process start, 4 ms.
-        """
-        gate = self._state / id / "exec.fifo"
-        try:
-            fd = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return False
-        try:
-            os.write(fd, b"\0")
-        finally:
-            os.close(fd)
-        gate.unlink(missing_ok=True)
-        return True
 
     async def _clear(self, id: str) -> None:
         """Kill it and remove every trace."""
@@ -295,6 +300,8 @@ class OciRuntime:
         del self._records[id]
         for name in volumes:
             self.volumes.release(name)
+        if kept.pid:
+            self._tell(kept, "destroy")
 
     # ── living and ending ──
 
@@ -311,6 +318,7 @@ class OciRuntime:
 
     def _signal(self, kept: Record, number: int) -> None:
         if record.lives(kept.pid, kept.pid_born):
+            self._tell(kept, "kill", signal=str(number))
             process.send_signal(kept.pid, number)
 
     def _settled(self, id: str) -> Record:
@@ -320,12 +328,36 @@ class OciRuntime:
             return kept
         directory = self._directory(id)
         if found := conmon.exit_code(id, directory):
-            return self._keep(kept, ended=Ended(found[0], conmon.was_out_of_memory(directory), found[1]))
+            return self._end(kept, Ended(found[0], conmon.was_out_of_memory(directory), found[1]))
         if not record.lives(kept.conmon, kept.conmon_born) and not record.lives(kept.pid, kept.pid_born):
             if found := conmon.exit_code(id, directory):  # written between the two looks
-                return self._keep(kept, ended=Ended(found[0], conmon.was_out_of_memory(directory), found[1]))
-            return self._keep(kept, ended=Ended(LOST, False, self._clock()))
+                return self._end(kept, Ended(found[0], conmon.was_out_of_memory(directory), found[1]))
+            return self._end(kept, Ended(LOST, False, self._clock()))
         return kept
+
+    def _running(self, id: str) -> Record:
+        kept = self._settled(id)
+        if kept.ended or not kept.started:
+            raise Conflict(f"container {kept.name} is not running")
+        return kept
+
+    def _end(self, kept: Record, ended: Ended) -> Record:
+        if ended.oom:
+            self._tell(kept, "oom")
+        self._tell(kept, "die", exitCode=str(ended.code))
+        return self._keep(kept, ended=ended)
+
+    def _tell(self, kept: Record, action: str, **more: str) -> None:
+        self.journal.tell("container", action, kept.id, record.attributes(kept) | more)
+
+    def tell_health(self, id: str, state: str) -> None:
+        """Into the journal: a container's health is another now. The agent knows it, not the runtime."""
+        if kept := self._records.get(id):
+            self._tell(kept, f"health_status: {state}")
+
+    def _tell_exec(self, exec: Exec, action: str) -> None:
+        if kept := self._records.get(exec.container):
+            self._tell(kept, exec.event(action), **exec.attributes())
 
     def _keep(self, kept: Record, **changes: object) -> Record:
         changed = self._records[kept.id] = msgspec.structs.replace(kept, **changes)

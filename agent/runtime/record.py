@@ -8,6 +8,7 @@ from agent.runtime.base import Container, ContainerPlan, Exit
 from agent.runtime.files import replace_file
 from agent.runtime.mounts import MadeMount
 from api.codec import Value, decode, encode
+from api.references import familiar
 from api.specs import Mount, TaskSpec
 
 FILE = "container.json"
@@ -91,6 +92,11 @@ def first(plan: ContainerPlan, now: float) -> Record:
         labels=plan.labels,
         created=now,
     )
+
+
+def attributes(kept: Record) -> dict[str, str]:
+    """What events say of a container: its labels, its image and its name."""
+    return {**kept.labels, "image": familiar(kept.image), "name": kept.name}
 
 
 def volume_uses(made: list[MadeMount]) -> list[VolumeUse]:

@@ -40,6 +40,8 @@ class Volumes:
         self._clock = clock
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Ids of the containers that mount a volume; set by the runtime."""
+        self.told: Callable[[str, str], None] = lambda *_: None
+        """Told of what happened (create, destroy) to which volume; set by the runtime."""
 
     def all(self) -> list[Volume]:
         """By name."""
@@ -82,6 +84,7 @@ class Volumes:
         os.chmod(self.data(name), 0o755)
         volume = Volume(name, labels or {}, options, self._clock(), anonymous)
         replace_file(path, msgspec.json.encode(volume))
+        self.told("create", name)
         return volume
 
     async def use(self, name: str, source: Path | None) -> Path:
@@ -122,6 +125,7 @@ class Volumes:
 
     def _delete(self, name: str) -> None:
         shutil.rmtree(self._root / name)
+        self.told("destroy", name)
 
     def _record(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

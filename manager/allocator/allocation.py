@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import chain
 
+from api.hostaddress import overlap
 from api.objects import NETWORK_DECISION
 from api.states import TaskState
-from manager.allocator.book import Book, Port, number_of
+from manager.allocator.book import Book, Port, PortHolder, number_of
 from manager.allocator.layout import Layout, layout
 from manager.draft import Draft
 
@@ -43,7 +44,7 @@ class Allocation:
         self.subnets: dict[str, IPv4Network] = {}
         """Given to networks in this round."""
         self.vnis: set[int] = set()
-        self.ports: dict[Port, str] = {}
+        self.ports: defaultdict[Port, set[PortHolder]] = defaultdict(set)
         """Given to services in this round."""
         self.trouble: dict[str, str] = {}
         """By network: why it has no subnet."""
@@ -120,12 +121,12 @@ class Allocation:
         self._taken[network_id].discard(number)
         self._rooms[network_id].granted -= 1
 
-    def port_holder(self, port: Port, service_id: str) -> str | None:
-        """The other service that holds a port."""
-        holder = self.ports.get(port)
-        if holder is not None and holder != service_id:
-            return holder
-        return next((other for other in self.book.ports.get(port, ()) if other != service_id), None)
+    def port_holder(self, port: Port, address: str, service_id: str) -> str | None:
+        """The other service that holds a port at this address of the hosts ("": at any)."""
+        for other, held in chain(self.ports.get(port, ()), self.book.ports.get(port, ())):
+            if other != service_id and overlap(address, held):
+                return other
+        return None
 
     def _room(self, network_id: str) -> Room | None:
         parts = self.layout(network_id)
@@ -133,8 +134,10 @@ class Allocation:
             return None
         if network_id not in self._rooms:
             low, high = parts.hosts
-            used = {*self.book.held.get(network_id, ()), *self._taken[network_id], *parts.reserved}
-            free = high - low + 1 - sum(1 for number in used if low <= number <= high)
+            held: Container[int] = self.book.held.get(network_id, ())
+            others = {*self._taken[network_id], *parts.reserved}
+            used = sum(1 for number in others if low <= number <= high and number not in held)
+            free = high - low + 1 - used - self.book.used(network_id, low, high)
             lacking = len(self.state.nodes) - self.book.bridges.get(network_id, 0)
             self._rooms[network_id] = Room(free, lacking, self._unplaced(network_id))
         return self._rooms[network_id]

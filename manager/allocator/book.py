@@ -30,6 +30,8 @@ from manager.store.state import Event, State
 _NO_NETWORK = ("host", "none", "bridge")
 Port = tuple[str, int]
 """Protocol and published port."""
+PortHolder = tuple[str, str]
+"""Id of a service, and the host's address ("": every one) it publishes the port at."""
 
 
 def networks_of(spec: ServiceSpec) -> list[str]:
@@ -62,8 +64,8 @@ class Book:
         """By network: the address given to a task or node last."""
         self.subnets: dict[str, IPv4Network] = {}
         self.vnis: Counter[int] = Counter()
-        self.ports: defaultdict[Port, Counter[str]] = defaultdict(Counter)
-        """Ids of the services that hold each port; never more than one but by mistake."""
+        self.ports: defaultdict[Port, Counter[PortHolder]] = defaultdict(Counter)
+        """Who holds each port, at which address of the hosts: never two at one address but by mistake."""
         self.bridges: Counter[str] = Counter()
         """By network: nodes with a bridge on it."""
         self.revisions: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -79,6 +81,8 @@ class Book:
         self.lacking: Counter[str] = Counter()
         """Services that could not get all they want."""
         self.undecided: set[str] = set()
+        self.spans: dict[str, tuple[int, int, int]] = {}
+        """By network: from where to where addresses were counted last, and how many are held there."""
         self.leaving: set[str] = set()
         """Networks that are to go, or that are gone and leave a decision behind."""
         self._state = state
@@ -86,6 +90,14 @@ class Book:
             if kind.name in _TURNS:
                 for id, value in state.table(kind).items():
                     self.follow(Event(kind, id, value, 0))
+
+    def used(self, network_id: str, low: int, high: int) -> int:
+        """How many addresses from the one to the other are held: counted once, then kept up."""
+        span = self.spans.get(network_id)
+        if span is None or span[:2] != (low, high):
+            number = sum(1 for held in self.held.get(network_id, ()) if low <= held <= high)
+            span = self.spans[network_id] = (low, high, number)
+        return span[2]
 
     def follow(self, event: Event) -> None:
         """Keep up with a change."""
@@ -115,9 +127,9 @@ class Book:
         if decision.message:
             _count(self.lacking, id, sign)
         for vip in decision.vips:
-            _count_in(self.held, vip.network_id, number_of(vip.address), sign)
+            self._take(vip.network_id, number_of(vip.address), sign)
         for port in decision.ports:
-            _count_in(self.ports, (port.protocol, port.published_port), id, sign)
+            _count_in(self.ports, (port.protocol, port.published_port), (id, port.host_ip), sign)
 
     def _network(self, id: str, decision: Any, sign: int) -> None:
         _count(self.vnis, decision.vni, sign)
@@ -142,9 +154,16 @@ class Book:
 
     def _hold(self, network_id: str, address: str, sign: int) -> None:
         number = number_of(address)
-        _count_in(self.held, network_id, number, sign)
+        self._take(network_id, number, sign)
         if sign > 0:
             self.latest[network_id] = number
+
+    def _take(self, network_id: str, number: int, sign: int) -> None:
+        before = number in self.held.get(network_id, ())
+        _count_in(self.held, network_id, number, sign)
+        if (span := self.spans.get(network_id)) and span[0] <= number <= span[1]:
+            after = number in self.held.get(network_id, ())
+            self.spans[network_id] = (*span[:2], span[2] + after - before)
 
     def _judge_network(self, id: str) -> None:
         network, decided = self._state.networks.get(id), id in self._state.network_decisions

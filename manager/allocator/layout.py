@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network
 
 from api.objects import Network, NetworkDecision
@@ -42,11 +43,18 @@ class Layout:
 
 def layout(network: Network | None, decision: NetworkDecision) -> Layout:
     """Divide a network that has its subnet."""
-    subnet, vips = IPv4Network(decision.subnet), IPv4Network(decision.vip_range)
     config = network.spec.ipam.config[0] if network and network.spec.ipam.config else IPAMConfig()
-    pool = _range_of(config, subnet)
+    kept = (config.gateway, *config.auxiliary_addresses.values())
+    return _divided(decision.subnet, decision.vip_range, config.ip_range, kept)
+
+
+@lru_cache(maxsize=1024)
+def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) -> Layout:
+    """Asked in every round for each network that is dirty, and always the same."""
+    subnet, vips = IPv4Network(wanted), IPv4Network(vip_range)
+    pool = IPv4Network(ip_range, strict=False) if ip_range else subnet
     reserved = {int(subnet[0]), int(subnet[1]), int(subnet[-1])}
-    for text in (config.gateway, *config.auxiliary_addresses.values()):
+    for text in kept:
         if text:
             reserved.add(int(IPv4Network(text.partition("/")[0])[0]))
     return Layout(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from api import defaults
+from api.hostaddress import overlap
 from api.objects import SERVICE_DECISION, Service, ServiceDecision, ServiceVIP
 from api.specs import PortConfig, ServiceSpec
 from manager.allocator.allocation import Allocation
@@ -66,25 +67,30 @@ def _ports(
     problem = ""
     for port in wanted:
         number = port.published_port or _kept(before, port) or _picked(allocation, port.protocol, fixed, service_id)
-        holder = allocation.port_holder((port.protocol, number), service_id)
+        holder = allocation.port_holder((port.protocol, number), port.host_ip, service_id)
         if holder is not None:
             problem = f"port '{number}' is already in use by service {_name(allocation, holder)}"
-        elif any((port.protocol, number) == (other.protocol, other.published_port) for other in got):
+        elif any(_meet(port, number, other) for other in got):
             continue  # said twice; the API refuses it
         elif not number:
             low, high = defaults.AUTO_PORTS
             problem = f"no port is left between {low} and {high}"
         else:
-            allocation.ports[port.protocol, number] = service_id
+            allocation.ports[port.protocol, number].add((service_id, port.host_ip))
             fixed.add((port.protocol, number))
             got.append(replace(port, published_port=number))
     return got, problem
 
 
+def _meet(port: PortConfig, number: int, other: PortConfig) -> bool:
+    same = (port.protocol, number) == (other.protocol, other.published_port)
+    return same and overlap(port.host_ip, other.host_ip)
+
+
 def _kept(before: list[PortConfig], port: PortConfig) -> int:
     """The port picked for the same target earlier; each is kept once."""
     for index, old in enumerate(before):
-        if (old.protocol, old.target_port) == (port.protocol, port.target_port):
+        if (old.protocol, old.target_port, old.host_ip) == (port.protocol, port.target_port, port.host_ip):
             return before.pop(index).published_port
     return 0
 
@@ -92,7 +98,7 @@ def _kept(before: list[PortConfig], port: PortConfig) -> int:
 def _picked(allocation: Allocation, protocol: str, own: set[tuple[str, int]], service_id: str) -> int:
     low, high = defaults.AUTO_PORTS
     for number in range(low, high + 1):
-        if (protocol, number) not in own and allocation.port_holder((protocol, number), service_id) is None:
+        if (protocol, number) not in own and allocation.port_holder((protocol, number), "", service_id) is None:
             return number
     return 0
 

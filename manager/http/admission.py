@@ -13,6 +13,7 @@ import msgspec
 
 from api import defaults, references
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
+from api.hostaddress import overlap
 from api.hostconfig import HostConfig
 from api.objects import CLAIM, CONFIG, SECRET, Kind, Service
 from api.specs import (
@@ -222,16 +223,23 @@ def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
     for service in state.services.values():
         if service.id == own_id:
             continue
-        taken = {(p.protocol, p.published_port): p.publish_mode for p in _ports_of(state, service)}
+        taken: dict[tuple[str, int], list[PortConfig]] = {}
+        for held in _ports_of(state, service):
+            taken.setdefault((held.protocol, held.published_port), []).append(held)
         for port in wanted:
-            mode = taken.get((port.protocol, port.published_port))
-            if mode is None or mode == port.publish_mode == "host":
+            others = taken.get((port.protocol, port.published_port), ())
+            if not any(_clash(port, other) for other in others):
                 continue
             how = "a host-published" if port.publish_mode == "host" else "an ingress"
             raise Invalid(
                 f"port '{port.published_port}' is already in use by service"
                 f" '{service.spec.name}' ({service.id}) as {how} port"
             )
+
+
+def _clash(port: PortConfig, other: PortConfig) -> bool:
+    """Whether two ports of one number cannot both be: at one address, and not both left to the scheduler."""
+    return overlap(port.host_ip, other.host_ip) and not port.publish_mode == other.publish_mode == "host"
 
 
 def _published(spec: ServiceSpec) -> list[PortConfig]:

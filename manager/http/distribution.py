@@ -7,36 +7,26 @@ client asks here before it creates the service, and neither of the two should wa
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from api.errors import Invalid, NotFound
+from api.errors import NotFound
 from api.http import answer
 from api.references import Reference, parse
+from api.registry_login import HEADER, Login, login_of
 from kit.timing import Clock
 from manager.http.context import ClusterContext
 from manager.http.host_images import on_hosts
-from manager.http.registry import Login, Manifest, ask_registry
+from manager.http.registry import Manifest, ask_registry
 from manager.store.state import State
 
 KEEP = 10.0
 """Seconds an answer of a registry is used again."""
 MOST_KEPT = 256
 Ask = Callable[[Reference, Login | None], Awaitable[Manifest]]
-
-
-class RegistryAuth(msgspec.Struct, rename="lower"):
-    """The X-Registry-Auth header, decoded."""
-
-    username: str = ""
-    password: str = ""
-    identitytoken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +36,9 @@ class _Kept:
     why: str = ""
 
 
-def credentials(request: web.Request) -> Login | None:
+def login_sent(request: web.Request) -> Login | None:
     """The registry login sent along, if there is one. Raises Invalid for a header that is none."""
-    text = request.headers.get("X-Registry-Auth", "")
-    if not text:
-        return None
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        auth = msgspec.json.decode(data or b"{}", type=RegistryAuth)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise Invalid("X-Registry-Auth: not base64 of a JSON object") from None
-    return Login(auth.username, auth.password) if auth.username else None
+    return login_of(request.headers.get(HEADER, ""))
 
 
 class Distribution:
@@ -75,7 +57,7 @@ class Distribution:
         """GET /distribution/{name}/json."""
         ctx = self._get()
         reference = parse(request.match_info["name"])
-        manifest = await self.resolve(ctx.store.state, reference, credentials(request), ctx.clock)
+        manifest = await self.resolve(ctx.store.state, reference, login_sent(request), ctx.clock)
         return answer(manifest_view(manifest))
 
     async def pin(self, ctx: ClusterContext, image: str, before: str, login: Login | None) -> tuple[str, list[str]]:

@@ -46,9 +46,24 @@ def _summary(state: State, service: Service, running: int, wanted: int, now: flo
     update = decision.update if decision else None
     suffix = f"; {update.message}" if update and update.state in (*_PAUSED, *_UNDER_WAY) and update.message else ""
     if schedule := schedule_of(service.spec):
-        at = next_after(schedule, now)
-        return f"{running} tasks run{suffix}; the next run is due at {timestamp(at)[:19]}Z" if at < inf else suffix
+        at = inf if schedule.suspend else next_after(schedule, now)
+        due = f"the next run is due at {timestamp(at)[:19]}Z" if at < inf else "no run is due"
+        return f"{running} tasks run{suffix}; {due}"
+    if said := _of_job(state, service, running):
+        return f"{said}{suffix}"
     return f"{running} of {wanted} tasks run{suffix}"
+
+
+def _of_job(state: State, service: Service, running: int) -> str:
+    """How far a job that runs once is; "" for other services."""
+    mode, completed = spec_in_force(state, service).mode, service_status(state, service)["CompletedTasks"]
+    if mode.replicated_job is None and mode.global_job is None:
+        return ""
+    total = replicas(mode) if mode.replicated_job is not None else len(state.view(Slots).of(service.id).in_use)
+    if total and completed >= total:
+        again = f"`argosy service update --force {service.spec.name}` runs it again"
+        return f"done, {completed} of {total} tasks completed; {again}"
+    return f"{completed} of {total} tasks completed, {running} run"
 
 
 # ── the service as a whole ───────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from api.codec import Value
-from api.errors import Conflict, Forbidden, Invalid, NotFound, Unimplemented
+from api.errors import Conflict, Forbidden, Invalid, NotFound, NotManager, Unimplemented
 from api.http import answer, body, filters, flag, label_match
 from api.names import new_id
 from api.objects import NETWORK, Network
@@ -22,7 +22,7 @@ from manager.http.admission import is_taken
 from manager.http.context import ClusterContext
 from manager.http.lookup import find_network
 from manager.http.network_views import network_view, uses
-from manager.http.predefined import DRIVERS, predefined_name, predefined_networks
+from manager.http.predefined import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
 from manager.http.services import claim, release
 from manager.http.versions import RETRIES, after_stale
 from manager.store.base import Change, Put, Stale
@@ -35,6 +35,9 @@ _VALUES = {
     "scope": {"global", "local", "swarm"},
     "dangling": {"0", "1", "false", "true"},
 }
+
+
+Host = Callable[[], list[dict[str, Any]]]
 
 
 class ConfigFrom(Value, frozen=True):
@@ -56,8 +59,10 @@ class NetworkRequest(NetworkSpec, frozen=True):
 class Networks:
     """Handlers of /networks."""
 
-    def __init__(self, get: Callable[[], ClusterContext]) -> None:
+    def __init__(self, get: Callable[[], ClusterContext], host: Host | None = None) -> None:
+        """`host` gives the views of the networks that a host takes part in that is no manager."""
         self._get = get
+        self._host = host
 
     def routes(self) -> list[web.RouteDef]:
         """What to serve."""
@@ -74,11 +79,17 @@ class Networks:
 
     async def list_all(self, request: web.Request) -> web.Response:
         """GET /networks."""
-        ctx = self._get()
-        state, chosen = ctx.store.state, filters(request, FILTERS)
+        chosen = filters(request, FILTERS)
         for name, allowed in _VALUES.items():
             if wrong := sorted(chosen.get(name, set()) - allowed):
                 raise Invalid(f"invalid filter '{name}={wrong[0]}'; {', '.join(sorted(allowed))} are possible")
+        try:
+            ctx = self._get()
+        except NotManager:
+            if self._host is None:
+                raise
+            return answer([view for view in self._host() if _passes(view, view["Scope"] == "swarm", chosen)])
+        state = ctx.store.state
         used = {id for id in state.networks if users_of(state, id)}
         views = [network_view(state, network) for network in state.networks.values() if not network.removed]
         views = [*predefined_networks(ctx.node_id), *sorted(views, key=lambda view: str(view["Name"]))]
@@ -86,10 +97,17 @@ class Networks:
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /networks/{id}."""
-        ctx = self._get()
+        try:
+            ctx = self._get()
+        except NotManager:
+            if self._host is None:
+                raise
+            return answer(_of_host(self._host(), request.match_info["id"], request.query.get("scope", "")))
         reference, scope = request.match_info["id"], request.query.get("scope", "")
         if scope not in ("", "local", "swarm", "global"):
             raise Invalid(f"scope: {scope!r} is none of swarm, local, global")
+        if scope == "swarm" and reference in DRIVERS:
+            return answer(predefined_of_swarm(reference))
         if scope != "swarm" and (name := predefined_name(ctx.node_id, reference)):
             return answer(next(view for view in predefined_networks(ctx.node_id) if view["Name"] == name))
         if scope in ("local", "global"):
@@ -137,9 +155,15 @@ class Networks:
         raise Conflict(f"network {reference} keeps changing; try again")
 
     async def prune(self, request: web.Request) -> web.Response:
-        """POST /networks/prune: remove what no service is on."""
-        ctx = self._get()
-        state, chosen = ctx.store.state, filters(request, PRUNE_FILTERS)
+        """POST /networks/prune: remove what no service is on; none where networks cannot be removed."""
+        chosen = filters(request, PRUNE_FILTERS)
+        try:
+            ctx = self._get()
+        except NotManager:
+            if self._host is None:
+                raise
+            return answer({"NetworksDeleted": None})
+        state = ctx.store.state
         removed = []
         for network in list(state.networks.values()):
             labels = network.spec.labels
@@ -214,6 +238,18 @@ def _subnets(state: State) -> set[tuple[str, str]]:
             found.add((network.spec.name, decision.subnet))
         found.update((network.spec.name, config.subnet) for config in network.spec.ipam.config if config.subnet)
     return found
+
+
+def _of_host(views: list[dict[str, Any]], reference: str, scope: str) -> dict[str, Any]:
+    """The one meant by a name, an id, or the beginning of one. Raises NotFound, Invalid."""
+    views = [view for view in views if scope in ("", view["Scope"])]
+    exact = [view for view in views if reference in (view["Name"], view["Id"])]
+    found = exact or [view for view in views if view["Id"].startswith(reference)]
+    if not found:
+        raise NotFound(f"network {reference} not found on this host, which is no manager and knows only its own")
+    if len(found) > 1:
+        raise Invalid(f"network {reference} is ambiguous: {len(found)} ids begin so")
+    return found[0]
 
 
 def _passes(view: dict[str, Any], used: bool, chosen: dict[str, set[str]]) -> bool:

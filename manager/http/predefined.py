@@ -28,6 +28,15 @@ def predefined_name(node_id: str, reference: str) -> str:
     return found[0] if len(found) == 1 and len(reference) >= 4 else ""
 
 
+def predefined_of_swarm(name: str) -> dict[str, Any]:
+    """One as a service is put on it: the same on every node, with its name for an id (`service create --network host`).
+
+    Docker's client looks for a service's networks among those of scope swarm only.
+    """
+    labels = {"com.docker.swarm.predefined": "true"}
+    return _view("", name, DRIVERS[name]) | {"Id": name, "Scope": "swarm", "Labels": labels}
+
+
 def _view(node_id: str, name: str, driver: str) -> dict[str, Any]:
     return {
         "Name": name,

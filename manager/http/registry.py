@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import tempfile
@@ -15,6 +14,7 @@ import msgspec
 
 from api.errors import NotFound
 from api.references import Reference
+from api.registry_login import Login, auth_json
 from kit import process
 
 TIME_LIMIT = 4.0
@@ -23,14 +23,6 @@ _INDEX = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Of a user at a registry."""
-
-    username: str
-    password: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +92,8 @@ def _auth_file(domain: str, login: Login | None) -> Iterator[tuple[str, ...]]:
     if login is None:
         yield ()
         return
-    token = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
     with tempfile.TemporaryDirectory(prefix="argosy-auth-") as directory:
         path = os.path.join(directory, "auth.json")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-            file.write(msgspec.json.encode({"auths": {domain: {"auth": token}}}))
+            file.write(auth_json(login, domain))
         yield ("--authfile", path)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from api.events import Source
 from manager.http.configs import Configs
 from manager.http.context import ClusterContext
 from manager.http.distribution import Ask, Distribution
 from manager.http.events import Events
 from manager.http.insight import Insight
 from manager.http.logs import Logs
+from manager.http.networks import Host as HostNetworks
 from manager.http.networks import Networks
 from manager.http.nodes import Nodes
 from manager.http.registry import ask_registry
@@ -21,8 +23,16 @@ from manager.http.swarm import Swarm
 from manager.http.tasks import Tasks
 
 
-def routes(get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> list[web.RouteDef]:
-    """For api.http.make_app. `get` gives the running manager or raises NotManager; `ask` asks registries."""
+def routes(
+    get: Callable[[], ClusterContext],
+    ask: Ask = ask_registry,
+    host_events: Source | None = None,
+    host_networks: HostNetworks | None = None,
+) -> list[web.RouteDef]:
+    """For api.http.make_app. `get` gives the running manager or raises NotManager; `ask` asks registries.
+
+    `host_events` tells of what happens on this host, and `host_networks` shows what a host that is no manager is on.
+    """
     distribution = Distribution(get, ask)
     parts = (
         Swarm(get),
@@ -31,10 +41,10 @@ def routes(get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> list[w
         Services(get, distribution),
         Insight(get),
         Tasks(get),
-        Networks(get),
+        Networks(get, host_networks),
         Secrets(get),
         Configs(get),
         distribution,
-        Events(get),
+        Events(get, host_events),
     )
     return [route for part in parts for route in part.routes()]

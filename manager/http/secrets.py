@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from api.errors import Unavailable
 from api.filespecs import MOST_SECRET, SecretSpec
-from api.objects import CLUSTER, DEFAULT_CLUSTER, SECRET, Secret
+from api.objects import SECRET, Secret
 from manager import vault
+from manager.data_key import data_key
 from manager.http.files import Files
 from manager.http.views import Json
-from manager.store.base import Change, Put
+from manager.store.base import Change
 from manager.store.state import State
 
 
@@ -24,14 +24,7 @@ class Secrets(Files[Secret, SecretSpec]):
 
     def made(self, state: State, id: str, now: float, spec: SecretSpec) -> tuple[Secret, list[Change]]:
         """The first secret of a cluster brings the key with it."""
-        cluster = state.cluster
-        if cluster is None:
-            raise Unavailable("the cluster is being set up; try again")
-        key, more = cluster.data_key, list[Change]()
-        if not key:
-            key = vault.new_key()
-            keyed = msgspec.structs.replace(cluster, data_key=key)
-            more = [Put(CLUSTER, DEFAULT_CLUSTER, keyed, state.version(CLUSTER, DEFAULT_CLUSTER))]
+        key, more = data_key(state)
         bare = msgspec.structs.replace(spec, data=b"", driver=None, templating=None)
         return Secret(id, now, now, bare, vault.seal(key, id, spec.data)), more
 

@@ -12,15 +12,17 @@ from api.errors import Conflict, Invalid
 from api.http import answer, body, filters, flag, label_match
 from api.names import new_id
 from api.objects import CLAIM, SERVICE, Claim, Service
+from api.references import parse
 from api.specs import ServiceSpec
 from manager.http.admission import admit, canonical, claim_id
 from manager.http.context import ClusterContext
-from manager.http.distribution import Distribution, credentials
+from manager.http.distribution import Distribution, login_sent
 from manager.http.extensions import is_dockers, kept
 from manager.http.lookup import find_service
 from manager.http.service_names import invented_name
 from manager.http.versions import RETRIES, after_stale, asked_version, commit_at_version
 from manager.http.views import previous_revision, service_view, spec_in_force
+from manager.registry_logins import Kept, kept_of, sealed
 from manager.store.base import Change, Delete, Put, Stale
 from manager.store.state import State
 
@@ -70,8 +72,9 @@ class Services:
         if not spec.name:
             spec = msgspec.structs.replace(spec, name=invented_name(self._rng))
         admit(ctx.store.state, spec)  # what is wrong is said before a registry is asked
-        spec, warnings = await self._pinned(ctx, spec, request)
-        service = await self._store_new(ctx, spec)
+        login = _login(request, spec)
+        spec, warnings = await self._pinned(ctx, spec, login)
+        service = await self._store_new(ctx, spec, login)
         return answer({"ID": service.id, "Warnings": warnings}, 201)
 
     async def update(self, request: web.Request) -> web.Response:
@@ -85,16 +88,19 @@ class Services:
             asked = kept(asked, service.spec)
         rollback = _rollback(request)
         warnings: list[str] = []
+        login = _login(request, asked) or kept_of(ctx.store.state, service)
         if rollback:
             asked = _previous(ctx.store.state, service)
         spec = admit(ctx.store.state, asked, service)
         if not rollback:
-            spec, warnings = await self._pinned(ctx, spec, request, service.spec)
+            spec, warnings = await self._pinned(ctx, spec, login, service.spec)
+        changed, more = sealed(ctx.store.state, service, login) if login else (service, [])
         if spec != spec_in_force(ctx.store.state, service):
             changed = msgspec.structs.replace(
-                service, spec=spec, revision=service.revision + 1, rollback=rollback, updated_at=ctx.clock()
+                changed, spec=spec, revision=service.revision + 1, rollback=rollback, updated_at=ctx.clock()
             )
-            await commit_at_version(ctx.store, [Put(SERVICE, service.id, changed, version)], "service")
+        if changed != service:
+            await commit_at_version(ctx.store, [Put(SERVICE, service.id, changed, version), *more], "service")
         return answer({"Warnings": warnings})
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -112,31 +118,31 @@ class Services:
         raise Conflict(f"service {request.match_info['id']} keeps changing; try again")
 
     async def _pinned(
-        self, ctx: ClusterContext, spec: ServiceSpec, request: web.Request, old: ServiceSpec | None = None
+        self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None, old: ServiceSpec | None = None
     ) -> tuple[ServiceSpec, list[str]]:
         """The spec with its image's tag resolved to a digest, where that can be done, and what to warn of."""
-        auth = credentials(request)
         container = spec.task_template.container_spec
         before = old.task_template.container_spec.image if old else ""
-        image, warnings = await self._distribution.pin(ctx, container.image, before, auth)
-        if auth is not None:
-            warnings.append(
-                "registry credentials are used to resolve the image now; hosts pull with their own auth.json"
-            )
+        is_its = login is not None and login.domain == parse(container.image).domain
+        image, warnings = await self._distribution.pin(
+            ctx, container.image, before, login.login if login and is_its else None
+        )
         container = msgspec.structs.replace(container, image=image)
         task = msgspec.structs.replace(spec.task_template, container_spec=container)
         return msgspec.structs.replace(spec, task_template=task), warnings
 
-    async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec) -> Service:
+    async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None) -> Service:
         for _ in range(RETRIES):
             seen = ctx.store.state.revision
             admitted = admit(ctx.store.state, spec)  # raises Conflict once the other's service is seen
             now = ctx.clock()
             service = Service(id=new_id(), created_at=now, updated_at=now, spec=admitted)
+            service, more = sealed(ctx.store.state, service, login) if login else (service, [])
             try:
                 await ctx.store.commit([
                     claim(ctx.store.state, "service", spec.name, service.id),
                     Put(SERVICE, service.id, service, 0),
+                    *more,
                 ])  # fmt: skip
             except Stale:
                 await after_stale(ctx.store, seen)
@@ -182,6 +188,11 @@ def _passes(service: Service, chosen: dict[str, set[str]]) -> bool:
         "runtime": lambda values: (spec.task_template.runtime or "container") in values,
     }
     return all(checks[name](values) for name, values in chosen.items())
+
+
+def _login(request: web.Request, spec: ServiceSpec) -> Kept | None:
+    login = login_sent(request)
+    return Kept(parse(spec.task_template.container_spec.image).domain, login) if login else None
 
 
 def _rollback(request: web.Request) -> bool:

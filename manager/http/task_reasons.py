@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.objects import Service, Task, TaskStatus
+from api.schedule import schedule_of
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.http.lookup import hostname
+from manager.http.refusals import remedy
 from manager.http.views import spec_in_force
 from manager.orchestrator import restart
 from manager.orchestrator.slots import is_done
@@ -24,18 +26,6 @@ class Account:
     """When the managers try again by themselves; 0 when they do not."""
 
 
-_REFUSALS = (
-    ("insufficient resources", "reserve less, stop something, or add a node: `argosy node ls`"),
-    (
-        "constraints not satisfied",
-        "change the placement constraints, or label a node: `argosy node update --label-add`",
-    ),
-    ("unsupported platform", "use an image built for these machines, or add a node of its platform"),
-    ("host-mode port", "publish another port, or through the mesh (mode ingress)"),
-    ("max replicas per node", "raise the maximum per node, or add a node"),
-    ("not available for new tasks", "set a node active (`argosy node update --availability active`), or start one"),
-)
-"""A part of the scheduler's explanation, and what helps against it."""
 _IMAGE = ("image", "manifest", "registry", "pull")
 
 
@@ -56,10 +46,10 @@ def account_of(state: State, service: Service, task: Task, now: float) -> Accoun
         return Account("stopping", reason, "wait for its grace period; a new task follows when it has stopped")
     if where is TaskState.RUNNING:
         return _unhealthy(state.statuses.get(task.id))
-    return _on_its_way(state, task, where)
+    return _on_its_way(state, service, task, where)
 
 
-def _on_its_way(state: State, task: Task, where: TaskState) -> Account:
+def _on_its_way(state: State, service: Service, task: Task, where: TaskState) -> Account:
     status = state.statuses.get(task.id)
     if where is TaskState.NEW:
         reason = task.message or "waits for addresses on its networks"
@@ -68,7 +58,7 @@ def _on_its_way(state: State, task: Task, where: TaskState) -> Account:
         )
     if where is TaskState.PENDING:
         reason = task.message or "waits to be placed on a node"
-        return Account("pending", reason, _advice(state, reason))
+        return Account("pending", reason, remedy(state, spec_in_force(state, service), reason))
     message = (status.error or status.message) if status else ""
     if where < TaskState.PREPARING:
         return Account("preparing", f"node {_node(state, task)} has not begun with it yet", "wait a moment")
@@ -98,17 +88,22 @@ def _ended(state: State, service: Service, task: Task, now: float) -> Account:
     reason, advice = _end(state, task, where, status)
     if task.desired in GOING:
         return Account(_code(where, reason), reason, "wait a moment: the managers are about to take note of it")
-    at = restart.due(spec.task_template.restart_policy, task, where, is_job)
+    policy = spec.task_template.restart_policy
+    anew = f"then start anew: `argosy service update --force {service.spec.name}`"
+    if is_job and schedule_of(spec) is not None:
+        policy, anew = restart.of_run(policy), "then wait for the next run"
+    at = restart.due(policy, task, where, is_job)
     if at is None:
         restarts = len(task.restarts)
         tried = f" after {restarts} restarts" if restarts else ""
         return Account(
             "given-up" if where is not TaskState.COMPLETE else "completed",
             f"{reason}; the restart policy wants no other task{tried}",
-            f"{advice}, then start anew: `argosy service update --force {service.spec.name}`",
+            f"{advice}, {anew}",
         )
     if at > now:
-        return Account("waiting-to-restart", f"{reason}; it is replaced in {_seconds(at - now)}", advice, at)
+        why = f" ({slowed})" if (slowed := restart.slowed(policy, task)) else ""
+        return Account("waiting-to-restart", f"{reason}; it is replaced in {_seconds(at - now)}{why}", advice, at)
     if task.node_id and not task.slot and not _takes_tasks(state, task.node_id):
         return Account(
             "node-down", f"its node {_node(state, task)} takes no tasks now", "make the node ready and active"
@@ -149,17 +144,6 @@ def _code(where: TaskState, reason: str) -> str:
     if where is TaskState.FAILED:
         return "unhealthy" if "unhealthy" in reason else "failed"
     return {TaskState.COMPLETE: "completed", TaskState.ORPHANED: "node-down"}.get(where, "stopping")
-
-
-def _advice(state: State, reason: str) -> str:
-    found = [advice for text, advice in _REFUSALS if text in reason]
-    if found:
-        return "; or ".join(found)
-    usable = any(
-        state.node_state(node.id) is NodeState.READY and node.spec.availability is Availability.ACTIVE
-        for node in state.nodes.values()
-    )
-    return "wait a moment" if usable else "there is no node that is ready and active: `argosy node ls`"
 
 
 def _takes_tasks(state: State, node_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from api.objects import Task
 from api.states import TaskState
 from manager.assignments import task_name
 from manager.http.context import ClusterContext
+from manager.http.extensions import is_dockers
 from manager.http.lookup import find_node, find_service, find_task
 from manager.http.views import is_up_to_date, task_labels, task_view
 from manager.store.state import State
@@ -32,13 +34,28 @@ class Tasks:
     async def list_all(self, request: web.Request) -> web.Response:
         """GET /tasks."""
         ctx = self._get()
-        tasks = sorted(chosen_tasks(ctx, filters(request, FILTERS)), key=lambda task: (task.created_at, task.id))
-        return answer([task_view(ctx.store.state, task) for task in tasks])
+        chosen = filters(request, FILTERS)
+        tasks = sorted(chosen_tasks(ctx, chosen), key=lambda task: (task.created_at, task.id))
+        views = [task_view(ctx.store.state, task) for task in tasks]
+        if "_up-to-date" in chosen and is_dockers(request):
+            for view, task in zip(views, tasks, strict=True):
+                _count_from_zero(ctx.store.state, view, task)
+        return answer(views)
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /tasks/{id}."""
         state = self._get().store.state
         return answer(task_view(state, find_task(state, request.match_info["id"])))
+
+
+def _count_from_zero(state: State, view: dict[str, Any], task: Task) -> None:
+    """Slots of replicated jobs as the progress bars of Docker's client expect them, which ask with that filter.
+
+    Elsewhere they count from 1, as those of every other service; with a slot 0 the client would show a node's id.
+    """
+    service = state.services.get(task.service_id)
+    if service is not None and service.spec.mode.replicated_job is not None and task.slot:
+        view["Slot"] = task.slot - 1
 
 
 def chosen_tasks(ctx: ClusterContext, chosen: dict[str, set[str]]) -> Iterable[Task]:

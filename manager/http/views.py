@@ -26,6 +26,7 @@ from api.objects import (
     TaskStatus,
     revision_id,
 )  # fmt: skip
+from api.schedule import schedule_of
 from api.specs import (
     DNSConfig,
     EndpointSpec,
@@ -76,11 +77,25 @@ def service_view(state: State, service: Service, *, status: bool = False, insert
     if decision and (update := _update_status(service, decision)):
         view["UpdateStatus"] = update
     if service.spec.mode.replicated_job or service.spec.mode.global_job:
-        iteration = max((task.job_iteration for task in state.tasks_of(service.id).values()), default=0)
-        view["JobStatus"] = {"JobIteration": {"Index": iteration}, "LastExecution": timestamp(service.updated_at)}
+        view["JobStatus"] = _job_status(state, service)
     if status:
         view["ServiceStatus"] = service_status(state, service)
     return view
+
+
+def _job_status(state: State, service: Service) -> Json:
+    """The newest iteration and when it began: a scheduled job's newest run, else with the last update.
+
+    That of an update is known before the leader has made its tasks: clients wait for tasks of the one they see first.
+    """
+    if schedule_of(service.spec) is None:
+        return {"JobIteration": {"Index": service.revision}, "LastExecution": timestamp(service.updated_at)}
+    iteration = max((task.job_iteration for task in state.tasks_of(service.id).values()), default=0)
+    decision = state.service_decisions.get(service.id)
+    newest = max(decision.runs if decision else [], key=lambda run: run.number, default=None)
+    if newest is None or not newest.started_at:  # it has never run
+        return {"JobIteration": {"Index": iteration}}
+    return {"JobIteration": {"Index": newest.number}, "LastExecution": timestamp(newest.started_at)}
 
 
 def _update_status(service: Service, decision: ServiceDecision) -> Json | None:
@@ -100,6 +115,9 @@ def spec_view(spec: ServiceSpec) -> Json:
     """A service's spec, with the fields that Docker always shows."""
     view: Json = {"Name": spec.name, "Labels": {}, **shown(spec)}
     view["TaskTemplate"] = task_spec_view(spec.task_template)
+    if spec.mode.replicated_job is not None:  # Docker's client takes both numbers for granted
+        counts = {"MaxConcurrent": concurrency(spec.mode), "TotalCompletions": replicas(spec.mode)}
+        view["Mode"] = {"ReplicatedJob": counts}
     return view
 
 
@@ -137,12 +155,12 @@ def service_status(state: State, service: Service) -> Json:
     iteration = max((task.job_iteration for task in tasks), default=0)
     done = [t for t in tasks if t.job_iteration == iteration and state.task_state(t) is TaskState.COMPLETE]
     mode = spec_in_force(state, service).mode
-    if mode.replicated_job is not None:
+    if mode.replicated_job is not None and schedule_of(service.spec) is None:
         return _counts(running, min(replicas(mode) - len(done), concurrency(mode)), len(done))
     if mode.replicated is not None:
         return _counts(running, replicas(mode), 0)
     desired = sum(not state.task_state(task).is_terminal for task in wanted)
-    return _counts(running, desired, len(done) if mode.global_job is not None else 0)
+    return _counts(running, desired, len(done) if mode.global_job or mode.replicated_job else 0)
 
 
 def _counts(running: int, desired: int, completed: int) -> Json:

@@ -6,7 +6,7 @@ left alone by those after it: the next look sees what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from msgspec.structs import replace
 
@@ -29,7 +29,7 @@ from api.schedule import schedule_of
 from api.specs import Placement, PortConfig, RestartPolicy, Schedule, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.draft import Draft
-from manager.orchestrator import fitness
+from manager.orchestrator import fitness, restart
 from manager.orchestrator.slots import ServiceSlots, SlotKey, in_order
 
 NO_STATUS = TaskStatus(TaskState.NEW)
@@ -50,6 +50,7 @@ class Deployment:
         self.state = draft.state
         self.now = draft.now
         self.slots = slots
+        self.unrest = slots.unrest
         self.service = service
         self.decision = decision
         self.touched: set[SlotKey] = set()
@@ -59,6 +60,7 @@ class Deployment:
         self._specs: dict[int, ServiceSpec] = {}
         """Asked for once per slot, so kept for the look."""
         self._outdated: dict[int, bool] = {}
+        self._unmet: dict[int, frozenset[str]] = {}
         self._schedules: dict[int, Schedule | None] = {}
 
     # ── what is in force ─────────────────────────────────────────────────────────────────────────────────────────
@@ -76,7 +78,8 @@ class Deployment:
     @property
     def policy(self) -> RestartPolicy | None:
         """The restart policy in force."""
-        return self.spec.task_template.restart_policy
+        said = self.spec.task_template.restart_policy
+        return said if self.schedule is None else restart.of_run(said)
 
     @property
     def is_job(self) -> bool:
@@ -121,7 +124,21 @@ class Deployment:
         """Whether the task is not what the revision in force asks for. Runs of a scheduled job end as they began."""
         if self.is_job and self.schedule is not None:
             return False
-        return self.is_outdated_revision(task.revision)
+        return self.is_outdated_revision(task.revision) or task.node_id in self._excluded(task.revision)
+
+    def _excluded(self, number: int) -> Container[str]:
+        """Nodes with tasks of the service that constraints exclude which are newer than that revision."""
+        known = self._unmet.get(number)
+        if known is None:
+            spec = self.spec_of(number) if number != self.decision.revision else None
+            template = self.spec.task_template
+            if spec is None or _constraints(spec.task_template) == _constraints(template):
+                known = frozenset()
+            else:
+                nodes = self.slots.nodes
+                known = frozenset(id for id in nodes if id and not fitness.allowed(self.state, template, id))
+            self._unmet[number] = known
+        return known
 
     def is_outdated_revision(self, number: int) -> bool:
         """Whether tasks of that revision need to be replaced. For a job: of any revision but the one in force."""
@@ -140,6 +157,8 @@ class Deployment:
         for number, slots in self.slots.going.items():
             if self.is_outdated_revision(number):
                 found |= slots
+            elif self._excluded(number):
+                found.update(slot for slot in slots if any(map(self.is_outdated, going(self.tasks(slot)))))
         if self.is_global:  # a node that takes no tasks keeps the ones it has until it does
             found = {slot for slot in found if self.node_takes_tasks(str(slot))}
         return found
@@ -158,13 +177,6 @@ class Deployment:
     def ended(self, task: Task) -> bool:
         """Whether nothing of the task can be running."""
         return self.state.has_ended(task)
-
-    def took_off(self, task: Task) -> float | None:
-        """When a task that is to run reached RUNNING, or ended before; None while neither."""
-        status = self.status(task)
-        if status.state < TaskState.RUNNING:
-            return None
-        return min(status.started_at or status.timestamp, self.now)
 
     def waits_until(self, task: Task) -> float:
         """Until when a task that was told to stop is waited for: not at all if its node cannot be reached."""
@@ -187,6 +199,19 @@ class Deployment:
         """When those of a slot's tasks that were told to stop are gone, or not waited for any longer."""
         leaving = [task for task in tasks if task.desired not in GOING and not self.ended(task)]
         return max((self.waits_until(task) for task in leaving), default=self.now)
+
+    def is_free(self, slot: SlotKey) -> bool:
+        """Whether a slot that is not in use can get a task: what was told to leave it is gone, or waited for no longer.
+
+        If it cannot yet, the service is looked at again when it can.
+        """
+        if slot in self.touched:
+            return False
+        stored = self.slots.tasks.get(slot)
+        if not stored or (at := self.free_at(stored.values())) <= self.now:
+            return True
+        self.again(at)
+        return False
 
     def create(self, slot: SlotKey, restarts: list[float] | None = None, replaces: str = "", node_id: str = "") -> Task:
         """A new task of the revision in force; on the node named, if one is."""
@@ -240,6 +265,7 @@ class Deployment:
         """Change what is decided of the service."""
         self.decision = replace(self.decision, **changes)
         self._outdated.clear()
+        self._unmet.clear()
         self.draft.put(SERVICE_DECISION, self.service.id, self.decision)
 
     def set_update(self, update: UpdateStatus | None) -> None:
@@ -258,16 +284,21 @@ def active(decision: ServiceDecision) -> list[JobRun]:
     return [run for run in decision.runs if run.outcome == "running"]
 
 
+def _constraints(template: TaskSpec) -> list[str]:
+    return template.placement.constraints if template.placement else []
+
+
 def going(tasks: Iterable[Task]) -> list[Task]:
     """Those that are to run."""
     return [task for task in tasks if task.desired in GOING]
 
 
 def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
-    """What of a spec its tasks are made from. Placement constraints are not in it: a node that meets the new ones
-    keeps its task (and one that does not loses it to the enforcement of constraints)."""
+    """What of a spec its tasks are made from. Of the placement only the platforms are in it, as in swarmkit
+    (IsTaskDirtyPlacementConstraintsOnly): a node that meets the new constraints keeps its task (for one that does not
+    see `is_outdated`); preferences and the most per node are for tasks yet to be placed."""
     template = spec.task_template
     if template.placement:
-        rest = replace(template.placement, constraints=[])
-        template = replace(template, placement=None if rest == Placement() else rest)
+        rest = Placement(platforms=template.placement.platforms)
+        template = replace(template, placement=rest if rest.platforms else None)
     return template, fitness.host_ports(spec)

@@ -4,13 +4,13 @@
 - global: the nodes that can take a task.
 - replicated job: numbers from 1 to the completions wanted, at most MaxConcurrent at work at once.
 - global job: like global, each until it has completed.
+
+A slot that was given up is taken anew only when what was in it has ended: no two tasks ever share a slot's volume.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import count, islice
 
 from api import defaults
 from api.specs import Mode
@@ -49,8 +49,10 @@ def _of_another_time(deployment: Deployment) -> list[SlotKey]:
     if not deployment.slots.revisions.keys() - {deployment.decision.revision}:
         return []
     if not deployment.is_job and not deployment.decision.held:
-        other = int if deployment.is_global else str
-        return [slot for slot in deployment.slots.in_use if isinstance(slot, other)]
+        numbers, in_use = deployment.slots.numbers.taken, deployment.slots.in_use
+        if deployment.is_global:
+            return list(numbers)
+        return list(in_use - numbers) if len(in_use) > len(numbers) else []
     return [
         slot for slot in deployment.slots.in_use
         if any(
@@ -67,9 +69,9 @@ def _shape_replicated(deployment: Deployment) -> None:
     missing = wanted - len(slots)
     if deployment.spec.mode.replicated_job:
         missing = min(missing, spare(deployment))
-    free: Iterator[int] = (number for number in count(1) if number not in slots)
-    for slot in islice(free, missing):
-        deployment.create(slot)
+    for slot in deployment.slots.numbers.free(missing):
+        if deployment.is_free(slot):
+            deployment.create(slot)
 
 
 def spare(deployment: Deployment) -> int:
@@ -86,7 +88,9 @@ def _shape_global(deployment: Deployment, nodes: list[str]) -> None:
     gone = [slot for slot in deployment.slots.in_use if slot not in deployment.state.nodes]
     deployment.remove(gone)
     for node_id in nodes:
-        if node_id not in deployment.slots.in_use and deployment.node_takes_tasks(node_id):
+        if node_id in deployment.slots.in_use or not deployment.node_takes_tasks(node_id):
+            continue
+        if deployment.is_free(node_id):
             deployment.create(node_id)
 
 

@@ -4,7 +4,8 @@ Only slots of replicated services are moved; global services and jobs are stoppe
 - Drain: as many slots at once as the update's parallelism leaves. Start-first where the update order says so, or where
   none is given and tasks share nothing with their successor (no volume, no bind mount, no host-mode port): the old
   task goes on until the new one runs, however long that takes. Otherwise the old one is stopped first, as Swarm does.
-- Balance, for services that opt in: one slot at a time, start-first, until no two nodes differ by more than one task.
+- Balance, for services that opt in (or all that may have two tasks in a slot, where the cluster does): one slot at a
+  time, start-first, until no two nodes differ by more than one task.
 
 `Task.replaces` marks a task that is to take over; settle.py stops the old one when it runs.
 """
@@ -46,7 +47,7 @@ def moves_gently(spec: ServiceSpec) -> bool:
 
 
 def starts_first(spec: ServiceSpec) -> bool:
-    """Whether a drain starts the replacement before it stops a task."""
+    """Whether two tasks of a slot may run for a while: then a move starts the replacement before it stops a task."""
     if spec.update_config is not None and spec.update_config.order:
         return spec.update_config.order == "start-first"
     shares = any(mount.type != "tmpfs" for mount in spec.task_template.container_spec.mounts)
@@ -60,9 +61,14 @@ def wants_balance(state: State, spec: ServiceSpec) -> bool:
         return False
     if spec.rebalance is not None:
         return spec.rebalance
-    labels = (spec.labels, state.cluster.labels if state.cluster else {})
-    said = next((own[LABEL] for own in labels if LABEL in own), "")
-    return said.lower() in ("true", "1")
+    if LABEL in spec.labels:
+        return _is_true(spec.labels[LABEL])
+    everywhere = _is_true(state.cluster.labels.get(LABEL, "")) if state.cluster else False
+    return everywhere and starts_first(spec)  # nobody asked those that do not about having two at once
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("true", "1")
 
 
 def move(deployment: Deployment) -> None:
@@ -150,7 +156,7 @@ def _is_busy(deployment: Deployment, slot: SlotKey) -> bool:
         return deployment.state.task_state(running[0]) is not TaskState.RUNNING
     newest = tasks[-1]
     state = deployment.state.task_state(newest)
-    return not deployment.ended(newest) or restart.due(deployment.policy, newest, state) is not None
+    return not all(map(deployment.ended, tasks)) or restart.due(deployment.policy, newest, state) is not None
 
 
 def _again_at(deployment: Deployment, slot: SlotKey, task: Task) -> float | None:

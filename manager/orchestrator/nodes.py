@@ -2,8 +2,9 @@
 
 A node with a session is READY; one that had a session and has none is DOWN, but not while a new leader waits for the
 agents to come back to it; one never seen is UNKNOWN and left alone.
-Tasks on a node that is down, removed or no longer meets their constraints are told to shut down; their slots see to
-the replacement. On a drained node that goes for global services and jobs only; others move step by step (moves.py).
+Tasks on a node that is down, removed, no longer meets their constraints or has less than they reserve (capacity.py)
+are told to shut down; their slots see to the replacement. On a drained node that goes for global services and jobs
+only; others move step by step (moves.py).
 Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, are called ORPHANED.
 """
 
@@ -25,11 +26,14 @@ from api.objects import (
     REVISION,
     NodeDecision,
     Revision,
+    Task,
 )
 from api.specs import TaskSpec
 from api.states import GOING, NodeState, TaskState
 from manager.draft import Draft
 from manager.orchestrator import fitness
+from manager.orchestrator.capacity import enforce_resources
+from manager.orchestrator.deployment import essence
 from manager.orchestrator.moves import is_gentle
 from manager.orchestrator.slots import ServiceSlots, Slots, is_done
 from manager.store.state import Event, State
@@ -44,12 +48,13 @@ class Constrained:
     """
 
     def __init__(self, state: State) -> None:
+        self.ids: set[str] = set()
         self._revisions: Counter[str] = Counter()
         for revision in state.table(REVISION).values():
             self._count(revision, +1)
 
     def __contains__(self, service_id: str) -> bool:
-        return self._revisions.get(service_id, 0) > 0
+        return service_id in self.ids
 
     def follow(self, event: Event) -> None:
         """Keep up with a change of a revision."""
@@ -60,6 +65,11 @@ class Constrained:
     def _count(self, revision: Value | None, by: int) -> None:
         if isinstance(revision, Revision) and _constraints(revision.spec.task_template):
             self._revisions[revision.service_id] += by
+            if self._revisions[revision.service_id]:
+                self.ids.add(revision.service_id)
+            else:
+                self.ids.discard(revision.service_id)
+                del self._revisions[revision.service_id]
 
 
 def _constraints(template: TaskSpec) -> list[str]:
@@ -78,6 +88,7 @@ def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
         stop_tasks(draft, node_id, reason, spare=is_gentle if not fitness.is_lost(draft, node_id) else None)
     if not reason or not fitness.is_lost(draft, node_id):
         enforce_constraints(draft, slots, node_id)
+        enforce_resources(draft, node_id)
     if decision.state is NodeState.DOWN:
         _give_up(draft, node_id, decision)
 
@@ -86,38 +97,80 @@ def stop_tasks(
     draft: Draft,
     node_id: str,
     reason: str,
-    service_id: str = "",
     spare: Callable[[State, str], bool] | None = None,
 ) -> None:
-    """Have a node's tasks stopped, or only those of one service, but for services that are to be spared."""
+    """Have a node's tasks stopped, but for those of services that are to be spared."""
     for task in list(draft.state.tasks_on(node_id).values()):
-        spared = service_id not in ("", task.service_id) or (spare is not None and spare(draft.state, task.service_id))
-        if task.desired in GOING and not spared and not is_done(draft.state, task):
-            draft.put_task(task, desired=TaskState.SHUTDOWN, message=reason)
+        if spare is None or not spare(draft.state, task.service_id):
+            _stop(draft, task, reason)
+
+
+def _stop(draft: Draft, task: Task, reason: str) -> bool:
+    if task.desired not in GOING or is_done(draft.state, task):
+        return False
+    draft.put_task(task, desired=TaskState.SHUTDOWN, message=reason)
+    return True
 
 
 def enforce_constraints(draft: Draft, slots: Slots, node_id: str) -> None:
-    """Stop tasks on a node that does not meet the constraints their services have now."""
-    constrained = draft.state.view(Constrained)
-    for service_id in slots.services_on(node_id):
-        if service_id in constrained and not meets(draft, service_id, node_id):
-            stop_tasks(draft, node_id, UNMET, service_id)
+    """Stop tasks on a node that does not meet their constraints any more."""
+    for service_id in sorted(draft.state.view(Constrained).ids & slots.services_on(node_id)):
+        _stop_unmet(draft, service_id, node_id)
 
 
-def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> None:
-    """Stop a service's tasks on all nodes that do not meet the constraints it has now."""
+def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> bool:
+    """The same for all nodes with tasks of a service; whether any was stopped."""
     template = _template_in_force(draft, service_id)
-    if template is None or not _constraints(template):
-        return
-    for node_id in list(slots.nodes):
-        if not meets(draft, service_id, node_id):
-            stop_tasks(draft, node_id, UNMET, service_id)
+    if template is None:
+        return False
+    stopped = _call_off(draft, slots, service_id, template)
+    if _constraints(template):
+        stopped += sum(_stop_unmet(draft, service_id, node_id) for node_id in slots.nodes)
+    return stopped > 0
 
 
-def meets(draft: Draft, service_id: str, node_id: str) -> bool:
-    """Whether a node meets the constraints of the service's revision in force."""
+def _call_off(draft: Draft, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
+    """Give up tasks that wait for a node by a placement that holds no more; their slots get others. How many it were.
+
+    (One that has its node is none the worse for another placement; one that differs in more is the update's.)
+    """
+    revisions, wanted = draft.state.revisions_of(service_id), draft.state.service_decisions[service_id].revision
+    stale = {
+        number for number in slots.going
+        if number in revisions
+        and revisions[number].spec.task_template.placement != template.placement
+        and essence(revisions[number].spec) == essence(revisions[wanted].spec)
+    }  # fmt: skip
+    waiting = draft.state.tasks_in(TaskState.PENDING).values() if stale else ()
+    found = [task for task in waiting if task.service_id == service_id and task.revision in stale]
+    return sum(_stop(draft, task, "") for task in found)
+
+
+def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
+    """Whether a change of a node can make a service's tasks outdated: constraints are newer than they are."""
+    decision = state.service_decisions.get(service_id)
+    older = decision is not None and slots.going.keys() - {decision.revision}
+    return bool(older) and service_id in state.view(Constrained)
+
+
+def _stop_unmet(draft: Draft, service_id: str, node_id: str) -> int:
+    """Stop a service's tasks on a node that meets neither its constraints now nor those the task was placed under.
+
+    A task that only the new ones exclude has done nothing wrong: it is outdated, and the update replaces it in its
+    turn (Deployment.is_outdated). But one that is bound to its node has no replacement to wait for. How many were
+    stopped.
+    """
     template = _template_in_force(draft, service_id)
-    return template is None or fitness.allowed(draft.state, template, node_id)
+    if template is None or fitness.allowed(draft.state, template, node_id):
+        return 0
+    stopped, revisions = 0, draft.state.revisions_of(service_id)
+    for task in list(draft.state.tasks_on(node_id).values()):
+        if task.service_id != service_id:
+            continue
+        own = revisions.get(task.revision)
+        if own is None or not task.slot or not fitness.allowed(draft.state, own.spec.task_template, node_id):
+            stopped += _stop(draft, task, UNMET)
+    return stopped
 
 
 def _template_in_force(draft: Draft, service_id: str) -> TaskSpec | None:

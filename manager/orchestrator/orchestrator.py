@@ -14,16 +14,17 @@ One look at a service goes through these parts, in this order; each is a file of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable
 
-from api.objects import CLUSTER, SERVICE, STATUS, Service
+from api.objects import CLUSTER, NODE, SERVICE, STATUS, Service
 from api.specs import Mode
 from manager.draft import Draft
 from manager.orchestrator.dependencies import Dependants
 from manager.orchestrator.deployment import Deployment
 from manager.orchestrator.modes import shape
 from manager.orchestrator.moves import Draining, is_uneven, move, wants_balance
-from manager.orchestrator.nodes import enforce_on_service, look_at_node
+from manager.orchestrator.nodes import Constrained, enforce_on_service, look_at_node, may_be_outdated
 from manager.orchestrator.reap import reap, remove_service
 from manager.orchestrator.revisions import prune, take_up
 from manager.orchestrator.runs import advance
@@ -47,6 +48,19 @@ class Globals:
             self.ids.discard(event.id)
             if isinstance(event.new, Service) and _is_global(event.new.spec.mode):
                 self.ids.add(event.id)
+
+
+class NodeIds:
+    """Ids of all nodes, in order; a view of the state."""
+
+    def __init__(self, state: State) -> None:
+        self.ids = sorted(state.nodes)
+
+    def follow(self, event: Event) -> None:
+        """Keep up with nodes that come and go."""
+        if event.kind is NODE and (event.old is None) is not (event.new is None):
+            place = bisect_left(self.ids, event.id)
+            self.ids[place : place + (event.new is None)] = [] if event.new is None else [event.id]
 
 
 class Balanced:
@@ -81,16 +95,19 @@ class Orchestrator:
         draft, slots = Draft(state, now), state.view(Slots)
         for node_id in sorted(dirty.nodes):
             look_at_node(draft, slots, node_id)
-        everything, looked_at = sorted(state.nodes), set(self._services(state, dirty))
-        for node_id in dirty.nodes:
-            drained = node_id in state.view(Draining).ids
-            looked_at.update(id for id in slots.services_on(node_id) if drained or slots.of(id).moving)
+        # what nodes cost their services is not written yet, so no look may rely on having seen it
+        certain = draft.is_empty
+        everything, looked_at = state.view(NodeIds).ids, set(self._services(state, dirty))
+        looked_at.update(*map(slots.services_on, dirty.nodes & state.view(Draining).ids))
+        there = set().union(*map(slots.services_on, dirty.nodes))
+        looked_at.update(there & slots.moving)
+        looked_at.update(id for id in there & state.view(Constrained).ids if may_be_outdated(state, slots.of(id), id))
         for service_id in sorted(looked_at):
-            self._look_at_service(draft, slots, service_id, everything)
+            self._look_at_service(draft, slots, service_id, everything, certain)
         if dirty.nodes:
             some = sorted(dirty.nodes & state.nodes.keys())
             for service_id in sorted(self._of_nodes(state, slots, some) - looked_at):
-                self._look_at_service(draft, slots, service_id, some)
+                self._look_at_service(draft, slots, service_id, some, certain)
         for task_id in dirty.tasks:
             if task_id in state.statuses and task_id not in state.tasks:
                 draft.delete(STATUS, task_id)
@@ -112,27 +129,44 @@ class Orchestrator:
                 found.add(service_id)
         return found
 
-    def _look_at_service(self, draft: Draft, slots: Slots, service_id: str, nodes: list[str]) -> None:
+    def _look_at_service(self, draft: Draft, slots: Slots, service_id: str, nodes: list[str], certain: bool) -> None:
         service = draft.state.services.get(service_id)
         own = slots.of(service_id)
         if service is None:
-            remove_service(draft, service_id)
+            remove_service(draft, own, service_id)
             return
         decision = take_up(draft, service)
         deployment = Deployment(draft, own, service, decision, self._new_id)
-        if own.going.keys() - {decision.revision}:
-            enforce_on_service(draft, own, service_id)
+        frame = _frame(deployment, slots.nodes_seen) if certain else None
+        new = own.unrest.begin(frame, draft.now, own.unsettled)
+        if new and own.going.keys() - {decision.revision} and enforce_on_service(draft, own, service_id):
+            own.unrest.distrust()
+        self._go_through(deployment, nodes)
+        own.unrest.end()
+
+    def _go_through(self, deployment: Deployment, nodes: list[str]) -> None:
         advance(deployment)
         if deployment.schedule is None:
             shape(deployment, nodes)
         else:
             shape_runs(deployment, nodes)
         settle(deployment)
-        if not decision.held:  # nothing has run yet
+        if not deployment.decision.held:  # else nothing has run yet
             update(deployment)
         move(deployment)
         reap(deployment)
         prune(deployment)
+
+
+def _frame(deployment: Deployment, nodes_seen: int) -> Hashable:
+    """All that decides about a service's slots, but for their own tasks; None for jobs, whose slots wait for others."""
+    if deployment.is_job:
+        return None
+    state, service_id, decision = deployment.state, deployment.service.id, deployment.decision
+    written = state.service_decisions.get(service_id)
+    rolling_back = decision.update is not None and decision.update.state.startswith("rollback")
+    in_force = (decision.revision, written.revision if written else 0, decision.held)
+    return state.version(SERVICE, service_id), in_force, rolling_back, nodes_seen
 
 
 def _is_global(mode: Mode) -> bool:

@@ -7,6 +7,8 @@ up to RESTART_BACKOFF seconds.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from api import defaults
 from api.objects import Task
 from api.specs import RestartPolicy
@@ -32,12 +34,22 @@ def due(policy: RestartPolicy | None, task: Task, ended: TaskState, job: bool = 
 def delay(policy: RestartPolicy, task: Task) -> float:
     """Seconds to wait after this end: the policy's delay, doubled with each restart that follows in a burst."""
     base = (policy.delay if policy.delay is not None else defaults.RESTART_DELAY) / defaults.SECOND
-    calm = task.updated_at - defaults.RESTART_CALM
-    extra = sum(1 for at in task.restarts if at > calm) - defaults.RESTART_BURST
+    extra = _recent(task) - defaults.RESTART_BURST
     if extra <= 0:
         return base
     doubled = max(base, 1.0) * 2.0 ** min(extra, 10)
     return max(base, min(doubled, defaults.RESTART_BACKOFF))
+
+
+def slowed(policy: RestartPolicy | None, task: Task) -> str:
+    """Why the delay is longer than the policy's, for people; "" when it is not."""
+    recent, policy = _recent(task), policy or _NONE
+    if recent <= defaults.RESTART_BURST or delay(policy, task) == delay(policy, replace(task, restarts=[])):
+        return ""
+    return (
+        f"it keeps ending: {recent} restarts within {defaults.RESTART_CALM / 60:g} minutes, so each waits twice as"
+        f" long as the one before, up to {defaults.RESTART_BACKOFF:g} s"
+    )
 
 
 def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float]:
@@ -51,9 +63,23 @@ def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float
     return [*kept, now][-max(policy.max_attempts or 0, 2 * defaults.RESTART_BURST + 5) :]
 
 
+def of_run(policy: RestartPolicy | None) -> RestartPolicy:
+    """The policy of a scheduled job, whose runs have to end: without MaxAttempts it gives up after RUN_ATTEMPTS."""
+    policy = policy or _NONE
+    if policy.max_attempts is not None:
+        return policy
+    return replace(policy, max_attempts=defaults.RUN_ATTEMPTS, window=None)
+
+
 def is_one_shot(policy: RestartPolicy | None) -> bool:
     """Whether a task that ends well has done what it was for, and is not started again."""
     return policy is not None and policy.condition in ("none", "on-failure")
+
+
+def _recent(task: Task) -> int:
+    """Restarts in the slot within RESTART_CALM before this task ended."""
+    calm = task.updated_at - defaults.RESTART_CALM
+    return sum(1 for at in task.restarts if at > calm)
 
 
 def _wanted(policy: RestartPolicy, ended: TaskState, job: bool) -> bool:

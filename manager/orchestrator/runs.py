@@ -5,6 +5,7 @@ the run that was started, so a change of leader neither doubles a run nor forget
 - starts, if none is at work, or its overlap policy is "allow", or "replace" (then the one at work is stopped first);
 - waits, while another is at work ("forbid"), for as long as it may be late;
 - is "missed", or "skipped" if another run was in its way, when it is later than that.
+A run has failed when a task of it has, and is not tried again: after RUN_ATTEMPTS restarts, if the policy does not say.
 An update of the service starts no run: those to come, and tasks of the present one that are yet to be made, are of
 the new revision.
 """
@@ -20,7 +21,7 @@ from api import defaults, schedule
 from api.objects import JobRun, Task
 from api.specs import Schedule
 from api.states import TaskState
-from manager.orchestrator import restart
+from manager.orchestrator import fitness, restart
 from manager.orchestrator.deployment import Deployment, active, going
 from manager.orchestrator.modes import concurrency, replicas
 from manager.orchestrator.slots import SlotKey, is_done
@@ -69,7 +70,7 @@ def shape(deployment: Deployment, nodes: Iterable[str]) -> None:
         else:
             wanted, room = slots_of(run), _room(deployment, run)
         for slot in wanted:
-            if room > 0 and slot not in deployment.slots.in_use and _is_free(deployment, slot):
+            if room > 0 and slot not in deployment.slots.in_use and deployment.is_free(slot):
                 deployment.create(slot)
                 room -= 1
 
@@ -106,7 +107,7 @@ def _outcome(deployment: Deployment, run: JobRun) -> Outcome | None:
         if not tasks or tasks[-1].job_iteration != run.number:
             return None
         if not is_done(deployment.state, tasks[-1]):
-            if not _is_given_up(deployment, tasks[-1]):
+            if not _is_given_up(deployment, tasks[-1]) and not _has_lost_its_node(deployment, slot, tasks[-1]):
                 return None
             failed = True
     return "failed" if failed else "completed"
@@ -116,6 +117,13 @@ def _is_given_up(deployment: Deployment, task: Task) -> bool:
     if not deployment.ended(task):
         return False
     return restart.due(deployment.policy, task, deployment.state.task_state(task), job=True) is None
+
+
+def _has_lost_its_node(deployment: Deployment, slot: SlotKey, task: Task) -> bool:
+    """Whether a task that is bound to its node ended without success, or cannot be told, and will have no successor."""
+    if not isinstance(slot, str) or deployment.node_takes_tasks(slot):
+        return False
+    return deployment.ended(task) or fitness.is_lost(deployment.draft, slot)
 
 
 def _ended(run: JobRun, now: float, outcome: Outcome | Literal["replaced"]) -> JobRun:
@@ -199,14 +207,3 @@ def _room(deployment: Deployment, run: JobRun) -> int:
         if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
     )  # fmt: skip
     return max(0, concurrency(deployment.spec.mode) - busy)
-
-
-def _is_free(deployment: Deployment, slot: SlotKey) -> bool:
-    """Whether the tasks of a run before have left the slot, or are not waited for any longer."""
-    if slot in deployment.touched:
-        return False
-    for task in deployment.tasks(slot):
-        if not deployment.ended(task) and (at := deployment.waits_until(task)) > deployment.now:
-            deployment.again(at)
-            return False
-    return True

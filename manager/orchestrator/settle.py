@@ -17,13 +17,17 @@ from manager.orchestrator.slots import SlotKey, by_number, is_done
 
 
 def settle(deployment: Deployment) -> None:
-    """Look at every unsettled slot of a service."""
+    """Look at every unsettled slot of a service, but for those that nothing has happened to since the last look."""
+    unrest = deployment.unrest
     room = spare(deployment) if deployment.spec.mode.replicated_job else None
-    for slot in by_number(deployment.slots.unsettled & deployment.slots.in_use):
+    for slot in by_number(unrest.to_settle & deployment.slots.unsettled & deployment.slots.in_use):
         if slot in deployment.touched:
             continue
         if settle_slot(deployment, slot, room is None or room > 0) and room is not None:
             room -= 1
+    unrest.to_settle &= deployment.touched
+    if (at := unrest.timers.next_time()) is not None:
+        deployment.again(at)
 
 
 def settle_slot(deployment: Deployment, slot: SlotKey, may_create: bool = True) -> bool:
@@ -106,7 +110,7 @@ def _replace(deployment: Deployment, slot: SlotKey, tasks: list[Task]) -> bool:
         return False
     at = max(at, deployment.free_at(tasks))
     if at > deployment.now:
-        deployment.again(at)
+        deployment.unrest.timers.put(slot, at)
         return False
     deployment.create(slot, _restarts(deployment, newest))
     return True

@@ -7,13 +7,16 @@ exactly one task that is to run, that task has not ended, and what else it has i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
-from api.objects import CLUSTER, STATUS, TASK, Task
+from msgspec.structs import replace
+
+from api.objects import CLUSTER, DESCRIPTION, NODE, NODE_DECISION, STATUS, TASK, NodeDescription, Task
 from api.states import GOING, TaskState
+from manager.orchestrator.numbers import Numbers
+from manager.orchestrator.survey import SlotKey as SlotKey
+from manager.orchestrator.unrest import Unrest
 from manager.store.state import Event, State
-
-SlotKey = int | str
 
 
 def slot_of(task: Task) -> SlotKey:
@@ -28,7 +31,10 @@ def by_number(slots: Iterable[SlotKey]) -> list[SlotKey]:
 
 def in_order(tasks: Iterable[Task]) -> list[Task]:
     """Oldest first."""
-    return sorted(tasks, key=lambda task: (task.created_at, task.id))
+    tasks = list(tasks)
+    if len(tasks) > 1:
+        tasks.sort(key=lambda task: (task.created_at, task.id))
+    return tasks
 
 
 class ServiceSlots:
@@ -38,6 +44,8 @@ class ServiceSlots:
         self.tasks: dict[SlotKey, dict[str, Task]] = {}
         self.in_use: set[SlotKey] = set()
         """Slots with a task that is not to be removed."""
+        self.numbers = Numbers()
+        """Those of them that are numbers."""
         self.unsettled: set[SlotKey] = set()
         self.going: dict[int, set[SlotKey]] = {}
         """By revision: slots with a task of it that is to run."""
@@ -47,6 +55,13 @@ class ServiceSlots:
         """How many tasks each revision has."""
         self.nodes: Counter[str] = Counter()
         """How many of its tasks are to run on each node."""
+        self.unrest = Unrest()
+
+    def use(self, slot: SlotKey, used: bool) -> None:
+        """Note whether a slot is in use."""
+        _keep(self.in_use, slot, used)
+        if isinstance(slot, int):
+            (self.numbers.take if used else self.numbers.give)(slot)
 
 
 class Slots:
@@ -54,6 +69,10 @@ class Slots:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.nodes_seen = 0
+        """Counts changes of nodes that may decide about the tasks on them."""
+        self.moving: set[str] = set()
+        """Services with slots that move."""
         self._services: dict[str, ServiceSlots] = {}
         self._on_node: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for task in state.tasks.values():
@@ -66,9 +85,9 @@ class Slots:
         """A service's slots; empty ones for a service without tasks."""
         return self._services.get(service_id) or ServiceSlots()
 
-    def services_on(self, node_id: str) -> Iterable[str]:
+    def services_on(self, node_id: str) -> Set[str]:
         """Services with a task that is to run on the node."""
-        return list(self._on_node.get(node_id, ()))
+        return self._on_node[node_id].keys() if node_id in self._on_node else frozenset()
 
     def follow(self, event: Event) -> None:
         """Keep up with a change of a task or its status."""
@@ -83,6 +102,8 @@ class Slots:
         elif event.kind is STATUS:
             if task := self._state.tasks.get(event.id):
                 self._judge(task.service_id, slot_of(task))
+        elif event.kind in (NODE, NODE_DECISION) or (event.kind is DESCRIPTION and _is_another(event)):
+            self.nodes_seen += 1
         elif event.kind is CLUSTER:  # the limit of the history may have changed
             for service_id, service in self._services.items():
                 for slot in service.tasks:
@@ -114,21 +135,30 @@ class Slots:
         service = self._services.get(service_id)
         if service is None:
             return
+        service.unrest.changed.add(slot)
         tasks = service.tasks.get(slot)
         if not tasks:
             service.tasks.pop(slot, None)
-            service.in_use.discard(slot)
+            service.use(slot, False)
             service.unsettled.discard(slot)
-            service.moving.discard(slot)
+            self._move(service_id, service, slot, False)
             if not service.tasks:
                 del self._services[service_id]
             return
-        _keep(service.in_use, slot, any(task.desired is not TaskState.REMOVE for task in tasks.values()))
+        service.use(slot, any(task.desired is not TaskState.REMOVE for task in tasks.values()))
         _keep(service.unsettled, slot, not self._is_settled(tasks))
-        _keep(service.moving, slot, any(task.replaces and task.desired in GOING for task in tasks.values()))
+        moves = any(task.replaces and task.desired in GOING for task in tasks.values())
+        self._move(service_id, service, slot, moves)
         for task in tasks.values():
             if task.desired in GOING:
                 service.going.setdefault(task.revision, set()).add(slot)
+
+    def _move(self, service_id: str, service: ServiceSlots, slot: SlotKey, moves: bool) -> None:
+        _keep(service.moving, slot, moves)
+        if service.moving:
+            self.moving.add(service_id)
+        else:
+            self.moving.discard(service_id)
 
     def _is_settled(self, tasks: dict[str, Task]) -> bool:
         going = 0
@@ -142,6 +172,14 @@ class Slots:
             elif not self._state.has_ended(task):
                 return False
         return going == 1 and not overfull(self._state, len(tasks))
+
+
+def _is_another(event: Event) -> bool:
+    """Whether a node says more of itself than that it has got an image, as it does all the time."""
+    old, new = event.old, event.new
+    if not isinstance(old, NodeDescription) or not isinstance(new, NodeDescription):
+        return True
+    return replace(old, images=[], tags={}) != replace(new, images=[], tags={})
 
 
 def is_done(state: State, task: Task) -> bool:

@@ -6,45 +6,25 @@
                                      └─ rollback ─▸ rollback_started ─────▸ rollback_completed
                                                         └─ too many ──────▸ rollback_paused
 
-Each look counts how many slots are being worked on and starts as many more as the parallelism leaves. A slot is being
-worked on until its new task runs (or has ended) and the delay has passed. Source: swarmkit orchestrator/update.
+Each look counts how many slots are being worked on (progress.py) and starts as many more as the parallelism leaves.
+Source: swarmkit orchestrator/update.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from api import defaults
 from api.objects import Task, UpdateStatus
 from api.specs import UpdateConfig
-from api.states import TaskState
 from manager.orchestrator import restart
 from manager.orchestrator.deployment import Deployment, going
-from manager.orchestrator.slots import SlotKey, by_number
+from manager.orchestrator.progress import Progress, survey
 
 UPDATING, PAUSED, COMPLETED = "updating", "paused", "completed"
 ROLLBACK_STARTED, ROLLBACK_PAUSED, ROLLBACK_COMPLETED = "rollback_started", "rollback_paused", "rollback_completed"
 IN_PROGRESS = (UPDATING, ROLLBACK_STARTED)
 STOPPED = (PAUSED, ROLLBACK_PAUSED)
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where the slots are."""
-
-    waiting: list[SlotKey] = field(default_factory=list)
-    """Outdated, and nothing done about it yet. Those that do not run come first: they cost nothing."""
-    down: list[SlotKey] = field(default_factory=list)
-    busy: int = 0
-    last: float = 0.0
-    """When the newest task took off."""
-    again: list[float] = field(default_factory=list)
-    done: int = 0
-    """Slots with a task that is what is wanted, and runs."""
-    stuck: Task | None = None
-    """A task that is what is wanted, and does not run."""
 
 
 def update(deployment: Deployment) -> None:
@@ -53,6 +33,7 @@ def update(deployment: Deployment) -> None:
         return
     status = _begin(deployment)
     if status is None or status.state not in IN_PROGRESS:
+        deployment.unrest.forget_survey()
         return
     if deployment.early_ends:
         status = replace(status, failures=status.failures + len(deployment.early_ends))
@@ -69,19 +50,6 @@ def update(deployment: Deployment) -> None:
 def parallelism(how: UpdateConfig) -> int:
     """Slots that may be worked on at once; 0 for all."""
     return how.parallelism if how.parallelism is not None else defaults.UPDATE_PARALLELISM
-
-
-def survey(deployment: Deployment) -> Progress:
-    """Where every slot is."""
-    progress, delay = Progress(), deployment.update_config.delay / defaults.SECOND
-    for slot in by_number(deployment.slots.in_use):
-        if slot in deployment.touched:
-            progress.busy += 1
-        else:
-            _survey_slot(deployment, progress, slot, delay)
-    progress.busy += len(deployment.touched - deployment.slots.in_use)  # slots made in this look
-    progress.waiting = [*progress.down, *progress.waiting]
-    return progress
 
 
 def _begin(deployment: Deployment) -> UpdateStatus | None:
@@ -106,67 +74,11 @@ def _resume(deployment: Deployment, status: UpdateStatus) -> UpdateStatus:
     return status
 
 
-def _survey_slot(deployment: Deployment, progress: Progress, slot: SlotKey, delay: float) -> None:
-    tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
-    running = going(tasks)
-    current = [task for task in running if not deployment.is_outdated(task)]
-    if current:
-        _survey_current(deployment, progress, current[-1], delay)
-    elif running:
-        if (at := deployment.free_at(tasks)) > deployment.now:  # no third one, while the last replacement is under way
-            progress.again.append(at)
-            progress.busy += 1
-        elif _can_start(deployment, slot):
-            _survey_outdated(deployment, progress, slot, tasks[-1])
-    elif not deployment.ended(tasks[-1]):
-        progress.busy += _can_start(deployment, slot)
-    elif not deployment.is_outdated(tasks[-1]):
-        _note(deployment, progress, tasks[-1].updated_at, delay)
-
-
-def _survey_current(deployment: Deployment, progress: Progress, task: Task, delay: float) -> None:
-    since = deployment.took_off(task)
-    if since is None:
-        progress.busy += 1
-        progress.stuck = progress.stuck or task
-    else:
-        progress.done += deployment.state.task_state(task) is TaskState.RUNNING
-        _note(deployment, progress, since, delay)
-
-
-def _survey_outdated(deployment: Deployment, progress: Progress, slot: SlotKey, newest: Task) -> None:
-    """Start-first, the new task has ended, the old one still runs: the restart policy says when to try again."""
-    if deployment.is_outdated(newest) or not deployment.ended(newest):
-        runs = any(deployment.state.task_state(task) is TaskState.RUNNING for task in going(deployment.tasks(slot)))
-        (progress.waiting if runs else progress.down).append(slot)
-        return
-    progress.stuck = progress.stuck or newest
-    at = restart.due(deployment.policy, newest, deployment.state.task_state(newest))
-    if at is None:
-        return
-    if at > deployment.now:
-        progress.again.append(at)
-        progress.busy += 1
-    else:
-        progress.waiting.append(slot)
-
-
-def _note(deployment: Deployment, progress: Progress, since: float, delay: float) -> None:
-    progress.last = max(progress.last, since)
-    if delay and since + delay > deployment.now:
-        progress.busy += 1
-        progress.again.append(since + delay)
-
-
-def _can_start(deployment: Deployment, slot: SlotKey) -> bool:
-    return not isinstance(slot, str) or deployment.node_takes_tasks(slot)
-
-
 def _start_more(deployment: Deployment, progress: Progress) -> None:
     how = deployment.update_config
     most = parallelism(how)
     room = most - progress.busy if most else len(progress.waiting)
-    for slot in progress.waiting[: max(0, room)]:
+    for slot in progress.waiting.first(room):
         if how.order == "start-first":
             tasks = deployment.tasks(slot)
             deployment.create(slot, _restarts_after(deployment, tasks[-1]))
@@ -183,8 +95,8 @@ def _restarts_after(deployment: Deployment, newest: Task) -> list[float]:
 
 
 def _finish(deployment: Deployment, status: UpdateStatus, progress: Progress) -> None:
-    for at in progress.again:
-        deployment.again(at)
+    if progress.again is not None:
+        deployment.again(progress.again)
     if progress.waiting or progress.busy or deployment.outdated_slots():
         return
     how = deployment.update_config
@@ -223,7 +135,11 @@ def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) 
     if deployment.now < deadline:
         deployment.again(deadline)
         return False
-    _fail(deployment, status, f"no progress for {seconds:g} seconds{_said(deployment, progress.stuck)}")
+    _fail(
+        deployment,
+        status,
+        f"no progress for {seconds:g} seconds{_said(deployment, deployment.unrest.survey.first_stuck())}",
+    )
     return True
 
 
@@ -259,14 +175,13 @@ def _give_up(deployment: Deployment, status: UpdateStatus) -> bool:
     if deployment.update_config.failure_action == "continue":
         return False
     task = deployment.early_ends[-1]
-    reason = f"failure or early termination of task {task}"
-    why = f"{reason}{_error(deployment, task)}"
+    why = f"failure or early termination of task {task}{_error(deployment, task)}"
     if status.state == ROLLBACK_STARTED:
-        _pause(deployment, status, ROLLBACK_PAUSED, f"rollback paused due to {reason}", why)
+        _pause(deployment, status, ROLLBACK_PAUSED, f"rollback paused due to {why}", why)
     elif _can_roll_back(deployment):
-        _roll_back(deployment, f"update rolled back due to {reason}", why)
+        _roll_back(deployment, f"update rolled back due to {why}", why)
     else:
-        _pause(deployment, status, PAUSED, f"update paused due to {reason}", why)
+        _pause(deployment, status, PAUSED, f"update paused due to {why}", why)
     return True
 
 

@@ -5,10 +5,11 @@ The texts are swarmkit's (manager/scheduler/filter.go), which users and their sc
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+from api import devices
 from api.constraints import architecture, matches
 from api.objects import Node, NodeDescription
 from api.specs import Placement
@@ -28,11 +29,13 @@ class Filter:
     many: str
     """What is said when it refused {0} nodes."""
     uses_up: bool = False
-    """Whether placing one task may make the node refuse the next."""
+    """Whether placing one task may make the node refuse the next; also what pools of nodes are not sorted by."""
+    what: Callable[[Group], str] = lambda _: ""
+    """What is asked for, where that is said: {1}."""
 
-    def explain(self, nodes: int) -> str:
+    def explain(self, group: Group, nodes: int) -> str:
         """Why so many nodes were refused."""
-        return self.one if nodes == 1 else self.many.format(nodes)
+        return (self.one if nodes == 1 else self.many).format(nodes, self.what(group))
 
 
 def _has_resources(group: Group, node: Candidate) -> bool:
@@ -89,15 +92,23 @@ FILTERS = (
         many="unsupported platform on {0} nodes",
     ),
     Filter(
+        applies=lambda group: bool(group.devices),
+        passes=lambda group, node: devices.offers(group.devices, node.seen.devices),
+        one="{1} not offered on 1 node",
+        many="{1} not offered on {0} nodes",
+        uses_up=True,
+        what=lambda group: devices.told(group.devices),
+    ),
+    Filter(
         applies=lambda group: bool(group.need.host_ports),
-        passes=lambda group, node: not any(port in node.load.host_ports for port in group.need.host_ports),
+        passes=lambda group, node: not any(map(node.load.holds, group.need.host_ports)),
         one="host-mode port already in use on 1 node",
         many="host-mode port already in use on {0} nodes",
         uses_up=True,
     ),
     Filter(
         applies=lambda group: group.placement.max_replicas > 0,
-        passes=lambda group, node: group.counts.get(node.id, 0) < group.placement.max_replicas,
+        passes=lambda group, node: group.spread.counts.get(node.id, 0) < group.placement.max_replicas,
         one="max replicas per node limit exceed",
         many="max replicas per node limit exceed",
         uses_up=True,
@@ -108,12 +119,11 @@ _USING_UP = tuple(check for check in FILTERS if check.uses_up)
 
 
 class Pipeline:
-    """The checks that matter to a group, and what those that were asked in full have refused."""
+    """The checks that matter to a group."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
         self._using_up = [check for check in _USING_UP if check.applies(group)]
-        self._refused: Counter[Filter] = Counter()
 
     @property
     def endless(self) -> bool:
@@ -124,15 +134,20 @@ class Pipeline:
         """Whether a node that fits for good can take one more task, with what is on it now."""
         return self.endless or all(check.passes(self._group, node) for check in self._using_up)
 
-    def passes(self, node: Candidate) -> bool:
-        """Whether a node can take a task of the group; a refusal is counted."""
-        for check in FILTERS:
-            if check.applies(self._group) and not check.passes(self._group, node):
-                self._refused[check] += 1
-                return False
-        return True
+    def refusal(self, node: Candidate) -> int:
+        """The place in FILTERS of the check by which a node refuses a task of the group; their number: by none."""
+        group = self._group
+        for place, check in self._all:
+            if not check.passes(group, node):
+                return place
+        return len(FILTERS)
 
-    def explain(self) -> str:
-        """Why there is no node: the check that refused most comes first."""
-        reasons = [check.explain(nodes) for check, nodes in self._refused.most_common()]
+    @cached_property
+    def _all(self) -> list[tuple[int, Filter]]:
+        return [(place, check) for place, check in enumerate(FILTERS) if check.applies(self._group)]
+
+    def explain(self, refused: Mapping[int, int]) -> str:
+        """Why there is no node: the check that refused most comes first. `refused`: nodes by the place of the check."""
+        order = sorted(refused, key=refused.__getitem__, reverse=True)
+        reasons = [FILTERS[place].explain(self._group, refused[place]) for place in order]
         return f"no suitable node ({'; '.join(reasons)})" if reasons else "no suitable node"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from api.hostconfig import DeviceRequest
 from api.objects import Node, NodeDescription, Revision, Task
 from api.specs import Placement
 from api.states import GOING, TaskState
-from manager.scheduler.load import Need, NodeLoad, need_of
+from manager.scheduler.load import Load, Need, NodeLoad
+from manager.scheduler.spread import Spread
 from manager.store.state import State
 
 _ANYWHERE = Placement()
@@ -21,12 +24,14 @@ class Group:
     revision: int
     placement: Placement
     need: Need
+    devices: Sequence[DeviceRequest] = ()
+    """What each asks of its host's CDI files."""
     tasks: list[Task] = field(default_factory=list)
     """Those that may go anywhere, the oldest first."""
     bound: list[Task] = field(default_factory=list)
     """Those bound to a node."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """How many tasks of the service each node has, with this round's."""
+    spread: Spread = field(default_factory=Spread)
+    """Where the service's tasks are, with this round's."""
 
 
 @dataclass(slots=True)
@@ -40,22 +45,32 @@ class Candidate:
     load: NodeLoad
 
 
-def pending_groups(state: State) -> list[Group]:
+def pending_groups(state: State, load: Load) -> list[Group]:
     """All that waits, grouped; groups and their tasks in the order in which they began to wait."""
-    groups: dict[tuple[str, int], Group] = {}
+    groups: dict[tuple[str, int], Group | None] = {}
+    service_id, number, group = "", -1, None
     for task in state.tasks_in(TaskState.PENDING).values():
         if task.desired not in GOING:
             continue
-        key = (task.service_id, task.revision)
-        group = groups.get(key)
-        if group is None:
-            if (revision := state.revisions_of(task.service_id).get(task.revision)) is None:
-                continue
-            group = groups[key] = _group_of(revision)
-        (group.bound if task.node_id else group.tasks).append(task)
-    return list(groups.values())
+        if task.service_id != service_id or task.revision != number:  # they mostly come in runs
+            service_id, number = task.service_id, task.revision
+            key = (service_id, number)
+            if key not in groups:
+                revision = state.revisions_of(service_id).get(number)
+                groups[key] = _group_of(revision, load.need_of(task)) if revision else None
+            group = groups[key]
+        if group is not None:
+            (group.bound if task.node_id else group.tasks).append(task)
+    return [group for group in groups.values() if group is not None]
 
 
-def _group_of(revision: Revision) -> Group:
-    placement = revision.spec.task_template.placement or _ANYWHERE
-    return Group(revision.service_id, revision.number, placement, need_of(revision.spec))
+def _group_of(revision: Revision, need: Need) -> Group:
+    task = revision.spec.task_template
+    host = task.container_spec.host_config
+    return Group(
+        revision.service_id,
+        revision.number,
+        task.placement or _ANYWHERE,
+        need,
+        host.device_requests if host else (),
+    )

@@ -2,13 +2,13 @@
 
 A task weighs on its node from when it is assigned until it has ended. What it takes is read from its revision once and
 remembered with it: double news of a task is harmless. Which nodes have changed is noted in a journal, for those who
-keep nodes in order.
+keep nodes in order. What a round of the scheduler plans is laid on top, and lifted again when the round is over.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,13 +16,13 @@ from api import defaults
 from api.objects import REVISION, STATUS, TASK, Task, TaskStatus, revision_id
 from api.specs import Resources, ServiceSpec
 from api.states import TaskState
+from manager.scheduler.spread import Spread
 from manager.store.state import Event, State
 
-HostPort = tuple[str, int]
+HostPort = tuple[str, int, str]
 Named = tuple[str, str]
 K = TypeVar("K", bound=Hashable)
 _FAILURES = (TaskState.FAILED, TaskState.REJECTED)
-_NOWHERE: dict[str, int] = {}
 JOURNAL = 100_000
 """Notes kept; who has not read for longer begins anew."""
 
@@ -39,9 +39,13 @@ class Need:
     host_ports: tuple[HostPort, ...] = ()
 
 
+NOTHING = Need()
+"""Of most tasks: then nothing is kept but their number."""
+
+
 @dataclass(slots=True)
 class NodeLoad:
-    """What one node's tasks take together."""
+    """What one node's tasks take together, those that take something."""
 
     tasks: int = 0
     nano_cpus: int = 0
@@ -50,12 +54,12 @@ class NodeLoad:
     named: dict[Named, int] = field(default_factory=dict)
     host_ports: dict[HostPort, int] = field(default_factory=dict)
 
-    def copy(self) -> NodeLoad:
-        """One that can be changed without changing this."""
-        return NodeLoad(
-            self.tasks, self.nano_cpus, self.memory_bytes,
-            self.discrete.copy(), self.named.copy(), self.host_ports.copy(),
-        )  # fmt: skip
+    def holds(self, port: HostPort) -> bool:
+        """Whether a port is taken: at its address, or, when one of the two is at every address, at any."""
+        protocol, number, address = port
+        if address:
+            return port in self.host_ports or (protocol, number, "") in self.host_ports
+        return any(held[:2] == (protocol, number) for held in self.host_ports)
 
     def add(self, task: Task, need: Need, sign: int = 1) -> None:
         """Put a task on it, or take it off."""
@@ -86,11 +90,11 @@ class Journal:
         """Where the next note will stand."""
         return self._start + len(self._ids)
 
-    def note(self, id: str) -> None:
-        """A node has changed."""
+    def note(self, ids: Iterable[str]) -> None:
+        """Nodes have changed."""
         if len(self._ids) >= JOURNAL:
             self._start, self._ids = self.end, []
-        self._ids.append(id)
+        self._ids.extend(ids)
 
     def since(self, place: int) -> list[str] | None:
         """What was noted from there on; None when that is forgotten."""
@@ -101,11 +105,14 @@ class Load:
     """A view of the state: the load of every node, and where services keep failing."""
 
     def __init__(self, state: State) -> None:
+        self.tasks: dict[str, int] = {}
+        """By node: how many tasks."""
         self.nodes: dict[str, NodeLoad] = {}
-        self.services: dict[str, dict[str, int]] = {}
-        """By service: how many of its tasks are on which node."""
+        """By node: what the tasks that take something take."""
+        self.services: dict[str, Spread] = {}
+        """By service: on which nodes its tasks are."""
         self.journal = Journal()
-        """Nodes with another load, or other facts (noted by the roster)."""
+        """Nodes with another load."""
         self._state = state
         self._needs: dict[str, Need] = {}
         self._placed: dict[str, tuple[Task, Need]] = {}
@@ -120,9 +127,42 @@ class Load:
         """A node's load; not to be changed."""
         return self.nodes.get(node_id, EMPTY)
 
-    def spread(self, service_id: str) -> dict[str, int]:
-        """How many tasks of a service are on which node; not to be changed."""
-        return self.services.get(service_id, _NOWHERE)
+    def lay(self, service_id: str, ids: Sequence[str], had: int) -> None:
+        """Each of the nodes, that had so many of a service's tasks, has one more."""
+        if (spread := self.services.get(service_id)) is None:
+            spread = self.services[service_id] = Spread()
+        spread.move(ids, had, had + 1)
+        tasks = self.tasks
+        for id in ids:
+            tasks[id] = tasks.get(id, 0) + 1
+        self.journal.note(ids)
+
+    def lift(self, service_id: str, ids: Sequence[str], had: int) -> None:
+        """Each of the nodes, that had so many of a service's tasks, has one less."""
+        spread, tasks = self.services[service_id], self.tasks
+        spread.move(ids, had, had - 1)
+        if not spread.counts:
+            del self.services[service_id]
+        for id in ids:
+            if tasks[id] > 1:
+                tasks[id] -= 1
+            else:
+                del tasks[id]
+        self.journal.note(ids)
+
+    def take(self, task: Task, need: Need) -> NodeLoad:
+        """A task takes what it needs of its node."""
+        if (node := self.nodes.get(task.node_id)) is None:
+            node = self.nodes[task.node_id] = NodeLoad()
+        node.add(task, need)
+        return node
+
+    def give_back(self, task: Task, need: Need) -> None:
+        """A task needs it no more."""
+        node = self.nodes[task.node_id]
+        node.add(task, need, -1)
+        if not node.tasks:
+            del self.nodes[task.node_id]
 
     def faulty(self, service_id: str, revision: int, now: float) -> set[str]:
         """Nodes on which a service's revision has kept failing of late."""
@@ -141,7 +181,7 @@ class Load:
             if isinstance(event.new, Task):
                 self._weigh(event.new)
             else:
-                self._lift(event.id)
+                self._remove(event.id)
         elif event.kind is STATUS:
             if (task := self._state.tasks.get(event.id)) is not None:
                 self._weigh(task)
@@ -158,7 +198,7 @@ class Load:
         need = self._needs.get(id)
         if need is None:
             revision = self._state.table(REVISION).get(id)
-            need = self._needs[id] = need_of(revision.spec) if revision else Need()
+            need = self._needs[id] = need_of(revision.spec) if revision else NOTHING
         return need
 
     def _weigh(self, task: Task) -> None:
@@ -167,29 +207,29 @@ class Load:
         if before is not None:
             if weighs and _same_weight(before[0], task):
                 return
-            self._lift(task.id)
+            self._remove(task.id)
         if weighs:
             need = self.need_of(task)
             self._placed[task.id] = (task, need)
-            if (node := self.nodes.get(task.node_id)) is None:
-                node = self.nodes[task.node_id] = NodeLoad()
-            node.add(task, need)
-            if (spread := self.services.get(task.service_id)) is None:
-                spread = self.services[task.service_id] = {}
-            spread[task.node_id] = spread.get(task.node_id, 0) + 1
-            self.journal.note(task.node_id)
+            self._shift(task, +1)
+            if need is not NOTHING or task.generic_resources:
+                self.take(task, need)
 
-    def _lift(self, task_id: str) -> None:
+    def _remove(self, task_id: str) -> None:
         if (placed := self._placed.pop(task_id, None)) is not None:
             task, need = placed
-            self.nodes[task.node_id].add(task, need, -1)
-            if not self.nodes[task.node_id].tasks:
-                del self.nodes[task.node_id]
-            spread = self.services[task.service_id]
-            count(spread, task.node_id, -1)
-            if not spread:
-                del self.services[task.service_id]
-            self.journal.note(task.node_id)
+            self._shift(task, -1)
+            if need is not NOTHING or task.generic_resources:
+                self.give_back(task, need)
+
+    def _shift(self, task: Task, by: int) -> None:
+        if (spread := self.services.get(task.service_id)) is None:
+            spread = self.services[task.service_id] = Spread()
+        spread.shift(task.node_id, by)
+        if not spread.counts:
+            del self.services[task.service_id]
+        count(self.tasks, task.node_id, by)
+        self.journal.note((task.node_id,))
 
     def _note_failure(self, task: Task, old: Any, new: Any) -> None:
         if not isinstance(new, TaskStatus) or new.state not in _FAILURES or not task.node_id:
@@ -204,12 +244,12 @@ def need_of(spec: ServiceSpec) -> Need:
     resources = spec.task_template.resources or Resources()
     ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
     host_ports = tuple(
-        (port.protocol, port.published_port) for port in ports
+        (port.protocol, port.published_port, port.host_ip) for port in ports
         if port.publish_mode == "host" and port.published_port
     )  # fmt: skip
     wanted = resources.reservations
     if wanted is None:
-        return Need(host_ports=host_ports)
+        return Need(host_ports=host_ports) if host_ports else NOTHING
     kinds: Counter[str] = Counter()
     named: list[Named] = []
     for generic in wanted.generic_resources:
@@ -217,7 +257,8 @@ def need_of(spec: ServiceSpec) -> Need:
             kinds[generic.discrete_resource_spec.kind] += generic.discrete_resource_spec.value
         elif generic.named_resource_spec:
             named.append((generic.named_resource_spec.kind, generic.named_resource_spec.value))
-    return Need(wanted.nano_cpus, wanted.memory_bytes, tuple(kinds.items()), tuple(named), host_ports)
+    need = Need(wanted.nano_cpus, wanted.memory_bytes, tuple(kinds.items()), tuple(named), host_ports)
+    return NOTHING if need == NOTHING else need
 
 
 def _same_weight(old: Task, new: Task) -> bool:

@@ -1,30 +1,31 @@
 """The nodes, sorted out in advance: which fit a placement, and in which order they are to be taken.
 
 Both are kept from one round to the next. What a round costs is then not the number of nodes, but the number of those
-that changed since (the journal of `Load`) and of the tasks placed. Services that ask for the same share the answer.
+that changed since (the roster's journal for facts, that of `Load` for tasks). Services that ask for the same share the
+answer.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from api.constraints import attribute
 from api.objects import DESCRIPTION, NODE, NODE_DECISION, Node, NodeDescription
 from api.specs import Placement, Platform
 from api.states import Availability, NodeState
 from manager.scheduler.filters import fits_for_good
-from manager.scheduler.load import EMPTY, Load, NodeLoad
+from manager.scheduler.load import Journal, Load
+from manager.scheduler.order import Order
 from manager.store.state import Event, State
 
 Ask = tuple[tuple[str, ...], tuple[Platform, ...]]
 """What a placement asks of a node that no task on it can change: constraints and platforms."""
-Rank = tuple[int, int, str]
-"""Tasks of the service, tasks, id: the least is taken first."""
+Values = tuple[str, ...]
+"""What a node has under the keys of a service's spread preferences."""
 _UNKNOWN = NodeDescription(os="")
-MOST_RANKS = 1_000_000
-"""Ranks kept in all orders together, and pools: beyond that those not used for longest are forgotten."""
-MOST_POOLS = 64
+MOST_MEMBERS = 1_000_000
+"""Nodes in all pools together: beyond that the pools not used for longest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,148 +38,161 @@ class Host:
 
 
 class Roster:
-    """A view of the state: every node's facts, the pools and the orders."""
+    """A view of the state: every node's facts, and the pools."""
 
     def __init__(self, state: State) -> None:
         self.load = state.view(Load)
         self.hosts: dict[str, Host] = {}
+        self.numbers: dict[str, int] = {}
+        """A number for each node that ever was."""
+        self.facts = Journal()
+        """Nodes whose facts have changed."""
         self._state = state
         self._pools: dict[Ask, Pool] = {}
-        self._orders: dict[tuple[Ask, str], Order] = {}
-        for id in state.nodes:
-            self._look(id)
+        self._news = dict.fromkeys(state.nodes)
+        self.catch_up()
+        self.pool(Placement()).parts(())  # what most services ask for
 
     def follow(self, event: Event) -> None:
-        """Keep up with the facts of a node."""
+        """Note whose facts have changed."""
         if event.kind in (NODE, NODE_DECISION, DESCRIPTION):
-            self._look(event.id)
+            self._news[event.id] = None
 
-    def _look(self, id: str) -> None:
-        state, node = self._state, self._state.nodes.get(id)
-        if node is None:
-            self.hosts.pop(id, None)
-        else:
-            ready = state.node_state(id) is NodeState.READY and node.spec.availability is Availability.ACTIVE
-            self.hosts[id] = Host(node, state.descriptions.get(id, _UNKNOWN), ready)
-        self.load.journal.note(id)
+    def catch_up(self) -> None:
+        """Look at the nodes whose facts have changed."""
+        if not (news := self._news):
+            return
+        nodes, decisions, descriptions = self._state.nodes, self._state.node_decisions, self._state.descriptions
+        for id in news:
+            self.numbers.setdefault(id, len(self.numbers))
+            if (node := nodes.get(id)) is None:
+                self.hosts.pop(id, None)
+                continue
+            ready = node.spec.availability is Availability.ACTIVE
+            if ready:
+                decision = decisions.get(id)
+                ready = decision is not None and decision.state is NodeState.READY
+            self.hosts[id] = Host(node, descriptions.get(id, _UNKNOWN), ready)
+        self.facts.note(news)
+        self._news = {}
 
     def pool(self, placement: Placement) -> Pool:
         """The nodes that fit a placement, up to date."""
         ask = (tuple(placement.constraints), tuple(placement.platforms))
-        pool = self._pools.pop(ask, None) or Pool(self, placement, ask)
-        self._pools[ask] = pool
-        if len(self._pools) > MOST_POOLS:
-            del self._pools[next(iter(self._pools))]
-        pool.catch_up()
+        if (pool := self._pools.pop(ask, None)) is None:
+            pool = Pool(self, placement)
+        self._pools[ask] = pool  # the one used last is the last
+        if pool.catch_up():
+            self._forget()
         return pool
 
-    def order(self, pool: Pool, service_id: str) -> Order:
-        """The nodes of a pool in the order in which a service is to take them; "" for any that has no tasks yet."""
-        key = (pool.ask, service_id)
-        order = self._orders.pop(key, None)
-        if order is None or order.pool is not pool:
-            order = Order(pool)
-        self._orders[key] = order
-        if len(self._orders) * len(self.hosts) > MOST_RANKS and len(self._orders) > 2:
-            del self._orders[next(iter(self._orders))]
-        return order
+    def _forget(self) -> None:
+        members = sum(len(pool.members) for pool in self._pools.values())
+        while members > MOST_MEMBERS and len(self._pools) > 1:
+            members -= len(self._pools.pop(next(iter(self._pools))).members)
 
 
 class Pool:
     """The nodes that fit, as long as their facts do not change. What tasks use up is no matter here."""
 
-    def __init__(self, roster: Roster, placement: Placement, ask: Ask) -> None:
-        self.ask = ask
+    def __init__(self, roster: Roster, placement: Placement) -> None:
         self.members: dict[str, Host] = {}
         self._roster = roster
         self._placement = placement
-        self._judged: dict[str, Host] = {}
-        self._read = -1
+        self._parts: dict[Values, Parts] = {}
+        self._judged = -1
+        """How far it has read of the roster's journal."""
+        self._counted = -1
+        """And of the load's."""
 
-    @property
-    def load(self) -> Load:
-        """What is on the nodes."""
-        return self._roster.load
+    def parts(self, keys: Values) -> Parts:
+        """The members, parted by what they have under some keys, and in order."""
+        if (parts := self._parts.get(keys)) is None:
+            parts = self._parts[keys] = Parts(keys, self._roster.load)
+            parts.put(self.members, self.members)
+        return parts
 
-    def catch_up(self) -> None:
-        """Judge the nodes whose facts have changed."""
-        journal, hosts = self.load.journal, self._roster.hosts
-        changed = journal.since(self._read) if self._read >= 0 else None
-        if changed is None or len(changed) > len(hosts):
-            changed = [*self._judged.keys() - hosts.keys(), *hosts]
-        self._read = journal.end
-        for id in changed:
-            host = hosts.get(id)
-            if host is not self._judged.get(id):
-                self._judge(id, host)
+    def catch_up(self) -> bool:
+        """Take in what has changed; whether facts have."""
+        facts, load, known = self._roster.facts, self._roster.load.journal, True
+        if self._judged != facts.end:
+            known, news = False, facts.since(self._judged) if self._judged >= 0 else None
+            hosts = self._roster.hosts
+            self._judge([*hosts, *(self.members.keys() - hosts.keys())] if news is None else dict.fromkeys(news))
+            self._judged = facts.end
+        if self._counted != load.end:
+            changed = load.since(self._counted) if self._counted >= 0 else None
+            if changed is None or len(changed) > len(self.members):
+                changed = list(self.members)
+            for parts in self._parts.values():
+                parts.recount(changed)
+            self._counted = load.end
+        return not known
 
-    def _judge(self, id: str, host: Host | None) -> None:
-        if host is None:
-            del self._judged[id]
-            self.members.pop(id, None)
+    def have_got(self, order: Order, ids: list[str]) -> None:
+        """Members that are in one order have got tasks, and that is all there is in the journal since the last look."""
+        order.recount(ids)
+        if len(self._parts) == 1:
+            self._counted = self._roster.load.journal.end
+
+    def _judge(self, ids: Collection[str]) -> None:
+        hosts, placement, members = self._roster.hosts, self._placement, self.members
+        ready = [id for id in ids if (host := hosts.get(id)) is not None and host.ready]
+        if placement.constraints or placement.platforms:
+            ready = [id for id in ready if fits_for_good(placement, hosts[id].node, hosts[id].seen)]
+        unfit = [*(members.keys() & ids).difference(ready)] if members else []
+        for id in unfit:
+            del members[id]
+        members.update(zip(ready, map(hosts.__getitem__, ready), strict=True))
+        for parts in self._parts.values():
+            parts.drop(unfit)
+            parts.put(members, ready)
+
+
+class Parts:
+    """Members of a pool, parted by what they have under some keys; all in one part if there is no key."""
+
+    def __init__(self, keys: Values, load: Load) -> None:
+        self.orders: dict[Values, Order] = {}
+        self.place: dict[str, Values] = {}
+        """Where each node is."""
+        self._keys = keys
+        self._tasks = load.tasks
+
+    def put(self, hosts: dict[str, Host], ids: Collection[str]) -> None:
+        """Nodes are new, or have other facts."""
+        new: dict[Values, list[str]] = {}
+        if self._keys:
+            for id in ids:
+                values = tuple([attribute(key, hosts[id].node, hosts[id].seen) for key in self._keys])
+                if self.place.get(id) != values:
+                    new.setdefault(values, []).append(id)
+            self.drop(id for some in new.values() for id in some if id in self.place)
+        elif some := [id for id in ids if id not in self.place]:
+            new[()] = some
+        for values, some in new.items():
+            if (order := self.orders.get(values)) is None:
+                order = self.orders[values] = Order(self._tasks)
+            order.add(some)
+            self.place.update(dict.fromkeys(some, values))
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """Nodes are members no more."""
+        for id in ids:
+            values = self.place.pop(id)
+            self.orders[values].drop(id)
+            if not self.orders[values]:
+                del self.orders[values]
+
+    def recount(self, ids: Iterable[str]) -> None:
+        """Nodes, members or not, may have another number of tasks."""
+        if len(self.orders) == 1:
+            for order in self.orders.values():
+                order.recount(ids)
             return
-        self._judged[id] = host
-        if host.ready and fits_for_good(self._placement, host.node, host.seen):
-            self.members[id] = host
-        else:
-            self.members.pop(id, None)
-
-
-class Order:
-    """A pool's nodes in a heap. Ranks in it may be out of date: one counts only if it is the node's rank now."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self._heap: list[Rank] = []
-        self._read = -1
-
-    def catch_up(self, counts: Mapping[str, int], planned: Mapping[str, NodeLoad]) -> None:
-        """Take in what has changed; `counts` are the service's tasks, `planned` what a round has put on nodes."""
-        journal, members = self.pool.load.journal, self.pool.members
-        changed = journal.since(self._read) if self._read >= 0 else None
-        if changed is None or len(changed) + len(self._heap) > 3 * len(members) + 64:
-            self._heap = ranks_of(members, counts, planned, self.pool.load)
-            heapq.heapify(self._heap)
-        else:
-            for id in set(changed):
-                if id in members:
-                    heapq.heappush(self._heap, rank_of(id, counts, planned, self.pool.load))
-        self.caught_up()
-
-    def caught_up(self) -> None:
-        """All that is in the journal now is known."""
-        self._read = self.pool.load.journal.end
-
-    def first(self, counts: Mapping[str, int], planned: Mapping[str, NodeLoad]) -> str | None:
-        """The node to be taken next, left where it is; None when there is none."""
-        heap, members, load = self._heap, self.pool.members, self.pool.load
-        while heap:
-            rank = heap[0]
-            if rank[2] in members and rank == rank_of(rank[2], counts, planned, load):
-                return rank[2]
-            heapq.heappop(heap)
-        return None
-
-    def drop_first(self) -> None:
-        """Take the first one out."""
-        heapq.heappop(self._heap)
-
-    def replace_first(self, rank: Rank) -> None:
-        """The first one has another rank now."""
-        heapq.heapreplace(self._heap, rank)
-
-    def add(self, rank: Rank) -> None:
-        """Put a node in."""
-        heapq.heappush(self._heap, rank)
-
-
-def rank_of(id: str, counts: Mapping[str, int], planned: Mapping[str, NodeLoad], load: Load) -> Rank:
-    """A node's rank for a service."""
-    on = planned.get(id) or load.nodes.get(id, EMPTY)
-    return (counts.get(id, 0), on.tasks, id)
-
-
-def ranks_of(ids: Iterable[str], counts: Mapping[str, int], planned: Mapping[str, NodeLoad], load: Load) -> list[Rank]:
-    """The ranks of many nodes."""
-    on, count, plan = load.nodes.get, counts.get, planned.get
-    return [(count(id, 0), (plan(id) or on(id, EMPTY)).tasks, id) for id in ids]
+        at: dict[Values, list[str]] = {}
+        for id in ids:
+            if (values := self.place.get(id)) is not None:
+                at.setdefault(values, []).append(id)
+        for values, some in at.items():
+            self.orders[values].recount(some)

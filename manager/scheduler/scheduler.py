@@ -1,50 +1,45 @@
 """The scheduler: PENDING tasks get a node, or a message that says why none takes them.
 
-Groups of equal tasks take nodes from orders that are kept from round to round (roster). When many groups find no room,
-one that has not changed is looked at again only if a node that has changed could take it.
+Groups of equal tasks take nodes from orders that are kept from round to round (roster). A group that waits is placed
+again when a node that has changed takes it (refusals).
 """
 
 from __future__ import annotations
 
 from api.objects import Task
 from manager.draft import Draft
+from manager.scheduler.filling import Filling
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.group import Group, pending_groups
-from manager.scheduler.load import Load
+from manager.scheduler.refusals import TAKES, Refusals, Waiting
+from manager.scheduler.roster import Roster
 from manager.scheduler.round import Round
 from manager.store.base import Plan
 from manager.store.state import Dirty, State
 
-THOROUGH = 20_000
-"""Groups times nodes up to which every waiting group is looked at in every round, so that its message is up to date."""
-
 
 def scheduler(state: State, dirty: Dirty, now: float) -> Plan:
     """The planner that chooses nodes. See manager/store/base.py."""
-    draft, load = Draft(state, now), state.view(Load)
-    groups = pending_groups(state)
+    draft, roster, waiting = Draft(state, now), state.view(Roster), state.view(Waiting)
+    roster.catch_up()
+    groups = pending_groups(state, roster.load)
     if not groups:
+        waiting.groups = {}
         return draft.plan()
-    round = Round(draft)
+    round = Round(draft, roster)
     try:
         for group in groups:
             if group.bound:
                 _place_bound(draft, group, round)
-        thorough = len(groups) * round.size <= THOROUGH
+        left: dict[tuple[str, int], Refusals] = {}
         for group in groups:
-            if group.tasks and (thorough or _is_worth_a_look(group, dirty, round)):
-                _place(draft, group, round, load.faulty(group.service_id, group.revision, now))
+            key = (group.service_id, group.revision)
+            if group.tasks and (refusals := _place(draft, group, round, waiting.groups.get(key))):
+                left[key] = refusals
+        waiting.groups = left
     finally:
         round.close()
     return draft.plan()
-
-
-def _is_worth_a_look(group: Group, dirty: Dirty, round: Round) -> bool:
-    if group.service_id in dirty.services or not all(task.message for task in group.tasks):
-        return True
-    round.enter(group)
-    pipeline = Pipeline(group)
-    return any(pipeline.passes(node) for id in dirty.nodes if (node := round.candidate(id)))
 
 
 def _place_bound(draft: Draft, group: Group, round: Round) -> None:
@@ -52,21 +47,29 @@ def _place_bound(draft: Draft, group: Group, round: Round) -> None:
     round.enter(group)
     for task in group.bound:
         pipeline, node = Pipeline(group), round.candidate(task.node_id)
-        if node is not None and pipeline.passes(node):
-            round.assign(group, task, node)
+        if node is None:
+            _say(draft, task, pipeline.explain({}))
+        elif (refusal := pipeline.refusal(node)) != TAKES:
+            _say(draft, task, pipeline.explain({refusal: 1}))
         else:
-            _say(draft, task, pipeline.explain())
+            round.assign(group, [task], [node.id], group.spread.counts.get(node.id, 0))
 
 
-def _place(draft: Draft, group: Group, round: Round, faulty: set[str]) -> None:
+def _place(draft: Draft, group: Group, round: Round, refusals: Refusals | None) -> Refusals | None:
+    """Place a group's tasks. If some have to wait, what the nodes say; `refusals`: what they said last time."""
     round.enter(group)
-    pipeline = Pipeline(group)
-    if left := round.place(group, pipeline, faulty):
-        for node in round.candidates():
-            pipeline.passes(node)
-        message = pipeline.explain()
-        for task in left:
-            _say(draft, task, message)
+    pipeline, left = Pipeline(group), group.tasks
+    if refusals is None or refusals.ask(round, pipeline):
+        faulty = round.roster.load.faulty(group.service_id, group.revision, draft.now)
+        left = Filling(round, group, pipeline, faulty).place()
+        if not left:
+            return None
+        refusals = refusals or Refusals()
+        refusals.ask(round, pipeline)
+    message = pipeline.explain(refusals.counts())
+    for task in left:
+        _say(draft, task, message)
+    return refusals
 
 
 def _say(draft: Draft, task: Task, message: str) -> None:

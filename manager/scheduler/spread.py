@@ -1,83 +1,87 @@
-"""Where the next task goes: a tree with a level for each spread preference, and heaps of nodes for leaves.
+"""Where one service's tasks are: by node, and by how many a node has.
 
-Every level goes to the branch with the fewest tasks of the service that can still take one; in a leaf the order is:
-nodes that do not keep failing the service, then fewest tasks of the service, then fewest tasks, then the node's id.
+The second makes a look for "the nodes with the fewest" a look at those nodes. It is made when it is first asked for, or
+when the service is on more than a few nodes: there are many services, and most are small.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from api.constraints import attribute
-from manager.scheduler.group import Candidate, Group
-
-Place = Callable[[Candidate], bool]
-"""Puts a task on a node; whether the node can take another one."""
+FEW = 8
 
 
-class Leaf:
-    """Nodes between which no preference distinguishes."""
+class Spread:
+    """How many tasks of a service are on which node."""
 
-    def __init__(self, nodes: Sequence[Candidate], counts: Mapping[str, int], faulty: set[str]) -> None:
-        self._counts = counts
-        self._faulty = faulty
-        self._heap: list[tuple[bool, int, int, int]] = [self._entry(node, index) for index, node in enumerate(nodes)]
-        self._nodes = nodes
-        self.count: int = sum(entry[1] for entry in self._heap)
-        heapq.heapify(self._heap)
+    __slots__ = ("_levels", "counts", "covers", "left")
 
-    def place(self, put: Place) -> bool:
-        """Place one task; False when no node is left."""
-        if not self._heap:
-            return False
-        index = self._heap[0][3]
-        node = self._nodes[index]
-        if put(node):
-            heapq.heapreplace(self._heap, self._entry(node, index))
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        """By node; not to be changed from outside."""
+        self.left = 0
+        """How many times a node has lost the last of them."""
+        self.covers: tuple[object, ...] = ()
+        """The order that has no node without one, as that was found when it was last looked for (see order.py)."""
+        self._levels: dict[int, set[str]] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spread) and self.counts == other.counts and self.levels == other.levels
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    @property
+    def levels(self) -> Mapping[int, set[str]]:
+        """The nodes by the number of tasks; not to be changed."""
+        if self._levels is None:
+            self._levels = self._make_levels()
+        return self._levels
+
+    def shift(self, id: str, by: int) -> None:
+        """One node has one task more (+1) or less (-1)."""
+        counts, levels = self.counts, self._levels
+        had = counts.get(id, 0)
+        if had + by:
+            counts[id] = had + by
         else:
-            heapq.heappop(self._heap)
-        self.count += 1
-        return True
+            self.left += 1
+            del counts[id]
+        if levels is None:
+            if len(counts) > FEW:
+                self._levels = self._make_levels()
+            return
+        if had:
+            levels[had].discard(id)
+            if not levels[had]:
+                del levels[had]
+        if had + by:
+            levels.setdefault(had + by, set()).add(id)
 
-    def _entry(self, node: Candidate, index: int) -> tuple[bool, int, int, int]:
-        return (node.id in self._faulty, self._counts.get(node.id, 0), node.load.tasks, index)
+    def move(self, ids: Sequence[str], count: int, to: int) -> None:
+        """Nodes that had `count` tasks have another number now."""
+        counts = self.counts
+        if to:
+            for id in ids:
+                counts[id] = to
+        else:
+            self.left += len(ids)
+            for id in ids:
+                del counts[id]
+        if self._levels is not None:
+            self._relevel(self._levels, ids, count, to)
+        elif len(counts) > FEW:
+            self._levels = {to: set(ids)} if len(ids) == len(counts) else self._make_levels()
 
+    def _make_levels(self) -> dict[int, set[str]]:
+        levels: dict[int, set[str]] = {}
+        for id, count in self.counts.items():
+            levels.setdefault(count, set()).add(id)
+        return levels
 
-class Branches:
-    """Parts of the nodes by the value of one preference; nodes without a value are a part, too."""
-
-    def __init__(self, parts: Sequence[Leaf | Branches]) -> None:
-        self._parts: Sequence[Leaf | Branches] = parts
-        self._heap = [(part.count, index) for index, part in enumerate(parts)]
-        self.count: int = sum(part.count for part in parts)
-        heapq.heapify(self._heap)
-
-    def place(self, put: Place) -> bool:
-        """Place one task; False when no node is left."""
-        while self._heap:
-            index = self._heap[0][1]
-            if self._parts[index].place(put):
-                heapq.heapreplace(self._heap, (self._parts[index].count, index))
-                self.count += 1
-                return True
-            heapq.heappop(self._heap)
-        return False
-
-
-def tree(nodes: Sequence[Candidate], group: Group, faulty: set[str]) -> Leaf | Branches:
-    """The tree for a group, over the nodes that can take its tasks."""
-    keys = [preference.spread.spread_descriptor for preference in group.placement.preferences if preference.spread]
-    return _grow(nodes, keys, group.counts, faulty)
-
-
-def _grow(
-    nodes: Sequence[Candidate], keys: Sequence[str], counts: Mapping[str, int], faulty: set[str]
-) -> Leaf | Branches:
-    if not keys:
-        return Leaf(nodes, counts, faulty)
-    parts: defaultdict[str, list[Candidate]] = defaultdict(list)
-    for node in nodes:
-        parts[attribute(keys[0], node.node, node.seen)].append(node)
-    return Branches([_grow(parts[value], keys[1:], counts, faulty) for value in sorted(parts)])
+    def _relevel(self, levels: dict[int, set[str]], ids: Sequence[str], count: int, to: int) -> None:
+        if count:
+            levels[count].difference_update(ids)
+            if not levels[count]:
+                del levels[count]
+        if to:
+            levels.setdefault(to, set()).update(ids)

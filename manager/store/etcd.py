@@ -9,24 +9,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import structlog
 from aetcd import rpc
 
-from api.codec import decode, encode
+from api.codec import decode
 from api.errors import Unavailable
 from api.rpc import Credentials
 from api.wire import MANAGER_NAME
 from kit.tasks import guard, stop
 from kit.timing import backoff
-from manager.store.base import ABSENT, ANY, Change, Fence, Fenced, LeaseEnded, Put, Stale
+from manager.store.base import Change, Fence, LeaseEnded, Put
 from manager.store.batch import Limits, batches, check_distinct
 from manager.store.etcd_leases import EtcdLease, KeepAlives, grant
 from manager.store.etcd_rpc import CALL_TIMEOUT, Connection, EtcdError
-from manager.store.keys import PREFIX, PREFIX_END, key_of, parse
+from manager.store.etcd_writes import Writer, encoded, size_of
+from manager.store.keys import PREFIX, PREFIX_END, parse
 from manager.store.state import Event
 from manager.store.view import View
 
@@ -37,13 +37,6 @@ PAGE = 2000
 
 class Compacted(Exception):
     """The watch cannot go on where it was: what happened since is forgotten. List again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    change: Change
-    key: bytes
-    value: bytes
 
 
 class EtcdStore(View):
@@ -63,6 +56,7 @@ class EtcdStore(View):
         super().__init__()
         self.connection = Connection(endpoints, credentials, server_name)
         self._limits = limits
+        self._writer = Writer(self.connection, limits)
         self._keep_alives = KeepAlives(self.connection)
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -83,6 +77,7 @@ class EtcdStore(View):
     async def close(self) -> None:
         """Stop watching and disconnect. Leases are left to run out."""
         await stop(self._tasks)
+        await self._writer.close()
         await self.connection.close()
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,8 +91,8 @@ class EtcdStore(View):
         check_distinct(changes)
         revision = 0
         try:
-            for batch in batches(map(_encoded, changes), _size, self._limits):
-                revision = max(revision, await self._transact(batch, fence))
+            for batch in batches(map(encoded, changes), size_of, self._limits):
+                revision = max(revision, await self._writer.write(batch, fence))
         finally:
             await self._reached(revision)
         return revision or self.state.revision
@@ -109,27 +104,13 @@ class EtcdStore(View):
 
     async def _put_leased(self, put: Put, lease_id: int) -> int:
         try:
-            revision = await self._transact([_encoded(put)], None, lease_id)
+            revision = await self._writer.write([encoded(put)], lease_id=lease_id)
         except EtcdError as error:
             if "lease not found" in error.details:
                 raise LeaseEnded("the lease has ended") from None
             raise
         await self._reached(revision)
         return revision
-
-    async def _transact(self, batch: Sequence[_Encoded], fence: Fence | None, lease_id: int = 0) -> int:
-        """The revision of the transaction; 0 when it changed nothing, for then the watch will not tell of it."""
-        request = rpc.TxnRequest(
-            compare=list(_compares(batch, fence)),
-            success=[_operation(item, lease_id) for item in batch],
-            failure=[_look(fence)] if fence else [],
-        )
-        timeout = CALL_TIMEOUT + len(batch) / 1000  # a slow disk takes its time for a big one
-        answer = await self.connection.call("kv", "Txn", request, timeout)
-        if not answer.succeeded:
-            raise _refusal(batch, fence, answer)
-        effective = any(op.HasField("response_put") or op.response_delete_range.deleted for op in answer.responses)
-        return int(answer.header.revision) if effective else 0
 
     async def _reached(self, revision: int) -> None:
         if self.state.revision >= revision:
@@ -231,44 +212,3 @@ def _decoded(pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
             log.error("an object in etcd cannot be read, and is ignored", key=kv.key.decode(), reason=str(error))
             continue
         yield Event(kind, id, value, kv.mod_revision)
-
-
-def _encoded(change: Change) -> _Encoded:
-    return _Encoded(change, key_of(change.kind, change.id), encode(change.value) if isinstance(change, Put) else b"")
-
-
-def _size(item: _Encoded) -> int:
-    return len(item.key) + len(item.value)
-
-
-def _operation(item: _Encoded, lease_id: int) -> Any:
-    if isinstance(item.change, Put):
-        return rpc.RequestOp(request_put=rpc.PutRequest(key=item.key, value=item.value, lease=lease_id))
-    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=item.key))
-
-
-def _compares(batch: Sequence[_Encoded], fence: Fence | None) -> Iterator[Any]:
-    if fence is not None:
-        key = fence.key.encode()
-        yield rpc.Compare(target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, key=key, create_revision=fence.revision)
-    for item in batch:
-        if (expected := item.change.expected) != ANY:
-            yield rpc.Compare(
-                target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, key=item.key, mod_revision=expected
-            )  # a key that is ABSENT has modification revision 0
-
-
-def _look(fence: Fence) -> Any:
-    return rpc.RequestOp(request_range=rpc.RangeRequest(key=fence.key.encode(), keys_only=True))
-
-
-def _refusal(batch: Sequence[_Encoded], fence: Fence | None, answer: Any) -> Stale | Fenced:
-    if fence is not None:
-        found = answer.responses[0].response_range.kvs
-        if not found or found[0].create_revision != fence.revision:
-            return Fenced("this manager no longer leads the cluster")
-    guarded = [item.change for item in batch if item.change.expected != ANY]
-    names = ", ".join(f"{change.kind.name}/{change.id}" for change in guarded[:3])
-    if len(guarded) == 1 and guarded[0].expected == ABSENT:
-        return Stale(f"{names} exists already")
-    return Stale(f"{names}{' or another' if len(guarded) > 3 else ''} has changed since it was read")

@@ -47,7 +47,7 @@ class MemoryDatabase:
         if fence is not None and self._created(fence.key) != fence.revision:
             raise Fenced("this manager no longer leads the cluster")
         for change in changes:
-            if change.expected not in (ANY, self._version(path_of(change.kind, change.id))):
+            if change.expected != ANY and change.expected != self._version(path_of(change.kind, change.id)):
                 raise Stale(f"{change.kind.name}/{change.id} has changed since it was read")
         return self._write(changes, lease)
 

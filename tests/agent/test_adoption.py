@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.adoption import observe
 from agent.health import HealthState
 from agent.runtime.base import Container, Exit, Image
 from agent.task import Observed
-from api.defaults import SECOND
+from api.defaults import DRAIN_LIMIT, SECOND
 from api.objects import TaskStatus
 from api.specs import Healthcheck
 from api.states import TaskState
@@ -190,3 +191,22 @@ async def test_a_host_that_leaves_keeps_nothing(tmp_path: Path) -> None:
         assert not lab.runtime.all
         assert not lab.networks.open_sandboxes
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.looptime
+async def test_a_task_that_was_draining_when_the_agent_died_is_stopped_in_time_without_any_manager(
+    tmp_path: Path,
+) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        order = msgspec.structs.replace(wanting(a_task(), TaskState.SHUTDOWN), draining=True, linger=0.2)
+        (await lab.manager.talking()).assign(put=[order])
+        await asyncio.sleep(0.1)
+        await lab.kill_agent()
+        lab.link.down.add("m1:7946")
+
+        lab.start_agent()
+        await asyncio.sleep(DRAIN_LIMIT)
+        assert "stop" not in lab.runtime.verbs(cid())
+        await asyncio.sleep(0.5)
+        assert "stop" in lab.runtime.verbs(cid())

@@ -11,10 +11,11 @@ import pytest
 
 from agent.runtime.base import Image, Output, RuntimeFailure
 from api.assignment import ImageOrder, SpecOrder
-from api.defaults import DRAIN_DELAY, SECOND
+from api.defaults import DRAIN_LIMIT, SECOND
 from api.objects import PortStatus
 from api.specs import ContainerSpec, Healthcheck, NetworkTarget, PortConfig, TaskSpec
 from api.states import TaskState
+from api.wire import Heartbeat
 from overlay.base import NetworkFailure
 from tests.agent.builders import IMAGE, NETWORK, Lab, a_host, a_spec, a_task, cid, wanting
 
@@ -162,8 +163,59 @@ async def test_shutdown_stops_within_the_grace_period(tmp_path: Path) -> None:
         before = lab.clock()
         await wanted(lab, TaskState.SHUTDOWN, "shutdown")
 
-        assert lab.clock() - before == pytest.approx(DRAIN_DELAY + 3, abs=0.2)
+        assert lab.clock() - before == pytest.approx(3, abs=0.1)
         assert lab.manager.statuses["t1"][-1].exit_code == 137
+
+
+async def stopped_after(lab: Lab, released_after: float | None) -> float:
+    """Seconds until a task is stopped that is told to drain, and after some time that it has."""
+    before, talk = lab.clock(), await lab.manager.talking()
+    order = msgspec.structs.replace(wanting(a_task(), TaskState.SHUTDOWN), draining=True, linger=0.5)
+    talk.assign(put=[order])
+    if released_after is not None:
+        await asyncio.sleep(released_after)
+        assert "stop" not in lab.runtime.verbs(cid())
+        talk.assign(put=[msgspec.structs.replace(order, draining=False)])
+    await lab.manager.until(lambda: lab.manager.state("t1") == "shutdown")
+    return lab.clock() - before
+
+
+async def test_a_task_is_signalled_when_all_hosts_have_let_go_of_it_and_what_was_under_way_has_come(
+    tmp_path: Path,
+) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+
+        assert await stopped_after(lab, 0.4) == pytest.approx(0.9, abs=0.1)
+
+
+async def test_hosts_that_do_not_answer_hold_up_a_stop_for_a_limited_time(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+
+        assert await stopped_after(lab, None) == pytest.approx(DRAIN_LIMIT + 0.5, abs=0.1)
+
+
+async def test_a_task_that_drains_is_stopped_at_once_when_its_service_is_gone(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1")
+        talk = await lab.manager.talking()
+        talk.assign(put=[msgspec.structs.replace(wanting(a_task(), TaskState.SHUTDOWN), draining=True, linger=0.5)])
+        await asyncio.sleep(0.1)
+        talk.assign(remove=[("task", "t1")])
+        await asyncio.sleep(0.1)
+
+        assert lab.runtime.verbs(cid())[-1] == "remove"
+
+
+async def test_assignments_are_confirmed_once_the_networks_follow_them(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.networks.routing.clear()
+        (await lab.manager.talking()).assign(full=True, put=[NETWORK])
+        await settled()
+        assert Heartbeat(1) not in lab.manager.heard
+        lab.networks.routing.set()
+        await lab.manager.until(lambda: Heartbeat(1) in lab.manager.heard)
 
 
 async def test_a_signal_that_does_not_exist_makes_no_container_unstoppable(tmp_path: Path) -> None:
@@ -248,6 +300,8 @@ async def test_an_unhealthy_container_is_stopped_and_its_task_fails(tmp_path: Pa
         lab.runtime.probe = lambda _: Output(1, b"connection refused\n")
         await lab.manager.until(lambda: lab.manager.state("t1") == "failed")
 
+        # from the moment it is unhealthy nobody is sent there
+        assert [status.closing for status in lab.manager.statuses["t1"]][1:] == [False, True, True, False]
         error = lab.manager.statuses["t1"][-1].error
         assert error.startswith("task: non-zero exit (143): unhealthy container")
         assert error.endswith("connection refused")

@@ -30,11 +30,22 @@ class Setup:
         self.link = FakeLink()
         self.reporter = Reporter()
         self.applied: list[Assignments] = []
+        self.routing = asyncio.Event()
+        self.routing.set()
         rng = random.Random(1)
         self.managers = Managers(directory / "managers.json", managers, rng)
         self.session = Session(
-            self.link, self.managers, self.reporter, self.applied.append, NodeDescription(hostname="h"), rng
+            self.link,
+            self.managers,
+            self.reporter,
+            self.applied.append,
+            self._routed,
+            NodeDescription(hostname="h"),
+            rng,
         )
+
+    async def _routed(self) -> None:
+        await self.routing.wait()
 
     async def greeted(self, *managers: str) -> FakeConversation:
         """The next conversation, after the welcome."""
@@ -63,6 +74,25 @@ async def test_a_heartbeat_every_period(tmp_path: Path) -> None:
             assert await talk.heard() == Heartbeat()
 
         assert asyncio.get_running_loop().time() - now == pytest.approx(6.0)
+
+
+async def test_assignments_are_confirmed_when_traffic_follows_them_the_newest_only(tmp_path: Path) -> None:
+    async with a_session(tmp_path) as setup:
+        talk = await setup.greeted()
+        talk.assign(full=True, put=[NETWORK])
+        assert await talk.heard() == Heartbeat(1)
+        setup.routing.clear()
+        for _ in range(3):
+            talk.assign(put=[NETWORK])
+            await asyncio.sleep(0.1)
+        assert await talk.heard() == Heartbeat(1)
+        setup.routing.set()
+        confirmed = [await talk.heard() for _ in range(2)]
+        assert confirmed == [Heartbeat(2), Heartbeat(4)]
+        talk.break_off()
+
+        # what was confirmed to one manager says nothing to the next
+        assert await (await setup.greeted()).heard() == Heartbeat(0)
 
 
 async def test_a_new_description_is_said_at_once(tmp_path: Path) -> None:

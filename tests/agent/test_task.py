@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -107,14 +109,20 @@ def test_a_task_being_stopped_before_it_was_healthy_never_looks_running() -> Non
     assert (now.action, now.status.state) == (Action.STOP, TaskState.STARTING)
 
 
-def test_a_task_that_serves_is_drained_before_it_is_stopped() -> None:
+@pytest.mark.parametrize("desired", [TaskState.SHUTDOWN, TaskState.REMOVE])
+def test_a_task_that_serves_is_drained_before_it_is_stopped(desired: TaskState) -> None:
     serving = replace(RUNNING, reached=TaskState.RUNNING)
-    stopping, leaving = (Wanted(a_task(desired=state), a_spec()) for state in (TaskState.SHUTDOWN, TaskState.REMOVE))
+    order = a_task(desired=desired)
+    draining = Wanted(replace(order, draining=True, linger=1.0), a_spec())
+    drained = Wanted(replace(order, linger=1.0), a_spec())
 
-    assert step(stopping, serving).action is Action.DRAIN
-    assert step(stopping, replace(serving, drained=True)).action is Action.STOP
-    # Its whole service goes: nobody is left to take over.
-    assert step(leaving, serving).action is Action.STOP
+    assert step(draining, serving).action is Action.DRAIN
+    assert step(drained, serving).action is Action.LINGER
+    assert step(draining, replace(serving, drained=True)).action is Action.LINGER
+    assert step(drained, replace(serving, lingered=True)).action is Action.STOP
+    # Nobody is left to take over.
+    assert step(Wanted(order, a_spec()), serving).action is Action.STOP
+    assert step(dataclasses.replace(draining, gone=True), serving).action is Action.STOP
 
 
 @pytest.mark.parametrize("seen", [Observed(), GOT, ON, QUEUED, OPEN, CREATED])

@@ -50,7 +50,20 @@ def test_the_node_matches(expression: str) -> None:
     [
         "node.id == other",
         "node.role == worker",
+        "node.id != abc123",
+        "node.hostname == host-2",
+        "node.hostname != HOST-1",
         "node.ip == 192.168.2.0/24",
+        "node.ip == 192.168.1.8",
+        "node.ip != 192.168.1.7",
+        "node.ip != 192.168.0.0/16",
+        "node.ip == 2001:db8::/32",
+        "node.platform.os == windows",
+        "node.platform.os != linux",
+        "node.labels.zone != East",
+        "node.labels.zone == east-1",
+        "engine.labels.storage != ssd",
+        "engine.labels.STORAGE == ssd",
         "node.labels.ZONE == east",
         "node.labels.missing == anything",
         "node.labels.storage == ssd",
@@ -60,6 +73,19 @@ def test_the_node_matches(expression: str) -> None:
 )
 def test_the_node_does_not_match(expression: str) -> None:
     assert not matches([expression], NODE, SEEN)
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ("node.ip == 2001:db8::1", True), ("node.ip == 2001:DB8:0::1", True), ("node.ip == 2001:db8::/32", True),
+        ("node.ip != 2001:db8::/32", False), ("node.ip == 2001:db8::2", False), ("node.ip == 2001:db9::/32", False),
+        ("node.ip == 10.0.0.0/8", False), ("node.ip != 10.0.0.1", True),
+    ],
+)  # fmt: skip
+def test_a_node_with_an_ipv6_address_matches_by_it(expression: str, holds: bool) -> None:
+    seen = NodeDescription(hostname="h", address="2001:db8::1")
+    assert matches([expression], NODE, seen) is holds
 
 
 def test_all_constraints_must_hold() -> None:
@@ -88,6 +114,10 @@ def test_a_node_that_said_nothing_of_itself_matches_only_what_it_is_not() -> Non
         ("node.id == a{b", "value 'a{b' is invalid"),
         ("node.name == a", "unknown key 'node.name'; known are node.id, "),
         ("node.labels. == a", "unknown key"),
+        ("", "expected one operator"),
+        ("node.role == a{2}", "value 'a{2}' is invalid"),
+        ("node.ho*t == a", "key 'node.ho*t' is invalid"),
+        ("node.ip == 10.0.0.0/33", "neither an IP address nor a network"),
         ("node.ip == 10.0.0", "neither an IP address nor a network"),
     ],
 )

@@ -32,3 +32,7 @@ def test_names_that_are_dns_labels_are_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "-a", "a-", "_a", "a.b", "a b", "é", "a/b"])
 def test_names_that_are_none_are_not(name: str) -> None:
     assert not SERVICE_NAME.fullmatch(name)
+
+
+def test_a_long_name_that_is_none_is_seen_at_once() -> None:
+    assert not SERVICE_NAME.fullmatch("a" * 5000 + ".")

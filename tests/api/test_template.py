@@ -40,6 +40,7 @@ def test_actions_are_replaced_by_their_values(text: str, value: str) -> None:
     [
         ("{{.Service.Nam}}", "there is no .Service.Nam; there is .Service.ID, .Service.Labels, .Service.Name"),
         ("{{.Service.Labels.none}}", "there is no .Service.Labels.none"),
+        ("{{.Task.Labels.secret}}", "there is no .Task.Labels"),
         ("{{.Node}}", "the value is no text but has fields"),
         ("{{.Node.ID.x}}", ".Node.ID is a text and has no field x"),
         ("{{if .Node.ID}}x{{end}}", "'if' is not supported"),

@@ -6,6 +6,7 @@ All return (seconds, CPU seconds of this process): the first is what counts, the
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import tempfile
 import time
@@ -39,6 +40,7 @@ def fill(state: State, puts: Sequence[Put]) -> None:
 
 def decisions(shape: Shape, spec: ServiceSpec) -> Took:
     """The planner alone, on a state with its views."""
+    gc.collect()
     state = State()
     fill(state, list(nodes(shape.nodes)))
     scheduler(state, make.everything(state), NOW)
@@ -91,6 +93,7 @@ async def planning(store: Store, planners: Sequence[Planner]) -> AsyncIterator[N
 
 async def in_memory(shape: Shape, spec: ServiceSpec) -> Took:
     """The store in memory and the reconcile loop."""
+    gc.collect()
     database, watcher = MemoryDatabase(), Watcher()
     store = MemoryStore(database=database)
     database.stores.append(watcher)  # type: ignore[arg-type]  # all that is asked of it is to take in events

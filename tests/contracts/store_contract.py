@@ -192,6 +192,55 @@ class StoreContract:
         with pytest.raises(Fenced):
             await store.commit([Put(NODE, "n1", node("n1"), expected=77)], fence)
 
+    async def test_of_commits_made_at_once_each_succeeds_or_fails_by_itself(self, stores: Stores) -> None:
+        store = await stores()
+        _, fence = await lead(store)
+        version = await store.commit([Put(NODE, "taken", node("taken"))])
+        fine = [
+            [Put(NODE, f"n{i}", node(f"n{i}"), ABSENT), Put(STATUS, f"n{i}", TaskStatus(TaskState.NEW))]
+            for i in range(40)
+        ]
+        stale = [Put(NODE, "partly", node("partly")), Put(NODE, "taken", node("late"), expected=version - 1)]
+        fenced = [Put(NODE, "usurper", node("usurper"))]
+
+        commits = [*(store.commit(changes) for changes in fine), store.commit(stale), store.commit([])]
+        results = await asyncio.gather(
+            *commits, store.commit(fenced, Fence(fence.key, fence.revision - 1)), store.commit([Delete(NODE, "never")]),
+            store.commit([Put(NODE, "leader", node("leader"))], fence), return_exceptions=True,
+        )  # fmt: skip
+
+        kinds = [type(result).__name__ for result in results]
+        assert kinds == ["int"] * 40 + ["Stale", "int", "Fenced", "int", "int"]
+        assert set(store.state.nodes) == {f"n{i}" for i in range(40)} | {"taken", "leader"}
+        assert len(store.state.statuses) == 40
+        assert store.state.nodes["taken"] == node("taken")
+
+    async def test_commits_of_one_key_made_at_once_come_one_after_another(self, stores: Stores) -> None:
+        store = await stores()
+
+        results = await asyncio.gather(
+            *(store.commit([Put(NODE, "n1", node("n1", str(i)), expected=ABSENT)]) for i in range(20)),
+            *(store.commit([Put(NODE, "n2", node("n2", str(i)))]) for i in range(20)),
+            return_exceptions=True,
+        )
+
+        assert sorted(type(result).__name__ for result in results[:20]) == ["Stale"] * 19 + ["int"]
+        revisions = [result for result in results[20:] if isinstance(result, int)]
+        assert len(set(revisions)) == 20
+        assert store.state.version(NODE, "n2") == max(revisions)
+
+    async def test_a_commit_that_is_given_up_does_not_hold_up_the_others(self, stores: Stores) -> None:
+        store = await stores()
+        commits = [asyncio.ensure_future(store.commit([Put(NODE, f"n{i}", node(f"n{i}"))])) for i in range(10)]
+        await asyncio.sleep(0)
+        for commit in commits[::2]:
+            commit.cancel()
+
+        await asyncio.gather(*commits, return_exceptions=True)
+        await store.commit([Put(NODE, "after", node("after"))])
+
+        assert {"n1", "n3", "n5", "n7", "n9", "after"} <= set(store.state.nodes)
+
     async def test_a_leased_key_goes_when_nobody_refreshes_it(self, stores: Stores) -> None:
         store = await stores()
         lease = await store.lease(TTL)

@@ -15,6 +15,8 @@ from tests.e2e.world import World
 
 LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e")
 IMAGE = "argosy-peer:1"
+OPTIONS = ["--node-generic-resource", "gpu=one,gpu=two,ssd=3"]
+"""Of every host's argosyd: things to reserve, by name and by number."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,7 +37,7 @@ def world(peer_image: Path) -> Iterator[World]:
     if os.geteuid():
         pytest.skip("a lab needs root")
     labs.down(LAB)
-    for line in labs.up(LAB, managers=1, workers=2):
+    for line in labs.up(LAB, managers=1, workers=2, options=OPTIONS):
         print(line)
     world = World(labs.Lab.open(LAB))
     try:

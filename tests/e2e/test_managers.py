@@ -11,7 +11,7 @@ import pytest
 from deploy.lab import lab as labs
 from tests.e2e.world import World
 
-LAB = "e2e3"
+LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e") + "3"
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,8 @@ def spec(
         quick = SECOND // 4
         container["Healthcheck"] = {
             "Test": health, "Interval": 5 * SECOND if health is ANSWERS else quick, "Timeout": 5 * SECOND,
-            "Retries": 1, "StartPeriod": 20 * SECOND if health is ANSWERS else 0, "StartInterval": quick,
+            "Retries": 3 if health is ANSWERS else 1, "StartPeriod": 20 * SECOND if health is ANSWERS else 0,
+            "StartInterval": quick,
         }  # fmt: skip
     task = {"ContainerSpec": container, "RestartPolicy": {"Condition": "any", "Delay": SECOND // 2}}
     return {"Name": name, "Mode": mode, "TaskTemplate": task, **rest}
@@ -60,6 +61,26 @@ def change(world: World, name: str, new: dict[str, Any]) -> None:
     """Want another spec of a service."""
     version = world.api(f"/services/{name}")["Version"]["Index"]
     post(world, f"/services/{name}/update?version={version}", new)
+
+
+def ids(world: World, name: str) -> set[str]:
+    """Tasks that run."""
+    return {task["ID"] for task in world.tasks(name)}
+
+
+def seen_while_updating(world: World, name: str) -> tuple[int, int]:
+    """Fewest slots with a running task, and most running tasks, until the update is completed."""
+    least, most = 99, 0
+
+    def completed() -> bool:
+        nonlocal least, most
+        running = [task for task in world.api("/tasks", service=name) if task["Status"]["State"] == "running"]
+        least = min(least, len({task["Slot"] for task in running}))
+        most = max(most, len(running))
+        return update_state(world, name) == "completed"
+
+    world.until(completed)
+    return least, most
 
 
 def update_state(world: World, name: str) -> str:
@@ -89,7 +110,7 @@ class Client(threading.Thread):
             host = self.world.hosts[self.asked % len(self.world.hosts)]
             try:
                 self.world.ask(host, PORT)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 self.failures.append(f"{host}: {error}")
             self.asked += 1
 
@@ -120,22 +141,34 @@ def test_ten_replicas_are_updated_start_first_without_a_failed_request_and_then_
         slots = sorted(task["Slot"] for task in world.tasks("web"))
         for host in world.hosts:
             world.until(lambda host=host: world.ask(host, PORT))
+        old = ids(world, "web")
         with Client(world) as client:
             how = {"Parallelism": 5, "Order": "start-first", "Monitor": SECOND}
             change(world, "web", version(wanted, 2, **how))
-            world.until(lambda: update_state(world, "web") == "completed")
+            least, most = seen_while_updating(world, "web")
+        failed = [task["Status"].get("Err", "") for task in world.api("/tasks", service="web")]
         assert client.asked > 20
-        assert client.failures == []
+        assert client.failures == [], failed
+        assert least == 10, failed
+        assert 10 < most <= 15, "old and new tasks side by side, as many as the parallelism"
         assert sorted(task["Slot"] for task in world.until_running("web", 10)) == slots
-        world.until(lambda: world.ask("m1", PORT)["greeting"] == "2")
+        assert not ids(world, "web") & old
+        assert {world.ask("m1", PORT)["greeting"] for _ in range(20)} == {"2"}
 
+        old = ids(world, "web")
         change(world, "web", version(wanted, 3, Parallelism=4, Order="stop-first", Monitor=SECOND))
-        least = 10
-        while update_state(world, "web") != "completed":
-            least = min(least, len(world.tasks("web")))
-            time.sleep(0.1)
-        assert least >= 6
+        least, most = seen_while_updating(world, "web")
+        assert 6 <= least < 10
+        assert most == 10
         assert sorted(task["Slot"] for task in world.until_running("web", 10)) == slots
+        assert not ids(world, "web") & old
+        assert {world.ask("m1", PORT)["greeting"] for _ in range(20)} == {"3"}
+
+        old = ids(world, "web")
+        world.argosy("service", "update", "-q", "--label-add", "a=b", "--replicas", "12", "web")
+        assert ids(world, "web") > old, "labels and scale restart nothing"
+        world.argosy("service", "scale", "-q", "web=9")
+        assert len(ids(world, "web") & old) >= 7, "of the 3 that went, 2 at least might be the new ones"
 
 
 def test_what_crashes_and_what_is_unhealthy_is_rolled_back_and_says_why(world: World) -> None:
@@ -154,6 +187,9 @@ def test_what_crashes_and_what_is_unhealthy_is_rolled_back_and_says_why(world: W
             assert world.api("/services/fragile")["Spec"]["TaskTemplate"]["ContainerSpec"]["Command"] == PEER
             failed = [task["Status"].get("Err", "") for task in world.api("/tasks", service="fragile")]
             assert any(error in text for text in failed), failed
+            told = " ".join(world.argosy("service", "explain", "fragile").split())
+            assert "was rolled back to revision" in told
+            assert error in told
             before = after
 
 
@@ -210,6 +246,8 @@ def test_a_job_of_every_two_seconds_misses_and_doubles_no_run_when_the_manager_i
         assert [other - one for one, other in pairwise(due)] == [2] * (len(due) - 1)
         assert {run["Outcome"] for run in runs} <= {"completed", "running"}
         assert len({run["Number"] for run in runs}) == len(runs)
+        made = Counter(task["JobIteration"]["Index"] for task in world.api("/tasks", service="tick"))
+        assert set(made.values()) == {1}, "one task for each run"
     world.until(lambda: world.node_states() == dict.fromkeys(world.hosts, "ready"))
 
 

@@ -113,13 +113,30 @@ def test_a_dead_workers_tasks_run_elsewhere(world: World) -> None:
         )
         assert len(tasks) == 4
         world.until(lambda: world.ask("m1", 8202) and world.ask("w1", 8202))
+        power_on(world, "w2")
+        world.until(lambda: sum(not ended(task) for task in world.api("/tasks", service="mobile")) == 4)
+        assert ids(world.until_running("mobile", 4)) == ids(tasks), "those that run elsewhere stay"
     finally:
-        host = world.lab.host("w2")
-        if not host.pid:
-            host.start()
-            host.wait_until_answering()
-        world.until(lambda: world.node_states()["w2"] == "ready")
+        power_on(world, "w2")
         world.argosy("service", "rm", "mobile")
+
+
+def power_on(world: World, name: str) -> None:
+    """Start a host if it is off, and wait until it is ready."""
+    host = world.lab.host(name)
+    if not host.pid:
+        host.start()
+        host.wait_until_answering()
+    world.until(lambda: world.node_states()[name] == "ready")
+
+
+def ids(tasks: list[dict[str, Any]]) -> set[str]:
+    return {task["ID"] for task in tasks}
+
+
+def ended(task: dict[str, Any]) -> bool:
+    """Whether its host has said that it runs no more."""
+    return task["Status"]["State"] in ("failed", "shutdown", "complete")
 
 
 def test_a_partitioned_workers_tasks_run_elsewhere_and_strays_are_stopped(world: World) -> None:

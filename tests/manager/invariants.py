@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
+from itertools import combinations
 
 from api.objects import INGRESS, Task
 from api.states import TaskState
 from manager.store.state import State
 
-ip_interface, ip_network = lru_cache(None)(ipaddress.ip_interface), lru_cache(None)(ipaddress.ip_network)
-
 
 def check(state: State) -> None:
     """Nothing is held twice, and all of it is where it belongs."""
-    addresses: Counter[tuple[str, str]] = Counter()
-    for task in state.tasks.values():
-        addresses.update((held.network_id, held.address.partition("/")[0]) for held in task.addresses)
-    for node in state.node_decisions.values():
-        addresses.update((held.network_id, held.address.partition("/")[0]) for held in node.gateways)
-    for service in state.service_decisions.values():
-        addresses.update((vip.network_id, vip.address) for vip in service.vips)
-    assert not [key for key, number in addresses.items() if number > 1]
-    for network_id, address in addresses:
-        assert ip_interface(address).ip in ip_network(state.network_decisions[network_id].subnet)
-    ports = Counter((p.protocol, p.published_port) for d in state.service_decisions.values() for p in d.ports)
-    assert not [key for key, number in ports.items() if number > 1]
-    vnis = Counter(decision.vni for decision in state.network_decisions.values())
-    assert not [vni for vni, number in vnis.items() if number > 1]
-    subnets = [ip_network(decision.subnet) for decision in state.network_decisions.values()]
-    assert not any(a.overlaps(b) for a in subnets for b in subnets if a is not b)
+    addresses = [
+        *((held.network_id, held.address) for task in state.tasks.values() for held in task.addresses),
+        *((held.network_id, held.address) for node in state.node_decisions.values() for held in node.gateways),
+        *((vip.network_id, vip.address) for service in state.service_decisions.values() for vip in service.vips),
+    ]
+    bare = [(network_id, _bare(address)) for network_id, address in addresses]
+    assert not _twice(bare)
+    for network_id, address in bare:
+        assert _is_inside(address, state.network_decisions[network_id].subnet)
+    assert not _twice([(p.protocol, p.published_port) for d in state.service_decisions.values() for p in d.ports])
+    assert not _twice([decision.vni for decision in state.network_decisions.values()])
+    assert _are_apart(tuple(decision.subnet for decision in state.network_decisions.values()))
+    wanted: dict[tuple[str, int], set[str]] = {}
     for task in state.tasks.values():
         if task.state is TaskState.ASSIGNED and not state.has_ended(task):
-            assert {held.network_id for held in task.addresses} == networks(state, task)
+            key = task.service_id, task.revision
+            if key not in wanted:
+                wanted[key] = networks(state, task)
+            assert {held.network_id for held in task.addresses} == wanted[key]
             assert task.node_id
+
+
+def _twice(items: Sequence[Hashable]) -> list[Hashable]:
+    if len(set(items)) == len(items):
+        return []
+    return [item for item, number in Counter(items).items() if number > 1]
+
+
+@lru_cache(None)
+def _bare(address: str) -> str:
+    return address.partition("/")[0]
+
+
+@lru_cache(None)
+def _is_inside(address: str, subnet: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
+
+
+@lru_cache(None)
+def _are_apart(subnets: tuple[str, ...]) -> bool:
+    pairs = combinations(map(ipaddress.ip_network, subnets), 2)
+    return not any(one.overlaps(other) for one, other in pairs)
 
 
 def networks(state: State, task: Task) -> set[str]:

@@ -47,3 +47,13 @@ def test_replaced_times_are_forgotten_in_the_long_run() -> None:
         agenda.put("a", float(time))
 
     assert len(agenda._heap) < 100
+
+
+def test_what_is_dropped_does_not_become_due() -> None:
+    agenda: Agenda[str] = Agenda()
+    agenda.put("a", 1.0)
+    agenda.put("b", 2.0)
+    agenda.drop("a")
+    agenda.drop("never")
+    assert agenda.next_time() == 2.0
+    assert list(agenda.due(5.0)) == ["b"]

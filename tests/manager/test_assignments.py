@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.assignment import EndpointOrder, ImageOrder, PeerOrder, Resource, ResourceKey, ServiceOrder, TaskOrder, key_of
+from api.defaults import LINGER
 from api.objects import (
+    CONFIRMATION,
     DESCRIPTION,
     INGRESS,
     NETWORK,
@@ -20,8 +22,10 @@ from api.objects import (
     REVISION,
     SERVICE,
     SERVICE_DECISION,
+    SESSION,
     STATUS,
     TASK,
+    Confirmation,
     Gateway,
     Kind,
     Network,
@@ -33,6 +37,7 @@ from api.objects import (
     Service,
     ServiceDecision,
     ServiceVIP,
+    Session,
     Task,
     TaskAddress,
     TaskStatus,
@@ -186,6 +191,34 @@ def test_when_an_endpoint_is_ready(
     )
 
 
+def test_a_task_that_is_to_stop_drains_until_every_host_has_confirmed(world: World) -> None:
+    for id in ("n1", "n2"):
+        world.put(SESSION, id, Session("m1"))
+    world.task("t2", "s1", "n2")
+    for id in ("t1", "t2"):
+        world.put(STATUS, id, TaskStatus(TaskState.RUNNING))
+    world.task("t1", "s1", "n1", desired=TaskState.SHUTDOWN)
+
+    def drain() -> tuple[bool, float]:
+        order = world.of("n1", TaskOrder)["t1"]
+        assert isinstance(order, TaskOrder)
+        return order.draining, order.linger
+
+    assert drain() == (True, LINGER)
+    endpoint = world.of("n2", EndpointOrder)["t1.net"]
+    assert isinstance(endpoint, EndpointOrder)
+    assert not endpoint.ready
+    world.put(CONFIRMATION, "m1", Confirmation(world.state.revision))
+    assert drain() == (False, LINGER)
+
+
+def test_an_endpoint_that_its_host_is_closing_takes_no_connections(world: World) -> None:
+    world.put(STATUS, "t1", TaskStatus(TaskState.RUNNING, closing=True))
+    endpoint = world.of("n1", EndpointOrder)["t1.net"]
+    assert isinstance(endpoint, EndpointOrder)
+    assert not endpoint.ready
+
+
 def test_mesh_ports_are_on_every_host_and_host_ports_in_the_spec(world: World) -> None:
     world.service("s2", ("net",), (PORT, HOST_PORT))
     world.task("t2", "s2", "n1", ("net", INGRESS))
@@ -242,6 +275,8 @@ _actions = st.one_of(
     ),
     st.tuples(st.just("forget"), st.sampled_from((TASK, STATUS)), st.sampled_from(TASKS)),
     st.tuples(st.just("status"), st.sampled_from(TASKS), st.sampled_from(_seen)),
+    st.tuples(st.just("session"), st.sampled_from(NODES), st.sampled_from(("m1", "m2", ""))),
+    st.tuples(st.just("confirm"), st.sampled_from(("m1", "m2")), st.integers(0, 40)),
     st.tuples(st.just("update")),
     st.tuples(st.just("reconnect"), st.sampled_from(NODES)),
 )  # fmt: skip
@@ -261,6 +296,10 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
             world.service(id, networks, ports)
         case ("task", id, service, node, networks, desired):
             world.task(id, service, node, networks, desired=desired)
+        case ("session", id, manager):
+            world.put(SESSION, id, Session(manager) if manager else None)
+        case ("confirm", id, revision):
+            world.put(CONFIRMATION, id, Confirmation(revision))
         case ("status", id, state):
             world.put(STATUS, id, TaskStatus(state))
         case ("forget", kind, id):
@@ -307,3 +346,17 @@ def test_a_change_reaches_only_those_who_take_part(world: World) -> None:
         pass
     assert [key_of(r) for r in views["n1"].take()[0]] == [("endpoint", "t1.net")]
     assert views["n2"].take() == ([], [])
+
+
+def test_a_task_made_changed_and_deleted_between_two_looks_is_never_sent(world: World) -> None:
+    index = AssignmentIndex(world.state)
+    view = index.add("n1")
+    for _ in index.update(world.dirty.take()):
+        pass
+    view.take()
+    world.task("t9", "s1", "n1")
+    world.task("t9", "s1", "n1", desired=TaskState.SHUTDOWN)
+    world.put(TASK, "t9", None)
+    for _ in index.update(world.dirty.take()):
+        pass
+    assert view.take() == ([], [])

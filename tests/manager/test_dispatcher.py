@@ -12,9 +12,11 @@ import grpc
 import pytest
 
 from api import rpc
+from api.assignment import TaskOrder
 from api.defaults import SESSION_LEASE
 from api.objects import (
     CLUSTER,
+    CONFIRMATION,
     DEFAULT_CLUSTER,
     MEMBER,
     NODE,
@@ -28,6 +30,7 @@ from api.objects import (
     Revision,
     Service,
     Task,
+    TaskAddress,
     TaskStatus,
 )
 from api.objects import Cluster as Cluster_
@@ -48,6 +51,7 @@ from kit.tasks import stop
 from kit.timing import wall_clock
 from manager import ca
 from manager.dispatcher import Dispatcher
+from manager.draining import Drains
 from manager.sessions import acceptable
 from manager.store.base import Delete, Put
 from manager.store.memory import MemoryStore
@@ -160,6 +164,57 @@ async def test_changes_come_as_increments_numbered_without_a_gap(cluster: Cluste
         await cluster.store.commit([Delete(TASK, "t1")])
         third = await receive(call, Assignments)
         assert (third.number, sorted(third.remove), third.put) == (3, [("spec", "s.1"), ("task", "t1")], [])
+
+
+async def test_a_task_has_drained_when_every_host_has_confirmed_that_its_endpoint_is_gone(cluster: Cluster) -> None:
+    address = [TaskAddress("net", "10.0.1.7/24")]
+    for id, node in (("t1", "n1"), ("t2", "n2")):
+        await cluster.task(id, node, addresses=address, desired=TaskState.RUNNING)
+        await cluster.put(Put(STATUS, id, TaskStatus(TaskState.RUNNING)))
+    async with cluster.session(credentials("n1")) as first, cluster.session(credentials("n2")) as second:
+        for call in (first, second):
+            await open_session(call)
+            await call.write(Heartbeat(1))
+        await cluster.until(lambda state: {"n1", "n2"} <= state.sessions.keys())
+        await cluster.task("t1", "n1", addresses=address, desired=TaskState.SHUTDOWN)
+        told = await receive(first, Assignments)
+        assert [resource.draining for resource in told.put if isinstance(resource, TaskOrder)] == [True]
+
+        # n2 is on no network and was sent nothing; n1 has not confirmed yet
+        assert not cluster.store.state.table(CONFIRMATION)
+        await first.write(Heartbeat(told.number))
+        released = await receive(first, Assignments)
+        assert [resource.draining for resource in released.put if isinstance(resource, TaskOrder)] == [False]
+
+
+async def test_a_host_that_is_away_for_a_moment_is_waited_for_until_it_confirms_to_another_session(
+    cluster: Cluster,
+) -> None:
+    address = [TaskAddress("net", "10.0.1.7/24")]
+    async with cluster.session(credentials("n1")) as first:
+        await open_session(first)
+        await first.write(Heartbeat(1))
+        async with cluster.session(credentials("n2")) as second:
+            await open_session(second)
+            await second.write(Heartbeat(1))
+            for id, node in (("t1", "n1"), ("t2", "n2")):
+                await cluster.task(id, node, addresses=address, desired=TaskState.RUNNING)
+                await cluster.put(Put(STATUS, id, TaskStatus(TaskState.RUNNING)))
+        # its stream has ended, its lease lives
+        await cluster.task("t1", "n1", addresses=address, desired=TaskState.SHUTDOWN)
+        while not is_told_to_stop(told := await receive(first, Assignments)):
+            pass
+        await first.write(Heartbeat(told.number))
+        await asyncio.sleep(0.2)
+        assert cluster.store.state.view(Drains).of(cluster.store.state.tasks["t1"]).waiting
+        async with cluster.session(credentials("n2")) as second:
+            await open_session(second)
+            await second.write(Heartbeat(1))
+            await cluster.until(lambda state: not state.view(Drains).of(state.tasks["t1"]).waiting)
+
+
+def is_told_to_stop(message: Assignments) -> bool:
+    return any(isinstance(one, TaskOrder) and one.desired is TaskState.SHUTDOWN for one in message.put)
 
 
 async def test_a_change_of_role_is_told(cluster: Cluster) -> None:

@@ -140,3 +140,12 @@ async def test_the_past_is_found_by_time_and_is_bounded(told: Told, monkeypatch:
     for number in range(events.MOST):
         await told.by(Put(NETWORK, "y", Network("y", float(number), spec=NetworkSpec("y"))))
     assert len(history.after(0)) == events.MOST
+
+
+async def test_tasks_of_a_service_that_is_gone_are_told_of_by_its_name(told: Told) -> None:
+    await told.by(Put(SERVICE, "s1", Service("s1", spec=spec("demo:1", 1))), Put(TASK, "t1", Task("t1", "s1", 1, 1)))
+    ((kind, action, _),) = await told.by(Delete(SERVICE, "s1"))
+    assert (kind, action) == ("service", "remove")
+    ((kind, action, attributes),) = await told.by(Delete(TASK, "t1"))
+    assert (kind, action) == ("task", "remove")
+    assert (attributes["name"], attributes["service.name"]) == ("web.1.t1", "web")

@@ -164,8 +164,11 @@ def test_a_new_leader_decides_as_the_old_one_would(happenings: list[tuple[Any, .
         after = new(fresh, make.everything(fresh), w.now)
         assert keys(before, w.state) == keys(after, w.state)
     followed, made = w.state.view(Book), fresh.view(Book)
+    for network, span in followed.spans.items():
+        assert made.used(network, *span[:2]) == span[2]
     assert (followed.held, followed.ports, followed.bridges) == (made.held, made.ports, made.bridges)
     assert w.state.view(Load).nodes == fresh.view(Load).nodes
+    assert w.state.view(Load).tasks == fresh.view(Load).tasks
     assert w.state.view(Load).services == fresh.view(Load).services
 
 

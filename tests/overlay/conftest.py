@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.overlay.hosts import CLIENT, PREFIX, Cluster, TestHost, sh
+from tests.overlay.hosts import CLIENT, NAMES, PREFIX, Cluster, TestHost, sh
 
 ADDRESSES = {"h1": "172.30.77.1", "h2": "172.30.77.2", "h3": "172.30.77.3"}
 
@@ -28,6 +28,10 @@ def _lay_wires() -> None:
 
 
 def _cut_wires() -> None:
+    for netns in Path("/run/netns").glob(f"{NAMES}*"):
+        # of a run that was killed
+        if not Path("/proc", netns.name.removeprefix(NAMES).partition("-")[0]).exists():
+            sh("ip", "netns", "delete", netns.name, check=False)
     for name in ["sw", "client", *ADDRESSES]:
         sh("ip", "netns", "delete", f"{PREFIX}-{name}", check=False)
 

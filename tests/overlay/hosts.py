@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,9 @@ from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from overlay.base import NetworkView, Sandbox
 
 REPOSITORY = Path(__file__).parents[2]
-PREFIX = "argosy-ovl"
+NAMES = "argosy-ovl"
+PREFIX = f"{NAMES}{os.getpid()}"
+"""Of the names of namespaces: two runs at the same time have their own."""
 CLIENT = "172.30.77.100"
 
 # Says who is served and by whom: "<own name> <client's address>".
@@ -56,6 +59,34 @@ for _ in range(times):
     except OSError as e:
         found.append("!" + type(e).__name__)
 print(json.dumps(found))
+"""
+
+# Like SERVER over TCP, but goes on: answers whatever comes on a connection with its name.
+TALKER = """
+import socketserver, sys
+class Talk(socketserver.BaseRequestHandler):
+    def handle(self):
+        while self.request.recv(100):
+            self.request.sendall(sys.argv[1].encode())
+socketserver.ThreadingTCPServer.allow_reuse_address = socketserver.ThreadingTCPServer.daemon_threads = True
+server = socketserver.ThreadingTCPServer(("0.0.0.0", int(sys.argv[2])), Talk)
+print("up", flush=True)
+server.serve_forever()
+"""
+
+# Keeps one socket; for each line of input it asks once and prints the answer, or the error as "!<type>".
+KEEPER = """
+import socket, sys
+protocol, address, port = sys.argv[1:]
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+s.settimeout(4)
+s.connect((address, int(port)))
+for line in sys.stdin:
+    try:
+        s.send(b"x")
+        print(s.recv(100).decode(), flush=True)
+    except OSError as e:
+        print("!" + type(e).__name__, flush=True)
 """
 
 # Resolves by 127.0.0.11 with plain queries; prints code and addresses.
@@ -160,12 +191,15 @@ class TestHost:
             self.process.stdout.close()
             self.process = None
 
-    def serve(self, netns: str, name: str, port: int, protocol: str = "tcp") -> None:
-        command = ["nsenter", f"--net={netns}", sys.executable, "-c", SERVER, name, str(port), protocol]
+    def serve(
+        self, netns: str, name: str, port: int, protocol: str = "tcp", script: str = SERVER
+    ) -> subprocess.Popen[str]:
+        command = ["nsenter", f"--net={netns}", sys.executable, "-c", script, name, str(port), protocol]
         program = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.programs.append(program)
         assert program.stdout
         assert program.stdout.readline() == "up\n"
+        return program
 
     def end(self) -> None:
         self.kill()
@@ -185,6 +219,28 @@ class TestHost:
 def call(netns: str, address: str, port: int, times: int = 1, protocol: str = "tcp", timeout: float = 5) -> list[str]:
     arguments = [protocol, address, str(port), str(times), str(timeout)]
     return list(json.loads(sh("nsenter", f"--net={netns}", sys.executable, "-c", CALLER, *arguments)))
+
+
+class Keeper:
+    """A client that keeps its socket. Use as a context."""
+
+    def __init__(self, netns: str, address: str, port: int, protocol: str = "tcp") -> None:
+        command = ["nsenter", f"--net={netns}", sys.executable, "-c", KEEPER, protocol, address, str(port)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self) -> str:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().strip()
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def resolve(netns: str, name: str, kind: int = 1, protocol: str = "udp") -> tuple[int, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -12,7 +13,7 @@ from api.assignment import EndpointOrder, NetworkOrder, ServiceOrder
 from api.specs import PortConfig
 from overlay import names
 from overlay.base import Interface, NetworkView, Sandbox
-from tests.overlay.hosts import CLIENT, PREFIX, Cluster, TestHost, call, resolve, sh, until
+from tests.overlay.hosts import CLIENT, PREFIX, TALKER, Cluster, Keeper, TestHost, call, resolve, sh, until
 
 pytestmark = pytest.mark.root
 
@@ -215,6 +216,54 @@ def test_an_unready_endpoint_leaves_vip_names_and_mesh(cluster: Cluster, tasks: 
     set_ready(cluster, tasks["shop_web.1"], True)
     assert {a.split()[0] for a in call(client.netns, WEB_VIP, 80, times=9)} == {"web0", "web1", "web2"}
     assert "10.77.1.12" in ask(client, "tasks.shop_web")[1]
+
+
+def test_a_kept_udp_socket_leaves_a_backend_that_is_no_longer_ready(cluster: Cluster, tasks: Tasks) -> None:
+    for netns, address, port in (
+        (tasks["shop_client.1"].netns, ECHO_VIP, 7),
+        (CLIENT_NETNS, cluster.hosts[0].address, 5300),
+    ):
+        with Keeper(netns, address, port, "udp") as client:
+            first = client.ask().split()[0]
+            assert client.ask().split()[0] == first
+            backend = tasks[f"shop_web.{first[-1]}" if first.startswith("dns") else f"echo.{first[-1]}"]
+            set_ready(cluster, backend, False)
+            # flushed in the background; every packet until then reaches the old one, which still runs
+            until(lambda client=client, first=first: client.ask().split()[0] not in (first, ""))
+            set_ready(cluster, backend, True)
+
+
+def test_a_kept_tcp_connection_survives_its_backend_s_draining_and_is_reset_when_that_is_gone(
+    cluster: Cluster, tasks: Tasks
+) -> None:
+    h2 = cluster.hosts[1]
+    order = service("talker", APP, "10.77.1.150")
+    cluster.services[order.id] = order
+    stays = start(cluster, "talker.1", h2, {APP: "10.77.1.71"})
+    h2.serve(stays.netns, "stays", 80, script=TALKER)
+    for name in ("shop_client.1", "shop_web.1"):  # from another host, and from the backend's own
+        goes = start(cluster, "talker.2", h2, {APP: "10.77.1.72"}, ready=False)
+        program = h2.serve(goes.netns, "goes", 80, script=TALKER)
+        set_ready(cluster, stays, False)
+        set_ready(cluster, goes, True)
+        with Keeper(tasks[name].netns, "10.77.1.150", 80) as client:
+            assert client.ask() == "goes"
+            set_ready(cluster, stays, True)
+            set_ready(cluster, goes, False)
+            assert client.ask() == "goes"
+            # it dies without a word
+            sh("nsenter", f"--net={goes.netns}", "ip", "link", "set", "eth0", "down")
+            program.kill()
+            program.wait()
+            h2.do("close", id=goes.id)
+            del cluster.endpoints[f"talker.2.{APP}"]
+            cluster.tell()
+            began = time.monotonic()
+            assert client.ask() == "!ConnectionResetError"
+            assert time.monotonic() - began < 3
+    h2.do("close", id=stays.id)
+    del cluster.endpoints[f"talker.1.{APP}"], cluster.services[order.id]
+    cluster.tell()
 
 
 def test_a_container_on_no_network_gets_out_and_its_host_ports_lead_in(cluster: Cluster, tasks: Tasks) -> None:

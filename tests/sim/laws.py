@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Set
 
-from api.objects import Task
-from api.schedule import schedule_of
+from api.constraints import matches
+from api.objects import NetworkDecision, NodeDecision, ServiceDecision, Task
 from api.specs import ServiceSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState, is_legal
+from manager.orchestrator.capacity import SHORT
+from manager.orchestrator.deployment import essence as essence_of
+from manager.orchestrator.nodes import UNMET
 from manager.orchestrator.slots import slot_of
 from manager.orchestrator.update import parallelism as slots_at_once
+from manager.store.base import Change, Put
 from manager.store.state import State
 from tests.manager.invariants import check
+from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 
 _DESIRED = {TaskState.RUNNING: 0, TaskState.COMPLETE: 0, TaskState.SHUTDOWN: 1, TaskState.REMOVE: 2}
-_slots_at_once = slots_at_once
-_FORCED = ("assigned node no longer meets constraints", "the node is down", "the node was removed")
+_slots_at_once, _essence = slots_at_once, essence_of  # as they were before a test broke them
+_FORCED = (UNMET, SHORT, "the node is down", "the node was removed")
+_HURT = (TaskState.FAILED, TaskState.REJECTED, TaskState.COMPLETE, TaskState.ORPHANED)
 Before = dict[str, tuple[Task, TaskState]]
-"""Every task before a commit, and where it was."""
+"""The tasks that a commit touched, before it, and where they were."""
 
 
 class Broken(AssertionError):
@@ -35,42 +41,86 @@ def demand(truth: bool, law: str, what: str) -> None:
         raise Broken(law, what)
 
 
-def held_once(state: State) -> None:
-    """Addresses, VIPs, published ports, VNIs; per node generic resources, memory and host ports."""
+# ── what is held ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def held_once(state: State, changed: Set[str], unseen: Set[str]) -> None:
+    """Addresses, VIPs, published ports, VNIs; per node generic resources, CPUs, memory and host ports.
+
+    `changed` are nodes that have had other resources: what leaves them may be too much for a while. Of `unseen` ones
+    the leader has not looked at the change yet.
+    """
     try:
         check(state)
     except AssertionError as error:
         raise Broken("held once", str(error)) from None
-    for node_id, seen in state.descriptions.items():
+    for node_id in state.descriptions:
         tasks = [task for task in state.tasks_on(node_id).values() if not state.has_ended(task)]
-        named = Counter(
-            given.named_resource_spec.value
-            for task in tasks for given in task.generic_resources if given.named_resource_spec
-        )  # fmt: skip
-        demand(not named or max(named.values()) == 1, "generic resources", f"{node_id}: {named}")
-        ports: Counter[int] = Counter()
-        memory = 0
-        for task in tasks:
-            spec = state.revisions_of(task.service_id)[task.revision].spec if task.service_id else ServiceSpec()
-            own = spec.endpoint_spec.ports if spec.endpoint_spec else []
-            ports.update(port.published_port for port in own if port.publish_mode == "host")
-            if (
-                (resources := spec.task_template.resources)
-                and resources.reservations
-                and task.state >= TaskState.ASSIGNED
-            ):
-                memory += resources.reservations.memory_bytes
-        demand(not ports or max(ports.values()) == 1, "host ports", f"{node_id}: {ports}")
-        if seen.resources and seen.resources.reservations:
-            demand(memory <= seen.resources.reservations.memory_bytes, "resources", f"{node_id}: {memory}")
+        _check_node(state, node_id, tasks)
+        if node_id not in unseen:
+            _check_room(state, node_id, [t for t in tasks if node_id not in changed or t.desired in GOING])
+
+
+def may_hold(change: Change, old: object) -> bool:
+    """Whether a change can make anything be held that was not before: most only tell tasks to stop."""
+    new = change.value if isinstance(change, Put) else None
+    return _holdings(new) != _holdings(old) and new is not None
+
+
+def _holdings(value: object) -> object:
+    match value:
+        case Task():
+            return value.state, value.node_id, value.addresses, value.generic_resources
+        case ServiceDecision():
+            return value.vips, value.ports
+        case NodeDecision():
+            return value.gateways
+        case NetworkDecision():
+            return value
+    return None
+
+
+def _check_node(state: State, node_id: str, tasks: list[Task]) -> None:
+    named, ports = set(), set()
+    for task in tasks:
+        for given in task.generic_resources:
+            if own := given.named_resource_spec:
+                demand(own.value not in named, "generic resources", f"{node_id}: {own.value} is held twice")
+                named.add(own.value)
+        endpoint = _spec(state, task).endpoint_spec
+        for port in endpoint.ports if endpoint else ():
+            if port.publish_mode == "host":
+                demand(port.published_port not in ports, "host ports", f"{node_id}: {port.published_port} is twice")
+                ports.add(port.published_port)
+
+
+def _check_room(state: State, node_id: str, tasks: list[Task]) -> None:
+    resources = state.descriptions[node_id].resources
+    if not resources or not (offered := resources.reservations):
+        return
+    cpus = memory = given = 0
+    for task in tasks:
+        wanted = _spec(state, task).task_template.resources
+        if wanted and wanted.reservations and task.state >= TaskState.ASSIGNED:
+            cpus += wanted.reservations.nano_cpus
+            memory += wanted.reservations.memory_bytes
+            given += len(task.generic_resources)
+    held = f"{node_id}: {cpus} nano-CPUs, {memory} bytes, {given} devices"
+    demand(cpus <= offered.nano_cpus and memory <= offered.memory_bytes, "resources", held)
+    demand(given <= len(offered.generic_resources), "resources", held)
+
+
+def _spec(state: State, task: Task) -> ServiceSpec:
+    return state.revisions_of(task.service_id)[task.revision].spec
+
+
+# ── how tasks move ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def legal_moves(before: Before, state: State) -> None:
     """Tasks only ever move forward, and what they are does not change."""
     for id, (old, old_state) in before.items():
         new = state.tasks.get(id)
-        if new is old and state.task_state(old) is old_state:
-            continue
         if new is None:
             ended = old_state.is_terminal or old_state < TaskState.ASSIGNED
             demand(ended, "legal moves", f"{id} was deleted in {old_state.value}")
@@ -86,64 +136,109 @@ def _identity(task: Task) -> tuple[object, ...]:
     return task.service_id, task.revision, task.slot, task.job_iteration
 
 
-def one_per_slot(state: State, running: set[str], excused: set[str], start_first: set[str]) -> None:
+def one_per_slot(state: State, running: Set[str]) -> None:
     """At most one container runs in a slot; two while one takes over from the other. Of hosts that could be told."""
-    slots: defaultdict[tuple[str, object], list[Task]] = defaultdict(list)
-    for id in running - excused:
+    first: dict[tuple[str, object], Task] = {}
+    for id in running:
         task = state.tasks.get(id)
-        demand(task is not None, "one per slot", f"{id} runs and is forgotten")
-        if task is not None and task.desired is not TaskState.REMOVE:
-            slots[task.service_id, slot_of(task)].append(task)
-    for (service_id, slot), tasks in slots.items():
-        if len(tasks) == 1:
-            continue
-        most = 2 if service_id in start_first else 1
-        demand(len(tasks) <= most, "one per slot", f"{service_id} slot {slot}: {[task.id for task in tasks]}")
+        if task is None:
+            raise Broken("one per slot", f"{id} runs and is forgotten")
+        other = first.setdefault((task.service_id, slot_of(task)), task)
+        if other is not task:
+            _check_slot(state, running, task)
 
 
-def available(before: Before, state: State, start_first: set[str]) -> None:
+def _check_slot(state: State, running: Set[str], one: Task) -> None:
+    """Two may be in a slot, if one takes over from the other; never three."""
+    slot, tasks = slot_of(one), state.tasks_of(one.service_id).values()
+    there = [task for task in tasks if task.id in running and slot_of(task) == slot]
+    there.sort(key=lambda task: task.created_at)
+    fine = len(there) == 2 and _takes_over(*there)
+    demand(fine, "one per slot", f"{one.service_id} slot {slot}: {[task.id for task in there]}")
+
+
+def _takes_over(old: Task, new: Task) -> bool:
+    """Whether the two may run beside one another: in a start-first update, or a move to another node."""
+    if new.replaces == old.id and new.service_id in MOVES_FIRST:
+        return True
+    return new.service_id in STARTS_FIRST and new.revision != old.revision
+
+
+# ── what is taken away ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def available(before: Before, state: State) -> None:
     """What the leader stops of its own will leaves enough: all that ran (start-first), or all but the parallelism."""
     stopped: defaultdict[str, list[Task]] = defaultdict(list)
+    for new in _stopped(before, state):
+        stopped[new.service_id].append(new)
+    for service_id, tasks in stopped.items():
+        _check_available(state, service_id, tasks)
+
+
+def spared(before: Before, state: State) -> None:
+    """A task that is what is wanted is left alone: only those that differ are replaced, but for moves."""
+    for task in _stopped(before, state):
+        decision = state.service_decisions.get(task.service_id)
+        if decision is None or task.service_id not in state.services:
+            continue
+        kept = state.revisions_of(task.service_id)
+        same = _essence(kept[task.revision].spec) == _essence(kept[decision.revision].spec)
+        node = state.nodes.get(task.node_id)
+        placement = kept[decision.revision].spec.task_template.placement
+        leaves = (
+            node is None
+            or node.spec.availability is Availability.DRAIN
+            or not matches(placement.constraints if placement else [], node, state.descriptions.get(node.id))
+        )
+        others = (t for t in state.tasks_of(task.service_id).values() if slot_of(t) == slot_of(task))
+        followed = any(other.id != task.id and other.desired in GOING for other in others)
+        demand(leaves or followed or not same, "spared", f"{task.id} is stopped, and nothing was wrong with it")
+
+
+def _stopped(before: Before, state: State) -> list[Task]:
+    """Tasks that ran, and that the leader tells to stop though nothing forces it to."""
+    found = []
     for id, (old, was) in before.items():
         new = state.tasks.get(id)
         if new is None or was is not TaskState.RUNNING or old.desired is not TaskState.RUNNING:
             continue
         if new.desired is TaskState.SHUTDOWN and new.message not in _FORCED and state.task_state(new) is was:
-            stopped[new.service_id].append(new)
-    for service_id, tasks in stopped.items():
-        _check_available(state, service_id, tasks, service_id in start_first)
+            found.append(new)
+    return found
 
 
-def _check_available(state: State, service_id: str, stopped: list[Task], start_first: bool) -> None:
-    service = state.services.get(service_id)
+def _check_available(state: State, service_id: str, stopped: list[Task]) -> None:
     decision = state.service_decisions.get(service_id)
-    if service is None or decision is None:
+    if service_id not in state.services or decision is None:
         return
     spec = state.revisions_of(service_id)[decision.revision].spec
-    up, slots, failed = set(), set(), False
+    up, slots, hurt = set(), set(), set()
     for task in state.tasks_of(service_id).values():
         if task.desired is TaskState.REMOVE:
             continue
-        slots.add(slot_of(task))
-        at = state.task_state(task)
-        failed |= at in (TaskState.FAILED, TaskState.REJECTED, TaskState.COMPLETE, TaskState.ORPHANED)
+        slot, at = slot_of(task), state.task_state(task)
+        slots.add(slot)
+        if at in _HURT or (task.node_id and not _is_healthy(state, task.node_id)) or task.message in _FORCED:
+            hurt.add(slot)  # not the leader's doing
         if task.desired in GOING and at is TaskState.RUNNING:
-            up.add(slot_of(task))
+            up.add(slot)
     lost = [task for task in stopped if slot_of(task) not in up and not _is_drained_global(state, spec, task)]
-    if start_first:
-        demand(
-            not lost, "available", f"{service_id}: start-first, but {[task.id for task in lost]} stop with nobody else"
-        )
+    if service_id in STARTS_FIRST:
+        without = [task.id for task in lost]
+        demand(not lost, "available", f"{service_id}: start-first, but {without} stop with nobody else")
     most = _slots_at_once(_config(spec, decision.update.state if decision.update else ""))
-    if lost and most and not failed:  # what failed by itself is not the leader's doing
-        down = [slot for slot in slots - up if isinstance(slot, int) or _takes_tasks(state, slot)]
+    if lost and most:
+        down = [s for s in slots - up - hurt if isinstance(s, int) or _takes_tasks(state, s)]
         demand(len(down) <= most, "available", f"{service_id}: {len(down)} of {len(slots)} are down")
 
 
+def _is_healthy(state: State, node_id: str) -> bool:
+    return node_id in state.nodes and node_id in state.sessions and state.node_state(node_id) is NodeState.READY
+
+
 def _takes_tasks(state: State, node_id: str) -> bool:
-    node = state.nodes.get(node_id)
-    ready = state.node_state(node_id) is NodeState.READY
-    return node is not None and ready and node.spec.availability is Availability.ACTIVE
+    return _is_healthy(state, node_id) and state.nodes[node_id].spec.availability is Availability.ACTIVE
 
 
 def _is_drained_global(state: State, spec: ServiceSpec, task: Task) -> bool:
@@ -153,33 +248,3 @@ def _is_drained_global(state: State, spec: ServiceSpec, task: Task) -> bool:
 
 def _config(spec: ServiceSpec, state: str) -> UpdateConfig:
     return (spec.rollback_config if state.startswith("rollback") else spec.update_config) or UpdateConfig()
-
-
-class RunBook:
-    """Every run of every scheduled job, as the history showed it from step to step."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, dict[float, int]] = {}
-        self._to: dict[str, float] = {}
-
-    def read(self, state: State) -> None:
-        """No due time is decided about twice, and none is left out."""
-        for gone in self._seen.keys() - state.services.keys():
-            self._seen.pop(gone)
-            self._to.pop(gone, None)
-        for service in state.services.values():
-            decision, wanted = state.service_decisions.get(service.id), schedule_of(service.spec)
-            if decision is None or wanted is None:
-                continue
-            seen = self._seen.setdefault(service.id, {})
-            for due, number in Counter(run.due_at for run in decision.runs).items():
-                demand(number == 1, "runs", f"{service.id}: {number} runs are due at {due}")
-            for run in decision.runs:
-                if run.due_at not in seen and seen:
-                    demand(run.due_at > max(seen), "runs", f"{service.id}: {run} came after a later one")
-                demand(seen.setdefault(run.due_at, run.number) == run.number, "runs", f"{service.id}: {run} is double")
-            self._no_gap(service.id, sorted(seen))
-
-    def _no_gap(self, service_id: str, times: list[float]) -> None:
-        for one, other in pairwise(times):
-            demand(other - one == 20, "runs", f"{service_id}: nothing between {one} and {other}")

@@ -4,18 +4,21 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from agent.health import Health
 from agent.http.engine import engine_info, version_info
+from agent.http.events import HostEvents
 from agent.http.routes import routes
 from agent.runtime.images import ImageStore
 from agent.runtime.oci import OciRuntime
 from agent.runtime.volumes import Volumes
+from api.events import stream
 from api.http import answer, make_app
 from api.specs import PortConfig
 from kit import process
@@ -43,6 +46,7 @@ class Context:
     node_id: str = "node1"
     hostname: str = "host1"
     clock: Clock = wall_clock
+    healths: dict[str, Health] = field(default_factory=dict)
 
     @property
     def images(self) -> ImageStore:
@@ -51,6 +55,9 @@ class Context:
     @property
     def volumes(self) -> Volumes:
         return self.runtime.volumes
+
+    def health(self, task_id: str) -> Health:
+        return self.healths.get(task_id, Health())
 
     def network_name(self, id: str) -> str:
         return {"n1": "front"}.get(id, id)
@@ -72,8 +79,12 @@ async def runtime(root: Path) -> AsyncIterator[OciRuntime]:
 
 
 @pytest.fixture
-async def socket(root: Path, runtime: OciRuntime) -> AsyncIterator[Path]:
-    context = Context(runtime, str(root / "data"))
+def context(root: Path, runtime: OciRuntime) -> Context:
+    return Context(runtime, str(root / "data"))
+
+
+@pytest.fixture
+async def socket(root: Path, context: Context) -> AsyncIterator[Path]:
 
     async def ping(request: web.Request) -> web.Response:
         return web.Response(text="OK", headers={"Api-Version": "1.50", "Ostype": "linux"})
@@ -84,7 +95,11 @@ async def socket(root: Path, runtime: OciRuntime) -> AsyncIterator[Path]:
     async def version(request: web.Request) -> web.Response:
         return answer(version_info())
 
-    extra = [web.get("/_ping", ping), web.get("/info", info), web.get("/version", version)]
+    async def events(request: web.Request) -> web.StreamResponse:
+        return await stream(request, [HostEvents(context.runtime.journal)], wall_clock)
+
+    extra = [web.get(f"/{serve.__name__}", serve) for serve in (info, version, events)]
+    extra.append(web.get("/_ping", ping))
     runner = web.AppRunner(make_app([*extra, *routes(lambda: context)]))
     await runner.setup()
     path = root / "docker.sock"
@@ -95,13 +110,13 @@ async def socket(root: Path, runtime: OciRuntime) -> AsyncIterator[Path]:
 
 @pytest.fixture
 def docker(socket: Path, root: Path) -> Docker:
-    """Run the docker command line against the host."""
+    """Run the docker command line against the host; `fails` None: however it ends."""
 
-    async def run(*arguments: str, fails: bool = False, timeout: float = 60, **options: Any) -> process.Result:
+    async def run(*arguments: str, fails: bool | None = False, timeout: float = 60, **options: Any) -> process.Result:
         env = {**os.environ, "DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(root / "client")}
         async with asyncio.timeout(timeout):
             result = await process.run("docker", *arguments, env=env, **options)
-        assert result.ok is not fails, (arguments, result)
+        assert fails is None or result.ok is not fails, (arguments, result)
         return result
 
     return run

@@ -70,7 +70,10 @@ def test_gpus_are_asked_for_by_number_by_id_or_all(catalogue: Catalogue) -> None
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (DeviceRequest("cdi", device_ids=["example.com/gpu=7"]), "offers no device example.com/gpu=7: no CDI file"),
+        (
+            DeviceRequest("cdi", device_ids=["example.com/gpu=7"]),
+            "offers no device example.com/gpu=7; devices are what CDI files",
+        ),
         (gpus(count=4), "4 GPUs are asked for, and this host offers 3"),
     ],
 )

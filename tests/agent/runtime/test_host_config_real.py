@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.runtime import mounting
 from agent.runtime.base import Image, RuntimeFailure
 from agent.runtime.oci import OciRuntime
 from api.hostconfig import Device, Hook, HostConfig
-from api.specs import Limits, Resources, TaskSpec
+from api.specs import BindOptions, Limits, Mount, Resources, TaskSpec
 from tests.agent.runtime.hosts import output, plan, run
 
 pytestmark = pytest.mark.root
@@ -54,6 +55,31 @@ async def test_shm_and_domain_and_groups(runtime: OciRuntime, image: Image) -> N
                   groups=["44"])  # fmt: skip
 
     assert await output(runtime, wanted) == (0, "2048\nexample.org\n0 44\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (BindOptions(), "read-only"),
+        (BindOptions(read_only_force_recursive=True), "read-only"),
+        (BindOptions(read_only_non_recursive=True), "written"),
+        (BindOptions(non_recursive=True), "nothing there"),
+    ],
+)
+async def test_what_is_mounted_below_a_read_only_bind(
+    runtime: OciRuntime, image: Image, tmp_path: Path, options: BindOptions, expected: str
+) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    mounting.mount_tmpfs(below, 1 << 16)
+    try:
+        (below / "file").touch()
+        mount = Mount(type="bind", source=str(tmp_path), target="/data", read_only=True, bind_options=options)
+        script = "test -e /data/below/file || { echo nothing there; exit; }; \
+            touch /data/below/new 2>/dev/null && echo written || echo read-only"
+        assert await output(runtime, plan(image, "t", "sh", "-c", script, mounts=[mount])) == (0, f"{expected}\n")
+    finally:
+        mounting.unmount(below)
 
 
 async def test_a_hook_runs_as_it_says(runtime: OciRuntime, image: Image) -> None:

@@ -122,6 +122,17 @@ def test_a_removed_network_goes_when_nothing_is_on_it() -> None:
     assert gateways(w, "n1") == gateways(w, "n2") == [INGRESS]
 
 
+def test_a_removed_network_found_by_a_new_leader_goes_too() -> None:
+    w = world(make.network(), make.network("net2"), make.service(networks=["net2"]))
+    w.put(make.network(removed=True), make.network("net2", removed=True))
+    w.new_leader()
+    w.settle()
+    assert set(w.state.networks) == {INGRESS, "net2"}, "net2 is in use"
+    w.delete(SERVICE, "s1")
+    w.settle()
+    assert set(w.state.networks) == {INGRESS}
+
+
 def test_a_network_that_does_not_exist_is_told() -> None:
     w = world(make.service(networks=["nowhere"]))
     assert only(w).message == "network nowhere does not exist"
@@ -224,6 +235,40 @@ def test_ports_are_picked_from_30000_up_and_kept_over_updates() -> None:
     w.change("a", image="web:2", ports=[make.port(target=81), make.port()])
     w.wait(20)
     assert [port.published_port for port in w.state.service_decisions["a"].ports] == picked[::-1]
+
+
+def test_ports_of_tcp_udp_and_sctp_are_picked_from_spaces_of_their_own() -> None:
+    protocols = ("tcp", "udp", "sctp")
+    w = world(make.service(ports=[make.port(protocol=name) for name in protocols]))
+    picked = w.state.service_decisions["s1"].ports
+    assert [(port.protocol, port.published_port) for port in picked] == [(name, 30000) for name in protocols]
+
+
+def test_a_port_that_goes_from_the_mesh_to_host_mode_is_given_back() -> None:
+    w = world(make.service(ports=[make.port(80)]), make.service("s2", ports=[make.port(80)], created_at=9.0))
+    assert not w.running("s2")
+    w.change(ports=[make.port(8080, mode="host")])
+    w.wait(20)
+    assert w.state.service_decisions["s1"].ports == []
+    assert [port.published_port for port in w.state.service_decisions["s2"].ports] == [80]
+    assert len(w.running("s1")) == len(w.running("s2")) == 1
+
+
+def test_a_port_may_be_of_several_services_at_different_addresses_of_the_hosts() -> None:
+    at = ["127.0.0.1", "10.0.0.1", "127.0.0.1", ""]
+    services = [
+        make.service(f"s{n}", ports=[make.port(80, host_ip=address)], created_at=float(n))
+        for n, address in enumerate(at)
+    ]
+    w = world(*services)
+    decisions = [w.state.service_decisions[f"s{n}"] for n in range(len(at))]
+    assert [[port.host_ip for port in found.ports] for found in decisions] == [["127.0.0.1"], ["10.0.0.1"], [], []]
+    assert all("port '80' is already in use by service" in found.message for found in decisions[2:])
+
+
+def test_a_service_may_publish_a_port_at_two_addresses() -> None:
+    w = world(make.service(ports=[make.port(80, 80, host_ip="127.0.0.1"), make.port(80, 81, host_ip="10.0.0.1")]))
+    assert [port.target_port for port in w.state.service_decisions["s1"].ports] == [80, 81]
 
 
 def test_the_first_holder_keeps_a_port_and_the_later_waits_with_the_reason() -> None:

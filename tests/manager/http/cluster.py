@@ -34,6 +34,7 @@ from api.objects import (
     NodeDescription,
     Session,
 )  # fmt: skip
+from api.registry_login import Login
 from api.specs import NetworkSpec, NodeSpec, Reservations, Resources
 from api.states import NodeState, Role
 from api.wire import LogLine, LogsRequest
@@ -41,7 +42,7 @@ from manager.ca import new_authority
 from manager.events import History
 from manager.http import routes, swarm_block
 from manager.http.context import ClusterContext
-from manager.http.registry import Login, Manifest
+from manager.http.registry import Manifest
 from manager.store.base import Put
 from manager.store.memory import MemoryDatabase, MemoryStore
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from api.objects import (
@@ -94,6 +95,23 @@ async def test_filters_choose_tasks(api: Api) -> None:
     assert await found(name=["web.2."]) == ["t2", "t3"]
     assert await found(id=["t2", "t3"]) == ["t2", "t3"]
     assert await found(**{"_up-to-date": ["true"]}) == ["t1", "t2", "t3"]
+
+
+async def test_docker_s_client_that_waits_for_a_job_gets_its_slots_from_zero(api: Api) -> None:
+    id = await api.create("job", Mode={"ReplicatedJob": {}})
+    shown = await api.get(f"/services/{id}")
+    assert shown["Spec"]["Mode"] == {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
+    assert shown["JobStatus"]["JobIteration"] == {"Index": 1}  # before there is a task
+    await api.manager.store.commit([Put(TASK, "t1", Task("t1", id, 1, 1, W1, TaskState.ASSIGNED, job_iteration=1))])
+    query = {"filters": json.dumps({"_up-to-date": ["true"]})}
+
+    async def slot(agent: str, params: dict[str, str]) -> int:
+        async with api.client.get("/tasks", params=params, headers={"User-Agent": agent}) as response:
+            return int((await response.json())[0]["Slot"])
+
+    assert await slot("Docker-Client/28.2.2 (linux)", query) == 0
+    assert await slot("Docker-Client/28.2.2 (linux)", {}) == 1
+    assert await slot("argosy", query) == 1
 
 
 async def test_up_to_date_is_a_task_whose_template_the_newest_revision_left_alone(api: Api) -> None:
@@ -220,10 +238,11 @@ async def test_filters_choose_networks(api: Api) -> None:
     assert await found(dangling=["true"]) == ["shop_front"]
 
 
-async def test_predefined_networks_are_found_by_name_and_id_but_not_in_scope_swarm(api: Api) -> None:
+async def test_predefined_networks_are_found_by_name_and_id_and_in_scope_swarm_for_services(api: Api) -> None:
     view = await api.get("/networks/bridge")
     assert await api.get(f"/networks/{view['Id'][:12]}") == view
-    assert (await api.call("GET", "/networks/bridge", scope="swarm"))[0] == 404
+    status, of_swarm = await api.call("GET", "/networks/host", scope="swarm")
+    assert (status, of_swarm["Id"], of_swarm["Scope"]) == (200, "host", "swarm")
     assert (await api.get("/networks/ingress", scope="swarm"))["Ingress"] is True
 
 

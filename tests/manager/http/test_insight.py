@@ -189,6 +189,33 @@ async def test_a_failed_task_says_when_it_is_tried_again(api: Api) -> None:
     assert "logs" in one["Advice"]
 
 
+async def test_a_crash_loop_says_that_it_waits_longer_each_time(api: Api) -> None:
+    id = await api.create("web")
+    await take_up(api, id)
+    status = TaskStatus(TaskState.FAILED, NOW, "failed", "task: non-zero exit (3)", exit_code=3)
+    restarts = [NOW - 10 * n for n in range(7, 0, -1)]
+    fields = {"node_id": W1, "desired": TaskState.SHUTDOWN, "restarts": restarts}
+    await task(api, id, TaskState.ASSIGNED, status=status, **fields)
+    (one,) = await problems(api)
+    assert one["Code"] == "waiting-to-restart"
+    assert "it is replaced in 20 s (it keeps ending: 7 restarts within 5 minutes" in one["Reason"]
+    assert "up to 60 s" in one["Reason"]
+
+
+async def test_a_job_says_how_far_it_is_and_that_it_is_done(api: Api) -> None:
+    id = await api.create("web", Mode={"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 2}})
+    await take_up(api, id)
+    done, busy = TaskStatus(TaskState.COMPLETE, NOW, "finished"), TaskStatus(TaskState.RUNNING, NOW, "started")
+    for slot, status in ((1, done), (2, busy)):
+        await task(api, id, TaskState.ASSIGNED, slot, node_id=W1, desired=TaskState.COMPLETE, status=status)
+    told = await api.get("/argosy/v1/services/web/explain")
+    assert told["Summary"] == "1 of 2 tasks completed, 1 run"
+    await api.manager.store.commit([Put(STATUS, "t2", done)])
+    told = await api.get("/argosy/v1/services/web/explain")
+    assert told["Summary"].startswith("done, 2 of 2 tasks completed; ")
+    assert told["Problems"] == []
+
+
 async def test_a_task_that_the_restart_policy_gave_up_says_so(api: Api) -> None:
     id = await api.create("web", TaskTemplate={
         "ContainerSpec": {"Image": "demo:1"}, "RestartPolicy": {"Condition": "none"},
@@ -261,7 +288,16 @@ async def test_the_runs_of_a_scheduled_job_are_told_and_a_failed_one_explained(a
     told = await api.get("/argosy/v1/services/web/runs")
     assert [(run["Number"], run["Outcome"]) for run in told["Runs"]] == [(2, "failed"), (1, "completed")]
     assert (told["Schedule"], told["NextAt"]) == ({"Cron": "0 3 * * *"}, "2023-11-15T03:00:00.000000000Z")
+    shown = await api.get("/services/web")
+    assert shown["JobStatus"] == {"JobIteration": {"Index": 2}, "LastExecution": "2023-11-14T22:12:21.250000000Z"}
     explained = await api.get("/argosy/v1/services/web/explain")
     assert explained["Summary"] == "0 tasks run; the next run is due at 2023-11-15T03:00:00Z"
     (one,) = explained["Problems"]
     assert (one["Code"], one["Reason"]) == ("run-failed", "run 2, due at 2023-11-14T22:12:20Z, failed")
+
+
+async def test_a_scheduled_job_that_never_ran_has_no_last_execution_and_wants_no_task(api: Api) -> None:
+    await api.create("web", Mode={"ReplicatedJob": {}}, Schedule={"Cron": "0 3 * * *"})
+    (shown,) = await api.get("/services?status=true")
+    assert shown["JobStatus"] == {"JobIteration": {"Index": 0}}
+    assert shown["ServiceStatus"] == {"RunningTasks": 0, "DesiredTasks": 0, "CompletedTasks": 0}

@@ -16,8 +16,9 @@ from aiohttp.test_utils import TestServer
 
 from api.errors import NotFound
 from api.references import parse
+from api.registry_login import Login
 from manager.http.host_images import on_hosts
-from manager.http.registry import Login, ask_registry
+from manager.http.registry import ask_registry
 from tests.manager.http.cluster import M1, W1, description
 
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="needs skopeo")

@@ -191,6 +191,17 @@ async def test_a_published_port_belongs_to_one_service(api: Api) -> None:
     assert (await api.update(id, service("web", EndpointSpec=ports)))[0] == 200
 
 
+async def test_a_published_port_belongs_to_one_service_at_each_address_of_the_hosts(api: Api) -> None:
+    def at(host_ip: str) -> dict[str, object]:
+        return {"Ports": [{"TargetPort": 80, "PublishedPort": 8080, "HostIP": host_ip}]}
+
+    await api.create("local", EndpointSpec=at("127.0.0.1"))
+    await api.create("lan", EndpointSpec=at("10.0.0.1"))
+    for host_ip in ("127.0.0.1", ""):
+        status, value = await api.call("POST", "/services/create", service("more", EndpointSpec=at(host_ip)))
+        assert (status, "already in use" in value["message"]) == (400, True)
+
+
 async def test_host_ports_may_be_shared_by_services_but_not_with_the_mesh(api: Api) -> None:
     host = {"Ports": [{"TargetPort": 80, "PublishedPort": 9000, "PublishMode": "host"}]}
     await api.create("one", EndpointSpec=host)

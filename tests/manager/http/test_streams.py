@@ -12,7 +12,7 @@ from api.objects import SERVICE, STATUS, TASK, Task, TaskStatus
 from api.states import TaskState
 from api.wire import LogLine
 from manager.store.base import Delete, Put
-from tests.manager.http.cluster import M1, NOW, W1, W2, Api, service
+from tests.manager.http.cluster import NOW, W1, W2, Api, service
 
 
 def line(text: str, stream: str = "stdout") -> LogLine:
@@ -155,15 +155,3 @@ async def test_events_resume_from_a_time_and_tell_of_tasks(api: Api) -> None:
     only = {"since": "1", "until": str(NOW + 10), "filters": json.dumps({"type": ["task"], "service": ["web"]})}
     async with api.client.get("/events", params=only) as response:
         assert [json.loads(text)["Type"] for text in (await response.read()).splitlines()] == ["task", "task"]
-
-
-async def test_containers_of_the_manager_s_own_host_have_events_too(api: Api) -> None:
-    id = await api.create("web")
-    await run(api, id, "t1", M1)
-    over = TaskStatus(TaskState.FAILED, NOW, container_id="c-t1", exit_code=3)
-    await api.manager.store.commit([Put(STATUS, "t1", over)])
-    query = {"since": "1", "until": str(NOW), "filters": json.dumps({"type": ["container"]})}
-    async with api.client.get("/events", params=query) as response:
-        started, died = [json.loads(text) for text in (await response.read()).splitlines()]
-    assert (started["Action"], started["Actor"]["ID"], started["scope"]) == ("start", "c-t1", "local")
-    assert (died["Action"], died["Actor"]["Attributes"]["exitCode"]) == ("die", "3")

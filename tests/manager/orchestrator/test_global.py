@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.objects import TASK
 from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World
@@ -35,6 +36,24 @@ def test_a_removed_node_s_task_is_forgotten() -> None:
     assert [task.node_id for task in w.tasks()] == ["n1"]
 
 
+def test_a_service_that_is_added_later_gets_a_task_on_every_node_too() -> None:
+    w = world()
+    before = [task.id for task in w.running()]
+    w.put(make.service("s2", mode=make.global_mode()))
+    w.settle()
+    assert [task.node_id for task in w.running("s2")] == ["n1", "n2"]
+    assert [task.id for task in w.running()] == before
+
+
+def test_a_task_deleted_by_hand_is_made_anew() -> None:
+    w = world()
+    gone = w.running()[0]
+    w.delete(TASK, gone.id)
+    w.settle()
+    assert nodes(w) == ["n1", "n2"]
+    assert gone.id not in w.state.tasks
+
+
 def test_draining_stops_the_task_and_activating_brings_it_back() -> None:
     w = world()
     w.put(make.node("n2", availability=Availability.DRAIN))
@@ -47,9 +66,11 @@ def test_draining_stops_the_task_and_activating_brings_it_back() -> None:
 
 def test_a_paused_node_keeps_its_task_and_gets_no_new_one() -> None:
     w = world()
+    before = [task.id for task in w.running()]
     w.put(make.node("n2", availability=Availability.PAUSE), make.node("n3", availability=Availability.PAUSE))
     w.settle()
     assert nodes(w) == ["n1", "n2"]
+    assert [task.id for task in w.running()] == before
 
 
 def test_a_lost_node_gets_its_task_again_when_it_is_back() -> None:
@@ -65,6 +86,20 @@ def test_a_lost_node_gets_its_task_again_when_it_is_back() -> None:
 def test_only_nodes_that_meet_the_constraints_get_a_task() -> None:
     w = world(constraints=["node.hostname != n2"])
     assert nodes(w) == ["n1"]
+
+
+def test_a_node_that_new_constraints_exclude_loses_its_task_at_once_and_gets_it_back_with_the_old_ones() -> None:
+    w = world()
+    first = [task.id for task in w.running()]
+    w.change(mode=make.global_mode(), constraints=["node.hostname != n2"])
+    w.settle()
+    assert [task.id for task in w.running()] == first[:1]
+    w.change(mode=make.global_mode(), constraints=["node.id==none"])
+    w.settle()
+    assert w.running() == []
+    w.change(mode=make.global_mode())
+    w.settle()
+    assert nodes(w) == ["n1", "n2"]
 
 
 def test_a_failed_task_is_restarted_on_its_node() -> None:

@@ -148,6 +148,19 @@ def test_an_update_during_a_drain_replaces_every_task_once() -> None:
     assert (on(w, "n1"), {task.revision for task in w.running()}, len(w.going())) == (0, {2}, 6)
 
 
+def test_a_slot_whose_task_stops_counts_against_an_update_though_its_replacement_has_ended() -> None:
+    w = world(3, 1)
+    drain(w, "n1")  # there is no other node: slot 1 has a replacement that waits
+    w.decide()
+    drain(w, "n1", Availability.ACTIVE)
+    w.change(replicas=3, image="web:2", update=make.update(parallelism=1, order="stop-first"))
+    for _ in range(20):
+        w.round()
+        assert len(w.running()) >= 2, "the update takes one after the other"
+    w.wait(30)
+    assert {task.revision for task in w.running()} == {2}
+
+
 def test_which_services_start_first_on_a_drain() -> None:
     def spec(**fields: object) -> bool:
         return starts_first(make.spec(**fields))  # type: ignore[arg-type]
@@ -208,6 +221,14 @@ def test_services_and_the_cluster_opt_in_by_label(
     w.put(make.node("n3"))
     w.wait(60)
     assert (on(w, "n3") == 2) is moves
+
+
+def test_the_cluster_does_not_opt_in_for_services_that_may_not_have_two_tasks_in_a_slot() -> None:
+    w = world(6, 2, update=make.update(order="stop-first"))
+    w.put((CLUSTER, DEFAULT_CLUSTER, Cluster(id="c", labels={"argosy.rebalance": "true"})))
+    w.put(make.node("n3"))
+    w.wait(60)
+    assert on(w, "n3") == 0
 
 
 def test_services_that_spread_over_labels_are_left_alone() -> None:

@@ -8,31 +8,52 @@ import pytest
 
 from api.defaults import RECONNECT_TIME
 from api.objects import CURRENT_LEADER, LEADERSHIP, SESSION, Leadership, Session, Task
+from api.specs import EmptyMode, Mode
 from api.states import Availability, NodeState, TaskState
 from manager.assignments import task_name
 from tests import make
 from tests.manager.world import World
 
 
-def found(*rows: object) -> World:
-    """What a new leader finds: one service of one replica on n1, and a second node."""
+def found(*rows: object, mode: Mode | None = None, **fields: object) -> World:
+    """What a new leader finds: one service (of one replica on n1), and a second node."""
+    fields.setdefault("restart", make.restart(delay=5))
     return World(
-        make.cluster(), make.node("n1"), make.node("n2"),
-        *make.decided_service(restart=make.restart(delay=5)), *rows, now=1000.0,
+        make.cluster(), make.node("n1"), make.node("n2"), *make.decided_service(mode=mode, **fields), *rows, now=1000.0,
     )  # fmt: skip
 
 
-def old_task(id: str = "old", **fields: object) -> make.Row:
-    return make.task(id, node_id="n1", state=TaskState.ASSIGNED, created_at=900.0, updated_at=998.0, **fields)
+GLOBAL = make.global_mode()
+MODES = pytest.mark.parametrize(
+    ("mode", "slot"),
+    [(None, 1), (GLOBAL, 0), (make.job_mode(1), 1), (Mode(global_job=EmptyMode()), 0)],
+    ids=["replicated", "global", "replicated-job", "global-job"],
+)
+"""Each mode, and the slot of its task on n1."""
+
+
+def old_task(id: str = "old", mode: Mode | None = None, **fields: object) -> make.Row:
+    if mode is not None and (mode.replicated_job or mode.global_job):
+        fields = {"job_iteration": 1, "desired": TaskState.COMPLETE, **fields}
+    fields = {"node_id": "n1", "state": TaskState.ASSIGNED, "created_at": 900.0, "updated_at": 998.0, **fields}
+    return make.task(id, **fields)
+
+
+def in_slot(w: World, slot: int) -> list[Task]:
+    """What runs in a numbered slot, or else in n1's."""
+    return [task for task in w.running() if (task.slot == slot if slot else task.node_id == "n1")]
 
 
 @pytest.mark.parametrize("ended", [TaskState.FAILED, TaskState.REJECTED])
-def test_a_task_that_ended_while_nobody_led_is_replaced_after_the_delay(ended: TaskState) -> None:
-    w = found(old_task(), make.status("old", ended, 990.0))
+@MODES
+def test_a_task_that_ended_while_nobody_led_is_replaced_after_the_delay(
+    mode: Mode | None, slot: int, ended: TaskState
+) -> None:
+    w = found(old_task(mode=mode, slot=slot), make.status("old", ended, 990.0), mode=mode)
     w.wait(4)
-    assert not w.running()
+    assert not in_slot(w, slot)
     w.wait(2)
-    assert len(w.running()) == 1
+    assert len(in_slot(w, slot)) == 1
     assert w.state.tasks["old"].desired is TaskState.SHUTDOWN
 
 
@@ -52,10 +73,12 @@ def test_tasks_on_a_node_that_is_down_are_replaced() -> None:
     assert w.state.node_state("n1") is NodeState.DOWN
 
 
-def test_tasks_on_a_node_that_does_not_exist_are_replaced() -> None:
-    w = found(make.task("old", node_id="n9", state=TaskState.ASSIGNED), make.status("old", TaskState.RUNNING))
+@MODES
+def test_tasks_on_a_node_that_does_not_exist_are_replaced(mode: Mode | None, slot: int) -> None:
+    w = found(old_task(mode=mode, slot=slot, node_id="n9"), make.status("old", TaskState.RUNNING), mode=mode)
     w.settle()
-    assert [task.node_id in ("n1", "n2") for task in w.running()] == [True]
+    assert len(w.running()) == (1 if slot else 2)
+    assert {task.node_id for task in w.running()} <= {"n1", "n2"}
 
 
 def test_tasks_without_a_service_are_stopped_and_forgotten() -> None:
@@ -68,14 +91,26 @@ def test_tasks_without_a_service_are_stopped_and_forgotten() -> None:
 
 def test_services_that_nothing_happened_to_are_left_alone() -> None:
     w = World(
-        make.cluster(), make.node("n1"), make.node("n2"),
-        *make.decided_service("s1", replicas=1), *make.decided_service("s2", mode=make.global_mode()),
+        make.cluster(), make.node("n1"), make.node("n2"), *make.decided_service("s1", mode=make.global_mode()),
+        *make.decided_service("s2", mode=make.global_mode()), *make.decided_service("s3", replicas=2),
     ).settle()  # fmt: skip
     before = dict(w.state.tasks)
-    w.tell(w.running()[0].id, TaskState.FAILED)
+    failed = w.running()[0]
+    w.tell(failed.id, TaskState.FAILED)
     w.new_leader()
     w.wait(10)
-    assert all(w.state.tasks[id] is task for id, task in before.items() if task.service_id == "s2")
+    assert len(w.running()) == 2
+    assert failed.id not in {task.id for task in w.running()}
+    assert all(w.state.tasks[id] is task for id, task in before.items() if task.service_id != "s1")
+
+
+def test_slots_of_a_job_beyond_its_total_are_given_up() -> None:
+    mode, rows = make.job_mode(2, 2), []
+    for slot in (1, 2, 3):
+        rows += [old_task(f"t{slot}", mode, slot=slot), make.status(f"t{slot}", TaskState.RUNNING)]
+    w = found(*rows, mode=mode).settle()
+    assert [task.slot for task in w.running()] == [1, 2]
+    assert "t3" not in w.state.tasks
 
 
 def test_a_job_that_is_half_done_is_finished() -> None:
@@ -143,11 +178,13 @@ def test_a_commit_that_is_lost_with_its_leader_is_decided_again(skipped: int) ->
     assert (w.update(), [task.revision for task in w.running()]) == ("completed", [2, 2, 2])
 
 
-def test_a_drained_node_found_by_a_new_leader_is_left() -> None:
-    w = found(old_task(), make.status("old", TaskState.RUNNING))
+@MODES
+def test_a_drained_node_found_by_a_new_leader_is_left(mode: Mode | None, slot: int) -> None:
+    w = found(old_task(mode=mode, slot=slot), make.status("old", TaskState.RUNNING), mode=mode)
     w.put(make.node("n1", availability=Availability.DRAIN)[:2])
     w.settle()
     assert [task.node_id for task in w.running()] == ["n2"]
+    assert w.state.task_state(w.state.tasks["old"]) is TaskState.SHUTDOWN
 
 
 def test_tasks_are_named_after_their_slot_or_node() -> None:

@@ -142,6 +142,7 @@ def test_the_error_of_the_failed_task_is_the_reason_of_a_pause() -> None:
     w.decide()
     assert w.update() == "paused"
     assert status(w).reason == f"failure or early termination of task {new.id}: task: non-zero exit (3)"
+    assert status(w).message == f"update paused due to {status(w).reason}"
 
 
 def test_the_revision_history_is_as_long_as_asked_for() -> None:

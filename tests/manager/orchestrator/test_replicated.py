@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from api.objects import SERVICE, TASK
-from api.states import Availability, NodeState, TaskState
+from api.specs import Mode, Placement
+from api.states import Availability, NodeState, Role, TaskState
 from tests import make
 from tests.manager.world import World
 
@@ -49,6 +52,16 @@ def test_scaling_down_prefers_slots_that_do_not_run() -> None:
     assert [task.slot for task in w.tasks()] == [2, 3]
 
 
+def test_scaling_down_takes_slots_without_a_node_first_then_the_higher_ones() -> None:
+    w = World(make.cluster(), make.node("n1"), make.service(replicas=3, placement=Placement(max_replicas=2))).settle()
+    w.change(replicas=2, placement=Placement(max_replicas=2))
+    w.settle()
+    assert [task.slot for task in w.running()] == [1, 2], "the third had no room on the node"
+    w.change(replicas=1, placement=Placement(max_replicas=2))
+    w.settle()
+    assert [task.slot for task in w.running()] == [1]
+
+
 def test_scaling_to_zero_leaves_nothing() -> None:
     w = world(replicas=3)
     w.change(replicas=0)
@@ -65,6 +78,30 @@ def test_a_task_scaled_away_is_deleted_only_when_its_agent_says_that_it_ended() 
     assert len(w.tasks()) == 1
 
 
+def test_a_slot_is_taken_anew_only_when_what_was_in_it_has_ended() -> None:
+    w = world(replicas=3)
+    w.change(replicas=1)
+    w.decide()
+    w.change(replicas=3)
+    w.decide()
+    assert len(w.going()) == 1, "two tasks in a slot would share its volumes"
+    w.settle()
+    assert [task.slot for task in w.running()] == [1, 2, 3]
+
+
+def test_a_task_that_does_not_stop_keeps_its_slot_for_its_grace_period_and_a_minute() -> None:
+    w = world(replicas=2)
+    w.change(replicas=1)
+    w.decide()
+    w.change(replicas=2)
+    w.decide()
+    w.now += 69
+    w.decide()
+    assert len(w.going()) == 1
+    w.now += 2
+    assert len(w.decide().going()) == 2
+
+
 def test_a_deleted_task_is_made_anew() -> None:
     w = world(replicas=2)
     w.delete(TASK, w.tasks()[0].id)
@@ -72,8 +109,12 @@ def test_a_deleted_task_is_made_anew() -> None:
     assert [task.slot for task in w.running()] == [1, 2]
 
 
-def test_a_removed_service_leaves_no_trace() -> None:
-    w = world(replicas=3)
+@pytest.mark.parametrize("mode", [None, make.global_mode(), make.job_mode(3, 3)], ids=["replicated", "global", "job"])
+def test_a_removed_service_leaves_no_trace(mode: Mode | None) -> None:
+    w = world(replicas=3, mode=mode, restart=make.restart(delay=0))
+    w.tell(w.running()[0].id, TaskState.FAILED)
+    w.settle()
+    assert len(w.tasks()) == 4, "one is dead"
     w.delete(SERVICE, "s1")
     w.settle()
     assert not w.tasks()
@@ -156,16 +197,62 @@ def test_a_node_that_loses_a_label_loses_the_tasks_that_need_it() -> None:
     assert stopped.message == "assigned node no longer meets constraints"
 
 
+def test_a_node_that_changes_its_role_loses_the_tasks_that_need_the_old_one() -> None:
+    w = World(
+        make.cluster(), make.node("n1", role=Role.MANAGER), make.node("n2", role=Role.MANAGER),
+        make.service(replicas=2, constraints=["node.role == manager"]), make.service("s2", replicas=2),
+    ).settle()  # fmt: skip
+    others = [task.id for task in w.running("s2")]
+    w.put(make.node("n1", role=Role.WORKER))
+    w.settle()
+    assert [task.node_id for task in w.running()] == ["n2", "n2"]
+    assert [task.id for task in w.running("s2")] == others
+
+
 def test_new_constraints_restart_only_the_tasks_whose_node_does_not_meet_them() -> None:
     w = World(
         make.cluster(), make.node("n1", labels={"disk": "ssd"}), make.node("n2"), make.service(replicas=2)
     ).settle()
     kept = next(task for task in w.running() if task.node_id == "n1")
     w.change(replicas=2, constraints=["node.labels.disk == ssd"])
-    w.settle()
+    w.wait(10)
     assert {task.node_id for task in w.running()} == {"n1"}
     assert kept.id in {task.id for task in w.running()}
-    assert w.update() == ""
+    assert w.update() == "completed"
+    w.change(replicas=2, constraints=["node.labels.disk == ssd", "node.role == worker"])
+    w.wait(10)
+    assert kept.id in {task.id for task in w.running()}
+    assert w.update() == "", "nothing was to be replaced"
+
+
+def test_tasks_that_only_new_constraints_exclude_are_replaced_in_their_turn() -> None:
+    ssd, how = ["node.labels.disk == ssd"], make.update(order="start-first", deadline=60)
+    w = World(make.cluster(), make.node("n1"), make.node("n2"), make.service(replicas=4, update=how)).settle()
+    before = [task.id for task in w.running()]
+    w.change(replicas=4, constraints=ssd, update=how)
+    w.wait(61)
+    assert [task.id for task in w.running()] == before, "there is no such node"
+    assert w.update() == "paused"
+    w.put(make.node("n3", labels={"disk": "ssd"}))
+    w.change(replicas=4, constraints=ssd, labels={"again": "now"}, update=how)
+    for _ in range(100):
+        w.round()
+        assert {task.slot for task in w.running()} == {1, 2, 3, 4}
+        w.agents()
+    assert [task.node_id for task in w.running()] == ["n3"] * 4
+
+
+def test_a_node_that_breaks_the_newer_of_two_constraints_loses_the_task_by_an_update() -> None:
+    both = {"disk": "ssd", "zone": "a"}
+    w = World(
+        make.cluster(), make.node("n1", labels=both), make.node("n2", labels=both), make.service(replicas=2)
+    ).settle()
+    w.change(replicas=2, constraints=["node.labels.zone == a"])
+    w.settle()
+    assert {task.revision for task in w.running()} == {1}
+    w.put(make.node("n1", labels={"disk": "ssd"}))
+    w.wait(10)
+    assert [task.node_id for task in w.running()] == ["n2", "n2"]
 
 
 def test_the_history_of_a_slot_is_limited() -> None:
@@ -191,3 +278,11 @@ def test_old_revisions_are_forgotten_but_for_the_history() -> None:
         w.settle()
     assert len(w.state.revisions_of("s1")) == 11
     assert 1 in w.state.revisions_of("s1"), "the running task is of revision 1"
+
+
+def test_a_task_that_waits_for_a_node_is_placed_by_the_constraints_there_are_now() -> None:
+    w = world(replicas=1, constraints=["node.labels.disk == ssd"])
+    assert w.running() == []
+    w.change(replicas=1)
+    w.settle()
+    assert [task.revision for task in w.running()] == [2]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from api.specs import Mode
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World
 
+MODES = pytest.mark.parametrize("mode", [None, make.global_mode()], ids=["replicated", "global"])
 
-def world(**policy: object) -> World:
+
+def world(mode: Mode | None = None, **policy: object) -> World:
     return World(
         make.cluster(task_history=100),
         make.node("n1"),
-        make.service(restart=make.restart(**policy)),  # type: ignore[arg-type]
+        make.service(mode=mode, restart=make.restart(**policy)),  # type: ignore[arg-type]
     ).settle()
 
 
@@ -35,11 +38,27 @@ def end(w: World, state: TaskState = TaskState.FAILED) -> None:
         ("none", TaskState.FAILED, False),
     ],
 )
-def test_the_condition_decides(condition: str, ended: TaskState, restarted: bool) -> None:
-    w = world(condition=condition)
+@MODES
+def test_the_condition_decides(mode: Mode | None, condition: str, ended: TaskState, restarted: bool) -> None:
+    w = world(mode, condition=condition)
     end(w, ended)
     w.wait(60)
     assert bool(w.running()) is restarted
+
+
+@pytest.mark.parametrize(("condition", "ended"), [("on-failure", TaskState.COMPLETE), ("none", TaskState.FAILED)])
+@MODES
+def test_only_a_new_spec_of_the_task_brings_back_what_the_condition_left_ended(
+    mode: Mode | None, condition: str, ended: TaskState
+) -> None:
+    w = world(mode, condition=condition)
+    end(w, ended)
+    w.change(mode=mode, labels={"a": "b"}, restart=make.restart(condition))
+    w.wait(100)
+    assert not w.running()
+    w.change(mode=mode, image="web:2", restart=make.restart(condition))
+    w.wait(10)
+    assert [task.revision for task in w.running()] == [3]
 
 
 def test_the_delay_is_five_seconds_unless_told_otherwise() -> None:
@@ -63,23 +82,37 @@ def test_a_task_that_was_told_to_stop_is_replaced_without_delay() -> None:
     assert len(w.running()) == 1
 
 
-def test_attempts_are_limited_per_slot() -> None:
-    w = world(delay=1, attempts=2)
+@MODES
+def test_attempts_are_limited_per_slot(mode: Mode | None) -> None:
+    w = world(mode, delay=1, attempts=2)
+    w.put(make.node("n2"))
+    w.change(mode=mode, replicas=2, restart=make.restart(delay=1, attempts=2))
+    w.settle()
+    _, other = w.running()
     for _ in range(2):
         end(w)
         w.wait(2)
-        assert len(w.running()) == 1
+        assert len(w.running()) == 2
     end(w)
     w.wait(1000)
-    assert not w.running()
+    assert w.running() == [other], "the first was restarted twice"
+    w.tell(other.id, TaskState.FAILED)
+    w.wait(2)
+    assert len(w.running()) == 1, "its attempts are its own"
 
 
-def test_attempts_outside_the_window_do_not_count() -> None:
-    w = world(delay=1, attempts=2, window=100)
+@MODES
+def test_attempts_outside_the_window_do_not_count(mode: Mode | None) -> None:
+    w = world(mode, delay=1, attempts=2, window=100)
     for _ in range(5):
         end(w)
         w.wait(90)
         assert len(w.running()) == 1
+    for _ in range(3):
+        w.wait(10)
+        end(w)
+    w.wait(1000)
+    assert not w.running(), "the third one within the window"
 
 
 def test_a_new_spec_gives_an_exhausted_slot_new_attempts() -> None:
@@ -97,8 +130,9 @@ def test_a_new_spec_gives_an_exhausted_slot_new_attempts() -> None:
     assert len(w.running()) == 1
 
 
-def test_a_leader_change_forgets_neither_attempts_nor_delays() -> None:
-    w = world(delay=10, attempts=1)
+@MODES
+def test_a_leader_change_forgets_neither_attempts_nor_delays(mode: Mode | None) -> None:
+    w = world(mode, delay=10, attempts=1)
     end(w)
     w.wait(5)
     w.new_leader()

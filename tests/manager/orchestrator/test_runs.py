@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.specs import EmptyMode, Mode, ReplicatedJob, Schedule
-from api.states import TaskState
+from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World
 
@@ -146,6 +146,25 @@ def test_a_global_job_runs_on_every_node_at_each_time() -> None:
     assert runs(w) == [(1, "completed"), (2, "completed"), (3, "completed")]
 
 
+@pytest.mark.parametrize("how", ["lost", "drained"])
+def test_a_node_that_goes_during_a_run_on_all_nodes_holds_no_later_run_up(how: str) -> None:
+    w = world(Mode(global_job=EmptyMode()))
+    w.wait(60)
+    if how == "lost":
+        w.lose("n2")
+    else:
+        w.put(make.node("n2", availability=Availability.DRAIN)[:2])
+    w.settle()
+    assert runs(w) == [(1, "running")], "the other node is still at work"
+    for task in w.running():
+        w.tell(task.id, TaskState.COMPLETE)
+    w.settle()
+    assert runs(w) == [(1, "failed")]
+    w.wait(60)
+    assert runs(w) == [(1, "failed"), (2, "running")]
+    assert [task.node_id for task in w.running() if task.job_iteration == 2] == ["n1"]
+
+
 def test_a_task_that_fails_for_good_makes_the_run_a_failure() -> None:
     w = world(restart=make.restart("on-failure", delay=1, attempts=1))
     w.wait(60)
@@ -156,6 +175,28 @@ def test_a_task_that_fails_for_good_makes_the_run_a_failure() -> None:
     assert runs(w) == [(1, "failed")]
     w.wait(60)
     assert runs(w) == [(1, "failed"), (2, "running")]
+
+
+def test_a_run_that_fails_again_and_again_ends_also_where_nobody_said_how_often_to_try() -> None:
+    w = world(restart=make.restart("any", delay=0))
+    w.wait(60)
+    for _ in range(7):
+        assert runs(w) == [(1, "running")]
+        complete(w, TaskState.FAILED)
+        w.wait(3)
+    assert runs(w) == [(1, "failed")]
+    w.wait(60)
+    assert runs(w)[-1][1] == "running", "the next run is not held up"
+
+
+def test_attempts_without_limit_may_be_asked_for() -> None:
+    w = world(restart=make.restart("any", delay=0, attempts=0))
+    w.wait(60)
+    for _ in range(12):
+        complete(w, TaskState.FAILED)
+        w.wait(61)
+    assert runs(w)[0] == (1, "running")
+    assert {outcome for _, outcome in runs(w)[1:]} == {"skipped"}
 
 
 def test_a_suspended_schedule_passes_over_what_is_due() -> None:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from api.objects import Task
+import pytest
+from msgspec.structs import replace
+
+from api.objects import SERVICE, Task
+from api.specs import (
+    ContainerSpec,
+    Driver,
+    Limits,
+    Mount,
+    Placement,
+    Platform,
+    Preference,
+    Resources,
+    SpreadOver,
+)
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World
@@ -112,6 +126,39 @@ def test_a_change_that_tasks_are_not_made_from_restarts_nothing() -> None:
     assert w.update() == ""
 
 
+def test_other_preferences_or_another_maximum_per_node_restart_nothing() -> None:
+    w = world()
+    before = [task.id for task in w.running()]
+    for placement in (Placement(preferences=[Preference(SpreadOver("node.labels.az"))]), Placement(max_replicas=2)):
+        w.change(replicas=4, placement=placement)
+        w.wait(20)
+        assert [task.id for task in w.running()] == before
+        assert w.update() == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"force_update": 1},
+        {"log_driver": Driver("none")},
+        {"restart_policy": make.restart("on-failure")},
+        {"resources": Resources(limits=Limits(memory_bytes=make.GIB))},
+        {"container_spec": ContainerSpec("web:1", env=["A=1"])},
+        {"container_spec": ContainerSpec("web:1", mounts=[Mount("tmpfs", "", "/tmp")])},
+        {"container_spec": ContainerSpec("web:1", labels={"a": "b"})},
+        {"placement": Placement(platforms=[Platform("amd64", "linux")])},
+    ],
+    ids=str,
+)
+def test_every_change_of_what_tasks_are_made_from_replaces_all_of_them(change: dict[str, object]) -> None:
+    w = world(2)
+    old = w.state.services["s1"]
+    template = replace(old.spec.task_template, **change)
+    w.put((SERVICE, "s1", replace(old, spec=replace(old.spec, task_template=template), revision=2)))
+    w.wait(60)
+    assert (w.update(), revisions(w)) == ("completed", [2, 2])
+
+
 def test_host_mode_ports_are_part_of_what_tasks_are_made_from() -> None:
     w = world(1)
     w.change(ports=[make.port(8080, mode="host")])
@@ -144,7 +191,10 @@ def test_with_continue_failures_do_not_stop_the_update() -> None:
     w = world()
     w.change(replicas=4, image="web:2", update=make.update(action="continue"))
     w.wait(60, bad(2))
-    assert {task.revision for task in w.tasks() if not w.state.task_state(task).is_terminal} <= {2}
+    assert w.update() == "completed"
+    newest = {task.slot: task for task in w.tasks()}
+    assert {slot: task.revision for slot, task in newest.items()} == {1: 2, 2: 2, 3: 2, 4: 2}
+    assert not w.running()
 
 
 def test_failures_up_to_the_ratio_are_borne() -> None:
@@ -179,7 +229,7 @@ def test_with_rollback_a_failure_brings_the_old_revision_back() -> None:
 
 
 def test_a_rollback_that_fails_pauses() -> None:
-    w = world(rollback=make.update(action="pause"))
+    w = world()
     w.change(replicas=4, image="web:2", update=make.update(action="rollback"))
 
     def run(task: Task) -> TaskState:
@@ -192,6 +242,41 @@ def test_a_rollback_that_fails_pauses() -> None:
     w.wait(60, run)
     assert w.update() == "rollback_paused"
     assert message(w).startswith("rollback paused due to failure or early termination of task ")
+
+
+def never_again(task: Task) -> TaskState:
+    """Agents on which nothing comes up that was not there at first."""
+    return TaskState.RUNNING if task.id <= "t000004" else TaskState.FAILED
+
+
+def test_a_rollback_that_is_to_continue_goes_through_whatever_fails() -> None:
+    w = world()
+    old = w.state.services["s1"]
+    w.put(
+        (
+            SERVICE,
+            "s1",
+            replace(old, spec=replace(old.spec, rollback_config=make.update(action="continue")), revision=2),
+        )
+    )
+    w.settle()
+    w.change(replicas=4, image="web:2", update=make.update(2, action="rollback"))
+    w.wait(120, never_again)
+    assert w.update() == "rollback_completed"
+    assert w.state.service_decisions["s1"].revision == 2
+    newest = {task.slot: task.revision for task in w.tasks() if task.revision != 3}
+    assert newest == {1: 2, 2: 2, 3: 1, 4: 1}, "2 is 1 with another rollback config"
+    assert 3 not in {task.revision for task in w.going()}
+
+
+def test_after_a_rollback_that_failed_the_next_update_works() -> None:
+    w = world()
+    w.change(replicas=4, image="web:2", update=make.update(action="rollback"))
+    w.wait(60, never_again)
+    assert w.update() == "rollback_paused"
+    w.change(replicas=4, image="web:3")
+    w.wait(60)
+    assert (w.update(), revisions(w)) == ("completed", [3, 3, 3, 3])
 
 
 def test_a_rollback_asked_for_is_called_one() -> None:
@@ -215,7 +300,11 @@ def test_an_old_task_that_does_not_stop_blocks_the_update_for_a_while_only() -> 
     w.put(make.node(old.node_id))
     for _ in range(3):
         w.decide()
-    w.now += 71
+    w.now += 59
+    w.dirty.add("services", "s1")
+    w.decide()
+    assert not w.going(), "it is waited for"
+    w.now += 12
     w.dirty.add("services", "s1")
     w.decide()
     assert [task.revision for task in w.going()] == [2]

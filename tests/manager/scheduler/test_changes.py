@@ -76,27 +76,18 @@ def test_a_waiting_task_of_an_old_revision_is_given_up_by_the_update() -> None:
     w.wait(60)
     assert [task.revision for task in w.running()] == [2, 2]
     assert w.state.tasks[waiting.id].desired is TaskState.SHUTDOWN
+    assert (w.state.tasks[waiting.id].node_id, w.update()) == ("", "completed")
 
 
 def test_failures_of_an_old_revision_do_not_count_against_a_node() -> None:
-    w = World(make.cluster(), make.node("n1"), make.service(restart=make.restart(delay=0))).settle()
+    at_once = make.restart(delay=0)
+    w = World(make.cluster(), make.node("n1"), make.service(restart=at_once)).settle()
+    w.put(make.node("n2"), make.service("s2", replicas=3, constraints=["node.hostname == n2"]))
     for _ in range(5):
-        w.tell(w.going()[0].id, TaskState.FAILED)
-        w.wait(70)
-    w.put(make.node("n2"))
-    w.put(make.service("s2", replicas=3))
-    w.settle()
-    w.change(image="web:2")
+        assert [task.node_id for task in w.running()] == ["n1"], "n2 is the fuller one"
+        w.tell(w.running()[0].id, TaskState.FAILED)
+        w.wait(1)
+    assert [task.node_id for task in w.running()] == ["n2"], "n1 is faulty now"
+    w.change(image="web:2", restart=at_once)
     w.wait(20)
-    assert len(w.running()) == 1
-
-
-def test_a_node_that_loses_a_generic_resource_loses_no_running_task() -> None:
-    w = World(
-        make.cluster(), make.node("n1", generic=ssds(2)),
-        make.service(replicas=2, reserve=Reservations(generic_resources=ssds(1))),
-    ).settle()  # fmt: skip
-    assert len(w.running()) == 2
-    w.put(make.node("n1", generic=ssds(1)))
-    w.settle()
-    assert len(w.running()) == 2
+    assert [(task.revision, task.node_id) for task in w.running()] == [(2, "n1")]

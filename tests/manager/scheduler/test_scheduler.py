@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
-
 import pytest
 
-from api.objects import TASK, Task
+from api.hostconfig import DeviceRequest, HostConfig
+from api.objects import DESCRIPTION, NODE, TASK
 from api.specs import (
     DiscreteResource,
     GenericResource,
     NamedResource,
     Placement,
     Platform,
+    PortConfig,
     Preference,
     Reservations,
     SpreadOver,
 )
 from api.states import Availability, NodeState, TaskState
+from manager.scheduler.filters import Pipeline
+from manager.scheduler.group import Candidate
 from manager.scheduler.scheduler import scheduler
-from manager.store.state import Dirty, State
 from tests import make
+from tests.manager.scheduler.placing import NOW, again, messages, pending, per_node, schedule
 from tests.manager.world import apply_plan
-
-NOW = 1000.0
-
-
-def pending(service_id: str, number: int, start: int = 1, **fields: Any) -> list[Any]:
-    return [
-        make.task(f"{service_id}-{slot:03}", service_id, slot=slot, state=TaskState.PENDING, **fields)
-        for slot in range(start, start + number)
-    ]
-
-
-def schedule(*rows: Any) -> State:
-    """A state of these rows after the scheduler's round; it is content with its own result."""
-    return again(make.state(*rows))
-
-
-def again(state: State) -> State:
-    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
-    assert not scheduler(state, make.everything(state), NOW).changes
-    return state
-
-
-def per_node(state: State, service_id: str = "") -> dict[str, int]:
-    return dict(Counter(t.node_id for t in state.tasks.values() if t.node_id and service_id in ("", t.service_id)))
-
-
-def messages(state: State) -> set[str]:
-    return {task.message for task in state.tasks.values()}
 
 
 def test_tasks_are_spread_evenly() -> None:
@@ -103,6 +76,37 @@ def test_nodes_that_are_not_ready_or_not_active_take_nothing_new() -> None:
     assert per_node(again(state)) == {"n1": 2}
 
 
+def test_nodes_that_come_go_down_or_are_removed_are_followed() -> None:
+    state = schedule(make.node("n1"), *make.decided_service(), *pending("s1", 3))
+    assert per_node(state) == {"n1": 3}
+    make.apply(state, make.node("n2"), *pending("s1", 1, start=4))
+    assert again(state).tasks["s1-004"].node_id == "n2"
+    make.apply(state, make.node("n2", state=NodeState.DOWN), *pending("s1", 1, start=5))
+    assert again(state).tasks["s1-005"].node_id == "n1"
+    make.apply(state, make.node("n2"), make.node("n3"))
+    make.apply(state, *[(kind, "n2", None) for kind, _, _ in make.node("n2")], *pending("s1", 1, start=6))
+    assert again(state).tasks["s1-006"].node_id == "n3"
+
+
+def test_two_services_that_grow_in_turn_fill_the_nodes_that_have_least_of_each() -> None:
+    state = schedule(
+        *[make.node(f"n{n}") for n in range(1, 6)],
+        *make.decided_service("a"),
+        *make.decided_service("b"),
+        *pending("a", 18),
+    )
+    fewest = {node for node, number in per_node(state, "a").items() if number == 3}
+    assert sorted(per_node(state, "a").values()) == [3, 3, 4, 4, 4]
+    make.apply(state, *pending("b", 2))
+    assert per_node(again(state), "b") == dict.fromkeys(fewest, 1)
+    make.apply(state, *pending("a", 3, start=19))
+    full = {node for node, number in per_node(again(state), "a").items() if number == 5}
+    assert sorted(per_node(state, "a").values()) == [4, 4, 4, 4, 5]
+    assert not full & fewest
+    make.apply(state, *pending("b", 2, start=3))
+    assert set(per_node(again(state), "b")) == {"n1", "n2", "n3", "n4", "n5"} - full
+
+
 def test_every_reason_is_told_the_most_frequent_first() -> None:
     state = schedule(
         make.node("n1", state=NodeState.DOWN),
@@ -151,6 +155,7 @@ def test_ended_tasks_take_no_resources() -> None:
     make.apply(state, make.status("old", TaskState.FAILED))
     again(state)
     assert state.tasks["s1-002"].node_id == "n1"
+    assert schedule(*rows, make.status("old", TaskState.COMPLETE)).tasks["s1-002"].node_id == "n1", "found so at start"
 
 
 def test_generic_resources_are_counted_or_given_by_name() -> None:
@@ -166,10 +171,17 @@ def test_generic_resources_are_counted_or_given_by_name() -> None:
         *pending("s1", 3),
     )
     assert per_node(state) == {"n1": 2}
+    assert "no suitable node (insufficient resources on 1 node)" in messages(state)
     given = [
         g.named_resource_spec.value for t in state.tasks.values() for g in t.generic_resources if g.named_resource_spec
     ]
     assert sorted(given) == ["uuid1", "uuid2"]
+    ended = next(task for task in state.tasks.values() if task.node_id)
+    held = {g.named_resource_spec.value for g in ended.generic_resources if g.named_resource_spec}
+    make.apply(state, make.status(ended.id, TaskState.FAILED))
+    again(state)
+    waiting = state.tasks["s1-003"]
+    assert {g.named_resource_spec.value for g in waiting.generic_resources if g.named_resource_spec} == held
 
 
 def test_host_ports_are_taken_once_per_node_and_protocol() -> None:
@@ -184,6 +196,33 @@ def test_host_ports_are_taken_once_per_node_and_protocol() -> None:
     assert per_node(state, "a") == {"n1": 1, "n2": 1}
     assert per_node(state, "b") == {"n1": 1, "n2": 1}
     assert "no suitable node (host-mode port already in use on 2 nodes)" in messages(state)
+
+
+def test_a_host_port_is_taken_at_its_address_only() -> None:
+    def port(host_ip: str) -> list[PortConfig]:
+        return [make.port(53, mode="host", host_ip=host_ip)]
+
+    state = schedule(
+        make.node("n1"),
+        *make.decided_service("a", ports=port("127.0.0.1")),
+        *make.decided_service("b", ports=port("10.0.0.1")),
+        *make.decided_service("c", ports=port("127.0.0.1")),
+        *make.decided_service("d", ports=port("")),
+        *(item for name in "abcd" for item in pending(name, 1)),
+    )
+    assert [per_node(state, name) for name in "abcd"] == [{"n1": 1}, {"n1": 1}, {}, {}]
+    assert "no suitable node (host-mode port already in use on 1 node)" in messages(state)
+
+
+def test_a_host_port_at_every_address_leaves_none_for_others() -> None:
+    state = schedule(
+        make.node("n1"),
+        *make.decided_service("a", ports=[make.port(53, mode="host")]),
+        *make.decided_service("b", ports=[make.port(53, mode="host", host_ip="127.0.0.1")]),
+        *pending("a", 1),
+        *pending("b", 1),
+    )
+    assert [per_node(state, name) for name in "ab"] == [{"n1": 1}, {}]
 
 
 def test_the_most_replicas_per_node_are_not_exceeded() -> None:
@@ -208,6 +247,18 @@ def test_one_of_the_platforms_must_match() -> None:
     )
     assert per_node(state, "a") == {"n2": 2}
     assert "no suitable node (unsupported platform on 2 nodes)" in messages(state)
+
+
+def test_a_node_that_told_no_platform_takes_only_what_asks_for_none() -> None:
+    state = schedule(
+        make.node("n1", architecture="", os=""),
+        *make.decided_service("a", placement=Placement(platforms=[Platform("amd64", "linux")])),
+        *make.decided_service("b"),
+        *pending("a", 1),
+        *pending("b", 1),
+    )
+    assert per_node(state, "a") == {}
+    assert per_node(state, "b") == {"n1": 1}
 
 
 def spread(*keys: str) -> Placement:
@@ -247,33 +298,6 @@ def test_preferences_nest_and_what_does_not_fit_goes_on() -> None:
     assert sorted(per_node(state).items()) == [("n1", 5), ("n2", 4), ("n3", 3)]
 
 
-def failed(number: int, revision: int = 1, at: float = NOW - 10) -> list[Any]:
-    rows = []
-    for n in range(number):
-        task = make.task(f"f{n}", revision=revision, node_id="n1", state=TaskState.ASSIGNED, desired=TaskState.SHUTDOWN)
-        rows += [task, make.status(f"f{n}", TaskState.FAILED, at)]
-    return rows
-
-
-def test_nodes_where_the_service_keeps_failing_come_last() -> None:
-    base = [
-        make.node("n1"),
-        make.node("n2"),
-        *make.decided_service(),
-        make.task("x", slot=7, node_id="n2", state=TaskState.ASSIGNED),
-        *pending("s1", 1, start=9),
-    ]
-    assert schedule(*base, *failed(4)).tasks["s1-009"].node_id == "n1"
-    assert schedule(*base, *failed(5)).tasks["s1-009"].node_id == "n2"
-    assert schedule(*base, *failed(5, at=NOW - 301)).tasks["s1-009"].node_id == "n1"
-    assert schedule(*base, *failed(5, revision=0)).tasks["s1-009"].node_id == "n1"
-
-
-def test_a_faulty_node_is_better_than_none() -> None:
-    state = schedule(make.node("n1"), *make.decided_service(), *failed(5), *pending("s1", 1, start=9))
-    assert state.tasks["s1-009"].node_id == "n1"
-
-
 def test_tasks_bound_to_a_node_are_only_checked_and_come_first() -> None:
     reserve = Reservations(memory_bytes=make.GIB)
     state = schedule(
@@ -297,9 +321,11 @@ def test_a_bound_task_that_its_node_cannot_take_says_why() -> None:
     assert state.tasks["bound"].message == "no suitable node (1 node not available for new tasks)"
 
 
-def test_tasks_that_are_not_to_run_are_left_alone() -> None:
-    state = schedule(make.node("n1"), *make.decided_service(), *pending("s1", 1, desired=TaskState.SHUTDOWN))
+@pytest.mark.parametrize("desired", [TaskState.SHUTDOWN, TaskState.REMOVE])
+def test_tasks_that_are_not_to_run_are_left_alone(desired: TaskState) -> None:
+    state = schedule(make.node("n1"), *make.decided_service(), *pending("s1", 1, desired=desired))
     assert per_node(state) == {}
+    assert state.tasks["s1-001"].state is TaskState.PENDING
 
 
 def test_a_task_without_its_revision_is_left_alone() -> None:
@@ -307,16 +333,30 @@ def test_a_task_without_its_revision_is_left_alone() -> None:
     assert per_node(state) == {}
 
 
-def test_with_much_waiting_only_news_of_a_node_that_fits_starts_another_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manager.scheduler.scheduler.THOROUGH", 0)
-    state = schedule(make.node("n1"), *make.decided_service(constraints=["node.labels.a == b"]), *pending("s1", 1))
-    dirty = Dirty(nodes={"n1"})
-    assert not scheduler(state, dirty, NOW).changes
+def test_tasks_that_wait_ask_only_the_nodes_that_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    ask = Pipeline.refusal
+
+    def noted(pipeline: Pipeline, node: Candidate) -> int:
+        asked.append(node.id)
+        return ask(pipeline, node)
+
+    monkeypatch.setattr(Pipeline, "refusal", noted)
+    picky = make.decided_service(constraints=["node.labels.a == b"])
+    state = schedule(*[make.node(f"n{number}") for number in range(5)], *picky, *pending("s1", 2))
+    assert state.tasks["s1-001"].message == "no suitable node (scheduling constraints not satisfied on 5 nodes)"
+    asked.clear()
+    assert not scheduler(state, make.everything(state), NOW).changes
+    assert asked == []
+    make.apply(state, (NODE, "n0", None), make.node("n1", labels={"a": "c"}), make.node("n2", state=NodeState.DOWN))
+    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
+    assert set(asked) == {"n1", "n2"}
+    assert state.tasks["s1-002"].message == (
+        "no suitable node (scheduling constraints not satisfied on 3 nodes; 1 node not available for new tasks)"
+    )
     make.apply(state, make.node("n2", labels={"a": "b"}))
-    assert not scheduler(state, dirty, NOW).changes
-    dirty.nodes.add("n2")
-    changed = [change.value for change in scheduler(state, dirty, NOW).changes]  # type: ignore[union-attr]
-    assert [task.node_id for task in changed if isinstance(task, Task)] == ["n2"]
+    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
+    assert per_node(state) == {"n2": 2}
 
 
 def test_a_deleted_task_weighs_no_more() -> None:
@@ -324,3 +364,19 @@ def test_a_deleted_task_weighs_no_more() -> None:
     on_n1 = next(task for task in state.tasks.values() if task.node_id == "n1")
     make.apply(state, (TASK, on_n1.id, None), *pending("s1", 1, start=3))
     assert again(state).tasks["s1-003"].node_id == "n1"
+
+
+def test_a_device_is_found_where_the_host_offers_it_and_named_where_none_does() -> None:
+    asked = HostConfig(device_requests=[DeviceRequest("cdi", device_ids=["acme.com/card=a"])])
+    state = schedule(
+        make.node("n1"),
+        make.node("n2", devices=["acme.com/card=a"]),
+        *make.decided_service(host=asked),
+        *pending("s1", 3),
+    )
+    assert per_node(state) == {"n2": 3}
+
+    state = schedule(make.node("n1"), make.node("n2"), *make.decided_service(host=asked), *pending("s1", 1))
+    assert messages(state) == {"no suitable node (acme.com/card=a not offered on 2 nodes)"}
+    make.apply(state, (DESCRIPTION, "n1", make.description("n1", devices=["acme.com/card=a"])))
+    assert per_node(again(state)) == {"n1": 1}

@@ -1,0 +1,111 @@
+"""`docker cp`: HEAD, GET and PUT /containers/{id}/archive?path=. The copying is done by agent/runtime/copying.py."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import web
+
+from agent.http.containers import find
+from agent.http.context import HostContext
+from agent.http.streams import send
+from agent.runtime.base import Container
+from agent.runtime.copying import MISSING
+from api.errors import Forbidden, Invalid, NotFound
+from api.http import flag
+
+_CHUNK = 256 * 1024
+_STAT = "X-Docker-Container-Path-Stat"
+
+
+async def look(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """HEAD /containers/{id}/archive: what is there, in a header."""
+    container, path = await find(request, context), _path(request)
+    copier = await _copier("stat", container, path, context)
+    told, complaint = await copier.communicate()
+    _check(copier, path, container, complaint)
+    return web.Response(headers={_STAT: base64.b64encode(told.strip()).decode()})
+
+
+async def take(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """GET /containers/{id}/archive: a file or directory as a tar archive."""
+    if request.method == "HEAD":
+        return await look(request, context)
+    container, path = await find(request, context), _path(request)
+    copier = await _copier("read", container, path, context)
+    assert copier.stdout
+    assert copier.stderr
+    told = await copier.stdout.readline()
+    if not told:
+        _check(copier, path, container, (await copier.communicate())[1])
+
+    async def chunks() -> AsyncIterator[bytes]:
+        assert copier.stdout
+        try:
+            while data := await copier.stdout.read(_CHUNK):
+                yield data
+        finally:
+            if copier.returncode is None:
+                copier.kill()
+            await copier.wait()
+
+    headers = {_STAT: base64.b64encode(told.strip()).decode()}
+    return await send(request, chunks(), "application/x-tar", headers)
+
+
+async def give(request: web.Request, context: HostContext) -> web.StreamResponse:
+    """PUT /containers/{id}/archive: extract a tar archive in a directory."""
+    container, path = await find(request, context), _path(request)
+    if context.runtime.inspect(container.id).spec.container_spec.read_only and not container.pid:
+        raise Forbidden(f"the root filesystem of container {container.name} is read-only")
+    options = ["owners"] if flag(request, "copyUIDGID") else []
+    options += ["no-overwrite"] if flag(request, "noOverwriteDirNonDir") else []
+    copier = await _copier("write", container, path, context, *options)
+    assert copier.stdin
+    try:
+        async for data in request.content.iter_chunked(_CHUNK):
+            copier.stdin.write(data)
+            await copier.stdin.drain()
+    except ConnectionError:
+        pass  # it has given up, and says why
+    except BaseException:
+        copier.kill()
+        raise
+    copier.stdin.close()
+    _, complaint = await copier.communicate()
+    _check(copier, path, container, complaint)
+    return web.Response()
+
+
+async def _copier(
+    verb: str, container: Container, path: str, context: HostContext, *options: str
+) -> asyncio.subprocess.Process:
+    # A running container's own root has its volumes in it; of an ended one there is the root file system.
+    stopped = Path(context.data_root, "containers", container.id, "rootfs")
+    root = f"/proc/{container.pid}/root" if container.pid else str(stopped)
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agent.runtime.copying", verb, root, path, *options),
+        stdin=subprocess.PIPE if verb == "write" else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _path(request: web.Request) -> str:
+    if not (path := request.query.get("path", "")):
+        raise Invalid("path: say which file or directory of the container")
+    return path
+
+
+def _check(copier: asyncio.subprocess.Process, path: str, container: Container, complaint: bytes) -> None:
+    """Raise NotFound or Invalid for what did not work."""
+    if copier.returncode == MISSING:
+        raise NotFound(f"Could not find the file {path} in container {container.name}")
+    if copier.returncode:
+        words = complaint.decode(errors="replace").strip().splitlines() or ["the copying failed"]
+        raise Invalid(f"{path} in container {container.name}: {words[-1]}")
