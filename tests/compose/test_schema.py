@@ -1,8 +1,9 @@
 """The specification's JSON schema, the list of its attributes that is kept here, and the table: in step.
 
-The schema is its authors' and not kept here, but the list made from it is (tests/data/compose-attributes.txt). Set
-COMPOSE_SCHEMA to the path of compose-spec.json to hold the list, and the kinds of values, against the schema itself;
-and COMPOSE_SCHEMA_WRITE=1 to make the list anew from a newer one: test_attributes.py then names what the table lacks.
+The schema is its authors' and not kept here, but the list made from it is (tests/data/compose-attributes.txt). The list,
+and the kinds of values, are held against the schema itself where that is at hand: at shared/data/compose-spec.json
+beside the checkout, or where COMPOSE_SCHEMA says. COMPOSE_SCHEMA_WRITE=1 makes the list anew from a newer one:
+test_attributes.py then names what the table lacks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from compose.attributes import ATTRIBUTES
 from compose.kinds import KINDS, WrongKind
 
 LIST = Path(__file__).parents[1] / "data" / "compose-attributes.txt"
+SCHEMA = Path(__file__).parents[3] / "shared" / "data" / "compose-spec.json"
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "null": (None,),
     "string": ("a", "1", "1m", "true", "all", "0444"),
@@ -33,10 +35,10 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    path = os.environ.get("COMPOSE_SCHEMA", "")
-    if not path:
-        pytest.skip("set COMPOSE_SCHEMA to the specification's compose-spec.json")
-    return json.loads(Path(path).read_text())
+    path = Path(os.environ.get("COMPOSE_SCHEMA") or SCHEMA)
+    if not path.exists():
+        pytest.skip(f"the specification's schema is not at {path}: set COMPOSE_SCHEMA to its compose-spec.json")
+    return json.loads(path.read_text())
 
 
 def places(root: Any, node: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
