@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from deploy.lab.shell import try_run
 _BROKEN_ETCD = {(3, 5, 0), (3, 5, 1), (3, 5, 2)}
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _SCRATCH = ("unshare", "--net", "--mount")
+_TOOLS = {"ip": "iproute2", "nft": "nftables", "mount": "mount"}
+"""What the probes of kernel features are made with."""
 _OLDEST_KERNEL = (5, 10)
 
 
@@ -37,13 +40,13 @@ def check_host() -> Iterator[Finding]:
     """Look at everything, in the order in which one would mend it."""
     yield _root()
     yield _kernel()
-    yield from _features()
     yield _cgroups()
     yield from (_program(name, arguments, package) for name, arguments, package in _PROGRAMS)
     yield _etcd()
     yield _runtime()
     yield from (_library(name, package) for name, package in _LIBRARIES)
-    yield _seccomp()
+    yield from (_file(name, path, package) for name, path, package in _FILES)
+    yield from _features()
 
 
 _PROGRAMS = (
@@ -53,8 +56,14 @@ _PROGRAMS = (
     ("conntrack", ("--version",), "conntrack"),
     ("ip", ("-V",), "iproute2"),
     ("tini", ("--version",), "tini"),
+    ("ps", ("--version",), "procps"),
 )
 _LIBRARIES = (("libseccomp.so.2", "libseccomp2"), ("libnftables.so.1", "libnftables1"))
+_FILES = (
+    ("seccomp profile", "/usr/share/containers/seccomp.json", "golang-github-containers-common"),
+    ("CA certificates", "/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
+    ("time zones", "/usr/share/zoneinfo/UTC", "tzdata"),
+)
 
 
 def _root() -> Finding:
@@ -71,32 +80,40 @@ def _kernel() -> Finding:
 
 
 def _features() -> Iterator[Finding]:
-    """Each tried for real, in namespaces that vanish afterwards."""
+    """Each tried for real, in namespaces that vanish afterwards: name, tool to try it with, script, remedy."""
     add = "ip link add argosy0 type"
-    probes: tuple[tuple[str, str, str], ...] = (
-        ("veth", f"{add} veth peer name argosy1", "load the module: modprobe veth"),
-        ("bridge", f"{add} bridge", "load the module: modprobe bridge"),
-        ("vxlan", f"{add} vxlan id 42 dstport 4789 nolearning", "load the module: modprobe vxlan"),
+    probes: tuple[tuple[str, str, str, str], ...] = (
+        ("veth", "ip", f"{add} veth peer name argosy1", "load the module: modprobe veth"),
+        ("bridge", "ip", f"{add} bridge", "load the module: modprobe bridge"),
+        ("vxlan", "ip", f"{add} vxlan id 42 dstport 4789 nolearning", "load the module: modprobe vxlan"),
         (
             "bridge netfilter",
-            f"{add} bridge && test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
-            "load the module: modprobe br_netfilter; name it in /etc/modules-load.d/argosy.conf for the next boot",
+            "ip",
+            # The one that nothing else loads; argosyd does it, so what counts is whether it can be.
+            f"modprobe -q br_netfilter 2>/dev/null; {add} bridge"
+            " && test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
+            "load the module: modprobe br_netfilter",
         ),
         (
             "nftables NAT",
+            "nft",
             "nft 'add table ip argosy; add chain ip argosy c { type nat hook prerouting priority -100; };"
             " add rule ip argosy c tcp dport 1 dnat to numgen inc mod 2 map { 0 : 10.9.1.1, 1 : 10.9.1.2 }'",
             "install nftables and use a kernel with nf_tables, nft_nat and nft_numgen",
         ),
         (
             "overlayfs",
+            "mount",
             "d=$(mktemp -d) && mount -t tmpfs none $d && cd $d && mkdir l u w m"
             " && mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m; r=$?;"
             " cd /; umount -l $d; rmdir $d; exit $r",
             "load the module: modprobe overlay",
         ),
     )
-    for name, script, remedy in probes:
+    for name, tool, script, remedy in probes:
+        if not shutil.which(tool):
+            yield Finding(name, f"cannot be tried without {tool}", f"apt-get install {_TOOLS[tool]}")
+            continue
         done = try_run(*_SCRATCH, "sh", "-c", script)
         if done.returncode == 0:
             yield Finding(name, "works")
@@ -156,10 +173,10 @@ def _library(name: str, package: str) -> Finding:
     return Finding(name, "installed")
 
 
-def _seccomp() -> Finding:
-    if Path("/usr/share/containers/seccomp.json").exists():
-        return Finding("seccomp profile", "installed")
-    return Finding("seccomp profile", "not installed", "apt-get install golang-github-containers-common")
+def _file(name: str, path: str, package: str) -> Finding:
+    if Path(path).exists():
+        return Finding(name, "installed")
+    return Finding(name, "not installed", f"apt-get install {package}")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

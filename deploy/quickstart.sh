@@ -4,6 +4,7 @@
 #   deploy/quickstart.sh --down   takes it down again, leaving nothing
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin      # a plain `su` leaves these out
 
 lab=lab
 stack=demo

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Installs what Argosy needs: Debian packages, and a virtual environment in .venv.
 # Idempotent, and quiet when there is nothing to do. Usage: deploy/setup.sh [--test]
+#   --test   also what the tests need (deploy/packages-test.txt); a host does without
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin      # a plain `su` leaves these out, and dpkg cannot do without
 
-lists=(deploy/packages.txt deploy/packages-test.txt)
-extras="."
-[[ "${1:-}" == "--test" ]] && extras=".[test]"
+case "${1:-}" in
+    "") lists=(deploy/packages.txt); extras="." ;;
+    --test) lists=(deploy/packages.txt deploy/packages-test.txt); extras=".[test]" ;;
+    *) echo "usage: deploy/setup.sh [--test]" >&2; exit 2 ;;
+esac
+command -v apt-get dpkg-query >/dev/null ||
+    { echo "setup: this is not Debian (no apt-get); install by hand what ${lists[*]} name" >&2; exit 1; }
 
 missing=()
 while read -r package _; do
@@ -28,17 +34,21 @@ if ((${#missing[@]})); then
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 ||
         { tail -20 "$log" >&2; echo "setup: apt-get failed; see above" >&2; exit 1; }
     rm -f "$log"
+    # Nor at the next boot, where this installed them.
+    for service in etcd:etcd-server docker-registry:docker-registry; do
+        if [[ " ${missing[*]} " == *" ${service#*:} "* ]] && command -v systemctl >/dev/null; then
+            systemctl disable --quiet "${service%:*}.service" || true
+        fi
+    done
 fi
-
-# The demo's image is made of packages that are downloaded, not installed; that needs apt's lists.
-if [[ $EUID -eq 0 ]] && ! apt-cache show redis-server >/dev/null 2>&1; then apt-get update -qq; fi
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { echo "setup: Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)" >&2; exit 1; }
-[[ -x .venv/bin/python ]] || "$python" -m venv .venv
 stamp=.venv/.installed-$(echo "$extras" | md5sum | cut -c1-8)
 if [[ ! -e $stamp || pyproject.toml -nt $stamp ]]; then
+    # Without pip it is one whose making was interrupted.
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
     echo "setup: installing Python packages into .venv"
     # "compat": a plain path in place of an import hook, which would cost each command as much as its own work does.
     .venv/bin/python -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e "$extras"

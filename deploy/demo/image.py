@@ -38,19 +38,35 @@ def build(target: Path, name: str, app: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="argosy-demo-") as scratch:
         debian, own = Path(scratch, "debian"), Path(scratch, "app")
-        _unpack(_closure(_PROGRAMS), Path(scratch), debian)
+        _unpack(_download(_PROGRAMS, Path(scratch, "debs")), debian)
         shutil.copytree(app, own / "app", ignore=shutil.ignore_patterns("__pycache__"))
         config = {"Env": ["PYTHONUNBUFFERED=1"], "WorkingDir": "/app"}
         write_archive(target, name, [debian, own], config, datetime.fromtimestamp(wall_clock(), UTC))
 
 
+def _download(programs: tuple[str, ...], debs: Path) -> list[Path]:
+    """The programs' packages and the libraries they depend on, as files in `debs`."""
+    complaint = ""
+    for _ in range(2):
+        shutil.rmtree(debs, ignore_errors=True)
+        debs.mkdir()
+        command = ["apt-get", "download", "-q", *_closure(programs)]
+        done = subprocess.run(command, cwd=debs, check=False, capture_output=True, text=True)
+        if not done.returncode:
+            return sorted(debs.glob("*.deb"))
+        complaint = f"{' '.join(command)}: {done.stderr.strip()}"
+        # A fresh machine has no lists of packages, and old ones name versions that are gone.
+        subprocess.run(("apt-get", "update", "-qq"), check=False, capture_output=True)
+    raise SystemExit(f"demo image: {complaint}")
+
+
 def _closure(programs: tuple[str, ...]) -> list[str]:
-    """The packages and the libraries they depend on."""
+    """The packages and the libraries they depend on; `programs` alone where apt has no lists."""
     quiet = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
     command = ["apt-cache", "depends", "--recurse", *quiet, *programs]
     depends: dict[str, list[str]] = {}
     package = ""
-    for row in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
+    for row in subprocess.run(command, check=False, capture_output=True, text=True).stdout.splitlines():
         if not row.startswith(" "):
             package = row
         elif "epends:" in row:
@@ -64,17 +80,11 @@ def _closure(programs: tuple[str, ...]) -> list[str]:
     return sorted(found)
 
 
-def _unpack(packages: list[str], scratch: Path, root: Path) -> None:
-    debs = scratch / "debs"
-    debs.mkdir()
-    command = ["apt-get", "download", "-q", *packages]
-    done = subprocess.run(command, cwd=debs, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"demo image: {' '.join(command)}: {done.stderr.strip()}")
+def _unpack(debs: list[Path], root: Path) -> None:
     for name in _MERGED:
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
-    for deb in sorted(debs.glob("*.deb")):
+    for deb in debs:
         contents = subprocess.run(("dpkg-deb", "--fsys-tarfile", deb), check=True, capture_output=True).stdout
         command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(root)]
         subprocess.run([*command, "--exclude=./usr/share/doc", "--exclude=./usr/share/man"], check=True, input=contents)

@@ -145,6 +145,7 @@ def _clear(paths: Paths) -> None:
     if existing_labs():
         # Removing a directory takes away what is mounted on it in other labs' hosts: /var/lib/argosy is theirs too.
         return
+    switch.unmount_namespaces()
     for path in (RUN, DATA, Path("/var/lib/argosy")):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()

@@ -11,6 +11,7 @@ from deploy.lab.layout import HostRecord, LabRecord, Paths
 from deploy.lab.shell import run, try_run
 
 _BRIDGE = "switch"
+_NAMESPACES = Path("/run/netns")
 _SUBNETS = ipaddress.ip_network("172.30.0.0/16")
 
 
@@ -73,9 +74,16 @@ def remove_switch(paths: Paths) -> None:
     try_run("ip", "netns", "del", paths.switch)
 
 
+def unmount_namespaces() -> None:
+    """Undo what the first `ip netns add` of a machine does besides: it mounts their directory on itself."""
+    # While there is a namespace of anybody in it, it stays; and without -l a mount in use does not go.
+    if _NAMESPACES.is_dir() and not any(_NAMESPACES.iterdir()):
+        try_run("umount", str(_NAMESPACES))
+
+
 def leftovers(paths: Paths) -> list[str]:
     """Namespaces and links of this lab that are still there."""
     prefix = paths.switch
-    spaces = [f"namespace {path.name}" for path in Path("/run/netns").glob(f"{prefix}*")]
+    spaces = [f"namespace {path.name}" for path in _NAMESPACES.glob(f"{prefix}*")]
     links = [f"link {paths.machine_link}"] if Path(f"/sys/class/net/{paths.machine_link}").exists() else []
     return spaces + links
