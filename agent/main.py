@@ -106,12 +106,6 @@ class Agent:
             self._storage.close()
         raise AssertionError("the session never ends")
 
-    async def reconfigure(self, config: AgentConfig) -> None:
-        """The node has another address, label or role now: tell the managers. The directory stays."""
-        self._config = config
-        if self._session:
-            self._session.describe(await self._describe())
-
     def health(self, task_id: str) -> Health:
         """A task's health, for those who show containers."""
         return self._worker.health(task_id) if self._worker else Health()

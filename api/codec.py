@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from api.errors import Invalid
+from api.docker_fields import LACKING
+from api.errors import ArgosyError, Invalid, Unimplemented
 from api.names import docker_name
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_WRONG_CHOICE = re.compile(r"Invalid enum value (.*) - at `\$\.?(.*)`", re.DOTALL)
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name, gc=False):
@@ -78,7 +82,8 @@ def _is_silent(item: object, field: msgspec.structs.FieldInfo) -> bool:
 def decode_user(kind: type[T], data: bytes | str) -> T:
     """A value from JSON a user sent.
 
-    Raises Invalid for an empty body, bad JSON, wrong types, and fields that do not exist.
+    Raises Invalid for an empty body, bad JSON, wrong types, and fields that do not exist; Unimplemented for fields
+    that Docker has.
     """
     if not data:
         raise Invalid("the request body is empty; a JSON object is needed")
@@ -95,10 +100,40 @@ def convert_user(kind: type[T], raw: object) -> T:
     try:
         value = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"invalid request: {error}") from None
+        raise Invalid(_choices(kind, str(error)) or f"invalid request: {error}") from None
     if unknown := list(unknown_fields(kind, raw)):
-        raise Invalid(f"unknown field {', '.join(unknown)}")
+        raise _unknown(unknown)
     return value
+
+
+def _choices(kind: Any, message: str) -> str:
+    """A wrong choice with those there are, by the field's path; "" for other messages."""
+    if not (found := _WRONG_CHOICE.fullmatch(message)):
+        return ""
+    for part in re.findall(r"\[\d+\]|[^.\[\]]+", found[2]):
+        if part.startswith("["):
+            kind = _item_of(kind)
+        elif struct := _struct_of(kind):
+            names = {field.encode_name: field.name for field in fields_of(struct)}
+            kind = _hints_of(struct)[names[part]] if part in names else Any
+    known = [text for option in (kind, *get_args(kind)) for text in _texts(option) if text]
+    return f"{found[2]}: {found[1]} is none of {', '.join(known)}" if known else ""
+
+
+def _texts(option: Any) -> tuple[str, ...]:
+    if get_origin(option) is Literal:
+        return tuple(map(str, get_args(option)))
+    if isinstance(option, type) and issubclass(option, Enum):
+        return tuple(str(choice.value) for choice in option)
+    return ()
+
+
+def _unknown(paths: list[str]) -> ArgosyError:
+    """What is Docker's and not ours is told as such, once nothing is simply wrong."""
+    lacking = {path: LACKING.get(path.rpartition(".")[2], "") for path in paths}
+    if wrong := [path for path, why in lacking.items() if not why]:
+        return Invalid(f"unknown field {', '.join(wrong)}")
+    return Unimplemented("; ".join(f"{path.removeprefix('$.')}: {why}" for path, why in lacking.items()))
 
 
 def _without_nulls(raw: object) -> object:

@@ -7,7 +7,6 @@ STOP_GRACE_PERIOD = 10 * SECOND
 RESTART_DELAY = 5 * SECOND
 UPDATE_PARALLELISM = 1
 UPDATE_MONITOR = 5 * SECOND
-TASK_HISTORY = 5
 REVISION_HISTORY = 10
 PROGRESS_DEADLINE = 600 * SECOND
 """Without one more slot done, an update counts as failed after this."""

@@ -89,6 +89,13 @@ def moment(request: web.Request, name: str) -> float:
     text = request.query.get(name, "")
     if not text:
         return 0.0
+    if (found := read_moment(text)) is None:
+        raise Invalid(f"{name}: {text!r} is neither Unix seconds nor a time like 2024-01-31T12:00:00Z")
+    return found
+
+
+def read_moment(text: str) -> float | None:
+    """A point in time, given in Unix seconds or as RFC 3339; None for what is neither."""
     try:
         return float(text)
     except ValueError:
@@ -96,7 +103,7 @@ def moment(request: web.Request, name: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise Invalid(f"{name}: {text!r} is neither Unix seconds nor a time like 2024-01-31T12:00:00Z") from None
+        return None
 
 
 def timestamp(seconds: float) -> str:

@@ -6,6 +6,9 @@ from typing import Literal
 
 from api.codec import Value
 
+MOUNT_TYPES = ("bind", "volume", "tmpfs")
+"""Those that Argosy makes."""
+
 
 class BindOptions(Value, frozen=True):
     """How a bind mount is made."""
@@ -44,7 +47,8 @@ class TmpfsOptions(Value, frozen=True):
 class Mount(Value, frozen=True):
     """One mount of a container."""
 
-    type: Literal["bind", "volume", "tmpfs"] = "bind"
+    type: Literal["bind", "volume", "tmpfs", "npipe", "cluster", "image"] = "bind"
+    """The last three are Docker's, and refused (api/unsupported.py)."""
     source: str = ""
     target: str = ""
     read_only: bool = False

@@ -228,7 +228,7 @@ class ServiceDecision(Value, frozen=True):
     wanted: int = 0
     """The newest Service.revision that the leader has taken up."""
     previous: int = 0
-    """The revision that was in force before; where a rollback goes. 0: there is none."""
+    """Where a rollback goes: the last one before that all slots came to be of (orchestrator/revisions.py). 0: none."""
     message: str = ""
     """Which address or port it could not get, and why."""
     waits: str = ""

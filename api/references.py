@@ -7,7 +7,7 @@ Grammar: the distribution project's `reference` package.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from api.errors import Invalid
 
@@ -65,10 +65,6 @@ class Reference:
         """Whether its registry is on this host; plain HTTP is then allowed, as Docker does."""
         host = self.domain.rsplit(":", 1)[0] if not self.domain.endswith("]") else self.domain
         return host == "localhost" or host == "[::1]" or bool(re.fullmatch(r"127(?:\.\d{1,3}){3}", host))
-
-    def with_tag(self, tag: str) -> Reference:
-        """The same name with another tag, without digest."""
-        return replace(self, tag=tag, digest="")
 
 
 def parse(text: str) -> Reference:

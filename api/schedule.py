@@ -2,7 +2,8 @@
 
 Labels say the same as `ServiceSpec.schedule`, for tools that know labels only (`deploy.labels` of a compose file):
 `argosy.schedule` the cron expression, `argosy.schedule.timezone`, `argosy.schedule.overlap`,
-`argosy.schedule.missed-window` and `argosy.schedule.history`, `argosy.schedule.suspend`. The spec's own field wins.
+`argosy.schedule.missed-window`, `argosy.schedule.active-deadline`, `argosy.schedule.history` and
+`argosy.schedule.suspend`. The spec's own field wins.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LABEL = "argosy.schedule"
 OVERLAPS = ("allow", "forbid", "replace")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
-_KEYS = ("", ".timezone", ".overlap", ".missed-window", ".history", ".suspend")
+_KEYS = ("", ".timezone", ".overlap", ".missed-window", ".active-deadline", ".history", ".suspend")
 
 
 def schedule_of(spec: ServiceSpec) -> Schedule | None:
@@ -49,6 +50,7 @@ def of_labels(labels: Mapping[str, str]) -> Schedule | None:
         missed_window=_duration(labels, f"{LABEL}.missed-window"),
         history=_count(labels, f"{LABEL}.history"),
         suspend=_flag(labels, f"{LABEL}.suspend"),
+        active_deadline=_duration(labels, f"{LABEL}.active-deadline"),
     )
 
 
@@ -102,8 +104,9 @@ def _value_problems(where: str, schedule: Schedule) -> Iterator[str]:
             check()
         except Invalid as error:
             yield f"{where}.{name}: {error}"
-    if schedule.missed_window is not None and schedule.missed_window < defaults.SECOND:
-        yield f"{where}.MissedWindow: {schedule.missed_window} ns is too short; a second at least is needed"
+    for name, time in (("MissedWindow", schedule.missed_window), ("ActiveDeadline", schedule.active_deadline)):
+        if time is not None and time < defaults.SECOND:
+            yield f"{where}.{name}: {time} ns is too short; a second at least is needed"
     if schedule.history is not None and not 1 <= schedule.history <= 1000:
         yield f"{where}.History: {schedule.history} is not from 1 to 1000"
 

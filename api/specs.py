@@ -335,6 +335,8 @@ class Schedule(Value, frozen=True):
     """Runs kept in the service's history."""
     suspend: bool = False
     """Runs that come due while this is set are passed over."""
+    active_deadline: int | None = None
+    """Nanoseconds a run may be at work; then its tasks are stopped, and it has failed. None: as long as it takes."""
 
 
 class ServiceSpec(Value, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from api.mounts import MOUNT_TYPES
 from api.specs import ContainerSpec, Mount, NetworkSpec, ServiceSpec, TaskSpec
 
 LOG_DRIVERS = ("", "json-file", "local", "none")
@@ -48,7 +49,7 @@ def _container(path: str, spec: ContainerSpec) -> Reasons:
         elif request.options:
             yield f"{path}.HostConfig.DeviceRequests[{number}].Options: options of a device driver are not supported"
     if spec.isolation not in ("", "default"):
-        yield f"{path}.Isolation: {spec.isolation!r} is for Windows containers, which are not supported"
+        yield f"{path}.Isolation: {spec.isolation!r} is for Windows containers, which are not supported by Argosy"
     security = spec.privileges
     if security and security.se_linux_context and security.se_linux_context.disable is False:
         yield f"{path}.Privileges.SELinuxContext: SELinux labels are not supported"
@@ -57,6 +58,8 @@ def _container(path: str, spec: ContainerSpec) -> Reasons:
 
 
 def _mount(path: str, mount: Mount) -> Reasons:
+    if mount.type not in MOUNT_TYPES:
+        yield f"{path}.Type: {mount.type!r} is not supported by Argosy; {', '.join(MOUNT_TYPES)} are"
     driver = mount.volume_options.driver_config if mount.volume_options else None
     if driver and driver.name not in ("", "local"):
         yield f"{path}.VolumeOptions.DriverConfig: volume driver {driver.name!r} is not supported; local is"

@@ -8,12 +8,12 @@ Limits and texts: swarmkit manager/controlapi/{service,common,node}.go.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 from api import constraints, hostproblems, references
 from api.errors import Invalid
 from api.expansion import example, template_problems
+from api.mounts import MOUNT_TYPES
 from api.names import SERVICE_NAME
 from api.schedule import schedule_problems
 from api.specs import (
@@ -21,9 +21,7 @@ from api.specs import (
     EndpointSpec,
     GenericResource,
     Healthcheck,
-    IPAMConfig,
     Mount,
-    NetworkSpec,
     NodeSpec,
     Placement,
     Resources,
@@ -42,11 +40,6 @@ LEAST_MEMORY = 4 * 1024 * 1024
 """Bytes."""
 LEAST_HEALTH_TIME = 1_000_000
 """Nanoseconds: Docker refuses health durations under a millisecond."""
-NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-NETWORK_NUMBERS = {
-    "com.docker.network.driver.mtu": (576, 65535),
-    "com.docker.network.driver.overlay.vxlanid_list": (1, (1 << 24) - 1),
-}
 
 Problems = Iterator[str]
 
@@ -62,7 +55,7 @@ def _expanded_problems(spec: ServiceSpec) -> list[str]:
     """The same of a spec without templates."""
     return [
         *name_problems(spec.name, "service"),
-        *_label_problems("Labels", spec.labels),
+        *label_problems("Labels", spec.labels),
         *_task_problems(spec.task_template),
         *_mode_problems(spec),
         *_update_problems("UpdateConfig", spec.update_config),
@@ -103,29 +96,9 @@ def name_problems(name: str, what: str) -> Problems:
         yield f"Name: {name!r} must be valid as a DNS name component (letters, digits, '-' and '_' between them)"
 
 
-def network_problems(spec: NetworkSpec) -> list[str]:
-    """What is wrong with a network's spec."""
-    found: list[str] = []
-    if not spec.name:
-        found.append("Name: a network needs a name")
-    elif not NETWORK_NAME.fullmatch(spec.name) or len(spec.name) > NAME_LENGTH:
-        found.append(
-            f"Name: {spec.name[:70]!r} must begin with a letter or digit, go on with letters, digits, '_', '.', '-',"
-            f" and be {NAME_LENGTH} characters or fewer"
-        )
-    found.extend(_label_problems("Labels", spec.labels))
-    for number, config in enumerate(spec.ipam.config):
-        found.extend(_subnet_problems(f"IPAM.Config[{number}]", config))
-    for name, (least, most) in NETWORK_NUMBERS.items():
-        text = spec.options.get(name)
-        if text is not None and not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
-            found.append(f"Options.{name}: {text!r} is not a number from {least} to {most}")
-    return found
-
-
 def node_problems(spec: NodeSpec) -> list[str]:
     """What is wrong with a node's spec."""
-    return list(_label_problems("Labels", spec.labels))
+    return list(label_problems("Labels", spec.labels))
 
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +128,7 @@ def _container_problems(path: str, spec: ContainerSpec) -> Problems:
         yield f"{path}.Image: image reference must be provided"
     else:
         yield from _says(f"{path}.Image", references.parse, spec.image)
-    yield from _label_problems(f"{path}.Labels", spec.labels)
+    yield from label_problems(f"{path}.Labels", spec.labels)
     yield from _mount_problems(f"{path}.Mounts", spec.mounts)
     yield from _health_problems(f"{path}.Healthcheck", spec.healthcheck)
     for number, entry in enumerate(spec.env):
@@ -163,10 +136,10 @@ def _container_problems(path: str, spec: ContainerSpec) -> Problems:
             yield f"{path}.Env[{number}]: {entry!r} has no name; it must be NAME=VALUE"
     for number, line in enumerate(spec.hosts):
         address, _, names = line.partition(" ")
-        if not (_is_address(address) or address == HOST_GATEWAY) or not names.strip():
+        if not (is_address(address) or address == HOST_GATEWAY) or not names.strip():
             yield f"{path}.Hosts[{number}]: {line!r} is not of the form 'ADDRESS NAME …'"
     for number, server in enumerate(spec.dns_config.nameservers if spec.dns_config else ()):
-        if not _is_address(server):
+        if not is_address(server):
             yield f"{path}.DNSConfig.Nameservers[{number}]: {server!r} is not an IP address"
     for limit in spec.ulimits:
         if not limit.name:
@@ -183,6 +156,8 @@ def _mount_problems(path: str, mounts: list[Mount]) -> Problems:
     seen: set[str] = set()
     for number, mount in enumerate(mounts):
         here = f"{path}[{number}]"
+        if mount.type not in MOUNT_TYPES:
+            continue  # refused, whatever it says
         if not mount.target.startswith("/"):
             yield f"{here}.Target: {mount.target!r} must be an absolute path"
         target = mount.target.rstrip("/")
@@ -331,51 +306,17 @@ def _endpoint_problems(endpoint: EndpointSpec | None) -> Problems:
         others.add(port.host_ip)
 
 
-# ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _subnet_problems(path: str, config: IPAMConfig) -> Problems:
-    if not config.subnet:
-        if config.ip_range or config.gateway:
-            yield f"{path}.Subnet: needed beside IPRange or Gateway"
-        return
-    try:
-        subnet = ipaddress.ip_network(config.subnet)
-    except ValueError as error:
-        yield f"{path}.Subnet: {config.subnet!r} is not a subnet: {error}"
-        return
-    if subnet.version == 4 and not 8 <= subnet.prefixlen <= 29:
-        yield f"{path}.Subnet: {config.subnet} must have a prefix length from 8 to 29"
-    if config.gateway and not (_is_address(config.gateway) and ipaddress.ip_address(config.gateway) in subnet):
-        yield f"{path}.Gateway: {config.gateway!r} is not an address in {config.subnet}"
-    for name, address in config.auxiliary_addresses.items():
-        if not (_is_address(address) and ipaddress.ip_address(address) in subnet):
-            yield f"{path}.AuxiliaryAddresses.{name}: {address!r} is not an address in {config.subnet}"
-    if config.ip_range and not _within(config.ip_range, subnet):
-        yield f"{path}.IPRange: {config.ip_range!r} is not a range in {config.subnet}"
-
-
-def _within(text: str, outer: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    try:
-        inner = ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    if isinstance(inner, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
-        return inner.subnet_of(outer)
-    return (
-        isinstance(inner, ipaddress.IPv6Network) and isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
-    )
-
-
 # ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _label_problems(path: str, labels: Iterable[str]) -> Problems:
+def label_problems(path: str, labels: Iterable[str]) -> Problems:
+    """What is wrong with labels: a key that is empty."""
     if any(not key.strip() for key in labels):
         yield f"{path}: a label has no name"
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

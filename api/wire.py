@@ -13,7 +13,6 @@ from api.objects import NodeDescription, TaskStatus
 from api.states import Role
 
 MANAGER_NAME = "swarm-manager"
-WORKER_NAME = "swarm-worker"
 
 # Dispatcher.Session: one stream of AgentMessage up, one of ManagerMessage down.
 

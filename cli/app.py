@@ -1,11 +1,11 @@
-"""The command line as click sees it: global options, and the table of commands from cli/main.py."""
+"""The command line as click sees it: global options, and the table of commands."""
 
 from __future__ import annotations
 
 import click
 
+from cli.commands import ABOUT, COMMANDS, DEFAULT_HOST, host_of
 from cli.lazy import LazyGroup
-from cli.main import ABOUT, COMMANDS, DEFAULT_HOST, host_of
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

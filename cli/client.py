@@ -226,4 +226,5 @@ def current() -> Client:
     """The client of the running command."""
     context = click.get_current_context()
     host = context.find_root().obj
-    return context.find_root().meta.setdefault("argosy.client", Client(host))  # type: ignore[no-any-return]
+    client: Client = context.find_root().meta.setdefault("argosy.client", Client(host))
+    return client

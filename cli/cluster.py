@@ -14,7 +14,16 @@ from cli.views import Info, Node, Swarm
 
 ROLES = click.Choice(["worker", "manager"])
 AVAILABILITY = click.Choice(["active", "pause", "drain"])
-_listen = click.option("--listen-addr", default=f"0.0.0.0:{MANAGER_PORT}", show_default=True, metavar="ADDR[:PORT]")
+_listen = click.option(
+    "--listen-addr",
+    default=f"0.0.0.0:{MANAGER_PORT}",
+    show_default=True,
+    metavar="ADDR[:PORT]",
+    help="Where this host listens as a manager.",
+)
+_availability = click.option(
+    "--availability", type=AVAILABILITY, default="active", show_default=True, help="Whether this host takes tasks."
+)
 _advertise = click.option(
     "--advertise-addr", default="", metavar="ADDR[:PORT]", help="Where other hosts reach this one."
 )
@@ -27,15 +36,26 @@ _data_path = click.option("--data-path-addr", default="", metavar="ADDR", help="
 @_data_path
 @click.option("--data-path-port", type=int, default=0, help="UDP port of container traffic (4789).")
 @click.option("--default-addr-pool", multiple=True, metavar="CIDR", help="Where networks get their subnets.")
-@click.option("--default-addr-pool-mask-length", type=click.IntRange(8, 29), default=24, show_default=True)
-@click.option("--availability", type=AVAILABILITY, default="active", show_default=True)
+@click.option(
+    "--default-addr-pool-mask-length",
+    type=click.IntRange(8, 29),
+    default=24,
+    show_default=True,
+    help="Prefix length of those subnets.",
+)
+@_availability
 @click.option("--task-history-limit", type=click.IntRange(0), help="Ended tasks kept per slot (5).")
 @click.option("--dispatcher-heartbeat", metavar="DURATION", help="Time between heartbeats (2s).")
 @click.option("--cert-expiry", metavar="DURATION", help="Life of the hosts' certificates (2160h).")
-@click.option("--autolock", is_flag=True, help="Ask for a key when a manager starts.")
-@click.option("--force-new-cluster", is_flag=True, help="Start again from this manager's state.")
+@click.option("--autolock", is_flag=True, help="Not possible yet: refused.")
+@click.option("--force-new-cluster", is_flag=True, help="Not possible: refused, with what to do instead.")
 def init(**given: Any) -> None:
-    """Make a cluster, with this host as its first manager."""
+    """Make a cluster, with this host as its first manager.
+
+    \b
+    Example:
+      argosy init --advertise-addr 192.0.2.11
+    """
     client = current()
     spec: dict[str, Any] = {}
     if given["task_history_limit"] is not None:
@@ -75,12 +95,17 @@ def _duration(flag: str, text: str) -> int:
 @_listen
 @_advertise
 @_data_path
-@click.option("--availability", type=AVAILABILITY, default="active", show_default=True)
+@_availability
 @click.argument("address", metavar="HOST:PORT")
 def join(
     token: str, listen_addr: str, advertise_addr: str, data_path_addr: str, availability: str, address: str
 ) -> None:
-    """Make this host part of the cluster whose manager is at HOST:PORT."""
+    """Make this host part of the cluster whose manager is at HOST:PORT.
+
+    \b
+    Example:
+      argosy join --token SWMTKN-1-… 192.0.2.11:2377
+    """
     client = current()
     client.send(
         "/swarm/join",

@@ -35,8 +35,8 @@ def inspect_() -> None:
     default=None,
     help="Move tasks to hosts that join or return, for services that do not say otherwise.",
 )
-@click.option("--label-add", multiple=True, metavar="KEY=VALUE")
-@click.option("--label-rm", multiple=True, metavar="KEY")
+@click.option("--label-add", multiple=True, metavar="KEY=VALUE", help="Add or replace a label. Repeatable.")
+@click.option("--label-rm", multiple=True, metavar="KEY", help="Take a label away. Repeatable.")
 @click.option("--task-history-limit", type=click.IntRange(0), help="Ended tasks kept per slot.")
 @click.option("--dispatcher-heartbeat", metavar="DURATION", help="Time between heartbeats.")
 @click.option("--cert-expiry", metavar="DURATION", help="Life of the hosts' certificates.")

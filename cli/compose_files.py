@@ -6,13 +6,11 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from compose.load import Loaded, load
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ _OPTIONS = (
 )
 
 
-def compose_files(function: F) -> F:
+def compose_files(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options to a command; it gets them as one argument, `files`."""
 
     @functools.wraps(function)
@@ -69,4 +67,4 @@ def compose_files(function: F) -> F:
 
     for option in reversed(_OPTIONS):
         command = option(command)
-    return command  # type: ignore[return-value]
+    return command

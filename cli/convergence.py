@@ -22,8 +22,10 @@ SUSPICIOUS = 5.0
 """Seconds, when something failed."""
 PATIENCE = 10.0
 """Seconds a task may find no node before the deploy is given up."""
+_ONE_SHOT = 'what is to run once needs the restart condition none or on-failure (`restart: "no"`), or to be a job'
 MOST_FAILURES = 3
 MOST_REJECTIONS = 2
+_BAD_ENDS = ("failed", "rejected")
 _DONE_UPDATES = ("", "completed", "rollback_completed", "paused", "rollback_paused")
 
 
@@ -37,6 +39,8 @@ class Verdict:
     wanted: int
     detail: str = ""
     """What it is waiting for, or why it failed."""
+    said: str = ""
+    """What a task that does not run yet says of itself."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ class Judge:
         name = service.spec.name
 
         def verdict(state: Literal["waiting", "converged", "failed"], detail: str = "") -> Verdict:
-            return Verdict(name, state, min(ready, wanted), wanted, detail)
+            said = _said(tasks) if state == "waiting" else ""
+            return Verdict(name, state, min(ready, wanted), wanted, detail, said)
 
         if reason := self._update_failure(service):
             return verdict("failed", reason)
@@ -74,7 +79,7 @@ class Judge:
             return verdict("waiting", _progress(tasks) or self._held_up(service))
         if self._running_since is None:
             self._running_since = now
-        calm = SUSPICIOUS if any(_failures(history) for history in slots.values()) else STABLE
+        calm = SUSPICIOUS if any(_failures(service, history) for history in slots.values()) else STABLE
         if now - self._running_since >= calm or _is_job(service) or wanted == 0:
             return verdict("converged")
         return verdict("waiting", "watching whether it stays up")
@@ -95,7 +100,8 @@ class Judge:
         }
         if state not in words or status is None or (self.is_rollback and state == "rollback_completed"):
             return ""
-        return f"{words[state]}: {status.message}" if status.message else words[state]
+        why = status.reason or status.message
+        return f"{words[state]}: {why}" if why else words[state]
 
     def _held_up(self, service: Service) -> str:
         """The update's message while it waits for other services."""
@@ -171,14 +177,17 @@ def _is_fulfilled(service: Service, history: Sequence[Task]) -> bool:
     return history[-1].status.state == "complete" and _condition(service) != "any"
 
 
-def _failures(history: Sequence[Task]) -> list[Task]:
-    return [task for task in history if task.status.state in ("failed", "rejected")]
+def _failures(service: Service, history: Sequence[Task]) -> list[Task]:
+    """Tasks that ended as they should not have; where every end is followed by another start, those that ended well."""
+    goes_on = _condition(service) == "any" and not _is_job(service)
+    ends = (*_BAD_ENDS, "complete") if goes_on else _BAD_ENDS
+    return [task for task in history if task.status.state in ends]
 
 
 def _slot_failure(service: Service, slots: dict[str, list[Task]]) -> str:
     """Why a slot will not come up; "" while there is hope."""
     for slot, history in slots.items():
-        failures = _failures(history)
+        failures = _failures(service, history)
         if not failures or _is_fulfilled(service, history):
             continue
         last = failures[-1]
@@ -190,7 +199,10 @@ def _slot_failure(service: Service, slots: dict[str, list[Task]]) -> str:
         )
         if is_final or len(failures) >= MOST_FAILURES or rejections >= MOST_REJECTIONS:
             times = "" if len(failures) == 1 else f" {len(failures)} times"
-            return f"{_task_name(service, slot, last)} failed{times}: {reason_of(last)}"
+            name = _task_name(service, slot, last)
+            if last.status.state == "complete":
+                return f"{name} ended{times}, with exit code 0; {_ONE_SHOT}"
+            return f"{name} failed{times}: {reason_of(last)}"
     return ""
 
 
@@ -208,6 +220,11 @@ def reason_of(task: Task) -> str:
     return status.message or status.state
 
 
+def _said(tasks: Sequence[Task]) -> str:
+    told = (t.status for t in tasks if _is_wanted(t) and t.status.state not in ("running", *ENDED))
+    return next((status.message for status in told if status.message != status.state), "")
+
+
 def _progress(tasks: Sequence[Task]) -> str:
     """What the tasks that do not run yet are at: "2 preparing, 1 pending (no suitable node …)"."""
     counts: dict[str, int] = {}
@@ -218,7 +235,7 @@ def _progress(tasks: Sequence[Task]) -> str:
             continue
         counts[state] = counts.get(state, 0) + 1
         why = task.status.err or why
-    failed = [task for task in tasks if task.status.state in ("failed", "rejected")]
+    failed = [task for task in tasks if task.status.state in _BAD_ENDS]
     text = ", ".join(f"{count} {state}" for state, count in counts.items())
     if failed and not why:
         why = f"last failure: {reason_of(failed[-1])}"

@@ -74,6 +74,7 @@ SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "schedule_time_zone": ("schedule.time_zone", str),
     "schedule_overlap": ("schedule.overlap", str),
     "schedule_missed_window": ("schedule.missed_window", parse.duration),
+    "schedule_active_deadline": ("schedule.active_deadline", parse.duration),
     "schedule_history": ("schedule.history", int),
     "schedule_suspend": ("schedule.suspend", bool),
     "revision_history": ("revision_history", int),

@@ -40,7 +40,7 @@ def load(path: str | None, quiet: bool) -> None:
 
 @image.command()
 @click.option("-q", "--quiet", is_flag=True, help="Only show the name.")
-@click.option("--platform", default="", help="os/architecture.")
+@click.option("--platform", default="", metavar="OS/ARCHITECTURE", help="For which machines.")
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
 def pull(name: str, quiet: bool, platform: str) -> None:
     """Fetch an image from its registry."""

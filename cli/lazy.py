@@ -9,9 +9,12 @@ import click
 
 from cli.flags import FlagCommand
 
+LINE = 500
+"""Characters of a command in a list of commands: no sentence is cut off."""
+
 
 class Group(click.Group):
-    """A group that says which command may have been meant."""
+    """A group that says which command may have been meant, and tells in a whole sentence what each does."""
 
     command_class = FlagCommand
 
@@ -26,6 +29,12 @@ class Group(click.Group):
             hint = f"; did you mean {near[0]!r}?" if near else f"; see {ctx.command_path} --help"
             ctx.fail(f"there is no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does, with the whole sentences."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(LINE)) for name, command in commands if command])
 
 
 class LazyGroup(Group):

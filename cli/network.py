@@ -22,15 +22,15 @@ def network() -> None:
 
 
 @network.command()
-@click.option("-d", "--driver", default="overlay", show_default=True)
+@click.option("-d", "--driver", default="overlay", show_default=True, help="Kind of network.")
 @click.option("--attachable", is_flag=True, help="Let single containers join.")
 @click.option("--internal", is_flag=True, help="No way out of the network.")
-@click.option("--subnet", multiple=True, metavar="CIDR")
+@click.option("--subnet", multiple=True, metavar="CIDR", help="Its addresses; picked, if not said.")
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where containers get addresses.")
-@click.option("--gateway", multiple=True)
-@click.option("--label", multiple=True, metavar="KEY=VALUE")
+@click.option("--gateway", multiple=True, metavar="ADDRESS", help="An address in the subnet.")
+@click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label. Repeatable.")
 @click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Options of the driver.")
-@click.option("--scope", default="")
+@click.option("--scope", default="", help="Where the network is: swarm, on the whole cluster.")
 @click.argument("name")
 def create(
     name: str,
@@ -44,7 +44,12 @@ def create(
     opt: tuple[str, ...],
     scope: str,
 ) -> None:
-    """Create a network that services of the whole cluster can be on."""
+    """Create a network that services of the whole cluster can be on.
+
+    \b
+    Example:
+      argosy network create --subnet 10.20.0.0/24 back
+    """
     if len(ip_range) > len(subnet) or len(gateway) > len(subnet):
         raise Wrong("every --ip-range and --gateway needs a --subnet that it is in")
     spec = specs.NetworkSpec(
@@ -91,6 +96,8 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool, no_trun
             "Name": item.name,
             "Driver": item.driver,
             "Scope": item.scope,
+            "IPv4": str(item.enable_ipv4).lower(),
+            "IPv6": str(item.enable_ipv6).lower(),
             "Internal": str(item.internal).lower(),
             "CreatedAt": item.created,
             "Labels": ",".join(f"{key}={value}" for key, value in sorted((item.labels or {}).items())),

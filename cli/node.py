@@ -16,18 +16,14 @@ from cli.lazy import Group
 from cli.node_rows import COLUMNS, node_rows
 from cli.output import (
     each,
-    filter_option,
-    format_option,
     inspect,
     inspect_format_option,
+    is_table,
     list_options,
-    no_trunc_option,
-    quiet_option,
     show_rows,
 )
 from cli.parse import assignment
-from cli.task_rows import COLUMNS as TASK_COLUMNS
-from cli.task_rows import task_rows
+from cli.task_rows import TaskList, task_list_options
 from cli.text import byte_count
 from cli.views import Info, Node, Task
 from cli.waiting import timeout_option
@@ -49,7 +45,7 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None
             click.echo(item["ID"])
         return
     own = client.get("/info", Info).swarm.node_id
-    show_rows(node_rows(nodes, own, is_table=template in (None, "", "table")), COLUMNS, template)
+    show_rows(node_rows(nodes, own, is_table=is_table(template)), COLUMNS, template)
 
 
 @node.command("inspect")
@@ -89,10 +85,10 @@ def _pretty(item: Node) -> list[str]:
 
 
 @node.command()
-@click.option("--availability", type=AVAILABILITY, help="drain moves its tasks away, pause gives it no new ones.")
-@click.option("--role", type=ROLES)
-@click.option("--label-add", multiple=True, metavar="KEY=VALUE")
-@click.option("--label-rm", multiple=True, metavar="KEY")
+@click.option("--availability", type=AVAILABILITY, help="With drain its tasks move away; pause gives it no new ones.")
+@click.option("--role", type=ROLES, help="As `node promote` and `node demote` do.")
+@click.option("--label-add", multiple=True, metavar="KEY=VALUE", help="Add or replace a label. Repeatable.")
+@click.option("--label-rm", multiple=True, metavar="KEY", help="Take a label away. Repeatable.")
 @click.option("--wait", is_flag=True, help="With --availability drain: until its tasks run elsewhere.")
 @timeout_option
 @click.argument("name", metavar="NODE")
@@ -213,26 +209,13 @@ def rm(nodes: tuple[str, ...], force: bool) -> None:
 
 
 @node.command()
-@filter_option
-@format_option
-@no_trunc_option
-@quiet_option
-@click.option("--no-resolve", is_flag=True, help="Show ids in place of names.")
+@task_list_options
 @click.argument("nodes", nargs=-1, metavar="[NODE…]")
-def ps(
-    nodes: tuple[str, ...],
-    filters: dict[str, list[str]],
-    template: str | None,
-    no_trunc: bool,
-    quiet: bool,
-    no_resolve: bool,
-) -> None:
+def ps(nodes: tuple[str, ...], wanted: TaskList) -> None:
     """List the tasks on hosts (this one, if none is named)."""
     client = current()
     ids = [client.get(f"/nodes/{_own(client, name)}", Node).id for name in nodes or ("self",)]
-    tasks = client.get("/tasks", list[Task], filters={**filters, "node": ids})
-    rows = task_rows(client, tasks, resolve=not no_resolve, truncate=not no_trunc and not quiet)
-    show_rows(rows, TASK_COLUMNS, template, quiet)
+    wanted.show(client, client.get("/tasks", list[Task], filters={**wanted.filters, "node": ids}))
 
 
 def _own(client: Client, name: str) -> str:

@@ -22,7 +22,13 @@ inspect_format_option = click.option("-f", "--format", "template", metavar="TEMP
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only show ids.")
 no_trunc_option = click.option("--no-trunc", is_flag=True, help="Do not shorten.")
 filter_option = click.option(
-    "-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", callback=lambda _, __, v: parse_filters(v)
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=lambda _, __, v: parse_filters(v),
+    help="Only what matches. Repeatable.",
 )
 
 
@@ -40,6 +46,11 @@ def parse_filters(items: Sequence[str]) -> dict[str, list[str]]:
             raise Wrong(f"--filter {item!r} is not of the form NAME=VALUE")
         found.setdefault(name, []).append(value)
     return found
+
+
+def is_table(template: str | None) -> bool:
+    """Whether a --format asks for a table, which has marks that are not part of the values."""
+    return not template or template == "table" or template.startswith("table ")
 
 
 def show_rows(rows: Sequence[Row], columns: Mapping[str, str], template: str | None, quiet: bool = False) -> None:

@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 from api import specs
+from api.mounts import MOUNT_TYPES
 from compose import kinds, ports
 
 NANO = 1_000_000_000
@@ -234,8 +235,8 @@ def mount(text: str) -> list[specs.Mount]:
     parts: dict[str, dict[str, Any]] = {"bind_options": {}, "volume_options": {}, "tmpfs_options": {}, "driver": {}}
     for key, value in pairs(text):
         _mount_part(found, parts, key, value)
-    if found["type"] not in ("bind", "volume", "tmpfs"):
-        raise ValueError(f"type {found['type']!r} is not one of bind, volume, tmpfs")
+    if found["type"] not in MOUNT_TYPES:
+        raise ValueError(f"type {found['type']!r} is not supported by Argosy; {', '.join(MOUNT_TYPES)} are")
     if not found.get("target"):
         raise ValueError(f"{text!r} lacks target=")
     if found["type"] == "bind" and not found.get("source"):

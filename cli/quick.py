@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from cli.main import ABOUT, COMMANDS, DEFAULT_HOST, host_of
+from cli.commands import ABOUT, COMMANDS, DEFAULT_HOST, host_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # loading typing takes a tenth of the time that there is

@@ -18,21 +18,17 @@ from cli.insights import History, RolledBack
 from cli.lazy import Group
 from cli.output import (
     each,
-    filter_option,
     format_option,
     inspect,
     inspect_format_option,
     list_options,
-    no_trunc_option,
-    quiet_option,
     show_rows,
 )
 from cli.runs import is_scheduled, run_lines, runs_of, tell_next_run
 from cli.service_flags import changed_spec, common_flags, create_flags, new_spec, scaled, update_flags
 from cli.service_logs import log_options, show_service_logs
 from cli.service_rows import COLUMNS, service_rows
-from cli.task_rows import COLUMNS as TASK_COLUMNS
-from cli.task_rows import task_rows
+from cli.task_rows import TaskList, task_list_options
 from cli.views import Created, Service, Task
 from cli.waiting import Wait, update_start, wait_options
 
@@ -86,26 +82,13 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None
 
 
 @service.command()
-@filter_option
-@format_option
-@no_trunc_option
-@quiet_option
-@click.option("--no-resolve", is_flag=True, help="Show ids in place of names.")
+@task_list_options
 @click.argument("services", nargs=-1, required=True)
-def ps(
-    services: tuple[str, ...],
-    filters: dict[str, list[str]],
-    template: str | None,
-    no_trunc: bool,
-    quiet: bool,
-    no_resolve: bool,
-) -> None:
+def ps(services: tuple[str, ...], wanted: TaskList) -> None:
     """List the tasks of services."""
     client = current()
     ids = [client.get(f"/services/{name}", Service).id for name in services]
-    tasks = client.get("/tasks", list[Task], filters={**filters, "service": ids})
-    rows = task_rows(client, tasks, resolve=not no_resolve, truncate=not no_trunc and not quiet)
-    show_rows(rows, TASK_COLUMNS, template, quiet)
+    wanted.show(client, client.get("/tasks", list[Task], filters={**wanted.filters, "service": ids}))
 
 
 @service.command("inspect")

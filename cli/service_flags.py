@@ -12,6 +12,7 @@ from api import specs
 from api.specs import ServiceSpec
 from cli.errors import Wrong
 from cli.fields import CONTAINER, LISTS, put, remove_entries, set_lists, set_scalars
+from cli.refused_flags import refused_flags
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,6 +59,7 @@ _TEXTS = {
     "--schedule-time-zone": "Whose clock the schedule goes by, such as Europe/Berlin (UTC).",
     "--schedule-overlap": "When the run before is still at work: start too, wait (forbid), or replace it.",
     "--schedule-missed-window": "How late a run may still start.",
+    "--schedule-active-deadline": "How long a run may take; then it is stopped, and has failed (no limit).",
 }
 _NUMBERS = {
     "--health-retries": "Failures in a row that make a container unhealthy.",
@@ -70,6 +72,31 @@ _NUMBERS = {
     "--revision-history": "Revisions that are kept for rollback.",
     "--oom-score-adj": "Who is killed first when memory runs out.",
 }
+_ENTRIES = {
+    "env": ("NAME[=VALUE]", "an environment variable; without a value it has the one it has here"),
+    "label": ("KEY=VALUE", "a label of the service"),
+    "container_label": ("KEY=VALUE", "a label of the containers"),
+    "sysctl": ("NAME=VALUE", "a kernel parameter of the containers"),
+    "log_opt": ("NAME=VALUE", "an option of the log driver"),
+    "constraint": ("EXPRESSION", 'what a node must meet, such as "node.labels.zone==a"'),
+    "placement_pref": ("spread=KEY", "what tasks are spread over, such as spread=node.labels.zone"),
+    "mount": ("MOUNT", "a mount, such as type=volume,source=data,target=/data"),
+    "publish": ("PORT", "a published port, such as 8080:80, or published=8080,target=80,mode=host"),
+    "network": ("NETWORK", "a network that its tasks are on"),
+    "host": ("NAME:ADDRESS", "a line in the containers' /etc/hosts"),
+    "dns": ("ADDRESS", "a name server"),
+    "dns_option": ("OPTION", "an option of name resolution"),
+    "dns_search": ("DOMAIN", "a domain that names are looked up in"),
+    "group": ("GROUP", "a further group of the user"),
+    "ulimit": ("NAME=SOFT[:HARD]", "a limit of the processes, such as nofile=1024:2048"),
+    "generic_resource": ("KIND=COUNT", "what a node must have free, such as gpu=2"),
+    "depends_on": ("SERVICE[=CONDITION]", "a service to wait for until it is started, healthy or completed"),
+    "secret": ("SECRET", "a secret: its name, or source=…,target=…,uid=…,gid=…,mode=0400"),
+    "config": ("CONFIG", "a config: its name, or source=…,target=…,uid=…,gid=…,mode=0444"),
+    "cap_add": ("CAPABILITY", "a capability that containers have besides the usual ones"),
+    "cap_drop": ("CAPABILITY", "a capability that containers do not have"),
+}
+"""What one value of a flag in LISTS looks like, and what it is."""
 _SHORT = {"--hostname": (), "--env": ("-e",), "--label": ("-l",), "--publish": ("-p",)}
 
 
@@ -99,7 +126,7 @@ def common_flags(command: F) -> F:
         click.option("--with-registry-auth", is_flag=True, help="Send your registry login to the hosts that pull."),
         click.option("--no-resolve-image", is_flag=True, help="Accepted; a manager resolves images."),
     ]
-    for option in reversed(options):
+    for option in reversed([*options, *refused_flags()]):
         command = option(command)
     return command
 
@@ -107,13 +134,18 @@ def common_flags(command: F) -> F:
 def create_flags(command: F) -> F:
     """Flags of `service create` alone."""
     for flag in reversed(LISTS):
-        name = f"--{flag.replace('_', '-')}"
-        command = click.option(name, *_SHORT.get(name, ()), flag, multiple=True, help="Can be given repeatedly.")(
-            command
-        )
+        name, (metavar, what) = f"--{flag.replace('_', '-')}", _ENTRIES[flag]
+        text = f"{what[0].upper()}{what[1:]}. Repeatable."
+        command = click.option(name, *_SHORT.get(name, ()), flag, multiple=True, metavar=metavar, help=text)(command)
     for option in (
         click.option("--env-file", multiple=True, type=click.Path(), help="File of KEY=VALUE lines."),
-        click.option("--mode", type=click.Choice(MODES), default="replicated", show_default=True),
+        click.option(
+            "--mode",
+            type=click.Choice(MODES),
+            default="replicated",
+            show_default=True,
+            help="So many tasks, or one on each node; those of a job end.",
+        ),
         click.option("--name", help="Name of the service."),
     ):
         command = option(command)
@@ -123,12 +155,12 @@ def create_flags(command: F) -> F:
 def update_flags(command: F) -> F:
     """Flags of `service update` alone."""
     for flag in reversed(LISTS):
-        name = f"--{flag.replace('_', '-')}"
+        name, (metavar, what) = f"--{flag.replace('_', '-')}", _ENTRIES[flag]
         if LISTS[flag].removable:
-            command = click.option(f"{name}-rm", multiple=True, help="Take one away.")(command)
-            command = click.option(f"{name}-add", multiple=True, help="Add or replace one.")(command)
-        else:
-            command = click.option(name, multiple=True, help="Add one.")(command)
+            command = click.option(f"{name}-rm", multiple=True, help="Take one away. Repeatable.")(command)
+            name = f"{name}-add"
+        text = f"Add or replace {what}. Repeatable."
+        command = click.option(name, multiple=True, metavar=metavar, help=text)(command)
     return command
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from api.specs import ServiceSpec, UpdateConfig
-from cli.text import ago, byte_count, span, unix_time
+from cli.text import ago, byte_count, span, span_short, unix_time
 from cli.views import Service
 
 NANO = 1_000_000_000
@@ -22,6 +22,8 @@ def lines(item: Service, now: float) -> Iterator[str]:
     yield from _mode(spec)
     if spec.schedule is not None and spec.schedule.cron:
         yield f"Schedule:       {spec.schedule.cron} ({spec.schedule.time_zone or 'UTC'})"
+        if spec.schedule.active_deadline is not None:
+            yield f" Active deadline: {span_short(spec.schedule.active_deadline / NANO)}"
     yield from _update_status(item, now)
     placement = spec.task_template.placement
     if placement is not None:

@@ -41,12 +41,26 @@ def _row(service: Json) -> dict[str, str]:
         "Mode": mode_of(spec.get("Mode", {})),
         "Replicas": _replicas(service),
         "Image": spec.get("TaskTemplate", {}).get("ContainerSpec", {}).get("Image", "").partition("@")[0],
-        "Ports": ", ".join(
-            f"{port.get('HostIP') or '*'}:{port.get('PublishedPort', 0)}->{port['TargetPort']}/{port['Protocol']}"
-            for port in ports
-            if port.get("PublishMode", "ingress") == "ingress"
-        ),
+        "Ports": ", ".join(_ranges(port for port in ports if port.get("PublishMode", "ingress") == "ingress")),
     }
+
+
+def _ranges(ports: Iterable[Json]) -> list[str]:
+    """Ports, those in a row as one range: "*:8080-8081->80-81/tcp"."""
+    rows: list[list[tuple[str, str, int, int]]] = []
+    for address, protocol, published, target in sorted(
+        (port.get("HostIP") or "*", port["Protocol"], port.get("PublishedPort", 0), port["TargetPort"])
+        for port in ports
+    ):
+        if rows and rows[-1][-1] == (address, protocol, published - 1, target - 1):
+            rows[-1].append((address, protocol, published, target))
+        else:
+            rows.append([(address, protocol, published, target)])
+    return [f"{row[0][0]}:{_span(row[0][2], row[-1][2])}->{_span(row[0][3], row[-1][3])}/{row[0][1]}" for row in rows]
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def _replicas(service: Json) -> str:

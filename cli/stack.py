@@ -13,11 +13,10 @@ from cli.compose_files import ComposeFiles, compose_files
 from cli.deploy import Deployment, compare, stack_filter
 from cli.errors import Failed
 from cli.lazy import Group
-from cli.output import filter_option, format_option, list_options, no_trunc_option, quiet_option, show_rows
+from cli.output import format_option, list_options, show_rows
 from cli.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.service_rows import service_rows
-from cli.task_rows import COLUMNS as TASK_COLUMNS
-from cli.task_rows import task_rows
+from cli.task_rows import TaskList, task_list_options
 from cli.views import Service, Task
 from cli.waiting import Wait, detach_option, timeout_option, wait_options
 from compose.stack import NAMESPACE
@@ -120,7 +119,14 @@ def build(files: ComposeFiles, name: str, services: Sequence[str], no_cache: boo
 
 @stack.command()
 @compose_files
-@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="Form of the output.",
+)
 @click.argument("name", required=False, metavar="[STACK]")
 def config(files: ComposeFiles, name: str | None, form: str) -> None:
     """Show what compose files come to: merged and in long form, as a compose file that loads to the same.
@@ -149,27 +155,16 @@ def ls(template: str | None) -> None:
 
 
 @stack.command()
-@filter_option
-@format_option
-@no_trunc_option
-@quiet_option
-@click.option("--no-resolve", is_flag=True, help="Show ids in place of names.")
+@task_list_options
 @click.argument("name", metavar="STACK")
-def ps(
-    name: str, filters: dict[str, list[str]], template: str | None, no_trunc: bool, quiet: bool, no_resolve: bool
-) -> None:
+def ps(name: str, wanted: TaskList) -> None:
     """List the tasks of a stack."""
     client = current()
-    label = stack_filter(name)["label"] + filters.pop("label", [])
-    tasks = client.get("/tasks", list[Task], filters={**filters, "label": label})
+    label = stack_filter(name)["label"] + wanted.filters.pop("label", [])
+    tasks = client.get("/tasks", list[Task], filters={**wanted.filters, "label": label})
     if not tasks:
         _must_exist(client, name)
-    show_rows(
-        task_rows(client, tasks, resolve=not no_resolve, truncate=not no_trunc and not quiet),
-        TASK_COLUMNS,
-        template,
-        quiet,
-    )
+    wanted.show(client, tasks)
 
 
 @stack.command()

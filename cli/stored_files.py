@@ -37,10 +37,11 @@ class Kept(Value, frozen=True):
 
 def commands(what: str, kind: type[SecretSpec] | type[ConfigSpec]) -> click.Group:
     """The commands of one of the two; `what` is "secret" or "config"."""
-    group = Group(what, help=f"Manage {what}s.")
+    group = Group(what, help=f"Manage the cluster's {what}s.")
+    but = " but their data" if what == "secret" else ""
 
     @group.command(help=f"Create a {what} from a file, or from standard input (-).")
-    @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE")
+    @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label. Repeatable.")
     @click.argument("name")
     @click.argument("file", default="-")
     def create(name: str, file: str, label: tuple[str, ...]) -> None:
@@ -53,7 +54,7 @@ def commands(what: str, kind: type[SecretSpec] | type[ConfigSpec]) -> click.Grou
         found = current().get(f"/{what}s", list[Kept], filters=filters)
         show_rows([_row(item) for item in sorted(found, key=lambda item: item.spec.name)], COLUMNS, template, quiet)
 
-    @group.command("inspect", help=f"Show everything about {what}s" + ("" if what == "config" else " but their data."))
+    @group.command("inspect", help=f"Show everything about {what}s{but}.")
     @inspect_format_option
     @click.argument("names", nargs=-1, required=True)
     def inspect_(names: tuple[str, ...], template: str | None) -> None:

@@ -27,6 +27,8 @@ class UpdateStatus(Value, frozen=True):
     started_at: str = ""
     message: str = ""
     completed_at: str = ""
+    reason: str = ""
+    """Why it was rolled back, when the message is of the rollback itself."""
 
 
 class ServiceStatus(Value, frozen=True):
@@ -34,7 +36,6 @@ class ServiceStatus(Value, frozen=True):
 
     running_tasks: int = 0
     desired_tasks: int = 0
-    completed_tasks: int = 0
 
 
 class Endpoint(Value, frozen=True):
@@ -187,6 +188,8 @@ class Network(Value, frozen=True):
     internal: bool = False
     attachable: bool = False
     ingress: bool = False
+    enable_ipv4: bool = msgspec.field(default=True, name="EnableIPv4")
+    enable_ipv6: bool = msgspec.field(default=False, name="EnableIPv6")
     created: str = ""
     ipam: IPAM = msgspec.field(default_factory=IPAM, name="IPAM")
     options: dict[str, str] | None = None

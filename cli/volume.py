@@ -76,9 +76,9 @@ def inspect_(volumes: tuple[str, ...], template: str | None) -> None:
 
 
 @volume.command()
-@click.option("-d", "--driver", default="local", show_default=True)
+@click.option("-d", "--driver", default="local", show_default=True, help="Kind of volume.")
 @click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Options of the driver.")
-@click.option("--label", multiple=True, metavar="KEY=VALUE")
+@click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label. Repeatable.")
 @click.argument("name", required=False, default="")
 def create(name: str, driver: str, opt: tuple[str, ...], label: tuple[str, ...]) -> None:
     """Create a volume on this host. Services make those they name by themselves.

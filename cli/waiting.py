@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
 
@@ -23,8 +23,6 @@ PERIOD = 0.2
 """Seconds between two looks."""
 TIMEOUT = 600.0
 """Seconds of progress deadline, if not said."""
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -79,7 +77,7 @@ class Wait:
             wait_converged(client, judges, self.timeout, Screen(self.quiet))
 
 
-def wait_options(command: F) -> F:
+def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--detach, --timeout, --patience and --quiet, which become the command's one argument `wait`."""
 
     @functools.wraps(command)
@@ -95,7 +93,7 @@ def wait_options(command: F) -> F:
         help="Give up when a task finds no node for so long.",
     )
     quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-    return detach_option(timeout_option(patience(quiet(wrapped))))  # type: ignore[return-value]
+    return detach_option(timeout_option(patience(quiet(wrapped))))
 
 
 class Screen:
@@ -221,5 +219,10 @@ def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[Task]:
 
 def _overdue(verdicts: Iterable[Verdict], timeout: float) -> str:
     late = [v for v in verdicts if v.state == "waiting"]
-    told = "\n".join(f"{v.name} has {v.ready} of {v.wanted} tasks ready: {v.detail or 'nothing happens'}" for v in late)
+    told = "\n".join(f"{v.name} has {v.ready} of {v.wanted} tasks ready: {_lack(v)}" for v in late)
     return f"not converged within {span_short(timeout)}; it goes on in the background\n{told}"
+
+
+def _lack(verdict: Verdict) -> str:
+    detail = verdict.detail or "nothing happens"
+    return f"{detail} ({verdict.said})" if verdict.said and "(" not in detail else detail

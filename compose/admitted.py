@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from api.filespecs import MOST_CONFIG, MOST_SECRET, ConfigSpec, SecretSpec, file_problems
+from api.networkproblems import network_problems
 from api.unsupported import network_refusals, service_refusals
-from api.validate import network_problems, service_problems
+from api.validate import service_problems
 from compose.model import project_of
 from compose.problems import Remark
 from compose.security import BadOption
@@ -88,6 +89,7 @@ _SERVICE: dict[str, tuple[str, ...]] = {
     "Schedule.TimeZone": ("x-argosy-schedule", "timezone"),
     "Schedule.Overlap": ("x-argosy-schedule", "overlap"),
     "Schedule.MissedWindow": ("x-argosy-schedule", "missed_window"),
+    "Schedule.ActiveDeadline": ("x-argosy-schedule", "active_deadline"),
     "Schedule.History": ("x-argosy-schedule", "history"),
 }
 _ELSEWHERE: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {

@@ -80,6 +80,7 @@ SCHEDULE: Table = {
             "timezone": takes("string"),
             "overlap": takes("string", "allow", "forbid", "replace"),
             "missed_window": takes("duration"),
+            "active_deadline": takes("duration"),
             "history": takes("integer"),
             "suspend": takes("boolean"),
         },

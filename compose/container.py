@@ -126,7 +126,7 @@ def _mount(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> specs.Mou
     if mount.type == "volume":
         source, volume_options = _named(mount, volumes, stack)
     return specs.Mount(
-        type=mount.type,  # type: ignore[arg-type]
+        type=mount.type,
         source=source,
         target=mount.target,
         read_only=mount.read_only,

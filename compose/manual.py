@@ -47,7 +47,8 @@ _OURS = """
 
 Not of the specification: other tools take them for extensions, and leave them alone. The same can be said in
 `deploy.labels`, for files that Docker deploys: `argosy.schedule` and `argosy.schedule.timezone`, `.overlap`,
-`.missed-window`, `.history`, `.suspend`. What they mean: [scheduled jobs](design/task-lifecycle.md).
+`.missed-window`, `.active-deadline`, `.history`, `.suspend`. What they mean:
+[scheduled jobs](design/task-lifecycle.md).
 
 """
 _SECTIONS = (

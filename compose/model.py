@@ -5,7 +5,7 @@ Durations are nanoseconds, sizes are bytes, CPUs are CPUs (1.5).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -52,8 +52,8 @@ class Port(Model, frozen=True):
 
     target: int
     published: str = ""
-    protocol: str = "tcp"
-    mode: str = "ingress"
+    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
+    mode: Literal["ingress", "host"] = "ingress"
     name: str = ""
     host_ip: str = ""
     app_protocol: str = ""
@@ -93,7 +93,7 @@ class Tmpfs(Model, frozen=True):
 class Mount(Model, frozen=True):
     """One mount of a service."""
 
-    type: str
+    type: Literal["bind", "volume", "tmpfs"]
     target: str
     source: str = ""
     read_only: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -14,10 +16,10 @@ class Update(Model, frozen=True):
 
     parallelism: int | None = None
     delay: int = 0
-    failure_action: str = ""
+    failure_action: Literal["", "pause", "continue", "rollback"] = ""
     monitor: int | None = None
     max_failure_ratio: float = 0.0
-    order: str = ""
+    order: Literal["", "stop-first", "start-first"] = ""
 
 
 class Discrete(Model, frozen=True):
@@ -69,7 +71,7 @@ class Resources(Model, frozen=True):
 class RestartPolicy(Model, frozen=True):
     """When an ended task is replaced."""
 
-    condition: str = ""
+    condition: Literal["", "none", "on-failure", "any"] = ""
     delay: int | None = None
     max_attempts: int | None = None
     window: int | None = None
@@ -94,8 +96,9 @@ class Schedule(Model, frozen=True):
 
     cron: str = ""
     timezone: str = ""
-    overlap: str = ""
+    overlap: Literal["", "allow", "forbid", "replace"] = ""
     missed_window: int | None = None
+    active_deadline: int | None = None
     history: int | None = None
     suspend: bool = False
 
@@ -104,7 +107,7 @@ class Deploy(Model, frozen=True):
     """How a service runs on the cluster."""
 
     mode: str = "replicated"
-    endpoint_mode: str = ""
+    endpoint_mode: Literal["", "vip", "dnsrr"] = ""
     replicas: int | None = None
     labels: dict[str, str | None] = {}
     update_config: Update | None = None

@@ -136,8 +136,9 @@ def _schedule(said: model_deploy.Schedule | None) -> specs.Schedule | None:
     return specs.Schedule(
         cron=said.cron,
         time_zone=said.timezone,
-        overlap=said.overlap,  # type: ignore[arg-type]
+        overlap=said.overlap,
         missed_window=said.missed_window,
+        active_deadline=said.active_deadline,
         history=said.history,
         suspend=said.suspend,
     )
@@ -161,10 +162,10 @@ def _endpoint(service: Service) -> specs.EndpointSpec | None:
     ports = [
         specs.PortConfig(
             name=port.name,
-            protocol=port.protocol,  # type: ignore[arg-type]
+            protocol=port.protocol,
             target_port=port.target,
             published_port=int(port.published or 0),
-            publish_mode=port.mode,  # type: ignore[arg-type]
+            publish_mode=port.mode,
             host_ip=port.host_ip,
         )
         for port in service.ports
@@ -172,7 +173,7 @@ def _endpoint(service: Service) -> specs.EndpointSpec | None:
     if not ports and not service.deploy.endpoint_mode:
         return None
     ports.sort(key=lambda port: (port.published_port, port.target_port, port.protocol))
-    return specs.EndpointSpec(mode=service.deploy.endpoint_mode, ports=ports)  # type: ignore[arg-type]
+    return specs.EndpointSpec(mode=service.deploy.endpoint_mode, ports=ports)
 
 
 def _mode(service: Service) -> specs.Mode:
@@ -223,7 +224,7 @@ def _restart(service: Service) -> specs.RestartPolicy | None:
     if policy is None:
         return parse_restart(service.restart)
     return specs.RestartPolicy(
-        condition=policy.condition,  # type: ignore[arg-type]
+        condition=policy.condition,
         delay=policy.delay,
         max_attempts=policy.max_attempts,
         window=policy.window,
@@ -247,8 +248,8 @@ def _update(update: model_deploy.Update | None) -> specs.UpdateConfig | None:
     return specs.UpdateConfig(
         parallelism=1 if update.parallelism is None else update.parallelism,
         delay=update.delay,
-        failure_action=update.failure_action,  # type: ignore[arg-type]
+        failure_action=update.failure_action,
         monitor=update.monitor,
         max_failure_ratio=update.max_failure_ratio,
-        order=update.order,  # type: ignore[arg-type]
+        order=update.order,
     )

@@ -21,14 +21,12 @@ from manager.assignments import (
     Own,
     Shared,
     endpoint_orders,
-    image_keys,
-    image_names,
-    image_order,
     is_own_peer,
     own_part,
     peer_orders,
     service_orders,
 )  # fmt: skip
+from manager.image_orders import image_keys, image_names, image_order
 from manager.store.state import Dirty, State
 
 SLICE = 500

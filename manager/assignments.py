@@ -7,14 +7,12 @@ keeps the same sets up to date by difference (manager/assignment_index.py).
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from api.assignment import (
     Attachment,
     EndpointOrder,
-    ImageOrder,
     NetworkOrder,
     PeerOrder,
     Resource,
@@ -27,19 +25,17 @@ from api.assignment import (
 )  # fmt: skip
 from api.errors import Invalid
 from api.expansion import TemplateContext
-from api.objects import INGRESS, REVISION, NodeDescription, Revision, Service, Task, revision_id
-from api.references import parse
+from api.objects import INGRESS, REVISION, Revision, Service, Task, revision_id
 from api.specs import NetworkTarget, PortConfig, ServiceSpec
 from api.states import TaskState
 from api.template import expand, is_template
 from manager.draining import AT_ONCE, Drain, Drains, is_serving
 from manager.file_orders import file_orders
+from manager.image_orders import image_keys, image_names, image_order
 from manager.registry_logins import login_orders
 from manager.store.state import State
 
 MTU_OPTION = "com.docker.network.driver.mtu"
-MOST_IMAGE_PEERS = 8
-"""A host is told of so many givers of an image; which ones differs from host to host, to spread the load."""
 
 
 # ── what a service, a task and a node contribute to networks ─────────────────────────────────────────────────────
@@ -278,29 +274,6 @@ def network_orders(state: State, node_id: str) -> dict[str, NetworkOrder]:
     return orders
 
 
-def image_names(description: NodeDescription) -> frozenset[str]:
-    """What a node can give to others, as specs refer to it."""
-    return frozenset(description.images)
-
-
-def image_order(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageOrder | None:
-    """Where a host may fetch an image; None when no other host has it."""
-    givers = [other for other in holders if other != node_id and other in state.descriptions]
-    if not givers:
-        return None
-    givers.sort(key=lambda other: (zlib.crc32(f"{node_id} {other}".encode()), other))
-    peers = [_peer_address(other, state.descriptions[other]) for other in givers[:MOST_IMAGE_PEERS]]
-    return ImageOrder(reference, peers)
-
-
-def image_keys(reference: str) -> frozenset[str]:
-    """The names under which a node may have announced an image: as written, and in full (by digest, if it has one)."""
-    try:
-        return frozenset({reference, parse(reference).canonical})
-    except Invalid:
-        return frozenset({reference})
-
-
 # ── whole sets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -369,12 +342,3 @@ def _host_ports(spec: ServiceSpec) -> list[PortConfig]:
 def _mtu(options: Mapping[str, str]) -> int:
     text = options.get(MTU_OPTION, "")
     return int(text) if text.isdecimal() else 0
-
-
-def _peer_address(node_id: str, node: NodeDescription) -> str:
-    return f"{node_id}@{join_host_port(node.address, node.host_port)}"
-
-
-def join_host_port(host: str, port: int) -> str:
-    """ "address:port", with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -10,8 +10,8 @@ import grpc
 
 from api import rpc
 from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
+from api.hostaddress import join_host_port
 from api.wire import LOGS_METHOD, LogLine, LogsRequest
-from manager.assignments import join_host_port
 from manager.store.state import State
 
 _ERRORS: dict[Any, type[ArgosyError]] = {

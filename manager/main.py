@@ -21,12 +21,12 @@ from aiohttp import web
 from api import rpc
 from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.errors import ArgosyError, Conflict, Unavailable
+from api.hostaddress import join_host_port
 from api.objects import MEMBER
 from api.objects import Member as MemberKey
 from api.wire import MANAGER_NAME, MemberAnswer
 from kit.tasks import persist, stop
 from kit.timing import Clock, backoff
-from manager.assignments import join_host_port
 from manager.dispatcher import Dispatcher
 from manager.etcd_command import MemberSettings, check_version, parse_version
 from manager.etcd_start import start_member

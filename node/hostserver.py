@@ -13,8 +13,8 @@ import grpc
 
 from api import rpc
 from api.errors import Unavailable
+from api.hostaddress import join_host_port
 from api.wire import DISPATCHER, AgentMessage
-from manager.assignments import join_host_port
 from manager.dispatcher import Dispatcher
 
 GRACE = 1.0

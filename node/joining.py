@@ -16,6 +16,7 @@ from msgspec import DecodeError, ValidationError
 
 from api.codec import Value, decode, encode
 from api.errors import ArgosyError, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
+from api.hostaddress import join_host_port
 from api.wire import (
     MANAGER_NAME,
     JoinAnswer,
@@ -25,7 +26,6 @@ from api.wire import (
     RenewRequest,
 )
 from manager import ca
-from manager.assignments import join_host_port
 from node.address import host_port
 from node.identity import IdentityFiles
 

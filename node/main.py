@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -54,7 +55,7 @@ def main(
     advertise_addr: str,
     swarm_default_advertise_addr: str,
     log_level: str,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Argosy's daemon: runs this host's containers, and the cluster on its managers."""
     configure(log_level)
@@ -66,7 +67,7 @@ def main(
             etcd_endpoints=tuple(endpoint for item in etcd_endpoints for endpoint in item.split(",") if endpoint),
             advertise_addr=advertise_addr or swarm_default_advertise_addr,
             log_level=log_level,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         _ = settings.sockets
         use_pidfds()

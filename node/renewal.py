@@ -10,11 +10,11 @@ import random
 import structlog
 
 from api.errors import ArgosyError
+from api.hostaddress import join_host_port
 from api.rpc import Credentials
 from api.states import Role
 from kit.timing import Clock, backoff
 from manager import ca
-from manager.assignments import join_host_port
 from node.address import host_port
 from node.identity import Identity, IdentityFiles
 from node.joining import ManagerClient

@@ -18,6 +18,7 @@ import structlog
 from api.assignment import NetworkOrder
 from api.defaults import MANAGER_PORT
 from api.errors import ArgosyError, Forbidden, Invalid, Unavailable
+from api.hostaddress import join_host_port
 from api.names import new_id
 from api.objects import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluster, Network, Node
 from api.rpc import Credentials
@@ -26,7 +27,6 @@ from api.states import Role
 from api.wire import Assignments, JoinAnswer, JoinRequest, ManagerMessage, MemberAnswer, Welcome
 from kit.timing import Clock, backoff
 from manager import ca
-from manager.assignments import join_host_port
 from manager.etcd_start import has_database
 from manager.join import read_availability, sign_for
 from manager.main import Manager

@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TypeVar
@@ -23,18 +22,18 @@ from api.defaults import VXLAN_PORT
 from api.specs import PortConfig
 from kit.process import run
 from kit.tasks import guard, stop
-from overlay import names, rules, zone
+from overlay import names, rules
+from overlay.applied import Applied
 from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.conntrack import Flows
 from overlay.diff import diff
 from overlay.kernel import Kernel, find_host, write_sysctls
 from overlay.model import Address, Bridge, HostFacts, Operation, Put
 from overlay.nft import Nft
-from overlay.plan import HOST_SYSCTLS, Plan, plan, sysctls
-from overlay.rules import HostPort, Part
+from overlay.plan import HOST_SYSCTLS, sysctls
+from overlay.rules import Part
 from overlay.sandboxes import Sandboxes
 from overlay.slices import Slice, local_slice, slices
-from overlay.zone import Names
 
 log = structlog.get_logger(__name__)
 
@@ -50,18 +49,6 @@ RETRY = 1.0
 """Seconds before another try after an error."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What has been brought into the kernel, by network."""
-
-    slices: Mapping[str, Slice] = field(default_factory=dict)
-    plans: Mapping[str, Plan] = field(default_factory=dict)
-    plugs: Plan = frozenset()
-    parts: Mapping[str, Part] = field(default_factory=dict)
-    names: Mapping[str, Names] = field(default_factory=dict)
-    merged: Part = field(default_factory=Part)
 
 
 class HostNetworks:
@@ -275,12 +262,12 @@ class HostNetworks:
         self._leaving = frozenset(before.slices) - frozenset(wanted)
         plugs = self._sandboxes.plugs(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
-        after = await self._in_pool(lambda: self._prepare(before, wanted, ports, plugs))
+        after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host))
         first = self._view is None
         self._loaded = False
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
-            if _moved(before, after):
+            if after.moved_since(before):
                 # a bridge that gets another MAC address loses its neighbours and routes
                 await self._in_pool(lambda: self._bring(after, after, True, keep=first))
             self._lacking = frozenset()
@@ -291,28 +278,9 @@ class HostNetworks:
         finally:
             self._applied, self._leaving = after, frozenset()
             self._sandboxes.know(after.names)
-        old, new = _changed_slices(before, after), _changed_slices(after, before)
+        old, new = before.differing(after), after.differing(before)
         unready = rules.backends(old) - rules.backends(new)
         self._flows.forget(unready, rules.addresses(old) - rules.addresses(new))
-
-    def _prepare(self, before: Applied, wanted: Mapping[str, Slice], ports: Sequence[HostPort], plugs: Plan) -> Applied:
-        """Plan what changed, keep the rest."""
-        same = {id for id, slice in wanted.items() if before.slices.get(id) == slice}
-        host = self._host
-
-        def each(old: Mapping[str, T], make: Callable[[Slice], T]) -> dict[str, T]:
-            return {id: old[id] if id in same else make(slice) for id, slice in wanted.items()}
-
-        parts = each(before.parts, lambda slice: rules.network_part(slice, host.address))
-        merged = rules.merge([rules.host_ports_part(ports), *parts.values()])
-        return Applied(
-            slices=wanted,
-            plans=each(before.plans, lambda slice: plan(slice, host)),
-            plugs=plugs,
-            parts=parts,
-            names=each(before.names, zone.index),
-            merged=merged,
-        )
 
     def _bring(self, before: Applied, after: Applied, whole: bool, keep: bool) -> None:
         """Bring the kernel from the one to the other; `whole`: from wherever it is. In the worker thread.
@@ -377,16 +345,6 @@ class HostNetworks:
     async def _in_pool(self, work: Callable[[], T]) -> T:
         self._pool = self._pool or ThreadPoolExecutor(1, "networks")
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
-
-
-def _moved(before: Applied, after: Applied) -> bool:
-    """Whether a network's bridge has another address now."""
-    pairs = ((before.slices[id], slice) for id, slice in after.slices.items() if id in before.slices)
-    return any(old.network.gateway != new.network.gateway for old, new in pairs)
-
-
-def _changed_slices(these: Applied, those: Applied) -> list[Slice]:
-    return [slice for id, slice in these.slices.items() if those.slices.get(id) != slice]
 
 
 async def _modprobe(module: str) -> None:

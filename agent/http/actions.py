@@ -13,12 +13,14 @@ from agent.http.containers import find
 from agent.http.context import HostContext
 from agent.http.hijack import MULTIPLEXED, RAW, hijacked
 from agent.http.streams import frame
+from api.codec import encode
 from api.defaults import SECOND, STOP_GRACE_PERIOD
 from api.errors import Unimplemented
-from api.http import answer, flag, number
+from api.http import flag, number
 from kit.streams import closable
 
 _BY_SERVICE = "use `docker service create`, `scale`, `update` and `rm`, or `argosy stack deploy`"
+_BUILD = "building images is not supported here; build elsewhere, and `docker push` there or `docker load` here"
 _REFUSALS = {
     "create": f"containers are made and ended by services: {_BY_SERVICE}",
     "start": "a service's container is not started a second time; its service starts another one when it has ended",
@@ -35,11 +37,17 @@ _REFUSALS = {
     "export": "exporting a container's file system is not supported; `docker cp` copies files out of it",
     "commit": "making images of containers is not supported; build the image from a Dockerfile, and `docker load` it",
     "checkpoints": "checkpoints are not supported",
-    "build": "building images is not supported here; build elsewhere, and `docker push` there or `docker load` here",
-    "session": "building images is not supported here; build elsewhere, and `docker push` there or `docker load` here",
+    "build": _BUILD,
+    "session": _BUILD,
     "push": "pushing images is not supported; use `docker save` here and push from where it can be loaded, or skopeo",
     "search": "searching a registry is not supported",
     "plugins": "plugins are not supported",
+    "auth": "logging in through the daemon (`docker login`) is not supported by Argosy: use `skopeo login REGISTRY` and"
+    " `argosy service create` or `stack deploy --with-registry-auth`, which send that login to the hosts that pull",
+    "grpc": _BUILD,
+    "ws": "attaching over a web socket is not supported; POST /containers/{id}/attach is",
+    "attestations": "attestations of images are not supported",
+    "volumes": "changing a volume is for cluster volumes (CSI), which are not supported by Argosy",
 }
 
 
@@ -70,7 +78,7 @@ async def wait(request: web.Request, context: HostContext) -> web.StreamResponse
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     ended = await context.runtime.wait(container.id)
-    await response.write(answer({"StatusCode": ended.code}).body or b"")  # type: ignore[arg-type]  # bytes, as made
+    await response.write(encode({"StatusCode": ended.code}))
     await response.write_eof()
     return response
 

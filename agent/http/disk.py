@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from agent.http.context import HostContext
 from agent.http.volumes import form as volume_form
 from agent.runtime.base import Container, Image
 from api.errors import Conflict, Invalid
-from api.http import answer, filters, label_match
+from api.http import answer, filters, label_match, read_moment
 
 _IMAGE_FILTERS = frozenset(["dangling", "until", "label", "label!"])
 _VOLUME_FILTERS = frozenset(["all", "label", "label!"])
@@ -157,14 +156,8 @@ def _labelled(labels: dict[str, str], wanted: dict[str, set[str]]) -> bool:
 
 def _before(text: str, now: float) -> float:
     """A point in time: Unix seconds, RFC 3339, or so long ago ("24h", "1h30m"). Raises Invalid."""
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        pass
+    if (found := read_moment(text)) is not None:
+        return found
     ago, digits = 0.0, ""
     for letter in text:
         if letter.isdigit() or letter == ".":

@@ -15,6 +15,8 @@ from agent.http.context import HostContext
 from agent.http.streams import send, send_progress
 from agent.runtime import imageconfig
 from agent.runtime.base import Image
+from agent.runtime.host import machine
+from api.constraints import architecture
 from api.errors import Invalid, Unimplemented
 from api.http import answer, filters, flag, label_match
 from api.references import parse
@@ -62,6 +64,8 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
     name, tag = request.query.get("fromImage", ""), request.query.get("tag", "")
     if not name:
         raise Unimplemented("images are not imported from file systems here; use `docker load` or `docker pull`")
+    if (platform := request.query.get("platform", "")) and not _is_own(platform):
+        raise Unimplemented(f"platform {platform}: a host pulls images for itself only (linux/{machine()})")
     wanted = parse(f"{name}{'@' if ':' in tag else ':'}{tag}" if tag else name)
     login = login_of(request.headers.get(HEADER, ""))
 
@@ -82,6 +86,11 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
         yield {"status": f"Status: {fresh} for {wanted.familiar}"}
 
     return await send_progress(request, lines())
+
+
+def _is_own(platform: str) -> bool:
+    system, _, rest = platform.lower().partition("/")
+    return system == "linux" and (not rest or architecture(rest.partition("/")[0]) == machine())
 
 
 async def tag(request: web.Request, context: HostContext) -> web.StreamResponse:

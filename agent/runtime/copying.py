@@ -23,6 +23,10 @@ import tarfile
 import zlib  # noqa: F401
 from datetime import UTC, datetime
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # loading typing takes as long as the copying of a small file
+    from typing import IO
+
 MISSING, FAILED = 3, 4
 _GO_KINDS = ((stat.S_ISDIR, 31), (stat.S_ISLNK, 27), (stat.S_ISBLK, 26), (stat.S_ISFIFO, 25), (stat.S_ISSOCK, 24))
 _GO_BITS = ((stat.S_ISUID, 23), (stat.S_ISGID, 22), (stat.S_ISVTX, 20))
@@ -86,11 +90,11 @@ def go_mode(mode: int) -> int:
     return result
 
 
-def _write(stream: object, path: str, *, owners: bool, overwrite: bool) -> None:
+def _write(stream: IO[bytes], path: str, *, owners: bool, overwrite: bool) -> None:
     if not os.path.isdir(path):
         os.stat(path)  # tells of a missing one
         raise OSError(0, "not a directory")
-    with tarfile.open(fileobj=stream, mode="r|*") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=stream, mode="r|*") as archive:
         for entry in archive:
             target = os.path.join(path, entry.name)
             if not overwrite and os.path.lexists(target) and os.path.isdir(target) != entry.isdir():

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from agent.runtime import conmon, host, logfile, record, signals
+from agent.runtime import conmon, delivery, host, logfile, record, signals
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
 from agent.runtime.builder import Builder
 from agent.runtime.execs import Exec, Execs
@@ -185,12 +185,17 @@ class OciRuntime:
         number = signals.number(signal)
         kept = self._settled(id)
         if not kept.ended and kept.started:
+            is_heard = delivery.catches(kept.pid, number)
             self._signal(kept, number)
+            more = None if is_heard else asyncio.ensure_future(delivery.again(kept, number))
             try:
                 async with asyncio.timeout(grace):
                     await self.wait(id)
             except TimeoutError:
                 pass
+            finally:
+                if more:
+                    more.cancel()
         await self._kill(id)
         if not kept.ended:
             self._tell(self._get(id), "stop")

@@ -42,7 +42,6 @@ class StoredLayer(msgspec.Struct, rename="kebab"):
 
     id: str
     parent: str = ""
-    diff_digest: str = ""
     diff_size: int = 0
     flags: dict[str, object] = {}
 

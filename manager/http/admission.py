@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -41,6 +41,7 @@ from manager.http.lookup import find_network
 from manager.http.predefined import DRIVERS, HOST, NONE
 from manager.store.state import State
 
+T = TypeVar("T")
 replace = msgspec.structs.replace
 
 
@@ -124,13 +125,13 @@ def _placement(task: TaskSpec) -> Placement | None:
 def _resources(resources: Resources | None) -> Resources | None:
     if resources is None:
         return None
-    empty = Resources()
-    limits, reserved = (
-        part if part is not None and msgspec.to_builtins(part) else None
-        for part in (resources.limits, resources.reservations)
-    )
-    trimmed = Resources(limits, reserved)  # type: ignore[arg-type]
-    return None if trimmed == empty else trimmed
+    trimmed = Resources(_said(resources.limits), _said(resources.reservations))
+    return None if trimmed == Resources() else trimmed
+
+
+def _said(part: T | None) -> T | None:
+    """None for what says nothing."""
+    return part if part is not None and msgspec.to_builtins(part) else None
 
 
 def _restart(policy: RestartPolicy | None) -> RestartPolicy | None:

@@ -140,9 +140,14 @@ def _of_schedule(state: State, service: Service) -> Iterator[Json]:
     if schedule.suspend:
         yield _problem("suspended", "its schedule is suspended", "deploy it without the suspension")
     last = decision.runs[-1] if decision.runs else None
-    if last is not None and last.outcome in ("failed", "missed"):
+    if last is not None and last.outcome in ("failed", "missed", "skipped"):
         due = f"run {last.number}, due at {timestamp(last.due_at)[:19]}Z,"
-        if last.outcome == "failed":
+        if last.outcome == "skipped":
+            yield _problem(
+                "run-skipped", f"the run due at {timestamp(last.due_at)[:19]}Z was skipped: one before was at work",
+                "if a run hangs, give the schedule an active deadline (--schedule-active-deadline), or another overlap",
+            )  # fmt: skip
+        elif last.outcome == "failed":
             yield _problem("run-failed", f"{due} failed", f"see its tasks: `argosy service ps {service.spec.name}`")
         else:
             yield _problem("run-missed", f"{due} was missed", "raise the schedule's missed window, or run it by hand")

@@ -14,10 +14,10 @@ from api.codec import Value
 from api.errors import Conflict, Forbidden, Invalid, NotFound, NotManager, Unimplemented
 from api.http import answer, body, filters, flag, label_match
 from api.names import new_id
+from api.networkproblems import network_problems
 from api.objects import NETWORK, Network
 from api.specs import NetworkSpec
 from api.unsupported import network_refusals
-from api.validate import network_problems
 from manager.http.admission import is_taken
 from manager.http.context import ClusterContext
 from manager.http.lookup import find_network

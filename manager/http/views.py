@@ -108,6 +108,8 @@ def _update_status(service: Service, decision: ServiceDecision) -> Json | None:
     status: Json = {"State": update.state, "StartedAt": timestamp(update.started_at)}
     if update.completed_at:
         status["CompletedAt"] = timestamp(update.completed_at)
+    if update.reason and update.reason not in update.message:  # ours: Docker forgets why it rolled back
+        status["Reason"] = update.reason
     return {**status, "Message": update.message}
 
 

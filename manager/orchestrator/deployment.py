@@ -179,10 +179,14 @@ class Deployment:
         return self.state.has_ended(task)
 
     def waits_until(self, task: Task) -> float:
-        """Until when a task that was told to stop is waited for: not at all if its node cannot be reached."""
+        """Until when a task that was told to stop is waited for: not at all if its node cannot be reached.
+
+        A node that was away hears of it only when it is back: its time to stop the task begins then.
+        """
         if not task.node_id or fitness.is_lost(self.draft, task.node_id):
             return self.now
-        return task.updated_at + self.stop_timeout(task)
+        node = self.draft.get(NODE_DECISION, task.node_id)
+        return max(task.updated_at, node.since if node else 0.0) + self.stop_timeout(task)
 
     def node_takes_tasks(self, node_id: str) -> bool:
         """Whether the node can get a new task of the service."""

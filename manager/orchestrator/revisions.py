@@ -21,6 +21,7 @@ from api.objects import (
 from manager.draft import Draft
 from manager.orchestrator.dependencies import starts_tasks, unmet
 from manager.orchestrator.deployment import Deployment
+from manager.orchestrator.update import PAUSED, UPDATING
 
 
 def take_up(draft: Draft, service: Service) -> ServiceDecision:
@@ -75,7 +76,18 @@ def _enforced(old: ServiceDecision | None, service: Service, now: float) -> Serv
         update=update,
         revision=service.revision,
         wanted=service.revision,
-        previous=old.revision,
+        previous=old.revision if service.rollback else last_complete(old),
         waits="",
         held=False,
     )
+
+
+def last_complete(decision: ServiceDecision) -> int:
+    """The revision to go back to from the next one: the last that all slots came to be of.
+
+    One whose update was paused, or is not through, has not shown that it works: the one before it stays the one to go
+    back to. (Swarm's PreviousSpec is the spec before, whatever came of it.)
+    """
+    update = decision.update
+    unproved = update is not None and update.state in (UPDATING, PAUSED)
+    return decision.previous if unproved and decision.previous else decision.revision

@@ -6,6 +6,7 @@ the run that was started, so a change of leader neither doubles a run nor forget
 - waits, while another is at work ("forbid"), for as long as it may be late;
 - is "missed", or "skipped" if another run was in its way, when it is later than that.
 A run has failed when a task of it has, and is not tried again: after RUN_ATTEMPTS restarts, if the policy does not say.
+It has also failed when it is at work for longer than the schedule's active deadline; then its tasks are stopped.
 An update of the service starts no run: those to come, and tasks of the present one that are yet to be made, are of
 the new revision.
 """
@@ -13,6 +14,7 @@ the new revision.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Literal
 
 from msgspec.structs import replace
@@ -45,7 +47,7 @@ def advance(deployment: Deployment) -> None:
     if decision.schedule != text:
         since = deployment.service.updated_at or deployment.service.created_at or deployment.now
         deployment.decide(schedule=text, scheduled_to=min(since, deployment.now))
-    _close(deployment)
+    _close(deployment, wanted)
     for _ in range(MOST_AT_ONCE):
         due = schedule.next_after(wanted, deployment.decision.scheduled_to)
         if due > deployment.now:
@@ -88,11 +90,16 @@ def slots_of(run: JobRun) -> range:
 # ── what is over ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _close(deployment: Deployment) -> None:
+def _close(deployment: Deployment, wanted: Schedule) -> None:
     runs = list(deployment.decision.runs)
     for index, run in enumerate(runs):
-        if run.outcome == "running" and (outcome := _outcome(deployment, run)):
+        if run.outcome != "running":
+            continue
+        if outcome := _outcome(deployment, run):
             runs[index] = _ended(run, deployment.now, outcome)
+        elif _is_over_time(deployment, wanted, run):
+            _stop(deployment, run, f"the run has taken longer than its active deadline of {_seconds(wanted):g} s")
+            runs[index] = _ended(run, deployment.now, "failed")
     if runs != deployment.decision.runs:
         deployment.decide(runs=runs)
 
@@ -111,6 +118,27 @@ def _outcome(deployment: Deployment, run: JobRun) -> Outcome | None:
                 return None
             failed = True
     return "failed" if failed else "completed"
+
+
+def _is_over_time(deployment: Deployment, wanted: Schedule, run: JobRun) -> bool:
+    """Whether a run has been at work for longer than it may; if not yet, it is looked at again when it has."""
+    until = run.started_at + _seconds(wanted)
+    if until == inf or deployment.now >= until:
+        return until < inf
+    deployment.again(until)
+    return False
+
+
+def _seconds(wanted: Schedule) -> float:
+    """How long a run may be at work."""
+    return wanted.active_deadline / defaults.SECOND if wanted.active_deadline is not None else inf
+
+
+def _stop(deployment: Deployment, run: JobRun, message: str) -> None:
+    for slot in deployment.slots.in_use if deployment.is_global else slots_of(run):
+        for task in going(deployment.tasks(slot)):
+            if task.job_iteration == run.number and not is_done(deployment.state, task):
+                deployment.stop(slot, task, message)
 
 
 def _is_given_up(deployment: Deployment, task: Task) -> bool:

@@ -7,7 +7,8 @@ exactly one task that is to run, that task has not ended, and what else it has i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Hashable, Iterable, Set
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -17,6 +18,8 @@ from manager.orchestrator.numbers import Numbers
 from manager.orchestrator.survey import SlotKey as SlotKey
 from manager.orchestrator.unrest import Unrest
 from manager.store.state import Event, State
+
+K = TypeVar("K", bound=Hashable)
 
 
 def slot_of(task: Task) -> SlotKey:
@@ -205,7 +208,7 @@ def _keep(group: set[SlotKey], slot: SlotKey, member: bool) -> None:
         group.discard(slot)
 
 
-def _take_one(counter: Counter[str] | Counter[int], key: str | int) -> None:
-    counter[key] -= 1  # type: ignore[index]
-    if not counter[key]:  # type: ignore[index]
+def _take_one(counter: Counter[K], key: K) -> None:
+    counter[key] -= 1
+    if not counter[key]:
         del counter[key]

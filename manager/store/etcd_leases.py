@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from aetcd import rpc
 
@@ -57,15 +57,18 @@ class KeepAlives:
             except (Unavailable, EtcdError) as error:
                 self._fail(Unavailable(str(error)))
 
-    async def _carry(self, stream: Stream) -> None:
+    async def _carry(self, stream: Stream) -> NoReturn:
+        complaint = ""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(stream))
                 group.create_task(self._write(stream))
         except* (Unavailable, EtcdError) as errors:
-            raise Unavailable(str(errors.exceptions[0])) from None
+            # Raised below: Python before 3.11.4 wraps what is raised in here into a group.
+            complaint = str(errors.exceptions[0])
         finally:
             stream.cancel()
+        raise Unavailable(complaint)
 
     async def _write(self, stream: Stream) -> None:
         while True:

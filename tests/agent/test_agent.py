@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -267,13 +266,6 @@ async def test_a_registry_that_is_away_is_told_and_asked_again(tmp_path: Path) -
 
         messages = [status.message for status in lab.manager.statuses["t1"]]
         assert f"getting image {IMAGE}: the registry does not answer" in messages
-
-
-async def test_a_node_that_is_promoted_says_so(tmp_path: Path) -> None:
-    async with a_host(tmp_path) as lab:
-        assert lab.agent
-        await lab.agent.reconfigure(replace(lab.config, manager_port=2377))
-        await lab.manager.until(lambda: lab.manager.hellos()[-1].description.manager_port == 2377)
 
 
 async def test_a_new_image_is_told_to_the_managers(tmp_path: Path) -> None:

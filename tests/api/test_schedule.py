@@ -116,11 +116,12 @@ def test_labels_say_what_the_field_says() -> None:
             "argosy.schedule.timezone": "Europe/Berlin",
             "argosy.schedule.overlap": "replace",
             "argosy.schedule.missed-window": "1h30m",
+            "argosy.schedule.active-deadline": "2m",
             "argosy.schedule.history": "5",
             "argosy.schedule.suspend": "true",
         }
     )
-    assert found == Schedule("@daily", "Europe/Berlin", "replace", 5_400_000_000_000, 5, True)
+    assert found == Schedule("@daily", "Europe/Berlin", "replace", 5_400_000_000_000, 5, True, 120_000_000_000)
 
 
 def test_the_field_wins_over_labels() -> None:
@@ -137,6 +138,7 @@ def test_problems_are_told_with_their_paths() -> None:
     assert problems(cron="x").startswith("Schedule.Cron: cron expression 'x'")
     assert problems(time_zone="Mars/Olympus").startswith("Schedule.TimeZone: time zone 'Mars/Olympus' is not known")
     assert problems(missed_window=5).startswith("Schedule.MissedWindow: 5 ns is too short")
+    assert problems(active_deadline=0) == "Schedule.ActiveDeadline: 0 ns is too short; a second at least is needed"
     assert problems(history=0) == "Schedule.History: 0 is not from 1 to 1000"
 
 
@@ -148,7 +150,8 @@ def test_only_jobs_can_have_a_schedule() -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [{".overlap": "maybe"}, {".missed-window": "soon"}, {".history": "x"}, {".zone": ""}]
+    "labels",
+    [{".overlap": "maybe"}, {".missed-window": "soon"}, {".active-deadline": "1"}, {".history": "x"}, {".zone": ""}],
 )
 def test_labels_that_make_no_sense_are_told(labels: dict[str, str]) -> None:
     named = {"argosy.schedule": "@daily"} | {f"argosy.schedule{key}": value for key, value in labels.items()}

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from api.codec import convert_user
+from api.networkproblems import network_problems
 from api.specs import NetworkSpec, NodeSpec, ServiceSpec
 from api.unsupported import network_refusals, service_refusals
-from api.validate import network_problems, node_problems, service_problems
+from api.validate import node_problems, service_problems
 
 
 def service(container: dict[str, Any] | None = None, **fields: Any) -> ServiceSpec:

@@ -80,6 +80,17 @@ def test_a_failure_that_nothing_restarts_is_final() -> None:
     assert scene.look().detail == "web.1 failed: exit code 3"
 
 
+def test_one_that_ends_well_again_and_again_is_given_up_with_what_to_say_instead() -> None:
+    scene = Scene(mode=specs.Mode(replicated=specs.Replicated(1)))
+    for _ in range(3):
+        assert scene.look().state == "waiting"
+        scene.add(1, "complete")
+    assert scene.look().state == "failed"
+    assert scene.look().detail.startswith(
+        "web.1 ended 3 times, with exit code 0; what is to run once needs the restart"
+    )
+
+
 def test_a_one_shot_that_ended_well_counts_as_ready() -> None:
     scene = Scene(mode=specs.Mode(replicated=specs.Replicated(1)), restart=specs.RestartPolicy(condition="none"))
     scene.add(1, "complete")
@@ -123,6 +134,11 @@ def test_the_state_of_an_earlier_update_does_not_count() -> None:
 def test_an_update_that_went_wrong_fails(state: str, detail: str) -> None:
     scene = Scene(update=UpdateStatus(state, "now", "because"))
     assert (scene.look().state, scene.look().detail) == ("failed", detail)
+
+
+def test_why_it_was_rolled_back_is_told_also_when_the_rollback_is_over() -> None:
+    update = UpdateStatus("rollback_completed", "now", "rollback completed", reason="failure of task t")
+    assert Scene(update=update).look().detail == "the update failed and was rolled back: failure of task t"
 
 
 def test_a_rollback_that_was_asked_for_is_no_failure() -> None:

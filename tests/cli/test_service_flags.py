@@ -64,6 +64,8 @@ def changed(spec: ServiceSpec, *flags: str) -> ServiceSpec:
          specs.Mode(replicated_job=specs.ReplicatedJob(2, 6))),
         ("--mode replicated-job --schedule @daily --schedule-time-zone Europe/Berlin --schedule-overlap replace",
          "schedule", specs.Schedule("@daily", "Europe/Berlin", "replace")),
+        ("--mode replicated-job --schedule @daily --schedule-active-deadline 1h30m",
+         "schedule.active_deadline", 5400 * SECOND),
         ("--update-progress-deadline 2m", "update_config.progress_deadline", 120 * SECOND),
         ("--rebalance --revision-history 3", "rebalance", True),
         ("-p 127.0.0.1:8080:80", "endpoint_spec.ports",

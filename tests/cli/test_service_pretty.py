@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.specs import Schedule
 from cli.service_pretty import lines
 from cli.views import Service, UpdateStatus
 from tests import make
@@ -28,4 +29,7 @@ def test_why_an_update_is_paused_is_told() -> None:
 def test_jobs_tell_their_schedule_and_services_without_an_update_say_nothing_of_one() -> None:
     told = list(lines(Service("s1", spec=make.spec("tidy", mode=make.job_mode(4, 2))), NOW))
     assert " Total Completions: 4" in told
+    nightly = Schedule("@daily", active_deadline=5400 * make.SECOND)
+    spec = make.spec("tidy", mode=make.job_mode(4, 2), schedule=nightly)
+    assert " Active deadline: 1h30m" in list(lines(Service("s1", spec=spec), NOW))
     assert "UpdateStatus:" not in told

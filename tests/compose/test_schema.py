@@ -1,6 +1,6 @@
 """The specification's JSON schema, the list of its attributes that is kept here, and the table: in step.
 
-The schema is its authors' and not kept here, but the list made from it is (tests/data/compose-attributes.txt). The list,
+The schema is its authors', not kept here, but the list made from it is (tests/data/compose-attributes.txt). The list,
 and the kinds of values, are held against the schema itself where that is at hand: at shared/data/compose-spec.json
 beside the checkout, or where COMPOSE_SCHEMA says. COMPOSE_SCHEMA_WRITE=1 makes the list anew from a newer one:
 test_attributes.py then names what the table lacks.

@@ -48,9 +48,3 @@ def world(peer_image: Path) -> Iterator[World]:
             for host in world.hosts:
                 shutil.copy(world.lab.paths.log(host), Path(keep) / f"{host}.log")
         labs.down(LAB)
-
-
-@pytest.fixture
-def docker_cli() -> None:
-    if not shutil.which("docker"):
-        pytest.skip("there is no docker client on this machine")

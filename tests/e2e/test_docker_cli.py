@@ -17,7 +17,7 @@ PEER = ("python3", "/app/peer.py")
 
 
 @pytest.fixture
-def service(world: World, docker_cli: None) -> Iterator[str]:
+def service(world: World) -> Iterator[str]:
     """Two replicas, updated one after the other."""
     flags = ["--replicas", "2", "--env", "STEP=one", "--update-monitor", "500ms", "--stop-grace-period", "1s"]
     flags += ["--update-failure-action", "rollback", "--rollback-monitor", "500ms", "--restart-delay", "500ms"]
@@ -61,7 +61,9 @@ def test_update_rollback_ps_inspect_and_events(world: World, service: str) -> No
 
 
 def test_an_update_that_fails_is_rolled_back_while_the_client_waits(world: World, service: str) -> None:
-    said = world.docker("service", "update", "--args", "/app/nosuch.py", "--entrypoint", "python3", service)
+    # on a slow machine python3 needs a while to find that there is no such file
+    flags = ["--update-monitor", "10s", "--args", "/app/nosuch.py", "--entrypoint", "python3"]
+    said = world.docker("service", "update", *flags, service)
 
     assert "rollback: update rolled back due to failure or early termination of task" in said
     assert f"Service {service} converged" in said
@@ -69,7 +71,7 @@ def test_an_update_that_fails_is_rolled_back_while_the_client_waits(world: World
     assert len(world.until_running(service, 2)) == 2
 
 
-def test_jobs_end_for_the_client_that_waits(world: World, docker_cli: None) -> None:
+def test_jobs_end_for_the_client_that_waits(world: World) -> None:
     try:
         flags = ["--name", "dockjob", "--mode", "replicated-job", "--replicas", "3", "--max-concurrent", "2"]
         assert "job complete" in world.docker("service", "create", *flags, IMAGE, "python3", "-c", "pass")
@@ -110,7 +112,8 @@ def test_exec_stats_top_and_events_on_the_host_that_runs_it(world: World, servic
     assert "/app/peer.py" in world.docker("top", id, host=host)
     assert int(world.docker("stats", "--no-stream", "--format", "{{.PIDs}}", id, host=host)) >= 1
 
-    world.docker("stop", id, host=host)
+    # one that did not end in time would be killed, which is another event
+    world.docker("stop", "-t", "20", id, host=host)
     assert len(world.until_running(service, 2)) == 2
     told = [event["Action"] for event in _events(world, host, begin, f"container={id}")]
     assert [action for action in told if not action.startswith("exec_")] == ["kill", "die", "stop"]

@@ -50,9 +50,10 @@ def private(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         world.docker("service", "rm", service)
 
 
-@pytest.mark.usefixtures("docker_cli", "private")
+@pytest.mark.usefixtures("private")
 def test_a_login_that_is_sent_with_a_service_is_used_by_its_hosts_and_never_shown(world: World) -> None:
-    flags = ("--constraint", "node.hostname==w1", "--stop-signal", "SIGKILL")
+    flags = ("--constraint", "node.hostname==w1", "--stop-signal", "SIGKILL", "--restart-delay", "200ms",
+             "--update-monitor", "500ms")  # fmt: skip
     run = (*flags, f"{REGISTRY}/one:1", "sleep", "3600")
     said = world.argosy("service", "create", "--name", "without", *run, code=1)
     assert "authentication required" in said

@@ -23,6 +23,7 @@ def up(world: World) -> Iterator[World]:
     )  # fmt: skip
     for host in world.hosts:
         world.until(lambda host=host: world.ask(host, PORT))
+    world.until(lambda: len(starts(world)) == 3)  # running is not yet listening
     yield world
     world.argosy("service", "rm", "steady")
 

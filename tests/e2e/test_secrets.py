@@ -54,11 +54,9 @@ def stored(world: World, tmp_path: Path) -> Iterator[Path]:
     world.argosy("config", "rm", "conf")
 
 
-def test_every_task_has_its_secret_and_config_and_no_disk_has_the_secret(
-    world: World, docker_cli: None, stored: Path
-) -> None:
+def test_every_task_has_its_secret_and_config_and_no_disk_has_the_secret(world: World, stored: Path) -> None:
     world.docker(
-        "service", "create", "--name", "reader", "--mode", "global",
+        "service", "create", "--name", "reader", "--mode", "global", "--stop-signal", "SIGKILL",
         "--secret", "source=word,target=pass,uid=7,mode=0400", "--config", "source=conf,target=/etc/app.conf",
         "argosy-peer:1", "python3", "-c", SHOW,
     )  # fmt: skip
@@ -105,7 +103,7 @@ def test_a_port_at_127_0_0_1_answers_its_host_alone(world: World) -> None:
     world.until_running("shy", 1)
 
     for host in world.hosts:
-        ask = "busybox wget -q -T 5 -O - http://127.0.0.1:8099/ || wget -q -T 5 -O - http://127.0.0.1:8099/"
+        ask = "curl -s --max-time 5 http://127.0.0.1:8099/"
         assert world.until(lambda: "client" in world.inside(host, ask))  # noqa: B023
         with pytest.raises(OSError):
             world.ask(host, 8099)
@@ -120,6 +118,7 @@ def test_one_replica_keeps_its_own_address_over_an_update(world: World) -> None:
             "ContainerSpec": {"Image": "argosy-peer:1", "Command": ["python3", "peer.py"]},
             "Networks": [{"Target": "fixed", "IPv4Address": "10.99.7.77", "MacAddress": "02:42:ac:11:00:77"}],
         },
+        "UpdateConfig": {"Monitor": 500_000_000},
     })  # fmt: skip
     first = world.until_running("known", 1)[0]
     assert first["NetworksAttachments"][0]["Addresses"] == ["10.99.7.77/24"]

@@ -116,3 +116,17 @@ def test_a_stack_can_be_removed_and_deployed_back_to_back(world: World, tmp_path
     world.argosy("stack", "rm", "ver")
     mine = "com.docker.stack.namespace=ver"
     assert not [item for kind in KINDS[:-1] for item in world.api(f"/{kind}", label=mine)]
+
+
+def test_dockers_client_too_can_remove_and_deploy_back_to_back(world: World, tmp_path: Path) -> None:
+    deploy = ("stack", "deploy", "--detach=true", "--resolve-image", "never", "-c", make(tmp_path), "ver")
+    world.docker(*deploy)
+    for _ in range(5):
+        world.docker("stack", "rm", "ver")
+        world.docker(*deploy)
+
+    assert len(world.until_running("ver_reader", 2)) == 2
+    assert world.until_running("ver_other", 1)
+    world.docker("stack", "rm", "ver")
+    mine = "com.docker.stack.namespace=ver"
+    world.until(lambda: not [item for kind in KINDS for item in world.api(f"/{kind}", label=mine)])

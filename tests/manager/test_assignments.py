@@ -59,6 +59,7 @@ class World:
     def __init__(self) -> None:
         self.state = State()
         self.dirty = Dirty()
+        self.revisions: dict[str, Revision] = {}
 
     def put(self, kind: Kind, id: str, value: object | None) -> None:  # type: ignore[type-arg]
         """Write one row, or delete it."""
@@ -294,6 +295,9 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
             world.network(id, vni)
         case ("service", id, networks, ports):
             world.service(id, networks, ports)
+            # a revision is never another one under the same number
+            key = f"{id}.1"
+            world.put(REVISION, key, world.revisions.setdefault(key, world.state.table(REVISION)[key]))
         case ("task", id, service, node, networks, desired):
             world.task(id, service, node, networks, desired=desired)
         case ("session", id, manager):

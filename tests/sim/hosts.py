@@ -93,8 +93,8 @@ class Hosts(World):
             if task.id not in self.state.tasks:
                 self.running_now.discard(task.id)
         for id, task in self.state.tasks_on(name).items():
-            if task.desired in GOING:
-                self.excused.discard(id)  # it can be told again
+            if task.desired in GOING or (task.state is TaskState.ASSIGNED and not task.slot):
+                self.excused.discard(id)  # it can be told again; and what is bound to the node can have no successor
 
     def restart_agent(self, name: str) -> None:
         """It opens a session anew and tells of all its tasks; the containers went on meanwhile."""

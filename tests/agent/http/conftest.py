@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,8 @@ async def socket(root: Path, context: Context) -> AsyncIterator[Path]:
 @pytest.fixture
 def docker(socket: Path, root: Path) -> Docker:
     """Run the docker command line against the host; `fails` None: however it ends."""
+    if not shutil.which("docker"):
+        pytest.skip("there is no docker client on this machine")
 
     async def run(*arguments: str, fails: bool | None = False, timeout: float = 60, **options: Any) -> process.Result:
         env = {**os.environ, "DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(root / "client")}

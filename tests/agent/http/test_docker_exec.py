@@ -85,7 +85,7 @@ async def test_what_is_left_running_does_not_hold_the_client(
     assert result.stdout == b"hi\n"
 
 
-async def test_a_terminal_with_its_size(socket: Path, root: Path, container: str) -> None:
+async def test_a_terminal_with_its_size(docker: Docker, socket: Path, root: Path, container: str) -> None:
     assert await _on_terminal(socket, root, "tty; stty size; exit 4") == (4, b"/dev/pts/0\r\n33 111\r\n")
 
 

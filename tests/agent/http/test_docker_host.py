@@ -91,6 +91,15 @@ REFUSED = [
     (("push", "demo:1"), "pushing images is not supported"),
     (("search", "demo"), "searching a registry"),
     (("plugin", "install", "x"), "plugins are not supported"),
+    (("pull", "--platform", "windows/amd64", "demo:1"), "platform windows/amd64: a host pulls images for itself only"),
+    (
+        ("login", "-u", "me", "-p", "secret", "registry.example"),
+        "`docker login`) is not supported by Argosy: use `skopeo",
+    ),
+    (
+        ("volume", "create", "--type", "block", "x"),
+        "ClusterVolumeSpec: cluster volumes (CSI) are not supported by Argosy",
+    ),
 ]
 
 

@@ -180,6 +180,30 @@ async def test_stop_signals_and_kills_after_the_grace_time(runtime: OciRuntime, 
     assert (await runtime.wait(deaf)).code == 128 + signal.SIGKILL
 
 
+async def test_a_program_that_waits_for_signals_hears_them(runtime: OciRuntime, image: Image) -> None:
+    script = "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done"
+    id = await run(runtime, plan(image, "t", "sh", "-c", script, init=True))
+    while not await text(runtime, id):
+        await asyncio.sleep(0.02)
+
+    await runtime.stop(id, "", 60)  # tini is the first process; not killed, as that would be another code
+
+    assert (await runtime.wait(id)).code == 5
+
+
+async def test_a_program_told_to_stop_before_it_listens_hears_it_when_it_does(
+    runtime: OciRuntime, image: Image
+) -> None:
+    script = "echo up; sleep 0.5; trap 'exit 5' TERM; while :; do sleep 0.05; done"
+    id = await run(runtime, plan(image, "t", "sh", "-c", script))
+    while not await text(runtime, id):
+        await asyncio.sleep(0.02)
+
+    await runtime.stop(id, "", 30)
+
+    assert (await runtime.wait(id)).code == 5
+
+
 async def test_exec_runs_as_the_container_does(runtime: OciRuntime, image: Image) -> None:
     id = await run(runtime, plan(image, "t", "sleep", "60", user="app", env=["A=1"]))
 

@@ -6,6 +6,8 @@ As a program: calls the URL's host with new connections and with one that is kep
 import http.client
 import http.server
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -83,6 +85,8 @@ class Tally(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    # PID 1 gets no signal it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     Tally.callers = [Caller(sys.argv[1], 8000, keep) for keep in (False, True)]
     for one in Tally.callers:
         one.start()

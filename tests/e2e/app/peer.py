@@ -5,6 +5,8 @@ GET /fetch?url=  the same from another peer, fetched from inside this container
 GET /udp?peer=   a UDP echo of another peer, by name
 GET /names?name= addresses a name resolves to here
 GET /crash       exit with code 3
+
+On SIGTERM it answers what it was asked, and exits.
 """
 
 import http.server
@@ -21,8 +23,18 @@ STARTED = time.monotonic_ns()
 UDP_PORT = 9000
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A thread per request; closing waits for those that are being answered."""
+
+    daemon_threads = False
+    request_queue_size = 100
+
+
 class Peer(http.server.BaseHTTPRequestHandler):
     """One request."""
+
+    timeout = 5
+    """Seconds that a client may keep silent, so that none keeps the server from ending."""
 
     def do_GET(self) -> None:
         """Answer, with 502 and the error's text when what was asked did not work."""
@@ -71,8 +83,12 @@ def echo() -> None:
 
 
 if __name__ == "__main__":
-    # PID 1 gets no signal it has no handler for.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    told_to_stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
     threading.Thread(target=echo, daemon=True).start()
+    server = Server(("", 8000), Peer)
+    threading.Thread(target=server.serve_forever, args=(0.1,)).start()
     print("peer is ready", flush=True)
-    http.server.ThreadingHTTPServer(("", 8000), Peer).serve_forever()
+    told_to_stop.wait()
+    server.shutdown()
+    server.server_close()

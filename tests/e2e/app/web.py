@@ -9,7 +9,7 @@ import signal
 import socket
 from pathlib import Path
 
-PATIENCE = 3.0
+PATIENCE = 6.0
 """Seconds that kept connections have to send one more request."""
 BODY = socket.gethostname().encode()
 

@@ -85,7 +85,7 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     ),
     (
         POST, CREATE, service("web", UpdateConfig={"Order": "random"}), 400,
-        "invalid request: Invalid enum value 'random' - at `$.UpdateConfig.Order`",
+        "UpdateConfig.Order: 'random' is none of stop-first, start-first",
     ),
     (
         POST, CREATE, template(Resources={"Limits": {"MemoryBytes": 1000}}), 400,
@@ -136,8 +136,8 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
         f"{SPEC}.Mounts[0].Source: invalid bind mount source, must be an absolute path: 'x'",
     ),
     (
-        POST, CREATE, container(Mounts=[{"Type": "cluster", "Target": "/a"}]), 400,
-        "invalid request: Invalid enum value 'cluster' - at `$.TaskTemplate.ContainerSpec.Mounts[0].Type`",
+        POST, CREATE, container(Mounts=[{"Type": "nfs", "Target": "/a"}]), 400,
+        f"{SPEC}.Mounts[0].Type: 'nfs' is none of bind, volume, tmpfs, npipe, cluster, image",
     ),
     (
         POST, CREATE, container(Healthcheck={"Test": ["CMD", "x"], "Interval": 5}), 400,
@@ -158,6 +158,35 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     ),
     (POST, CREATE, container(OomScoreAdj=2000), 400, f"{SPEC}.OomScoreAdj: 2000 is not from -1000 to 1000"),
     # what Argosy does not have
+    *(
+        (
+            POST, CREATE, container(Mounts=[{"Type": type, "Target": target}]), 501,
+            f"{SPEC}.Mounts[0].Type: '{type}' is not supported by Argosy; bind, volume, tmpfs are",
+        )
+        for type, target in (("cluster", "/a"), ("image", "/a"), ("npipe", r"\\.\pipe\a"))
+    ),
+    (
+        POST, CREATE, container(Privileges={"CredentialSpec": {"File": "x.json"}}), 501,
+        f"{SPEC}.Privileges.CredentialSpec: credential specs are for Windows containers, which are not supported by"
+        " Argosy",
+    ),
+    (
+        POST, CREATE, container(Isolation="hyperv"), 501,
+        f"{SPEC}.Isolation: 'hyperv' is for Windows containers, which are not supported by Argosy",
+    ),
+    (
+        POST, CREATE, template(Resources={"SwapBytes": 1}), 501,
+        "TaskTemplate.Resources.SwapBytes: not supported by Argosy here; ContainerSpec.HostConfig.MemorySwap (memory"
+        " and swap) is",
+    ),
+    (
+        POST, CREATE, template(PluginSpec={"Name": "x"}, Runtime="plugin"), 501,
+        "TaskTemplate.PluginSpec: plugins are not supported by Argosy",
+    ),
+    (
+        POST, CREATE, container(Privileges={"CredentialSpec": {"File": "x"}}, Imgae="x"), 400,
+        f"unknown field $.{SPEC}.Imgae",
+    ),
     (POST, CREATE, container(Secrets=[{"SecretID": "a"}]), 400, "secret not found: a"),
     (POST, CREATE, container(Configs=[{"ConfigName": "a"}]), 400, "config not found: a"),
     (POST, CREATE, container(Secrets=[{}]), 400, "malformed secret reference: it has neither an id nor a name"),
@@ -277,7 +306,7 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     ),
     (
         POST, f"/nodes/{W1}/update?version=2", {"Availability": "asleep"}, 400,
-        "invalid request: Invalid enum value 'asleep' - at `$.Availability`",
+        "Availability: 'asleep' is none of active, pause, drain",
     ),
     (
         DELETE, f"/nodes/{W1}", None, 400,

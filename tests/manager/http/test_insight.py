@@ -294,6 +294,10 @@ async def test_the_runs_of_a_scheduled_job_are_told_and_a_failed_one_explained(a
     assert explained["Summary"] == "0 tasks run; the next run is due at 2023-11-15T03:00:00Z"
     (one,) = explained["Problems"]
     assert (one["Code"], one["Reason"]) == ("run-failed", "run 2, due at 2023-11-14T22:12:20Z, failed")
+    runs.append(JobRun(0, NOW - 30, outcome="skipped"))
+    await api.manager.store.commit([Put(SERVICE_DECISION, id, ServiceDecision(revision=1, wanted=1, runs=runs))])
+    (one,) = (await api.get("/argosy/v1/services/web/explain"))["Problems"]
+    assert one["Reason"] == "the run due at 2023-11-14T22:12:50Z was skipped: one before was at work"
 
 
 async def test_a_scheduled_job_that_never_ran_has_no_last_execution_and_wants_no_task(api: Api) -> None:

@@ -83,6 +83,33 @@ def test_a_lost_node_gets_its_task_again_when_it_is_back() -> None:
     assert nodes(w) == ["n1", "n2"]
 
 
+def test_a_node_that_was_away_for_long_ends_its_old_task_before_it_gets_another() -> None:
+    w = world()
+    old = w.running()[1]
+    w.lose("n2")
+    w.wait(600)
+    w.regain("n2")
+    w.decide()
+    assert [task.node_id for task in w.going()] == ["n1"], "the old container is only now being stopped"
+    w.settle()
+    assert nodes(w) == ["n1", "n2"]
+    assert w.state.task_state(w.state.tasks[old.id]) is TaskState.SHUTDOWN
+
+
+def test_a_node_that_is_back_and_never_ends_its_old_task_is_waited_for_as_long_as_any_other() -> None:
+    w = world()
+    w.lose("n2")
+    w.wait(600)
+    w.regain("n2")
+    w.decide()
+    w.now += 69
+    w.decide()
+    assert [task.node_id for task in w.going()] == ["n1"]
+    w.now += 2
+    w.decide()
+    assert [task.node_id for task in w.going()] == ["n1", "n2"]
+
+
 def test_only_nodes_that_meet_the_constraints_get_a_task() -> None:
     w = world(constraints=["node.hostname != n2"])
     assert nodes(w) == ["n1"]

@@ -65,6 +65,19 @@ def test_a_drain_moves_as_many_at_once_as_the_update_s_parallelism_says() -> Non
     assert (on(w, "n1"), len(w.running())) == (0, 12)
 
 
+def test_a_drain_that_starts_first_moves_as_many_at_once_too_and_never_has_less_than_all_running() -> None:
+    w = world(12, update=make.update(parallelism=3, order="start-first"))
+    drain(w, "n1")
+    w.decide()
+    assert len([task for task in w.going() if task.replaces]) == 3
+    for _ in range(60):
+        w.round()
+        assert len({task.slot for task in w.running()}) == 12
+        assert len(w.going()) <= 15
+        w.agents()
+    assert (on(w, "n1"), len(w.going())) == (0, 12)
+
+
 def test_tasks_that_have_nowhere_to_go_stay_and_say_why() -> None:
     w = world(3, placement=Placement(max_replicas=1))
     drain(w, "n1")

@@ -199,6 +199,60 @@ def test_attempts_without_limit_may_be_asked_for() -> None:
     assert {outcome for _, outcome in runs(w)[1:]} == {"skipped"}
 
 
+def hanging(overlap: str = "forbid", mode: Mode | None = None) -> World:
+    return world(mode, Schedule(EVERY_MINUTE, overlap=overlap, active_deadline=90 * make.SECOND))  # type: ignore[arg-type]
+
+
+def test_a_run_that_hangs_is_stopped_at_its_deadline_and_later_ones_are_not_held_up() -> None:
+    w = hanging(mode=job(3, 2))
+    w.wait(60)
+    w.tell(w.running()[0].id, TaskState.COMPLETE)
+    w.wait(88)
+    assert runs(w) == [(1, "running")]
+    hung = [task.id for task in w.running()]
+    w.now += 1
+    w.decide()
+    assert runs(w) == [(1, "failed"), (2, "running")]
+    assert {w.state.tasks[id].desired for id in hung} == {TaskState.REMOVE}
+    assert not {task.slot for task in w.going()} & {w.state.tasks[id].slot for id in hung}, "they wait for the old ones"
+    w.settle()
+    assert [task.job_iteration for task in w.running()] == [2, 2]
+
+
+def test_the_tasks_of_a_run_that_hung_say_why_they_were_stopped_until_the_next_run() -> None:
+    w = world(schedule=Schedule(EVERY_MINUTE, active_deadline=20 * make.SECOND))
+    w.wait(85)
+    assert runs(w) == [(1, "failed")]
+    (task,) = w.tasks()
+    why = "the run has taken longer than its active deadline of 20 s"
+    assert (task.desired, task.message) == (TaskState.SHUTDOWN, why)
+    w.wait(60)
+    assert runs(w) == [(1, "failed"), (2, "failed")]
+
+
+def test_a_run_on_all_nodes_and_one_that_finds_no_node_have_a_deadline_too() -> None:
+    w = hanging(mode=Mode(global_job=EmptyMode()))
+    w.wait(60)
+    w.tell(w.running()[0].id, TaskState.COMPLETE)
+    w.wait(90)
+    assert runs(w) == [(1, "failed"), (2, "running")]
+    for node in ("n1", "n2"):
+        w.put(make.node(node, availability=Availability.PAUSE)[:2])
+    w.change(mode=job(), schedule=Schedule(EVERY_MINUTE, active_deadline=10 * make.SECOND))
+    w.wait(180)
+    assert runs(w)[-1] == (5, "failed")
+
+
+def test_runs_beside_one_another_have_a_deadline_each_also_under_another_leader() -> None:
+    w = hanging("allow")
+    w.wait(60)
+    for _ in range(4):
+        w.new_leader()
+        w.wait(60)
+    assert [outcome for _, outcome in runs(w)] == ["failed", "failed", "failed", "running", "running"]
+    assert {task.job_iteration for task in w.running()} == {4, 5}
+
+
 def test_a_suspended_schedule_passes_over_what_is_due() -> None:
     w = world(schedule=Schedule(EVERY_MINUTE, suspend=True))
     w.wait(300)
