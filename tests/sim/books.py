@@ -46,17 +46,25 @@ class RunBook:
 
 
 class ProgressBook:
-    """When a task of each service ran last, against the deadline of its update."""
+    """When a task of each service last came to run, or ended, against the deadline of its update."""
 
     def __init__(self) -> None:
         self._ran: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
 
     def ran(self, service_id: str, now: float) -> None:
         """A task of the service runs."""
         self._ran[service_id] = now
 
+    def ended(self, service_id: str, now: float) -> None:
+        """A task of the service is over."""
+        self._ended[service_id] = now
+
     def read(self, state: State, now: float) -> None:
-        """An update under way in which nothing came to run for longer than the deadline has been paused or undone."""
+        """An update under way in which nothing came to run for longer than the deadline has been paused or undone.
+
+        One that is to continue whatever fails also moves on with each task that has failed.
+        """
         for id, decision in state.service_decisions.items():
             update = decision.update
             if update is None or update.state not in ("updating", "rollback_started") or id not in state.services:
@@ -68,5 +76,6 @@ class ProgressBook:
             how = (kept.spec.rollback_config if back else kept.spec.update_config) or UpdateConfig()
             wanted = how.progress_deadline if how.progress_deadline is not None else defaults.PROGRESS_DEADLINE
             patience = (wanted + how.delay + (how.monitor or defaults.UPDATE_MONITOR)) / defaults.SECOND + STEP
-            idle = now - max(self._ran.get(id, 0.0), update.started_at)
+            moved = self._ended.get(id, 0.0) if how.failure_action == "continue" else 0.0
+            idle = now - max(self._ran.get(id, 0.0), moved, update.started_at)
             demand(idle <= patience, "progress", f"{id} is {update.state} for {idle:g} s, and nothing comes to run")

@@ -184,6 +184,8 @@ class Hosts(World):
             self.progress.ran(task.service_id, self.now)
         else:
             self.running_now.discard(task.id)
+            if to > TaskState.RUNNING:
+                self.progress.ended(task.service_id, self.now)
         self.reports[task.id] = TaskStatus(to, self.now, started_at=started)
 
     def look(self) -> None:
