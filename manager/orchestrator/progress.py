@@ -57,7 +57,8 @@ def judge(deployment: Deployment, slot: SlotKey, delay: float) -> Verdict:
     if not all(map(deployment.ended, tasks)):  # the newest may have, when it was to take over from one that stops
         return BUSY if _can_start(deployment, slot) else NOTHING
     if not deployment.is_outdated(tasks[-1]):
-        return _started(deployment, tasks[-1].updated_at, delay)
+        goes_on = deployment.update_config.failure_action == "continue"  # whatever fails: then this slot is done with
+        return _started(deployment, tasks[-1].updated_at, delay, done=goes_on)
     return NOTHING
 
 

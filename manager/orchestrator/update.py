@@ -131,7 +131,7 @@ def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) 
     how = deployment.update_config
     wanted = how.progress_deadline if how.progress_deadline is not None else defaults.PROGRESS_DEADLINE
     seconds = wanted / defaults.SECOND
-    deadline = max(status.progressed_at, progress.last + how.delay / defaults.SECOND) + seconds
+    deadline = status.progressed_at + how.delay / defaults.SECOND + seconds
     if deployment.now < deadline:
         deployment.again(deadline)
         return False

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.objects import SERVICE, Task, UpdateStatus
-from api.states import TaskState
+from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World
 
@@ -98,6 +98,15 @@ def test_a_slot_that_comes_and_goes_is_no_progress() -> None:
         w.wait(1, lambda task: TaskState.FAILED if task.revision == 2 else TaskState.RUNNING)
     assert w.update() == "paused"
     assert len(w.running()) == 2
+
+
+def test_a_task_that_ends_on_a_drained_node_does_not_put_the_deadline_off() -> None:
+    w = World(make.cluster(), make.node("n1"), make.node("n2"), make.service(mode=make.global_mode())).settle()
+    w.change(mode=make.global_mode(), image="web:2", update=make.update(deadline=30, parallelism=0))
+    w.wait(20, stuck)
+    w.put(make.node("n2", availability=Availability.DRAIN))
+    w.wait(11, stuck)
+    assert w.update() == "paused"
 
 
 def test_an_update_that_a_restart_policy_stops_does_not_hang() -> None:
