@@ -13,6 +13,7 @@ from aetcd import rpc
 from api.codec import Value
 from api.errors import Unavailable
 from api.objects import Kind
+from kit.tasks import heeding
 from manager.store.base import ANY, LeaseEnded, Put
 from manager.store.etcd_rpc import Connection, EtcdError, Stream
 
@@ -53,7 +54,7 @@ class KeepAlives:
             await self._asked.wait()
             try:
                 self._stream = self._connection.stream("lease", "LeaseKeepAlive")
-                await self._carry(self._stream)
+                await heeding(self._carry(self._stream))
             except (Unavailable, EtcdError) as error:
                 self._fail(Unavailable(str(error)))
 
