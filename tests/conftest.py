@@ -1,7 +1,9 @@
-"""What all tests share."""
+"""What all tests share: a clean machine afterwards, and one lab of three hosts for whatever needs real ones."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,14 @@ from pathlib import Path
 import hypothesis.internal.observability  # noqa: F401
 import pytest
 
+from deploy.demo.image import build
+from deploy.lab import lab as labs
+from tests.e2e.world import IMAGE, World
+
+LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e")
+OPTIONS = ["--node-generic-resource", "gpu=one,gpu=two,ssd=3"]
+"""Of every host's argosyd: things to reserve, by name and by number."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_cgroup_stays() -> Iterator[None]:
@@ -19,3 +29,30 @@ def _no_cgroup_stays() -> Iterator[None]:
     for root in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
         with suppress(OSError):
             (root / "argosy").rmdir()
+
+
+@pytest.fixture(scope="session")
+def peer_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image archive whose containers make calls when they are asked (tests/e2e/app/peer.py)."""
+    archive = tmp_path_factory.mktemp("image") / "peer.tar"
+    build(archive, IMAGE, Path(__file__).parent / "e2e" / "app")
+    return archive
+
+
+@pytest.fixture(scope="session")
+def world(peer_image: Path) -> Iterator[World]:
+    """One lab: m1, w1, w2, with the image loaded. Tests leave it as they found it."""
+    if os.geteuid():
+        pytest.skip("a lab needs root")
+    labs.down(LAB)
+    for line in labs.up(LAB, managers=1, workers=2, options=OPTIONS):
+        print(line)
+    world = World(labs.Lab.open(LAB))
+    try:
+        world.argosy("image", "load", "-i", str(peer_image))
+        yield world
+    finally:
+        if keep := os.environ.get("ARGOSY_TEST_LOGS"):
+            for host in world.hosts:
+                shutil.copy(world.lab.paths.log(host), Path(keep) / f"{host}.log")
+        labs.down(LAB)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("kit", "api", "manager", "agent", "overlay", "compose", "node", "cli", "deploy")
-MOST_LINES, MOST_FUNCTION_LINES = 400, 60
+MOST_LINES, MOST_FUNCTION_LINES = 500, 60
 
 
 def sources() -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kit.timing import wall_clock
-from tests.e2e.conftest import IMAGE
+from tests.e2e.world import IMAGE
 from tests.e2e.world import World
 
 SERVICE = "dock"

@@ -20,6 +20,8 @@ import pytest
 from deploy.lab.lab import Lab
 
 T = TypeVar("T")
+IMAGE = "argosy-peer:1"
+"""The image that the tests' containers run (tests/e2e/app)."""
 DEADLINE = 90.0
 """Seconds until a condition must hold; generous, for the machine is noisy."""
 
