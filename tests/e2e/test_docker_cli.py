@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from kit.timing import wall_clock
-from tests.e2e.world import IMAGE
-from tests.e2e.world import World
+from tests.e2e.world import IMAGE, World
 
 SERVICE = "dock"
 PEER = ("python3", "/app/peer.py")
