@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator
-from enum import Enum
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from api.docker_fields import LACKING
 from api.errors import ArgosyError, Invalid, Unimplemented
+from api.mismatch import mismatch
 from api.names import docker_name
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
-_WRONG_CHOICE = re.compile(r"Invalid enum value (.*) - at `\$\.?(.*)`", re.DOTALL)
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name, gc=False):
@@ -89,9 +88,20 @@ def decode_user(kind: type[T], data: bytes | str) -> T:
         raise Invalid("the request body is empty; a JSON object is needed")
     try:
         raw = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise Invalid(f"the request body is not JSON: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(f"the request body is not JSON{_place(data)}") from None
     return convert_user(kind, raw)
+
+
+def _place(data: bytes | str) -> str:
+    """Where a text stops to be JSON; "" where that cannot be told."""
+    try:
+        json.loads(data)
+    except json.JSONDecodeError as error:
+        return f": look at line {error.lineno}, column {error.colno}"
+    except (ValueError, RecursionError):
+        pass
+    return ""
 
 
 def convert_user(kind: type[T], raw: object) -> T:
@@ -99,33 +109,11 @@ def convert_user(kind: type[T], raw: object) -> T:
     raw = _without_nulls(raw)
     try:
         value = msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:
-        raise Invalid(_choices(kind, str(error)) or f"invalid request: {error}") from None
+    except msgspec.ValidationError:
+        raise Invalid(mismatch(kind, raw)) from None
     if unknown := list(unknown_fields(kind, raw)):
         raise _unknown(unknown)
     return value
-
-
-def _choices(kind: Any, message: str) -> str:
-    """A wrong choice with those there are, by the field's path; "" for other messages."""
-    if not (found := _WRONG_CHOICE.fullmatch(message)):
-        return ""
-    for part in re.findall(r"\[\d+\]|[^.\[\]]+", found[2]):
-        if part.startswith("["):
-            kind = _item_of(kind)
-        elif struct := _struct_of(kind):
-            names = {field.encode_name: field.name for field in fields_of(struct)}
-            kind = _hints_of(struct)[names[part]] if part in names else Any
-    known = [text for option in (kind, *get_args(kind)) for text in _texts(option) if text]
-    return f"{found[2]}: {found[1]} is none of {', '.join(known)}" if known else ""
-
-
-def _texts(option: Any) -> tuple[str, ...]:
-    if get_origin(option) is Literal:
-        return tuple(map(str, get_args(option)))
-    if isinstance(option, type) and issubclass(option, Enum):
-        return tuple(str(choice.value) for choice in option)
-    return ()
 
 
 def _unknown(paths: list[str]) -> ArgosyError:

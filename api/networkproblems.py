@@ -35,6 +35,13 @@ def network_problems(spec: NetworkSpec) -> list[str]:
     return found
 
 
+def _nearest(text: str) -> str:
+    try:
+        return f"the one that this address is in is {ipaddress.ip_network(text, strict=False)}"
+    except ValueError:
+        return "an example of one is 10.1.0.0/16"
+
+
 def _subnet_problems(path: str, config: IPAMConfig) -> Problems:
     if not config.subnet:
         if config.ip_range or config.gateway:
@@ -42,8 +49,8 @@ def _subnet_problems(path: str, config: IPAMConfig) -> Problems:
         return
     try:
         subnet = ipaddress.ip_network(config.subnet)
-    except ValueError as error:
-        yield f"{path}.Subnet: {config.subnet!r} is not a subnet: {error}"
+    except ValueError:
+        yield f"{path}.Subnet: {config.subnet!r} is not a subnet; {_nearest(config.subnet)}"
         return
     if subnet.version == 4 and not 8 <= subnet.prefixlen <= 29:
         yield f"{path}.Subnet: {config.subnet} must have a prefix length from 8 to 29"

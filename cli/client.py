@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from cli.errors import ApiError, Failed, Unreachable
+from kit.network_errors import why
 
 T = TypeVar("T")
 Body = bytes | Iterable[bytes]
@@ -158,8 +159,7 @@ class Client:
     def _unreachable(self, error: Exception) -> Unreachable:
         if isinstance(error, PermissionError):
             return Unreachable(f"may not connect to argosyd at {self.host}: are you root, or in the socket's group?")
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return Unreachable(f"cannot reach argosyd at {self.host}: is it running? ({reason})")
+        return Unreachable(f"cannot reach argosyd at {self.host}: is it running? ({why(error)})")
 
     def _ask(
         self,
@@ -208,8 +208,8 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
 def _decode(kind: type[T], data: bytes) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Failed(f"argosyd answered with something that is not understood: {error}") from None
+    except msgspec.MsgspecError:
+        raise Failed("argosyd answered with something that is not understood; is it another version?") from None
 
 
 def _raise_for(status: int, data: bytes) -> None:

@@ -55,8 +55,9 @@ def words(text: str) -> list[str]:
     """As a shell splits them."""
     try:
         return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} cannot be split into words: {error}") from None
+    except ValueError:
+        why = "a quote is not closed, or it ends in a backslash"
+        raise ValueError(f"{text!r} cannot be split into words: {why}") from None
 
 
 def text(text: str) -> list[str]:

@@ -67,8 +67,8 @@ def _words(report: Report, node: Node, path: Path) -> Node:
         return node
     try:
         return node.with_value([Node(word, node.mark) for word in shlex.split(node.text)])
-    except ValueError as error:
-        return report.wrong(node, path, f"cannot be split into words: {str(error).lower()}")
+    except ValueError:
+        return report.wrong(node, path, "cannot be split into words: a quote is not closed, or it ends in a backslash")
 
 
 def _entrypoint(report: Report, node: Node, path: Path) -> Node:

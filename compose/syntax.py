@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from compose.problems import Report
+from compose.syntaxproblem import syntax_problem
 from compose.tree import OVERRIDE, RESET, Mark, Node, Scalar
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
@@ -62,10 +63,16 @@ def parse_yaml(report: Report, file: str, text: str) -> list[Node]:
         roots = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
+        # a parser with a limit of its own gives up before the depth can be counted
+        if place and _may_be_deep(text[: place.index]):
+            return [report.wrong(start, (), "it is nested too deep")]
         mark = Mark(file, place.line + 1, place.column + 1) if place else start.mark
-        return [report.wrong(Node(None, mark), (), f"this is not YAML: {_trouble(text, error, mark)}")]
-    except (yaml.YAMLError, RecursionError) as error:
-        return [report.wrong(start, (), f"this is not YAML: {str(error).splitlines()[0]}")]
+        return [report.wrong(Node(None, mark), (), f"this is not YAML: {syntax_problem(text, error)}")]
+    except yaml.reader.ReaderError as error:
+        mark = _mark_of(file, text, error.position)
+        return [report.wrong(Node(None, mark), (), "this is not YAML: a character that no text may hold")]
+    except (yaml.YAMLError, RecursionError):
+        return [report.wrong(start, (), "this is not YAML")]
     roots = [root for root in roots if not _is_empty(root)]
     if not roots:
         return [report.wrong(start, (), "the file is empty")]
@@ -82,13 +89,9 @@ def parse_yaml(report: Report, file: str, text: str) -> list[Node]:
         ]
 
 
-def _trouble(text: str, error: yaml.MarkedYAMLError, mark: Mark) -> str:
-    """What the parser says; of tabs, which one does not see, more clearly."""
-    lines = text.splitlines()
-    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
-    if line[mark.column - 1 : mark.column] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:
-        return "there is a tab; indent with spaces"
-    return f"{error.context}: {error.problem}" if error.context else str(error.problem or error)
+def _mark_of(file: str, text: str, position: int) -> Mark:
+    before = text[:position]
+    return Mark(file, before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
 def _may_be_deep(text: str) -> bool:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what Argosy needs: Debian packages, and a virtual environment in .venv.
+# Installs what Argosy needs: Debian packages, and in .venv exactly the Python packages of a lock file (deploy/locks).
 # Idempotent, and quiet when there is nothing to do. Usage: deploy/setup.sh [--test]
 #   --test   also what the tests need (deploy/packages-test.txt); a host does without
 set -euo pipefail
@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin      # a plain `su` leaves these out, and dpkg cannot do without
 
 case "${1:-}" in
-    "") lists=(deploy/packages.txt); extras="." ;;
-    --test) lists=(deploy/packages.txt deploy/packages-test.txt); extras=".[test]" ;;
+    "") lists=(deploy/packages.txt); lock=deploy/locks/product.txt ;;
+    --test) lists=(deploy/packages.txt deploy/packages-test.txt); lock=deploy/locks/test.txt ;;
     *) echo "usage: deploy/setup.sh [--test]" >&2; exit 2 ;;
 esac
 command -v apt-get dpkg-query >/dev/null ||
@@ -45,12 +45,16 @@ fi
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { echo "setup: Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)" >&2; exit 1; }
-stamp=.venv/.installed-$(echo "$extras" | md5sum | cut -c1-8)
-if [[ ! -e $stamp || pyproject.toml -nt $stamp ]]; then
+# What is installed is exactly the lock file, hashes checked; a change of it is the only reason to install again.
+stamp=.venv/.installed-$(basename "$lock" .txt)-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)
+if [[ ! -e $stamp ]]; then
     # Without pip it is one whose making was interrupted.
     .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
+    rm -f .venv/.installed-*
     echo "setup: installing Python packages into .venv"
+    pip() { .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps "$@"; }
+    pip --require-hashes --only-binary :all: -r "$lock"
     # "compat": a plain path in place of an import hook, which would cost each command as much as its own work does.
-    .venv/bin/python -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e "$extras"
+    pip --no-build-isolation --config-settings editable_mode=compat -e .
     touch "$stamp"
 fi

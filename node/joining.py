@@ -25,6 +25,7 @@ from api.wire import (
     MemberRequest,
     RenewRequest,
 )
+from kit.network_errors import why
 from manager import ca
 from node.address import host_port
 from node.identity import IdentityFiles
@@ -91,8 +92,8 @@ class ManagerClient:
         data = await self._call("POST", address, path, encode(request), context or self._context())
         try:
             return decode(kind, data)
-        except (DecodeError, ValidationError) as error:
-            raise Unavailable(f"what answers at {address} is no Argosy manager: {error}") from None
+        except (DecodeError, ValidationError):
+            raise Unavailable(f"what answers at {address} is no Argosy manager") from None
 
     async def _call(self, method: str, address: str, path: str, data: bytes, context: ssl.SSLContext) -> bytes:
         host, port = host_port(address, 2377)
@@ -110,7 +111,7 @@ class ManagerClient:
                     return answer
                 raise _error(response.status, answer)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"manager at {address}: {str(error) or 'no answer in time'}") from None
+            raise Unavailable(f"manager at {address}: {why(error)}") from None
 
     def _context(self) -> ssl.SSLContext:
         assert self.files is not None, "this call shows a certificate"

@@ -61,8 +61,8 @@ def read_pools(pools: list[str], length: int) -> list[str]:
     for text in pools:
         try:
             network = ipaddress.IPv4Network(text)
-        except ValueError as error:
-            raise Invalid(f"DefaultAddrPool: {text!r} is no IPv4 network in CIDR form ({error})") from None
+        except ValueError:
+            raise Invalid(f"DefaultAddrPool: {text!r} is no IPv4 network; an example of one is 10.0.0.0/8") from None
         if network.prefixlen > length:
             raise Invalid(f"SubnetSize: a /{length} does not fit into the address pool {text}")
         if any(network.overlaps(other) for other in networks):

@@ -118,7 +118,7 @@ def test_a_missing_socket_is_told(argosy: Run) -> None:
     done = argosy("service", "ls", ARGOSY_HOST="unix:///nowhere/argosy.sock")
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: cannot reach argosyd at unix:///nowhere/argosy.sock: is it running? (No such file or directory)\n"
+        "Error: cannot reach argosyd at unix:///nowhere/argosy.sock: is it running? (no such file or directory)\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -13,13 +14,13 @@ import pytest
 from tests.node.hosts import HostUnderTest, ip
 
 pytestmark = pytest.mark.root
-SWITCH = "nodesw"
+SWITCH = f"nodesw{os.getpid()}"
 TOKEN = f"SWMTKN-1-{'a' * 50}-{'b' * 25}"
 
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[tuple[HostUnderTest, HostUnderTest]]:
-    hosts = [HostUnderTest(f"nodet{n}", f"10.98.0.{n}", tmp_path / f"h{n}") for n in (1, 2)]
+    hosts = [HostUnderTest(f"nt{os.getpid()}-{n}", f"10.98.0.{n}", tmp_path / f"h{n}") for n in (1, 2)]
     ip("netns", "add", SWITCH)
     try:
         ip("-n", SWITCH, "link", "add", "sw0", "type", "bridge")

@@ -38,7 +38,7 @@ def test_what_is_asked_for_is_taken() -> None:
     [
         (b"", Invalid, "empty"),
         (b'{"Nonsense":1}', Invalid, "unknown field"),
-        (b'{"ListenAddr":5}', Invalid, "invalid request"),
+        (b'{"ListenAddr":5}', Invalid, "ListenAddr: must be a string, not 5"),
         (b'{"DefaultAddrPool":["10.0.0.0/33"]}', Invalid, "DefaultAddrPool"),
         (b'{"DefaultAddrPool":["fd00::/8"]}', Invalid, "DefaultAddrPool"),
         (b'{"DefaultAddrPool":["10.1.0.0/8"]}', Invalid, "DefaultAddrPool"),
