@@ -16,6 +16,7 @@ from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import GrpcPeers
 from api.errors import Unavailable
 from api.rpc import Credentials
+from kit.directories import OWNERS, PASSABLE, make_directory
 from kit.tasks import persist, stop
 from kit.timing import Clock, backoff
 from manager.http.routes import routes as cluster_routes
@@ -39,8 +40,8 @@ class Daemon:
         self._settings = settings
         self._files = IdentityFiles(settings.node_directory)
         self._rng = rng
-        for path in (settings.data_root, settings.exec_root):
-            path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        make_directory(settings.data_root, OWNERS)
+        make_directory(settings.exec_root, PASSABLE)  # the group's members reach the socket through it
         self._runtime = OciRuntime(settings.data_root, settings.exec_root, GrpcPeers(self._credentials), clock, rng=rng)
         factory = NodeFactory(settings, self._runtime, clock, rng)
         self.swarm = HostSwarm(settings, factory, clock, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def main(
             **options,
         )
         _ = settings.sockets
+        os.umask(0o022)  # of the directories made in containers, too, whatever the service manager set
         use_pidfds()
         asyncio.run(_run(settings))
     except ArgosyError as error:

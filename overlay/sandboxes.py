@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from kit.directories import make_directory
 from overlay import names
 from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
 from overlay.dns import DnsServer, Resolver
@@ -80,7 +81,7 @@ class Sandboxes:
     async def start(self) -> None:
         """Take over what a former agent left."""
         for directory in (self._netns, self._records):
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
         for record in sorted(self._records.glob("*.json")):
             try:
                 placed = msgspec.json.decode(record.read_bytes(), type=Placed)

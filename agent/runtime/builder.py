@@ -21,7 +21,7 @@ import msgspec
 from agent.runtime import bpf, bundle, cdi, defaults, devices, seccomp, users
 from agent.runtime.base import ContainerPlan, RuntimeFailure
 from agent.runtime.filemounts import make_files, remove_files
-from agent.runtime.files import inside
+from agent.runtime.files import inside, replace_file
 from agent.runtime.host import machine
 from agent.runtime.limits import HostLimits
 from agent.runtime.mounting import mount_overlay, unmount
@@ -29,10 +29,12 @@ from agent.runtime.mounts import MadeMount, make
 from agent.runtime.volumes import Volumes
 from api.hostconfig import Hook
 from api.specs import DNSConfig
+from kit.directories import make_directory
 
 EMBEDDED_DNS = "127.0.0.11"
 _TINI = ("tini-static", "docker-init", "tini")
 _MOST_PASSWD = 1 << 20
+_WITH_ENVIRONMENT = ("config.json", "process.json", "container.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Builder:
             disks=devices.disk_numbers(wanted),
         )
         config = cdi.applied(bundle.config(plan, place), edits)
-        (directory / "config.json").write_bytes(msgspec.json.encode(config))
+        replace_file(directory / "config.json", msgspec.json.encode(config))
         return Built(config, made)
 
     def hook_shape(self, shape: dict[str, Any], hook: Hook, directory: Path) -> dict[str, Any]:
@@ -140,6 +142,14 @@ class Builder:
                     f"no seccomp profile at {seccomp.PROFILE_PATH}; install golang-github-containers-common"
                 ) from None
         return self._profile
+
+
+def close_to_others(directory: Path) -> None:
+    """A container's directory as it is made today, where an earlier version made it."""
+    make_directory(directory)
+    for name in _WITH_ENVIRONMENT:
+        if (path := directory / name).exists():
+            path.chmod(0o600)
 
 
 def cgroup_of(ours: str, asked: str) -> str:

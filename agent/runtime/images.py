@@ -21,6 +21,7 @@ from agent.runtime.storage import Storage, StorageFailure
 from api.errors import ArgosyError, Conflict, Invalid, NotFound
 from api.references import Reference, familiar, image_id, parse
 from api.registry_login import is_for
+from kit.directories import make_directory
 from kit.streams import closable
 
 MOST_FETCHES = 4
@@ -305,5 +306,5 @@ class ImageStore:
         self._changed = asyncio.Event()
 
     def _workspace(self) -> tempfile.TemporaryDirectory[str]:
-        self._scratch.mkdir(parents=True, exist_ok=True)
+        make_directory(self._scratch)
         return tempfile.TemporaryDirectory(dir=self._scratch)

@@ -17,11 +17,12 @@ from typing import Any
 
 import msgspec
 
-from agent.runtime import conmon, delivery, host, logfile, record, signals
+from agent.runtime import builder, conmon, delivery, host, logfile, record, signals
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
 from agent.runtime.builder import Builder
 from agent.runtime.execs import Exec, Execs
 from agent.runtime.execution import run_in
+from agent.runtime.files import replace_file
 from agent.runtime.images import ImageStore
 from agent.runtime.journal import Journal
 from agent.runtime.locks import Locks
@@ -33,6 +34,7 @@ from api.errors import Conflict, NotFound
 from api.hostconfig import Hook
 from api.wire import LogLine
 from kit import process
+from kit.directories import make_directory
 from kit.streams import closable
 from kit.timing import Clock
 
@@ -67,8 +69,9 @@ class OciRuntime:
         self._sockets = exec_root / "conmon"
         self._containers = data_root / "containers"
         self._clock = clock
-        for path in (self._state, self._sockets, self._containers, data_root / "volumes"):
-            path.mkdir(parents=True, exist_ok=True)
+        # What lies in them belongs to the containers' own users, who have the numbers of the host's; setuid programs too.
+        for path in (self._state, self._sockets, self._containers, data_root / "volumes", data_root / "storage"):
+            make_directory(path)
         self.journal = Journal(clock)
         self.volumes = Volumes(data_root / "volumes", clock)
         self.volumes.in_use = self._volume_users
@@ -251,13 +254,13 @@ class OciRuntime:
         self._check_runtime(plan)
         if self.image_store.find(plan.image.id) is None:
             raise RuntimeFailure(f"image {kept.image} is no longer on this host")
-        directory.mkdir(exist_ok=True)
+        make_directory(directory)
         kept.save(directory)
         layers = self.image_store.layers(plan.image.id)
         await asyncio.to_thread(self._builder.root, directory, layers)
         built = await self._builder.build(plan, directory)
         spec, start = plan.spec.container_spec, built.config["process"]
-        (directory / "process.json").write_bytes(msgspec.json.encode(start))
+        replace_file(directory / "process.json", msgspec.json.encode(start))
         runtime = (self._binary, "--root", str(self._state))
         made = await conmon.create(
             plan.id, directory, self._sockets, runtime, tty=spec.tty, stdin=spec.open_stdin, keep_log=policy.keep
@@ -388,6 +391,7 @@ class OciRuntime:
                 self._builder.clear(directory)  # cut off before its record was written
             else:
                 self._records[kept.id] = kept
+                builder.close_to_others(directory)
 
     def _image_users(self, id: str) -> list[str]:
         return [kept.name for kept in self._records.values() if kept.image_id == id]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from agent.runtime.files import replace_file
 from agent.runtime.mounting import is_mount, mount_volume, unmount
 from api.errors import Conflict, Invalid, NotFound
 from kit import process
+from kit.directories import make_directory
 from kit.timing import Clock
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -80,8 +80,8 @@ class Volumes:
             if options and options != found.options:
                 raise Conflict(f"volume {name} exists with other options: {found.options}")
             return found
-        self.data(name).mkdir(parents=True, exist_ok=True)
-        os.chmod(self.data(name), 0o755)
+        make_directory(self._root / name)
+        make_directory(self.data(name), 0o755)  # what the container sees
         volume = Volume(name, labels or {}, options, self._clock(), anonymous)
         replace_file(path, msgspec.json.encode(volume))
         self.told("create", name)
