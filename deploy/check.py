@@ -60,7 +60,6 @@ _PROGRAMS = (
 )
 _LIBRARIES = (("libseccomp.so.2", "libseccomp2"), ("libnftables.so.1", "libnftables1"))
 _FILES = (
-    ("seccomp profile", "/usr/share/containers/seccomp.json", "golang-github-containers-common"),
     ("CA certificates", "/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
     ("time zones", "/usr/share/zoneinfo/UTC", "tzdata"),
 )

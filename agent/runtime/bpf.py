@@ -1,11 +1,18 @@
-"""Seccomp rules compiled to BPF once, with libseccomp, so that crun need not compile them at each start (some 5 ms)."""
+"""Seccomp rules compiled to BPF once, with libseccomp, so that crun need not compile them at each start (some 5 ms).
+
+A system call that is newer than the host's libseccomp is answered ENOSYS, as runc does: a C library then takes the
+older call, where EPERM would be an error for the program (chmod by fchmodat2, for example).
+"""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+import struct
 from typing import Any
+
+from agent.runtime import syscalls
 
 _ACTIONS = {
     "SCMP_ACT_KILL": 0x00000000,
@@ -23,6 +30,11 @@ _OPERATORS = {
     "SCMP_CMP_GE": 5, "SCMP_CMP_GT": 6, "SCMP_CMP_MASKED_EQ": 7,
 }  # fmt: skip
 _NO_SUCH_SYSCALL = -1
+_LOAD, _EQUAL, _GREATER, _HAS_BITS, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+"""Instructions of classic BPF (linux/bpf_common.h)."""
+_NUMBER, _ARCHITECTURE = 0, 4
+"""Where struct seccomp_data has them."""
+_X32 = 0x40000000
 
 
 class _Comparison(ctypes.Structure):
@@ -48,9 +60,28 @@ def compile_rules(rules: dict[str, Any]) -> bytes:
                 raise OSError(-code, f"seccomp_arch_add {name}")
         for rule in rules["syscalls"]:
             _add(library, context, rule, rules)
-        return _export(library, context)
+        return _newer_calls(library, rules) + _export(library, context)
     finally:
         library.seccomp_release(context)
+
+
+def _newer_calls(library: Any, rules: dict[str, Any]) -> bytes:
+    """What stands before the program: ENOSYS for numbers of this machine's that the library cannot name."""
+    refusal = _action("SCMP_ACT_ERRNO", errno.ENOSYS)
+    default = _action(rules["defaultAction"], rules.get("defaultErrnoRet"))
+    if rules["defaultAction"] != "SCMP_ACT_ERRNO" or default == refusal or not rules["architectures"]:
+        return b""
+    own = library.seccomp_arch_resolve_name(rules["architectures"][0].removeprefix("SCMP_ARCH_").lower().encode())
+    last = max(library.seccomp_syscall_resolve_name(name.encode()) for name in syscalls.ALWAYS)
+    program = (
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 0, 4, own),
+        (_LOAD, 0, 0, _NUMBER),
+        (_HAS_BITS, 2, 0, _X32),
+        (_GREATER, 0, 1, last),
+        (_RETURN, 0, 0, refusal),
+    )
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
 def _library() -> Any:

@@ -56,7 +56,7 @@ class Builder:
     """Whether the runtime takes BPF (crun does)."""
     cdi_directories: Sequence[Path] = cdi.DIRECTORIES
     """Where the files are that describe devices."""
-    _profile: seccomp.Profile | None = None
+    _profile: seccomp.Profile = field(default_factory=seccomp.default_profile)
     _programs: dict[bytes, str] = field(default_factory=dict)
 
     def root(self, directory: Path, layers: Sequence[Path]) -> Path:
@@ -119,10 +119,11 @@ class Builder:
         if bundle.host_config(spec).privileged:
             return None, {}
         wanted = spec.privileges.seccomp if spec.privileges else None
-        profile = seccomp.choose(wanted, self._default_profile())
+        profile = seccomp.choose(wanted, self._profile)
         if profile is None:
             return None, {}
-        rules = seccomp.rules(profile, bundle.granted(spec, self.limits), machine())
+        granted = bundle.granted(spec, self.limits)
+        rules = seccomp.rules(profile, granted, machine(), platform.release())
         if not self.compiled_seccomp:
             return rules, {}
         key = msgspec.json.encode(rules)
@@ -132,16 +133,6 @@ class Builder:
             except OSError:
                 return rules, {}  # no libseccomp here: the runtime has it built in and takes longer
         return None, {"run.oci.seccomp_bpf_data": self._programs[key]}
-
-    def _default_profile(self) -> seccomp.Profile:
-        if self._profile is None:
-            try:
-                self._profile = seccomp.read(Path(seccomp.PROFILE_PATH).read_bytes())
-            except FileNotFoundError:
-                raise RuntimeFailure(
-                    f"no seccomp profile at {seccomp.PROFILE_PATH}; install golang-github-containers-common"
-                ) from None
-        return self._profile
 
 
 def close_to_others(directory: Path) -> None:

@@ -1,0 +1,131 @@
+"""A container, and the program in it, against its host and its neighbours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.runtime.base import Image
+from agent.runtime.oci import OciRuntime
+from api.specs import Mount
+from tests.agent.runtime.calls import made, mounts
+from tests.agent.runtime.hosts import load, plan, run, runtime_at
+from tests.attacks.intruder import can_read, run_as_nobody
+
+# ── on its host: files, system calls, processes ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory that other users may pass, as /var/lib is."""
+    path = tmp_path_factory.mktemp("host")
+    for directory in (path, path.parent, path.parent.parent):
+        directory.chmod(0o755)
+    yield path
+
+
+@pytest.fixture
+async def runtime(place: Path) -> AsyncIterator[OciRuntime]:
+    async with runtime_at(place) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def image(runtime: OciRuntime, place: Path) -> Image:
+    return await load(runtime, place)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("where", ["/evil", "/data/evil"])
+async def test_a_setuid_program_makes_no_local_user_root(
+    runtime: OciRuntime, image: Image, place: Path, where: str
+) -> None:
+    """Left by the container's root in its own file system, or in a volume, for an accomplice on the host."""
+    script = f"cp /usr/bin/id {where} && chmod 4755 {where} && echo done >&2 && sleep 60"
+    volume = Mount(type="volume", source="data", target="/data")
+    id = await run(runtime, plan(image, "t", "sh", "-c", script, mounts=[volume, *mounts()]))
+    base = place / "data/containers" / id / "upper" if where == "/evil" else place / "data/volumes/data/_data"
+    program = base / "evil"
+    for _ in range(200):
+        if program.exists() and program.stat().st_mode & 0o4000:
+            break
+        os.sched_yield()
+        await runtime.exec(id, ["true"], 10.0)
+    assert program.stat().st_mode & 0o4000
+
+    for path in (program, place / "data/containers" / id / "rootfs/evil"):
+        done = run_as_nobody(str(path), "-u")
+        assert (done.returncode != 0, done.stdout) == (True, ""), f"an ordinary user became {done.stdout}"
+
+
+@pytest.mark.root
+async def test_no_local_user_reads_the_environment_of_a_container(
+    runtime: OciRuntime, image: Image, place: Path
+) -> None:
+    id = await run(runtime, plan(image, "t", "sleep", "60", env=["PASSWORD=hunter2"]))
+    directory = place / "data/containers" / id
+
+    read = [name for name in ("config.json", "process.json", "container.json") if can_read(directory / name)]
+    told = run_as_nobody("/bin/grep", "-r", "-s", "-l", "hunter2", str(place / "data"), str(place / "exec"))
+
+    assert (read, told.stdout) == ([], "")
+
+
+NEW_USER, NEW_MOUNTS, CHILD = 0x10000000, 0x20000, 17
+NOTHING = -1
+
+
+@pytest.mark.root
+async def test_no_namespace_is_made_or_entered(runtime: OciRuntime, image: Image) -> None:
+    """A user namespace gives every capability over a kernel's less tried parts."""
+    ended = await made(
+        runtime,
+        image,
+        [
+            ["unshare", NEW_USER],
+            ["unshare", NEW_USER | NEW_MOUNTS],
+            ["clone", NEW_USER | CHILD, 0, 0, 0, 0],
+            ["setns", NOTHING, 0],
+        ],
+        user="1000",
+    )
+
+    assert ended == ["EPERM"] * 4
+    assert await made(runtime, image, [["clone3", 0, 0]]) == ["ENOSYS"]
+
+
+@pytest.mark.root
+async def test_nothing_is_mounted(runtime: OciRuntime, image: Image) -> None:
+    calls: list[list[object]] = [["mount", 0, 0, 0, 0, 0], ["fsopen", 0, 0], ["open_tree", NOTHING, 0, 0]]
+
+    assert await made(runtime, image, calls) == ["EPERM"] * 3
+
+
+@pytest.mark.root
+async def test_the_hosts_keyrings_are_out_of_reach(runtime: OciRuntime, image: Image) -> None:
+    """They know no containers: a user's keys are those of the host's user of that number."""
+    calls: list[list[object]] = [
+        ["keyctl", 0, -3, 0],
+        ["add_key", "user", "name", "x", 1, -3],
+        ["request_key", 0, 0, 0, 0],
+    ]
+
+    assert await made(runtime, image, calls) == ["EPERM"] * 3
+
+
+@pytest.mark.root
+async def test_the_kernels_wide_doors_are_shut(runtime: OciRuntime, image: Image) -> None:
+    """Calls never get as far as the checks of parts where the kernel's bugs have been."""
+    calls: list[list[object]] = [
+        ["io_uring_setup", 1, 0],
+        ["bpf", 9999, 0, 0],
+        ["userfaultfd", 1],
+        ["perf_event_open", 0, 0, 0, 0, 0],
+        ["socket", 38, 5, 0],
+        ["personality", 0x40000],
+    ]
+
+    assert await made(runtime, image, calls) == ["EPERM"] * 6
