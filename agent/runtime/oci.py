@@ -69,7 +69,7 @@ class OciRuntime:
         self._sockets = exec_root / "conmon"
         self._containers = data_root / "containers"
         self._clock = clock
-        # What lies in them belongs to the containers' own users, who have the numbers of the host's; setuid programs too.
+        # What lies in them is the containers' own users', who have the host's numbers; setuid programs too.
         for path in (self._state, self._sockets, self._containers, data_root / "volumes", data_root / "storage"):
             make_directory(path)
         self.journal = Journal(clock)

@@ -92,7 +92,7 @@ def default_profile() -> Profile:
 
 
 def _clone() -> list[Rule]:
-    """Processes and threads, but no namespaces. clone3 hides its flags in memory: with ENOSYS the C library asks clone."""
+    """Processes and threads, no namespaces. clone3 hides its flags in memory: at ENOSYS the C library takes clone."""
     swapped = list(syscalls.CLONE_SWAPPED)
     admin = ["CAP_SYS_ADMIN"]
     first, second = ([_comparison(Test(number, "mask", syscalls.NEW_NAMESPACES))] for number in (0, 1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ALWAYS = """
+_ALWAYS = """
     _llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown
     chown32 clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64
     clock_nanosleep clock_nanosleep_time64 close close_range connect copy_file_range creat dup dup2 dup3
@@ -46,7 +46,8 @@ ALWAYS = """
     timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill truncate
     truncate64 ugetrlimit umask uname unlink unlinkat uretprobe utime utimensat utimensat_time64 utimes vfork
     vmsplice wait4 waitid waitpid write writev
-""".split()
+"""
+ALWAYS = _ALWAYS.split()
 
 # Besides these, for whoever has the capability.
 _WITH_CAPABILITY = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,12 @@ from tests.attacks.intruder import can_read, run_as_nobody
 
 
 @pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory that other users may pass, as /var/lib is."""
     path = tmp_path_factory.mktemp("host")
     for directory in (path, path.parent, path.parent.parent):
         directory.chmod(0o755)
-    yield path
+    return path
 
 
 @pytest.fixture

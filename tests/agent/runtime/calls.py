@@ -22,7 +22,7 @@ def call(name, *arguments):
     number = seccomp.seccomp_syscall_resolve_name(name.encode())
     if name in ("clone", "clone3", "unshare") and (pid := os.fork()):
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    values = [ctypes.c_void_p(a) if isinstance(a, int) else ctypes.c_char_p(a.encode()) if a else None for a in arguments]
+    values = [ctypes.c_void_p(a) if isinstance(a, int) else ctypes.c_char_p(a.encode()) for a in arguments]
     done = libc.syscall(ctypes.c_long(number), *values)
     code = ctypes.get_errno() if done < 0 else 0
     if name in ("clone", "clone3", "unshare"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agent.runtime.base import Image
@@ -74,7 +76,8 @@ async def test_a_capability_opens_what_docker_ties_to_it(runtime: OciRuntime, im
 async def test_unconfined_is_unconfined_and_a_profile_of_its_own_is_taken(runtime: OciRuntime, image: Image) -> None:
     calls: list[list[object]] = [["keyctl", 9999, 0, 0], ["unshare", 0x20000]]
     free = Privileges(seccomp=SecurityProfile(mode="unconfined"))
-    own = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["keyctl"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7}]}'
+    rule = {"names": ["keyctl"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7}
+    own = json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
     custom = Privileges(seccomp=SecurityProfile(mode="custom", profile=own))
 
     assert await made(runtime, image, calls, privileges=free) == ["ENOTSUP", "EPERM"]  # the kernel's own words

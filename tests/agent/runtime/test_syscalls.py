@@ -1,4 +1,4 @@
-"""Our default profile beside Docker's published list: rule by rule for every machine, and as the compiled filter acts."""
+"""Our default profile beside Docker's published list: rule by rule for each machine, and as the filter answers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ MACHINES = {
 """Go's name → the name in profiles."""
 WITH = [frozenset(), CAPABILITIES, frozenset(ALL_CAPABILITIES), *(CAPABILITIES | {name} for name in ALL_CAPABILITIES)]
 ACTING = [frozenset(), CAPABILITIES, frozenset(ALL_CAPABILITIES), CAPABILITIES | {"CAP_SYS_ADMIN"}]
-NOWHERE = """
+_NOWHERE = """
     keyctl add_key request_key io_uring_setup io_uring_enter io_uring_register userfaultfd pivot_root kexec_load
     kexec_file_load swapon swapoff nfsservctl migrate_pages move_pages uselib ustat sysfs _sysctl quotactl_path vm86
-""".split()
+"""
+NOWHERE = _NOWHERE.split()
 """Calls that no capability opens."""
 ARGUMENTS = {
     "socket": (1, 16, 37, 38, 39, 40, 41),
