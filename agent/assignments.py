@@ -6,7 +6,7 @@ work is done for that only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,6 +14,7 @@ from api.assignment import (
     ConfigOrder,
     EndpointOrder,
     ImageOrder,
+    MemberOrder,
     NetworkOrder,
     PeerOrder,
     Resource,
@@ -28,6 +29,9 @@ from api.wire import Assignments
 from overlay.base import NetworkView
 
 NETWORK_TAGS = frozenset({"network", "service", "endpoint", "peer"})
+
+
+_TAGS = ("task", "spec", "network", "service", "endpoint", "peer", "image", "member", "secret", "config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,7 @@ class AssignmentSet:
     """All resources this host was sent. Knows nothing of numbers, sessions or disks."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, dict[str, Resource]] = {
-            tag: {} for tag in ("task", "spec", "network", "service", "endpoint", "peer", "image", "secret", "config")
-        }
+        self._kinds: dict[str, dict[str, Resource]] = {tag: {} for tag in _TAGS}
 
     def apply(self, message: Assignments) -> Change:
         """Take a message in; returns what it changed. An unknown key in `remove` is no error."""
@@ -101,6 +103,10 @@ class AssignmentSet:
         """Hosts that can give an image, by its reference."""
         order = cast("ImageOrder | None", self._get(("image", image)))
         return tuple(order.peers) if order else ()
+
+    def members(self) -> Mapping[str, MemberOrder]:
+        """Every node of the cluster, by id."""
+        return cast("dict[str, MemberOrder]", self._kinds["member"])
 
     def files(self, keys: Iterable[ResourceKey]) -> tuple[SecretOrder | ConfigOrder, ...]:
         """Those of these secrets and configs that have come."""

@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 import structlog
 
+from agent.callers import Callers
 from agent.runtime.base import Runtime, container_id
 from api import rpc
-from api.errors import ArgosyError, Forbidden
-from api.states import Role
+from api.errors import ArgosyError
 from api.wire import EXPORT_METHOD, HOST, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
 
 log = structlog.get_logger(__name__)
@@ -32,32 +32,31 @@ CODES: dict[int, grpc.StatusCode] = {
 }
 
 
-def handlers(runtime: Runtime) -> Any:
-    """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(runtime),))`)."""
+def handlers(runtime: Runtime, callers: Callers) -> Any:
+    """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`)."""
 
     async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLine]:
         async with _told(context):
-            if rpc.caller(context).role is not Role.MANAGER:
-                raise Forbidden("only managers may read logs; ask one of them")
-            lines = runtime.logs(
-                container_id(request.task_id),
-                follow=request.follow,
-                since=request.since,
-                tail=request.tail,
-                stdout=request.stdout,
-                stderr=request.stderr,
-            )
-            async with _closed(lines):
-                async for line in lines:
-                    yield line
+            with await callers.admit(callers.manager, rpc.caller(context)):
+                lines = runtime.logs(
+                    container_id(request.task_id),
+                    follow=request.follow,
+                    since=request.since,
+                    tail=request.tail,
+                    stdout=request.stdout,
+                    stderr=request.stderr,
+                )
+                async with _closed(lines):
+                    async for line in lines:
+                        yield line
 
     async def export(request: ExportRequest, context: Any) -> AsyncIterator[bytes]:
         async with _told(context):
-            rpc.caller(context)
-            image = runtime.export(request.reference)
-            async with _closed(image):
-                async for chunk in chunks(image):
-                    yield chunk
+            with await callers.admit(callers.member, rpc.caller(context)):
+                image = runtime.export(request.reference)
+                async with _closed(image):
+                    async for chunk in chunks(image):
+                        yield chunk
 
     return rpc.service(
         HOST,

@@ -10,11 +10,13 @@ import asyncio
 import platform
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import structlog
 
 from agent.activities import Host
+from agent.callers import Callers
 from agent.config import AgentConfig
 from agent.description import describe_host
 from agent.health import Health
@@ -28,6 +30,7 @@ from agent.storage import Storage
 from agent.worker import Worker
 from api.assignment import NetworkOrder
 from api.objects import NodeDescription
+from api.wire import Assignments
 from kit.timing import Clock
 from overlay.base import Networks
 
@@ -64,6 +67,8 @@ class Agent:
         self._managers = Managers(config.directory / "managers.json", config.managers, self._rng)
         self._worker: Worker | None = None
         self._session: Session | None = None
+        self.callers = Callers(lambda: self._storage.assignments.members())
+        """Who may ask this host for something."""
 
     async def run(self) -> NoReturn:
         """Until cancelled. Containers, networks and names are left as they are, for the next agent to take over."""
@@ -93,7 +98,7 @@ class Agent:
                     self._link,
                     self._managers,
                     reporter,
-                    worker.apply,
+                    partial(self._apply, worker),
                     self._networks.routed,
                     await self._describe(),
                     self._rng,
@@ -132,6 +137,10 @@ class Agent:
         await self._networks.remove_all()
         self._storage.erase()
         self._managers.erase()
+
+    def _apply(self, worker: Worker, message: Assignments) -> None:
+        worker.apply(message)
+        self.callers.look()
 
     async def _describe(self) -> NodeDescription:
         return describe_host(self._config, await self._runtime.images())

@@ -1,8 +1,8 @@
 """What a manager tells an agent: resources, each with a kind and an id; sent whole once, then by difference.
 
 A host gets its own tasks and their specs; for each network it takes part in (one of its tasks is on it, or it is
-ingress) the network, the services, endpoints and peers on it; the secrets and configs its live tasks use; and where to
-fetch images. Nothing else.
+ingress) the network, the services, endpoints and peers on it; the secrets and configs its live tasks use; where to
+fetch images; and who belongs to the cluster. Nothing else.
 """
 
 from __future__ import annotations
@@ -128,6 +128,16 @@ class ImageOrder(Value, frozen=True, tag="image"):
     """"node_id@address:port" of host services."""
 
 
+class MemberOrder(Value, frozen=True, tag="member"):
+    """A node of the cluster: every host knows all of them, and whom among them to obey. Id: the node's."""
+
+    id: str
+    manager: bool = False
+    """Whether it is wanted to be one."""
+    key: str = ""
+    """Digest of its public key (api/rpc.py); "" while that is not known."""
+
+
 class FileOrder(Value, frozen=True):
     """What a task of this host needs to have in its container."""
 
@@ -156,7 +166,7 @@ def login_id(service_id: str) -> str:
 
 Resource = (
     TaskOrder | SpecOrder | NetworkOrder | ServiceOrder | EndpointOrder | PeerOrder | ImageOrder
-    | SecretOrder | ConfigOrder
+    | MemberOrder | SecretOrder | ConfigOrder
 )  # fmt: skip
 ResourceKey = tuple[str, str]
 """(tag, id)"""

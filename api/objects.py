@@ -54,6 +54,8 @@ class Node(Value, frozen=True):
     created_at: float = 0.0
     updated_at: float = 0.0
     spec: NodeSpec = NodeSpec()
+    public_key: bytes = b""
+    """The key it joined with (SubjectPublicKeyInfo, DER): a certificate in its name for another key is not its own."""
 
 
 class Service(Value, frozen=True):

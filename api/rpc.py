@@ -5,6 +5,7 @@ grpcio takes any serializer, so no code is generated: messages are the structs o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import grpc
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from api.codec import decode, encode
@@ -48,18 +50,32 @@ class Caller:
 
     node_id: str
     role: Role
+    key: str = ""
+    """The digest of its public key (`key_digest`)."""
 
 
 @lru_cache(maxsize=1024)
 def caller_of(pem: bytes) -> Caller:
     """The identity in a certificate that TLS has verified already. Raises Forbidden for a foreign form."""
-    subject = x509.load_pem_x509_certificate(pem).subject
+    certificate = x509.load_pem_x509_certificate(pem)
+    subject = certificate.subject
     try:
         name = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
         unit = str(subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)[0].value)
-        return Caller(name, Role(unit.removeprefix("swarm-")))
+        return Caller(name, Role(unit.removeprefix("swarm-")), key_digest(public_key(certificate)))
     except (IndexError, ValueError):
         raise Forbidden("the caller's certificate names no node and role of a cluster") from None
+
+
+def public_key(certificate: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    """The public key that it is for (SubjectPublicKeyInfo, DER)."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+@lru_cache(maxsize=4096)
+def key_digest(public: bytes) -> str:
+    """SHA-256 of a public key, in hexadecimal: what a node's key is known by; "" for no key."""
+    return hashlib.sha256(public).hexdigest() if public else ""
 
 
 def caller(context: Any) -> Caller:

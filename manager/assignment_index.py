@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from api.assignment import ImageOrder, Resource, ResourceKey, key_of
+from api.assignment import ImageOrder, MemberOrder, Resource, ResourceKey, key_of
 from api.objects import INGRESS
 from api.states import NodeState
 from manager.assignments import (
@@ -22,6 +22,7 @@ from manager.assignments import (
     Shared,
     endpoint_orders,
     is_own_peer,
+    member_order,
     own_part,
     peer_orders,
     service_orders,
@@ -70,6 +71,8 @@ class AssignmentIndex:
         self._on: dict[str, dict[ResourceKey, Shared]] = defaultdict(dict)
         self._hosts: dict[str, HostView] = {}
         self._members: dict[str, set[str]] = defaultdict(set)
+        self._cluster: dict[str, MemberOrder] = {}
+        """Every node, as all hosts are told of it."""
         self._withheld: set[str] = set()
         self._leaving: set[str] = set()
         self.covers = 0
@@ -89,6 +92,7 @@ class AssignmentIndex:
         """Follow a host, from nothing: all it is to have is pending."""
         self.remove(node_id)
         view = self._hosts[node_id] = HostView()
+        view.pending.update({key_of(order): order for order in self._cluster.values()})
         self._refresh(node_id)
         return view
 
@@ -161,6 +165,7 @@ class AssignmentIndex:
     def _update_node(self, node_id: str) -> set[str]:
         """Returns the hosts that may now fetch an image from the node, or no longer."""
         state = self._state
+        self._update_member(node_id)
         self._replace(("node", node_id), peer_orders(state, node_id))
         node = state.descriptions.get(node_id)
         face = (
@@ -182,6 +187,18 @@ class AssignmentIndex:
             del self._node_faces[node_id], self._images_of[node_id]
         changed = names | had if old != face else names ^ had
         return {host for name in changed for host in self._needing.get(name, ())}
+
+    def _update_member(self, node_id: str) -> None:
+        old, new = self._cluster.get(node_id), member_order(self._state, node_id)
+        if new == old:
+            return
+        if new is not None:
+            self._cluster[node_id] = new
+        else:
+            del self._cluster[node_id]
+        self._work += len(self._hosts)
+        for view in self._hosts.values():
+            view.pending["member", node_id] = new
 
     def _replace(self, source: Source, orders: Iterable[Shared]) -> None:
         """A source contributes these now; tell the hosts on the networks concerned."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from api.assignment import (
     Attachment,
     EndpointOrder,
+    MemberOrder,
     NetworkOrder,
     PeerOrder,
     Resource,
@@ -26,8 +27,9 @@ from api.assignment import (
 from api.errors import Invalid
 from api.expansion import TemplateContext
 from api.objects import INGRESS, REVISION, Revision, Service, Task, revision_id
+from api.rpc import key_digest
 from api.specs import NetworkTarget, PortConfig, ServiceSpec
-from api.states import TaskState
+from api.states import Role, TaskState
 from api.template import expand, is_template
 from manager.draining import AT_ONCE, Drain, Drains, is_serving
 from manager.file_orders import file_orders
@@ -126,6 +128,12 @@ def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
             host=node.address,
             gateway=_bare(gateway.address),
         )
+
+
+def member_order(state: State, node_id: str) -> MemberOrder | None:
+    """A node as every host is told of it; None when it is none (any more)."""
+    node = state.nodes.get(node_id)
+    return MemberOrder(node_id, node.spec.role is Role.MANAGER, key_digest(node.public_key)) if node else None
 
 
 def is_live(state: State, task: Task) -> bool:
@@ -284,11 +292,14 @@ def assignment_set(state: State, node_id: str) -> dict[ResourceKey, Resource]:
     for shared in _all_shared(state):
         if shared.network_id in own.networks and not is_own_peer(shared, node_id):
             _put(resources, shared)
+    for other in state.nodes:
+        if (order := member_order(state, other)) is not None:
+            _put(resources, order)
     for reference in own.images:
         names = image_keys(reference)
         holders = [id for id, node in state.descriptions.items() if names & image_names(node)]
-        if order := image_order(state, reference, node_id, holders):
-            _put(resources, order)
+        if images := image_order(state, reference, node_id, holders):
+            _put(resources, images)
     return resources
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from api.errors import Forbidden, Invalid
+from api.rpc import public_key
 from api.states import Role
 
 CA_LIFE = timedelta(days=20 * 365)
@@ -105,6 +106,11 @@ def requested_addresses(csr: bytes) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
+
+
+def requested_key(csr: bytes) -> bytes:
+    """The public key a CSR is for (SubjectPublicKeyInfo, DER). Raises Invalid for what is no CSR."""
+    return public_key(_request(csr))
 
 
 def sign(authority: Authority, csr: bytes, subject: Subject, now: float, life: float) -> bytes:

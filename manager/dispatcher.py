@@ -19,9 +19,11 @@ from api.defaults import HEARTBEAT
 from api.errors import ArgosyError
 from api.wire import Hello, Welcome
 from kit.timing import Clock
+from manager import rights
 from manager.assignment_index import AssignmentIndex
 from manager.confirmations import Confirmations
 from manager.observations import ObservationWriter
+from manager.rights import Rights
 from manager.sessions import AgentSession
 from manager.store.base import Store
 from manager.store.state import State
@@ -30,8 +32,6 @@ GATHER = 0.01
 """Seconds in which changes are gathered into one assignment message."""
 MOST_GATHER = 0.2
 """The same, when telling what changed takes long itself."""
-KNOWN_WITHIN = 3.0
-"""Seconds that a caller may be unknown here: it may have joined a moment ago, at another manager."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,7 @@ class Dispatcher:
         self._node_id = node_id
         self._clock = clock
         self._rng = rng
+        self._rights = Rights(store)
         self._index = AssignmentIndex(store.state)
         self._writer = ObservationWriter(store, rng)
         self._confirmations = Confirmations(store, node_id, self._in_force, rng)
@@ -85,12 +86,18 @@ class Dispatcher:
     async def session(self, requests: Any, context: Any) -> None:
         """`Dispatcher.Session`: one agent, until its stream ends."""
         try:
-            node_id = rpc.caller(context).node_id
+            caller = rpc.caller(context)
         except ArgosyError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-        if not await self._known(node_id):
+        node_id = caller.node_id
+        await self._rights.known(node_id)
+        if node_id not in self._store.state.nodes:
             code = grpc.StatusCode.PERMISSION_DENIED if self._is_removed(node_id) else grpc.StatusCode.UNAVAILABLE
             await context.abort(code, f"node {node_id} is not part of this cluster")
+        try:
+            rights.member(self._store.state, caller)
+        except ArgosyError as error:  # not PERMISSION_DENIED, on which the real node would leave the cluster
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         # a full set that lacked what is not indexed yet would take networks from running containers
         await self._complete.wait()
         hello = await context.read()
@@ -139,15 +146,6 @@ class Dispatcher:
         """Whether the cluster does not have the node. A store without a cluster (lost, or not read yet) says nothing:
         a refused node removes its containers."""
         return self._store.state.cluster is not None and node_id not in self._store.state.nodes
-
-    async def _known(self, node_id: str) -> bool:
-        try:
-            async with asyncio.timeout(KNOWN_WITHIN):
-                while node_id not in self._store.state.nodes:
-                    await self._store.wait_newer(self._store.state.revision)
-        except TimeoutError:
-            return False
-        return True
 
     def _drop_removed(self) -> None:
         for node_id, (_session, task) in list(self._sessions.items()):

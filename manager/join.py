@@ -1,7 +1,8 @@
 """The managers' HTTPS port (2377): how a host becomes a node and stays one, and the whole API for other managers.
 
 TLS asks for a client certificate of the cluster's CA and accepts none at all; a foreign one fails the handshake. What
-a caller may do is told by its certificate: without one, join with a token; as a worker, renew; as a manager, anything.
+a caller may do is told by its certificate and the store (rights.py): without a certificate, join with a token; as a
+worker, renew; as a manager, anything. A stream ends when its caller's rights do.
 Messages: api/wire.py. The other side of it: node/joining.py.
 """
 
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import structlog
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,13 +23,14 @@ from api.errors import Forbidden, Invalid, Unauthorized, Unavailable
 from api.http import Handler, answer, body, make_app
 from api.names import new_id
 from api.objects import NODE, Cluster, Member, Node
-from api.rpc import Caller, caller_of
+from api.rpc import Caller, caller_of, key_digest
 from api.specs import NodeSpec
 from api.states import Availability, Role
 from api.wire import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
 from kit.timing import Clock
-from manager import ca
+from manager import ca, rights
 from manager.dispatcher import api_addresses, manager_addresses
+from manager.rights import Rights
 from manager.store.base import ABSENT, Put, Store
 
 PREFIX = "/argosy/v1"
@@ -59,6 +63,7 @@ class JoinService:
         self._own = own
         self._clock = clock
         self._add_member = add_member
+        self._rights = Rights(store)
 
     def app(self, routes: list[web.RouteDef]) -> web.Application:
         """The application for the port: these paths, and `routes` for managers."""
@@ -80,11 +85,18 @@ class JoinService:
         if caller is None:
             if request.path not in OPEN:
                 raise Unauthorized(f"{request.path} needs a client certificate of a manager of this cluster")
-        elif caller.node_id not in self._store.state.nodes:
-            raise Forbidden(f"node {caller.node_id} is not part of this cluster any more")
-        elif caller.role is not Role.MANAGER and request.path not in WORKERS:
-            raise Forbidden(f"{request.path} is for managers; the certificate of node {caller.node_id} is a worker's")
-        return await handler(request)
+            return await handler(request)
+        await self._rights.known(caller.node_id)
+        with self._rights.held(partial(self._check, caller, request.path), partial(_hang_up, request)):
+            return await handler(request)
+
+    def _check(self, caller: Caller, path: str) -> None:
+        """Whether the caller may use the path now. Raises Forbidden, Unavailable."""
+        state = self._store.state
+        if path in WORKERS:
+            rights.member(state, caller)
+        else:
+            rights.manager(state, caller, path)
 
     # ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,7 +113,8 @@ class JoinService:
         node_id, now = new_id(), self._clock()
         certificate = self._sign(cluster, wish.csr, node_id, role)
         spec = NodeSpec(role=role, availability=availability)
-        await self._store.commit([Put(NODE, node_id, Node(node_id, now, now, spec), ABSENT)])
+        node = Node(node_id, now, now, spec, ca.requested_key(wish.csr.encode()))
+        await self._store.commit([Put(NODE, node_id, node, ABSENT)])
         log.info("node joined", node=node_id, role=role.value, address=request.remote)
         return answer(self._joined(cluster, node_id, certificate))
 
@@ -111,8 +124,8 @@ class JoinService:
         caller = caller_by_certificate(request)
         if caller is None:
             raise Unauthorized("renewal needs the node's present certificate")
-        node = self._store.state.nodes[caller.node_id]
         cluster = self._cluster()
+        node = await self._with_key(caller, ca.requested_key(wish.csr.encode()))
         certificate = self._sign(cluster, wish.csr, node.id, node.spec.role)
         log.info("certificate renewed", node=node.id, role=node.spec.role.value)
         return answer(self._joined(cluster, node.id, certificate))
@@ -123,6 +136,17 @@ class JoinService:
         if not wish.peer_url.startswith("https://"):
             raise Invalid(f"PeerURL: {wish.peer_url!r} does not begin with https://")
         return answer(await self._add_member(wish.peer_url))
+
+    async def _with_key(self, caller: Caller, key: bytes) -> Node:
+        """The caller's node, with its key noted if it joined before keys were. Raises Forbidden for another key."""
+        if caller.key != key_digest(key):
+            raise Forbidden("a certificate is renewed for the key of the present one only")
+        node = self._store.state.nodes[caller.node_id]
+        if not node.public_key:
+            node = msgspec.structs.replace(node, public_key=key)
+            version = self._store.state.version(NODE, node.id)
+            await self._store.commit([Put(NODE, node.id, node, version)])
+        return node
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +178,12 @@ def sign_for(cluster: Cluster, csr: bytes, node_id: str, role: Role, now: float)
     subject = ca.Subject(node_id, role, cluster.id, asked if role is Role.MANAGER else ())
     authority = ca.Authority(cluster.ca_certificate.encode(), cluster.ca_key.encode())
     return ca.sign(authority, csr, subject, now, cluster.cert_expiry / 1e9)
+
+
+def _hang_up(request: web.Request) -> None:
+    """End a request whose answer may have begun, so that nothing more can be said in it."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def caller_by_certificate(request: web.Request) -> Caller | None:

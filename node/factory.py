@@ -98,9 +98,9 @@ class NodeFactory:
             peer_port=self._settings.etcd_peer_port,
         )
 
-    def host_server(self, credentials: rpc.Credentials, dispatcher: Callable[[], Any]) -> HostServer:
+    def host_server(self, credentials: rpc.Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
         """The gRPC port, not started."""
-        return HostServer(credentials, dispatcher, [handlers(self._runtime)])
+        return HostServer(credentials, dispatcher, [handlers(self._runtime, agent.callers)])
 
     def listen(self) -> tuple[str, int]:
         """Where the gRPC port listens."""

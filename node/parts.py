@@ -46,7 +46,7 @@ class Factory(Protocol):
         """A manager, not started."""
         ...
 
-    def host_server(self, credentials: Credentials, dispatcher: Callable[[], Any]) -> HostServer:
+    def host_server(self, credentials: Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
         """The gRPC port, not started."""
         ...
 
@@ -145,7 +145,7 @@ class Parts:
         return self.manager.dispatcher if self.manager is not None else None
 
     async def _listen(self) -> None:
-        server = self._factory.host_server(self.identity.credentials, self._dispatcher)
+        server = self._factory.host_server(self.identity.credentials, self._dispatcher, self.agent)
         await server.start(*self._factory.listen())
         self._server = server
 

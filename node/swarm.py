@@ -143,9 +143,8 @@ class HostSwarm:
             csr = ca.signing_request(key, certificate_addresses(address))
             certificate = sign_for(cluster, csr, membership.node_id, Role.MANAGER, self._clock())
             identity = Identity(membership, Credentials(certificate, key, authority.certificate))
-            node = Node(
-                membership.node_id, self._clock(), self._clock(), NodeSpec(role=Role.MANAGER, availability=availability)
-            )
+            spec = NodeSpec(role=Role.MANAGER, availability=availability)
+            node = Node(membership.node_id, self._clock(), self._clock(), spec, ca.requested_key(csr))
             await self._enter(identity, first=first_objects(cluster, node))
             log.info("cluster made", cluster=cluster.id, node=node.id)
             return node.id

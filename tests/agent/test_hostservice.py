@@ -15,6 +15,7 @@ from api import rpc
 from api.specs import TaskSpec
 from api.wire import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
 from tests.agent.builders import IMAGE, cid
+from tests.agent.callers import callers
 from tests.agent.certificates import TestCA
 from tests.fakes import FakeRuntime
 
@@ -28,7 +29,9 @@ async def calling(role: str) -> AsyncIterator[grpc.aio.Channel]:
     image = runtime.add_image(IMAGE)
     await runtime.create(ContainerPlan(cid(), "web.1.t1", "t1", image, TaskSpec(), {}, "web", ""))
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((handlers(runtime),))
+    server.add_generic_rpc_handlers(
+        (handlers(runtime, callers(managers=("x1",)) if role == "manager" else callers("x1")),)
+    )
     port = server.add_secure_port("127.0.0.1:0", rpc.server_credentials(CA.issue("w1", "worker")))
     await server.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -9,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.assignment import EndpointOrder, ImageOrder, PeerOrder, Resource, ResourceKey, ServiceOrder, TaskOrder, key_of
+from api.assignment import (
+    EndpointOrder,
+    ImageOrder,
+    MemberOrder,
+    PeerOrder,
+    Resource,
+    ResourceKey,
+    ServiceOrder,
+    TaskOrder,
+    key_of,
+)
 from api.defaults import LINGER
 from api.objects import (
     CONFIRMATION,
@@ -42,14 +53,24 @@ from api.objects import (
     TaskAddress,
     TaskStatus,
 )
-from api.specs import ContainerSpec, EndpointSpec, NetworkSpec, NetworkTarget, PortConfig, ServiceSpec, TaskSpec
-from api.states import NodeState, TaskState
+from api.specs import (
+    ContainerSpec,
+    EndpointSpec,
+    NetworkSpec,
+    NetworkTarget,
+    NodeSpec,
+    PortConfig,
+    ServiceSpec,
+    TaskSpec,
+)
+from api.states import NodeState, Role, TaskState
 from manager.assignment_index import AssignmentIndex
 from manager.assignments import assignment_set, difference
 from manager.store.state import Dirty, Event, State
 
 IMAGE = "docker.io/library/demo:1"
 PORT = PortConfig(target_port=80, published_port=8080)
+MEMBERS = {("member", "n1"), ("member", "n2")}
 HOST_PORT = PortConfig(target_port=81, published_port=8081, publish_mode="host")
 
 
@@ -120,6 +141,7 @@ def test_a_host_gets_its_task_with_all_it_needs(world: World) -> None:
     assert set(assignment_set(world.state, "n1")) == {
         ("task", "t1"), ("spec", "s1.1"), ("network", "net"), ("network", INGRESS),
         ("service", "s1.net"), ("endpoint", "t1.net"), ("peer", "n2.net"), ("peer", f"n2.{INGRESS}"),
+        *MEMBERS,
     }  # fmt: skip
     order = world.of("n1", TaskOrder)["t1"]
     assert isinstance(order, TaskOrder)
@@ -127,11 +149,21 @@ def test_a_host_gets_its_task_with_all_it_needs(world: World) -> None:
 
 
 def test_a_host_gets_nothing_of_networks_it_takes_no_part_in(world: World) -> None:
-    assert set(assignment_set(world.state, "n2")) == {("network", INGRESS), ("peer", f"n1.{INGRESS}")}
+    assert set(assignment_set(world.state, "n2")) == {("network", INGRESS), ("peer", f"n1.{INGRESS}"), *MEMBERS}
 
 
-def test_an_unknown_host_gets_nothing(world: World) -> None:
-    assert assignment_set(world.state, "n9") == {}
+def test_an_unknown_host_gets_nothing_but_who_belongs_to_the_cluster(world: World) -> None:
+    assert set(assignment_set(world.state, "n9")) == MEMBERS
+
+
+def test_every_host_is_told_who_is_a_manager_and_its_key(world: World) -> None:
+    world.put(NODE, "n2", Node("n2", spec=NodeSpec(role=Role.MANAGER), public_key=b"key"))
+    assert world.of("n1", MemberOrder) == {
+        "n1": MemberOrder("n1"),
+        "n2": MemberOrder("n2", manager=True, key=hashlib.sha256(b"key").hexdigest()),
+    }
+    world.put(NODE, "n2", None)
+    assert set(world.of("n1", MemberOrder)) == {"n1"}
 
 
 @pytest.mark.parametrize("missing", ["revision", "network", "gateway"])
@@ -278,6 +310,7 @@ _actions = st.one_of(
     st.tuples(st.just("status"), st.sampled_from(TASKS), st.sampled_from(_seen)),
     st.tuples(st.just("session"), st.sampled_from(NODES), st.sampled_from(("m1", "m2", ""))),
     st.tuples(st.just("confirm"), st.sampled_from(("m1", "m2")), st.integers(0, 40)),
+    st.tuples(st.just("role"), st.sampled_from(NODES), st.sampled_from((*Role, None))),
     st.tuples(st.just("update")),
     st.tuples(st.just("reconnect"), st.sampled_from(NODES)),
 )  # fmt: skip
@@ -291,6 +324,8 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
         case ("down", id, state):
             if old := world.state.node_decisions.get(id):
                 world.put(NODE_DECISION, id, msgspec.structs.replace(old, state=state))
+        case ("role", id, role):
+            world.put(NODE, id, Node(id, spec=NodeSpec(role=role)) if role else None)
         case ("network", id, vni):
             world.network(id, vni)
         case ("service", id, networks, ports):

@@ -148,7 +148,7 @@ async def test_a_session_opens_with_welcome_and_the_whole_set(cluster: Cluster) 
         welcome = await receive(call, Welcome)
         assert welcome == Welcome(2.0, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER)
         first = await receive(call, Assignments)
-        assert sorted(resource.id for resource in first.put) == ["s.1", "t1"]
+        assert sorted(resource.id for resource in first.put) == ["n1", "n2", "s.1", "t1"]
         state = cluster.store.state
         assert state.descriptions["n1"] == DESCRIBED
         assert state.sessions["n1"].manager_id == "m1"
@@ -290,7 +290,7 @@ async def test_a_node_that_is_removed_loses_its_session(cluster: Cluster) -> Non
 
 
 async def test_a_stranger_with_a_good_certificate_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manager.dispatcher.KNOWN_WITHIN", 0.1)
+    monkeypatch.setattr("manager.rights.KNOWN_WITHIN", 0.1)
     async with cluster.session(credentials("n9")) as call:
         assert await failure(call) is grpc.StatusCode.PERMISSION_DENIED
 
@@ -370,7 +370,7 @@ async def test_a_node_that_says_goodbye_is_known_to_have_left_at_once(cluster: C
 async def test_a_store_that_knows_no_cluster_does_not_tell_a_node_that_it_was_removed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("manager.dispatcher.KNOWN_WITHIN", 0.1)
+    monkeypatch.setattr("manager.rights.KNOWN_WITHIN", 0.1)
     await cluster.store.commit([Delete(CLUSTER, DEFAULT_CLUSTER), Delete(NODE, "n1")])
     async with cluster.session(credentials("n1", Role.WORKER)) as call:
         await call.write(Hello(DESCRIBED))

@@ -161,13 +161,18 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(port: Port) ->
 
 
 async def test_a_node_renews_in_the_role_it_is_wanted_in(port: Port) -> None:
-    client = port.client("n1", credentials("n1"))
-    csr = ca.signing_request(ca.new_key())
+    own = credentials("n1")
+    client, csr = port.client("n1", own), ca.signing_request(own.key)
     assert ca.subject_of((await client.renew(csr)).certificate.encode()).role is Role.WORKER
     await port.store.commit([Put(NODE, "n1", Node("n1", spec=NodeSpec(role=Role.MANAGER)))])
     renewed = await client.renew(csr)
     assert ca.subject_of(renewed.certificate.encode()).role is Role.MANAGER
     assert renewed.node_id == "n1"
+
+
+async def test_a_certificate_is_renewed_for_its_own_key_only(port: Port) -> None:
+    with pytest.raises(Forbidden, match="for the key of the present one only"):
+        await port.client("n1", credentials("n1")).renew(ca.signing_request(ca.new_key()))
 
 
 async def test_a_removed_node_renews_no_more(port: Port) -> None:

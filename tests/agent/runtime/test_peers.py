@@ -16,6 +16,7 @@ from agent.runtime.images import ImageStore
 from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import GrpcPeers
 from api import rpc
+from tests.agent.callers import callers
 from tests.contracts.certificates import Authority
 
 pytestmark = pytest.mark.root
@@ -28,7 +29,7 @@ async def address(runtime: OciRuntime) -> AsyncIterator[str]:
         probe.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{probe.getsockname()[1]}"
     server = grpc.aio.server(options=rpc.OPTIONS)
-    server.add_generic_rpc_handlers((handlers(runtime),))
+    server.add_generic_rpc_handlers((handlers(runtime, callers("node2")),))
     server.add_secure_port(where, rpc.server_credentials(AUTHORITY.issue("node1", "worker")))
     await server.start()
     yield where
