@@ -7,7 +7,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+_REAP = 2.0
+"""Seconds a killed process has to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ async def run(
 ) -> Result:
     """Run a command to its end and return what it said. Killed when the caller is cancelled or time is up.
 
-    `stdin` is bytes to feed, or a file descriptor. Raises TimeoutError, and OSError when it cannot be started.
+    One that not even a kill ends (it hangs in the kernel) is left behind. `stdin` is bytes to feed, or a file
+    descriptor. Raises TimeoutError, and OSError when it cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -60,7 +65,9 @@ async def run(
     except BaseException:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REAP):
+                    await process.wait()
         raise
     return Result(process.returncode or 0, out, err)
 

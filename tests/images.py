@@ -1,7 +1,7 @@
 """Tiny images for tests, made from busybox: docker-archive and oci-archive files, without a registry or a builder.
 
-A layer is a mapping of path to content: bytes are files, None is a directory, `Link` a symbolic link; names that begin
-with `.wh.` are whiteouts, as everywhere.
+A layer is a mapping of path to content: bytes are files, None is a directory, `Link` a symbolic link, `Special` the
+rest; names that begin with `.wh.` are whiteouts, as everywhere.
 """
 
 from __future__ import annotations
@@ -31,12 +31,22 @@ class Link:
     target: str
 
 
-Layer = Mapping[str, bytes | Link | None]
+@dataclass(frozen=True)
+class Special:
+    """A FIFO (tarfile.FIFOTYPE), a device (tarfile.CHRTYPE, BLKTYPE) or a hard link (tarfile.LNKTYPE)."""
+
+    kind: bytes
+    major: int = 0
+    minor: int = 0
+    target: str = ""
 
 
-def busybox_layer() -> dict[str, bytes | Link | None]:
+Layer = Mapping[str, bytes | Link | Special | None]
+
+
+def busybox_layer() -> dict[str, bytes | Link | Special | None]:
     """A root filesystem of busybox, with users `root` and `app` (1000:1000, also in group `extra`, 2000)."""
-    files: dict[str, bytes | Link | None] = {
+    files: dict[str, bytes | Link | Special | None] = {
         "bin/": None,
         "etc/": None,
         "tmp/": None,
@@ -60,6 +70,10 @@ def layer_tar(layer: Layer) -> bytes:
                 tar.addfile(info)
             elif isinstance(content, Link):
                 info.type, info.linkname = tarfile.SYMTYPE, content.target
+                tar.addfile(info)
+            elif isinstance(content, Special):
+                info.type, info.linkname = content.kind, content.target
+                info.devmajor, info.devminor = content.major, content.minor
                 tar.addfile(info)
             else:
                 info.size = len(content)

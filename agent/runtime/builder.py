@@ -6,7 +6,6 @@ rootfs (mount point), and what conmon writes (conmon.py).
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import dataclasses
 import platform
@@ -18,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from agent.runtime import bpf, bundle, cdi, defaults, devices, seccomp, users
+from agent.runtime import bpf, bundle, cdi, confined, defaults, devices, seccomp, users
 from agent.runtime.base import ContainerPlan, RuntimeFailure
 from agent.runtime.filemounts import make_files, remove_files
-from agent.runtime.files import inside, replace_file
+from agent.runtime.files import replace_file
 from agent.runtime.host import machine
 from agent.runtime.limits import HostLimits
 from agent.runtime.mounting import mount_overlay, unmount
@@ -30,6 +29,7 @@ from agent.runtime.volumes import Volumes
 from api.hostconfig import Hook
 from api.specs import DNSConfig
 from kit.directories import make_directory
+from kit.workers import Workers
 
 EMBEDDED_DNS = "127.0.0.11"
 _TINI = ("tini-static", "docker-init", "tini")
@@ -54,6 +54,8 @@ class Builder:
     cgroup_parent: str
     compiled_seccomp: bool
     """Whether the runtime takes BPF (crun does)."""
+    workers: Workers
+    """For what is done to file systems."""
     cdi_directories: Sequence[Path] = cdi.DIRECTORIES
     """Where the files are that describe devices."""
     _profile: seccomp.Profile = field(default_factory=seccomp.default_profile)
@@ -74,17 +76,15 @@ class Builder:
         if wanted.uts_mode == "host":
             plan = dataclasses.replace(plan, hostname=platform.node())
         made = await make(plan.id, spec.mounts, plan.image.volumes, root, self.volumes)
-        _make_directory(root, bundle.directory(plan.image, spec))
+        user = await self.workers.run("preparing the image's files", _prepared, root, plan)
         rules, annotations = self._seccomp(plan)
-        files = await asyncio.to_thread(make_files, plan.files, directory)
+        files = await self.workers.run("writing secrets and configs", make_files, plan.files, directory)
         offered = cdi.read(self.cdi_directories) if wanted.device_requests else cdi.Catalogue()
         edits = cdi.wanted(wanted.device_requests, offered)
         place = bundle.Place(
             root=str(root),
             cgroup=f"{cgroup_of(self.cgroup_parent, wanted.cgroup_parent)}/{plan.id}",
-            user=users.resolve(
-                spec.user or plan.image.user, _text(root, "/etc/passwd"), _text(root, "/etc/group"), spec.groups
-            ),
+            user=user,
             mounts=[
                 *_files(plan, directory, {m.oci["destination"] for m in made}),
                 *(m.oci for m in made),
@@ -104,8 +104,7 @@ class Builder:
 
     def hook_shape(self, shape: dict[str, Any], hook: Hook, directory: Path) -> dict[str, Any]:
         """The container's OCI `process`, changed as a hook asks. Raises RuntimeFailure for a user it does not have."""
-        root = directory / "rootfs"
-        user = users.resolve(hook.user, _text(root, "/etc/passwd"), _text(root, "/etc/group")) if hook.user else None
+        user = _user(directory / "rootfs", hook.user) if hook.user else None
         return bundle.hooked(shape, hook, user, self.limits)
 
     def clear(self, directory: Path) -> None:
@@ -189,17 +188,25 @@ def _files(plan: ContainerPlan, directory: Path, taken: set[str]) -> list[dict[s
     return found
 
 
-def _text(root: Path, path: str) -> str:
-    """A small file of the container's; "" when there is none."""
+def _prepared(root: Path, plan: ContainerPlan) -> users.User:
+    """The working directory made, and the user looked up; blocking. Raises RuntimeFailure."""
+    spec = plan.spec.container_spec
+    path = bundle.directory(plan.image, spec)
     try:
-        with inside(root, path).open(errors="replace") as file:
-            return file.read(_MOST_PASSWD)
-    except OSError:
-        return ""
-
-
-def _make_directory(root: Path, path: str) -> None:
-    try:
-        inside(root, path).mkdir(parents=True, exist_ok=True)
+        confined.make_directory(root, path)
     except OSError as error:
-        raise RuntimeFailure(f"cannot use {path} as the working directory: {error.strerror}") from None
+        raise RuntimeFailure(f"cannot use {path} as the working directory: {error.strerror or error}") from None
+    return _user(root, spec.user or plan.image.user, spec.groups)
+
+
+def _user(root: Path, text: str, groups: Sequence[str] = ()) -> users.User:
+    """Who that is in the files of a container. Raises RuntimeFailure."""
+    return users.resolve(text, _text(root, "/etc/passwd"), _text(root, "/etc/group"), groups)
+
+
+def _text(root: Path, path: str) -> str:
+    """A small file of the container's; "" when there is none. Raises RuntimeFailure."""
+    try:
+        return confined.read_small(root, path, _MOST_PASSWD) or ""
+    except OSError as error:
+        raise RuntimeFailure(f"cannot read {path} of the container: {error.strerror or error}") from None

@@ -112,7 +112,8 @@ def environment(plan: ContainerPlan, home: str) -> list[str]:
     for item in (*first, *plan.image.env, *spec.env, *plan.env):
         name, equals, _ = item.partition("=")
         found.pop(name, None) if not equals else found.update({name: item})
-    found.setdefault("HOME", f"HOME={home}")
+    if found.get("HOME", "HOME=") == "HOME=":
+        found["HOME"] = f"HOME={home}"
     return list(found.values())
 
 

@@ -37,6 +37,7 @@ from kit import process
 from kit.directories import make_directory
 from kit.streams import closable
 from kit.timing import Clock
+from kit.workers import Workers
 
 LOST = 255
 """Exit code of a container whose end nobody saw (the host went down): Docker's."""
@@ -44,6 +45,10 @@ MOST_STARTS = 8
 """Containers made at a time; more is slower."""
 ROTATION = 2.0
 """Seconds between looks at the logs' sizes."""
+MOST_CALLS = 16
+"""Calls into the kernel for containers' file systems that may be under way, or hang, at a time."""
+PATIENCE = 60.0
+"""Seconds such a call may take, or one of the OCI runtime."""
 _KILL_WAIT = 10.0
 
 
@@ -81,7 +86,8 @@ class OciRuntime:
         )
         self.image_store.in_use = self._image_users
         self.image_store.told = lambda action, id, name: self.journal.tell("image", action, id, {"name": name or id})
-        self._builder = Builder(self.volumes, host.host_limits(mode), cgroup_parent, compiled_seccomp=self._is_crun)
+        self._workers = Workers("containers", MOST_CALLS, PATIENCE)
+        self._builder = Builder(self.volumes, host.host_limits(mode), cgroup_parent, self._is_crun, self._workers)
         self._records: dict[str, Record] = {}
         self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
         self.execs.told = self._tell_exec
@@ -257,7 +263,7 @@ class OciRuntime:
         make_directory(directory)
         kept.save(directory)
         layers = self.image_store.layers(plan.image.id)
-        await asyncio.to_thread(self._builder.root, directory, layers)
+        await self._workers.run("mounting its root file system", self._builder.root, directory, layers)
         built = await self._builder.build(plan, directory)
         spec, start = plan.spec.container_spec, built.config["process"]
         replace_file(directory / "process.json", msgspec.json.encode(start))
@@ -302,7 +308,7 @@ class OciRuntime:
             await self._oci("delete", "--force", id)
         directory = self._directory(id)
         volumes = [use.name for use in self._records[id].volumes]
-        await asyncio.to_thread(self._builder.clear, directory)
+        await self._workers.run("deleting its files", self._builder.clear, directory)
         for path in self._sockets.glob(f"{id}*"):
             path.unlink(missing_ok=True)
         del self._records[id]
@@ -381,7 +387,10 @@ class OciRuntime:
         return self._containers / id
 
     async def _oci(self, *arguments: str) -> process.Result:
-        return await process.run(self._binary, "--root", str(self._state), *arguments)
+        try:
+            return await process.run(self._binary, "--root", str(self._state), *arguments, timeout=PATIENCE)
+        except TimeoutError:
+            raise RuntimeFailure(f"{self.name} {arguments[0]} did not end within {PATIENCE:g} s") from None
 
     def _load(self) -> None:
         for directory in self._containers.iterdir():

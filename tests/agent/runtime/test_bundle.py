@@ -126,6 +126,71 @@ def test_an_unknown_user_or_group_is_a_failure() -> None:
     assert resolve("app", PASSWD, GROUP, ["root", "44"]).groups == (0, 44, 1001, 2000)
 
 
+ODD = """
+app:x:1000:1001:an app:/srv/app:/bin/sh
+  # not a user
+1005:x:1500:1500::/numbers:
+short:x:1600
+shorter
+broken:x:many:1700
+again:x:1000:7::/other:
+"""
+ODD_GROUPS = "#no:x:1:app\nwheel:x:10:app,short\n44:x:45:\nvideo:x:44\nlast"
+
+
+@pytest.mark.parametrize(
+    ("text", "extra", "wanted"),
+    [
+        ("1005", [], (1005, 0, (0,), "/")),
+        ("1500", [], (1500, 1500, (1500,), "/numbers")),
+        ("1000", [], (1000, 1001, (10, 1001), "/srv/app")),
+        ("+1000", [], (1000, 1001, (10, 1001), "/srv/app")),
+        ("short", [], (1600, 0, (0, 10), "/")),
+        ("shorter", [], (0, 0, (0,), "/")),
+        ("broken", [], (0, 1700, (1700,), "/")),
+        ("", [], (0, 0, (0,), "/")),
+        ("app:wheel", [], (1000, 10, (10,), "/srv/app")),
+        ("app:44", [], (1000, 44, (44,), "/srv/app")),
+        (":44", [], (0, 44, (44,), "/")),
+        ("app:", [], (1000, 1001, (10, 1001), "/srv/app")),
+        ("app:last", ["video", "44", "9"], (1000, 0, (0, 9, 44), "/srv/app")),
+        ("2147483647:2147483647", [], (2**31 - 1, 2**31 - 1, (2**31 - 1,), "/")),
+    ],
+)
+def test_users_and_groups_are_those_that_docker_finds(
+    text: str, extra: list[str], wanted: tuple[int, int, tuple[int, ...], str]
+) -> None:
+    user = resolve(text, ODD, ODD_GROUPS, extra)
+
+    assert (user.uid, user.gid, user.groups, user.home) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "extra", "words"),
+    [
+        ("2147483648", [], "uids and gids must be in range 0-2147483647"),
+        ("-1", [], "uids and gids must be in range 0-2147483647"),
+        ("9" * 4000, [], "uids and gids must be in range 0-2147483647"),
+        ("app:4294967296", [], "uids and gids must be in range 0-2147483647"),
+        ("app", ["99999999999"], "uids and gids must be in range 0-2147483647"),
+        ("1_000", [], "unable to find user 1_000: no matching entries in passwd file"),
+        ("٣", [], "unable to find user ٣: no matching entries in passwd file"),
+        ("app:nobody", [], "unable to find group nobody: no matching entries in group file"),
+        ("app", ["nobody"], "unable to find group nobody: no matching entries in group file"),
+        ("app:#no", [], "unable to find group #no: no matching entries in group file"),
+    ],
+)
+def test_users_and_groups_that_docker_refuses(text: str, extra: list[str], words: str) -> None:
+    with pytest.raises(RuntimeFailure) as refused:
+        resolve(text, ODD, ODD_GROUPS, extra)
+
+    assert str(refused.value) == words
+
+
+def test_an_empty_home_is_the_users() -> None:
+    assert "HOME=/home/app" in bundle.environment(plan(env=["HOME="]), "/home/app")
+
+
 def test_resolv_conf() -> None:
     host = "nameserver 9.9.9.9\nsearch example.org\noptions edns0\n"
 
