@@ -13,7 +13,7 @@ from agent.callers import Callers
 from agent.runtime.base import Runtime, container_id
 from api import rpc
 from api.errors import ArgosyError
-from api.wire import EXPORT_METHOD, HOST, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
+from api.wire import EXPORT_METHOD, HOST, LOGS_METHOD, ExportRequest, LogLines, LogsRequest
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ CODES: dict[int, grpc.StatusCode] = {
 def handlers(runtime: Runtime, callers: Callers) -> Any:
     """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`)."""
 
-    async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLine]:
+    async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLines]:
         async with _told(context):
             with await callers.admit(callers.manager, rpc.caller(context)):
                 lines = runtime.logs(
@@ -47,8 +47,8 @@ def handlers(runtime: Runtime, callers: Callers) -> Any:
                     stderr=request.stderr,
                 )
                 async with _closed(lines):
-                    async for line in lines:
-                        yield line
+                    async for batch in lines:
+                        yield LogLines(batch)
 
     async def export(request: ExportRequest, context: Any) -> AsyncIterator[bytes]:
         async with _told(context):
@@ -61,7 +61,7 @@ def handlers(runtime: Runtime, callers: Callers) -> Any:
     return rpc.service(
         HOST,
         {
-            _name(LOGS_METHOD): rpc.unary_stream_handler(logs, LogsRequest, LogLine),
+            _name(LOGS_METHOD): rpc.unary_stream_handler(logs, LogsRequest, LogLines),
             _name(EXPORT_METHOD): rpc.unary_stream_handler(export, ExportRequest, bytes),
         },
     )

@@ -101,6 +101,12 @@ class LogLine(Value, frozen=True):
     """With its newline, if it ended there."""
 
 
+class LogLines(Value, frozen=True):
+    """An answer to LogsRequest: the next lines, some hundred KiB at most."""
+
+    lines: list[LogLine]
+
+
 class ExportRequest(Value, frozen=True):
     """Host.ExportImage (any node): an image as an oci-archive, answered by a stream of raw bytes."""
 

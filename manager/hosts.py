@@ -11,7 +11,7 @@ import grpc
 from api import rpc
 from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
 from api.hostaddress import join_host_port
-from api.wire import LOGS_METHOD, LogLine, LogsRequest
+from api.wire import LOGS_METHOD, LogLine, LogLines, LogsRequest
 from manager.store.state import State
 
 _ERRORS: dict[Any, type[ArgosyError]] = {
@@ -27,7 +27,7 @@ _ERRORS: dict[Any, type[ArgosyError]] = {
 class Hosts(Protocol):
     """The cluster's hosts, as a manager reaches them."""
 
-    def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[LogLine]:
+    def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[list[LogLine]]:
         """A container's log. Raises NotFound (no such container there) or Unavailable (the host does not answer)."""
         ...
 
@@ -40,12 +40,12 @@ class HostClient:
         self._credentials = credentials
         self._channels: dict[str, tuple[tuple[str, rpc.Credentials], Any]] = {}
 
-    async def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[LogLine]:
-        """A container's log, line by line. Raises NotFound, Unavailable."""
-        call = rpc.unary_stream(await self._channel(node_id), LOGS_METHOD, LogLine)(request)
+    async def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[list[LogLine]]:
+        """A container's log, in batches of lines. Raises NotFound, Unavailable."""
+        call = rpc.unary_stream(await self._channel(node_id), LOGS_METHOD, LogLines)(request)
         try:
-            async for line in call:
-                yield line
+            async for batch in call:
+                yield batch.lines
         except grpc.aio.AioRpcError as error:
             raise host_error(node_id, error) from None
         finally:

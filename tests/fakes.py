@@ -153,10 +153,10 @@ class FakeRuntime:
 
     async def logs(
         self, id: str, *, follow: bool, since: float, tail: int, stdout: bool, stderr: bool
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncIterator[list[LogLine]]:
         if id not in self.all:
             raise NotFound(f"no such container: {id}")
-        yield LogLine(1.0, "stdout", b"hello\n")
+        yield [LogLine(1.0, "stdout", b"hello\n")]
 
     async def containers(self) -> list[Container]:
         return list(self.all.values())

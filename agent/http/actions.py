@@ -102,8 +102,8 @@ async def attach(request: web.Request, context: HostContext) -> web.StreamRespon
     )
     try:
         async with hijacked(request, RAW if tty else MULTIPLEXED) as (_, writer), aclosing(closable(lines)) as source:
-            async for line in source:
-                writer.write(line.text if tty else frame(line.stream, line.text))
+            async for batch in source:
+                writer.write(b"".join(line.text if tty else frame(line.stream, line.text) for line in batch))
                 await writer.drain()
     except ConnectionError:
         pass  # nobody listens any more

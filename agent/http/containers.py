@@ -17,6 +17,7 @@ from agent.runtime.base import Container
 from agent.runtime.record import Record
 from api.errors import Invalid, NotFound
 from api.http import answer, filters, flag, label_match, number, timestamp
+from api.wire import LogLine
 from kit.streams import closable
 
 _FILTERS = frozenset([
@@ -90,11 +91,18 @@ async def logs(request: web.Request, context: HostContext) -> web.StreamResponse
     async def chunks() -> AsyncIterator[bytes]:
         yield b""  # the answer begins before there is a line
         async with aclosing(closable(lines)) as source:
-            async for line in source:
-                text = timestamp(line.time).encode() + b" " + line.text if stamped else line.text
-                yield text if tty else frame(line.stream, text)
+            async for batch in source:
+                texts = [timestamp(line.time).encode() + b" " + line.text if stamped else line.text for line in batch]
+                yield b"".join(
+                    texts if tty else (frame(line.stream, text) for line, text in zip(batch, texts, strict=True))
+                )
 
     return await send(request, chunks(), _RAW if tty else _MULTIPLEXED)
+
+
+def _shown(line: LogLine, stamped: bool, tty: bool) -> bytes:
+    text = timestamp(line.time).encode() + b" " + line.text if stamped else line.text
+    return text if tty else frame(line.stream, text)
 
 
 async def find(request: web.Request, context: HostContext) -> Container:

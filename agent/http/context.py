@@ -60,7 +60,7 @@ class HostRuntime(Runtime, Protocol):
         stderr: bool,
         until: float = 0.0,
         to_exit: bool = False,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncIterator[list[LogLine]]:
         """As in Runtime; with `to_exit` following ends when the container does."""
         ...
 

@@ -170,8 +170,8 @@ class Runtime(Protocol):
 
     def logs(
         self, id: str, *, follow: bool, since: float, tail: int, stdout: bool, stderr: bool
-    ) -> AsyncIterator[LogLine]:
-        """Its log, across rotations; with `follow` until it is removed or the caller stops."""
+    ) -> AsyncIterator[list[LogLine]]:
+        """Its log in batches of lines, across rotations; with `follow` until it is removed or the caller stops."""
         ...
 
     async def containers(self) -> list[Container]:

@@ -1,25 +1,22 @@
-"""A container's log on disk: read across its rotations, followed, and rotated.
-
-`log` is written by conmon; `log.1` is the one before, `log.2` the one before that.
-"""
+"""A container's log on disk: read across its rotations, followed, and rotated. Its files: agent/runtime/logchain.py."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from agent.runtime.base import RuntimeFailure
 from agent.runtime.conmon import reopen_log
+from agent.runtime.logchain import LogChain, count_rotation
 from agent.runtime.loglines import Assembler, Selection
 from api.specs import Driver
 from api.wire import LogLine
 
-_CHUNK = 1 << 18
+SKIPPED = b"argosy: a part of this log was rotated away before it could be sent; raise max-size or max-file\n"
+_MOST_TAIL = 10_000_000
 _POLL = 0.05
 """Seconds between looks at the size while following."""
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -64,6 +61,7 @@ def rotate(directory: Path, policy: LogPolicy) -> bool:
         if older.exists():
             older.rename(directory / f"log.{number}")
     log.rename(directory / "log.1")
+    count_rotation(directory)
     reopen_log(directory)
     if policy.max_files == 1:
         (directory / "log.1").unlink()
@@ -72,91 +70,72 @@ def rotate(directory: Path, policy: LogPolicy) -> bool:
 
 async def read(
     directory: Path, wanted: Selection, tail: int, follow: bool, over: Callable[[], bool]
-) -> AsyncIterator[LogLine]:
-    """The log's lines, the last `tail` of what is there (-1: all). With `follow`, new ones until `over()`."""
-    assembler = Assembler()
-    current = _open(directory / "log")
-    held: deque[LogLine] | None = deque(maxlen=tail) if tail >= 0 else None
+) -> AsyncIterator[list[LogLine]]:
+    """The log's lines in batches: the last `tail` of what is there (-1: all), a line without an end counted as one.
+
+    With `follow` new ones until `over()`. What was rotated away before it could be read is said in a line of our own.
+    """
+    chain = LogChain(directory)
+    reader = _Reader(chain, wanted)
     try:
-        for path in reversed(_rotated(directory, current)):
-            with path.open("rb") as file:
-                async for line in _drain(file, assembler):
-                    if wanted.takes(line) and not _hold(held, line):
-                        yield line
-        if current:
-            async for line in _drain(current, assembler):
-                if wanted.takes(line) and not _hold(held, line):
-                    yield line
-        for line in held or ():
-            yield line
+        if tail < 0:
+            while batch := reader.take():
+                yield batch
+                await asyncio.sleep(0)
+        else:
+            yield await reader.last(tail, follow)
         while follow:
             ending = over()  # asked first: what was written before the end is read still
-            current = current or _open(directory / "log")
-            for line in _more(current, assembler):
-                if wanted.takes(line):
-                    yield line
-            if current and _replaced(current, directory / "log"):
-                for line in _more(current, assembler):
-                    if wanted.takes(line):
-                        yield line
-                current.close()
-                current = None
+            if batch := reader.take():
+                yield batch
+                await asyncio.sleep(0)
             elif ending:
                 break
             else:
                 await asyncio.sleep(_POLL)
-        for line in assembler.finish():
-            if wanted.takes(line):
-                yield line
+        if rest := reader.finish():
+            yield rest
     finally:
-        if current:
-            current.close()
+        chain.close()
 
 
-def _hold(held: deque[LogLine] | None, line: LogLine) -> bool:
-    if held is None:
-        return False
-    held.append(line)
-    return True
+class _Reader:
+    """The wanted lines of a chain of files."""
 
+    def __init__(self, chain: LogChain, wanted: Selection) -> None:
+        self._chain = chain
+        self._wanted = wanted
+        self._assembler = Assembler()
 
-async def _drain(file: BinaryIO, assembler: Assembler) -> AsyncIterator[LogLine]:
-    while data := file.read(_CHUNK):
-        for line in assembler.feed(data):
-            yield line
-        await asyncio.sleep(0)
+    def take(self) -> list[LogLine]:
+        """The next lines; none only when there is nothing more now."""
+        while data := self._chain.read():
+            before = self._gap() if self._chain.lost else []
+            if lines := before + [line for line in self._assembler.feed(data) if self._wanted.takes(line)]:
+                return lines
+        return []
 
+    async def last(self, count: int, more_follows: bool) -> list[LogLine]:
+        """The last lines of what is there. What has no end yet is given out with its end when more follows."""
+        held: deque[LogLine] = deque(maxlen=min(count, _MOST_TAIL))
+        while batch := self.take():
+            held.extend(batch)
+            await asyncio.sleep(0)
+        if not more_follows:
+            held.extend(self.finish())
+            return list(held)
+        begun = sum(self._wanted.takes(line) for line in self._assembler.begun())
+        return list(held)[begun + len(held) - count if begun + len(held) > count else 0 :]
 
-def _more(file: BinaryIO | None, assembler: Assembler) -> Iterator[LogLine]:
-    while file and (data := file.read(_CHUNK)):
-        yield from assembler.feed(data)
+    def finish(self) -> list[LogLine]:
+        """What has no end, at the very end."""
+        return [line for line in self._assembler.finish() if self._wanted.takes(line)]
 
-
-def _rotated(directory: Path, current: BinaryIO | None) -> list[Path]:
-    """The older files, newest first; not the open one, should it be rotated at this moment."""
-    paths: list[Path] = []
-    while (path := directory / f"log.{len(paths) + 1}").exists():
-        paths.append(path)
-    return [path for path in paths if not current or _replaced(current, path)]
-
-
-def _open(path: Path) -> BinaryIO | None:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        return None
-
-
-def _replaced(file: BinaryIO, path: Path) -> bool:
-    """Whether the path is another file by now."""
-    try:
-        return path.stat().st_ino != _inode(file)
-    except FileNotFoundError:
-        return False
-
-
-def _inode(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_ino
+    def _gap(self) -> list[LogLine]:
+        """What had no end before a gap, and a line that tells of it."""
+        self._chain.lost = False
+        note = LogLine(self._assembler.time, "stderr" if self._wanted.stderr else "stdout", SKIPPED)
+        return [*self.finish(), note]
 
 
 def _bytes(text: str) -> int:

@@ -35,6 +35,7 @@ class Assembler:
     """Puts lines together again; one per log, as what is left of a line may stand in the next file."""
 
     _rest: bytes = b""
+    _time: float = 0.0
     _parts: dict[str, tuple[float, bytearray]] = field(default_factory=dict)
 
     def feed(self, data: bytes) -> Iterator[LogLine]:
@@ -43,11 +44,20 @@ class Assembler:
         for raw in lines:
             yield from self._line(raw)
 
+    @property
+    def time(self) -> float:
+        """Of the newest line, in Unix seconds; 0: there was none."""
+        return self._time
+
+    def begun(self) -> list[LogLine]:
+        """Lines that have no end yet, as far as they are there."""
+        return [LogLine(time, stream, bytes(text)) for stream, (time, text) in self._parts.items()]
+
     def finish(self) -> Iterator[LogLine]:
-        """What was written without a newline at the very end."""
-        for stream, (time, text) in self._parts.items():
-            yield LogLine(time=time, stream=stream, text=bytes(text))
+        """What was written without a newline at the very end, or before a gap."""
+        yield from self.begun()
         self._parts.clear()
+        self._rest = b""
 
     def _line(self, raw: bytes) -> Iterator[LogLine]:
         stamp, _, rest = raw.partition(b" ")
@@ -55,8 +65,9 @@ class Assembler:
         kind, _, text = rest.partition(b" ")
         if kind not in (b"F", b"P"):
             return  # torn by a crash
-        stream = stream_name.decode()
+        stream = "stderr" if stream_name == b"stderr" else "stdout"
         time, parts = self._parts.pop(stream) if stream in self._parts else (_seconds(stamp), bytearray())
+        self._time = time
         parts += text
         if kind == b"F":
             yield LogLine(time=time, stream=stream, text=bytes(parts + b"\n"))

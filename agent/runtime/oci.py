@@ -239,7 +239,7 @@ class OciRuntime:
         stderr: bool,
         until: float = 0.0,
         to_exit: bool = False,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncIterator[list[LogLine]]:
         """See Runtime. With `to_exit` following ends when the container does, as `docker logs -f` has it."""
         self._get(id)
 
@@ -247,9 +247,9 @@ class OciRuntime:
             return id not in self._records or (to_exit and bool(self._settled(id).ended))
 
         wanted = Selection(since, until, stdout, stderr)
-        async with aclosing(closable(logfile.read(self._directory(id), wanted, tail, follow, over))) as lines:
-            async for line in lines:
-                yield line
+        async with aclosing(closable(logfile.read(self._directory(id), wanted, tail, follow, over))) as batches:
+            async for batch in batches:
+                yield batch
 
     # ── making ──
 

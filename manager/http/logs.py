@@ -26,8 +26,8 @@ from manager.store.state import State
 
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 RAW = "application/vnd.docker.raw-stream"
-QUEUE = 512
-"""Lines between the readers and the client."""
+QUEUE = 32
+"""Batches of lines between the readers and the client; a batch is some hundred KiB at most."""
 LOOK_UP = 1.0
 """Seconds between looks whether the client is still there."""
 _STREAMS = {"stdout": 1, "stderr": 2}
@@ -124,10 +124,10 @@ class Merged:
         self._options = options
         self._service_id = service_id
         self._tasks = tasks
-        self._queue: asyncio.Queue[tuple[Origin, LogLine] | None] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[tuple[Origin, list[LogLine]] | None] = asyncio.Queue(QUEUE)
 
-    async def lines(self, pause: float) -> AsyncGenerator[tuple[Origin, LogLine] | None, None]:
-        """Each line with whose it is; None whenever nothing came for `pause` seconds. Ends with the last task's log."""
+    async def batches(self, pause: float) -> AsyncGenerator[tuple[Origin, list[LogLine]] | None, None]:
+        """Lines with whose they are; None whenever nothing came for `pause` seconds. Ends with the last task's log."""
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read_all(), name=f"logs of {self._service_id}")
             try:
@@ -170,14 +170,14 @@ class Merged:
     async def _read(self, task: Task) -> None:
         origin = Origin(task.node_id, task.service_id, task.id)
         try:
-            async for line in self._ctx.hosts.logs(task.node_id, self._options.request(task.id)):
-                await self._queue.put((origin, line))
+            async for batch in self._ctx.hosts.logs(task.node_id, self._options.request(task.id)):
+                await self._queue.put((origin, batch))
         except NotFound:
             pass  # reaped there already, or never made
         except ArgosyError as error:
             if self._options.stderr:
                 note = f"the log of task {task.id} cannot be read now: {error}\n"
-                await self._queue.put((origin, LogLine(self._ctx.clock(), "stderr", note.encode())))
+                await self._queue.put((origin, [LogLine(self._ctx.clock(), "stderr", note.encode())]))
 
 
 def has_container(state: State, task: Task) -> bool:
@@ -194,17 +194,27 @@ async def send(request: web.Request, merged: Merged, options: Options, tty: bool
     await response.prepare(request)
     # a client that goes away is nothing to complain of
     with suppress(ConnectionError):
-        async with aclosing(merged.lines(LOOK_UP)) as lines:
-            async for item in lines:
+        async with aclosing(merged.batches(LOOK_UP)) as batches:
+            async for item in batches:
                 if item is None:
                     if request.transport is None or request.transport.is_closing():
                         break
                     continue
-                origin, line = item
-                text = dressed(line, origin, options)
-                await response.write(text if tty else frame(line.stream, text))
+                await response.write(shown(*item, options, tty))
         await response.write_eof()
     return response
+
+
+def shown(origin: Origin, batch: list[LogLine], options: Options, tty: bool) -> bytes:
+    """A batch as bytes for the client: framed by stream, a terminal's output as it is.
+
+    A line gets an end where it has none (the last one of a container, a part of a very long one): what comes next may
+    be another task's, and is not to share its line.
+    """
+    if tty:
+        return b"".join(dressed(line, origin, options) for line in batch)
+    texts = ((line.stream, dressed(line, origin, options)) for line in batch)
+    return b"".join(frame(stream, text if text.endswith(b"\n") else text + b"\n") for stream, text in texts)
 
 
 def dressed(line: LogLine, origin: Origin, options: Options) -> bytes:

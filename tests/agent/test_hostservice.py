@@ -13,7 +13,7 @@ from agent.hostservice import CHUNK, chunks, handlers
 from agent.runtime.base import ContainerPlan
 from api import rpc
 from api.specs import TaskSpec
-from api.wire import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
+from api.wire import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogLines, LogsRequest
 from tests.agent.builders import IMAGE, cid
 from tests.agent.callers import callers
 from tests.agent.certificates import TestCA
@@ -46,15 +46,15 @@ async def calling(role: str) -> AsyncIterator[grpc.aio.Channel]:
 
 async def test_a_manager_reads_logs_by_task() -> None:
     async with calling("manager") as channel:
-        call = rpc.unary_stream(channel, LOGS_METHOD, LogLine)(LogsRequest("t1"))
+        call = rpc.unary_stream(channel, LOGS_METHOD, LogLines)(LogsRequest("t1"))
 
-        assert [line async for line in call] == [LogLine(1.0, "stdout", b"hello\n")]
+        assert [line async for batch in call for line in batch.lines] == [LogLine(1.0, "stdout", b"hello\n")]
 
 
 async def test_a_worker_may_not_read_logs() -> None:
     async with calling("worker") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await rpc.unary_stream(channel, LOGS_METHOD, LogLine)(LogsRequest("t1")).read()
+            await rpc.unary_stream(channel, LOGS_METHOD, LogLines)(LogsRequest("t1")).read()
 
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
@@ -62,7 +62,7 @@ async def test_a_worker_may_not_read_logs() -> None:
 async def test_an_error_has_its_code_and_sentence() -> None:
     async with calling("manager") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await rpc.unary_stream(channel, LOGS_METHOD, LogLine)(LogsRequest("t9")).read()
+            await rpc.unary_stream(channel, LOGS_METHOD, LogLines)(LogsRequest("t9")).read()
 
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     assert caught.value.details() == f"no such container: {cid('t9')}"

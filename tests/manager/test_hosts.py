@@ -58,7 +58,7 @@ async def world() -> AsyncIterator[World]:
 
 async def lines(client: HostClient, node_id: str, task_id: str = "t1") -> list[LogLine]:
     """The whole log."""
-    return [line async for line in client.logs(node_id, LogsRequest(task_id))]
+    return [line async for batch in client.logs(node_id, LogsRequest(task_id)) for line in batch]
 
 
 async def test_a_log_is_read_again_and_again_on_one_channel(world: World) -> None:

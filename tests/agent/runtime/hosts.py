@@ -93,7 +93,7 @@ async def output(runtime: OciRuntime, wanted: ContainerPlan) -> tuple[int, str]:
 async def text(runtime: OciRuntime, id: str, stdout: bool = True, stderr: bool = False) -> str:
     """What a container has written."""
     lines = runtime.logs(id, follow=False, since=0.0, tail=-1, stdout=stdout, stderr=stderr)
-    return b"".join([line.text async for line in lines]).decode()
+    return b"".join([line.text async for batch in lines for line in batch]).decode()
 
 
 def only(containers: Sequence[Container]) -> Container:

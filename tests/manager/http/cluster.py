@@ -59,7 +59,7 @@ class ListedHosts:
         self.down: set[str] = set()
         self.asked: list[LogsRequest] = []
 
-    async def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[LogLine]:
+    async def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[list[LogLine]]:
         self.asked.append(request)
         if node_id in self.down:
             raise Unavailable(f"host {HOSTNAMES[node_id]} does not answer")
@@ -68,7 +68,7 @@ class ListedHosts:
         lines = self.output[request.task_id]
         for line in lines if request.tail < 0 else lines[len(lines) - request.tail :]:
             if (request.stdout and line.stream == "stdout") or (request.stderr and line.stream == "stderr"):
-                yield line
+                yield [line]
         if request.follow:
             await asyncio.Event().wait()
 

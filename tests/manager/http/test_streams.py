@@ -87,9 +87,9 @@ async def test_following_ends_for_the_host_when_the_client_has_gone(api: Api) ->
     id = await api.create("web")
     closed = asyncio.Event()
 
-    async def endless(node_id: str, request: object) -> AsyncIterator[LogLine]:
+    async def endless(node_id: str, request: object) -> AsyncIterator[list[LogLine]]:
         try:
-            yield line("one")
+            yield [line("one")]
             await asyncio.Event().wait()
         finally:
             closed.set()
@@ -155,3 +155,12 @@ async def test_events_resume_from_a_time_and_tell_of_tasks(api: Api) -> None:
     only = {"since": "1", "until": str(NOW + 10), "filters": json.dumps({"type": ["task"], "service": ["web"]})}
     async with api.client.get("/events", params=only) as response:
         assert [json.loads(text)["Type"] for text in (await response.read()).splitlines()] == ["task", "task"]
+
+
+async def test_a_line_without_an_end_gets_one_for_another_tasks_may_follow(api: Api) -> None:
+    id = await api.create("web")
+    await run(api, id, "t1", W1, LogLine(NOW, "stdout", b"unfinished"), LogLine(NOW, "stderr", b"as well"))
+    await run(api, id, "t2", W1, line("whole"))
+    response = await api.client.get("/services/web/logs", params={"stdout": "1", "stderr": "1"})
+
+    assert sorted([item async for item in frames(response)]) == [(1, "unfinished\n"), (1, "whole\n"), (2, "as well\n")]
