@@ -59,3 +59,8 @@ def mark(gateway: str, subnet: str) -> int:
     base, _, length = subnet.partition("/")
     hosts = (1 << (32 - int(length))) - 1
     return TABLE_TAG | ((number(gateway) - (number(base) & ~hosts & 0xFFFFFFFF)) & 0xFFFFFF)
+
+
+def zone(mark: int) -> int:
+    """The conntrack zone of what comes from the host with this mark; never 0, which is everybody's."""
+    return mark % 0xFFFF + 1

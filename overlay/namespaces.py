@@ -62,6 +62,9 @@ CONTAINER_SYSCTLS = {
     "ipv4/ip_unprivileged_port_start": "0",
     "ipv4/ping_group_range": "0 2147483647",
     "ipv6/conf/default/disable_ipv6": "1",
+    # One clock towards all: what goes to a backend directly and what goes there through a VIP may meet its TIME_WAIT
+    # under the same addresses and ports, and is told apart from old packets by its timestamp only.
+    "ipv4/tcp_timestamps": "2",
 }
 
 T = TypeVar("T")

@@ -4,7 +4,9 @@ The base chains never change; they look everything up in sets and maps, so a pac
 of services. A change of endpoints rewrites one small chain. nft.py runs the text this module writes.
 
 The table, in the order a packet meets it:
-- `raw` drops what a container sends under an address its network does not have, and anything to 127.0.0.0/8;
+- `raw` drops what a container sends under an address its network does not have, and anything to 127.0.0.0/8. What comes
+  from another host's door is tracked in that door's zone: a client's port used through two doors is two connections, of
+  which the later is given another source port if both lead to one backend;
 - `mangle` remembers through which host a mesh connection came, and marks its replies for the way back there;
 - `prerouting`/`output` send VIPs and published ports to ready endpoints (conntrack keeps the old connections);
 - `input`/`forward` keep networks apart; `postrouting` masquerades what leaves, and what would be answered past us.
@@ -57,17 +59,27 @@ SETS = {
     "self": "set self { type ipv4_addr . ipv4_addr; }",
     "doors": "set doors { type ifname . ether_addr; }",
     "doormarks": "map doormarks { type ether_addr : mark; }",
+    "doorzones": "map doorzones { typeof ether saddr : ct zone; }",
     "vips": "map vips { type ifname . ipv4_addr : verdict; }",
     "addressed": "map addressed { type ipv4_addr . inet_proto . inet_service : verdict; }",
     "ports": "map ports { type inet_proto . inet_service : verdict; }",
 }
 
+BRIEF, MINUTE = ('ct timeout set "brief"', 'ct timeout set "minute"')
+"""How long a closed TCP connection keeps its addresses and ports from others, which would get another source port.
+
+Containers' timestamps never go back (namespaces.py), so that a server in TIME_WAIT takes their next SYN by whatever way
+it comes: 5 s are for repeated packets. Outside clients have another clock for each door: 60 s, as long as TIME_WAIT.
+"""
+
 BASE = f"""
+  ct timeout brief {{ protocol tcp; l3proto ip; policy = {{ time_wait : 5, close : 5 }}; }}
+  ct timeout minute {{ protocol tcp; l3proto ip; policy = {{ time_wait : 60, close : 5 }}; }}
   chain raw {{ type filter hook prerouting priority raw; policy accept;
     iifname != @bridges accept
     ip daddr 127.0.0.0/8 drop
     iifname . ip saddr @own accept
-    iifname . ether saddr @doors accept
+    iifname . ether saddr @doors ct original zone set ether saddr map @doorzones accept
     drop
   }}
   chain mangle {{ type filter hook prerouting priority mangle; policy accept;
@@ -80,6 +92,8 @@ BASE = f"""
     ip daddr @vipranges accept
     ip daddr != 127.0.0.0/8 fib daddr type local ip daddr . meta l4proto . th dport vmap @addressed
     fib daddr type local meta l4proto . th dport vmap @ports
+    iifname . ip saddr @own {BRIEF} accept
+    iifname @bridges {MINUTE}
   }}
   chain output {{ type nat hook output priority -100; policy accept;
     ip daddr @vipranges accept
@@ -147,7 +161,7 @@ def host_ports_part(ports: Sequence[HostPort]) -> Part:
     chains, elements = {}, []
     for port in ports:
         chain = _port_chain("host", port.protocol, port.published, port.host_ip)
-        chains[chain] = f"meta l4proto {port.protocol} dnat ip to {port.address}:{port.target}"
+        chains[chain] = f"meta l4proto {port.protocol} {MINUTE} dnat ip to {port.address}:{port.target}"
         elements.append(_door(port.protocol, port.published, port.host_ip, chain))
     # a container that calls itself by the host's address
     hairpins = frozenset(f"{p.address} . {p.address}" for p in ports)
@@ -248,7 +262,7 @@ def _vip_names(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tupl
 
 def _vip_chains(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
     for chain, service in _vip_names(slice, backends):
-        yield chain, f"dnat to {_spread(backends[service.service_id])}"
+        yield chain, f"{BRIEF} dnat to {_spread(backends[service.service_id])}"
 
 
 def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, PortConfig, list[str]]]:
@@ -261,14 +275,15 @@ def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tup
 
 def _mesh_chains(slice: Slice, backends: Mapping[str, list[str]]) -> dict[str, str]:
     return {
-        chain: f"meta l4proto {port.protocol} dnat ip to {_spread(to, port.target_port)}"
+        chain: f"meta l4proto {port.protocol} {MINUTE} dnat ip to {_spread(to, port.target_port)}"
         for chain, port, to in _mesh_ports(slice, backends)
     }
 
 
 def _mesh_sets(slice: Slice, host: str, backends: Mapping[str, list[str]]) -> dict[str, Elements]:
     link = f'"{names.bridge(slice.network.vni)}"'
-    doors = [(names.mac(p.gateway), names.mark(p.gateway, slice.network.subnet)) for p in slice.peers if p.host != host]
+    subnet = slice.network.subnet
+    doors = [(names.mac(p.gateway), names.mark(p.gateway, subnet)) for p in slice.peers if p.host != host]
     return {
         **_doors(
             [
@@ -278,6 +293,7 @@ def _mesh_sets(slice: Slice, host: str, backends: Mapping[str, list[str]]) -> di
         ),
         "doors": frozenset(f"{link} . {mac}" for mac, _ in doors),
         "doormarks": frozenset(f"{mac} : {mark:#x}" for mac, mark in doors),
+        "doorzones": frozenset(f"{mac} : {names.zone(mark)}" for mac, mark in doors),
     }
 
 

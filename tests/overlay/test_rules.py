@@ -48,9 +48,9 @@ def test_an_endpoint_that_is_no_longer_ready_costs_two_small_chains_and_its_way_
 
     assert rules.delta("argosy", part_of(before), part_of(after)).splitlines() == [
         "flush chain ip argosy mesh_tcp_8080",
-        "add rule ip argosy mesh_tcp_8080 meta l4proto tcp dnat ip to 10.0.1.11:80",
+        'add rule ip argosy mesh_tcp_8080 meta l4proto tcp ct timeout set "minute" dnat ip to 10.0.1.11:80',
         "flush chain ip argosy vip_4097_10_0_1_130",
-        "add rule ip argosy vip_4097_10_0_1_130 dnat to 10.0.1.11",
+        'add rule ip argosy vip_4097_10_0_1_130 ct timeout set "brief" dnat to 10.0.1.11',
         "delete element ip argosy self { 192.0.2.2 . 10.0.1.12 }",
     ]
 

@@ -1,0 +1,152 @@
+"""One client address and port on several ways to one backend: every door of the mesh, a VIP, directly."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from api.specs import PortConfig
+from tests.overlay.hosts import CLIENT, TALKER, Cluster, TestHost, sh, until
+from tests.overlay.test_hosts import APP, CLIENT_NETNS, INGRESS, WEB_VIP, Task, network, service, start
+
+pytestmark = pytest.mark.root
+
+BACKEND = "10.77.1.11"
+PORTS = range(20000, 20200)
+
+# From each of these ports through each of these doors, all held at once: who answered, under which address.
+HOLD = """
+import json, socket, sys
+protocol, source, first, last, *doors = sys.argv[1:]
+found, held = {}, []
+for door in doors:
+    address, _, port = door.partition(":")
+    for own in range(int(first), int(last)):
+        s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.settimeout(3)
+        held.append(s)
+        try:
+            s.bind((source, own))
+            s.connect((address, int(port)))
+            s.send(b"x")
+            answer = s.recv(100).decode()
+        except OSError as e:
+            answer = "!" + type(e).__name__
+        found.setdefault(door, {}).setdefault(answer, 0)
+        found[door][answer] += 1
+        if answer[0] == "!" and found[door][answer] > 3:
+            break
+print(json.dumps(found))
+"""
+
+# Connections from each of these ports, one after the other, which the server ends.
+SHORT = """
+import socket, sys
+first, last, address, port = sys.argv[1:]
+for own in range(int(first), int(last)):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.settimeout(3)
+    s.bind(("0.0.0.0", own))
+    s.connect((address, int(port)))
+    while s.recv(100):
+        pass
+    s.close()
+"""
+
+
+def inside(netns: str, *command: str) -> str:
+    return sh("nsenter", f"--net={netns}", *command)
+
+
+def hold(protocol: str, *doors: str) -> dict[str, dict[str, int]]:
+    ports = (str(PORTS[0]), str(PORTS[-1] + 1))
+    return dict(json.loads(inside(CLIENT_NETNS, sys.executable, "-c", HOLD, protocol, CLIENT, *ports, *doors)))
+
+
+def short(netns: str, address: str) -> None:
+    inside(netns, sys.executable, "-c", SHORT, str(PORTS[0]), str(PORTS[-1] + 1), address, "81")
+
+
+@dataclass
+class Place:
+    """One backend on the third host, and a container beside it and one on another host."""
+
+    cluster: Cluster
+    backend: Task
+    callers: list[Task]
+
+    @property
+    def host(self) -> TestHost:
+        return self.backend.host
+
+
+@pytest.fixture(scope="module")
+def place(cluster: Cluster) -> Place:
+    cluster.networks = {APP: network(APP, 1, 4301), INGRESS: network(INGRESS, 4, 4304, ingress=True)}
+    ports = (PortConfig(target_port=80, published_port=8080), PortConfig("", "udp", 53, 5300))
+    for order in (service("web", APP, WEB_VIP), service("web", INGRESS, "10.77.4.130", (), ports)):
+        cluster.services[order.id] = order
+    cluster.tell()
+    h1, _, h3 = cluster.hosts
+    backend = start(cluster, "web.1", h3, {APP: BACKEND, INGRESS: "10.77.4.11"})
+    h3.serve(backend.netns, "web", 80, script=TALKER)
+    h3.serve(backend.netns, "web", 81)
+    h3.serve(backend.netns, "dns", 53, "udp")
+    callers = [start(cluster, "near.1", h3, {APP: "10.77.1.31"}), start(cluster, "far.1", h1, {APP: "10.77.1.32"})]
+    cluster.tell()
+    return Place(cluster, backend, callers)
+
+
+def test_a_clients_port_is_held_through_every_door_at_once(place: Place) -> None:
+    doors = [f"{host.address}:8080" for host in place.cluster.hosts]
+
+    assert hold("tcp", *doors) == {door: {"web": len(PORTS)} for door in doors}
+
+
+def test_a_clients_udp_port_is_answered_through_every_door_under_its_address(place: Place) -> None:
+    doors = [f"{host.address}:5300" for host in place.cluster.hosts]
+
+    assert hold("udp", *doors) == {door: {f"dns {CLIENT}": len(PORTS)} for door in doors}
+
+
+@pytest.mark.parametrize("where", ["near", "far"])
+def test_a_closed_connections_ports_serve_the_other_way_at_once(place: Place, where: str) -> None:
+    caller = next(task for task in place.callers if task.name.startswith(where))
+    # each way after the other: whichever has the later clock, one of them comes second
+    ways = (WEB_VIP, BACKEND, WEB_VIP)
+    inside(caller.netns, "nstat", "-r")
+
+    for way in ways:
+        short(caller.netns, way)
+        # as if a while had passed: the hosts have forgotten, the server's TIME_WAIT is there for a minute
+        for host in place.cluster.hosts:
+            host.inside("conntrack", "-D", "-p", "tcp", check=False)
+
+    assert "TcpExtTCPSynRetrans             0 " in inside(caller.netns, "nstat", "-z", "TcpExtTCPSynRetrans")
+
+
+def test_closed_connections_are_forgotten_in_seconds_or_as_long_as_servers_remember(place: Place) -> None:
+    near, _ = place.callers
+    for way in (WEB_VIP, BACKEND):
+        short(near.netns, way)
+    assert hold("tcp", f"{place.cluster.hosts[0].address}:8080")
+
+    until(lambda: {near.addresses[APP], CLIENT} <= closed(place.host).keys())
+    left = closed(place.host)
+
+    assert max(left[near.addresses[APP]]) <= 5
+    assert 5 < max(left[CLIENT]) <= 60
+
+
+def closed(host: TestHost) -> dict[str, list[int]]:
+    """By client: how many seconds its closed connections are still remembered."""
+    found: dict[str, list[int]] = {}
+    for line in host.inside("conntrack", "-L", "-p", "tcp", "--state", "TIME_WAIT").splitlines():
+        found.setdefault(line.split("src=")[1].split()[0], []).append(int(line.split()[2]))
+    return found
