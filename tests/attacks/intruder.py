@@ -11,7 +11,9 @@ NOBODY = 65534
 def run_as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command as an ordinary user."""
     who = ("--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
-    return subprocess.run(["setpriv", *who, *command], capture_output=True, text=True, check=False)
+    # setpriv keeps its capabilities up to its own exec(2): the command is to be the next one.
+    program = ["setpriv", *who, "/bin/sh", "-c", 'exec "$0" "$@"', *command]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
 def can_read(path: Path) -> bool:
