@@ -212,11 +212,21 @@ def linux(plan: ContainerPlan, place: Place) -> dict[str, Any]:
         "readonlyPaths": _paths(wanted, wanted.readonly_paths, defaults.READONLY_PATHS),
         "resources": resources(limits, place.limits, wanted, place.devices, place.disks),
     }
+    if propagation := _root_propagation(place.mounts):
+        found["rootfsPropagation"] = propagation
     if place.devices:
         found["devices"] = [_device(node) for node in place.devices]
     if place.seccomp is not None:
         found["seccomp"] = place.seccomp
     return found
+
+
+def _root_propagation(mounts: Sequence[dict[str, Any]]) -> str:
+    """What the root must be so that a mount can be what it asks for; "" for the runtime's default. Docker's rule."""
+    asked = {option for mount in mounts for option in mount.get("options", ())}
+    if asked & {"shared", "rshared"}:
+        return "shared"
+    return "rslave" if asked & {"slave", "rslave"} else ""
 
 
 def _namespaces(wanted: HostConfig, host: HostLimits) -> list[str]:

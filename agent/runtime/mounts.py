@@ -65,7 +65,7 @@ def _bind(mount: Mount) -> dict[str, Any]:
     source = Path(mount.source)
     if not source.is_absolute():
         raise RuntimeFailure(f'invalid mount config for type "bind": source path must be absolute: {mount.source}')
-    if options.create_mountpoint:
+    if options.create_mountpoint and not source.exists():
         source.mkdir(parents=True, exist_ok=True)
     if not source.exists():
         raise RuntimeFailure(f'invalid mount config for type "bind": bind source path does not exist: {mount.source}')
@@ -74,15 +74,18 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 def _bind_of(mount: Mount, source: str, options: BindOptions) -> dict[str, Any]:
     flags = ["bind" if options.non_recursive else "rbind", options.propagation or "rprivate"]
-    flags.append(_access(mount, options))
+    flags.append(_access(mount, options, recursive=os.path.isdir(source)))
     return {"destination": _target(mount), "type": "bind", "source": source, "options": flags}
 
 
-def _access(mount: Mount, options: BindOptions) -> str:
-    """What is mounted below a read-only mount is read-only too (`rro`) where the kernel can, as in Docker."""
+def _access(mount: Mount, options: BindOptions, *, recursive: bool) -> str:
+    """What is mounted below a read-only mount is read-only too (`rro`) where the kernel can, as in Docker.
+
+    Nothing is mounted below a file, a socket or a device, and crun 1.8 fails when it is to look there.
+    """
     if not mount.read_only:
         return "rw"
-    if options.non_recursive or options.read_only_non_recursive:
+    if not recursive or options.non_recursive or options.read_only_non_recursive:
         return "ro"
     can = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) >= _RECURSIVE_READ_ONLY
     if options.read_only_force_recursive and not can:
@@ -97,7 +100,7 @@ def _tmpfs(mount: Mount) -> dict[str, Any]:
     flags = ["nosuid", "nodev", "noexec"]
     for item in options.options:
         if item == ["exec"]:
-            flags.remove("noexec")
+            flags = [flag for flag in flags if flag != "noexec"]
         else:
             flags.append("=".join(item))
     if options.size_bytes:

@@ -16,7 +16,8 @@ from api.specs import ContainerSpec, TaskSpec
 from kit.timing import wall_clock
 from tests.images import docker_archive
 
-CGROUP_PARENT = "/argosy-runtime-test"
+CGROUP_PARENT = f"/argosy-runtime-test-{os.getpid()}"
+"""Of this run alone: the last of another one would take it away."""
 
 
 async def chunks(path: Path, size: int = 1 << 16) -> AsyncIterator[bytes]:
