@@ -9,6 +9,9 @@ from api.codec import Value
 MOUNT_TYPES = ("bind", "volume", "tmpfs")
 """Those that Argosy makes."""
 
+PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
+"""Whether mounts made later go from the host to a container, or back; the first is the usual one."""
+
 
 class BindOptions(Value, frozen=True):
     """How a bind mount is made."""

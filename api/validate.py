@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from api import constraints, hostproblems, references
 from api.errors import Invalid
 from api.expansion import example, template_problems
-from api.mounts import MOUNT_TYPES
+from api.mounts import MOUNT_TYPES, PROPAGATIONS
 from api.names import SERVICE_NAME
 from api.schedule import schedule_problems
 from api.specs import (
@@ -172,6 +172,9 @@ def _mount_problems(path: str, mounts: list[Mount]) -> Problems:
             yield f"{here}.Source: invalid tmpfs source, source must be empty"
         if mount.type == "volume" and ("/" in mount.source or mount.source in (".", "..")):
             yield f"{here}.Source: {mount.source!r} is not a volume name; for a host path use type bind"
+        if mount.bind_options and mount.bind_options.propagation not in ("", *PROPAGATIONS):
+            words = ", ".join(PROPAGATIONS)
+            yield f"{here}.BindOptions.Propagation: {mount.bind_options.propagation!r} is not one of {words}"
         if mount.tmpfs_options and mount.tmpfs_options.size_bytes < 0:
             yield f"{here}.TmpfsOptions.SizeBytes: must not be negative"
 

@@ -16,6 +16,12 @@ from agent.runtime.volumes import Volumes
 from api.errors import ArgosyError
 from api.specs import BindOptions, Mount, TmpfsOptions, VolumeOptions
 
+_WITH_VALUE = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol")
+_TMPFS_OPTIONS = frozenset((
+    *_WITH_VALUE, "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "dirsync",
+    "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+))  # fmt: skip
+"""What Docker takes for a tmpfs."""
 _RECURSIVE_READ_ONLY = (5, 12)
 """The first kernel that has mount_setattr(2)."""
 
@@ -73,7 +79,9 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 
 def _bind_of(mount: Mount, source: str, options: BindOptions) -> dict[str, Any]:
-    flags = ["bind" if options.non_recursive else "rbind", options.propagation or "rprivate"]
+    propagation = options.propagation or "rprivate"
+    # With nothing below, "private" says what "rprivate" does; to crun the latter would mean rbind again.
+    flags = ["bind", propagation.removeprefix("r")] if options.non_recursive else ["rbind", propagation]
     flags.append(_access(mount, options, recursive=os.path.isdir(source)))
     return {"destination": _target(mount), "type": "bind", "source": source, "options": flags}
 
@@ -99,10 +107,11 @@ def _tmpfs(mount: Mount) -> dict[str, Any]:
     options = mount.tmpfs_options or TmpfsOptions()
     flags = ["nosuid", "nodev", "noexec"]
     for item in options.options:
-        if item == ["exec"]:
-            flags = [flag for flag in flags if flag != "noexec"]
-        else:
-            flags.append("=".join(item))
+        name, *value = item or [""]
+        if name not in _TMPFS_OPTIONS or bool(value) is not name in _WITH_VALUE:
+            raise RuntimeFailure(f'invalid mount config for type "tmpfs": invalid option {"=".join(item)!r}')
+        flags = [flag for flag in flags if flag not in (f"no{name}", name.removeprefix("no"))]
+        flags.append("=".join(item))
     if options.size_bytes:
         flags.append(f"size={options.size_bytes}")
     if options.mode:

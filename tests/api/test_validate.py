@@ -67,6 +67,9 @@ def test_sound_services_have_no_problems(spec: ServiceSpec) -> None:
          "TaskTemplate.ContainerSpec.DNSConfig.Nameservers[0]: 'dns' is not an IP address"),
         (service({"Mounts": [{"Type": "tmpfs", "Target": "/"}]}),
          "TaskTemplate.ContainerSpec.Mounts[0].Target: invalid mount target, must not be /"),
+        (service({"Mounts": [{"Type": "bind", "Source": "/x", "Target": "/a", "BindOptions": {"Propagation": "dev"}}]}),
+         "TaskTemplate.ContainerSpec.Mounts[0].BindOptions.Propagation: 'dev' is not one of rprivate, private,"
+         " rshared, shared, rslave, slave"),
         (service({"Mounts": [{"Type": "volume", "Source": "../x", "Target": "/a"}]}),
          "TaskTemplate.ContainerSpec.Mounts[0].Source: '../x' is not a volume name; for a host path use type bind"),
         (service(TaskTemplate={"Placement": {"MaxReplicas": -1}}),

@@ -12,7 +12,7 @@ from agent.runtime.base import Image, RuntimeFailure
 from agent.runtime.oci import OciRuntime
 from api.hostconfig import Device, Hook, HostConfig
 from api.specs import BindOptions, Limits, Mount, Resources, TaskSpec
-from tests.agent.runtime.hosts import output, plan, run
+from tests.agent.runtime.hosts import CGROUP_PARENT, output, plan, run
 
 pytestmark = pytest.mark.root
 
@@ -109,16 +109,16 @@ async def test_limits_are_in_the_containers_cgroup(runtime: OciRuntime, image: I
     wanted = plan(
         image, "t", "sleep", "60",
         host_config=HostConfig(cpu_shares=512, memory_reservation=8 << 20, oom_kill_disable=True,
-                               cgroup_parent="/argosy-runtime-test/low"),
+                               cgroup_parent=f"{CGROUP_PARENT}/low"),
         task=TaskSpec(resources=Resources(Limits(memory_bytes=16 << 20))),
     )  # fmt: skip
     id = await run(runtime, wanted)
 
-    path = f"argosy-runtime-test/low/{id}"
+    path = f"{CGROUP_PARENT[1:]}/low/{id}"
     assert Path(f"/sys/fs/cgroup/cpu/{path}/cpu.shares").read_text() == "512\n"
     memory = Path(f"/sys/fs/cgroup/memory/{path}")
     assert (memory / "memory.soft_limit_in_bytes").read_text() == f"{8 << 20}\n"
     assert "oom_kill_disable 1" in (memory / "memory.oom_control").read_text()
     await runtime.remove(id)
-    for group in Path("/sys/fs/cgroup").glob("*/argosy-runtime-test/low"):
+    for group in Path("/sys/fs/cgroup").glob(f"*{CGROUP_PARENT}/low"):
         group.rmdir()
