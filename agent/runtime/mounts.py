@@ -108,7 +108,7 @@ def _tmpfs(mount: Mount) -> dict[str, Any]:
     flags = ["nosuid", "nodev", "noexec"]
     for item in options.options:
         name, *value = item or [""]
-        if name not in _TMPFS_OPTIONS or bool(value) is not name in _WITH_VALUE:
+        if name not in _TMPFS_OPTIONS or bool(value) != (name in _WITH_VALUE):
             raise RuntimeFailure(f'invalid mount config for type "tmpfs": invalid option {"=".join(item)!r}')
         flags = [flag for flag in flags if flag not in (f"no{name}", name.removeprefix("no"))]
         flags.append("=".join(item))

@@ -212,8 +212,9 @@ async def test_a_part_of_a_volume_may_be_a_directory_or_a_file(
     assert (code, said) == (1 if read_only else 0, "a\nb\n")
 
 
-async def test_a_tmpfs_option_that_is_none_is_named(runtime: OciRuntime, image: Image) -> None:
-    mount = Mount(type="tmpfs", target="/m", tmpfs_options=TmpfsOptions(options=[["flavour", "mint"]]))
+@pytest.mark.parametrize("option", [["flavour", "mint"], ["size"], ["exec", "yes"]])
+async def test_a_tmpfs_option_that_is_none_is_named(runtime: OciRuntime, image: Image, option: list[str]) -> None:
+    mount = Mount(type="tmpfs", target="/m", tmpfs_options=TmpfsOptions(options=[option]))
 
-    with pytest.raises(RuntimeFailure, match="flavour"):
+    with pytest.raises(RuntimeFailure, match=option[0]):
         await runtime.create(plan(image, "t", "true", mounts=[mount]))
