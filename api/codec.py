@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from api.bounds import read_json
 from api.docker_fields import LACKING
 from api.errors import ArgosyError, Invalid, Unimplemented
 from api.mismatch import mismatch
@@ -86,27 +86,11 @@ def decode_user(kind: type[T], data: bytes | str) -> T:
     """
     if not data:
         raise Invalid("the request body is empty; a JSON object is needed")
-    try:
-        raw = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid(f"the request body is not JSON{_place(data)}") from None
-    return convert_user(kind, raw)
-
-
-def _place(data: bytes | str) -> str:
-    """Where a text stops to be JSON; "" where that cannot be told."""
-    try:
-        json.loads(data)
-    except json.JSONDecodeError as error:
-        return f": look at line {error.lineno}, column {error.colno}"
-    except (ValueError, RecursionError):
-        pass
-    return ""
+    return convert_user(kind, read_json(data, "the request body"))
 
 
 def convert_user(kind: type[T], raw: object) -> T:
-    """Like decode_user, from plain values. A field that is null counts as not there, as it does for Docker."""
-    raw = _without_nulls(raw)
+    """Like decode_user, from plain values (api/bounds.py)."""
     try:
         value = msgspec.convert(raw, kind)
     except msgspec.ValidationError:
@@ -122,14 +106,6 @@ def _unknown(paths: list[str]) -> ArgosyError:
     if wrong := [path for path, why in lacking.items() if not why]:
         return Invalid(f"unknown field {', '.join(wrong)}")
     return Unimplemented("; ".join(f"{path.removeprefix('$.')}: {why}" for path, why in lacking.items()))
-
-
-def _without_nulls(raw: object) -> object:
-    if isinstance(raw, dict):
-        return {name: _without_nulls(item) for name, item in raw.items() if item is not None}
-    if isinstance(raw, list):
-        return [_without_nulls(item) for item in raw]
-    return raw
 
 
 def unknown_fields(kind: Any, raw: object, path: str = "$") -> Iterator[str]:

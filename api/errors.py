@@ -5,8 +5,10 @@ ArgosyError             500  a fault of ours
 ├── Unauthorized        401  no or bad credentials
 ├── Forbidden           403  the caller may not
 ├── NotFound            404  no such object
+├── TooSlow             408  a request that does not come in in time
 ├── Conflict            409  in use, exists already, or changed since it was read
 ├── TooLarge            413  a body over its limit
+├── TooMany             429  more of it than may be asked for in a while
 ├── Unimplemented       501  a part of the Engine API that Argosy does not have
 └── Unavailable         503  cannot be done now (temporary)
     └── NotManager      503  this host is not a manager of a cluster
@@ -53,6 +55,12 @@ class NotFound(ArgosyError):
     status = 404
 
 
+class TooSlow(ArgosyError):
+    """A request whose body does not come in in time."""
+
+    status = 408
+
+
 class Conflict(ArgosyError):
     """The object exists already, is in use, or changed since it was read."""
 
@@ -63,6 +71,13 @@ class TooLarge(ArgosyError):
     """A request body over its limit."""
 
     status = 413
+
+
+class TooMany(ArgosyError):
+    """More requests of a kind than are taken in a while; the same one may succeed later."""
+
+    status = 429
+    temporary = True
 
 
 class Unimplemented(ArgosyError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,8 +13,9 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from api.bounds import LARGEST, LATEST, check_parameter, read_json, whole_number
 from api.codec import decode_user, encode
-from api.errors import ArgosyError, Invalid, TooLarge
+from api.errors import ArgosyError, Invalid, TooLarge, TooSlow
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -21,9 +24,13 @@ API_VERSION = "1.50"
 MIN_API_VERSION = "1.24"
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a JSON body; image uploads are streamed and have no limit."""
+BODY_TIME = 30.0
+"""Seconds in which a JSON body must come in."""
+UPLOAD_PAUSE = 60.0
+"""Seconds without a byte after which an upload is given up."""
 
 VERSION_PREFIX = "/v{api_version:[0-9.]+}"
-_VERSION = re.compile(r"/v(\d+)\.(\d+)(/.*)")
+_VERSION = re.compile(r"/v([0-9]{1,4})\.([0-9]{1,4})(/.*)", re.DOTALL)
 log = structlog.get_logger(__name__)
 
 
@@ -37,23 +44,40 @@ def error_answer(error: ArgosyError) -> web.Response:
     return answer({"message": str(error)}, error.status)
 
 
-async def body(request: web.Request, kind: type[T]) -> T:
-    """The request's JSON body. Raises Invalid or TooLarge."""
+async def body(request: web.Request, kind: type[T], most: int = MAX_BODY) -> T:
+    """The request's JSON body, of at most so many bytes. Raises Invalid, TooLarge or TooSlow."""
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise Invalid(f"unsupported Content-Type header ({request.content_type}): must be 'application/json'")
-    return decode_user(kind, await raw_body(request))
+    return decode_user(kind, await raw_body(request, most))
 
 
-async def raw_body(request: web.Request) -> bytes:
-    """The request's body, bounded. Raises TooLarge."""
-    if (request.content_length or 0) > MAX_BODY:
-        raise TooLarge(f"the request body has {request.content_length} bytes; at most {MAX_BODY} are taken")
-    data = await request.content.read(MAX_BODY + 1)
-    while not request.content.at_eof() and len(data) <= MAX_BODY:
-        data += await request.content.read(MAX_BODY + 1 - len(data))
-    if len(data) > MAX_BODY:
-        raise TooLarge(f"the request body has more than {MAX_BODY} bytes")
-    return data
+async def raw_body(request: web.Request, most: int = MAX_BODY) -> bytes:
+    """The request's body, bounded in size and time. Raises TooLarge or TooSlow."""
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"the request body has {request.content_length} bytes; at most {most} are taken")
+    data = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            while len(data) <= most and (piece := await request.content.read(most + 1 - len(data))):
+                data += piece
+    except TimeoutError:
+        raise TooSlow(f"the request body did not come in within {BODY_TIME:.0f} s") from None
+    if len(data) > most:
+        raise TooLarge(f"the request body has more than {most} bytes")
+    return bytes(data)
+
+
+async def upload(request: web.Request, size: int) -> AsyncIterator[bytes]:
+    """The pieces, of at most `size` bytes, of a body that may have any length. Raises TooSlow when it stops coming."""
+    while True:
+        try:
+            async with asyncio.timeout(UPLOAD_PAUSE):
+                piece = await request.content.read(size)
+        except TimeoutError:
+            raise TooSlow(f"nothing more of the upload came in within {UPLOAD_PAUSE:.0f} s") from None
+        if not piece:
+            return
+        yield piece
 
 
 def filters(request: web.Request, known: frozenset[str]) -> dict[str, set[str]]:
@@ -62,8 +86,8 @@ def filters(request: web.Request, known: frozenset[str]) -> dict[str, set[str]]:
     if not text:
         return {}
     try:
-        raw = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]])
-    except (msgspec.DecodeError, msgspec.ValidationError):
+        raw = msgspec.convert(read_json(text, "filters"), dict[str, dict[str, bool] | list[str]])
+    except (msgspec.ValidationError, Invalid):
         raise Invalid('filters: not of the form {"name": {"value": true}}') from None
     if unknown := sorted(set(raw) - known):
         raise Invalid(f"invalid filter '{unknown[0]}'; known here: {', '.join(sorted(known))}")
@@ -75,13 +99,21 @@ def flag(request: web.Request, name: str) -> bool:
     return request.query.get(name, "").lower() not in ("", "0", "no", "false", "none")
 
 
-def number(request: web.Request, name: str, default: int) -> int:
-    """An integer query parameter. Raises Invalid."""
+def number(request: web.Request, name: str, default: int, least: int = 0, most: int = LARGEST) -> int:
+    """An integer query parameter within its bounds. Raises Invalid."""
     text = request.query.get(name, "")
+    return whole_number(text, name, least, most) if text else default
+
+
+def tail(request: web.Request) -> int:
+    """How many lines of a log are asked for, from its end; -1 for all. Raises Invalid."""
+    text = request.query.get("tail", "")
+    if text in ("", "all", "-1"):
+        return -1
     try:
-        return int(text) if text else default
-    except ValueError:
-        raise Invalid(f"{name}: {text!r} is not a whole number") from None
+        return whole_number(text, "tail")
+    except Invalid:
+        raise Invalid(f"tail: {text!r} is neither a number of lines nor 'all'") from None
 
 
 def moment(request: web.Request, name: str) -> float:
@@ -95,21 +127,25 @@ def moment(request: web.Request, name: str) -> float:
 
 
 def read_moment(text: str) -> float | None:
-    """A point in time, given in Unix seconds or as RFC 3339; None for what is neither."""
+    """A point in time, given in Unix seconds or as RFC 3339; None for what is neither, or is not in our calendar.
+
+    What is before 1970 is the beginning of 1970: nothing of ours is older.
+    """
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return None
+        try:
+            found = datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    return max(found, 0.0) if math.isfinite(found) and found <= LATEST else None
 
 
 def timestamp(seconds: float) -> str:
     """Unix seconds as the API writes times (RFC 3339, UTC); 0 is Go's zero time."""
-    if seconds <= 0:
+    if not seconds > 0:
         return "0001-01-01T00:00:00Z"
+    seconds = min(seconds, LATEST)
     whole = int(seconds)
     nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size knows microseconds, no more
     whole, nanoseconds = (whole + 1, 0) if nanoseconds >= 1_000_000_000 else (whole, nanoseconds)
@@ -137,22 +173,44 @@ def make_app(routes: list[web.RouteDef]) -> web.Application:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        _check_version(request)
+        _check(request)
         return await handler(request)
     except ArgosyError as error:
         if error.status == 500:
             log.error("request failed", method=request.method, path=request.path, error=str(error))
         return error_answer(error)
-    except web.HTTPNotFound:
-        return answer({"message": f"page not found: {request.method} {request.path}"}, 404)
-    except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods))
-        return answer({"message": f"{request.method} is not possible on {request.path}; {allowed} is"}, 405)
-    except web.HTTPException:
-        raise
+    except web.HTTPException as error:
+        return answer({"message": _words(request, error)}, error.status)
+    except web.RequestPayloadError as error:
+        return answer({"message": f"the request body is broken: {_first_line(error)}"}, 400)
+    except ConnectionError:
+        raise  # the client has gone: nobody is there to be answered
     except Exception:
         log.exception("request failed", method=request.method, path=request.path)
         return answer({"message": "internal error; argosyd's log has the details"}, 500)
+
+
+def _words(request: web.Request, error: web.HTTPException) -> str:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"{request.method} is not possible on {request.path}; {', '.join(sorted(error.allowed_methods))} is"
+    if isinstance(error, web.HTTPNotFound):
+        return f"page not found: {request.method} {request.path}"
+    return error.reason
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+
+
+def _check(request: web.Request) -> None:
+    """What every request must be like, whatever its route. Raises Invalid."""
+    for what, text in (*request.match_info.items(), *request.query.items()):
+        check_parameter(what, "the name of a parameter")
+        check_parameter(text, what)
+    check_parameter(request.path, "the path")
+    if (coding := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise Invalid(f"Content-Encoding: {check_parameter(coding, 'Content-Encoding')}: send the body as it is")
+    _check_version(request)
 
 
 def _check_version(request: web.Request) -> None:

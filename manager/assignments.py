@@ -143,7 +143,12 @@ def is_live(state: State, task: Task) -> bool:
 
 def task_name(state: State, task: Task) -> str:
     """<service>.<slot>.<task id>; tasks bound to a node have the node's id for a slot."""
-    return f"{service_name(state, task)}.{task.slot or task.node_id}.{task.id}"
+    return f"{service_name(state, task)}.{place_of(task)}"
+
+
+def place_of(task: Task) -> str:
+    """A task's name behind that of its service."""
+    return f"{task.slot or task.node_id}.{task.id}"
 
 
 def service_name(state: State, task: Task) -> str:

@@ -35,7 +35,7 @@ from api.objects import (
 )  # fmt: skip
 from api.states import NodeState, TaskState
 from kit.timing import Clock
-from manager.assignments import service_name, task_name
+from manager.assignments import place_of, service_name, task_name
 from manager.store.state import Event, State
 
 MOST = 4096
@@ -84,7 +84,7 @@ class History:
             return happening.attributes
         found = task_attributes(self._state, task, happening.status)
         if task.service_id not in self._state.services and (name := self._removed.get(task.service_id)):
-            found |= {"name": name + found["name"].removeprefix(task.service_id), "service.name": name}
+            found |= {"name": f"{name}.{place_of(task)}", "service.name": name}
         return found
 
     def follow(self, event: Event) -> None:

@@ -8,6 +8,7 @@ Messages: api/wire.py. The other side of it: node/joining.py.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,7 +20,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from api.errors import Forbidden, Invalid, Unauthorized, Unavailable
+from api.errors import Forbidden, Invalid, TooLarge, Unauthorized, Unavailable
 from api.http import Handler, answer, body, make_app
 from api.names import new_id
 from api.objects import NODE, Cluster, Member, Node
@@ -30,6 +31,7 @@ from api.wire import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, Renew
 from kit.timing import Clock
 from manager import ca, rights
 from manager.dispatcher import api_addresses, manager_addresses
+from manager.join_attempts import JoinAttempts
 from manager.rights import Rights
 from manager.store.base import ABSENT, Put, Store
 
@@ -38,6 +40,9 @@ OPEN = frozenset({f"{PREFIX}/join", f"{PREFIX}/ca"})
 """Paths that need no certificate."""
 WORKERS = OPEN | {f"{PREFIX}/renew"}
 """Paths a worker's certificate opens."""
+
+MOST_JOIN = 16 * 1024
+"""Bytes of a request to join, to renew, or to become a member: a token and a CSR."""
 
 AddMember = Callable[[str], Awaitable[MemberAnswer]]
 """Adds an etcd member by its peer URL, as a learner."""
@@ -64,6 +69,7 @@ class JoinService:
         self._clock = clock
         self._add_member = add_member
         self._rights = Rights(store)
+        self._attempts = JoinAttempts()
 
     def app(self, routes: list[web.RouteDef]) -> web.Application:
         """The application for the port: these paths, and `routes` for managers."""
@@ -76,6 +82,14 @@ class JoinService:
         app = make_app([*own, *routes])
         app.middlewares.append(self._admit)
         return app
+
+    def known(self, transport: asyncio.BaseTransport) -> str:
+        """The node that a connection's certificate is of; "" for a stranger, and for a node that was removed."""
+        try:
+            caller = caller_of_connection(transport)
+        except Forbidden:
+            return ""
+        return caller.node_id if caller is not None and caller.node_id in self._store.state.nodes else ""
 
     # ── who may what ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,7 +120,17 @@ class JoinService:
 
     async def post_join(self, request: web.Request) -> web.Response:
         """A token and a CSR for a node id and a certificate."""
-        wish = await body(request, JoinRequest)
+        address = request.remote or ""
+        self._attempts.check(address, self._clock())
+        try:
+            return await self._join(request)
+        except (Invalid, Forbidden, TooLarge) as error:
+            log.warning("a host was refused to join", address=address, reason=str(error)[:200])
+            await asyncio.sleep(self._attempts.failed(address, self._clock()))
+            raise
+
+    async def _join(self, request: web.Request) -> web.Response:
+        wish = await body(request, JoinRequest, MOST_JOIN)
         cluster = self._cluster()
         role = ca.token_role(wish.token, cluster.ca_certificate.encode(), cluster.worker_secret, cluster.manager_secret)
         availability = read_availability(wish.availability)
@@ -120,10 +144,11 @@ class JoinService:
 
     async def post_renew(self, request: web.Request) -> web.Response:
         """A new certificate for a node of the cluster, in the role it is wanted to have now."""
-        wish = await body(request, RenewRequest)
+        wish = await body(request, RenewRequest, MOST_JOIN)
         caller = caller_by_certificate(request)
         if caller is None:
             raise Unauthorized("renewal needs the node's present certificate")
+        self._attempts.check_renewal(caller.node_id, self._clock())
         cluster = self._cluster()
         node = await self._with_key(caller, ca.requested_key(wish.csr.encode()))
         certificate = self._sign(cluster, wish.csr, node.id, node.spec.role)
@@ -132,7 +157,7 @@ class JoinService:
 
     async def post_members(self, request: web.Request) -> web.Response:
         """Add the caller's etcd member as a learner."""
-        wish = await body(request, MemberRequest)
+        wish = await body(request, MemberRequest, MOST_JOIN)
         if not wish.peer_url.startswith("https://"):
             raise Invalid(f"PeerURL: {wish.peer_url!r} does not begin with https://")
         return answer(await self._add_member(wish.peer_url))
@@ -188,7 +213,12 @@ def _hang_up(request: web.Request) -> None:
 
 def caller_by_certificate(request: web.Request) -> Caller | None:
     """Who calls, by the certificate TLS has verified; None without one. Raises Forbidden for a foreign form."""
-    connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+    return caller_of_connection(request.transport) if request.transport else None
+
+
+def caller_of_connection(transport: asyncio.BaseTransport) -> Caller | None:
+    """The same, of a connection."""
+    connection = transport.get_extra_info("ssl_object")
     der = connection.getpeercert(binary_form=True) if connection else None
     return caller_of(load_der_x509_certificate(der).public_bytes(Encoding.PEM)) if der else None
 

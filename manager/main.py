@@ -22,6 +22,7 @@ from api import rpc
 from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.errors import ArgosyError, Conflict, Unavailable
 from api.hostaddress import join_host_port
+from api.listening import REMOTE, GuardedSite, runner_of, tcp_listener
 from api.objects import MEMBER
 from api.objects import Member as MemberKey
 from api.wire import MANAGER_NAME, MemberAnswer
@@ -235,11 +236,12 @@ class Manager:
     async def _listen(self, service: JoinService) -> None:
         options = self._options
         self._tls = server_context(options.certificate, options.key, self._credentials().ca)
-        self._runner = web.AppRunner(service.app(options.routes), access_log=None, handle_signals=False)
+        self._runner = runner_of(service.app(options.routes))
         await self._runner.setup()
         host, port = options.listen
         try:
-            await web.TCPSite(self._runner, host or None, port, ssl_context=self._tls, shutdown_timeout=1.0).start()
+            listener = tcp_listener(host, port)
+            await GuardedSite(self._runner, listener, REMOTE, self._tls, service.known).start()
         except OSError as error:
             raise Unavailable(f"cannot listen on {join_host_port(host, port)}: {error.strerror or error}") from None
 

@@ -8,6 +8,7 @@ import sys
 import structlog
 
 from api.errors import Invalid
+from kit.quiet import Quiet
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 """dockerd's names."""
@@ -17,9 +18,11 @@ def configure(level: str) -> None:
     """Set structlog up for the process. Raises Invalid for an unknown level."""
     if level not in LEVELS:
         raise Invalid(f"--log-level {level}: it is one of {', '.join(LEVELS)}")
+    quiet = Quiet()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            quiet.processor,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -29,6 +32,8 @@ def configure(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(quiet.filter)
     logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="level=%(levelname)s logger=%(name)s event=%(message)r"
+        handlers=[handler], level=logging.WARNING, format="level=%(levelname)s logger=%(name)s event=%(message)r"
     )

@@ -12,20 +12,19 @@ from aiohttp import web
 
 from api.errors import Unavailable
 from api.http import make_app
+from api.listening import LOCAL, GuardedSite, runner_of, unix_listener
 
 log = structlog.get_logger(__name__)
 
 GROUPS = ("argosy", "docker")
 """Members of the first of these that exists may use the socket, as with dockerd."""
-CLOSE_TIMEOUT = 1.0
-"""Seconds that requests under way get when the daemon stops."""
 
 
 class ApiSocket:
     """Serves one application on some sockets."""
 
     def __init__(self, routes: Sequence[web.RouteDef], paths: Sequence[Path]) -> None:
-        self._runner = web.AppRunner(make_app(list(routes)), access_log=None, handle_signals=False)
+        self._runner = runner_of(make_app(list(routes)))
         self._paths = paths
 
     async def start(self) -> None:
@@ -34,8 +33,9 @@ class ApiSocket:
         for path in self._paths:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                await web.UnixSite(self._runner, str(path), shutdown_timeout=CLOSE_TIMEOUT).start()
+                listener = unix_listener(str(path))
                 _restrict(path)
+                await GuardedSite(self._runner, listener, LOCAL).start()
             except OSError as error:
                 raise Unavailable(f"cannot listen on unix://{path}: {error.strerror or error}") from None
             log.info("HTTP API listens", socket=str(path))

@@ -13,12 +13,16 @@ from agent.http.containers import find
 from agent.http.context import HostContext
 from agent.http.hijack import MULTIPLEXED, RAW, hijacked
 from agent.http.streams import frame
+from agent.runtime import signals
+from agent.runtime.base import RuntimeFailure
 from api.codec import encode
 from api.defaults import SECOND, STOP_GRACE_PERIOD
-from api.errors import Unimplemented
+from api.errors import Invalid, Unimplemented
 from api.http import flag, number
 from kit.streams import closable
 
+MOST_GRACE = 365 * 86400
+"""Seconds that a container may be given to stop; a year, for who means for ever says -1."""
 _BY_SERVICE = "use `docker service create`, `scale`, `update` and `rm`, or `argosy stack deploy`"
 _BUILD = "building images is not supported here; build elsewhere, and `docker push` there or `docker load` here"
 _REFUSALS = {
@@ -54,7 +58,7 @@ _REFUSALS = {
 async def kill(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /containers/{id}/kill?signal=."""
     container = await find(request, context)
-    context.runtime.kill(container.id, request.query.get("signal", ""))
+    context.runtime.kill(container.id, _signal(request))
     return web.Response(status=204)
 
 
@@ -65,9 +69,9 @@ async def stop(request: web.Request, context: HostContext) -> web.StreamResponse
         return web.Response(status=304)
     spec = context.runtime.inspect(container.id).spec.container_spec
     image = context.images.find(container.image_id)
-    signal = request.query.get("signal") or spec.stop_signal or (image.stop_signal if image else "")
+    signal = _signal(request) or spec.stop_signal or (image.stop_signal if image else "")
     usual = STOP_GRACE_PERIOD if spec.stop_grace_period is None else spec.stop_grace_period
-    grace = number(request, "t", round(usual / SECOND))
+    grace = number(request, "t", round(usual / SECOND), least=-1, most=MOST_GRACE)
     await context.runtime.stop(container.id, signal, grace if grace >= 0 else float("inf"))
     return web.Response(status=204)
 
@@ -108,6 +112,16 @@ async def attach(request: web.Request, context: HostContext) -> web.StreamRespon
     except ConnectionError:
         pass  # nobody listens any more
     return web.Response()  # is never sent: the connection is closed
+
+
+def _signal(request: web.Request) -> str:
+    """The signal asked for, "" for none. Raises Invalid for one that does not exist."""
+    name = request.query.get("signal", "")
+    try:
+        signals.number(name)
+    except RuntimeFailure as error:
+        raise Invalid(str(error)) from None
+    return name
 
 
 async def refuse(request: web.Request, context: HostContext) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from agent.http.streams import send
 from agent.runtime.base import Container
 from agent.runtime.copying import MISSING
 from api.errors import Forbidden, Invalid, NotFound
-from api.http import flag
+from api.http import flag, upload
 
 _CHUNK = 256 * 1024
 _STAT = "X-Docker-Container-Path-Stat"
@@ -68,7 +68,7 @@ async def give(request: web.Request, context: HostContext) -> web.StreamResponse
     copier = await _copier("write", container, path, context, *options)
     assert copier.stdin
     try:
-        async for data in request.content.iter_chunked(_CHUNK):
+        async for data in upload(request, _CHUNK):
             copier.stdin.write(data)
             await copier.stdin.drain()
     except ConnectionError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -15,8 +14,9 @@ from agent.http.context import HostContext
 from agent.http.streams import frame, send
 from agent.runtime.base import Container
 from agent.runtime.record import Record
+from api.bounds import whole_number
 from api.errors import Invalid, NotFound
-from api.http import answer, filters, flag, label_match, number, timestamp
+from api.http import answer, filters, flag, label_match, moment, number, tail, timestamp
 from api.wire import LogLine
 from kit.streams import closable
 
@@ -31,7 +31,7 @@ _RAW = "application/vnd.docker.raw-stream"
 async def listing(request: web.Request, context: HostContext) -> web.StreamResponse:
     """GET /containers/json."""
     wanted = filters(request, _FILTERS)
-    limit = number(request, "limit", 0)
+    limit = number(request, "limit", 0, least=-1)
     everything = flag(request, "all") or limit > 0 or bool(wanted.keys() & {"status", "exited"})
     found = sorted(await context.runtime.containers(), key=lambda c: -c.created)
     records = {container.id: context.runtime.inspect(container.id) for container in found}
@@ -75,13 +75,12 @@ async def logs(request: web.Request, context: HostContext) -> web.StreamResponse
     if not stdout and not stderr:
         raise Invalid("Bad parameters: you must choose at least one stream")
     tty = context.runtime.inspect(container.id).spec.container_spec.tty
-    tail = request.query.get("tail", "all")
     lines = context.runtime.logs(
         container.id,
         follow=flag(request, "follow"),
-        since=_moment(request, "since"),
-        until=_moment(request, "until"),
-        tail=int(tail) if tail.isdigit() else -1,
+        since=moment(request, "since"),
+        until=moment(request, "until"),
+        tail=tail(request),
         stdout=stdout,
         stderr=stderr,
         to_exit=True,
@@ -181,9 +180,11 @@ def _ports(texts: set[str]) -> set[tuple[int, str]]:
     for text in texts:
         numbers, _, protocol = text.partition("/")
         first, _, last = numbers.partition("-")
-        if not first.isdigit() or not (last or first).isdigit() or int(last or first) > 65535:
-            raise Invalid(f"invalid filter: {text!r} is no port; write 80, 80/udp or 8000-8010/tcp")
-        found |= {(port, protocol or "tcp") for port in range(int(first), int(last or first) + 1)}
+        try:
+            least, most = (whole_number(number, "a port", most=65535) for number in (first, last or first))
+        except Invalid:
+            raise Invalid(f"invalid filter: {text!r} is no port; write 80, 80/udp or 8000-8010/tcp") from None
+        found |= {(port, protocol or "tcp") for port in range(least, most + 1)}
     return found
 
 
@@ -199,16 +200,3 @@ def _mounts(record: Record, wanted: set[str]) -> bool:
 def _attached(container: Container, wanted: set[str], context: HostContext) -> bool:
     ids = context.networks.addresses(container.id)
     return any(id in wanted or context.network_name(id) in wanted for id in ids)
-
-
-def _moment(request: web.Request, name: str) -> float:
-    """A time as Unix seconds or RFC 3339; 0 when it is not given."""
-    text = request.query.get(name, "")
-    try:
-        return float(text or 0)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise Invalid(f"{name}: {text!r} is no time") from None

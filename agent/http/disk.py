@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _IMAGE_FILTERS = frozenset(["dangling", "until", "label", "label!"])
 _VOLUME_FILTERS = frozenset(["all", "label", "label!"])
 _CONTAINER_FILTERS = frozenset(["until", "label", "label!"])
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+_AGO = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smh])+")
+_PART = re.compile(r"([0-9.]+)([smh])")
 
 
 async def usage(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -158,15 +161,6 @@ def _before(text: str, now: float) -> float:
     """A point in time: Unix seconds, RFC 3339, or so long ago ("24h", "1h30m"). Raises Invalid."""
     if (found := read_moment(text)) is not None:
         return found
-    ago, digits = 0.0, ""
-    for letter in text:
-        if letter.isdigit() or letter == ".":
-            digits += letter
-        elif letter in _UNITS and digits:
-            ago, digits = ago + float(digits) * _UNITS[letter], ""
-        else:
-            break
-    else:
-        if text and not digits:
-            return now - ago
+    if _AGO.fullmatch(text):
+        return now - sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(text))
     raise Invalid(f"until: {text!r} is no time; write 24h, 1h30m, or 2024-01-31T12:00:00Z")

@@ -100,7 +100,7 @@ async def start(request: web.Request, context: HostContext) -> web.StreamRespons
 async def resize(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /exec/{id}/resize."""
     exec = context.runtime.execs.get(request.match_info["id"])
-    rows, columns = console_size([number(request, "h", 0), number(request, "w", 0)])
+    rows, columns = console_size([number(request, "h", 0, most=65535), number(request, "w", 0, most=65535)])
     exec.resize(rows, columns)
     return web.Response()
 

@@ -18,7 +18,7 @@ from agent.runtime.base import Image
 from agent.runtime.host import machine
 from api.constraints import architecture
 from api.errors import Invalid, Unimplemented
-from api.http import answer, filters, flag, label_match
+from api.http import answer, filters, flag, label_match, upload
 from api.references import parse
 from api.registry_login import HEADER, auth_json, login_of
 
@@ -52,7 +52,7 @@ async def load(request: web.Request, context: HostContext) -> web.StreamResponse
     """POST /images/load."""
 
     async def lines() -> AsyncIterator[dict[str, Any]]:
-        for loaded in await context.images.load(request.content.iter_chunked(_CHUNK)):
+        for loaded in await context.images.load(upload(request, _CHUNK)):
             what = f"Loaded image: {loaded.name}" if loaded.name else f"Loaded image ID: {loaded.id}"
             yield {"stream": what + "\n"}
 

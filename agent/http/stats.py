@@ -53,7 +53,10 @@ async def top(request: web.Request, context: HostContext) -> web.StreamResponse:
     container = await find(request, context)
     if not container.pid:
         raise Conflict(f"container {container.name} is not running")
-    arguments = shlex.split(request.query.get("ps_args", "")) or ["-ef"]
+    try:
+        arguments = shlex.split(request.query.get("ps_args", "")) or ["-ef"]
+    except ValueError as error:
+        raise Invalid(f"ps_args: {error}") from None
     try:
         said = await process.run("ps", *arguments)
         inside = usage.Cgroups(container.pid).processes()

@@ -7,15 +7,18 @@ import signal
 
 from agent.runtime.base import RuntimeFailure
 
-_REALTIME = re.compile(r"RT(MIN|MAX)(?:([+-])(\d+))?")
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_REALTIME = re.compile(r"RT(MIN|MAX)(?:([+-])([0-9]{1,2}))?")
 
 
 def number(name: str) -> int:
     """The signal's number; "" is SIGTERM. Raises RuntimeFailure for no signal."""
     if not name:
         return signal.SIGTERM
-    if name.isdigit() and 0 < int(name) < signal.NSIG:
-        return int(name)
+    if _NUMBER.fullmatch(name):
+        if 0 < (found := int(name)) < signal.NSIG:
+            return found
+        raise RuntimeFailure(f"invalid signal: {name}; the last one is {signal.NSIG - 1}")
     short = name.upper().removeprefix("SIG")
     if match := _REALTIME.fullmatch(short):
         base = signal.SIGRTMIN if match[1] == "MIN" else signal.SIGRTMAX
@@ -24,4 +27,4 @@ def number(name: str) -> int:
             return found
     elif f"SIG{short}" in signal.Signals.__members__:
         return signal.Signals[f"SIG{short}"]
-    raise RuntimeFailure(f"invalid signal: {name}")
+    raise RuntimeFailure(f"invalid signal: {name[:40]}; give a name such as SIGTERM, or a number")

@@ -17,7 +17,8 @@ from kit import process
 from kit.directories import make_directory
 from kit.timing import Clock
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
+"""A directory's name: at most 255 bytes."""
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -130,6 +131,7 @@ class Volumes:
     def _record(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise Invalid(
-                f"create {name}: includes invalid characters for a local volume name; [a-zA-Z0-9_.-] are allowed"
+                f"create {name[:255]}: a local volume name has 2 to 255 characters of [a-zA-Z0-9_.-],"
+                " and includes invalid characters or is too short or too long"
             )
         return self._root / name / "volume.json"

@@ -229,9 +229,10 @@ def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
             taken.setdefault((held.protocol, held.published_port), []).append(held)
         for port in wanted:
             others = taken.get((port.protocol, port.published_port), ())
-            if not any(_clash(port, other) for other in others):
+            clash = next((other for other in others if _clash(port, other)), None)
+            if clash is None:
                 continue
-            how = "a host-published" if port.publish_mode == "host" else "an ingress"
+            how = "a host-published" if clash.publish_mode == "host" else "an ingress"
             raise Invalid(
                 f"port '{port.published_port}' is already in use by service"
                 f" '{service.spec.name}' ({service.id}) as {how} port"

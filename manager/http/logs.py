@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from api.errors import ArgosyError, Invalid, NotFound
-from api.http import flag, moment, timestamp
+from api.http import flag, moment, tail, timestamp
 from api.objects import Task
 from api.states import TaskState
 from api.wire import LogLine, LogsRequest
@@ -105,7 +105,7 @@ def options_of(request: web.Request) -> Options:
         stderr=flag(request, "stderr"),
         follow=flag(request, "follow"),
         since=moment(request, "since"),
-        tail=_tail(request.query.get("tail", "")),
+        tail=tail(request),
         timestamps=flag(request, "timestamps"),
         details=flag(request, "details"),
     )
@@ -231,11 +231,3 @@ def dressed(line: LogLine, origin: Origin, options: Options) -> bytes:
 def frame(stream: str, text: bytes) -> bytes:
     """Docker's stdcopy frame: one byte for the stream, three of padding, four of length."""
     return bytes([_STREAMS[stream], 0, 0, 0]) + len(text).to_bytes(4, "big") + text
-
-
-def _tail(text: str) -> int:
-    if text in ("", "all"):
-        return -1
-    if not text.isascii() or not text.isdecimal():
-        raise Invalid(f"tail: {text!r} is neither a number of lines nor 'all'")
-    return int(text)

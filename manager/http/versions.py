@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from api.bounds import whole_number
 from api.errors import Conflict, Invalid
 from api.objects import Kind
 from manager.store.base import Change, Stale, Store
@@ -20,9 +21,10 @@ RETRIES = 5
 async def asked_version(store: Store, kind: Kind[Any], id: str, what: str, request: web.Request) -> int:
     """The object's version, which is the one asked for. Raises Invalid, or Conflict when it changed since."""
     text = request.query.get("version", "")
-    if not text.isascii() or not text.isdecimal():
-        raise Invalid(f"invalid {what} version '{text}': ?version= takes the Version.Index that was read")
-    asked = int(text)
+    try:
+        asked = whole_number(text, "version")
+    except Invalid:
+        raise Invalid(f"invalid {what} version '{text}': ?version= takes the Version.Index that was read") from None
     if asked > store.state.revision:
         await _catch_up(store, asked)
     if store.state.version(kind, id) != asked:

@@ -16,6 +16,7 @@ from api.objects import (
     NETWORK,
     NODE,
     NODE_DECISION,
+    REVISION,
     SERVICE,
     SERVICE_DECISION,
     STATUS,
@@ -26,11 +27,13 @@ from api.objects import (
     Node,
     NodeDecision,
     NodeDescription,
+    Revision,
     Service,
     ServiceDecision,
     Task,
     TaskStatus,
     UpdateStatus,
+    revision_id,
 )  # fmt: skip
 from api.specs import ContainerSpec, Mode, NetworkSpec, NodeSpec, Replicated, ServiceSpec, TaskSpec
 from api.states import Availability, NodeState, TaskState
@@ -140,6 +143,17 @@ async def test_the_past_is_found_by_time_and_is_bounded(told: Told, monkeypatch:
     for number in range(events.MOST):
         await told.by(Put(NETWORK, "y", Network("y", float(number), spec=NetworkSpec("y"))))
     assert len(history.after(0)) == events.MOST
+
+
+async def test_a_kept_revision_does_not_double_the_name_of_a_task_whose_service_is_gone(told: Told) -> None:
+    revision = Revision("s1", 1, spec=spec("demo:1", 1))
+    await told.by(
+        Put(SERVICE, "s1", Service("s1", spec=spec("demo:1", 1))), Put(REVISION, revision_id("s1", 1), revision),
+        Put(TASK, "t1", Task("t1", "s1", 1, 1)),
+    )  # fmt: skip
+    await told.by(Delete(SERVICE, "s1"))
+    ((_, _, attributes),) = await told.by(Put(STATUS, "t1", TaskStatus(TaskState.SHUTDOWN)))
+    assert attributes["name"] == "web.1.t1"
 
 
 async def test_tasks_of_a_service_that_is_gone_are_told_of_by_its_name(told: Told) -> None:
