@@ -183,11 +183,15 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer({"message": _words(request, error)}, error.status)
     except web.RequestPayloadError as error:
         return answer({"message": f"the request body is broken: {_first_line(error)}"}, 400)
-    except ConnectionError:
-        raise  # the client has gone: nobody is there to be answered
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and _is_gone(request):
+            return web.Response(status=400)  # nobody is there to read it
         log.exception("request failed", method=request.method, path=request.path)
         return answer({"message": "internal error; argosyd's log has the details"}, 500)
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _words(request: web.Request, error: web.HTTPException) -> str:

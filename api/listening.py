@@ -21,7 +21,6 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from kit.buckets import Buckets
 from kit.gate import Gate, Limits, origin_of
 
 HANDSHAKE_TIME = 5.0
@@ -32,17 +31,15 @@ LINGER_TIME = 2.0
 """Seconds in which the rest of a body that nobody wants is read."""
 CLOSE_TIME = 1.0
 """Seconds that requests under way get when the server stops."""
-NEW_RATE, NEW_BURST = 50.0, 200.0
-"""New connections of one origin, a second and at once; a handshake costs a millisecond."""
 BACKLOG = 512
 _PATIENCE = 1.0
 """Seconds until accepting is tried again when there are no file descriptors left."""
 _RESET = struct.pack("ii", 1, 0)
 
-LOCAL = Limits(strangers=2048, each=1024, known=0, known_each=0)
+LOCAL = Limits(strangers=2048, each=1024, known=0, known_each=0, rate=5_000, burst=10_000)
 """For unix sockets, where an origin is a user."""
-REMOTE = Limits(strangers=256, each=32, known=1024, known_each=64)
-"""For TLS. A connection costs some 300 KiB."""
+REMOTE = Limits(strangers=256, each=32, known=1024, known_each=64, rate=50, burst=200)
+"""For TLS. A connection costs some 300 KiB, a handshake a millisecond."""
 
 log = structlog.get_logger(__name__)
 Known = Callable[[asyncio.BaseTransport], str]
@@ -71,7 +68,6 @@ class GuardedSite(web.BaseSite):
         super().__init__(runner, ssl_context=tls)
         self._listener = listener
         self._gate = Gate(limits)
-        self._fresh = Buckets(NEW_RATE, NEW_BURST)
         self._known = known
         self._open: dict[int, socket.socket | asyncio.Transport] = {}
         self._shaking: set[asyncio.Task[None]] = set()
@@ -125,7 +121,7 @@ class GuardedSite(web.BaseSite):
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _admit(self, connection: socket.socket, origin: str) -> None:
-        entry = self._gate.enter(origin) if self._fresh.take(origin, self._loop.time()) else None
+        entry = self._gate.enter(origin, self._loop.time())
         if entry is None:
             log.warning("a connection is refused: its sender has too many, or makes them too fast", sender=origin)
             _reset(connection)

@@ -11,6 +11,8 @@ import itertools
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
+from kit.buckets import Buckets
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -24,6 +26,10 @@ class Limits:
     """Of those who have shown who they are, in all."""
     known_each: int
     """Of one of them."""
+    rate: float
+    """New ones of one origin in a second, in the long run."""
+    burst: float
+    """The same at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Gate:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._ids = itertools.count(1)
+        self._fresh = Buckets(limits.rate, limits.burst)
         self._strangers: OrderedDict[int, str] = OrderedDict()
         self._known: dict[int, str] = {}
         self._held: Counter[str] = Counter()
@@ -48,10 +55,10 @@ class Gate:
     def __len__(self) -> int:
         return len(self._strangers) + len(self._known)
 
-    def enter(self, origin: str) -> Entry | None:
-        """Let one in; None when there is no place for it."""
+    def enter(self, origin: str, now: float) -> Entry | None:
+        """Let one in; None when there is no place for it, or its origin is too fast. `now` in seconds of any clock."""
         limits = self._limits
-        if self._held[origin] >= limits.each:
+        if self._held[origin] >= limits.each or not self._fresh.take(origin, now):
             return None
         instead = None
         if len(self._strangers) >= limits.strangers:
