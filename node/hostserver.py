@@ -16,12 +16,20 @@ from api.errors import Unavailable
 from api.hostaddress import join_host_port
 from api.wire import DISPATCHER, AgentMessage
 from manager.dispatcher import Dispatcher
+from node.portguard import PortGuard
 
 GRACE = 1.0
 """Seconds for streams under way when the server stops."""
-_SERVER_OPTIONS = [
+HANDSHAKE_TIME = 5.0
+"""Seconds for a TLS handshake; who has not shown a certificate by then is hung up on."""
+SERVER_OPTIONS = [
+    ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_TIME * 1000)),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
-    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.max_ping_strikes", 5),  # our own callers ping every 5 s at most
+    ("grpc.max_concurrent_streams", 1024),  # of one connection: a manager follows many logs over one
+    ("grpc.max_connection_idle_ms", 60_000),  # without a call
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 32 * 1024),
 ]
 
 
@@ -35,10 +43,11 @@ class HostServer:
         self._dispatcher = dispatcher
         self._handlers = [*handlers, self._sessions()]
         self._server: Any = None
+        self._guard: PortGuard | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises Unavailable when the port is taken."""
-        server = grpc.aio.server(options=[*rpc.OPTIONS, *_SERVER_OPTIONS])
+        server = grpc.aio.server(options=[*rpc.OPTIONS, *SERVER_OPTIONS])
         server.add_generic_rpc_handlers(self._handlers)
         address = join_host_port(host, port)
         try:
@@ -47,6 +56,8 @@ class HostServer:
             raise Unavailable(
                 f"cannot listen on {address}: another process holds the port, or the address is not here"
             ) from None
+        self._guard = PortGuard(port)
+        await self._guard.start()
         await server.start()
         self._server = server
 
@@ -55,6 +66,9 @@ class HostServer:
         if self._server is not None:
             await self._server.stop(GRACE)
             self._server = None
+        if self._guard is not None:
+            await self._guard.stop()
+            self._guard = None
 
     def _sessions(self) -> Any:
         async def session(requests: Any, context: Any) -> None:
