@@ -30,7 +30,7 @@ UPLOAD_PAUSE = 60.0
 """Seconds without a byte after which an upload is given up."""
 
 VERSION_PREFIX = "/v{api_version:[0-9.]+}"
-_VERSION = re.compile(r"/v([0-9]{1,4})\.([0-9]{1,4})(/.*)", re.DOTALL)
+_VERSION = re.compile(r"/v([0-9]{1,20})\.([0-9]{1,20})(/.*)", re.DOTALL)
 log = structlog.get_logger(__name__)
 
 

@@ -51,8 +51,8 @@ class OneSwarm:
 
     async def init(self, request: InitRequest) -> str:
         new_cluster(request, "c1", NOW)
-        _, port = listening(request.listen_addr, 2377, INTERFACES)
-        advertised(request.advertise_addr, f"10.1.0.1:{port}", INTERFACES)
+        host, _ = listening(request.listen_addr, 2377, INTERFACES)
+        advertised(request.advertise_addr, host, INTERFACES)
         raise Unavailable("this node is already part of a swarm")
 
     async def join(self, request: JoinBody) -> None:
