@@ -1,8 +1,8 @@
 """The host's gRPC port is guarded by the kernel: how many connections an address may have, and how fast it makes them.
 
 gRPC in Python accepts by itself and cannot be asked to count; a proxy before it would copy every image and every log.
-The kernel counts for nothing: only a connection's first packet meets these rules. They are in a table of their own, one
-for each port, so several daemons in one namespace do not touch each other's.
+The kernel counts for nothing: only a connection's first packet meets these rules. They are in a table of their own,
+one for each port, so several daemons in one namespace do not touch each other's.
 
 TLS has no part in this: a stranger's connection ends after `HANDSHAKE_TIME` (node/hostserver.py), so what is counted here
 is mostly those who have shown a certificate.
