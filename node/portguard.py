@@ -4,8 +4,8 @@ gRPC in Python accepts by itself and cannot be asked to count; a proxy before it
 The kernel counts for nothing: only a connection's first packet meets these rules. They are in a table of their own,
 one for each port, so several daemons in one namespace do not touch each other's.
 
-TLS has no part in this: a stranger's connection ends after `HANDSHAKE_TIME` (node/hostserver.py), so what is counted here
-is mostly those who have shown a certificate.
+TLS has no part in this: a stranger's connection ends after `HANDSHAKE_TIME` (node/hostserver.py), so what is counted
+here is mostly those who have shown a certificate.
 """
 
 from __future__ import annotations

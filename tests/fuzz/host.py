@@ -97,6 +97,8 @@ class Target:
         for volume in self.runtime.volumes.all():
             if not self.runtime.volumes.in_use(volume.name):
                 self.runtime.volumes.remove(volume.name)
+        if self.runtime.image_store.find("demo:1") is None:
+            await load(self.runtime, self.socket.parent)
         for container in await self.runtime.containers():
             if container.name == "busy" and not container.pid:
                 await self.runtime.remove(container.id)
