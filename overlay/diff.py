@@ -19,6 +19,8 @@ def diff(actual: Set[KernelObject], desired: Set[KernelObject]) -> list[Operatio
         for what in actual
         if isinstance(what, Bridge | Vxlan) and _must_go(what, wanted.get((what.order, what.key)))
     }
+    # what hangs on a port of a bridge that goes, goes too
+    gone |= {what.link for what in actual if isinstance(what, Port) and what.bridge in gone}
     kept = {what for what in actual if not _hangs_on(what, gone)}
     surplus = [what for what in actual - desired if _removable(what, gone, wanted)]
     missing = desired - kept
@@ -44,8 +46,8 @@ def _hangs_on(what: KernelObject, gone: Set[str]) -> bool:
             return name in gone or what.bridge in gone
         case Rule():
             return False
-        case Port(_, bridge):
-            return bridge in gone
+        case Port():
+            return what.bridge in gone
         case _:
             return what.link in gone
 

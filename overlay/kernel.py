@@ -61,10 +61,11 @@ class Kernel:
         """All objects of ours that exist."""
         all_links = links(self._socket)
         ours = {index: name for index, (name, _) in all_links.items() if names.is_ours(name)}
-        found: set[KernelObject] = set()
-        found.update(_devices(all_links))
+        found: set[KernelObject] = set(_devices(all_links))
+        ports = {what.link for what in found if isinstance(what, Port)}
+        plugged = {index: name for index, (name, _) in all_links.items() if name in ports}
         found.update(_addresses(self._socket, ours))
-        found.update(_neighbours(self._socket, ours))
+        found.update(_neighbours(self._socket, {**ours, **plugged}))
         found.update(_routes(self._socket, ours))
         found.update(_rules(self._socket))
         return frozenset(found)
@@ -117,9 +118,26 @@ def write_sysctls(settings: Mapping[str, str]) -> None:
             pass
 
 
-def hairpin(link: str) -> Request:
-    """Let a bridge port send packets back where they came from: a container that gets itself behind its VIP."""
-    return _port(link, wire.u8(BRPORT_MODE, 1), fine=ABSENT)
+def read_sysctls(settings: Iterable[str], device: str = "all") -> dict[str, int]:
+    """These IPv4 settings of a device, in the calling thread's network namespace. What the kernel lacks is left out."""
+    found = {}
+    for name in settings:
+        try:
+            with open(f"/proc/sys/net/ipv4/conf/{device}/{name}", encoding="ascii") as file:
+                found[name] = int(file.read())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def container_port(link: str, mac: str) -> list[Request]:
+    """A bridge port that a container is behind, and nobody else, whatever addresses it claims."""
+    return [_plain_port(link), *_put_fdb(Fdb(link, mac, ""), None)]
+
+
+def _plain_port(link: str) -> Request:
+    """Nothing is learned from it, and packets go back where they came from: a container gets itself behind its VIP."""
+    return _port(link, wire.u8(BRPORT_MODE, 1), wire.u8(BRPORT_LEARNING, 0), fine=ABSENT)
 
 
 def delete_link(link: str) -> Request:
@@ -161,7 +179,7 @@ def _put_bridge(what: Bridge, host: HostFacts) -> list[Request]:
 def _put_port(what: Port, host: HostFacts) -> list[Request]:
     body = wire.link() + wire.text(IFLA_IFNAME, what.link) + wire.u32(IFLA_MASTER, _index(what.bridge))
     plug = Request(wire.NEWLINK, 0, body, f"plug {what.link} into {what.bridge}", ABSENT)
-    return [plug, hairpin(what.link)]
+    return [plug, _plain_port(what.link)]
 
 
 def _put_vxlan(what: Vxlan, host: HostFacts) -> list[Request]:
@@ -199,8 +217,12 @@ def _fdb_body(what: Fdb) -> bytes:
     return body + (wire.attribute(NDA_DST, wire.ipv4(what.host)) if what.host else b"")
 
 
-def _put_fdb(what: Fdb, host: HostFacts) -> list[Request]:
-    return [Request(wire.NEWNEIGH, REPLACING, _fdb_body(what), f"place {what.mac} behind {what.link}")]
+def _put_fdb(what: Fdb, host: HostFacts | None) -> list[Request]:
+    fine = ABSENT if what.link.startswith(names.VETH) else frozenset[int]()
+    if fine and not _index_or_none(what.link):
+        # a sandbox that has just been closed
+        return []
+    return [Request(wire.NEWNEIGH, REPLACING, _fdb_body(what), f"place {what.mac} behind {what.link}", fine)]
 
 
 def _neighbour_body(what: Neighbour) -> bytes:
@@ -263,6 +285,9 @@ _REMOVE: dict[type, Callable[..., list[Request]]] = {
     Rule: lambda what: [Request(wire.DELRULE, 0, _rule_body(what), f"remove routing rule {what.table:#x}", ABSENT)],
 }
 
+_PORTS = ("av", names.VETH)
+"""How the names of what is plugged into our bridges begin."""
+
 Links = Mapping[int, tuple[str, Mapping[int, bytes]]]
 
 
@@ -280,7 +305,7 @@ def _devices(all_links: Links) -> Iterable[KernelObject]:
         master = wire.to_u32(attributes.get(IFLA_MASTER, bytes(4)))
         bridge = all_links[master][0] if master in all_links else ""
         if name.startswith(names.VETH) and names.is_ours(bridge):
-            yield Port(name, bridge)
+            yield Port(name, bridge, _learns(attributes))
         if not names.is_ours(name) or IFLA_LINKINFO not in attributes:
             continue
         info = wire.attributes(attributes[IFLA_LINKINFO])
@@ -292,6 +317,11 @@ def _devices(all_links: Links) -> Iterable[KernelObject]:
             port = int.from_bytes(data[VXLAN_PORT], "big")
             local = wire.to_ipv4(data.get(VXLAN_LOCAL, b""))
             yield Vxlan(name, bridge, wire.to_u32(data[VXLAN_ID]), port, local, mtu)
+
+
+def _learns(attributes: Mapping[int, bytes]) -> bool:
+    slave = wire.attributes(wire.attributes(attributes.get(IFLA_LINKINFO, b"")).get(INFO_SLAVE_DATA, b""))
+    return slave.get(BRPORT_LEARNING, b"\1") != b"\0"
 
 
 def _addresses(route: RouteSocket, ours: Mapping[int, str]) -> Iterable[KernelObject]:
@@ -314,7 +344,7 @@ def _neighbours(route: RouteSocket, ours: Mapping[int, str]) -> Iterable[KernelO
                 yield Neighbour(link, wire.to_ipv4(attributes[NDA_DST]), mac)
             elif family == wire.AF_BRIDGE and flags & NTF_SELF and NDA_DST in attributes:
                 yield Fdb(link, mac, wire.to_ipv4(attributes[NDA_DST]))
-            elif family == wire.AF_BRIDGE and NDA_MASTER in attributes and state & NUD_NOARP and link[:2] == "av":
+            elif family == wire.AF_BRIDGE and NDA_MASTER in attributes and state & NUD_NOARP and link[:2] in _PORTS:
                 yield Fdb(link, mac, "")
 
 

@@ -50,6 +50,8 @@ class Port:
     order: ClassVar[int] = 2
     link: str
     bridge: str
+    learns: bool = False
+    """Whether the bridge believes the source addresses that come in; it is told them (Fdb) instead."""
 
     @property
     def key(self) -> tuple[object, ...]:

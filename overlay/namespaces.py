@@ -11,13 +11,14 @@ import asyncio
 import ctypes
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from overlay import wire
+from overlay import sysctls, wire
 from overlay.base import NetworkFailure
+from overlay.guard import Plug
 from overlay.kernel import (
     IFA_ADDRESS,
     IFA_LOCAL,
@@ -32,13 +33,14 @@ from overlay.kernel import (
     RTA_GATEWAY,
     SCOPE_UNIVERSE,
     UNICAST,
+    container_port,
     delete_link,
-    hairpin,
     links,
     write_sysctls,
 )
 from overlay.netlink import PRESENT, Refused, Request, RouteSocket
 from overlay.nft import Nft
+from overlay.portguard import PortGuard
 
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 4096, 2
@@ -82,6 +84,11 @@ class Wire:
     address: str
     """With prefix length."""
 
+    @property
+    def plug(self) -> Plug:
+        """What it may send."""
+        return Plug(self.host_link, self.mac, self.address.partition("/")[0])
+
 
 @dataclass(frozen=True, slots=True)
 class DnsSockets:
@@ -102,8 +109,10 @@ class DnsSockets:
 class Namespaces:
     """The thread that goes where the containers are."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: str = "argosy") -> None:
+        """`table` is the nftables table that guards the ports."""
         self._pool: ThreadPoolExecutor | None = None
+        self._guard = PortGuard(table)
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._home = -1
         self._route: RouteSocket | None = None
@@ -123,11 +132,24 @@ class Namespaces:
         """Let go of a namespace: the kernel removes it, and its interfaces, when its last process has ended."""
         await self._call(lambda: self._remove(path))
 
+    async def guard(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
+        """Guard the ports of namespaces that a former agent made, by path. Raises NetworkFailure."""
+        await self._call(lambda: self._guarded(lambda: self._guard.take_over(plugs)))
+
+    async def mend(self, tunnels: frozenset[str]) -> None:
+        """Write the guard of all ports, and of these VXLAN devices, anew. Raises NetworkFailure."""
+        await self._call(lambda: self._guarded(lambda: self._guard.renew(tunnels)))
+
+    async def unguard(self) -> None:
+        """Take the guard out of the kernel. Raises NetworkFailure."""
+        await self._call(lambda: self._guarded(self._guard.remove))
+
     def close(self) -> None:
         """End the thread; namespaces stay. Another use starts another one."""
         if self._pool:
             self._pool.shutdown(wait=True)
             self._pool = None
+        self._guard.close()
         if self._route:
             self._route.close()
             self._route = None
@@ -140,11 +162,16 @@ class Namespaces:
         # shielded: a cancelled caller must not leave half a namespace unseen by the thread
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
 
+    def _guarded(self, work: Callable[[], None]) -> None:
+        self._at_home()
+        work()
+
     def _make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
         host = self._at_home()
         inner: RouteSocket | None = None
         sockets: DnsSockets | None = None
         try:
+            self._guard.admit(path, tuple(one.plug for one in wires))
             inner, sockets = self._inside(lambda: self._new(path))
             with open(path, "rb") as namespace:
                 for one in wires:
@@ -169,7 +196,7 @@ class Namespaces:
         self._check(self._libc.unshare(CLONE_NEWNET))
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o444))
         self._check(self._libc.mount(b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None))
-        write_sysctls(CONTAINER_SYSCTLS)
+        write_sysctls({**CONTAINER_SYSCTLS, **sysctls.for_sandbox()})
         inner = RouteSocket()
         up = wire.link(1, wire.IFF_UP, wire.IFF_UP)
         inner.apply([Request(wire.NEWLINK, 0, up, "set the loopback interface up")])
@@ -193,6 +220,7 @@ class Namespaces:
         return _listen(anew=True)
 
     def _remove(self, path: str) -> None:
+        self._guard.forget(path)
         self._libc.umount2(path.encode(), MNT_DETACH)
         try:
             os.unlink(path)
@@ -259,12 +287,13 @@ def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
     body += wire.nested(IFLA_LINKINFO, wire.text(INFO_KIND, "veth"), wire.nested(INFO_DATA, peer))
     add = Request(wire.NEWLINK, wire.CREATE | wire.EXCL, body, f"add interface {one.host_link}")
     try:
-        host.apply([add, hairpin(one.host_link)])
+        host.apply([add])
     except Refused as refused:
         if refused.number not in PRESENT:
             raise
         # left by a sandbox of the same id that the kernel has not cleared away yet
-        host.apply([delete_link(one.host_link), add, hairpin(one.host_link)])
+        host.apply([delete_link(one.host_link), add])
+    host.apply(container_port(one.host_link, one.mac))
 
 
 def _furnish(one: Wire, index: int) -> list[Request]:

@@ -6,7 +6,7 @@ they live and die with their sandbox (sandboxes.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from overlay import names
 from overlay.model import Address, Bridge, Fdb, HostFacts, KernelObject, Neighbour, Route, Rule, Vxlan
@@ -24,22 +24,6 @@ def mtu_of(slice: Slice, host: HostFacts) -> int:
     """What fits through the underlay, unless the network says its own."""
     overhead = host.vxlan_overhead if slice.network.vni else 0
     return slice.network.mtu or host.mtu - overhead
-
-
-def sysctls(bridge: str) -> Mapping[str, str]:
-    """Settings of one bridge below /proc/sys/net (rules.py guards what `route_localnet` would open)."""
-    ipv4 = f"ipv4/conf/{bridge}"
-    return {
-        # loose: mesh replies leave by another way than the client's packets would come
-        f"{ipv4}/rp_filter": "2",
-        # 127.0.0.1:PORT on the host itself is DNATed to a container
-        f"{ipv4}/route_localnet": "1",
-        f"{ipv4}/send_redirects": "0",
-        f"ipv6/conf/{bridge}/disable_ipv6": "1",
-    }
-
-
-HOST_SYSCTLS: Mapping[str, str] = {"ipv4/ip_forward": "1"}
 
 
 def _devices(slice: Slice, host: HostFacts) -> Iterator[KernelObject]:

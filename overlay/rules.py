@@ -4,9 +4,10 @@ The base chains never change; they look everything up in sets and maps, so a pac
 of services. A change of endpoints rewrites one small chain. nft.py runs the text this module writes.
 
 The table, in the order a packet meets it:
-- `raw` drops what a container sends under an address its network does not have, and anything to 127.0.0.0/8. What comes
-  from another host's door is tracked in that door's zone: a client's port used through two doors is two connections, of
-  which the later is given another source port if both lead to one backend;
+- `raw` hears VXLAN from hosts of the cluster only; it drops what a container sends under an address its network does
+  not have (guard.py is narrower), and anything to 127.0.0.0/8. What comes from another host's door is tracked in that
+  door's zone: a client's port used through two doors is two connections, of which the later is given another source port
+  if both lead to one backend;
 - `mangle` remembers through which host a mesh connection came, and marks its replies for the way back there;
 - `prerouting`/`output` send VIPs and published ports to ready endpoints (conntrack keeps the old connections);
 - `input`/`forward` keep networks apart; `postrouting` masquerades what leaves, and what would be answered past us.
@@ -49,6 +50,8 @@ class HostPort:
 
 
 SETS = {
+    "senders": "set senders { typeof ip saddr . @th,96,24; }",
+    "hosts": "set hosts { type ipv4_addr; }",
     "bridges": "set bridges { type ifname; }",
     "internal": "set internal { type ifname; }",
     "same": "set same { type ifname . ifname; }",
@@ -72,15 +75,27 @@ Containers' timestamps never go back (namespaces.py), so that a server in TIME_W
 it comes: 5 s are for repeated packets. Outside clients have another clock for each door: 60 s, as long as TIME_WAIT.
 """
 
+# The data port: VXLAN comes from a host that is on that very network (its number stands 12 bytes after the beginning of
+# the UDP header). Not tracked: tunnels cost less so.
 BASE = f"""
   ct timeout brief {{ protocol tcp; l3proto ip; policy = {{ time_wait : 5, close : 5 }}; }}
   ct timeout minute {{ protocol tcp; l3proto ip; policy = {{ time_wait : 60, close : 5 }}; }}
+  chain tunnels {{
+    iifname @bridges return
+    ip saddr . @th,96,24 @senders notrack accept
+    fib daddr type local drop
+  }}
   chain raw {{ type filter hook prerouting priority raw; policy accept;
+    udp dport %(port)d jump tunnels
     iifname != @bridges accept
     ip daddr 127.0.0.0/8 drop
     iifname . ip saddr @own accept
     iifname . ether saddr @doors ct original zone set ether saddr map @doorzones accept
     drop
+  }}
+  chain rawoutput {{ type filter hook output priority raw; policy accept;
+    udp dport %(port)d notrack
+    oifname @bridges icmp type redirect drop
   }}
   chain mangle {{ type filter hook prerouting priority mangle; policy accept;
     iifname != @bridges accept
@@ -102,6 +117,7 @@ BASE = f"""
   }}
   chain input {{ type filter hook input priority filter; policy accept;
     iifname "lo" accept
+    udp dport %(port)d iifname @bridges drop
     ct state established,related accept
     ip daddr @vipranges meta l4proto tcp reject with tcp reset
     ip daddr @vipranges reject
@@ -110,6 +126,8 @@ BASE = f"""
     ip daddr @subnets reject
   }}
   chain forward {{ type filter hook forward priority filter; policy accept;
+    udp dport %(port)d iifname @bridges oifname != @bridges drop
+    udp dport %(port)d ip daddr @hosts ip saddr != @hosts drop
     iifname != @bridges oifname != @bridges accept
     iifname . oifname @same accept
     iifname @internal reject
@@ -146,6 +164,10 @@ def network_part(slice: Slice, host: str) -> Part:
         sets["internal"] = frozenset({link})
     else:
         sets["outbound"] = frozenset({network.subnet})
+    if network.vni:
+        others = _others(slice, host)
+        sets["senders"] = frozenset(f"{other} . {network.vni:#x}" for other in others)
+        sets["hosts"] = frozenset({*others, host})
     if network.vip_range:
         sets["vipranges"] = frozenset({network.vip_range})
     chains = dict(_vip_chains(slice, backends))
@@ -181,12 +203,12 @@ def merge(parts: Iterable[Part]) -> Part:
     return Part({name: frozenset(elements.values()) for name, elements in sets.items()}, chains)
 
 
-def full(table: str, part: Part) -> str:
-    """The whole table anew, in one transaction."""
+def full(table: str, part: Part, port: int) -> str:
+    """The whole table anew, in one transaction; `port` is VXLAN's."""
     lines = [f"add table ip {table}", f"delete table ip {table}", f"table ip {table} {{"]
     lines += [f"  {declaration}" for declaration in SETS.values()]
     lines += [f"  chain {name} {{\n    {rule}\n  }}" for name, rule in sorted(part.chains.items())]
-    lines.append(BASE.strip("\n"))
+    lines.append(BASE.strip("\n") % {"port": port})
     lines.append("}")
     lines += _elements("add", table, part.sets)
     return "\n".join(lines) + "\n"
@@ -232,6 +254,12 @@ def _elements(verb: str, table: str, sets: Mapping[str, Elements]) -> list[str]:
         if elements:
             lines.append(f"{verb} element ip {table} {name} {{ {', '.join(elements)} }}")
     return lines
+
+
+def _others(slice: Slice, host: str) -> set[str]:
+    """The other hosts that take part in the network."""
+    found = {peer.host for peer in slice.peers} | {endpoint.host for endpoint in slice.endpoints}
+    return found - {host, ""}
 
 
 def _backends(slice: Slice) -> Mapping[str, list[str]]:

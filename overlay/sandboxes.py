@@ -21,7 +21,8 @@ from overlay import names
 from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
 from overlay.dns import DnsServer, Resolver
 from overlay.forwarder import Forwarder, HostServers
-from overlay.model import HostFacts, KernelObject, Port
+from overlay.guard import Plug
+from overlay.model import Fdb, HostFacts, KernelObject, Port
 from overlay.namespaces import DnsSockets, Namespaces, Wire
 from overlay.plan import mtu_of
 from overlay.ports import HeldPorts
@@ -43,14 +44,25 @@ class Placed:
     internal: bool
     """Without a default route: it has no way out, for names neither."""
 
+    @property
+    def plugs(self) -> tuple[Plug, ...]:
+        """Its interfaces, in their order."""
+        own = [one.mac for one in self.sandbox.interfaces] or [""]
+        return tuple(
+            Plug(names.veth(self.sandbox.id, number), mac or names.mac(address), address)
+            for number, (address, mac) in enumerate(zip(self.addresses.values(), own, strict=False))
+        )
+
 
 class Sandboxes:
     """All sandboxes of this host."""
 
-    def __init__(self, exec_root: Path, state: Path, resolv_conf: Path = Path("/etc/resolv.conf")) -> None:
+    def __init__(
+        self, exec_root: Path, state: Path, resolv_conf: Path = Path("/etc/resolv.conf"), table: str = "argosy"
+    ) -> None:
         self._netns = exec_root / "netns"
         self._records = state / "sandboxes"
-        self._namespaces = Namespaces()
+        self._namespaces = Namespaces(table)
         self._ports = HeldPorts()
         self._forwarder = Forwarder()
         self._host_servers = HostServers(resolv_conf)
@@ -71,12 +83,13 @@ class Sandboxes:
 
     def plugs(self, networks: Mapping[str, Slice]) -> frozenset[KernelObject]:
         """Where the sandboxes' interfaces are plugged in, on these networks."""
-        return frozenset(
-            Port(names.veth(id, number), names.bridge(networks[network].network.vni))
-            for id, placed in self._placed.items()
-            for number, network in enumerate(placed.addresses)
-            if network in networks
-        )
+        found: set[KernelObject] = set()
+        for placed in self._placed.values():
+            for network, plug in zip(placed.addresses, placed.plugs, strict=True):
+                if network in networks:
+                    found.add(Port(plug.link, names.bridge(networks[network].network.vni)))
+                    found.add(Fdb(plug.link, plug.mac, ""))
+        return frozenset(found)
 
     async def start(self) -> None:
         """Take over what a former agent left."""
@@ -93,6 +106,7 @@ class Sandboxes:
                 continue
             self._ports.retake(placed.sandbox.id, placed.ports)
             self._serve(placed, sockets)
+        await self._namespaces.guard({str(self._netns / id): one.plugs for id, one in self._placed.items()})
 
     async def open(self, sandbox: Sandbox, networks: Mapping[str, Slice], host: HostFacts) -> str:
         """Make a sandbox on these networks; returns the path of its namespace. Raises NetworkFailure."""
@@ -130,6 +144,14 @@ class Sandboxes:
         found = {path.name for path in self._netns.glob("*")} | set(self._placed)
         for id in sorted(found):
             await self.close(id)
+
+    async def mend(self, tunnels: frozenset[str]) -> None:
+        """See that every interface is held to its own addresses, and VXLAN devices to IPv4. Raises NetworkFailure."""
+        await self._namespaces.mend(tunnels)
+
+    async def unguard(self) -> None:
+        """Take what holds interfaces to their addresses out of the kernel. Raises NetworkFailure."""
+        await self._namespaces.unguard()
 
     def know(self, all_names: Mapping[str, Names]) -> None:
         """Answer with these names from now on, by network."""

@@ -22,15 +22,14 @@ from api.defaults import VXLAN_PORT
 from api.specs import PortConfig
 from kit.process import run
 from kit.tasks import guard, stop
-from overlay import names, rules
+from overlay import names, rules, sysctls
 from overlay.applied import Applied
 from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.conntrack import Flows
 from overlay.diff import diff
-from overlay.kernel import Kernel, find_host, write_sysctls
+from overlay.kernel import Kernel, find_host, read_sysctls, write_sysctls
 from overlay.model import Address, Bridge, HostFacts, Operation, Put
 from overlay.nft import Nft
-from overlay.plan import HOST_SYSCTLS, sysctls
 from overlay.rules import Part
 from overlay.sandboxes import Sandboxes
 from overlay.slices import Slice, local_slice, slices
@@ -71,7 +70,7 @@ class HostNetworks:
         self._table = table
         self._resync_every = resync
         self._state = exec_root / "overlay"
-        self._sandboxes = Sandboxes(exec_root, self._state, resolv_conf)
+        self._sandboxes = Sandboxes(exec_root, self._state, resolv_conf, table)
         self._flows = Flows()
         self._pool: ThreadPoolExecutor | None = None
         self._kernel: Kernel | None = None
@@ -95,7 +94,9 @@ class HostNetworks:
             for module in ("br_netfilter", "vxlan"):
                 await _modprobe(module)
         await self._in_pool(self._connect)
-        await self._in_pool(lambda: write_sysctls(HOST_SYSCTLS))
+        await self._in_pool(lambda: write_sysctls(sysctls.HOST))
+        for one in await self._in_pool(lambda: sysctls.forced(read_sysctls(sysctls.BRIDGE))):
+            log.warning("a setting of this host changes how networks work", setting=str(one))
         await self._sandboxes.start()
         self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
         loop = asyncio.get_running_loop()
@@ -177,6 +178,7 @@ class HostNetworks:
         await stop(self._tasks)
         self._tasks = []
         await self._sandboxes.close_all()
+        await self._sandboxes.unguard()
         await self._in_pool(self._connect)
         await self._in_pool(self._clear)
         self._disconnect()
@@ -260,6 +262,8 @@ class HostNetworks:
         before = self._applied
         wanted, ports = self._wanted(), self._sandboxes.host_ports
         self._leaving = frozenset(before.slices) - frozenset(wanted)
+        if whole or {*before.slices} != {*wanted}:
+            await self._sandboxes.mend(frozenset(names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
         plugs = self._sandboxes.plugs(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
         after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host))
@@ -302,7 +306,7 @@ class HostNetworks:
             failure = error
         for what in desired:
             if isinstance(what, Bridge) and (whole or Put(what) in operations):
-                write_sysctls(sysctls(what.name))
+                write_sysctls(sysctls.for_bridge(what.name))
         if not (keep and self._list()):
             self._load(self._nft, before.merged, after.merged, whole)
         self._loaded = True
@@ -323,7 +327,7 @@ class HostNetworks:
                 self._listing = ""
                 nft.run(text)
         elif not self._listing or self._list() != self._listing:
-            nft.run(rules.full(self._table, after))
+            nft.run(rules.full(self._table, after, self._host.vxlan_port))
             self._listing = self._list()
         elif text := rules.delta(self._table, before, after):
             nft.run(text)

@@ -35,7 +35,7 @@ def unready(endpoint: EndpointOrder) -> EndpointOrder:
 
 
 def test_the_whole_table_reads_like_this() -> None:
-    assert rules.full("argosy", part_of(ingress_slice())) == GOLDEN.read_text()
+    assert rules.full("argosy", part_of(ingress_slice()), 4789) == GOLDEN.read_text()
 
 
 def test_equal_networks_need_no_change() -> None:
@@ -117,7 +117,7 @@ def test_nftables_accepts_the_table_and_every_change_of_it() -> None:
 
     def listings() -> tuple[str, str]:
         nft = Nft()
-        nft.run(rules.full("argosy", states[0]))
+        nft.run(rules.full("argosy", states[0], 4789))
         first = nft.run("list table ip argosy")
         for old, new in pairwise(states):
             nft.run(rules.delta("argosy", old, new))
