@@ -6,8 +6,8 @@ of services. A change of endpoints rewrites one small chain. nft.py runs the tex
 The table, in the order a packet meets it:
 - `raw` hears VXLAN from hosts of the cluster only; it drops what a container sends under an address its network does
   not have (guard.py is narrower), and anything to 127.0.0.0/8. What comes from another host's door is tracked in that
-  door's zone: a client's port used through two doors is two connections, of which the later is given another source port
-  if both lead to one backend;
+  door's zone: a client's port used through two doors is two connections, of which the later gets another source port if
+  both lead to one backend;
 - `mangle` remembers through which host a mesh connection came, and marks its replies for the way back there;
 - `prerouting`/`output` send VIPs and published ports to ready endpoints (conntrack keeps the old connections);
 - `input`/`forward` keep networks apart; `postrouting` masquerades what leaves, and what would be answered past us.

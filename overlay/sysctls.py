@@ -67,6 +67,9 @@ BRIDGE: Mapping[str, int] = {
 }
 """What must hold on each of our bridges."""
 
+HELD_BACK = frozenset({"send_redirects"})
+"""What rules.py does not let out of a bridge, so that `all` does not matter. (It is 1 on hosts that nobody touched.)"""
+
 SANDBOX: Mapping[str, int] = {
     "accept_redirects": 0,
     "send_redirects": 0,
@@ -128,6 +131,6 @@ def forced(everywhere: Mapping[str, int]) -> list[Forced]:
     found = []
     for name, wanted in BRIDGE.items():
         value = effective(name, everywhere.get(name, 0), wanted, forwards=bool(BRIDGE["forwarding"]))
-        if value != wanted:
+        if value != wanted and name not in HELD_BACK:
             found.append(Forced(name, wanted, value))
     return found

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.attacks.packets_tools import site
+from tests.overlay.conftest import cluster
+
+__all__ = ["cluster", "site"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 
 from api.assignment import EndpointOrder, NetworkOrder, ServiceOrder
 from api.specs import PortConfig
-from overlay import names
+from overlay import names, sysctls
 from overlay.base import Interface, NetworkView, Sandbox
 from tests.overlay.hosts import CLIENT, PREFIX, TALKER, Cluster, Keeper, TestHost, call, resolve, sh, until
 
@@ -171,6 +172,45 @@ def test_published_ports_answer_on_every_host_with_the_clients_address(cluster: 
         assert set(answers) == {f"web{n} {CLIENT}" for n in range(3)}, host.name
         answers = call(CLIENT_NETNS, host.address, 5300, times=9, protocol="udp")
         assert set(answers) == {f"dns{n} {CLIENT}" for n in range(3)}, host.name
+
+
+def test_a_client_is_answered_through_the_door_it_uses_whichever_it_used_before(cluster: Cluster, tasks: Tasks) -> None:
+    """No host tells a container to send a client's packets another way."""
+    backends = [tasks[f"shop_web.{number}"] for number in range(3)]
+    for task in backends:
+        # they would believe it: it is the hosts' silence that counts here
+        for place in ("all", "eth1"):
+            sh("nsenter", f"--net={task.netns}", "sysctl", "-qw", f"net.ipv4.conf.{place}.accept_redirects=1")
+    for host in cluster.hosts:
+        # as on hosts that nobody touched
+        host.inside("sysctl", "-qw", "net.ipv4.conf.all.send_redirects=1")
+    for host in (*cluster.hosts, *cluster.hosts):
+        for port, protocol, name in ((8080, "tcp", "web"), (5300, "udp", "dns")):
+            answers = call(CLIENT_NETNS, host.address, port, times=9, protocol=protocol)
+            assert set(answers) == {f"{name}{n} {CLIENT}" for n in range(3)}, host.name
+    for task in backends:
+        assert "redirected" not in sh("nsenter", f"--net={task.netns}", "ip", "route", "get", CLIENT), task.name
+        for place in ("all", "eth1"):
+            sh("nsenter", f"--net={task.netns}", "sysctl", "-qw", f"net.ipv4.conf.{place}.accept_redirects=0")
+
+
+def settings(netns: str, device: str, wanted: Iterable[str]) -> dict[str, int]:
+    """What /proc says of a device."""
+    found = sh("nsenter", f"--net={netns}", "sysctl", *(f"net.ipv4.conf.{device}.{name}" for name in wanted))
+    return {line.split(" = ")[0].rsplit(".", 1)[1]: int(line.split(" = ")[1]) for line in found.splitlines()}
+
+
+def test_what_the_kernel_goes_by_is_what_networks_need(cluster: Cluster, tasks: Tasks) -> None:
+    """Every setting of a device, joined with that of `all` as the kernel does it."""
+    places = [(f"/run/netns/{host.netns}", names.bridge(4204), sysctls.BRIDGE) for host in cluster.hosts]
+    places += [(tasks["shop_web.0"].netns, device, sysctls.SANDBOX) for device in ("eth0", "eth1")]
+    for netns, device, wanted in places:
+        everywhere, own = settings(netns, "all", wanted), settings(netns, device, wanted)
+        forwards = bool(settings(netns, device, ["forwarding"])["forwarding"])
+        found = {name: sysctls.effective(name, everywhere[name], own[name], forwards) for name in wanted}
+        # redirects are kept back by nftables where the host's own `all` sends them
+        expected = {**wanted, "send_redirects": everywhere["send_redirects"]}
+        assert found == expected, (netns, device)
 
 
 def test_published_ports_answer_hosts_and_containers_too(cluster: Cluster, tasks: Tasks) -> None:

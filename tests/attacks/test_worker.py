@@ -1,0 +1,71 @@
+"""A host of the cluster, with a worker's certificate, that has gone to the bad."""
+
+from __future__ import annotations
+
+import pytest
+
+from overlay import names
+from tests.attacks.packets_tools import (
+    APP,
+    APP_VNI,
+    ARP,
+    BROADCAST,
+    IPV4,
+    IPV6,
+    SECRET,
+    TOKEN,
+    VXLAN_PORT,
+    Ear,
+    Site,
+    arp,
+    ethernet,
+    ipv4,
+    neighbours,
+    tell,
+    udp,
+    vxlan,
+)  # fmt: skip
+from tests.overlay.hosts import sh
+
+# ── into the containers' networks ────────────────────────────────────────────────────────────────────────────────────
+
+pytestmark = pytest.mark.root
+
+
+def test_it_sends_nothing_into_a_network_it_has_no_part_in(site: Site) -> None:
+    _, h2, h3 = site.cluster.hosts
+    ear = Ear.at(site.secret.netns)
+    tell(f"/run/netns/{h3.netns}", h2.address, VXLAN_PORT, site.smuggled(site.secret))
+    site.barrier(site.keeper, site.secret, SECRET)
+    assert ear.heard() == []
+
+
+def test_it_poisons_no_arp_cache_on_other_hosts(site: Site) -> None:
+    """It has a part in this network; but hosts tell each other who is where through managers, never by ARP."""
+    h1, _, h3 = site.cluster.hosts
+    other, near = site.other.addresses[APP], site.near.addresses[APP]
+    sh("nsenter", f"--net={site.near.netns}", "ping", "-c1", "-W2", other)
+    own = names.mac("10.77.1.3")
+    lies = [
+        ethernet(to, own, ARP, arp(kind, own, other, to, near))
+        for kind in (1, 2)
+        for to in (BROADCAST, names.mac(near))
+    ]
+    lies.append(ethernet(BROADCAST, own, IPV6, TOKEN.ljust(60, b"\0")))
+    ear = Ear.at(site.near.netns)
+    tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, lie) for lie in lies))
+    site.barrier(site.far, site.near)
+    assert ear.heard() == []
+    assert neighbours(site.near)[other] == names.mac(other)
+
+
+def test_its_packets_come_from_addresses_of_the_network_only(site: Site) -> None:
+    h1, _, h3 = site.cluster.hosts
+    near, own = site.near.addresses[APP], names.mac("10.77.1.3")
+    foreign = [ipv4(source, near, 17, udp(TOKEN)) for source in ("10.77.3.11", h1.address, "127.0.0.1", "192.0.2.7")]
+    ear = Ear.at(site.near.netns)
+    frames = [ethernet(names.mac(near), own, IPV4, packet) for packet in foreign]
+    tagged = ethernet(names.mac(near), own, IPV4, foreign[0], (0x8100,))
+    tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, frame) for frame in (*frames, tagged)))
+    site.barrier(site.far, site.near)
+    assert ear.heard() == []
