@@ -7,21 +7,32 @@ import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import structlog
+
 from agent.config import AgentConfig
 from agent.runtime import cdi
 from agent.runtime.base import Image
+from api.hostbounds import MOST_IMAGES, MOST_IMAGES_BYTES, MOST_ITEMS, MOST_TROUBLES
 from api.objects import EngineDescription, NodeDescription
 from api.specs import Reservations, Resources
+
+log = structlog.get_logger(__name__)
 
 CPU = 1_000_000_000
 """Nano-CPUs of one processor."""
 
 
 def describe(
-    config: AgentConfig, images: Iterable[Image], cpus: int, memory: int, machine: str, devices: Iterable[str] = ()
+    config: AgentConfig,
+    images: Iterable[Image],
+    cpus: int,
+    memory: int,
+    machine: str,
+    devices: Iterable[str] = (),
+    troubles: Iterable[str] = (),
 ) -> NodeDescription:
     """The description of a node with so many processors and bytes of memory. Pure."""
-    images = list(images)
+    images = fitting(images)
     size = Reservations(nano_cpus=cpus * CPU, memory_bytes=memory, generic_resources=list(config.generic_resources))
     return NodeDescription(
         hostname=config.hostname,
@@ -33,14 +44,37 @@ def describe(
         manager_port=config.manager_port,
         images=sorted({name for image in images for name in image_names(image)}),
         tags={name: meaning for image in images for name, meaning in tag_meanings(image)},
-        devices=sorted(devices),
+        devices=sorted(devices)[:MOST_ITEMS],
+        troubles=[one_line(text) for text in troubles][:MOST_TROUBLES],
     )
 
 
-def describe_host(config: AgentConfig, images: Iterable[Image]) -> NodeDescription:
+def fitting(images: Iterable[Image], most: int = MOST_IMAGES_BYTES) -> list[Image]:
+    """As many of the images as a description has room for (`most` bytes). The others are not offered to other hosts;
+    they get them from a registry.
+    """
+    kept, left, names = [], most, MOST_IMAGES
+    for image in images:
+        own = [*image_names(image)]
+        left -= sum(len(name) + 4 for name in own) + sum(len(a) + len(b) + 8 for a, b in tag_meanings(image))
+        names -= len(own)
+        if left < 0 or names < 0:
+            log.warning("too many images to tell the managers of all; other hosts cannot get the rest from here")
+            break
+        kept.append(image)
+    return kept
+
+
+def one_line(text: str, most: int = 300) -> str:
+    """A sentence that may be shown in a row of a table."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def describe_host(config: AgentConfig, images: Iterable[Image], troubles: Iterable[str] = ()) -> NodeDescription:
     """The description of this machine (all of it: limits on the daemon's own cgroup are not its containers')."""
     devices = cdi.read().devices
-    return describe(config, images, os.cpu_count() or 1, total_memory(), platform.machine(), devices)
+    return describe(config, images, os.cpu_count() or 1, total_memory(), platform.machine(), devices, troubles)
 
 
 def image_names(image: Image) -> Iterator[str]:

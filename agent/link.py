@@ -17,6 +17,10 @@ class NodeRefused(SessionLost):
     """A manager says that this node is not part of the cluster any more."""
 
 
+class HelloRefused(SessionLost):
+    """A manager does not take what this node says; to say it again at once would not help."""
+
+
 class Conversation(Protocol):
     """One stream to one manager. `send` may be called by several tasks."""
 

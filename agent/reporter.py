@@ -11,14 +11,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+from api.codec import encode
+from api.hostbounds import MOST_STATUSES, STATUSES_PIECE
 from api.objects import TaskStatus
 from api.states import TaskState
 from api.wire import Statuses
 
 SETTLE = 0.1
 """Seconds that news of a task not yet running may wait for better news."""
-BATCH = 1000
-"""Statuses in one message."""
 
 Send = Callable[[Statuses], Awaitable[None]]
 
@@ -76,9 +76,12 @@ class Reporter:
             pass
 
     def _take(self) -> dict[str, TaskStatus]:
-        batch = dict(list(self._pending.items())[:BATCH])
-        for task_id in batch:
-            del self._pending[task_id]
+        batch: dict[str, TaskStatus] = {}
+        size = 0
+        while self._pending and len(batch) < MOST_STATUSES and size < STATUSES_PIECE:
+            task_id = next(iter(self._pending))
+            batch[task_id] = status = self._pending.pop(task_id)
+            size += len(encode(status)) + len(task_id)
         if not self._pending:
             self._filled.clear()
             self._urgent.clear()

@@ -9,8 +9,10 @@ from typing import Any
 
 import grpc
 
-from agent.link import NodeRefused, SessionLost
+from agent.link import HelloRefused, NodeRefused, SessionLost
+from agent.reading import ManagerReader
 from api import rpc
+from api.errors import Invalid
 from api.rpc import Credentials
 from api.wire import SESSION_METHOD, AgentMessage, ManagerMessage
 
@@ -26,6 +28,13 @@ _ANSWERED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_
 OPTIONS = {"grpc.keepalive_time_ms": 5_000, "grpc.keepalive_timeout_ms": 2_500}
 
 
+_KINDS = {
+    grpc.StatusCode.PERMISSION_DENIED: NodeRefused,
+    grpc.StatusCode.INVALID_ARGUMENT: HelloRefused,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: HelloRefused,
+}
+
+
 class RpcLink:
     """Connects with the node's certificate as it is at that moment (`credentials` is asked each time)."""
 
@@ -36,7 +45,7 @@ class RpcLink:
     async def connect(self, address: str) -> AsyncIterator[RpcConversation]:
         """Talk to the manager at "address:host_port"; it must have a manager's certificate."""
         channel = rpc.channel(address, self._credentials(), options=OPTIONS)
-        call = rpc.stream_stream(channel, SESSION_METHOD, ManagerMessage)()
+        call = rpc.stream_stream(channel, SESSION_METHOD, bytes)()
         try:
             await _reached(channel, address)
             yield RpcConversation(call, address)
@@ -62,6 +71,7 @@ class RpcConversation:
         self._call = call
         self._address = address
         self._one_writer = asyncio.Lock()
+        self._reading = ManagerReader()
 
     async def send(self, message: AgentMessage) -> None:
         """Write one message; gRPC takes one at a time."""
@@ -79,12 +89,15 @@ class RpcConversation:
             raise self._lost(error) from None
         if message is grpc.aio.EOF:
             raise SessionLost(f"the manager at {self._address} ended the session")
-        answer: ManagerMessage = message
-        return answer
+        try:
+            answer: ManagerMessage = self._reading.read(message)
+            return answer
+        except Invalid as error:
+            raise SessionLost(f"the manager at {self._address} sent something else than a message: {error}") from None
 
     def _lost(self, error: Exception) -> SessionLost:
         why, kind = str(error), SessionLost
         if isinstance(error, grpc.aio.AioRpcError):
             why = error.details() or error.code().name
-            kind = NodeRefused if error.code() is grpc.StatusCode.PERMISSION_DENIED else SessionLost
+            kind = _KINDS.get(error.code(), SessionLost)
         return kind(f"no session with the manager at {self._address}: {why}")

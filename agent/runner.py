@@ -15,6 +15,7 @@ import structlog
 from agent.activities import Activities, Host
 from agent.task import Action, Failure, Observed, Wanted, step
 from api.errors import ArgosyError, NotFound
+from api.hostbounds import MOST_TEXT
 from api.objects import TaskStatus
 from api.states import TaskState
 
@@ -76,6 +77,7 @@ class Runner:
         return now.action
 
     def _tell(self, status: TaskStatus) -> None:
+        status = msgspec.structs.replace(status, message=_clip(status.message), error=_clip(status.error))
         id, told, now = self._work.wanted.order.id, self._told, self._host.clock()
         started = told.started_at if told else 0.0
         if not started and status.state is TaskState.RUNNING:
@@ -135,3 +137,8 @@ class Runner:
             return error
         log.error("a task's step broke", task=self._work.wanted.order.name, exc_info=error)
         return ArgosyError("an internal error of the agent; argosyd's log has the details")
+
+
+def _clip(text: str) -> str:
+    """What a runtime or a health check wrote may be of any length; managers take so much."""
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"

@@ -13,11 +13,11 @@ from typing import NoReturn
 
 import structlog
 
-from agent.link import Conversation, Link, SessionLost
+from agent.link import Conversation, HelloRefused, Link, SessionLost
 from agent.managers import Managers
 from agent.reporter import Reporter
 from api.objects import NodeDescription
-from api.wire import Accepted, Assignments, Goodbye, Heartbeat, Hello, Welcome
+from api.wire import Accepted, Assignments, Goodbye, Heartbeat, Hello, Part, Welcome
 from kit.latest import Latest
 from kit.tasks import heeding
 from kit.timing import backoff
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 WELCOME_TIMEOUT = 5.0
 """Seconds a manager has to answer the first Hello."""
+NEWS_PAUSE = 0.5
+"""Seconds between two descriptions; managers read no more than two per second."""
 FAREWELL_TIMEOUT = 2.0
 """Seconds a manager has to take note of a Goodbye."""
 
@@ -56,6 +58,7 @@ class Session:
         self._rng = rng
         self._period = 0.0
         self._number = 0
+        self._parts: list[Part | Assignments] = []
         self._conversation: Conversation | None = None
         self._ended = asyncio.Event()
         self.connected = asyncio.Event()
@@ -83,16 +86,17 @@ class Session:
         """One session after the other."""
         delays = backoff(self._rng)
         while True:
-            address = self._managers.next()
+            address, refused = self._managers.next(), False
             try:
                 if not address:
                     raise SessionLost("no manager is known")
                 await heeding(self._converse(address))
             except* SessionLost as lost:
+                refused = lost.subgroup(HelloRefused) is not None
                 log.warning("no session", manager=address, why=str(lost.exceptions[0]))
             if self.connected.is_set():
                 self.connected.clear()
-                delays = backoff(self._rng)
+                delays = delays if refused else backoff(self._rng)
             await asyncio.sleep(next(delays))
 
     async def _converse(self, address: str) -> None:
@@ -121,6 +125,7 @@ class Session:
             raise SessionLost(f"the manager at {address} answered hello with {type(answer).__name__}")
         self._number = self._in_force = 0
         self._taken = Latest()
+        self._parts = []
         self._welcome(answer)
         self.connected.set()
         log.info("session", manager=address)
@@ -144,18 +149,27 @@ class Session:
     async def _tell_news(self, conversation: Conversation) -> NoReturn:
         while True:
             await conversation.send(Hello(await self._news.take()))
+            await asyncio.sleep(NEWS_PAUSE)
 
     async def _listen(self, conversation: Conversation) -> NoReturn:
         while True:
             match await conversation.receive():
+                case Part() as part:
+                    self._parts.append(part)
                 case Assignments() as message:
                     self._check(message)
-                    self._apply(message)
+                    self._apply(self._whole(message))
                     self._taken.put(message.number)
                 case Accepted(number):
                     self._reporter.accept(number)
                 case Welcome() as message:
                     self._welcome(message)
+
+    def _whole(self, message: Assignments) -> Assignments:
+        """With the parts that came before it."""
+        parts, self._parts = [*self._parts, message], []
+        put = [resource for part in parts for resource in part.put]
+        return Assignments(message.number, message.full, put, [key for part in parts for key in part.remove])
 
     def _check(self, message: Assignments) -> None:
         if message.number != self._number + 1 or (message.number == 1 and not message.full):

@@ -293,6 +293,8 @@ class NodeDescription(Value, frozen=True):
     """What each "name:tag" among them means: the manifest's digest if it came from a registry, else the image's id."""
     devices: list[str] = []
     """What its CDI files offer: "vendor.com/class=name"."""
+    troubles: list[str] = []
+    """What does not work on it now, a sentence each."""
 
 
 class PortStatus(Value, frozen=True):

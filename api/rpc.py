@@ -6,24 +6,26 @@ grpcio takes any serializer, so no code is generated: messages are the structs o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from api.codec import decode, encode
-from api.errors import Forbidden
+from api.errors import Forbidden, Invalid
+from api.hostbounds import MOST_MESSAGE
 from api.states import Role
 from api.wire import MANAGER_NAME
 
-OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
+T = TypeVar("T")
+CONNECTION = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.keepalive_time_ms", 10_000),
@@ -33,6 +35,16 @@ OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 ]
+"""How connections are kept and found broken."""
+OPTIONS = [
+    *CONNECTION,
+    ("grpc.max_receive_message_length", MOST_MESSAGE),
+    ("grpc.max_send_message_length", MOST_MESSAGE),
+    # a few kilobytes of compressed zeros would pass the limit and fill the memory: nothing is compressed, nor unpacked
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+    ("grpc.per_message_decompression", 0),
+]
+"""Between hosts: messages are bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +120,8 @@ def server_credentials(credentials: Credentials) -> Any:
 
 
 def stream_stream(target: Any, method: str, answer: Any) -> Any:
-    """A bidirectional method, as the caller sees it; `answer` is the type of what comes back."""
-    return target.stream_stream(method, request_serializer=encode, response_deserializer=partial(decode, answer))
+    """A bidirectional method, as the caller sees it; `answer` is the type of what comes back, `bytes` for raw bytes."""
+    return target.stream_stream(method, request_serializer=encode, response_deserializer=_reader(answer))
 
 
 def unary_stream(target: Any, method: str, answer: Any) -> Any:
@@ -129,18 +141,36 @@ def _writer(kind: Any) -> Callable[[Any], bytes]:
     return _raw if kind is bytes else encode
 
 
+def read(kind: type[T], data: bytes) -> T:
+    """A message that somebody else wrote. Raises Invalid for whatever is none."""
+    try:
+        return decode(kind, data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Invalid(f"the message cannot be read: {str(error)[:200]}") from None
+    except RecursionError:
+        raise Invalid("the message cannot be read: its values are nested too deep") from None
+
+
 def stream_stream_handler(behaviour: Any, request: Any) -> Any:
-    """The served side of a bidirectional method."""
+    """The served side of a bidirectional method; `request` is `bytes` for messages that the behaviour reads itself."""
     return grpc.stream_stream_rpc_method_handler(
-        behaviour, request_deserializer=partial(decode, request), response_serializer=encode
+        behaviour, request_deserializer=_reader(request), response_serializer=encode
     )
 
 
 def unary_stream_handler(behaviour: Any, request: Any, answer: Any) -> Any:
     """The served side of a method with one request and a stream of answers."""
-    return grpc.unary_stream_rpc_method_handler(
-        behaviour, request_deserializer=partial(decode, request), response_serializer=_writer(answer)
-    )
+
+    async def served(data: bytes, context: Any) -> AsyncIterator[Any]:
+        try:
+            message = read(request, data)
+        except Invalid as error:  # told to the caller; grpc would write a traceback into our log
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        async with aclosing(behaviour(message, context)) as items:
+            async for item in items:
+                yield item
+
+    return grpc.unary_stream_rpc_method_handler(served, request_deserializer=_raw, response_serializer=_writer(answer))
 
 
 def service(name: str, methods: Mapping[str, Any]) -> Any:

@@ -11,8 +11,10 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 
 from api import constraints, hostproblems, references
+from api.codec import encode
 from api.errors import Invalid
 from api.expansion import example, template_problems
+from api.hostbounds import MOST_SPEC
 from api.mounts import MOUNT_TYPES, PROPAGATIONS
 from api.names import SERVICE_NAME
 from api.schedule import schedule_problems
@@ -46,6 +48,8 @@ Problems = Iterator[str]
 
 def service_problems(spec: ServiceSpec) -> list[str]:
     """What is wrong with a service's spec."""
+    if (size := len(encode(spec))) > MOST_SPEC:
+        return [f"the spec has {size} bytes; at most {MOST_SPEC} can be sent to hosts"]
     if found := list(template_problems(spec)):
         return found
     return _expanded_problems(example(spec))

@@ -57,8 +57,20 @@ class Welcome(Value, frozen=True, tag="welcome"):
     """What this node is wanted to be; another role than its certificate's is a reason to renew that now."""
 
 
+class Part(Value, frozen=True, tag="part"):
+    """What belongs to the Assignments that come next, when all of it is too much for one message. Nothing of it is
+    acted on before they have come.
+    """
+
+    put: list[Resource] = []
+    remove: list[ResourceKey] = []
+
+
 class Assignments(Value, frozen=True, tag="assignments"):
-    """The whole set (`full`), or what differs from what was sent before. Numbers count from 1 without a gap."""
+    """The whole set (`full`), or what differs from what was sent before. Numbers count from 1 without a gap.
+
+    Parts that came before it belong to it.
+    """
 
     number: int
     full: bool = False
@@ -72,7 +84,7 @@ class Accepted(Value, frozen=True, tag="accepted"):
     number: int
 
 
-ManagerMessage = Welcome | Assignments | Accepted
+ManagerMessage = Welcome | Part | Assignments | Accepted
 
 
 # Host: what a host does for others.

@@ -13,7 +13,7 @@ from cli.cluster import AVAILABILITY, ROLES
 from cli.draining import Drain
 from cli.errors import ApiError, Failed, Wrong
 from cli.lazy import Group
-from cli.node_rows import COLUMNS, node_rows
+from cli.node_rows import columns, node_rows
 from cli.output import (
     each,
     inspect,
@@ -45,7 +45,8 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None
             click.echo(item["ID"])
         return
     own = client.get("/info", Info).swarm.node_id
-    show_rows(node_rows(nodes, own, is_table=is_table(template)), COLUMNS, template)
+    rows = node_rows(nodes, own, is_table=is_table(template))
+    show_rows(rows, columns(rows), template)
 
 
 @node.command("inspect")

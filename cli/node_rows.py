@@ -19,6 +19,11 @@ COLUMNS = {
 }
 
 
+def columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What a table shows: a message only where there is one."""
+    return {**COLUMNS, "Message": "MESSAGE"} if any(row["Message"] for row in rows) else COLUMNS
+
+
 def node_rows(nodes: Iterable[Json], own: str, is_table: bool = True) -> list[dict[str, str]]:
     """Rows by hostname; in a table the node that answers (`own`) is marked with a star."""
     return [_row(node, own, is_table) for node in sorted(nodes, key=lambda node: (_hostname(node), str(node["ID"])))]
@@ -42,4 +47,5 @@ def _row(node: Json, own: str, is_table: bool) -> dict[str, str]:
         "ManagerStatus": role,
         "EngineVersion": node.get("Description", {}).get("Engine", {}).get("EngineVersion", ""),
         "Address": status.get("Addr", ""),
+        "Message": status.get("Message", ""),
     }

@@ -85,9 +85,10 @@ def _services(get: Get) -> Rows:
 
 
 def _nodes(get: Get) -> Rows:
-    from cli.node_rows import COLUMNS, node_rows
+    from cli.node_rows import columns, node_rows
 
-    return COLUMNS, node_rows(get("/nodes"), get("/info")["Swarm"]["NodeID"])
+    rows = node_rows(get("/nodes"), get("/info")["Swarm"]["NodeID"])
+    return columns(rows), rows
 
 
 _QUESTIONS: dict[tuple[str, ...], Callable[[Get], Rows]] = {("service", "ls"): _services, ("node", "ls"): _nodes}

@@ -31,6 +31,7 @@ from api.rpc import key_digest
 from api.specs import NetworkTarget, PortConfig, ServiceSpec
 from api.states import Role, TaskState
 from api.template import expand, is_template
+from manager.border import host_address
 from manager.draining import AT_ONCE, Drain, Drains, is_serving
 from manager.file_orders import file_orders
 from manager.image_orders import image_keys, image_names, image_order
@@ -83,7 +84,7 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
             task_id=task_id,
             task_name=name,
             node_id=task.node_id,
-            host=node.address,
+            host=host_address(node.address),
             address=_bare(address.address),
             hostname=hostname,
             ready=ready,
@@ -118,14 +119,14 @@ def container_hostname(state: State, task: Task) -> str:
 def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
     """A node's bridge on each network that has one there."""
     decision, node = state.node_decisions.get(node_id), state.descriptions.get(node_id)
-    if decision is None or node is None:
-        return
+    if decision is None or node is None or not (host := host_address(node.address)):
+        return  # stored before addresses were checked: no other host could do anything with it
     for gateway in decision.gateways:
         yield PeerOrder(
             id=f"{node_id}.{gateway.network_id}",
             network_id=gateway.network_id,
             node_id=node_id,
-            host=node.address,
+            host=host,
             gateway=_bare(gateway.address),
         )
 

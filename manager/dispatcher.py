@@ -16,12 +16,15 @@ import structlog
 
 from api import rpc
 from api.defaults import HEARTBEAT
-from api.errors import ArgosyError
+from api.errors import ArgosyError, Conflict, Invalid
+from api.objects import DESCRIPTION
 from api.wire import Hello, Welcome
+from kit.rate import Allowance
 from kit.timing import Clock
-from manager import rights
+from manager import border, rights
 from manager.assignment_index import AssignmentIndex
 from manager.confirmations import Confirmations
+from manager.inbox import Inbox
 from manager.observations import ObservationWriter
 from manager.rights import Rights
 from manager.sessions import AgentSession
@@ -32,6 +35,12 @@ GATHER = 0.01
 """Seconds in which changes are gathered into one assignment message."""
 MOST_GATHER = 0.2
 """The same, when telling what changed takes long itself."""
+HELLO_WITHIN = 10.0
+"""Seconds that a caller may say nothing."""
+OPENINGS = (1.0, 20.0)
+"""Sessions that a node may open per second, and at once: each is sent all that the node is to have."""
+REFUSAL_AGAIN = 60.0
+"""Seconds after which a node that is refused for the same reason again is logged again."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +59,9 @@ class Dispatcher:
         self._confirmations = Confirmations(store, node_id, self._in_force, rng)
         self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
         self._complete = asyncio.Event()
+        self._openings: dict[str, Allowance] = {}
+        self._refusals: dict[str, tuple[str, float]] = {}
+        self._displaced: dict[str, str] = {}
 
     @property
     def connected(self) -> frozenset[str]:
@@ -66,12 +78,14 @@ class Dispatcher:
                 while True:
                     revision = self._store.state.revision
                     began = loop.time()
-                    for _ in self._index.update(dirty.take()):
+                    changed = dirty.take()
+                    for _ in self._index.update(changed):
                         await asyncio.sleep(0)
                     self._index.covers = revision
                     took = loop.time() - began
                     self._complete.set()
                     self._drop_removed()
+                    self._drop_displaced(changed.nodes)
                     for session, _task in self._sessions.values():
                         session.wake()
                     self._confirmations.look()
@@ -100,12 +114,29 @@ class Dispatcher:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         # a full set that lacked what is not indexed yet would take networks from running containers
         await self._complete.wait()
-        hello = await context.read()
-        if not isinstance(hello, Hello):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a Hello")
-        await self._serve(node_id, hello, context)
+        try:
+            await self._serve(node_id, context)
+        except (Invalid, Conflict) as error:
+            self._note_refusal(node_id, str(error))
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
-    async def _serve(self, node_id: str, hello: Hello, context: Any) -> None:
+    async def _greet(self, node_id: str, inbox: Inbox, peer: str) -> Hello:
+        """The first message, once it has been admitted. Raises Invalid, Conflict."""
+        if self._openings.setdefault(node_id, Allowance(*OPENINGS)).take(1, asyncio.get_running_loop().time()):
+            raise Conflict("this node opens sessions too often; it may try again in a second")
+        try:
+            async with asyncio.timeout(HELLO_WITHIN):
+                hello = await inbox.read()
+        except TimeoutError:
+            hello = None
+        if not isinstance(hello, Hello):
+            raise Invalid("a session begins with a Hello")
+        border.admit(self._store.state, node_id, hello.description, peer)
+        return hello
+
+    async def _serve(self, node_id: str, context: Any) -> None:
+        inbox, peer = Inbox(context), border.peer_address(context.peer())
+        hello = await self._greet(node_id, inbox, peer)
         if (former := self._sessions.pop(node_id, None)) is not None:
             former[1].cancel()
         view = self._index.add(node_id)
@@ -122,7 +153,7 @@ class Dispatcher:
             self._clock,
             self._rng,
         )
-        task = asyncio.ensure_future(session.run(context, hello))
+        task = asyncio.ensure_future(session.run(context, inbox, hello, peer))
         self._sessions[node_id] = (session, task)
         reason = "the manager ended the session: it stops, or the node has opened another or was removed"
         try:
@@ -136,6 +167,8 @@ class Dispatcher:
                 self._index.remove(node_id)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if displaced := self._displaced.pop(node_id, ""):
+            raise Conflict(displaced)
         removed = self._is_removed(node_id)
         await context.abort(grpc.StatusCode.PERMISSION_DENIED if removed else grpc.StatusCode.UNAVAILABLE, reason)
 
@@ -151,6 +184,34 @@ class Dispatcher:
         for node_id, (_session, task) in list(self._sessions.items()):
             if node_id not in self._store.state.nodes:
                 task.cancel()
+
+    def _drop_displaced(self, changed: set[str]) -> None:
+        """End the sessions of nodes whose address another one has shown to be its own, or announced at the same moment
+        at another manager: the later description stands.
+        """
+        state = self._store.state
+        held: dict[str, list[str]] = {}
+        for node_id in self._sessions if changed else ():
+            if (mine := state.descriptions.get(node_id)) is not None:
+                held.setdefault(mine.address, []).append(node_id)
+        for other in changed:
+            theirs, session = state.descriptions.get(other), state.sessions.get(other)
+            if theirs is None or session is None or session.left or other not in state.nodes:
+                continue
+            if border.is_loopback(theirs.address):
+                continue
+            for node_id in held.get(theirs.address, ()):
+                if state.version(DESCRIPTION, node_id) < state.version(DESCRIPTION, other) and node_id != other:
+                    self._displaced[node_id] = f"node {other} has come up at the address {theirs.address}"
+                    self._sessions[node_id][1].cancel()
+
+    def _note_refusal(self, node_id: str, reason: str) -> None:
+        """Log it, but not each time an agent tries again."""
+        now = asyncio.get_running_loop().time()
+        last, at = self._refusals.get(node_id, ("", 0.0))
+        if reason != last or now - at >= REFUSAL_AGAIN:
+            self._refusals[node_id] = (reason, now)
+            log.warning("a host's session was refused", node=node_id, reason=reason)
 
 
 def welcome_of(state: State, node_id: str) -> Welcome:

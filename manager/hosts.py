@@ -12,6 +12,7 @@ from api import rpc
 from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
 from api.hostaddress import join_host_port
 from api.wire import LOGS_METHOD, LogLine, LogLines, LogsRequest
+from manager.border import host_address
 from manager.store.state import State
 
 _ERRORS: dict[Any, type[ArgosyError]] = {
@@ -58,7 +59,7 @@ class HostClient:
 
     async def _channel(self, node_id: str) -> Any:
         node = self._state.descriptions.get(node_id)
-        if node is None or not node.address:
+        if node is None or not host_address(node.address):
             raise Unavailable(f"node {node_id} has not been heard of since it joined; its address is not known")
         way = (join_host_port(node.address, node.host_port), self._credentials())
         former = self._channels.get(node_id)

@@ -10,6 +10,7 @@ from api.errors import Invalid
 from api.hostaddress import join_host_port
 from api.objects import NodeDescription
 from api.references import parse
+from manager.border import host_address
 from manager.store.state import State
 
 MOST_IMAGE_PEERS = 8
@@ -23,7 +24,8 @@ def image_names(description: NodeDescription) -> frozenset[str]:
 
 def image_order(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageOrder | None:
     """Where a host may fetch an image; None when no other host has it."""
-    givers = [other for other in holders if other != node_id and other in state.descriptions]
+    known = state.descriptions
+    givers = [other for other in holders if other != node_id and other in known and host_address(known[other].address)]
     if not givers:
         return None
     givers.sort(key=lambda other: (zlib.crc32(f"{node_id} {other}".encode()), other))

@@ -1,5 +1,7 @@
 """One agent's session on a manager: its messages in, its assignments out, its lease kept while it is heard.
 
+What it says is checked first (manager/border.py); a message that does not pass ends the session with the reason.
+
 Three loops per session. The reader handles one message at a time and waits until what it reports is stored, so an
 agent that talks too much is slowed by the stream itself. The writer sends what is due, newest only. The keeper turns
 being heard into lease refreshes, at most one per half period. A stream that breaks leaves the lease to run out: the
@@ -12,33 +14,29 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 import structlog
 
 from api.defaults import SESSION_LEASE
 from api.errors import Unavailable
 from api.objects import DESCRIPTION, SESSION, STATUS, NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
-from api.wire import Accepted, AgentMessage, Assignments, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
+from api.wire import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
 from kit.timing import Clock, backoff
+from manager import border, pieces
 from manager.assignment_index import AssignmentIndex, HostView
+from manager.inbox import Inbox
 from manager.observations import ObservationWriter
 from manager.store.base import Lease, LeaseEnded, Put, Store
 from manager.store.state import State
-
-MOST_PER_MESSAGE = 2000
-"""Resources in one Assignments message; a bigger set goes in several."""
 
 log = structlog.get_logger(__name__)
 
 
 class Stream(Protocol):
     """The served side of a bidirectional call (grpc.aio.ServicerContext)."""
-
-    async def read(self) -> Any:
-        """The next message; grpc.aio.EOF at the end."""
-        ...
 
     async def write(self, message: ManagerMessage) -> None:
         """Waits while the other side does not read."""
@@ -68,6 +66,7 @@ class AgentSession:
         self._writer = writer
         self._view = view
         self._index = index
+        self._number = 0
         self._sent: deque[tuple[int, int]] = deque()
         self._in_force = 0
         self._welcome = welcome
@@ -79,6 +78,8 @@ class AgentSession:
         self._accepted: int | None = None
         self._lease: Lease | None = None
         self._leaving = False
+        self._peer = ""
+        self._warned = False
 
     def wake(self) -> None:
         """Something may be due for the host."""
@@ -91,12 +92,16 @@ class AgentSession:
             return self._index.covers
         return self._in_force
 
-    async def run(self, stream: Stream, hello: Hello) -> None:
-        """Until the agent closes the stream (returns) or it breaks (raises)."""
+    async def run(self, stream: Stream, inbox: Inbox, hello: Hello, peer: str) -> None:
+        """Until the agent closes the stream (returns) or it breaks (raises; Invalid or Conflict: by what it said).
+
+        `hello` has been admitted; `peer` is the address that the agent's connection comes from.
+        """
+        self._peer = peer
         await self._describe(hello.description)
         self._lease = await self._open_lease()
         log.info("session opened", node=self.node_id)
-        reader = asyncio.ensure_future(self._read(stream))
+        reader = asyncio.ensure_future(self._read(inbox))
         others = [asyncio.ensure_future(self._write(stream)), asyncio.ensure_future(self._keep())]
         try:
             await asyncio.wait([reader, *others], return_when=asyncio.FIRST_COMPLETED)
@@ -113,20 +118,32 @@ class AgentSession:
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _read(self, stream: Stream) -> None:
-        while isinstance(message := await stream.read(), AgentMessage):
+    async def _read(self, inbox: Inbox) -> None:
+        while (message := await inbox.read()) is not None:
             self._heard.set()
             if isinstance(message, Hello):
+                border.admit(self._store.state, self.node_id, message.description, self._peer)
                 await self._describe(message.description)
             elif isinstance(message, Goodbye):
                 self._leaving = True
                 return
             elif isinstance(message, Heartbeat):
+                border.check_heartbeat(message, self._number)
                 self._confirm(message.in_force)
             elif isinstance(message, Statuses):
+                border.check_statuses(message, self._clock())
+                self._warn_of_foreign(message)
                 await self._writer.write(observed(self._store.state, self.node_id, message))
                 self._accepted = message.number
                 self._due.set()
+
+    def _warn_of_foreign(self, message: Statuses) -> None:
+        """Say so, once, when it speaks of another node's tasks; nobody listens to that (`acceptable`)."""
+        tasks = self._store.state.tasks
+        foreign = [id for id in message.statuses if id in tasks and tasks[id].node_id != self.node_id]
+        if foreign and not self._warned:
+            self._warned = True
+            log.warning("statuses of another node's tasks are ignored", node=self.node_id, first=foreign[0])
 
     def _confirm(self, number: int) -> None:
         """The host's networks are as those assignments, and all before them, want them."""
@@ -180,7 +197,6 @@ class AgentSession:
 
     async def _write(self, stream: Stream) -> None:
         welcomed: Welcome | None = None
-        number = 0
         while True:
             if (welcome := self._welcome()) != welcomed:
                 await stream.write(welcome)
@@ -189,24 +205,18 @@ class AgentSession:
                 accepted, self._accepted = self._accepted, None
                 await stream.write(Accepted(accepted))
             # half a change could take the old endpoint away before the new one is there
-            if (self._view.pending or not number) and not self._index.moving:
-                number = await self._send(stream, number)
+            if (self._view.pending or not self._number) and not self._index.moving:
+                await self._send(stream)
             await self._due.wait()
             self._due.clear()
 
-    async def _send(self, stream: Stream, number: int) -> int:
-        """Send what is pending; the first message is the full set, whatever its size."""
+    async def _send(self, stream: Stream) -> None:
+        """Send what is pending; the first message is the full set."""
         put, remove = self._view.take()
-        covers = self._index.covers
-        step = MOST_PER_MESSAGE if number else max(len(put), 1)
-        for begin in range(0, max(len(put), 1), step):
-            number += 1
-            self._sent.append((number, self._in_force if begin + step < len(put) else covers))
-            part = put[begin : begin + step]
-            await stream.write(
-                Assignments(number, full=number == 1, put=part, remove=[] if begin or number == 1 else remove)
-            )
-        return number
+        self._number += 1
+        self._sent.append((self._number, self._index.covers))
+        for message in pieces.messages(self._number, self._number == 1, put, [] if self._number == 1 else remove):
+            await stream.write(message)
 
 
 def observed(state: State, node_id: str, message: Statuses) -> list[Put]:
@@ -222,11 +232,11 @@ def acceptable(state: State, node_id: str, task_id: str, status: TaskStatus) -> 
     """Whether the node may say this of the task now."""
     task, old = state.tasks.get(task_id), state.statuses.get(task_id)
     if task is None or task.node_id != node_id:
-        if task is not None:
-            log.warning("a status of another node's task was refused", node=node_id, task=task_id)
         return False
     if task.state is not TaskState.ASSIGNED or status.state <= TaskState.ASSIGNED:
         return False
     if status.state in (TaskState.REMOVE, TaskState.ORPHANED):
         return False
-    return status != old and is_legal(old.state if old else task.state, status.state)
+    if old and msgspec.structs.replace(status, timestamp=old.timestamp) == old:
+        return False  # nothing but the time has changed
+    return is_legal(old.state if old else task.state, status.state)

@@ -14,7 +14,7 @@ import grpc
 from api import rpc
 from api.errors import Unavailable
 from api.hostaddress import join_host_port
-from api.wire import DISPATCHER, AgentMessage
+from api.wire import DISPATCHER
 from manager.dispatcher import Dispatcher
 from node.portguard import PortGuard
 
@@ -78,4 +78,4 @@ class HostServer:
             else:
                 await dispatcher.session(requests, context)
 
-        return rpc.service(DISPATCHER, {"Session": rpc.stream_stream_handler(session, AgentMessage)})
+        return rpc.service(DISPATCHER, {"Session": rpc.stream_stream_handler(session, bytes)})

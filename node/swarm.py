@@ -24,7 +24,7 @@ from api.objects import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluste
 from api.rpc import Credentials
 from api.specs import NetworkSpec, NodeSpec
 from api.states import Role
-from api.wire import Assignments, JoinAnswer, JoinRequest, ManagerMessage, MemberAnswer, Welcome
+from api.wire import Assignments, JoinAnswer, JoinRequest, ManagerMessage, MemberAnswer, Part, Welcome
 from kit.timing import Clock, backoff
 from manager import ca
 from manager.etcd_start import has_database
@@ -211,7 +211,7 @@ class HostSwarm:
 
     def heard(self, message: ManagerMessage) -> None:
         """What a manager told the agent."""
-        if isinstance(message, Assignments):
+        if isinstance(message, Assignments | Part):
             self.network_names.update(
                 {order.id: order.name for order in message.put if isinstance(order, NetworkOrder)}
             )

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import defaults
 from api.codec import shown
-from api.objects import CLUSTER, DEFAULT_CLUSTER, NODE, Cluster, Node, NodeDescription
+from api.objects import CLUSTER, DEFAULT_CLUSTER, NODE, Cluster, Node, NodeDecision, NodeDescription
 from api.states import NodeState, Role
+from manager.border import host_address, shorten
 from manager.http.context import ClusterContext
 from manager.http.views import Json, meta
 from manager.store.state import State
@@ -37,13 +38,24 @@ def node_view(state: State, node: Node, leader_id: str) -> Json:
         "Description": _description(state, description or NodeDescription()),
         "Status": {"State": (decision.state if decision else NodeState.UNKNOWN).value},
     }
-    if decision and decision.message:
-        view["Status"]["Message"] = decision.message
+    if message := node_message(decision, description):
+        view["Status"]["Message"] = message
     if description and description.address:
         view["Status"]["Addr"] = description.address
     if is_manager(state, node):
         view["ManagerStatus"] = _manager_status(state, node.id, leader_id)
     return view
+
+
+def node_message(decision: NodeDecision | None, description: NodeDescription | None) -> str:
+    """Why a node is in its state, and what does not work on it."""
+    told = [decision.message] if decision and decision.message else []
+    if description is not None:
+        if not host_address(description.address):
+            told.append(f"its address {shorten(description.address)} is of no use; no other host is told of it")
+        if decision and decision.state is NodeState.READY:
+            told += description.troubles
+    return "; ".join(told)
 
 
 def is_manager(state: State, node: Node) -> bool:

@@ -14,7 +14,7 @@ import grpc
 from aetcd import rpc
 
 from api.errors import ArgosyError, Conflict, TooLarge, Unavailable
-from api.rpc import OPTIONS, Credentials
+from api.rpc import CONNECTION, Credentials
 from api.wire import MANAGER_NAME
 
 CALL_TIMEOUT = 2.5
@@ -24,7 +24,9 @@ UNHEALTHY = "unhealthy cluster"
 _NEEDS_LEADER = (("hasleader", "true"),)
 """Makes a member that is cut off from the others say so, rather than keep silent."""
 _OPTIONS = [
-    *(option for option in OPTIONS if option[0] != "grpc.keepalive_permit_without_calls"),
+    *(option for option in CONNECTION if option[0] != "grpc.keepalive_permit_without_calls"),
+    ("grpc.max_receive_message_length", -1),  # a page of the store may be large; etcd has a limit of its own
+    ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_permit_without_calls", 0),  # etcd hangs up on clients that ping without a call
     ("grpc.use_local_subchannel_pool", 1),  # a new store must not inherit the back-off of an older one
 ]

@@ -1,0 +1,168 @@
+"""A manager's session port over real gRPC and mTLS, a worker that keeps to the protocol, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from api import rpc
+from api.codec import encode
+from api.objects import (
+    CLUSTER,
+    DEFAULT_CLUSTER,
+    NETWORK,
+    NETWORK_DECISION,
+    NODE,
+    NODE_DECISION,
+    REVISION,
+    SERVICE,
+    TASK,
+    Cluster,
+    Gateway,
+    Network,
+    NetworkDecision,
+    Node,
+    NodeDecision,
+    NodeDescription,
+    Revision,
+    Service,
+    Task,
+    TaskAddress,
+)
+from api.specs import NetworkSpec, ServiceSpec
+from api.states import NodeState, Role, TaskState
+from api.wire import SESSION_METHOD, Assignments, Hello, ManagerMessage, Welcome
+from kit.tasks import stop
+from kit.timing import wall_clock
+from manager.dispatcher import Dispatcher
+from manager.store.base import Put
+from manager.store.memory import MemoryStore
+from node.hostserver import HostServer
+from tests.manager.certificates import credentials, free_port
+
+DEADLINE = 20.0
+VICTIM, ROGUE = "n2", "n1"
+HONEST = NodeDescription(hostname="h2", address="192.0.2.2")
+LYING = NodeDescription(hostname="h1", address="192.0.2.1")
+UNBOUNDED = {"grpc.max_send_message_length": -1, "grpc.compression_enabled_algorithms_bitset": 7}
+"""What the rogue's own gRPC is told to let pass."""
+
+
+class Session:
+    """One stream to the manager, of raw bytes up."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+
+    async def send(self, message: object) -> None:
+        """A message, or any bytes. That the stream has ended is learned by reading."""
+        try:
+            await self.call.write(message if isinstance(message, bytes) else encode(message))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass
+
+    async def receive(self, kind: type) -> Any:
+        """The next message of a kind."""
+        async with asyncio.timeout(DEADLINE):
+            while not isinstance(message := await self.call.read(), kind):
+                assert message is not grpc.aio.EOF, "the manager ended the session"
+            return message
+
+    async def hello(self, description: NodeDescription) -> Assignments:
+        """Open the session properly."""
+        await self.send(Hello(description))
+        await self.receive(Welcome)
+        first: Assignments = await self.receive(Assignments)
+        return first
+
+    async def refused(self) -> str:
+        """How the stream ends: "CODE: sentence"."""
+        async with asyncio.timeout(DEADLINE):
+            try:
+                while await self.call.read() is not grpc.aio.EOF:
+                    pass
+            except grpc.aio.AioRpcError:
+                pass
+            return f"{(await self.call.code()).name}: {await self.call.details()}"
+
+
+class Scene:
+    """A manager; a service with a task on each of two workers, on one network."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.port = free_port()
+        self.dispatcher = Dispatcher(self.store, "m1", wall_clock, random.Random(1))
+        self.server = HostServer(credentials("m1", Role.MANAGER), lambda: self.dispatcher, [])
+
+    @property
+    def state(self) -> Any:
+        """What is stored."""
+        return self.store.state
+
+    async def fill(self) -> None:
+        """The cluster's objects."""
+        spec, network = ServiceSpec(name="web"), NetworkSpec(name="net")
+        puts = [
+            Put(CLUSTER, DEFAULT_CLUSTER, Cluster("c")),
+            Put(SERVICE, "s", Service("s", spec=spec)),
+            Put(REVISION, "s.1", Revision("s", 1, spec)),
+            Put(NETWORK, "net", Network("net", spec=network)),
+            Put(NETWORK_DECISION, "net", NetworkDecision("10.0.1.0/24", "10.0.1.0/25", 4097)),
+        ]
+        for number, id in enumerate((ROGUE, VICTIM), 1):
+            gateway, address = Gateway("net", f"10.0.1.20{number}/24"), TaskAddress("net", f"10.0.1.13{number}/24")
+            puts.append(Put(NODE, id, Node(id)))
+            puts.append(Put(NODE_DECISION, id, NodeDecision(NodeState.READY, gateways=[gateway])))
+            puts.append(
+                Put(TASK, f"t{number}", Task(f"t{number}", "s", 1, number, id, TaskState.ASSIGNED, addresses=[address]))
+            )
+        await self.store.commit(puts)
+
+    @asynccontextmanager
+    async def session(
+        self, node_id: str, creds: rpc.Credentials | None = None, compression: Any = None
+    ) -> AsyncIterator[Session]:
+        """A stream in a node's name."""
+        creds = creds or credentials(node_id)
+        options = {**dict(rpc.OPTIONS), **UNBOUNDED, "grpc.ssl_target_name_override": "swarm-manager"}
+        channel = grpc.aio.secure_channel(
+            f"127.0.0.1:{self.port}",
+            grpc.ssl_channel_credentials(creds.ca, creds.key, creds.certificate),
+            options=list(options.items()),
+            compression=compression,
+        )
+        call = channel.stream_stream(
+            SESSION_METHOD,
+            request_serializer=bytes,
+            response_deserializer=lambda data: rpc.decode(ManagerMessage, data),
+        )
+        try:
+            yield Session(call())
+        finally:
+            await channel.close(0)
+
+    async def until(self, holds: Callable[[Any], bool]) -> None:
+        """Until a condition on the state holds."""
+        async with asyncio.timeout(DEADLINE):
+            while not holds(self.state):
+                await self.store.wait_newer(self.state.revision)
+
+
+@asynccontextmanager
+async def a_cluster() -> AsyncIterator[Scene]:
+    """It runs."""
+    cluster = Scene()
+    await cluster.fill()
+    running = asyncio.ensure_future(cluster.dispatcher.run())
+    await cluster.server.start("127.0.0.1", cluster.port)
+    try:
+        yield cluster
+    finally:
+        await stop([running])
+        await cluster.server.stop()

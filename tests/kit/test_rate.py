@@ -1,0 +1,26 @@
+from kit.rate import MOST_DEBT, Allowance
+from kit.said import Said
+
+
+def test_a_burst_passes_and_then_the_rate_holds() -> None:
+    allowance = Allowance(10, 20)
+    assert [allowance.take(1, 100.0) for _ in range(20)] == [0.0] * 20
+    assert allowance.take(1, 100.0) == 0.1
+    assert allowance.take(1, 100.2) == 0.0
+    assert allowance.take(20, 200.0) == 0.0
+
+
+def test_nobody_is_held_up_longer_than_the_most() -> None:
+    allowance = Allowance(10, 20)
+    assert allowance.take(1e9, 0.0) == MOST_DEBT
+    assert allowance.take(10, 0.0 + MOST_DEBT) == MOST_DEBT
+    assert allowance.take(0, 10.0) == 0.0
+
+
+def test_a_lasting_trouble_is_said_once_and_again_when_it_comes_back() -> None:
+    said = Said()
+    assert [said.is_news("a", "x"), said.is_news("a", "x"), said.is_news("b", "x"), said.is_news("a", "y")] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    said.forget("a")
+    assert said.is_news("a", "y")
