@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from overlay import rules, zone
+from overlay import doors, rules, zone
+from overlay.doors import Doors
 from overlay.model import HostFacts
 from overlay.plan import Plan, plan
 from overlay.rules import HostPort, Part
@@ -26,6 +27,9 @@ class Applied:
     parts: Mapping[str, Part] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
     merged: Part = field(default_factory=Part)
+    entries: Mapping[str, Doors] = field(default_factory=dict)
+    doors: Doors = field(default_factory=dict)
+    """Of all networks, and of the host's own ports."""
 
     def towards(self, wanted: Mapping[str, Slice], ports: Sequence[HostPort], plugs: Plan, host: HostFacts) -> Applied:
         """What these slices and ports come to; what did not change is taken over from here."""
@@ -36,6 +40,7 @@ class Applied:
 
         parts = each(self.parts, lambda slice: rules.network_part(slice, host.address))
         merged = rules.merge([rules.host_ports_part(ports), *parts.values()])
+        entries = each(self.entries, doors.of_slice)
         return Applied(
             slices=wanted,
             plans=each(self.plans, lambda slice: plan(slice, host)),
@@ -43,6 +48,8 @@ class Applied:
             parts=parts,
             names=each(self.names, zone.index),
             merged=merged,
+            entries=entries,
+            doors=doors.merge([doors.of_ports(ports), *entries.values()]),
         )
 
     def moved_since(self, before: Applied) -> bool:

@@ -1,76 +1,121 @@
-"""Forgets connections of backends that are gone, in the background.
+"""Flows that the kernel remembers (conntrack): those that no longer follow the rules are deleted.
 
-A UDP "connection" lives as long as packets come: without this a client that keeps sending keeps reaching a backend that
-is no longer ready. TCP connections of a backend that is only unready are left to end by themselves (draining).
+By netlink, with the kernel's own filter: a change costs one look through the kernel's table for each door or address it
+concerns, and one message for each flow that goes. Blocking; called in one thread at a time.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+import socket
+import struct
+from collections.abc import Iterator, Set
+from functools import cache
 
-import structlog
+from overlay import wire
+from overlay.doors import UDP, Door, Doors, Flow, is_stale
+from overlay.netlink import ABSENT, NetlinkSocket, Request
 
-from kit.process import run
+NETLINK_NETFILTER = 12
+SUBSYSTEM = 1 << 8
+GET, DELETE = SUBSYSTEM | 1, SUBSYSTEM | 2
+TUPLE_ORIG, TUPLE_REPLY, ID, ZONE, FILTER = 1, 2, 12, 18, 25
+TUPLE_IP, TUPLE_PROTO = 1, 2
+IP_SRC, IP_DST = 1, 2
+PROTO_NUM, PROTO_SRC_PORT, PROTO_DST_PORT = 1, 2, 3
+FILTER_ORIG, FILTER_REPLY = 1, 2
+BY_SRC, BY_DST, BY_PROTO, BY_DST_PORT = 0x01, 0x02, 0x08, 0x20
+FAMILY = struct.pack("=BBH", wire.AF_INET, 0, 0)
+_FIRST = 4
+_TUPLE = struct.Struct("!12x4s4x4s8xB7xH6xH2x")
+"""Source, destination, protocol and ports of a tuple, where the kernel puts them: tables may be long, so not by walking
+through nested attributes."""
+FEW = 8
+"""So many looks with a filter are cheaper than one at everything without."""
 
-log = structlog.get_logger(__name__)
 
-FEW = 3
-"""So many addresses are flushed without looking first whether there is anything to flush: each costs a process."""
-
-
-def reply_sources(listing: bytes) -> set[str]:
-    """The addresses that answer in what `conntrack -L` printed: behind a VIP, the backends'."""
-    found = set()
-    for line in listing.splitlines():
-        parts = line.split(b"src=", 3)
-        if len(parts) == 3:
-            found.add(parts[2].split(maxsplit=1)[0].decode())
-    return found
-
-
-class Flows:
-    """Addresses whose conntrack entries are to go."""
+class Conntrack:
+    """The flows of the network namespace it was made in."""
 
     def __init__(self) -> None:
-        self._unready: set[str] = set()
-        self._gone: set[str] = set()
-        self._filled = asyncio.Event()
+        self._socket = NetlinkSocket(NETLINK_NETFILTER)
 
-    def forget(self, unready: Iterable[str], gone: Iterable[str]) -> None:
-        """Flush UDP of the unready, everything of the gone; soon."""
-        self._unready.update(unready)
-        self._gone.update(gone)
-        if self._unready or self._gone:
-            self._filled.set()
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
 
-    async def run(self) -> None:
-        """Flush as long as the agent lives."""
-        while True:
-            await self._filled.wait()
-            unready, gone = self._unready - self._gone, self._gone
-            self._unready, self._gone = set(), set()
-            self._filled.clear()
-            if len(unready) + len(gone) > FEW:
-                known = await self._known(unready | gone)
-                unready, gone = unready & known, gone & known
-            for address in sorted(unready):
-                await self._flush("-p", "udp", "--reply-src", address)
-            for address in sorted(gone):
-                await self._flush("--reply-src", address)
+    def forget(self, doors: Doors, changed: Set[Door], gone: Set[str]) -> int:
+        """Delete the UDP flows through doors that `changed` which do not follow them, and every flow that one of
+        `gone` answers. Returns how many. Raises Refused, OSError."""
+        local, addresses = cache(is_local), {wire.ipv4(address) for address in gone}
 
-    async def _known(self, addresses: set[str]) -> set[str]:
-        """Those that there are connections to; all of them when that cannot be told."""
+        def goes(body: bytes) -> bool:
+            protocol, answering = glance(body)
+            if answering in addresses:
+                return True
+            return bool(changed) and protocol == UDP and is_stale(doors, flow_of(body), local)
+
+        found: dict[bytes, bytes] = {}
+        for question in _questions(changed, gone):
+            for body in self._socket.dump(GET, FAMILY + question, goes):
+                found[_name(body)] = body
+        # one that has ended meanwhile is gone just as well
+        self._socket.apply([Request(DELETE, 0, FAMILY + name, "forget a connection", ABSENT) for name in found])
+        return len(found)
+
+
+def is_local(address: str) -> bool:
+    """Whether it is an address of this network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            listing = await run("conntrack", "-L", timeout=10)
-        except (OSError, TimeoutError) as error:
-            log.warning("conntrack entries not read", error=str(error))
-            return addresses
-        return await asyncio.to_thread(reply_sources, listing.stdout)
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
-    async def _flush(self, *arguments: str) -> None:
-        try:
-            # exits 1 when there is nothing to delete
-            await run("conntrack", "-D", *arguments, timeout=10)
-        except (OSError, TimeoutError) as error:
-            log.warning("conntrack entries not flushed", arguments=arguments, error=str(error))
+
+def glance(body: bytes) -> tuple[int, bytes]:
+    """The protocol, and the address that answers: enough to pass over most of a long table."""
+    (length,) = struct.unpack_from("=H", body, _FIRST)
+    answering = _FIRST + length + (-length % 4) + 12
+    return body[_FIRST + 32], body[answering : answering + 4]
+
+
+def flow_of(body: bytes) -> Flow:
+    """What an entry says; its ports are right for UDP only."""
+    (length,) = struct.unpack_from("=H", body, _FIRST)
+    _, to, protocol, _, to_port = _TUPLE.unpack_from(body, _FIRST)
+    source, _, _, port, _ = _TUPLE.unpack_from(body, _FIRST + length + (-length % 4))
+    return Flow(protocol, (wire.to_ipv4(to), to_port), (wire.to_ipv4(source), port))
+
+
+def _name(body: bytes) -> bytes:
+    """The attributes that tell an entry from all others."""
+    entry = wire.attributes(body, 4)
+    name = wire.attribute(TUPLE_ORIG | wire.NESTED, entry[TUPLE_ORIG]) + wire.attribute(ID, entry[ID])
+    return name + wire.attribute(ZONE, entry[ZONE]) if ZONE in entry else name
+
+
+def _questions(changed: Set[Door], gone: Set[str]) -> Iterator[bytes]:
+    """Filters that together find all that may have to go; kernels before 5.8 do not know them and give everything."""
+    if len(changed) + len(gone) > FEW:
+        yield b"" if gone else _question(BY_PROTO, FILTER_ORIG)
+        return
+    for door in changed:
+        if door.port:
+            yield _question(BY_PROTO | BY_DST_PORT, FILTER_ORIG, port=door.port)
+        else:
+            yield _question(BY_PROTO | BY_DST, FILTER_ORIG, address=door.address)
+    for address in gone:
+        yield _question(BY_SRC, FILTER_REPLY, address=address)
+
+
+def _question(by: int, direction: int, address: str = "", port: int = 0) -> bytes:
+    ends = {BY_SRC: IP_SRC, BY_DST: IP_DST}
+    ip = (wire.attribute(kind, wire.ipv4(address)) for bit, kind in ends.items() if by & bit)
+    protocol = [wire.u8(PROTO_NUM, UDP)] if by & BY_PROTO else []
+    if by & BY_DST_PORT:
+        protocol.append(wire.u16_network(PROTO_DST_PORT, port))
+    tuple = TUPLE_ORIG if direction == FILTER_ORIG else TUPLE_REPLY
+    return wire.nested(tuple, wire.nested(TUPLE_IP, *ip), wire.nested(TUPLE_PROTO, *protocol)) + wire.nested(
+        FILTER, wire.u32(direction, by)
+    )

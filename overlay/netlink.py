@@ -1,4 +1,4 @@
-"""A netlink route socket: requests in batches, dumps. Blocking: the kernel answers within the call.
+"""Netlink sockets: requests in batches, dumps. Blocking: the kernel answers within the call.
 
 A socket belongs for ever to the network namespace it was opened in, whichever thread uses it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from overlay import wire
@@ -43,11 +43,11 @@ class Refused(NetworkFailure):
         self.number = number
 
 
-class RouteSocket:
-    """One NETLINK_ROUTE socket."""
+class NetlinkSocket:
+    """One socket of a netlink family: NETLINK_ROUTE, …"""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    def __init__(self, family: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE)
         self._socket.settimeout(10.0)
         self._socket.bind((0, 0))
@@ -65,8 +65,8 @@ class RouteSocket:
         if failure:
             raise failure
 
-    def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
-        """Bodies of all objects of a kind (GETLINK, …)."""
+    def dump(self, kind: int, body: bytes, keep: Callable[[bytes], bool] | None = None) -> Iterator[bytes]:
+        """Bodies of all objects of a kind (GETLINK, …), or those of them that are to be kept."""
         self._sequence += 1
         self._socket.send(wire.dump(kind, body, self._sequence))
         found: list[bytes] = []
@@ -78,7 +78,8 @@ class RouteSocket:
                     return iter(found)
                 if message.kind == wire.ERROR:
                     raise Refused("list its objects", message.error)
-                found.append(message.body)
+                if keep is None or keep(message.body):
+                    found.append(message.body)
 
     def _batch(self, requests: Sequence[Request]) -> Refused | None:
         pending: dict[int, Request] = {}
@@ -97,3 +98,10 @@ class RouteSocket:
                 if message.error not in answered.fine and failure is None:
                     failure = Refused(answered.what, message.error)
         return failure
+
+
+class RouteSocket(NetlinkSocket):
+    """One NETLINK_ROUTE socket."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.NETLINK_ROUTE)

@@ -234,11 +234,6 @@ def delta(table: str, old: Part, new: Part) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def backends(slices: Iterable[Slice]) -> frozenset[str]:
-    """Addresses that get new connections: what leaves this set has its conntrack entries flushed."""
-    return frozenset(e.address for slice in slices for e in slice.endpoints if e.ready)
-
-
 def addresses(slices: Iterable[Slice]) -> frozenset[str]:
     """Addresses of all endpoints, ready or not."""
     return frozenset(e.address for slice in slices for e in slice.endpoints)

@@ -22,11 +22,12 @@ from api.defaults import VXLAN_PORT
 from api.specs import PortConfig
 from kit.process import run
 from kit.tasks import guard, stop
-from overlay import names, rules, sysctls
+from overlay import doors, names, rules, sysctls
 from overlay.applied import Applied
 from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
-from overlay.conntrack import Flows
+from overlay.conntrack import Conntrack
 from overlay.diff import diff
+from overlay.doors import Door
 from overlay.kernel import Kernel, find_host, read_sysctls, write_sysctls
 from overlay.model import Address, Bridge, HostFacts, Operation, Put
 from overlay.nft import Nft
@@ -71,9 +72,11 @@ class HostNetworks:
         self._resync_every = resync
         self._state = exec_root / "overlay"
         self._sandboxes = Sandboxes(exec_root, self._state, resolv_conf, table)
-        self._flows = Flows()
         self._pool: ThreadPoolExecutor | None = None
         self._kernel: Kernel | None = None
+        self._conntrack: Conntrack | None = None
+        self._changed_doors: set[Door] = set()
+        self._gone: set[str] = set()
         self._nft: Nft | None = None
         self._view: NetworkView | None = None
         self._local_wanted = False
@@ -100,10 +103,7 @@ class HostNetworks:
         await self._sandboxes.start()
         self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
         loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(guard(self._run(), "networks")),
-            loop.create_task(guard(self._flows.run(), "conntrack")),
-        ]
+        self._tasks = [loop.create_task(guard(self._run(), "networks"))]
 
     def update(self, view: NetworkView) -> None:
         """The newest wanted state; applied soon, retried until it holds."""
@@ -150,9 +150,8 @@ class HostNetworks:
         await self._sandboxes.close(id)
         if placed:
             # its address may be somebody else's soon
-            self._flows.forget((), placed.addresses.values())
-            if placed.ports:
-                self._changed()
+            self._gone.update(placed.addresses.values())
+            self._changed()
 
     def addresses(self, id: str) -> Mapping[str, str]:
         """Network id → address, without prefix length."""
@@ -190,6 +189,7 @@ class HostNetworks:
             self._host = find_host(self._host.address, self._host.vxlan_port)
             self._kernel = Kernel(self._host)
         self._nft = self._nft or Nft()
+        self._conntrack = self._conntrack or Conntrack()
 
     def _disconnect(self) -> None:
         self._sandboxes.stop()
@@ -199,6 +199,9 @@ class HostNetworks:
         if self._kernel:
             self._kernel.close()
             self._kernel = None
+        if self._conntrack:
+            self._conntrack.close()
+            self._conntrack = None
         if self._nft:
             self._nft.close()
             self._nft = None
@@ -282,9 +285,11 @@ class HostNetworks:
         finally:
             self._applied, self._leaving = after, frozenset()
             self._sandboxes.know(after.names)
-        old, new = before.differing(after), after.differing(before)
-        unready = rules.backends(old) - rules.backends(new)
-        self._flows.forget(unready, rules.addresses(old) - rules.addresses(new))
+            old, new = before.differing(after), after.differing(before)
+            self._gone |= rules.addresses(old) - rules.addresses(new)
+            self._changed_doors.update(doors.to_check(before.doors, after.doors))
+            if self._loaded:
+                await self._in_pool(lambda: self._forget(after))
 
     def _bring(self, before: Applied, after: Applied, whole: bool, keep: bool) -> None:
         """Bring the kernel from the one to the other; `whole`: from wherever it is. In the worker thread.
@@ -312,6 +317,21 @@ class HostNetworks:
         self._loaded = True
         if failure:
             raise failure
+
+    def _forget(self, after: Applied) -> None:
+        """Let go of connections that no longer follow the rules, now that those are in force. In the worker thread."""
+        assert self._conntrack is not None
+        if not self._gone and not self._changed_doors:
+            return
+        gone, changed = frozenset(self._gone), frozenset(self._changed_doors)
+        try:
+            self._conntrack.forget(after.doors, changed, gone)
+        except (NetworkFailure, OSError) as error:
+            log.warning("old connections not forgotten, trying again with the next change", error=str(error))
+            return
+        # what came meanwhile stays
+        self._gone -= gone
+        self._changed_doors -= changed
 
     def _lacks(self, after: Applied) -> frozenset[str]:
         """Networks without their devices or address."""

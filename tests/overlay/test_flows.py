@@ -1,21 +1,25 @@
-"""One client address and port on several ways to one backend: every door of the mesh, a VIP, directly."""
+"""What conntrack remembers: one client port on several ways to one backend, flows older than a port or backend."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from api.specs import PortConfig
-from tests.overlay.hosts import CLIENT, TALKER, Cluster, TestHost, sh, until
-from tests.overlay.test_hosts import APP, CLIENT_NETNS, INGRESS, WEB_VIP, Task, network, service, start
+from tests.overlay.hosts import CLIENT, TALKER, Cluster, Keeper, TestHost, sh, until
+from tests.overlay.test_hosts import APP, CLIENT_NETNS, INGRESS, WEB_VIP, Task, network, service, set_ready, start
 
 pytestmark = pytest.mark.root
 
 BACKEND = "10.77.1.11"
 PORTS = range(20000, 20200)
+PUBLISHED = (PortConfig(target_port=80, published_port=8080), PortConfig("", "udp", 53, 5300))
 
 # From each of these ports through each of these doors, all held at once: who answered, under which address.
 HOLD = """
@@ -89,8 +93,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(cluster: Cluster) -> Place:
     cluster.networks = {APP: network(APP, 1, 4301), INGRESS: network(INGRESS, 4, 4304, ingress=True)}
-    ports = (PortConfig(target_port=80, published_port=8080), PortConfig("", "udp", 53, 5300))
-    for order in (service("web", APP, WEB_VIP), service("web", INGRESS, "10.77.4.130", (), ports)):
+    for order in (service("web", APP, WEB_VIP), service("web", INGRESS, "10.77.4.130", (), PUBLISHED)):
         cluster.services[order.id] = order
     cluster.tell()
     h1, _, h3 = cluster.hosts
@@ -150,3 +153,101 @@ def closed(host: TestHost) -> dict[str, list[int]]:
     for line in host.inside("conntrack", "-L", "-p", "tcp", "--state", "TIME_WAIT").splitlines():
         found.setdefault(line.split("src=")[1].split()[0], []).append(int(line.split()[2]))
     return found
+
+
+# ── datagrams of a client that keeps its port ────────────────────────────────────────────────────────────────────────
+
+
+def publish(place: Place, *ports: PortConfig) -> None:
+    """The service's ports in the mesh are these and no other."""
+    order = place.cluster.services[f"web.{INGRESS}"]
+    place.cluster.services[order.id] = msgspec.structs.replace(order, ports=list(ports))
+    place.cluster.tell()
+
+
+@contextmanager
+def clients(place: Place, port: int) -> Iterator[list[Keeper]]:
+    """Who sends to a port of each host: from outside, from a host itself, from a container."""
+    h1, _, h3 = place.cluster.hosts
+    near, _ = place.callers
+    ways = [(CLIENT_NETNS, h.address) for h in place.cluster.hosts]
+    ways += [(f"/run/netns/{h1.netns}", h1.address), (f"/run/netns/{h3.netns}", "127.0.0.1"), (near.netns, h1.address)]
+    with ExitStack() as stack:
+        yield [stack.enter_context(Keeper(netns, address, port, "udp")) for netns, address in ways]
+
+
+def answers(keepers: list[Keeper]) -> set[str]:
+    return {keeper.ask().split()[0] for keeper in keepers}
+
+
+def test_a_port_answers_flows_that_are_older_and_again_when_it_is_published_anew(place: Place) -> None:
+    port, other = PortConfig("", "udp", 53, 5301), PortConfig("", "udp", 54, 5301)
+    place.host.serve(place.backend.netns, "dns54", 54, "udp")
+    try:
+        with clients(place, 5301) as keepers:
+            for ports, expected in (
+                ((), "!ConnectionRefusedError"),
+                ((port,), "dns"),
+                ((), "!ConnectionRefusedError"),
+                ((port,), "dns"),
+                # leads elsewhere from now on
+                ((other,), "dns54"),
+            ):
+                publish(place, *ports)
+                assert answers(keepers) == {expected}
+    finally:
+        publish(place, *PUBLISHED)
+
+
+def test_the_first_ready_endpoint_answers_flows_that_are_older(place: Place) -> None:
+    near, far = place.callers
+    set_ready(place.cluster, place.backend, False)
+    with clients(place, 5300) as keepers, vip_client(near) as one, vip_client(far) as two:
+        for ready, expected in ((False, "!ConnectionRefusedError"), (True, "dns"), (False, "!ConnectionRefusedError")):
+            set_ready(place.cluster, place.backend, ready)
+            assert answers([*keepers, one, two]) == {expected}
+    set_ready(place.cluster, place.backend, True)
+
+
+def vip_client(task: Task) -> Keeper:
+    return Keeper(task.netns, WEB_VIP, 53, "udp")
+
+
+def test_a_hosts_own_port_answers_flows_that_are_older(place: Place) -> None:
+    h1 = place.cluster.hosts[0]
+    port = PortConfig("", "udp", 53, 5302, "host")
+    with (
+        Keeper(CLIENT_NETNS, h1.address, 5302, "udp") as outside,
+        Keeper(h1_netns(h1), "127.0.0.1", 5302, "udp") as own,
+    ):
+        for round in range(2):
+            assert answers([outside, own]) == {"!ConnectionRefusedError"}
+            task = start(place.cluster, f"alone.{round}", h1, {}, host_ports=(port,))
+            h1.serve(task.netns, f"alone{round}", 53, "udp")
+            assert answers([outside, own]) == {f"alone{round}"}
+            h1.do("close", id=task.id)
+            h1.update(place.cluster.view(h1))
+
+
+def h1_netns(host: TestHost) -> str:
+    return f"/run/netns/{host.netns}"
+
+
+def test_flows_of_others_are_left_alone_when_a_port_comes(place: Place) -> None:
+    near, _ = place.callers
+    place.host.serve(CLIENT_NETNS, "outside", 5303, "udp")
+    try:
+        with Keeper(near.netns, CLIENT, 5303, "udp") as through, Keeper(near.netns, BACKEND, 53, "udp") as direct:
+            assert answers([through, direct]) == {"outside", "dns"}
+            before = flow_ids(place.host)
+            publish(place, PortConfig("", "udp", 53, 5303), PortConfig("", "udp", 53, 53))
+            assert before
+            assert before <= flow_ids(place.host)
+    finally:
+        publish(place, *PUBLISHED)
+
+
+def flow_ids(host: TestHost) -> set[str]:
+    """Of a container's datagrams."""
+    listing = host.inside("conntrack", "-L", "-p", "udp", "-s", "10.77.1.31", "-o", "id")
+    return {line.rpartition("id=")[2] for line in listing.splitlines()}
