@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from api.hostconfig import Device, Hook, HostConfig
+from api.options import sysctl_problems
 from api.specs import ContainerSpec, FileTarget, Limits, NetworkTarget, ServiceSpec
 
 Problems = Iterator[str]
@@ -55,6 +56,10 @@ def network_problems(spec: ServiceSpec) -> Problems:
     bare = [target.target for target in targets if target.target in NO_NETWORK]
     if bare and len(targets) > 1:
         yield f"TaskTemplate.Networks: {bare[0]} cannot be combined with other networks"
+    if "host" in bare:
+        sysctls = spec.task_template.container_spec.sysctls
+        where = "TaskTemplate.ContainerSpec.Sysctls"
+        yield from sysctl_problems(where, sysctls, host_network=True, host_ipc=False)
     ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
     if bare and ports:
         why = "it has no network" if bare[0] == "none" else "on the host's network its ports are the host's anyway"
@@ -103,6 +108,9 @@ def _host(path: str, host: HostConfig, limits: Limits) -> Problems:
             yield f"{path}.{name}: {text!r} is not a list of numbers like 0-3,5"
     if ".." in host.cgroup_parent.split("/") or "\0" in host.cgroup_parent:
         yield f"{path}.CgroupParent: {host.cgroup_parent!r} must not lead out of the cgroup it is in"
+    for name in host.annotations:
+        if name.startswith("run.oci."):
+            yield f"{path}.Annotations.{name}: is an order to the runtime itself, which is not the user's to give"
     yield from _cpu(path, host, limits)
     yield from _memory(path, host, limits)
     yield from _blkio(path, host)

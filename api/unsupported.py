@@ -41,7 +41,7 @@ def _task(task: TaskSpec) -> Reasons:
 
 def _container(path: str, spec: ContainerSpec) -> Reasons:
     if spec.host_config and spec.host_config.storage_opt:
-        yield f"{path}.HostConfig.StorageOpt: root filesystems have no quota here; use a volume with a size of its own"
+        yield f"{path}.HostConfig.StorageOpt: root filesystems have no quota here"
     for number, request in enumerate(spec.host_config.device_requests if spec.host_config else ()):
         is_gpu = any("gpu" in group for group in request.capabilities) and request.driver in ("", "nvidia")
         if request.driver != "cdi" and not is_gpu:
@@ -63,6 +63,8 @@ def _mount(path: str, mount: Mount) -> Reasons:
     driver = mount.volume_options.driver_config if mount.volume_options else None
     if driver and driver.name not in ("", "local"):
         yield f"{path}.VolumeOptions.DriverConfig: volume driver {driver.name!r} is not supported; local is"
+    elif driver and "size" in driver.options:
+        yield f"{path}.VolumeOptions.DriverConfig.Options.size: volumes have no quota here"
 
 
 def _network(spec: NetworkSpec) -> Reasons:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 
-from api import constraints, hostproblems, references
+from api import constraints, hostproblems, options, references
 from api.codec import encode
 from api.errors import Invalid
 from api.expansion import example, template_problems
@@ -110,6 +110,8 @@ def node_problems(spec: NodeSpec) -> list[str]:
 
 def _task_problems(task: TaskSpec) -> Problems:
     path = "TaskTemplate"
+    if driver := task.log_driver:
+        yield from options.log_option_problems(f"{path}.LogDriver.Options", driver.name, driver.options)
     yield from _container_problems(f"{path}.ContainerSpec", task.container_spec)
     limits = task.resources.limits if task.resources else None
     yield from hostproblems.container_problems(f"{path}.ContainerSpec", task.container_spec, limits)
@@ -145,15 +147,31 @@ def _container_problems(path: str, spec: ContainerSpec) -> Problems:
     for number, server in enumerate(spec.dns_config.nameservers if spec.dns_config else ()):
         if not is_address(server):
             yield f"{path}.DNSConfig.Nameservers[{number}]: {server!r} is not an IP address"
+    if dns := spec.dns_config:
+        yield from options.line_problems(f"{path}.DNSConfig", _numbered("Search", dns.search))
+        yield from options.line_problems(f"{path}.DNSConfig", _numbered("Options", dns.options))
+    yield from options.line_problems(path, {".Hostname": spec.hostname, ".Domainname": spec.domainname})
+    yield from options.line_problems(path, _numbered("Hosts", spec.hosts))
+    yield from _sysctl_problems(f"{path}.Sysctls", spec)
     for limit in spec.ulimits:
-        if not limit.name:
-            yield f"{path}.Ulimits: a limit has no name"
+        if limit.name.lower() not in options.ULIMITS:
+            yield f"{path}.Ulimits: {limit.name!r} is none of {', '.join(sorted(options.ULIMITS))}"
         elif limit.hard != -1 and not -1 <= limit.soft <= limit.hard:
             yield f"{path}.Ulimits: {limit.name}: the soft limit ({limit.soft}) exceeds the hard one ({limit.hard})"
     if spec.stop_grace_period is not None and spec.stop_grace_period < 0:
         yield f"{path}.StopGracePeriod: must not be negative"
     if not -1000 <= spec.oom_score_adj <= 1000:
         yield f"{path}.OomScoreAdj: {spec.oom_score_adj} is not from -1000 to 1000"
+
+
+def _numbered(name: str, texts: Iterable[str]) -> dict[str, str]:
+    return {f".{name}[{number}]": text for number, text in enumerate(texts)}
+
+
+def _sysctl_problems(path: str, spec: ContainerSpec) -> Problems:
+    host_ipc = bool(spec.host_config and spec.host_config.ipc_mode == "host")
+    # whether it is on the host's network is the service's to say: hostproblems.network_problems
+    yield from options.sysctl_problems(path, spec.sysctls, host_network=False, host_ipc=host_ipc)
 
 
 def _mount_problems(path: str, mounts: list[Mount]) -> Problems:
@@ -179,6 +197,9 @@ def _mount_problems(path: str, mounts: list[Mount]) -> Problems:
         if mount.bind_options and mount.bind_options.propagation not in ("", *PROPAGATIONS):
             words = ", ".join(PROPAGATIONS)
             yield f"{here}.BindOptions.Propagation: {mount.bind_options.propagation!r} is not one of {words}"
+        driver = mount.volume_options.driver_config if mount.volume_options else None
+        if driver and driver.name in ("", "local"):
+            yield from options.volume_option_problems(f"{here}.VolumeOptions.DriverConfig.Options", driver.options)
         if mount.tmpfs_options and mount.tmpfs_options.size_bytes < 0:
             yield f"{here}.TmpfsOptions.SizeBytes: must not be negative"
 

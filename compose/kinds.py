@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compose.tree import Content, scalar_text
+from kit.sizes import parse_size
 
 NANOSECONDS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
-_SIZE = re.compile(r"(-?\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?$", re.IGNORECASE)
-_SIZES = {unit: 1024**power for power, unit in enumerate("bkmgtp")} | {"": 1}
 _TRUE = {"true", "yes", "on", "y", "1"}
 _FALSE = {"false", "no", "off", "n", "0"}
 
@@ -48,11 +47,14 @@ def duration(value: Content) -> int:
 
 def size(value: Content) -> int:
     """Docker's sizes ("512m", "1.5gb", 4096) to bytes; units are powers of 1024."""
-    match = _SIZE.match(scalar_text(value))
-    if isinstance(value, bool) or not match:
-        raise WrongKind
-    unit = _SIZES[match[2].lower()]
-    return int(match[1]) * unit if match[1].isdecimal() and len(match[1]) < 19 else _bounded(float(match[1]) * unit)
+    text = scalar_text(value)
+    sign = -1 if text.startswith("-") else 1
+    try:
+        if isinstance(value, bool):
+            raise WrongKind
+        return sign * parse_size(text.removeprefix("-"))
+    except ValueError:
+        raise WrongKind from None
 
 
 def _bounded(number: float) -> int:

@@ -14,12 +14,12 @@ from agent.runtime.logchain import LogChain, count_rotation
 from agent.runtime.loglines import Assembler, Selection
 from api.specs import Driver
 from api.wire import LogLine
+from kit.sizes import parse_size
 
 SKIPPED = b"argosy: a part of this log was rotated away before it could be sent; raise max-size or max-file\n"
 _MOST_TAIL = 10_000_000
 _POLL = 0.05
 """Seconds between looks at the size while following."""
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def policy(driver: Driver | None) -> LogPolicy:
         raise RuntimeFailure(f'log driver "{name}" is not known here; json-file, local and none are')
     options, usual = driver.options if driver else {}, LogPolicy()
     try:
-        size = _bytes(options["max-size"]) if options.get("max-size") else usual.max_size
+        size = parse_size(options["max-size"]) if options.get("max-size") else usual.max_size
         files = int(options.get("max-file") or usual.max_files)
     except ValueError as error:
         raise RuntimeFailure(f"log driver option: {error}") from None
@@ -136,12 +136,3 @@ class _Reader:
         self._chain.lost = False
         note = LogLine(self._assembler.time, "stderr" if self._wanted.stderr else "stdout", SKIPPED)
         return [*self.finish(), note]
-
-
-def _bytes(text: str) -> int:
-    number, unit = text.lower().rstrip("b"), ""
-    if number and number[-1] in _UNITS:
-        number, unit = number[:-1], number[-1]
-    if not number.isdigit() or int(number) == 0:
-        raise ValueError(f'max-size "{text}" is no size like 10m')
-    return int(number) * _UNITS[unit]

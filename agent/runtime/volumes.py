@@ -12,7 +12,8 @@ import msgspec
 from agent.runtime.base import RuntimeFailure
 from agent.runtime.files import replace_file
 from agent.runtime.mounting import is_mount, mount_volume, unmount
-from api.errors import Conflict, Invalid, NotFound
+from api.errors import Conflict, Invalid, NotFound, Unimplemented
+from api.options import volume_option_problems
 from kit import process
 from kit.directories import make_directory
 from kit.timing import Clock
@@ -73,8 +74,10 @@ class Volumes:
         if driver not in ("", "local"):
             raise Invalid(f'volume driver "{driver}" is not known here; only "local" is (type=nfs among its options)')
         options = options or {}
-        if unknown := sorted(set(options) - {"type", "device", "o", "size"}):
-            raise Invalid(f"create {name}: invalid option: {unknown[0]!r}")
+        if problems := list(volume_option_problems("DriverOpts", options)):
+            raise Invalid(f"create {name}: {problems[0]}")
+        if "size" in options:
+            raise Unimplemented(f"create {name}: DriverOpts.size: volumes have no quota here")
         path = self._record(name)
         if path.exists():
             found = self.get(name)

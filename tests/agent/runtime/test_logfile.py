@@ -39,7 +39,7 @@ def test_policies_and_their_problems() -> None:
     assert not policy(Driver("none")).keep
     with pytest.raises(RuntimeFailure, match='log driver "gelf" is not known'):
         policy(Driver("gelf"))
-    with pytest.raises(RuntimeFailure, match='max-size "huge"'):
+    with pytest.raises(RuntimeFailure, match="'huge' is not a size"):
         policy(Driver("local", {"max-size": "huge"}))
 
 
