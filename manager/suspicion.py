@@ -1,9 +1,10 @@
 """Which nodes are suspected to be gone, by what the managers see of them. Pure.
 
 Each manager writes which hosts give it no sign of life (manager/detector.py). The manager that holds a node's session
-is the judge of it, as long as nobody suspects that manager: an agent that cannot reach it goes to another, and is
-judged there. Over a node without such a judge, as are those of a manager that died, all managers that nobody suspects
-have to agree; so one bad link between two hosts makes nobody suspected.
+is the judge of it, as long as that manager itself is trusted: an agent that cannot reach it goes to another, and is
+judged there. Over a node without such a judge, as are those of a manager that died, all trusted managers have to agree.
+A manager is trusted unless most of the others suspect it; so one bad link, or one manager that reaches nobody, makes
+nobody suspected.
 """
 
 from __future__ import annotations
@@ -59,6 +60,6 @@ def _judges(state: State, rows: Mapping[str, Suspicions], node_id: str) -> list[
 
 
 def _is_trusted(rows: Mapping[str, Suspicions], manager_id: str) -> bool:
-    """Whether a manager judges, and no other one suspects it."""
-    others = (row for id, row in rows.items() if id != manager_id)
-    return manager_id in rows and not any(manager_id in row.suspected for row in others)
+    """Whether a manager judges, and most of the others do not suspect it."""
+    accusers = sum(manager_id in row.suspected for id, row in rows.items() if id != manager_id)
+    return manager_id in rows and 2 * accusers <= len(rows) - 1

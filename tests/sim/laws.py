@@ -17,6 +17,7 @@ from manager.orchestrator.slots import slot_of
 from manager.orchestrator.update import parallelism as slots_at_once
 from manager.store.base import Change, Put
 from manager.store.state import State
+from manager.suspicion import Suspicion, suspicion
 from tests.manager.invariants import check
 from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 
@@ -245,6 +246,8 @@ def _is_awaited(state: State, task: Task) -> bool:
 
 
 def _is_healthy(state: State, node_id: str) -> bool:
+    if suspicion(state, node_id) is not Suspicion.NONE:
+        return False
     return node_id in state.nodes and node_id in state.sessions and state.node_state(node_id) is NodeState.READY
 
 
