@@ -84,8 +84,17 @@ class Notes:
 class Detector:
     """One manager's."""
 
-    def __init__(self, store: Store, node_id: str, heard: Callable[[], Mapping[str, float]], probe: Probe) -> None:
-        """`heard` gives the seconds since each node with a session here was heard."""
+    def __init__(
+        self,
+        store: Store,
+        node_id: str,
+        heard: Callable[[], Mapping[str, float]],
+        probe: Probe,
+        avoid: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`heard` gives the seconds since each node with a session here was heard; `avoid` is told the addresses of
+        hosts that do not answer, so that nobody here waits for them."""
+        self._avoid = avoid
         self._store, self._node_id, self._heard, self._probe = store, node_id, heard, probe
         self._notes = Notes()
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -125,7 +134,10 @@ class Detector:
         while True:
             seen = self._store.state.descriptions.get(node_id)
             if seen is not None and seen.address:
-                self._notes.take(node_id, await self._probe(seen.address, seen.host_port), loop.time())
+                answered = await self._probe(seen.address, seen.host_port)
+                if answered is False:
+                    self._avoid(seen.address)
+                self._notes.take(node_id, answered, loop.time())
                 self._look(loop.time())
             await asyncio.sleep(PROBE_PAUSE)
 

@@ -34,6 +34,8 @@ from manager.store.state import State
 
 REFRESH = SESSION_LEASE / 6
 """Seconds between two refreshes of a session's lease, at least."""
+OPEN_TIMEOUT = 1.0
+"""Seconds until opening a lease is tried anew."""
 
 log = structlog.get_logger(__name__)
 
@@ -164,13 +166,16 @@ class AgentSession:
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _open_lease(self) -> Lease:
-        for delay in backoff(self._rng):
+        for delay in backoff(self._rng, most=1.0):
             try:
-                lease = await self._store.lease(SESSION_LEASE)
-                await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
+                # what etcd was asked while its leader died is never answered
+                async with asyncio.timeout(OPEN_TIMEOUT):
+                    lease = await self._store.lease(SESSION_LEASE)
+                    await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
                 return lease
-            except Unavailable as error:
-                log.warning("session waits for the store", node=self.node_id, reason=str(error))
+            except (Unavailable, TimeoutError) as error:
+                reason = str(error) or "it does not answer"
+                log.warning("session waits for the store", node=self.node_id, reason=reason)
                 await asyncio.sleep(delay)
         raise AssertionError("a backoff has no end")
 

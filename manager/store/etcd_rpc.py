@@ -19,7 +19,7 @@ from api.wire import MANAGER_NAME
 
 CALL_TIMEOUT = 2.5
 """Seconds until an endpoint that does not answer is given up; what was under way when etcd's leader died takes all."""
-DOUBT = 5.0
+DOUBT = 3.0
 """Seconds for which an endpoint that failed is asked only when the others do, too."""
 LEADERLESS = 0.3
 """The same for one that knows of no leader."""
@@ -146,6 +146,12 @@ class Connection:
         if self._chosen() != endpoint:
             for stream in [stream for stream in self._streams if stream.endpoint == endpoint]:
                 stream.cancel()
+
+    def avoid_host(self, address: str) -> None:
+        """The same for an endpoint whose host does not answer anybody."""
+        for number, endpoint in enumerate(self.endpoints):
+            if endpoint.rpartition(":")[0].strip("[]") == address:
+                self.avoid(number)
 
     def _chosen(self) -> int:
         """The first endpoint that is not in doubt, for the first is the nearest; else the one that is so least long."""
