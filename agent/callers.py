@@ -17,7 +17,7 @@ from api.rpc import Caller
 from api.states import Role
 from kit.permits import Permits
 
-KNOWN_WITHIN = 2.0
+KNOWN_WITHIN = 1.5
 """Seconds a caller may be unknown, or not known as a manager, here: the news of it may be on its way."""
 
 Check = Callable[[Caller], None]

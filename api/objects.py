@@ -58,6 +58,13 @@ class Node(Value, frozen=True):
     """The key it joined with (SubjectPublicKeyInfo, DER): a certificate in its name for another key is not its own."""
 
 
+class Certificate(Value, frozen=True):
+    """That a manager's certificate was made, so that it can be withdrawn. Store id: its serial number, hexadecimal."""
+
+    node_id: str
+    expires_at: float
+
+
 class Service(Value, frozen=True):
     """A service, as wanted. `revision` grows by one with every accepted change of the spec."""
 
@@ -344,16 +351,6 @@ class Member(Value, frozen=True):
     """host:port of its host service, where agents open their sessions."""
 
 
-class Suspicions(Value, frozen=True):
-    """Hosts that a manager gets no sign of life from (manager/suspicion.py); bound to a lease. Store id: the
-    manager's node id."""
-
-    suspected: list[str] = []
-    """Node ids: neither the agent nor the host's kernel answers."""
-    lost: list[str] = []
-    """Those of them that have been silent for so long that nobody expects them back soon."""
-
-
 class Confirmation(Value, frozen=True):
     """How far a manager's hosts have come. Store id: the manager's node id."""
 
@@ -381,6 +378,7 @@ class Kind(Generic[T]):
 
 CLUSTER = Kind("wanted/cluster", Cluster)
 NODE = Kind("wanted/nodes", Node)
+CERTIFICATE = Kind("wanted/certificates", Certificate)
 SERVICE = Kind("wanted/services", Service)
 NETWORK = Kind("wanted/networks", Network)
 SECRET = Kind("wanted/secrets", Secret)
@@ -396,13 +394,12 @@ STATUS = Kind("observed/tasks", TaskStatus)
 CONFIRMATION = Kind("observed/confirmations", Confirmation)
 SESSION = Kind("sessions", Session)
 MEMBER = Kind("members", Member)
-SUSPICIONS = Kind("suspicions", Suspicions)
 LEADERSHIP = Kind("leader", Leadership)
 
 KINDS: tuple[Kind[Value], ...] = (
-    CLUSTER, NODE, SERVICE, NETWORK, SECRET, CONFIG, CLAIM,
+    CLUSTER, NODE, CERTIFICATE, SERVICE, NETWORK, SECRET, CONFIG, CLAIM,
     REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
-    DESCRIPTION, STATUS, CONFIRMATION, SESSION, MEMBER, SUSPICIONS, LEADERSHIP,
+    DESCRIPTION, STATUS, CONFIRMATION, SESSION, MEMBER, LEADERSHIP,
 )  # type: ignore[assignment]  # fmt: skip
 DEFAULT_CLUSTER = "default"
 INGRESS = "ingress"

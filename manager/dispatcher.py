@@ -17,7 +17,7 @@ import structlog
 from api import rpc
 from api.defaults import HEARTBEAT
 from api.errors import ArgosyError, Conflict, Invalid
-from api.objects import DESCRIPTION
+from api.objects import DESCRIPTION, Member
 from api.wire import Hello, Welcome
 from kit.rate import Allowance
 from kit.timing import Clock
@@ -26,7 +26,7 @@ from manager.assignment_index import AssignmentIndex
 from manager.confirmations import Confirmations
 from manager.inbox import Inbox
 from manager.observations import ObservationWriter
-from manager.rights import Rights
+from manager.rights import Rights, is_manager
 from manager.sessions import AgentSession
 from manager.store.base import Store
 from manager.store.state import State
@@ -67,11 +67,6 @@ class Dispatcher:
     def connected(self) -> frozenset[str]:
         """Nodes with a session here."""
         return frozenset(self._sessions)
-
-    def heard(self) -> dict[str, float]:
-        """Seconds since each node with a session here was heard."""
-        now = asyncio.get_running_loop().time()
-        return {node_id: now - session.heard_at for node_id, (session, _task) in self._sessions.items()}
 
     async def run(self) -> None:
         """Follow the state, for ever; when cancelled, every session here ends (its lease does not)."""
@@ -231,11 +226,16 @@ def welcome_of(state: State, node_id: str) -> Welcome:
     )
 
 
+def _managers(state: State) -> list[Member]:
+    """Those alive; one that was demoted may still say so for some seconds."""
+    return [member for node_id, member in state.members.items() if is_manager(state, node_id)]
+
+
 def manager_addresses(state: State) -> list[str]:
     """ "address:host_port" of every manager alive."""
-    return sorted(member.host_address for member in state.members.values() if member.host_address)
+    return sorted(member.host_address for member in _managers(state) if member.host_address)
 
 
 def api_addresses(state: State) -> list[str]:
     """ "address:port" of every living manager's HTTPS port."""
-    return sorted(member.address for member in state.members.values() if member.address)
+    return sorted(member.address for member in _managers(state) if member.address)

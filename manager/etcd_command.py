@@ -47,6 +47,11 @@ class MemberSettings:
         return self.directory / "etcd.pid"
 
     @property
+    def revoked(self) -> Path:
+        """The certificates etcd takes no more; it reads the list whenever somebody connects."""
+        return self.directory / "revoked.crl"
+
+    @property
     def endpoint(self) -> str:
         """Where this manager's store connects: "host:port"."""
         return f"{_host(self.listen_address or self.address)}:{self.client_port}"
@@ -81,6 +86,8 @@ def command(settings: MemberSettings, version: tuple[int, int, int], others: str
         "initial-cluster-state": "existing" if others else "new",
         **_tls("", "client-cert-allowed-hostname", settings.directory),
         **_tls("peer-", "peer-cert-allowed-hostname", settings.directory),
+        "client-crl-file": settings.revoked,
+        "peer-crl-file": settings.revoked,
         skip_san if version >= (3, 6, 0) else f"experimental-{skip_san}": "true",
         "max-txn-ops": 10_000,
         "max-request-bytes": 32 << 20,

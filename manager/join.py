@@ -32,8 +32,9 @@ from kit.timing import Clock
 from manager import ca, rights
 from manager.dispatcher import api_addresses, manager_addresses
 from manager.join_attempts import JoinAttempts
+from manager.revocation import ended, noted
 from manager.rights import Rights
-from manager.store.base import ABSENT, Put, Store
+from manager.store.base import ABSENT, Change, Put, Store
 
 PREFIX = "/argosy/v1"
 OPEN = frozenset({f"{PREFIX}/join", f"{PREFIX}/ca"})
@@ -138,7 +139,7 @@ class JoinService:
         certificate = self._sign(cluster, wish.csr, node_id, role)
         spec = NodeSpec(role=role, availability=availability)
         node = Node(node_id, now, now, spec, ca.requested_key(wish.csr.encode()))
-        await self._store.commit([Put(NODE, node_id, node, ABSENT)])
+        await self._store.commit([Put(NODE, node_id, node, ABSENT), *self._notes(node, certificate)])
         log.info("node joined", node=node_id, role=role.value, address=request.remote)
         return answer(self._joined(cluster, node_id, certificate))
 
@@ -152,6 +153,7 @@ class JoinService:
         cluster = self._cluster()
         node = await self._with_key(caller, ca.requested_key(wish.csr.encode()))
         certificate = self._sign(cluster, wish.csr, node.id, node.spec.role)
+        await self._store.commit(self._notes(node, certificate))
         log.info("certificate renewed", node=node.id, role=node.spec.role.value)
         return answer(self._joined(cluster, node.id, certificate))
 
@@ -172,6 +174,12 @@ class JoinService:
             version = self._store.state.version(NODE, node.id)
             await self._store.commit([Put(NODE, node.id, node, version)])
         return node
+
+    def _notes(self, node: Node, certificate: bytes) -> list[Change]:
+        """What is written down of a new certificate: before it is handed out, or it could not be withdrawn."""
+        if node.spec.role is not Role.MANAGER:
+            return []
+        return [noted(node.id, certificate), *ended(self._store.state, self._clock())]
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 

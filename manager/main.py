@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from aiohttp import web
@@ -28,7 +28,6 @@ from api.objects import Member as MemberKey
 from api.wire import MANAGER_NAME, MemberAnswer
 from kit.tasks import persist, stop
 from kit.timing import Clock, backoff
-from manager.detector import Detector, probe
 from manager.dispatcher import Dispatcher
 from manager.etcd_command import MemberSettings, check_version, parse_version
 from manager.etcd_start import start_member
@@ -38,11 +37,17 @@ from manager.join import JoinService, server_context
 from manager.leader import Leader
 from manager.member import Member
 from manager.planners import planners
+from manager.revocation import is_noted, noted
+from manager.rights import is_manager
 from manager.store.base import Lease, LeaseEnded, Put
 from manager.store.batch import EXTERNAL
 from manager.store.election import Election
 from manager.store.etcd import EtcdStore
 from manager.store.etcd_members import Members
+from manager.withdrawal import Withdrawals
+
+REMOVAL_TIMEOUT = 20.0
+"""Seconds a demoted manager waits until the others have taken its etcd member out."""
 
 log = structlog.get_logger(__name__)
 
@@ -213,28 +218,54 @@ class Manager:
         return EtcdStore(endpoints, credentials, server_name=MANAGER_NAME)
 
     async def _remove_member(self, members: Members) -> None:
+        """A manager that leaves takes its member out; for one that was demoted the others do it (withdrawal.py), and
+        to stop before that would cost the quorum.
+        """
+        demoted = not is_manager(self.store.state, self._options.node_id)
+        if demoted and self._member is not None and await self._was_removed(members, self._member):
+            return
         if len(await members.list()) > 1:
             await members.remove_named(self._options.node_id)
 
+    async def _was_removed(self, members: Members, member: Member) -> bool:
+        """Wait until the others have taken the member out, whose etcd ends then. False when they do not."""
+        pid = member.pid
+        try:
+            async with asyncio.timeout(REMOVAL_TIMEOUT):
+                while member.pid == pid:
+                    try:
+                        if self._options.node_id not in {listed.name for listed in await members.list()}:
+                            return True
+                    except Unavailable:
+                        pass  # its own etcd knows no leader any more, and the others' listen to it no more
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            return False
+        return True
+
     async def _serve(self, store: EtcdStore) -> None:
-        options, loop = self._options, asyncio.get_running_loop()
+        options = self._options
         self._events = store.state.view(partial(History, clock=self._clock))
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
-        detector = Detector(store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host)
         election = Election(store, options.node_id, self._clock)
         self._leader = Leader(store, election, planners(), self._clock)
         await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))
+        if self._member is not None:
+            self._tasks.append(self._begin("withdrawals", Withdrawals(self._member, store, options.node_id).run))
         for name, work in (
             ("dispatcher", dispatcher.run),
-            ("failure detector", detector.run),
             ("leader", self._leader.run),
             ("manager's liveness", self._stay_listed),
+            ("own certificate", self._note_certificate),
         ):
-            # They live from start to stop, which no block of a TaskGroup spans.
-            self._tasks.append(loop.create_task(persist(work, name, backoff(self._rng)), name=name))
+            self._tasks.append(self._begin(name, work))
         self.dispatcher = dispatcher
         log.info("manager serves", node=options.node_id, address=options.address, port=options.listen[1])
+
+    def _begin(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
+        """Work that lives from start to stop, which no block of a TaskGroup spans."""
+        return asyncio.get_running_loop().create_task(persist(work, name, backoff(self._rng)), name=name)
 
     async def _listen(self, service: JoinService) -> None:
         options = self._options
@@ -271,6 +302,14 @@ class Manager:
             except Unavailable as error:
                 log.warning("this manager cannot tell that it is alive", reason=str(error))
                 await asyncio.sleep(HEARTBEAT / 2)
+
+    async def _note_certificate(self) -> NoReturn:
+        """Note this manager's certificate in the store, if it was made before they were noted. Raises Unavailable."""
+        state, certificate = self.store.state, self._credentials().certificate
+        if not is_noted(state, certificate) and is_manager(state, self._options.node_id):
+            await self.store.commit([noted(self._options.node_id, certificate)])
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
 
     def _own_key(self) -> MemberKey:
         """How this manager is reached."""

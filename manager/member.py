@@ -11,7 +11,7 @@ import platform
 import random
 import shutil
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from kit.process import run, send_signal, wait_pid
 from kit.tasks import guard, stop
 from kit.timing import backoff
 from manager.etcd_command import MemberSettings, check_version, command, parse_version
+from manager.hangup import hang_up
+from manager.revocation import named_in, revocation_list
 from manager.store.etcd_members import Members
 from manager.store.etcd_rpc import Connection
 
@@ -84,6 +86,25 @@ class Member:
         """Use a new certificate: etcd reads it with the next connection. A new CA needs a restart of etcd."""
         self._credentials = credentials
         self._write_credentials()
+
+    def revoke(self, serials: Iterable[int]) -> bool:
+        """Let nobody connect any more who shows a certificate of these; others that were revoked may again.
+
+        Whether there are some among them that were not revoked before.
+        """
+        wanted, present = frozenset(serials), _revoked(self.settings.revoked)
+        if present != wanted:
+            _write(self.settings.revoked, revocation_list(wanted))
+        return bool(wanted - (present or frozenset()))
+
+    async def hang_up(self, spared: Iterable[str]) -> None:
+        """End the connections to etcd, for it asks for certificates at their beginning only; those from spared IP
+        addresses stay. Where the kernel cannot do that, etcd is started again.
+        """
+        own = {self.settings.address, self.settings.listen_address, "127.0.0.1"} - {""}
+        if not await hang_up((self.settings.client_port, self.settings.peer_port), own | set(spared)) and self._pid:
+            log.warning("connections of a former manager cannot be ended one by one: etcd is started again")
+            await _terminate(self._pid)
 
     def wipe(self) -> None:
         """Delete the database of a stopped member that has left the cluster."""
@@ -185,6 +206,8 @@ class Member:
         _write(self.settings.directory / "node.key", self._credentials.key)
         _write(self.settings.directory / "node.crt", self._credentials.certificate)
         _write(self.settings.directory / "ca.crt", self._credentials.ca)
+        if _revoked(self.settings.revoked) is None:  # without a list that it can read, etcd lets nobody in
+            _write(self.settings.revoked, revocation_list(()))
 
 
 async def _version(binary: str) -> tuple[int, int, int]:
@@ -225,6 +248,14 @@ def _environment() -> dict[str, str]:
     if platform.machine() == "aarch64":
         kept["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # 3.4 starts there only when told so
     return kept
+
+
+def _revoked(path: Path) -> frozenset[int] | None:
+    """The serial numbers in the list; None when there is no list that can be read."""
+    try:
+        return named_in(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _write(path: Path, data: bytes) -> None:

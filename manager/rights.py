@@ -19,7 +19,7 @@ from kit.permits import Permits
 from manager.store.base import Store
 from manager.store.state import Event, State
 
-KNOWN_WITHIN = 3.0
+KNOWN_WITHIN = 1.5
 """Seconds that a caller may be unknown here: it may have joined a moment ago, at another manager."""
 
 
@@ -42,6 +42,12 @@ def manager(state: State, caller: Caller, what: str) -> Node:
     if node.spec.role is not Role.MANAGER:
         raise Forbidden(f"{what} is for managers; node {node.id} is a manager no more")
     return node
+
+
+def is_manager(state: State, node_id: str) -> bool:
+    """Whether the node is wanted as a manager."""
+    node = state.nodes.get(node_id)
+    return node is not None and node.spec.role is Role.MANAGER
 
 
 class Rights:

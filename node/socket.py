@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -35,17 +34,11 @@ class ApiSocket:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 listener = unix_listener(str(path))
-                restrict(path)
+                _restrict(path)
                 await GuardedSite(self._runner, listener, LOCAL).start()
             except OSError as error:
                 raise Unavailable(f"cannot listen on unix://{path}: {error.strerror or error}") from None
             log.info("HTTP API listens", socket=str(path))
-
-    async def serve(self, listener: socket.socket) -> Callable[[], Awaitable[None]]:
-        """Serve on one more socket; returns what stops that."""
-        site = GuardedSite(self._runner, listener, LOCAL)
-        await site.start()
-        return site.stop
 
     async def stop(self) -> None:
         """Stop listening and take the sockets away."""
@@ -54,7 +47,7 @@ class ApiSocket:
             path.unlink(missing_ok=True)
 
 
-def restrict(path: Path) -> None:
+def _restrict(path: Path) -> None:
     """root, and the group if there is one: whoever writes to this socket is root."""
     path.chmod(0o660)
     for name in GROUPS:

@@ -30,6 +30,7 @@ from manager import ca
 from manager.etcd_start import has_database
 from manager.join import read_availability, sign_for
 from manager.main import Manager
+from manager.revocation import noted
 from manager.store.base import ABSENT, Put
 from node.address import advertised, host_port, interfaces, listening, resolve
 from node.config import Settings
@@ -145,7 +146,7 @@ class HostSwarm:
             identity = Identity(membership, Credentials(certificate, key, authority.certificate))
             spec = NodeSpec(role=Role.MANAGER, availability=availability)
             node = Node(membership.node_id, self._clock(), self._clock(), spec, ca.requested_key(csr))
-            await self._enter(identity, first=first_objects(cluster, node))
+            await self._enter(identity, first=(*first_objects(cluster, node), noted(node.id, certificate)))
             log.info("cluster made", cluster=cluster.id, node=node.id)
             return node.id
 

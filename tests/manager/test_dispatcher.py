@@ -59,6 +59,7 @@ from node.hostserver import HostServer
 from tests.manager.certificates import NOW, credentials, free_port
 
 DESCRIBED = NodeDescription(hostname="h1", address="127.0.0.1")
+MANAGER = Node("m1", spec=NodeSpec(role=Role.MANAGER))
 DEADLINE = 20.0
 
 
@@ -140,15 +141,16 @@ async def failure(call: Any) -> Any:
 
 
 async def test_a_session_opens_with_welcome_and_the_whole_set(cluster: Cluster) -> None:
-    await cluster.put(Put(MEMBER, "m1", Member("127.0.0.1:2377", 0.0, "127.0.0.1:7946")))
+    await cluster.put(Put(NODE, "m1", MANAGER), Put(MEMBER, "m1", Member("127.0.0.1:2377", 0.0, "127.0.0.1:7946")))
+    await cluster.put(Put(MEMBER, "n2", Member("127.0.0.2:2377", 0.0, "127.0.0.2:7946")))  # demoted a moment ago
     await cluster.task("t1", "n1")
     await cluster.task("t2", "n2")
     async with cluster.session(credentials("n1")) as call:
         await call.write(Hello(DESCRIBED))
         welcome = await receive(call, Welcome)
-        assert welcome == Welcome(1.0, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER)
+        assert welcome == Welcome(2.0, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER)
         first = await receive(call, Assignments)
-        assert sorted(resource.id for resource in first.put) == ["n1", "n2", "s.1", "t1"]
+        assert sorted(resource.id for resource in first.put) == ["m1", "n1", "n2", "s.1", "t1"]
         state = cluster.store.state
         assert state.descriptions["n1"] == DESCRIBED
         assert state.sessions["n1"].manager_id == "m1"

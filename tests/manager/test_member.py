@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from api.errors import ArgosyError, Invalid, Unavailable
 from api.objects import NODE
 from api.rpc import Credentials
 from kit.process import alive, wait_pid
 from manager.etcd_command import MemberSettings
+from manager.hangup import hang_up
 from manager.member import LOG_SIZE, Member, _bound
 from manager.store.base import Put
 from manager.store.etcd import EtcdStore
@@ -327,3 +329,43 @@ def test_a_log_that_has_grown_is_moved_aside(tmp_path: Path) -> None:
 
     assert log.stat().st_size == 0
     assert (tmp_path / "etcd.log.1").stat().st_size == LOG_SIZE + 1
+
+
+async def test_a_revoked_certificate_opens_neither_port_and_what_it_had_open_can_be_ended(
+    make: Make, tmp_path: Path
+) -> None:
+    member = make()
+    await member.start()
+    peer, former = member.settings.peer_port, AUTHORITY.issue("m2", "manager", ADDRESSES)
+    assert tls_answer(peer, former, tmp_path) == 0
+    open_before = Connection([member.settings.endpoint], former)
+    assert len(await Members(open_before).list()) == 1
+    serial = x509.load_pem_x509_certificate(former.certificate).serial_number
+
+    assert member.revoke([serial])
+    assert not member.revoke([serial]), "it was told before"
+    assert tls_answer(peer, former, tmp_path) != 0
+    with pytest.raises(Unavailable):
+        await Members(Connection([member.settings.endpoint], former)).list()
+
+    # etcd asks at the beginning of a connection only
+    assert len(await Members(open_before).list()) == 1
+    assert await hang_up((member.settings.client_port, peer), ())
+    with pytest.raises(Unavailable):
+        await Members(open_before).list()
+    present = AUTHORITY.issue("m1", "manager", ADDRESSES)
+    assert len(await Members(Connection([member.settings.endpoint], present)).list()) == 1
+
+    # a manager again
+    member.revoke([])
+    assert tls_answer(peer, former, tmp_path) == 0
+
+
+async def test_without_a_list_of_revoked_certificates_etcd_would_let_nobody_in_so_there_is_always_one(
+    make: Make,
+) -> None:
+    member = make()
+    await member.start()
+    await member.stop()
+    member.settings.revoked.write_bytes(b"torn")
+    await member.start()

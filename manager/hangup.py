@@ -1,0 +1,43 @@
+"""Ends established TCP connections to ports of this host, by the kernel's socket diagnosis (`ss --kill`).
+
+etcd looks at a caller's certificate when it connects and never again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kit.process import run
+
+SS_TIMEOUT = 10.0
+"""Seconds."""
+
+
+async def hang_up(ports: Sequence[int], spared: Iterable[str]) -> bool:
+    """End connections to the ports from everywhere but the spared IP addresses. False when some could not be ended:
+    there is no `ss`, or the kernel cannot do it.
+    """
+    command = ("ss", "--no-header", "--numeric", "--tcp")
+    chosen = ("state", "established", selection(ports, spared))
+    try:
+        before = ends((await run(*command, *chosen, timeout=SS_TIMEOUT)).stdout)
+        if not before:
+            return True
+        await run(*command, "--kill", *chosen, timeout=SS_TIMEOUT)
+        after = ends((await run(*command, *chosen, timeout=SS_TIMEOUT)).stdout)
+    except (OSError, TimeoutError):
+        return False
+    return not before & after
+
+
+def selection(ports: Sequence[int], spared: Iterable[str]) -> str:
+    """The filter, in the language of ss."""
+    at = " or ".join(f"sport = :{port}" for port in ports)
+    shown = (f"[{address}]" if ":" in address else address for address in sorted(spared))
+    return " and ".join([f"( {at} )", *(f"not dst {address}" for address in shown)])
+
+
+def ends(listing: bytes) -> frozenset[str]:
+    """The connections that ss lists: "local address:port remote address:port"."""
+    rows = (line.split() for line in listing.decode(errors="replace").splitlines())
+    return frozenset(" ".join(row[2:4]) for row in rows if len(row) >= 4)

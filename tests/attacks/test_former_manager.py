@@ -1,0 +1,169 @@
+"""A manager that was demoted, and then removed: whoever copied its files can do nothing with them any more."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from deploy.lab import lab as labs
+from tests.attacks.former_manager_tools import OpenEtcd, Stolen, ask
+from tests.e2e.world import IMAGE, World
+
+pytestmark = pytest.mark.lab
+LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e") + "fm"
+SECRET = "attack at dawn"
+
+
+class Fallen:
+    """A lab whose m2 was a manager; its files as they were then, and connections that were open then."""
+
+    def __init__(self, world: World, directory: Path) -> None:
+        self.world = world
+        self.m1, self.w1 = world.address("m1"), world.address("w1")
+        self.ids = {node["Description"]["Hostname"]: node["ID"] for node in world.api("/nodes")}
+        self.tokens = world.api("/swarm")["JoinTokens"]
+        self.node = world.lab.paths.data_root("m2") / "node"
+        self.stolen = Stolen(self.node, directory / "manager")
+        self.worker: Stolen
+        """As a worker: after the demotion."""
+        self.etcd = OpenEtcd(self.stolen, self.m1)
+        self.keep_alive = self.stolen.https(self.m1)
+        assert ask(self.keep_alive, "GET", "/nodes")[0] == 200
+        self.events = self.stolen.https(self.m1)
+        self.events.request("GET", "/events")
+        self.stream = self.events.getresponse()
+        assert self.stream.status == 200
+
+
+@pytest.fixture(scope="module")
+def fallen(tmp_path_factory: pytest.TempPathFactory, peer_image: Path) -> Iterator[Fallen]:
+    if os.geteuid():
+        pytest.skip("a lab needs root")
+    directory = tmp_path_factory.mktemp("stolen")
+    labs.down(LAB)
+    list(labs.up(LAB, managers=2, workers=1))
+    try:
+        world = World(labs.Lab.open(LAB))
+        world.argosy("image", "load", "-i", str(peer_image), host="w1")
+        world.argosy("secret", "create", "plan", "-", stdin=SECRET)
+        fallen = Fallen(world, directory)
+        world.argosy("node", "update", "--role", "worker", "m2")
+        world.until(lambda: "is not a swarm manager" in world.argosy("node", "ls", host="m2", code=1))
+        fallen.worker = Stolen(fallen.node, directory / "worker")
+        yield fallen
+        fallen.etcd.close()
+    finally:
+        labs.down(LAB)
+
+
+# ── demoted: the certificate says manager, the store does not ────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/nodes", "/swarm", "/secrets", "/v1.44/info", "/argosy/v1/members"])
+def test_a_demoted_managers_certificate_does_not_open_the_api(fallen: Fallen, path: str) -> None:
+    method, body = ("POST", {"PeerURL": "https://192.0.2.9:2380"}) if path.endswith("members") else ("GET", None)
+    status, said = fallen.stolen.ask(fallen.m1, method, path, body)
+    assert (status, "is a manager no more" in said) == (403, True), said
+
+
+def test_a_connection_open_since_before_the_demotion_does_not_either(fallen: Fallen) -> None:
+    status, said = ask(fallen.keep_alive, "GET", "/swarm")
+    assert status in (0, 403), said
+    assert "SWMTKN" not in said
+
+
+def test_a_stream_open_since_before_the_demotion_has_ended(fallen: Fallen) -> None:
+    fallen.world.argosy("network", "create", "told-to-nobody")
+    try:
+        told = fallen.stream.read()
+    except (OSError, http.client.HTTPException) as error:
+        told = str(error).encode()
+    assert b"told-to-nobody" not in told
+
+
+def test_it_is_renewed_as_a_workers_only(fallen: Fallen) -> None:
+    status, said = fallen.stolen.ask(
+        fallen.m1, "POST", "/argosy/v1/renew", {"Csr": fallen.stolen.signing_request()}
+    )  # fmt: skip
+    assert status == 200
+    answer = json.loads(said)
+    assert "swarm-manager" not in _names(answer["Certificate"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "--prefix", "/argosy/"),
+        ("put", "/argosy/wanted/attack", "x"),
+        ("member", "add", "rogue", "--peer-urls=https://192.0.2.9:2380"),
+        ("snapshot", "save", "/dev/null"),
+    ],
+)  # fmt: skip
+def test_etcd_takes_its_certificate_no_more(fallen: Fallen, arguments: tuple[str, ...]) -> None:
+    code, said = fallen.stolen.etcdctl(fallen.m1, *arguments)
+    assert code != 0, said
+    assert "BEGIN" not in said
+
+
+def test_etcds_peers_do_not_take_it_either(fallen: Fallen) -> None:
+    assert fallen.stolen.raft(fallen.m1) != 0
+
+
+def test_a_connection_to_etcd_open_since_before_has_ended(fallen: Fallen) -> None:
+    assert not fallen.etcd.put()
+    assert not fallen.etcd.watches()
+
+
+def test_it_reads_no_logs_of_other_hosts(fallen: Fallen) -> None:
+    assert fallen.stolen.logs(fallen.w1, fallen.ids["w1"]) is grpc.StatusCode.PERMISSION_DENIED
+
+
+# ── removed: the certificates are good for nothing at all ────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def removed(fallen: Fallen) -> Fallen:
+    """After `node rm` as well."""
+    fallen.world.argosy("node", "rm", "--force", "m2")
+    fallen.world.until(lambda: fallen.world.api("/info", host="m2")["Swarm"]["LocalNodeState"] == "inactive")
+    return fallen
+
+
+@pytest.mark.parametrize("role", ["manager", "worker"])
+def test_a_removed_node_does_nothing_over_https(removed: Fallen, role: str) -> None:
+    stolen = removed.stolen if role == "manager" else removed.worker
+    for method, path, body in (
+        ("GET", "/swarm", None),
+        ("POST", "/argosy/v1/renew", {"Csr": stolen.signing_request()}),
+    ):
+        status, said = stolen.ask(removed.m1, method, path, body)
+        assert (status, "not part of this cluster any more" in said) == (403, True), (path, said)
+
+
+@pytest.mark.parametrize("role", ["manager", "worker"])
+def test_a_removed_node_gets_no_session_no_log_and_no_image(removed: Fallen, role: str) -> None:
+    stolen = removed.stolen if role == "manager" else removed.worker
+    denied = grpc.StatusCode.PERMISSION_DENIED
+    assert stolen.session(removed.m1) is denied
+    assert stolen.logs(removed.w1, removed.ids["w1"]) is denied
+    assert stolen.export(removed.w1, removed.ids["w1"], IMAGE) is denied
+
+
+def test_a_removed_managers_certificate_opens_neither_port_of_etcd(removed: Fallen) -> None:
+    code, said = removed.stolen.etcdctl(removed.m1, "get", "--prefix", "/argosy/")
+    assert code != 0, said
+    assert removed.stolen.raft(removed.m1) != 0
+
+
+def _names(certificate: str) -> str:
+    from cryptography import x509
+
+    leaf = x509.load_pem_x509_certificate(certificate.encode())
+    alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return " ".join(alternatives.get_values_for_type(x509.DNSName))
