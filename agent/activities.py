@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -26,6 +26,7 @@ from api.defaults import DRAIN_LIMIT, SECOND, STOP_GRACE_PERIOD
 from api.errors import ArgosyError
 from api.specs import ContainerSpec
 from kit.timing import Clock, backoff
+from kit.troubles import Troubles
 from overlay.base import Networks
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,8 @@ class Host:
     """As the kernel calls it; these two are what templates in specs may ask for."""
     told_health: Callable[[str, str], None] = lambda *_: None
     """Told of a container whose health has changed, and what it is now."""
+    troubles: Troubles = field(default_factory=Troubles)
+    """What does not work on the host."""
 
 
 class Activities:

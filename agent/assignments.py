@@ -27,6 +27,7 @@ from api.assignment import (
 )
 from api.wire import Assignments
 from overlay.base import NetworkView
+from overlay.entries import wrong
 
 NETWORK_TAGS = frozenset({"network", "service", "endpoint", "peer"})
 
@@ -40,6 +41,8 @@ class Change:
 
     put: list[Resource] = field(default_factory=list)
     removed: list[ResourceKey] = field(default_factory=list)
+    unfit: dict[ResourceKey, str] = field(default_factory=dict)
+    """What cannot be applied, and why: left as it was, if it was there before."""
 
     @property
     def tags(self) -> set[str]:
@@ -63,7 +66,8 @@ class AssignmentSet:
 
     def apply(self, message: Assignments) -> Change:
         """Take a message in; returns what it changed. An unknown key in `remove` is no error."""
-        put = [r for r in message.put if self._get(key_of(r)) != r]
+        unfit = {key_of(resource): why for resource in message.put if (why := wrong(resource))}
+        put = [r for r in message.put if self._get(key_of(r)) != r and key_of(r) not in unfit]
         removed = [key for key in message.remove if self._get(key) is not None]
         if message.full:
             kept = {key_of(resource) for resource in message.put}
@@ -73,7 +77,7 @@ class AssignmentSet:
         for resource in put:
             tag, id = key_of(resource)
             self._kinds[tag][id] = resource
-        return Change(put, removed)
+        return Change(put, removed, unfit)
 
     def keys(self) -> list[ResourceKey]:
         """Every resource there is."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import platform
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
@@ -29,13 +29,18 @@ from agent.session import Session
 from agent.storage import Storage
 from agent.worker import Worker
 from api.assignment import NetworkOrder
+from api.errors import ArgosyError
 from api.objects import NodeDescription
 from api.wire import Assignments
-from kit.timing import Clock
+from kit.timing import Clock, backoff
+from kit.troubles import Troubles, sentence, supervise
 from overlay.base import Networks
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+TROUBLES_PERIOD = 1.0
+"""Seconds between two descriptions for the sake of what does not work."""
 DEVICES_PERIOD = 5.0
 """Seconds between two looks whether the CDI files have changed."""
 
@@ -54,8 +59,12 @@ class Agent:
         clock: Clock,
         rng: random.Random | None = None,
         told_health: Callable[[str, str], None] = lambda *_: None,
+        troubles: Troubles | None = None,
     ) -> None:
-        """`told_health` is told of a container whose health has changed, and what it is now."""
+        """`told_health` is told of a container whose health has changed, and what it is now. `troubles` are those of
+        the host's other parts too; the managers are told of all of them.
+        """
+        self._troubles = troubles or Troubles()
         self._config = config
         self._runtime = runtime
         self._networks = networks
@@ -63,15 +72,19 @@ class Agent:
         self._clock = clock
         self._rng = rng or random.Random()
         self._told_health = told_health
-        self._storage = Storage(config.directory)
+        self._storage = Storage(config.directory, self._troubles)
         self._managers = Managers(config.directory / "managers.json", config.managers, self._rng)
         self._worker: Worker | None = None
+        self._held: list[Assignments] = []
+        self._up = asyncio.Event()
         self._session: Session | None = None
         self.callers = Callers(lambda: self._storage.assignments.members())
         """Who may ask this host for something."""
 
     async def run(self) -> NoReturn:
         """Until cancelled. Containers, networks and names are left as they are, for the next agent to take over."""
+        self._worker, self._held = None, []
+        self._up.clear()
         self._storage.load()
         reporter = Reporter()
         host = Host(
@@ -88,28 +101,67 @@ class Agent:
             hostname=self._config.hostname,
             architecture=platform.machine(),
             told_health=self._told_health,
+            troubles=self._troubles,
         )
+        session = self._session = Session(
+            self._link,
+            self._managers,
+            reporter,
+            self._apply,
+            self._routed,
+            await self._describe(),
+            self._rng,
+        )
+        works: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+            "session": session.run,
+            "images": partial(self._watch_images, session),
+            "devices": partial(self._watch_devices, session),
+            "troubles": partial(self._watch_troubles, session),
+        }
         try:
-            await self._networks.start()
             async with asyncio.TaskGroup() as group:
-                worker = self._worker = Worker(host, group)
-                worker.restore(await self._runtime.containers(), await self._runtime.images())
-                session = self._session = Session(
-                    self._link,
-                    self._managers,
-                    reporter,
-                    partial(self._apply, worker),
-                    self._networks.routed,
-                    await self._describe(),
-                    self._rng,
-                )
-                group.create_task(self._watch_images(session), name="images")
-                group.create_task(self._watch_devices(session), name="devices")
-                group.create_task(session.run(), name="session")
+                for name, work in works.items():
+                    group.create_task(supervise(work, name, self._troubles, self._delays), name=name)
+                await self._bring_up(host, group)
         finally:
             await self._networks.stop()
             self._storage.close()
+            self._troubles.clear()
         raise AssertionError("the session never ends")
+
+    async def _bring_up(self, host: Host, group: asyncio.TaskGroup) -> None:
+        """Take over what a former agent left: first the networks, then the tasks on them. Tried until it works; the
+        managers hear of the host meanwhile, and of what it lacks.
+        """
+        await self._until_done("networks", self._networks.start)
+        containers = await self._until_done("list of containers", self._runtime.containers)
+        images = await self._until_done("list of images", self._runtime.images)
+        worker = Worker(host, group)
+        worker.restore(containers, images)
+        self._worker = worker
+        held, self._held = self._held, []
+        for message in held:
+            self._apply(message)
+        self._up.set()
+
+    async def _until_done(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        for delay in self._delays():
+            try:
+                result = await work()
+                self._troubles.well(name)
+                return result
+            except Exception as error:
+                known = isinstance(error, ArgosyError | OSError)
+                self._troubles.say(name, sentence(error), None if known else error)
+                await asyncio.sleep(delay)
+        raise AssertionError("delays have no end")
+
+    def _delays(self) -> Iterator[float]:
+        return backoff(self._rng, first=0.5, most=15.0)
+
+    async def _routed(self) -> None:
+        await self._up.wait()
+        await self._networks.routed()
 
     def health(self, task_id: str) -> Health:
         """A task's health, for those who show containers."""
@@ -138,12 +190,21 @@ class Agent:
         self._storage.erase()
         self._managers.erase()
 
-    def _apply(self, worker: Worker, message: Assignments) -> None:
-        worker.apply(message)
+    def _apply(self, message: Assignments) -> None:
+        if self._worker is None:
+            self._held = [*([] if message.full else self._held), message]
+            return
+        self._worker.apply(message)
         self.callers.look()
 
     async def _describe(self) -> NodeDescription:
-        return describe_host(self._config, await self._runtime.images())
+        try:
+            images = await self._runtime.images()
+            self._troubles.well("list of images")
+        except (ArgosyError, OSError) as error:
+            images = []
+            self._troubles.say("list of images", sentence(error))
+        return describe_host(self._config, images, self._troubles.sentences())
 
     async def _watch_devices(self, session: Session) -> NoReturn:
         last = cdi.stamp()
@@ -152,6 +213,13 @@ class Agent:
             if (now := cdi.stamp()) != last:
                 last = now
                 session.describe(await self._describe())
+
+    async def _watch_troubles(self, session: Session) -> NoReturn:
+        while True:
+            await self._troubles.changed.wait()
+            self._troubles.changed.clear()
+            session.describe(await self._describe())
+            await asyncio.sleep(TROUBLES_PERIOD)
 
     async def _watch_images(self, session: Session) -> NoReturn:
         while True:

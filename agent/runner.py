@@ -56,6 +56,19 @@ class Runner:
             self._work.wanted = wanted
             self._work.changed.set()
 
+    async def news(self) -> None:
+        """Until something else is wanted; for a runner that does not run."""
+        self._work.changed.clear()
+        await self._work.changed.wait()
+
+    def tell_trouble(self, why: str) -> None:
+        """The agent cannot go on with the task now."""
+        told = self._told or TaskStatus(TaskState.ACCEPTED)
+        if not told.state.is_terminal and not self._work.wanted.gone:
+            message = _clip(f"cannot be handled, trying again: {why}")
+            told = msgspec.structs.replace(told, message=message, timestamp=self._host.clock())
+            self._host.reporter.report(self._work.wanted.order.id, told)
+
     async def run(self) -> None:
         """Until nothing is left of the task."""
         try:

@@ -18,16 +18,21 @@ import msgspec
 import structlog
 
 from agent.assignments import AssignmentSet, Change
+from agent.reading import read_entries
 from api.assignment import Resource, SecretOrder
-from api.codec import Value, decode, encode
+from api.codec import Value, encode
+from api.errors import Invalid
 from api.objects import TaskStatus
 from api.wire import Assignments
+from kit.said import Said
+from kit.troubles import Troubles
 
 log = structlog.get_logger(__name__)
 
 REWRITE_BYTES = 1024 * 1024
 """A journal below this size is never worth rewriting."""
 REWRITE_FACTOR = 4
+ABOUT = "assignments on disk"
 
 
 class Noted(Value, frozen=True, tag="noted"):
@@ -43,7 +48,8 @@ Line = Assignments | Noted
 class Storage:
     """The assignment set and the noted statuses, in memory and in `<directory>/assignments.jsonl`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, troubles: Troubles | None = None) -> None:
+        self._troubles = troubles or Troubles()
         self.assignments = AssignmentSet()
         self.statuses: dict[str, TaskStatus] = {}
         self._path = directory / "assignments.jsonl"
@@ -52,19 +58,21 @@ class Storage:
         self._base = 0
 
     def load(self) -> None:
-        """Read what a former agent left. Raises OSError when the directory cannot be made or read."""
+        """Read what a former agent left, as far as it can be read; a line that cannot be does not end the others."""
         self.assignments, self.statuses = AssignmentSet(), {}
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data, said = b"", Said()
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             data = self._path.read_bytes()
         except FileNotFoundError:
-            data = b""
-        for line in data.splitlines():
+            pass
+        except OSError as error:
+            self._failed(error)
+        for number, line in enumerate(data.splitlines(), 1):
             try:
-                self._take(decode(Line, line))  # type: ignore[arg-type]
-            except msgspec.DecodeError as error:
-                log.warning("the assignments on disk end early", file=str(self._path), error=str(error))
-                break
+                self._take(read_entries(Line, line, said))  # type: ignore[arg-type]
+            except Invalid as error:
+                log.warning("a line of the assignments on disk is left out", line=number, reason=str(error))
         self._rewrite()
 
     def apply(self, message: Assignments) -> Change:
@@ -127,12 +135,13 @@ class Storage:
             _write_all(self._fd, data)
             fresh.replace(self._path)
             self._base = self._size = len(data)
+            self._troubles.well(ABOUT)
         except OSError as error:
             self._failed(error)
 
     def _failed(self, error: OSError) -> None:
         # A full disk must not stop containers; the next line tries a whole new file.
-        log.error("cannot remember assignments", file=str(self._path), error=str(error))
+        self._troubles.say(ABOUT, f"{self._path}: {error.strerror or error}")
         self.close()
 
 

@@ -7,7 +7,8 @@ no assignment mentions are removed when a manager has sent the whole set, never 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import structlog
@@ -24,9 +25,13 @@ from api.assignment import ResourceKey, TaskOrder, key_of
 from api.errors import ArgosyError
 from api.states import TaskState
 from api.wire import Assignments
+from kit.tasks import heeding
+from kit.timing import backoff
+from kit.troubles import sentence
 
 log = structlog.get_logger(__name__)
 
+STRAYS = "containers that nobody wants"
 STRAY_GRACE = 10.0
 """Seconds a stray container has after SIGTERM."""
 
@@ -38,6 +43,7 @@ class Worker:
         self._host = host
         self._group = group
         self._runners: dict[str, Runner] = {}
+        self._unfit: set[ResourceKey] = set()
 
     def restore(self, containers: Iterable[Container], images: Iterable[Image]) -> None:
         """Go on with what the disk says, over what exists on the host."""
@@ -48,23 +54,26 @@ class Worker:
             # An empty disk knows nothing; what the networks took over stands until a manager speaks.
             self._host.networks.update(set.view())
         for order in set.tasks():
-            container = found.get(order.id)
-            status = self._host.storage.statuses.get(order.id)
-            image = known.get(container.image_id) if container else None
-            self._begin(order, observe(status, container, image, set.spec(order.spec_id)))
+            with self._apart(order.name):
+                container = found.get(order.id)
+                status = self._host.storage.statuses.get(order.id)
+                image = known.get(container.image_id) if container else None
+                self._begin(order, observe(status, container, image, set.spec(order.spec_id)))
 
     def apply(self, message: Assignments) -> None:
         """Take in what a manager sent."""
         change = self._host.storage.apply(message)
         if message.full or change.tags & NETWORK_TAGS:
             self._host.networks.update(self._host.storage.assignments.view())
+        self._tell_unfit(change)
         for id in change.removed_ids("task"):
             self._dismiss(id)
         for order in self._touched(change):
-            if runner := self._runners.get(order.id):
-                runner.update(self._wanted(order))
-            else:
-                self._begin(order, Observed())
+            with self._apart(order.name):
+                if runner := self._runners.get(order.id):
+                    runner.update(self._wanted(order))
+                else:
+                    self._begin(order, Observed())
         if message.full:
             self._group.create_task(self._remove_strays(), name="strays")
 
@@ -77,6 +86,29 @@ class Worker:
         """A task's health, for those who show containers."""
         seen = self.observed(task_id)
         return seen.health if seen else Health()
+
+    def _tell_unfit(self, change: Change) -> None:
+        """Name the entries that cannot be applied, until they can be, or are gone."""
+        if not self._unfit and not change.unfit:
+            return
+        known = {*self._host.storage.assignments.keys()}
+        for key in self._unfit - change.unfit.keys():
+            if key in change.removed or key not in known or key in {key_of(resource) for resource in change.put}:
+                self._unfit.discard(key)
+                self._host.troubles.well(" ".join(key))
+        for key, why in change.unfit.items():
+            self._unfit.add(key)
+            self._host.troubles.say(" ".join(key), why)
+
+    @contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """One order's trouble, of whatever kind, is not the others'."""
+        about = f"order of task {name}"
+        try:
+            yield
+            self._host.troubles.well(about)
+        except Exception as error:
+            self._host.troubles.say(about, sentence(error), error)
 
     def _touched(self, change: Change) -> list[TaskOrder]:
         set = self._host.storage.assignments
@@ -91,7 +123,9 @@ class Worker:
         if order.spec_id in specs or spec is None:
             return order.spec_id in specs
         container = spec.task.container_spec
-        return container.image in images or not come.isdisjoint(files.needed(spec, order.service_id))
+        with self._apart(order.name):
+            return container.image in images or not come.isdisjoint(files.needed(spec, order.service_id))
+        return False
 
     def _wanted(self, order: TaskOrder) -> Wanted:
         set = self._host.storage.assignments
@@ -110,12 +144,30 @@ class Worker:
         self._group.create_task(self._keep(order.id, runner), name=f"task {order.name}")
 
     async def _keep(self, id: str, runner: Runner) -> None:
-        await runner.run()
+        await self._persevere(runner)
         if self._runners.get(id) is runner:
             del self._runners[id]
         # Ordered again while its last trace was being removed: it starts afresh.
         if order := self._host.storage.assignments.task(id):
             self._begin(order, Observed())
+
+    async def _persevere(self, runner: Runner) -> None:
+        """Run it to its end. Should it fail, it is begun again over what exists, after a growing delay or when
+        something else is wanted. (That is a fault of ours: what runtime and networks refuse is the runner's to tell.)
+        """
+        about, delays = f"task {runner.wanted.order.name}", backoff(self._host.rng, first=1.0, most=60.0)
+        while True:
+            try:
+                await heeding(runner.run())
+                return self._host.troubles.well(about)
+            except Exception as error:
+                self._host.troubles.say(about, sentence(error), error)
+                runner.tell_trouble(sentence(error))
+            try:
+                async with asyncio.timeout(next(delays)):
+                    await runner.news()
+            except TimeoutError:
+                pass
 
     def _dismiss(self, id: str) -> None:
         self._host.reporter.forget(id)
@@ -130,8 +182,9 @@ class Worker:
                 # Containers of no task were made by hand on this host, and are their maker's.
                 if container.task_id and container.task_id not in self._runners:
                     await self._remove_stray(container)
-        except ArgosyError as error:
-            log.warning("cannot remove containers that nobody wants; the next session tries again", why=str(error))
+            self._host.troubles.well(STRAYS)
+        except Exception as error:  # the next session tries again
+            self._host.troubles.say(STRAYS, sentence(error), None if isinstance(error, ArgosyError) else error)
 
     async def _remove_stray(self, container: Container) -> None:
         log.info("removing a container that nobody wants", container=container.name)

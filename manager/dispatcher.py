@@ -19,7 +19,7 @@ from api.defaults import HEARTBEAT
 from api.errors import ArgosyError, Conflict, Invalid
 from api.objects import DESCRIPTION, Member
 from api.wire import Hello, Welcome
-from kit.rate import Allowance
+from kit.buckets import Buckets
 from kit.timing import Clock
 from manager import border, rights
 from manager.assignment_index import AssignmentIndex
@@ -59,7 +59,7 @@ class Dispatcher:
         self._confirmations = Confirmations(store, node_id, self._in_force, rng)
         self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
         self._complete = asyncio.Event()
-        self._openings: dict[str, Allowance] = {}
+        self._openings = Buckets(*OPENINGS)
         self._refusals: dict[str, tuple[str, float]] = {}
         self._displaced: dict[str, str] = {}
 
@@ -122,7 +122,7 @@ class Dispatcher:
 
     async def _greet(self, node_id: str, inbox: Inbox, peer: str) -> Hello:
         """The first message, once it has been admitted. Raises Invalid, Conflict."""
-        if self._openings.setdefault(node_id, Allowance(*OPENINGS)).take(1, asyncio.get_running_loop().time()):
+        if not self._openings.take(node_id, asyncio.get_running_loop().time()):
             raise Conflict("this node opens sessions too often; it may try again in a second")
         try:
             async with asyncio.timeout(HELLO_WITHIN):

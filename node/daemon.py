@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,8 +18,9 @@ from agent.runtime.peers import GrpcPeers
 from api.errors import Unavailable
 from api.rpc import Credentials
 from kit.directories import OWNERS, PASSABLE, make_directory
-from kit.tasks import persist, stop
+from kit.tasks import stop
 from kit.timing import Clock, backoff
+from kit.troubles import supervise
 from manager.http.routes import routes as cluster_routes
 from node.config import Settings
 from node.context import NodeContext
@@ -47,6 +49,7 @@ class Daemon:
         self.swarm = HostSwarm(settings, factory, clock, rng)
         self._renewal = Renewal(self.swarm, self._files, clock, rng)
         context = NodeContext(settings, self.swarm, self._runtime, clock)
+        self._troubles = factory.troubles
         routes = [
             *NodeRoutes(self.swarm, context.info).routes(),
             *cluster_routes(
@@ -71,8 +74,9 @@ class Daemon:
             ("certificate renewal", self._renewal.run),
             ("removal from the cluster", self.swarm.depart_when_removed),
         )
+        troubles, delays = self._troubles, partial(backoff, self._rng)
         # They live until the end of the process, which no block of a TaskGroup spans.
-        tasks = [loop.create_task(persist(work, name, backoff(self._rng)), name=name) for name, work in works]
+        tasks = [loop.create_task(supervise(work, name, troubles, delays), name=name) for name, work in works]
         with PidFile(self._settings.pid_path):
             try:
                 log.info("argosyd starts", version=release(), data_root=str(self._settings.data_root))

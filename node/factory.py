@@ -19,6 +19,7 @@ from api.defaults import MANAGER_PORT
 from api.states import Role
 from api.wire import ManagerMessage
 from kit.timing import Clock
+from kit.troubles import Troubles
 from manager.etcd_command import MemberSettings
 from manager.main import Manager, ManagerOptions
 from node.address import host_port
@@ -43,13 +44,20 @@ class NodeFactory:
         """The HTTP API, for the managers' HTTPS port; set once it is put together."""
         self.heard: Callable[[ManagerMessage], None] = _ignore
         """Told what managers say to the agent."""
+        self.troubles = Troubles()
+        """Of all parts; the agent tells the managers."""
         self.refused: Callable[[], None] = lambda: None
         """Called when a manager says that the node is not part of the cluster."""
 
     def networks(self, identity: Identity) -> HostNetworks:
         """The host's networks."""
         membership = identity.membership
-        return HostNetworks(host_address(identity), self._settings.exec_root, vxlan_port=membership.data_path_port)
+        return HostNetworks(
+            host_address(identity),
+            self._settings.exec_root,
+            vxlan_port=membership.data_path_port,
+            troubles=self.troubles,
+        )
 
     def agent(self, identity: Identity, networks: HostNetworks, credentials: Callable[[], rpc.Credentials]) -> Agent:
         """The agent."""
@@ -69,7 +77,7 @@ class NodeFactory:
         )
         link = WelcomeLink(RpcLink(credentials), lambda message: self.heard(message), lambda: self.refused())
         told = self._runtime.tell_health
-        return Agent(config, self._runtime, networks, link, self._clock, self._rng, told)
+        return Agent(config, self._runtime, networks, link, self._clock, self._rng, told, self.troubles)
 
     def manager(self, identity: Identity, credentials: Callable[[], rpc.Credentials]) -> Manager:
         """A manager, not started."""

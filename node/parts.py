@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -17,8 +18,9 @@ from agent.main import Agent
 from api.errors import ArgosyError, Unavailable
 from api.rpc import Credentials
 from api.wire import MemberAnswer
-from kit.tasks import persist, stop
+from kit.tasks import stop
 from kit.timing import Clock, backoff
+from kit.troubles import Troubles, supervise
 from manager.main import Manager
 from manager.store.base import Put
 from node.hostserver import HostServer
@@ -33,6 +35,8 @@ Join = Callable[[], Awaitable[MemberAnswer | None]]
 
 class Factory(Protocol):
     """Makes the parts for a node (node/factory.py)."""
+
+    troubles: Troubles
 
     def networks(self, identity: Identity) -> HostNetworks:
         """The host's networks, not started."""
@@ -79,7 +83,8 @@ class Parts:
     async def start(self) -> None:
         """Listen and run the agent. Raises Unavailable when the port is taken."""
         await self._listen()
-        work = persist(self.agent.run, "agent", backoff(self._rng, first=0.5))
+        delays = partial(backoff, self._rng, first=0.5)
+        work = supervise(self.agent.run, "agent", self._factory.troubles, delays)
         self._agent_task = [asyncio.get_running_loop().create_task(work, name="agent")]
 
     async def start_manager(self, first: Sequence[Put] = (), joined: MemberAnswer | None = None) -> None:
@@ -157,6 +162,8 @@ class Parts:
                 log.warning("the manager does not come up yet", reason=str(error))
             except ArgosyError as error:
                 log.error("the manager does not come up", reason=str(error))
+            except Exception:
+                log.exception("the manager does not come up")
             else:
                 return
             await asyncio.sleep(delay)

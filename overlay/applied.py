@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple
 
 from overlay import doors, rules, zone
 from overlay.doors import Doors
@@ -13,8 +14,6 @@ from overlay.plan import Plan, plan
 from overlay.rules import HostPort, Part
 from overlay.slices import Slice
 from overlay.zone import Names
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +25,57 @@ class Applied:
     plugs: Plan = frozenset()
     parts: Mapping[str, Part] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
+    own: Part = field(default_factory=Part)
+    """The host's own ports'."""
     merged: Part = field(default_factory=Part)
     entries: Mapping[str, Doors] = field(default_factory=dict)
     doors: Doors = field(default_factory=dict)
     """Of all networks, and of the host's own ports."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Networks that nothing can be planned for, and why; they stay as they were."""
 
-    def towards(self, wanted: Mapping[str, Slice], ports: Sequence[HostPort], plugs: Plan, host: HostFacts) -> Applied:
-        """What these slices and ports come to; what did not change is taken over from here."""
-        same = {id for id, slice in wanted.items() if self.slices.get(id) == slice}
+    def towards(
+        self,
+        wanted: Mapping[str, Slice],
+        ports: Sequence[HostPort],
+        plugs: Plan,
+        host: HostFacts,
+        refused: Mapping[str, Part] = MappingProxyType({}),
+    ) -> Applied:
+        """What these slices and ports come to; what did not change is taken over from here.
 
-        def each(old: Mapping[str, T], make: Callable[[Slice], T]) -> dict[str, T]:
-            return {id: old[id] if id in same else make(slice) for id, slice in wanted.items()}
-
-        parts = each(self.parts, lambda slice: rules.network_part(slice, host.address))
-        merged = rules.merge([rules.host_ports_part(ports), *parts.values()])
-        entries = each(self.entries, doors.of_slice)
+        `refused`: parts that nftables does not take, by network.
+        """
+        slices: dict[str, Slice] = {}
+        broken: dict[str, str] = {}
+        made: dict[str, _Made] = {}
+        for id, slice in wanted.items():
+            known = self.slices.get(id)
+            try:
+                made[id] = self._known(id) if known == slice else _make(slice, host)
+                slices[id] = slice
+            except Exception as error:  # entries are checked when they come; this is for what nobody has thought of
+                broken[id] = f"{type(error).__name__}: {error}"
+                if known is not None:
+                    made[id], slices[id] = self._known(id), known
+        own = rules.host_ports_part(ports)
+        parts = {id: one.part for id, one in made.items()}
+        entries = {id: one.doors for id, one in made.items()}
         return Applied(
-            slices=wanted,
-            plans=each(self.plans, lambda slice: plan(slice, host)),
+            slices=slices,
+            plans={id: one.plan for id, one in made.items()},
             plugs=plugs,
             parts=parts,
-            names=each(self.names, zone.index),
-            merged=merged,
+            names={id: one.names for id, one in made.items()},
+            own=own,
+            merged=rules.merge([own, *(part for id, part in parts.items() if refused.get(id) != part)]),
             entries=entries,
             doors=doors.merge([doors.of_ports(ports), *entries.values()]),
+            broken=broken,
         )
+
+    def _known(self, id: str) -> _Made:
+        return _Made(self.plans[id], self.parts[id], self.names[id], self.entries[id])
 
     def moved_since(self, before: Applied) -> bool:
         """Whether a network's bridge has another address now."""
@@ -60,3 +85,17 @@ class Applied:
     def differing(self, other: Applied) -> list[Slice]:
         """The slices that are not the same there."""
         return [slice for id, slice in self.slices.items() if other.slices.get(id) != slice]
+
+
+class _Made(NamedTuple):
+    """What a slice comes to."""
+
+    plan: Plan
+    part: Part
+    names: Names
+    doors: Doors
+
+
+def _make(slice: Slice, host: HostFacts) -> _Made:
+    part = rules.network_part(slice, host.address)
+    return _Made(plan(slice, host), part, zone.index(slice), doors.of_slice(slice))

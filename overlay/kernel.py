@@ -74,9 +74,15 @@ class Kernel:
         """Do all, in order, in batches. What fails does not keep the rest from being tried; raises NetworkFailure."""
         failure: Exception | None = None
         for (_, _), group in groupby(operations, key=lambda o: (type(o), o.what.order)):
+            # links made by the group before have their numbers only now
+            requests: list[Request] = []
+            for operation in group:
+                try:
+                    requests += self._requests(operation)
+                except Exception as error:  # what it needs is not there, or it cannot be said in netlink
+                    failure = failure or error
             try:
-                # links made by the group before have their numbers only now
-                self._socket.apply([r for operation in group for r in self._requests(operation)])
+                self._socket.apply(requests)
             except Exception as error:
                 failure = failure or error
         if failure:

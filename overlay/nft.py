@@ -19,6 +19,7 @@ class Nft:
         library.nft_ctx_new.restype = ctypes.c_void_p
         library.nft_ctx_new.argtypes = [ctypes.c_uint32]
         library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+        library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         for function in (library.nft_ctx_buffer_error, library.nft_ctx_buffer_output):
             function.argtypes = [ctypes.c_void_p]
         for function in (library.nft_ctx_get_error_buffer, library.nft_ctx_get_output_buffer):
@@ -38,6 +39,17 @@ class Nft:
         if code:
             raise NetworkFailure(f"nftables refused the rules: {error.decode(errors='replace').strip()}")
         return output.decode(errors="replace")
+
+    def would_take(self, commands: str) -> bool:
+        """Whether `run` would succeed; nothing is changed."""
+        self._library.nft_ctx_set_dry_run(self._context, True)
+        try:
+            self.run(commands)
+            return True
+        except NetworkFailure:
+            return False
+        finally:
+            self._library.nft_ctx_set_dry_run(self._context, False)
 
     def close(self) -> None:
         """Free the context."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -21,8 +22,10 @@ import structlog
 from api.defaults import VXLAN_PORT
 from api.specs import PortConfig
 from kit.process import run
-from kit.tasks import guard, stop
-from overlay import doors, names, rules, sysctls
+from kit.tasks import stop
+from kit.timing import backoff
+from kit.troubles import Troubles, sentence, supervise
+from overlay import doors, names, rules, sieve, sysctls
 from overlay.applied import Applied
 from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.conntrack import Conntrack
@@ -45,8 +48,8 @@ RESYNC = 60.0
 """Seconds after which the kernel is read again although nothing changed."""
 PORTS_WAIT = 5.0
 """Seconds `open` waits for the host's own ports to be published."""
-RETRY = 1.0
-"""Seconds before another try after an error."""
+RETRY, MOST_RETRY = 1.0, 15.0
+"""Seconds before another try after an error, and after many; news are tried at once."""
 
 T = TypeVar("T")
 
@@ -64,11 +67,13 @@ class HostNetworks:
         table: str = "argosy",
         resync: float = RESYNC,
         resolv_conf: Path = Path("/etc/resolv.conf"),
+        troubles: Troubles | None = None,
     ) -> None:
         """`address` is the underlay's; state is kept in `<exec_root>/overlay`, namespaces in `<exec_root>/netns`."""
         self._host = HostFacts(address, "", 1500, vxlan_port)
         self._local_subnet = IPv4Network(local_subnet)
         self._table = table
+        self._troubles = troubles or Troubles()
         self._resync_every = resync
         self._state = exec_root / "overlay"
         self._sandboxes = Sandboxes(exec_root, self._state, resolv_conf, table)
@@ -81,12 +86,14 @@ class HostNetworks:
         self._view: NetworkView | None = None
         self._local_wanted = False
         self._applied = Applied()
+        self._refused: dict[str, Part] = {}
+        self._told_of: frozenset[str] = frozenset()
         self._lacking: frozenset[str] = frozenset()
         self._leaving: frozenset[str] = frozenset()
         self._listing = ""
         self._asked = 0
         self._done = self._tried = self._routed = 0
-        self._loaded = False
+        self._loaded = self._reread = False
         self._dirty = asyncio.Event()
         self._round = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,7 +110,8 @@ class HostNetworks:
         await self._sandboxes.start()
         self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(guard(self._run(), "networks"))]
+        work = supervise(self._run, "networks' work", self._troubles, _delays)
+        self._tasks = [loop.create_task(work, name="networks")]
 
     def update(self, view: NetworkView) -> None:
         """The newest wanted state; applied soon, retried until it holds."""
@@ -225,7 +233,7 @@ class HostNetworks:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        resync_at = loop.time()
+        resync_at, waits = loop.time(), _delays()
         while True:
             try:
                 async with asyncio.timeout_at(resync_at):
@@ -234,15 +242,20 @@ class HostNetworks:
                 pass
             asked = self._asked
             self._dirty.clear()
-            whole = loop.time() >= resync_at
+            whole = self._reread or loop.time() >= resync_at
             try:
                 await self._apply(whole)
-            except (NetworkFailure, OSError) as error:
-                log.warning("networks not applied as wanted, trying again", error=str(error))
+            except Exception as error:
+                fault = None if isinstance(error, NetworkFailure | OSError) else error
+                self._troubles.say("networks", f"not as wanted: {sentence(error)}", fault)
                 await self._tell(self._done, asked, asked if self._loaded else self._routed)
                 await asyncio.sleep(RETRY)
-                resync_at = loop.time()
+                # the kernel is read anew then; news are tried before
+                resync_at = loop.time() + next(waits) - RETRY
+                self._reread = True
                 continue
+            waits, self._reread = _delays(), False
+            self._troubles.well("networks")
             if whole:
                 resync_at = loop.time() + self._resync_every
             await self._tell(asked, asked, asked)
@@ -266,10 +279,10 @@ class HostNetworks:
         wanted, ports = self._wanted(), self._sandboxes.host_ports
         self._leaving = frozenset(before.slices) - frozenset(wanted)
         if whole or {*before.slices} != {*wanted}:
-            await self._sandboxes.mend(frozenset(names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
+            await self._mend(frozenset(names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
         plugs = self._sandboxes.plugs(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
-        after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host))
+        after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host, self._refused))
         first = self._view is None
         self._loaded = False
         try:
@@ -277,19 +290,27 @@ class HostNetworks:
             if after.moved_since(before):
                 # a bridge that gets another MAC address loses its neighbours and routes
                 await self._in_pool(lambda: self._bring(after, after, True, keep=first))
-            self._lacking = frozenset()
-        except (NetworkFailure, OSError):
+            self._lacking = frozenset(after.parts.keys() & self._refused.keys())
+        except Exception:
             # one network's trouble is not the others': what did come about is used
             self._lacking = await self._in_pool(lambda: self._lacks(after))
             raise
         finally:
             self._applied, self._leaving = after, frozenset()
+            self._tell_of_networks(after)
             self._sandboxes.know(after.names)
             old, new = before.differing(after), after.differing(before)
             self._gone |= rules.addresses(old) - rules.addresses(new)
             self._changed_doors.update(doors.to_check(before.doors, after.doors))
             if self._loaded:
                 await self._in_pool(lambda: self._forget(after))
+
+    async def _mend(self, devices: frozenset[str]) -> None:
+        try:
+            await self._sandboxes.mend(devices)
+            self._troubles.well("sandboxes")
+        except (NetworkFailure, OSError) as error:
+            self._troubles.say("sandboxes", sentence(error))
 
     def _bring(self, before: Applied, after: Applied, whole: bool, keep: bool) -> None:
         """Bring the kernel from the one to the other; `whole`: from wherever it is. In the worker thread.
@@ -304,16 +325,19 @@ class HostNetworks:
         operations: list[Operation] = diff(actual, desired)
         if keep:
             operations = [operation for operation in operations if isinstance(operation, Put)]
-        failure: NetworkFailure | OSError | None = None
+        failure: Exception | None = None
         try:
             self._kernel.apply(operations)
-        except (NetworkFailure, OSError) as error:
+        except Exception as error:
             failure = error
         for what in desired:
             if isinstance(what, Bridge) and (whole or Put(what) in operations):
-                write_sysctls(sysctls.for_bridge(what.name))
+                try:
+                    write_sysctls(sysctls.for_bridge(what.name))
+                except OSError as error:
+                    failure = failure or error
         if not (keep and self._list()):
-            self._load(self._nft, before.merged, after.merged, whole)
+            self._load_what_loads(self._nft, before, after, whole)
         self._loaded = True
         if failure:
             raise failure
@@ -339,6 +363,28 @@ class HostNetworks:
         actual = self._kernel.read()
         needed = {id: {what for what in plan if what.order <= Address.order} for id, plan in after.plans.items()}
         return frozenset(id for id, objects in needed.items() if not objects <= actual)
+
+    def _load_what_loads(self, nft: Nft, before: Applied, after: Applied, whole: bool) -> None:
+        """Raises NetworkFailure; the networks that are to blame are left out from the next time on."""
+        try:
+            self._load(nft, before.merged, after.merged, whole)
+        except NetworkFailure:
+            port, table = self._host.vxlan_port, self._table
+            self._refused = sieve.refused(
+                after.own, after.parts, lambda part: nft.would_take(rules.full(table, part, port))
+            )
+            raise
+
+    def _tell_of_networks(self, after: Applied) -> None:
+        """Say which networks are not what they should be."""
+        self._refused = {id: part for id, part in self._refused.items() if after.parts.get(id) == part}
+        why = {**dict.fromkeys(self._refused, "nftables does not take its rules"), **after.broken}
+        titles = {id: f"network {after.slices[id].network.name if id in after.slices else id}" for id in why}
+        for about in self._told_of - {*titles.values()}:
+            self._troubles.well(about)
+        for id, about in titles.items():
+            self._troubles.say(about, why[id])
+        self._told_of = frozenset(titles.values())
 
     def _load(self, nft: Nft, before: Part, after: Part, whole: bool) -> None:
         if not whole:
@@ -369,6 +415,10 @@ class HostNetworks:
     async def _in_pool(self, work: Callable[[], T]) -> T:
         self._pool = self._pool or ThreadPoolExecutor(1, "networks")
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
+
+
+def _delays() -> Iterator[float]:
+    return backoff(random.Random(), first=RETRY, most=MOST_RETRY)
 
 
 async def _modprobe(module: str) -> None:

@@ -192,12 +192,16 @@ class FakeNetworks:
         self.failures: dict[str, NetworkFailure] = {}
         """Task name → what opening its sandbox raises."""
         self.started = False
+        self.start_failures: list[NetworkFailure] = []
+        """What starting raises, one time each."""
         self.routing = asyncio.Event()
         """Cleared: what is wanted does not come into force."""
         self.routing.set()
         self._poke = asyncio.Event()
 
     async def start(self) -> None:
+        if self.start_failures:
+            raise self.start_failures.pop()
         self.started = True
 
     def update(self, view: NetworkView) -> None:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from kit.tasks import stop
+from kit.troubles import Troubles, sentence, supervise
+
+pytestmark = pytest.mark.looptime
+
+
+def delays() -> Iterator[float]:
+    yield from (1.0, 2.0, 4.0, 8.0)
+
+
+@asynccontextmanager
+async def supervised(work: Any) -> AsyncIterator[Troubles]:
+    troubles = Troubles()
+    task = asyncio.ensure_future(supervise(work, "work", troubles, delays, well=10.0))
+    yield troubles
+    assert not task.done()
+    await stop([task])
+
+
+async def test_a_work_that_fails_is_begun_again_later_and_later_and_its_trouble_stands_until_it_is_well() -> None:
+    loop, begun = asyncio.get_running_loop(), []
+
+    async def work() -> None:
+        begun.append(loop.time() - start)
+        if len(begun) < 4:
+            raise ValueError("not an address")
+        await asyncio.Event().wait()
+
+    start = loop.time()
+    async with supervised(work) as troubles:
+        await asyncio.sleep(16.0)
+        assert begun == pytest.approx([0.0, 1.0, 3.0, 7.0])
+        assert troubles.sentences() == ["work: not an address"]
+        await asyncio.sleep(2.0)
+        assert troubles.sentences() == []
+
+
+async def test_after_a_good_time_delays_begin_anew() -> None:
+    loop, begun = asyncio.get_running_loop(), []
+
+    async def work() -> None:
+        begun.append(loop.time())
+        await asyncio.sleep(20.0)
+
+    async with supervised(work) as troubles:
+        await asyncio.sleep(50.0)
+        assert [round(b - a, 3) for a, b in itertools.pairwise(begun)] == [21.0, 21.0]
+        assert "it ended" in troubles.now["work"] or not troubles.now
+
+
+async def test_a_trouble_is_logged_once_while_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:
+    troubles = Troubles()
+    for _ in range(5):
+        troubles.say("networks", "the kernel has no vxlan")
+    assert capsys.readouterr().out.count("the kernel has no vxlan") == 1
+    troubles.changed.clear()
+    troubles.say("networks", "the kernel has no vxlan")
+    assert not troubles.changed.is_set()
+    troubles.well("networks")
+    troubles.say("networks", "the kernel has no vxlan")
+    assert capsys.readouterr().out.count("the kernel has no vxlan") == 1
+
+
+def test_an_error_is_told_in_its_own_words_or_by_its_kind() -> None:
+    assert sentence(ExceptionGroup("g", [ValueError("not an address")])) == "not an address"
+    assert sentence(KeyError("x")) == "KeyError 'x'"
