@@ -24,8 +24,9 @@ CONNECT_TIMEOUT = 2.0
 _ANSWERED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
 # Sent bytes that stay unanswered for as long as the keepalive timeout end the connection (TCP_USER_TIMEOUT). With a
-# heartbeat every 2 s a manager without power is noticed within 4.5 s, so the session's lease of 6 s can be kept.
-OPTIONS = {"grpc.keepalive_time_ms": 5_000, "grpc.keepalive_timeout_ms": 2_500}
+# heartbeat every second a manager without power is noticed within 2.5 s, so that the host hears from another one in
+# time which endpoints that manager's host takes with it.
+OPTIONS = {"grpc.keepalive_time_ms": 5_000, "grpc.keepalive_timeout_ms": 1_500}
 
 
 _KINDS = {

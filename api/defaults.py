@@ -23,10 +23,18 @@ REBALANCE_PATIENCE = 60.0
 """Seconds that a task that is to move has to get a place on the other node."""
 REBALANCE_PAUSE = 300.0
 """Seconds without moves of a service's tasks after one that failed."""
-HEARTBEAT = 2.0
+HEARTBEAT = 1.0
 """Seconds between an agent's heartbeats."""
+SILENCE = 1.7
+"""Seconds without a heartbeat after which a manager asks the host itself whether it is there."""
+PROBE_TIMEOUT = 1.0
+"""Seconds without any answer of its host after which a node is suspected: new connections go elsewhere."""
+PROBE_PAUSE = 0.7
+"""Seconds between two such questions."""
+LOST_AFTER = 1.5
+"""Seconds for which a node must have been suspected to be down: its tasks run elsewhere."""
 SESSION_LEASE = 6.0
-"""Seconds without a heartbeat after which a node is down."""
+"""Seconds without a heartbeat after which a node is down although its host answers."""
 RECONNECT_TIME = 10.0
 """Seconds that a new leader gives the agents to open their sessions anew before it calls a node down."""
 LEADER_LEASE = 3.0
@@ -43,6 +51,8 @@ ETCD_PEER_PORT = 2380
 FIRST_VNI = 4097
 ORPHAN_TIMEOUT = 24 * 3600.0
 """Seconds after which the tasks of a node that stays down are given up for lost."""
+BLOCKED_PAUSE = 10.0
+"""Seconds until it is looked at again whether a task that waits is kept from its place by the one it replaces."""
 STOP_TIMEOUT = 60.0
 """Seconds beyond its grace period after which a stopping task is no longer waited for."""
 RESTART_BURST = 5

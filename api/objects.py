@@ -351,6 +351,16 @@ class Member(Value, frozen=True):
     """host:port of its host service, where agents open their sessions."""
 
 
+class Suspicions(Value, frozen=True):
+    """Hosts that a manager gets no sign of life from (manager/suspicion.py); bound to a lease. Store id: the
+    manager's node id."""
+
+    suspected: list[str] = []
+    """Node ids: neither the agent nor the host's kernel answers."""
+    lost: list[str] = []
+    """Those of them that have been silent for so long that nobody expects them back soon."""
+
+
 class Confirmation(Value, frozen=True):
     """How far a manager's hosts have come. Store id: the manager's node id."""
 
@@ -394,12 +404,13 @@ STATUS = Kind("observed/tasks", TaskStatus)
 CONFIRMATION = Kind("observed/confirmations", Confirmation)
 SESSION = Kind("sessions", Session)
 MEMBER = Kind("members", Member)
+SUSPICIONS = Kind("suspicions", Suspicions)
 LEADERSHIP = Kind("leader", Leadership)
 
 KINDS: tuple[Kind[Value], ...] = (
     CLUSTER, NODE, CERTIFICATE, SERVICE, NETWORK, SECRET, CONFIG, CLAIM,
     REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
-    DESCRIPTION, STATUS, CONFIRMATION, SESSION, MEMBER, LEADERSHIP,
+    DESCRIPTION, STATUS, CONFIRMATION, SESSION, MEMBER, SUSPICIONS, LEADERSHIP,
 )  # type: ignore[assignment]  # fmt: skip
 DEFAULT_CLUSTER = "default"
 INGRESS = "ingress"

@@ -36,7 +36,7 @@ if $argosy lab ls --name "$lab" 2>/dev/null | awk 'NR > 1 && $4 != "running" { b
     echo "  it is up already"
 else
     $argosy lab down --name "$lab" 2>/dev/null || true
-    $argosy lab up --name "$lab"
+    $argosy lab up --name "$lab" -- --docker-socket /var/run/docker.sock
 fi
 $argosy lab ls --name "$lab"
 DOCKER_HOST=$($argosy lab socket m1 --name "$lab")

@@ -29,6 +29,7 @@ from manager.assignments import (
 )  # fmt: skip
 from manager.image_orders import image_keys, image_names, image_order
 from manager.store.state import Dirty, State
+from manager.suspicion import is_suspected
 
 SLICE = 500
 """Resources looked at between two breaths of the event loop (some milliseconds)."""
@@ -171,7 +172,7 @@ class AssignmentIndex:
         face = (
             node.address if node else "",
             node.host_port if node else 0,
-            state.node_state(node_id) is NodeState.DOWN,
+            state.node_state(node_id) is NodeState.DOWN or is_suspected(state, node_id),
         )
         old, self._node_faces[node_id] = self._node_faces.get(node_id), face
         if old != face:

@@ -68,6 +68,11 @@ class Dispatcher:
         """Nodes with a session here."""
         return frozenset(self._sessions)
 
+    def heard(self) -> dict[str, float]:
+        """Seconds since each node with a session here was heard."""
+        now = asyncio.get_running_loop().time()
+        return {node_id: now - session.heard_at for node_id, (session, _task) in self._sessions.items()}
+
     async def run(self) -> None:
         """Follow the state, for ever; when cancelled, every session here ends (its lease does not)."""
         dirty, loop = self._store.track(), asyncio.get_running_loop()

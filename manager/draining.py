@@ -14,9 +14,22 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from api.defaults import LINGER, NAME_TTL
-from api.objects import CONFIRMATION, NODE, NODE_DECISION, REVISION, SESSION, STATUS, TASK, Session, Task, revision_id
+from api.objects import (
+    CONFIRMATION,
+    NODE,
+    NODE_DECISION,
+    REVISION,
+    SESSION,
+    STATUS,
+    SUSPICIONS,
+    TASK,
+    Session,
+    Task,
+    revision_id,
+)
 from api.states import NodeState, TaskState
 from manager.store.state import Event, State
+from manager.suspicion import is_suspected
 
 
 class Drain(NamedTuple):
@@ -32,10 +45,12 @@ AT_ONCE = Drain()
 
 
 def is_serving(state: State, task: Task) -> bool:
-    """Whether the task takes connections: it runs, is to go on running, and its node is not known to be down."""
+    """Whether the task takes connections: it runs, is to go on running, and its node is neither down nor suspected."""
     if task.desired > TaskState.COMPLETE or state.task_state(task) is not TaskState.RUNNING:
         return False
-    return not state.statuses[task.id].closing and state.node_state(task.node_id) is not NodeState.DOWN
+    if state.statuses[task.id].closing or state.node_state(task.node_id) is NodeState.DOWN:
+        return False
+    return not is_suspected(state, task.node_id)
 
 
 def is_leaving(state: State, task: Task) -> bool:
@@ -66,10 +81,16 @@ class Drains:
                 self._look(task)
         elif event.kind is NODE_DECISION:
             if getattr(event.old, "state", None) is not getattr(event.new, "state", None):
-                for task in self._state.tasks_on(event.id).values():
-                    self._look(task)
+                self._confirmed = None
+                self._look_at_nodes({event.id})
+        elif event.kind is SUSPICIONS:
+            self._look_at_nodes(self._state.concerned(event))
         elif event.kind in (SESSION, CONFIRMATION, NODE):
             self._confirmed = None
+            if event.kind is SESSION and any(
+                event.id in row.suspected for row in self._state.table(SUSPICIONS).values()
+            ):
+                self._look_at_nodes({event.id})
 
     @property
     def confirmed(self) -> int:
@@ -88,6 +109,11 @@ class Drains:
         if task.id not in self._leaving.get(task.service_id, ()) or task.service_id not in self._serving:
             return AT_ONCE
         return Drain(self._state.version(TASK, task.id) > self.confirmed, _linger(self._state, task))
+
+    def _look_at_nodes(self, node_ids: set[str]) -> None:
+        for node_id in node_ids:
+            for task in self._state.tasks_on(node_id).values():
+                self._look(task)
 
     def _look(self, task: Task) -> None:
         exists = self._state.tasks.get(task.id) is task
@@ -127,8 +153,8 @@ def to_confirm(state: State, manager_id: str, in_force: Mapping[str, int]) -> in
 
 
 def _counts(state: State, node_id: str, session: Session) -> bool:
-    """Whether the host is to be waited for."""
-    return not session.left and node_id in state.nodes
+    """Whether the host is to be waited for. One that is down is not, even while its session's lease lives."""
+    return not session.left and node_id in state.nodes and state.node_state(node_id) is not NodeState.DOWN
 
 
 def _note(index: dict[str, set[str]], task: Task, holds: bool) -> None:

@@ -28,6 +28,7 @@ from api.objects import Member as MemberKey
 from api.wire import MANAGER_NAME, MemberAnswer
 from kit.tasks import persist, stop
 from kit.timing import Clock, backoff
+from manager.detector import Detector, probe
 from manager.dispatcher import Dispatcher
 from manager.etcd_command import MemberSettings, check_version, parse_version
 from manager.etcd_start import start_member
@@ -248,6 +249,7 @@ class Manager:
         self._events = store.state.view(partial(History, clock=self._clock))
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
+        detector = Detector(store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host)
         election = Election(store, options.node_id, self._clock)
         self._leader = Leader(store, election, planners(), self._clock)
         await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))
@@ -255,6 +257,7 @@ class Manager:
             self._tasks.append(self._begin("withdrawals", Withdrawals(self._member, store, options.node_id).run))
         for name, work in (
             ("dispatcher", dispatcher.run),
+            ("failure detector", detector.run),
             ("leader", self._leader.run),
             ("manager's liveness", self._stay_listed),
             ("own certificate", self._note_certificate),

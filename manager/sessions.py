@@ -4,7 +4,7 @@ What it says is checked first (manager/border.py); a message that does not pass 
 
 Three loops per session. The reader handles one message at a time and waits until what it reports is stored, so an
 agent that talks too much is slowed by the stream itself. The writer sends what is due, newest only. The keeper turns
-being heard into lease refreshes, at most one per half period. A stream that breaks leaves the lease to run out: the
+being heard into lease refreshes, at most one per REFRESH. A stream that breaks leaves the lease to run out: the
 agent has that long to come back, here or elsewhere, before its node is called down.
 """
 
@@ -31,6 +31,11 @@ from manager.inbox import Inbox
 from manager.observations import ObservationWriter
 from manager.store.base import Lease, LeaseEnded, Put, Store
 from manager.store.state import State
+
+REFRESH = SESSION_LEASE / 6
+"""Seconds between two refreshes of a session's lease, at least."""
+OPEN_TIMEOUT = 1.0
+"""Seconds until opening a lease is tried anew."""
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +85,8 @@ class AgentSession:
         self._leaving = False
         self._peer = ""
         self._warned = False
+        self.heard_at = asyncio.get_running_loop().time()
+        """When the agent was last heard, by the event loop's clock."""
 
     def wake(self) -> None:
         """Something may be due for the host."""
@@ -121,6 +128,7 @@ class AgentSession:
     async def _read(self, inbox: Inbox) -> None:
         while (message := await inbox.read()) is not None:
             self._heard.set()
+            self.heard_at = asyncio.get_running_loop().time()
             if isinstance(message, Hello):
                 border.admit(self._store.state, self.node_id, message.description, self._peer)
                 await self._describe(message.description)
@@ -158,13 +166,16 @@ class AgentSession:
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _open_lease(self) -> Lease:
-        for delay in backoff(self._rng):
+        for delay in backoff(self._rng, most=1.0):
             try:
-                lease = await self._store.lease(SESSION_LEASE)
-                await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
+                # what etcd was asked while its leader died is never answered
+                async with asyncio.timeout(OPEN_TIMEOUT):
+                    lease = await self._store.lease(SESSION_LEASE)
+                    await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
                 return lease
-            except Unavailable as error:
-                log.warning("session waits for the store", node=self.node_id, reason=str(error))
+            except (Unavailable, TimeoutError) as error:
+                reason = str(error) or "it does not answer"
+                log.warning("session waits for the store", node=self.node_id, reason=reason)
                 await asyncio.sleep(delay)
         raise AssertionError("a backoff has no end")
 
@@ -179,7 +190,6 @@ class AgentSession:
 
     async def _keep(self) -> None:
         assert self._lease is not None, "a session opens its lease first"
-        period = self._welcome().period
         while True:
             await self._heard.wait()
             self._heard.clear()
@@ -191,7 +201,7 @@ class AgentSession:
             except Unavailable as error:
                 log.warning("session lease could not be refreshed", node=self.node_id, reason=str(error))
                 self._heard.set()
-            await asyncio.sleep(period / 2)
+            await asyncio.sleep(REFRESH)
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

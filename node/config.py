@@ -19,6 +19,8 @@ class Settings:
     exec_root: Path = Path("/run/argosy")
     hosts: tuple[str, ...] = ()
     """Where the HTTP API listens: "unix:///path"; none: `docker.sock` in the exec root."""
+    docker_socket: Path | None = None
+    """Where the API is served besides, while no other daemon listens there; None: nowhere."""
     pidfile: Path | None = None
     listen_addr: str = f"0.0.0.0:{MANAGER_PORT}"
     """Of the manager's HTTPS port, when a request to init or join names none."""

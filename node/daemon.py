@@ -24,12 +24,13 @@ from kit.troubles import supervise
 from manager.http.routes import routes as cluster_routes
 from node.config import Settings
 from node.context import NodeContext
+from node.dockersocket import DockerSocket
 from node.factory import NodeFactory
 from node.identity import IdentityFiles
 from node.release import release
 from node.renewal import Renewal
 from node.routes import NodeRoutes, cluster_of
-from node.socket import ApiSocket
+from node.socket import ApiSocket, restrict
 from node.swarm import HostSwarm
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,9 @@ class Daemon:
                 log.info("argosyd starts", version=release(), data_root=str(self._settings.data_root))
                 await self.swarm.resume()
                 await self._socket.start()
+                if path := self._settings.docker_socket:
+                    work = DockerSocket(path, self._socket.serve, restrict).run
+                    tasks.append(loop.create_task(persist(work, "Docker's socket", backoff(self._rng))))
                 await ended.wait()
             finally:
                 log.info("argosyd stops; containers go on running")

@@ -27,6 +27,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--data-root", type=click.Path(path_type=Path), default="/var/lib/argosy", help="What must be kept.")
 @click.option("--exec-root", type=click.Path(path_type=Path), default="/run/argosy", help="What a reboot may lose.")
 @click.option("-H", "--host", "hosts", multiple=True, help="Socket of the HTTP API: unix:///path. Repeatable.")
+@click.option(
+    "--docker-socket",
+    type=_FILE,
+    default=None,
+    help="Serve the API there too while no other daemon does: /var/run/docker.sock, for what expects Docker's.",
+)
 @click.option("-p", "--pidfile", type=_FILE, default=None, help="Default: argosyd.pid in the exec root.")
 @click.option("--listen-addr", default=f"0.0.0.0:{MANAGER_PORT}", help="Where a manager listens for nodes, TLS.")
 @click.option("--advertise-addr", default="", help="Where other hosts reach this one: an address or an interface.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -34,11 +35,17 @@ class ApiSocket:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 listener = unix_listener(str(path))
-                _restrict(path)
+                restrict(path)
                 await GuardedSite(self._runner, listener, LOCAL).start()
             except OSError as error:
                 raise Unavailable(f"cannot listen on unix://{path}: {error.strerror or error}") from None
             log.info("HTTP API listens", socket=str(path))
+
+    async def serve(self, listener: socket.socket) -> Callable[[], Awaitable[None]]:
+        """Serve on one more socket; returns what stops that."""
+        site = GuardedSite(self._runner, listener, LOCAL)
+        await site.start()
+        return site.stop
 
     async def stop(self) -> None:
         """Stop listening and take the sockets away."""
@@ -47,7 +54,7 @@ class ApiSocket:
             path.unlink(missing_ok=True)
 
 
-def _restrict(path: Path) -> None:
+def restrict(path: Path) -> None:
     """root, and the group if there is one: whoever writes to this socket is root."""
     path.chmod(0o660)
     for name in GROUPS:

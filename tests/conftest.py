@@ -18,8 +18,8 @@ from deploy.lab import lab as labs
 from tests.e2e.world import IMAGE, World
 
 LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e")
-OPTIONS = ["--node-generic-resource", "gpu=one,gpu=two,ssd=3"]
-"""Of every host's argosyd: things to reserve, by name and by number."""
+OPTIONS = ["--node-generic-resource", "gpu=one,gpu=two,ssd=3", "--docker-socket", "/var/run/docker.sock"]
+"""Of every host's argosyd: things to reserve, by name and by number; and Docker's own socket."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -62,6 +62,11 @@ def set_link(paths: Paths, host: str, up: bool) -> None:
     run("ip", "-n", paths.switch, "link", "set", host, "up" if up else "down")
 
 
+def silence(paths: Paths, host: str) -> None:
+    """Pull the host's cable, if there is one."""
+    try_run("ip", "-n", paths.switch, "link", "set", host, "down")
+
+
 def is_cut(paths: Paths, host: str) -> bool:
     """Whether the host's cable is pulled."""
     done = try_run("ip", "-n", paths.switch, "-j", "link", "show", host)

@@ -30,6 +30,7 @@ from api.specs import Placement, PortConfig, RestartPolicy, Schedule, ServiceSpe
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.draft import Draft
 from manager.orchestrator import fitness, restart
+from manager.orchestrator.blocking import YIELDS, is_in_the_way
 from manager.orchestrator.slots import ServiceSlots, SlotKey, in_order
 
 NO_STATUS = TaskStatus(TaskState.NEW)
@@ -281,6 +282,23 @@ class Deployment:
         spec = self.state.task_spec(task)
         grace = spec.container_spec.stop_grace_period if spec else None
         return (grace if grace is not None else defaults.STOP_GRACE_PERIOD) / defaults.SECOND + defaults.STOP_TIMEOUT
+
+
+def yield_to(deployment: Deployment, slot: SlotKey, old: Task, new: Task) -> bool:
+    """Stop a task that is in the way of the one that is to take over from it; whether it was.
+
+    What else is in the way may change without news of the service, so that it is looked at again.
+    """
+    if new.state >= TaskState.ASSIGNED or deployment.decision.held:
+        return False
+    slots = deployment.slots
+    there = (task for other in slots.unsettled for task in slots.tasks.get(other, {}).values())
+    leaving = [task for task in there if task.desired not in GOING and not deployment.ended(task)]
+    if not is_in_the_way(deployment.state, old, new, leaving, deployment.now):
+        deployment.again(deployment.now + defaults.BLOCKED_PAUSE)
+        return False
+    deployment.stop(slot, old, YIELDS)
+    return True
 
 
 def active(decision: ServiceDecision) -> list[JobRun]:

@@ -3,7 +3,8 @@
 Only slots of replicated services are moved; global services and jobs are stopped on a drained node at once (nodes.py).
 - Drain: as many slots at once as the update's parallelism leaves. Start-first where the update order says so, or where
   none is given and tasks share nothing with their successor (no volume, no bind mount, no host-mode port): the old
-  task goes on until the new one runs, however long that takes. Otherwise the old one is stopped first, as Swarm does.
+  task goes on until the new one runs, however long that takes, unless it is in the new one's way itself (blocking.py).
+  Otherwise the old one is stopped first, as Swarm does.
 - Balance, for services that opt in (or all that may have two tasks in a slot, where the cluster does): one slot at a
   time, start-first, until no two nodes differ by more than one task.
 
@@ -17,7 +18,7 @@ from api.objects import NODE, NODE_DECISION, Node, Task
 from api.specs import ServiceSpec
 from api.states import Availability, TaskState
 from manager.orchestrator import restart
-from manager.orchestrator.deployment import Deployment, going
+from manager.orchestrator.deployment import Deployment, going, yield_to
 from manager.orchestrator.slots import ServiceSlots, SlotKey, by_number
 from manager.orchestrator.update import IN_PROGRESS, parallelism
 from manager.store.state import Event, State
@@ -112,6 +113,10 @@ def _drain(deployment: Deployment, leaving: set[str]) -> None:
     room, gently = parallelism(deployment.update_config), starts_first(deployment.spec)
     candidates: list[tuple[SlotKey, Task]] = []
     busy = len(deployment.touched - deployment.slots.in_use)  # slots made in this look
+    for slot in by_number(deployment.slots.moving - deployment.touched):
+        running = going(deployment.tasks(slot))
+        if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
+            yield_to(deployment, slot, *running)
     for slot in by_number(deployment.slots.in_use):
         task = _leaves(deployment, slot, leaving)
         if task is None:

@@ -1,7 +1,8 @@
 """Nodes: whether they live, and which of their tasks have to go.
 
-A node with a session is READY; one that had a session and has none is DOWN, but not while a new leader waits for the
-agents to come back to it; one never seen is UNKNOWN and left alone.
+A node with a session is READY, unless the managers have lost its host (manager/suspicion.py); one that had a session
+and has none is DOWN, but not while a new leader waits for the agents to come back to it; one never seen is UNKNOWN and
+left alone.
 Tasks on a node that is down, removed, no longer meets their constraints or has less than they reserve (capacity.py)
 are told to shut down; their slots see to the replacement. On a drained node that goes for global services and jobs
 only; others move step by step (moves.py).
@@ -37,6 +38,7 @@ from manager.orchestrator.deployment import essence
 from manager.orchestrator.moves import is_gentle
 from manager.orchestrator.slots import ServiceSlots, Slots, is_done
 from manager.store.state import Event, State
+from manager.suspicion import Suspicion, suspicion
 
 UNMET = "assigned node no longer meets constraints"
 
@@ -182,17 +184,17 @@ def _template_in_force(draft: Draft, service_id: str) -> TaskSpec | None:
 def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
     old = draft.state.node_decisions.get(node_id) or NodeDecision()
     state = old.state
-    session = draft.state.sessions.get(node_id)
-    if session and not session.left:
+    session, lost = draft.state.sessions.get(node_id), suspicion(draft.state, node_id) is Suspicion.LOST
+    if session and not session.left and not lost:
         state = NodeState.READY
-    elif not session and state is NodeState.READY and (patience := _patience(draft)) > draft.now:
+    elif not session and not lost and state is NodeState.READY and (patience := _patience(draft)) > draft.now:
         # With every manager away for a while all sessions are gone, and the agents are about to open them anew.
         draft.again("nodes", node_id, patience)
     elif state is not NodeState.UNKNOWN:
         state = NodeState.DOWN
     if state is old.state:
         return old
-    message = "its agent does not answer" if state is NodeState.DOWN else ""
+    message = ("its host does not answer" if lost else "its agent does not answer") if state is NodeState.DOWN else ""
     new = replace(old, state=state, since=draft.now, message=message)
     draft.put(NODE_DECISION, node_id, new)
     return new

@@ -18,8 +18,9 @@ from api import defaults
 from api.objects import Task, UpdateStatus
 from api.specs import UpdateConfig
 from manager.orchestrator import restart
-from manager.orchestrator.deployment import Deployment, going
+from manager.orchestrator.deployment import Deployment, going, yield_to
 from manager.orchestrator.progress import Progress, survey
+from manager.orchestrator.slots import by_number
 
 UPDATING, PAUSED, COMPLETED = "updating", "paused", "completed"
 ROLLBACK_STARTED, ROLLBACK_PAUSED, ROLLBACK_COMPLETED = "rollback_started", "rollback_paused", "rollback_completed"
@@ -43,6 +44,7 @@ def update(deployment: Deployment) -> None:
     progress = survey(deployment)
     status = _note_progress(deployment, status, progress)
     if not _is_stuck(deployment, status, progress):
+        _make_way(deployment)
         _start_more(deployment, progress)
         _finish(deployment, status, progress)
 
@@ -86,6 +88,16 @@ def _start_more(deployment: Deployment, progress: Progress) -> None:
             for task in going(deployment.tasks(slot)):
                 deployment.stop(slot, task)
         progress.busy += 1
+
+
+def _make_way(deployment: Deployment) -> None:
+    """Start-first, where the old task is in the way of the new one: stop it first, after all."""
+    if deployment.update_config.order != "start-first":
+        return
+    for slot in by_number(deployment.unrest.survey.stuck - deployment.touched):
+        running = going(deployment.tasks(slot))
+        if len(running) == 2 and not deployment.is_outdated(running[1]):
+            yield_to(deployment, slot, *running)
 
 
 def _restarts_after(deployment: Deployment, newest: Task) -> list[float]:

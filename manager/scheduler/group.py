@@ -57,14 +57,15 @@ def pending_groups(state: State, load: Load) -> list[Group]:
             key = (service_id, number)
             if key not in groups:
                 revision = state.revisions_of(service_id).get(number)
-                groups[key] = _group_of(revision, load.need_of(task)) if revision else None
+                groups[key] = group_of(revision, load.need_of(task)) if revision else None
             group = groups[key]
         if group is not None:
             (group.bound if task.node_id else group.tasks).append(task)
     return [group for group in groups.values() if group is not None]
 
 
-def _group_of(revision: Revision, need: Need) -> Group:
+def group_of(revision: Revision, need: Need) -> Group:
+    """A group of tasks of a revision, without any yet."""
     task = revision.spec.task_template
     host = task.container_spec.host_config
     return Group(

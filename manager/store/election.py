@@ -15,8 +15,9 @@ from api.defaults import LEADER_LEASE
 from api.errors import Unavailable
 from api.objects import CURRENT_LEADER, LEADERSHIP, Leadership
 from kit.timing import Clock, backoff
-from manager.store.base import ABSENT, Fence, Lease, LeaseEnded, Stale, Store
+from manager.store.base import ABSENT, Delete, Fence, Lease, LeaseEnded, Stale, Store
 from manager.store.keys import path_of
+from manager.suspicion import Suspicion, suspicion
 
 log = structlog.get_logger(__name__)
 SAFETY = 0.1
@@ -41,6 +42,9 @@ class Election:
         delays = backoff(random.Random(), most=1.0)
         while True:
             seen = self._store.state.revision
+            if not await self._deposed():
+                await asyncio.sleep(next(delays))
+                continue
             if not self.leader_id():
                 try:
                     return await self._stand()
@@ -50,6 +54,23 @@ class Election:
                     await asyncio.sleep(next(delays))
                     continue
             await self._store.wait_newer(seen)
+
+    async def _deposed(self) -> bool:
+        """Make room when the leader's host is lost: etcd may have renewed the lease of who died with etcd's leader.
+
+        Should that leader live all the same, its fence is void from now on. False when it could not be written.
+        """
+        state, leader = self._store.state, self.leader_id()
+        if leader and leader != self._node_id and suspicion(state, leader) is Suspicion.LOST:
+            version = state.version(LEADERSHIP, CURRENT_LEADER)
+            log.info("the leader's host is lost; another manager is to lead", leader=leader)
+            try:
+                await self._store.commit([Delete(LEADERSHIP, CURRENT_LEADER, expected=version)])
+            except Stale:
+                pass  # somebody was faster
+            except Unavailable:
+                return False
+        return True
 
     async def _stand(self) -> Term:
         asked = asyncio.get_running_loop().time()

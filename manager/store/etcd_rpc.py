@@ -7,6 +7,7 @@ revisions.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -19,6 +20,10 @@ from api.wire import MANAGER_NAME
 
 CALL_TIMEOUT = 2.5
 """Seconds until an endpoint that does not answer is given up; what was under way when etcd's leader died takes all."""
+DOUBT = 3.0
+"""Seconds for which an endpoint that failed is asked only when the others do, too."""
+LEADERLESS = 0.3
+"""The same for one that knows of no leader."""
 UNHEALTHY = "unhealthy cluster"
 """What every endpoint answers to a change of members too soon after the last one."""
 _NEEDS_LEADER = (("hasleader", "true"),)
@@ -64,7 +69,7 @@ class EtcdError(ArgosyError):
 
 
 class Connection:
-    """etcd at several endpoints ("host:port"): calls go to one of them until it fails, then to the next.
+    """etcd at several endpoints ("host:port"): calls go to the first that has not failed lately.
 
     Without credentials the channels are plain, for an etcd on the loopback or one that is protected otherwise.
     """
@@ -76,8 +81,8 @@ class Connection:
             raise ValueError("etcd needs at least one endpoint")
         self.endpoints = list(endpoints)
         self._server_name = server_name
-        self._current = 0
-        self._dropped: set[int] = set()
+        self._doubts = [0.0] * len(self.endpoints)
+        """Until when each is not to be asked, by the event loop's clock."""
         self._streams: set[Stream] = set()
         self._open(credentials)
 
@@ -117,7 +122,7 @@ class Connection:
         return await self._once(service, method, request, timeout)
 
     async def _once(self, service: str, method: str, request: Any, timeout: float) -> Any:
-        chosen = self._current
+        chosen = self._chosen()
         try:
             stub = getattr(self._stubs[chosen][service], method)
             return await stub(request, timeout=timeout, metadata=_NEEDS_LEADER)
@@ -130,27 +135,35 @@ class Connection:
 
     def stream(self, service: str, method: str) -> Stream:
         """A bidirectional stream to the current endpoint."""
-        chosen = self._current
+        chosen = self._chosen()
         stream = Stream(self, chosen, getattr(self._stubs[chosen][service], method)(metadata=_NEEDS_LEADER))
         self._streams.add(stream)
         return stream
 
     def drop(self, endpoints: Collection[str]) -> None:
         """Never ask these again, unless no others remain."""
-        self._dropped |= {number for number, endpoint in enumerate(self.endpoints) if endpoint in endpoints}
-        if self._current in self._dropped:
-            self.avoid(self._current)
+        for number, endpoint in enumerate(self.endpoints):
+            if endpoint in endpoints:
+                self.avoid(number, math.inf)
 
-    def avoid(self, endpoint: int) -> None:
-        """Make the next call elsewhere, if there is elsewhere; streams move too, for they may be just as dead."""
-        if self._current == endpoint and len(self.endpoints) > 1:
-            self._current = self._after(endpoint)
+    def avoid(self, endpoint: int, seconds: float = DOUBT) -> None:
+        """Make calls elsewhere for a while, if there is elsewhere; streams move too, for they may be just as dead."""
+        doubted = self._doubts[endpoint]
+        self._doubts[endpoint] = max(doubted, asyncio.get_running_loop().time() + seconds)
+        if self._chosen() != endpoint:
             for stream in [stream for stream in self._streams if stream.endpoint == endpoint]:
                 stream.cancel()
 
-    def _after(self, endpoint: int) -> int:
-        following = [(endpoint + step) % len(self.endpoints) for step in range(1, len(self.endpoints))]
-        return next((number for number in following if number not in self._dropped), following[0])
+    def avoid_host(self, address: str) -> None:
+        """The same for an endpoint whose host does not answer anybody."""
+        for number, endpoint in enumerate(self.endpoints):
+            if endpoint.rpartition(":")[0].strip("[]") == address:
+                self.avoid(number)
+
+    def _chosen(self) -> int:
+        """The first endpoint that is not in doubt, for the first is the nearest; else the one that is so least long."""
+        now = asyncio.get_running_loop().time()
+        return min(range(len(self.endpoints)), key=lambda one: (max(self._doubts[one] - now, 0.0), one))
 
     def forget(self, stream: Stream) -> None:
         """It has ended."""
@@ -160,7 +173,8 @@ class Connection:
         """What a failed call means; one that may go better elsewhere sends the next call there."""
         translated = _translate(error, self.endpoints[endpoint])
         if isinstance(translated, Unavailable) and UNHEALTHY not in str(translated):
-            self.avoid(endpoint)
+            # without a leader all members are the same, and it is over in a moment
+            self.avoid(endpoint, LEADERLESS if "no leader" in str(translated) else DOUBT)
         return translated
 
 

@@ -28,6 +28,7 @@ from api.objects import (
     SERVICE_DECISION,
     SESSION,
     STATUS,
+    SUSPICIONS,
     TASK,
     Cluster,
     Kind,
@@ -41,6 +42,7 @@ from api.objects import (
     Service,
     ServiceDecision,
     Session,
+    Suspicions,
     Task,
     TaskStatus,
     revision_id,
@@ -252,6 +254,11 @@ class State:
         decision = self.node_decisions.get(node_id)
         return decision.state if decision else NodeState.UNKNOWN
 
+    def concerned(self, event: Event) -> set[str]:
+        """The nodes that a change of a manager's suspicions may be about: what one says makes others count or not."""
+        rows = [event.old, event.new, *self.table(SUSPICIONS).values()]
+        return {id for row in rows if isinstance(row, Suspicions) for id in row.suspected}
+
     # ── advancing ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, events: Iterable[Event], revision: int, trackers: Iterable[Dirty] = ()) -> list[Event]:
@@ -343,6 +350,8 @@ class State:
             dirty.networks.add(id)
         elif kind in (CLUSTER, MEMBER):
             dirty.cluster = True
+        elif kind is SUSPICIONS:
+            dirty.nodes |= self.concerned(event)
 
 
 def _drop(index: dict[Any, dict[Any, Any]], outer: Any, inner: Any) -> None:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from api.objects import STATUS, Task, TaskStatus
+from api.objects import STATUS, SUSPICIONS, Suspicions, Task, TaskStatus
 from api.specs import GenericResource, NamedResource
 from api.states import GOING, Availability, TaskState
 from manager.sessions import acceptable
@@ -71,7 +71,7 @@ class Hosts(World):
 
     def lose_node(self, name: str, crash: bool) -> None:
         """Its agent is not heard any more. After a crash nothing of it runs; else it goes on with what it was told."""
-        if name not in self.state.sessions:
+        if not self.is_heard(name):
             return
         known = [task for task in self.state.tasks_on(name).values() if task.state is TaskState.ASSIGNED]
         for task in known:
@@ -79,16 +79,33 @@ class Hosts(World):
             at = self.actual.get(task.id)
             if crash and at is not None and not at.is_terminal:
                 self.move(task, TaskState.FAILED)
-        self.lose(name)
+        if self.rng.random() < 0.5:
+            self.lose(name)
+        else:  # its lease lives on, but the managers get no answer from its host
+            self.suspect({*self.suspected(), name})
         if not crash:
             self.adrift[name] = known
+
+    def is_heard(self, name: str) -> bool:
+        """Whether its agent talks to the managers."""
+        return name in self.state.sessions and name not in self.suspected()
+
+    def suspected(self) -> list[str]:
+        """Nodes that do not answer."""
+        row = self.state.table(SUSPICIONS).get("m1")
+        return row.lost if row else []
+
+    def suspect(self, names: set[str]) -> None:
+        """What the managers see of hosts."""
+        self.put((SUSPICIONS, "m1", Suspicions(sorted(names), sorted(names))))
 
     def return_node(self, name: str) -> None:
         """It is back, or joins anew. What is not among its tasks any more is stopped."""
         if name not in self.state.nodes:
             self.put(make.node(name, **self.facts[name]))
-        elif name not in self.state.sessions:
+        elif not self.is_heard(name):
             self.regain(name)
+        self.suspect({*self.suspected()} - {name})
         for task in self.adrift.pop(name, ()):
             if task.id not in self.state.tasks:
                 self.running_now.discard(task.id)
@@ -98,7 +115,7 @@ class Hosts(World):
 
     def restart_agent(self, name: str) -> None:
         """It opens a session anew and tells of all its tasks; the containers went on meanwhile."""
-        if name not in self.state.sessions:
+        if not self.is_heard(name):
             return
         self.excused.update(self.state.tasks_on(name))  # the leader may call the node down meanwhile
         self.lose(name)
@@ -117,7 +134,7 @@ class Hosts(World):
         for name in self.names:
             if not surely and rng.random() < 0.2:
                 continue
-            if name in self.state.sessions:
+            if self.is_heard(name):
                 for task in list(self.state.tasks_on(name).values()):
                     if task.state is TaskState.ASSIGNED:
                         self.act(task, surely)
@@ -134,7 +151,7 @@ class Hosts(World):
             task = self.state.tasks.get(id)
             if task is None:
                 del self.reports[id]
-            elif task.node_id in self.state.sessions and (surely or self.rng.random() < 0.7):
+            elif self.is_heard(task.node_id) and (surely or self.rng.random() < 0.7):
                 del self.reports[id]
                 self.arrive(task.node_id, id, report)
         if self.said and self.rng.random() < 0.2:

@@ -9,6 +9,7 @@ from api.constraints import matches
 from api.objects import NetworkDecision, NodeDecision, ServiceDecision, Task
 from api.specs import ServiceSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState, is_legal
+from manager.orchestrator.blocking import YIELDS
 from manager.orchestrator.capacity import SHORT
 from manager.orchestrator.deployment import essence as essence_of
 from manager.orchestrator.nodes import UNMET
@@ -16,6 +17,7 @@ from manager.orchestrator.slots import slot_of
 from manager.orchestrator.update import parallelism as slots_at_once
 from manager.store.base import Change, Put
 from manager.store.state import State
+from manager.suspicion import Suspicion, suspicion
 from tests.manager.invariants import check
 from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 
@@ -225,15 +227,27 @@ def _check_available(state: State, service_id: str, stopped: list[Task]) -> None
             up.add(slot)
     lost = [task for task in stopped if slot_of(task) not in up and not _is_drained_global(state, spec, task)]
     if service_id in STARTS_FIRST:
-        without = [task.id for task in lost]
-        demand(not lost, "available", f"{service_id}: start-first, but {without} stop with nobody else")
+        # but where the old task itself is in the way: then its slot is done stop-first
+        without = [task.id for task in lost if not (task.message == YIELDS and _is_awaited(state, task))]
+        demand(not without, "available", f"{service_id}: start-first, but {without} stop with nobody else")
     most = _slots_at_once(_config(spec, decision.update.state if decision.update else ""))
     if lost and most:
         down = [s for s in slots - up - hurt if isinstance(s, int) or _takes_tasks(state, s)]
         demand(len(down) <= most, "available", f"{service_id}: {len(down)} of {len(slots)} are down")
 
 
+def _is_awaited(state: State, task: Task) -> bool:
+    """Whether a successor of the task waits for a place, and says so."""
+    return any(
+        slot_of(other) == slot_of(task) and other.desired in GOING and other.state < TaskState.ASSIGNED
+        and other.message and other.created_at > task.created_at
+        for other in state.tasks_of(task.service_id).values()
+    )  # fmt: skip
+
+
 def _is_healthy(state: State, node_id: str) -> bool:
+    if suspicion(state, node_id) is not Suspicion.NONE:
+        return False
     return node_id in state.nodes and node_id in state.sessions and state.node_state(node_id) is NodeState.READY
 
 

@@ -13,6 +13,7 @@ from api.specs import (
     EmptyMode,
     GenericResource,
     Mode,
+    Placement,
     Replicated,
     ReplicatedJob,
     Reservations,
@@ -48,7 +49,7 @@ def wished(rng: random.Random, id: str, good: bool = False) -> ServiceSpec:
         "image": image,
         "update": None if id[0] == "j" else how,
         "restart": make.restart("any" if id != "j3" else "on-failure", rng.choice([0, 1, 5]), attempts=None),
-        **_shape(rng, id),
+        **_shape(rng, id, good),
     }
     if good and id in MAY_WAIT:
         fields |= {"replicas": 1, "constraints": None}
@@ -70,7 +71,7 @@ def changed(old: Service, spec: ServiceSpec, rollback: bool = False) -> Service:
     return replace(old, spec=spec, revision=old.revision + 1, rollback=rollback)
 
 
-def _shape(rng: random.Random, id: str) -> dict[str, Any]:
+def _shape(rng: random.Random, id: str, good: bool) -> dict[str, Any]:
     """What makes the services differ from one another."""
     replicas = rng.randrange(7)
     match id:
@@ -79,7 +80,9 @@ def _shape(rng: random.Random, id: str) -> dict[str, Any]:
         case "s2":
             return {"replicas": replicas, "ports": [make.port(8000, mode="host")]}
         case "s3":
-            return {"replicas": replicas, "networks": ["a"], "rebalance": True, "ports": [make.port(80)]}
+            most = Placement(max_replicas=rng.choice([1, 2])) if not good and rng.random() < 0.4 else None
+            ports = [make.port(80)]
+            return {"replicas": replicas, "networks": ["a"], "rebalance": True, "ports": ports, "placement": most}
         case "s4":
             return {"mode": make.global_mode(), "networks": ["b"]}
         case "s5":
