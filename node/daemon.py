@@ -85,7 +85,7 @@ class Daemon:
                 await self._socket.start()
                 if path := self._settings.docker_socket:
                     work = DockerSocket(path, self._socket.serve, restrict).run
-                    tasks.append(loop.create_task(persist(work, "Docker's socket", backoff(self._rng))))
+                    tasks.append(loop.create_task(supervise(work, "Docker's socket", troubles, delays)))
                 await ended.wait()
             finally:
                 log.info("argosyd stops; containers go on running")
