@@ -68,11 +68,11 @@ class Storage:
             pass
         except OSError as error:
             self._failed(error)
-        for number, line in enumerate(data.splitlines(), 1):
-            try:
-                self._take(read_entries(Line, line, said))  # type: ignore[arg-type]
-            except Invalid as error:
-                log.warning("a line of the assignments on disk is left out", line=number, reason=str(error))
+        damaged = [number for number, line in enumerate(data.splitlines(), 1) if not self._restore(line, said)]
+        if damaged:
+            # a torn last line is what a crash leaves; more is not, and is kept for whoever looks into it
+            log.error("assignments on disk cannot be read", file=str(self._path), lines=damaged)
+            self._path.with_suffix(".damaged").write_bytes(data)
         self._rewrite()
 
     def apply(self, message: Assignments) -> Change:
@@ -102,6 +102,15 @@ class Storage:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+    def _restore(self, data: bytes, said: Said) -> bool:
+        """Take in a line of a former agent, of whatever version, as far as it is understood; whether it was at all."""
+        try:
+            self._take(read_entries(Line, data, said))  # type: ignore[arg-type]
+        except Invalid as error:
+            log.warning("a line of the assignments on disk is left out", reason=str(error))
+            return False
+        return True
 
     def _take(self, line: Line) -> Change:
         if isinstance(line, Noted):

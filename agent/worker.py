@@ -44,21 +44,21 @@ class Worker:
         self._group = group
         self._runners: dict[str, Runner] = {}
         self._unfit: set[ResourceKey] = set()
+        self._found: dict[str, Container] = {}
+        """Containers that were there when the agent started, and have no runner yet; by task."""
+        self._images: dict[str, Image] = {}
 
     def restore(self, containers: Iterable[Container], images: Iterable[Image]) -> None:
         """Go on with what the disk says, over what exists on the host."""
-        found = {container.task_id: container for container in containers}
-        known = {image.id: image for image in images}
+        self._found = {container.task_id: container for container in containers if container.task_id}
+        self._images = {image.id: image for image in images}
         set = self._host.storage.assignments
         if set.keys():
             # An empty disk knows nothing; what the networks took over stands until a manager speaks.
             self._host.networks.update(set.view())
         for order in set.tasks():
             with self._apart(order.name):
-                container = found.get(order.id)
-                status = self._host.storage.statuses.get(order.id)
-                image = known.get(container.image_id) if container else None
-                self._begin(order, observe(status, container, image, set.spec(order.spec_id)))
+                self._begin(order, self._seen(order))
 
     def apply(self, message: Assignments) -> None:
         """Take in what a manager sent."""
@@ -73,8 +73,9 @@ class Worker:
                 if runner := self._runners.get(order.id):
                     runner.update(self._wanted(order))
                 else:
-                    self._begin(order, Observed())
+                    self._begin(order, self._seen(order))
         if message.full:
+            self._found.clear()
             self._group.create_task(self._remove_strays(), name="strays")
 
     def observed(self, task_id: str) -> Observed | None:
@@ -137,6 +138,17 @@ class Worker:
         come = set.files(names)
         lacking = names.keys() - {key_of(one) for one in come}
         return Wanted(order, spec, set.peers(container.image), come, tuple(sorted(names[key] for key in lacking)))
+
+    def _seen(self, order: TaskOrder) -> Observed:
+        """Where a task stands that has no runner: what the agent found of it when it started, once; else nothing.
+
+        A container may be there without a note of it: the disk forgets, and the manager has it still.
+        """
+        container = self._found.pop(order.id, None)
+        set = self._host.storage.assignments
+        status = self._host.storage.statuses.get(order.id)
+        image = self._images.get(container.image_id) if container else None
+        return observe(status, container, image, set.spec(order.spec_id)) if container or status else Observed()
 
     def _begin(self, order: TaskOrder, seen: Observed) -> None:
         status = self._host.storage.statuses.get(order.id)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from api.codec import Value, decode, encode
 from api.defaults import VXLAN_PORT
 from api.rpc import Credentials
 from api.states import Role
+from kit import twofold
 from manager import ca
 
 
@@ -83,7 +85,7 @@ class IdentityFiles:
     def load(self) -> Identity | None:
         """The identity; None when the host is in no cluster."""
         try:
-            membership = decode(Membership, self._membership.read_bytes())
+            membership = twofold.load(self._membership, partial(decode, Membership))
             credentials = Credentials(self.certificate.read_bytes(), self.key.read_bytes(), self.authority.read_bytes())
         except FileNotFoundError:
             return None
@@ -95,11 +97,12 @@ class IdentityFiles:
         write_private(self.key, identity.credentials.key)
         write_private(self.certificate, identity.credentials.certificate)
         write_private(self.authority, identity.credentials.ca)
-        write_private(self._membership, encode(identity.membership))
+        for path in (twofold.copy_of(self._membership), self._membership):
+            write_private(path, encode(identity.membership))
 
     def clear(self) -> None:
         """Forget the cluster."""
-        self._membership.unlink(missing_ok=True)
+        twofold.remove(self._membership)
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -6,7 +6,6 @@ asked for, and what it got. The record is written last and removed first, so a r
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from kit import twofold
 from kit.directories import make_directory
 from overlay import names
 from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
@@ -95,11 +95,11 @@ class Sandboxes:
         """Take over what a former agent left."""
         for directory in (self._netns, self._records):
             make_directory(directory)
-        for record in sorted(self._records.glob("*.json")):
+        for record in sorted({twofold.original(path) for path in self._records.glob("*.json*")}):
             try:
-                placed = msgspec.json.decode(record.read_bytes(), type=Placed)
+                placed = twofold.load(record, msgspec.json.Decoder(Placed).decode)
                 sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
-            except (msgspec.MsgspecError, NetworkFailure) as error:
+            except (twofold.Damaged, NetworkFailure) as error:
                 # the machine was restarted: the namespace is gone, and so is the sandbox
                 log.info("sandbox not taken over", record=record.name, reason=str(error))
                 await self._discard(record.stem)
@@ -127,7 +127,7 @@ class Sandboxes:
             self._ports.release(sandbox.id)
             raise
         placed = Placed(sandbox, addresses, ports, internal=not route)
-        _write(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
+        twofold.save(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
         self._serve(placed, sockets)
         return path
 
@@ -177,8 +177,7 @@ class Sandboxes:
         self._placed[placed.sandbox.id] = placed
 
     async def _discard(self, id: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            (self._records / f"{id}.json").unlink()
+        twofold.remove(self._records / f"{id}.json")
         await self._namespaces.remove(str(self._netns / id))
 
     def _hold(self, sandbox: Sandbox, address: str) -> tuple[HostPort, ...]:
@@ -233,9 +232,3 @@ def _wire(id: str, index: int, one: Interface, slice: Slice, host: HostFacts) ->
         mtu=mtu_of(slice, host),
         address=one.address,
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -20,7 +20,6 @@ import msgspec
 from agent.runtime import bpf, bundle, cdi, confined, defaults, devices, seccomp, users
 from agent.runtime.base import ContainerPlan, RuntimeFailure
 from agent.runtime.filemounts import make_files, remove_files
-from agent.runtime.files import replace_file
 from agent.runtime.host import machine
 from agent.runtime.limits import HostLimits
 from agent.runtime.mounting import mount_overlay, unmount
@@ -29,6 +28,7 @@ from agent.runtime.volumes import Volumes
 from api.hostconfig import Hook
 from api.specs import DNSConfig
 from kit.directories import make_directory
+from kit.files import replace_file
 from kit.workers import Workers
 
 EMBEDDED_DNS = "127.0.0.11"

@@ -1,4 +1,4 @@
-"""Which name stands for which image: one small JSON file, replaced atomically.
+"""Which name stands for which image: one small JSON file, kept twice.
 
 `names` are what users call images ("docker.io/library/demo:1"), one image each, and can move. `digests` are what a
 registry called them ("docker.io/library/demo@sha256:…") and never move.
@@ -10,8 +10,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
+import structlog
 
-from agent.runtime.files import replace_file
+from kit import twofold
+
+log = structlog.get_logger(__name__)
 
 
 class Catalogue:
@@ -25,8 +28,13 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        data = path.read_bytes() if path.exists() else b"{}"
-        self._content = msgspec.json.decode(data, type=Catalogue.Content)
+        try:
+            self._content = twofold.load(path, msgspec.json.Decoder(Catalogue.Content).decode)
+        except FileNotFoundError:
+            self._content = Catalogue.Content()
+        except twofold.Damaged as error:
+            log.error("the names of this host's images are lost; they are known by id", why=str(error))
+            self._content = Catalogue.Content()
 
     def named(self, reference: str) -> str:
         """The image of a full name or digest; "" when there is none."""
@@ -54,4 +62,4 @@ class Catalogue:
         self._save()
 
     def _save(self) -> None:
-        replace_file(self._path, msgspec.json.encode(self._content))
+        twofold.save(self._path, msgspec.json.encode(self._content))

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and paths inside a container's root that cannot lead out of it."""
+"""Paths inside a container's root that cannot lead out of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ import os
 from pathlib import Path
 
 _MOST_LINKS = 40
-
-
-def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file so that it has the old content or the new at any time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".draft")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(data)
-    draft.rename(path)
 
 
 def inside(root: Path, path: str) -> Path:

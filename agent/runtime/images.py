@@ -12,17 +12,21 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
+
 from agent.runtime import archive, imageconfig
 from agent.runtime.base import Image, ImageMissing
 from agent.runtime.catalogue import Catalogue
 from agent.runtime.flights import Flights
 from agent.runtime.peers import PeerSource
-from agent.runtime.storage import Storage, StorageFailure
+from agent.runtime.storage import Storage, StorageFailure, StoredImage, StoredLayer
 from api.errors import ArgosyError, Conflict, Invalid, NotFound
 from api.references import Reference, familiar, image_id, parse
 from api.registry_login import is_for
 from kit.directories import make_directory
 from kit.streams import closable
+
+log = structlog.get_logger(__name__)
 
 MOST_FETCHES = 4
 """Images brought in at a time."""
@@ -296,10 +300,18 @@ class ImageStore:
         """Look at the store again; what is known already is not read twice."""
         stored, layers = self._storage.images(), self._storage.layers()
         self._images = {
-            id: self._images.get(id)
-            or imageconfig.image(id, imageconfig.read(self._storage.config(id)), self._storage.size(image, layers))
+            id: known
             for id, image in stored.items()
+            if (known := self._images.get(id) or self._image(id, image, layers))
         }
+
+    def _image(self, id: str, image: StoredImage, layers: dict[str, StoredLayer]) -> Image | None:
+        """None for one that cannot be read: it is fetched again when it is needed."""
+        try:
+            return imageconfig.image(id, imageconfig.read(self._storage.config(id)), self._storage.size(image, layers))
+        except (OSError, ValueError) as error:
+            log.error("an image on this host cannot be read", image=id, problem=str(error))
+            return None
 
     def _tell(self) -> None:
         self._changed.set()

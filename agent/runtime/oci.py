@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
-from agent.runtime import builder, conmon, delivery, host, logfile, record, signals
+from agent.runtime import builder, conmon, delivery, host, logfile, record, recovery, signals
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
 from agent.runtime.builder import Builder
 from agent.runtime.execs import Exec, Execs
 from agent.runtime.execution import run_in
-from agent.runtime.files import replace_file
 from agent.runtime.images import ImageStore
 from agent.runtime.journal import Journal
 from agent.runtime.locks import Locks
@@ -33,8 +33,9 @@ from agent.runtime.volumes import Volumes
 from api.errors import Conflict, NotFound
 from api.hostconfig import Hook
 from api.wire import LogLine
-from kit import process
+from kit import process, twofold
 from kit.directories import make_directory
+from kit.files import replace_file
 from kit.streams import closable
 from kit.timing import Clock
 from kit.workers import Workers
@@ -50,6 +51,9 @@ MOST_CALLS = 16
 PATIENCE = 60.0
 """Seconds such a call may take, or one of the OCI runtime."""
 _KILL_WAIT = 10.0
+
+
+log = structlog.get_logger(__name__)
 
 
 class OciRuntime:
@@ -102,6 +106,8 @@ class OciRuntime:
 
     async def run(self) -> None:
         """Clean up after a crash, then rotate logs for ever."""
+        for id in recovery.strays(self._containers, self._state, self._records):
+            await self._expel(id)
         for id in [id for id, kept in self._records.items() if not kept.pid]:
             await self.remove(id)
         while True:
@@ -299,6 +305,19 @@ class OciRuntime:
         if wanted and wanted.runtime and wanted.runtime not in (self.name, f"io.containerd.{self.name}.v2"):
             raise RuntimeFailure(f"this host runs containers with {self.name}, not with {wanted.runtime!r}")
 
+    async def _expel(self, id: str) -> None:
+        """Remove a container of which nothing is known."""
+        log.error("a container without a readable record is removed", container=id)
+        await recovery.end(id, self._containers)
+        if (self._state / id).exists():
+            await self._oci("delete", "--force", id)
+        await self._forget_files(id)
+
+    async def _forget_files(self, id: str) -> None:
+        await self._workers.run("deleting its files", self._builder.clear, self._directory(id))
+        for path in self._sockets.glob(f"{id}*"):
+            path.unlink(missing_ok=True)
+
     async def _clear(self, id: str) -> None:
         """Kill it and remove every trace."""
         kept = self._records[id]
@@ -306,11 +325,8 @@ class OciRuntime:
             await self._kill(id)
         if kept.pid or (self._state / id).exists():
             await self._oci("delete", "--force", id)
-        directory = self._directory(id)
         volumes = [use.name for use in self._records[id].volumes]
-        await self._workers.run("deleting its files", self._builder.clear, directory)
-        for path in self._sockets.glob(f"{id}*"):
-            path.unlink(missing_ok=True)
+        await self._forget_files(id)
         del self._records[id]
         for name in volumes:
             self.volumes.release(name)
@@ -396,9 +412,9 @@ class OciRuntime:
         for directory in self._containers.iterdir():
             try:
                 kept = record.read(directory)
-            except (OSError, msgspec.MsgspecError):
-                self._builder.clear(directory)  # cut off before its record was written
-            else:
+            except (OSError, twofold.Damaged):
+                continue  # cut off before its record was written, or lost since: `run` looks for what exists of it
+            if kept.id == directory.name:
                 self._records[kept.id] = kept
                 builder.close_to_others(directory)
 

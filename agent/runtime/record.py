@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+import structlog
+
 from agent.runtime.base import Container, ContainerPlan, Exit
-from agent.runtime.files import replace_file
 from agent.runtime.mounts import MadeMount
-from api.codec import Value, decode, encode
+from api.codec import Value, decode, encode, fields_of
 from api.references import familiar
 from api.specs import Mount, TaskSpec
+from kit import twofold
 
 FILE = "container.json"
+
+log = structlog.get_logger(__name__)
 
 
 class Ended(Value, frozen=True):
@@ -58,8 +63,8 @@ class Record(Value, frozen=True):
     ended: Ended | None = None
 
     def save(self, directory: Path) -> None:
-        """Write it, atomically."""
-        replace_file(directory / FILE, encode(self))
+        """Write it, twice (kit/twofold.py)."""
+        twofold.save(directory / FILE, encode(self))
 
     def view(self) -> Container:
         """As the port tells it."""
@@ -105,8 +110,31 @@ def volume_uses(made: list[MadeMount]) -> list[VolumeUse]:
 
 
 def read(directory: Path) -> Record:
-    """Raises OSError or msgspec.MsgspecError."""
-    return decode(Record, (directory / FILE).read_bytes())
+    """Raises FileNotFoundError, Damaged."""
+    return twofold.load(directory / FILE, tolerant)
+
+
+def tolerant(data: bytes) -> Record:
+    """A record of this version, an older or a newer one: a part that is not understood counts as not there.
+
+    The container runs whatever its record says, and its id, pids and names are what it takes to look after it.
+    Raises ValueError where not even those are there.
+    """
+    try:
+        return decode(Record, data)
+    except msgspec.ValidationError as error:
+        problem = str(error)
+    raw = msgspec.json.decode(data, type=dict[str, object])
+    values: dict[str, object] = {"spec": TaskSpec()}
+    for field in fields_of(Record):
+        try:
+            if field.encode_name in raw:
+                values[field.name] = msgspec.convert(raw[field.encode_name], field.type)
+        except msgspec.ValidationError:
+            log.warning("a part of a container's record is not understood", part=field.encode_name, problem=problem)
+    if lacking := [field.name for field in fields_of(Record) if field.required and field.name not in values]:
+        raise ValueError(f"lacks {', '.join(lacking)}")
+    return Record(**values)  # type: ignore[arg-type]  # each was converted to its field's type
 
 
 def born(pid: int) -> int:

@@ -13,15 +13,18 @@ import base64
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
+import structlog
 
 from api.errors import ArgosyError
 from kit import process
 
 T = TypeVar("T")
 _UNIQUE = "localhost/argosy:"
+
+log = structlog.get_logger(__name__)
 
 
 class StorageFailure(ArgosyError):
@@ -132,13 +135,31 @@ class Storage:
             data = (self._root / name).read_bytes()
         except FileNotFoundError:
             return []
-        return msgspec.json.decode(data, type=kind)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.ValidationError:
+            return _readable(data, kind)
+        except msgspec.DecodeError:
+            log.error("the store's list cannot be read: its images count as not there", file=str(self._root / name))
+            return []
 
     async def _skopeo(self, *arguments: str) -> None:
         private = ("unshare", "--mount", "--propagation", "private")
         result = await process.run(*private, "skopeo", "--insecure-policy", *arguments)
         if not result.ok:
             raise StorageFailure(complaint(result.stderr.decode(errors="replace")))
+
+
+def _readable(data: bytes, kind: type[list[T]]) -> list[T]:
+    """The entries that are understood; one of another form hides itself only."""
+    (item,) = get_args(kind)
+    found: list[T] = []
+    for raw in msgspec.json.decode(data, type=list[msgspec.Raw]):
+        try:
+            found.append(msgspec.json.decode(raw, type=item))
+        except msgspec.ValidationError as error:
+            log.error("an entry of the image store is not understood", problem=str(error))
+    return found
 
 
 def complaint(text: str) -> str:

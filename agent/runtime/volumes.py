@@ -8,18 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from agent.runtime.base import RuntimeFailure
-from agent.runtime.files import replace_file
 from agent.runtime.mounting import is_mount, mount_volume, unmount
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
 from api.options import volume_option_problems
-from kit import process
+from kit import process, twofold
 from kit.directories import make_directory
 from kit.timing import Clock
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 """A directory's name: at most 255 bytes."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -47,15 +50,18 @@ class Volumes:
 
     def all(self) -> list[Volume]:
         """By name."""
-        paths = sorted(self._root.glob("*/volume.json"))
-        return [msgspec.json.decode(path.read_bytes(), type=Volume) for path in paths]
+        names = sorted({path.parent.name for path in self._root.glob("*/volume.json*")})
+        return [volume for name in names if (volume := self._readable(name))]
 
     def get(self, name: str) -> Volume:
         """Raises NotFound."""
         try:
-            return msgspec.json.decode(self._record(name).read_bytes(), type=Volume)
+            return twofold.load(self._record(name), msgspec.json.Decoder(Volume).decode)
         except (FileNotFoundError, Invalid):
             raise NotFound(f"get {name}: no such volume") from None
+        except twofold.Damaged as error:
+            # an empty directory in its place would look like lost data
+            raise RuntimeFailure(f"volume {name}: {error}; put it right, or remove its directory") from None
 
     def data(self, name: str) -> Path:
         """Where its content is."""
@@ -79,7 +85,7 @@ class Volumes:
         if "size" in options:
             raise Unimplemented(f"create {name}: DriverOpts.size: volumes have no quota here")
         path = self._record(name)
-        if path.exists():
+        if path.exists() or twofold.copy_of(path).exists():
             found = self.get(name)
             if options and options != found.options:
                 raise Conflict(f"volume {name} exists with other options: {found.options}")
@@ -87,7 +93,7 @@ class Volumes:
         make_directory(self._root / name)
         make_directory(self.data(name), 0o755)  # what the container sees
         volume = Volume(name, labels or {}, options, self._clock(), anonymous)
-        replace_file(path, msgspec.json.encode(volume))
+        twofold.save(path, msgspec.json.encode(volume))
         self.told("create", name)
         return volume
 
@@ -126,6 +132,13 @@ class Volumes:
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
         unmount(self.data(name))
         self._delete(name)
+
+    def _readable(self, name: str) -> Volume | None:
+        try:
+            return self.get(name)
+        except (NotFound, RuntimeFailure) as error:
+            log.error("a volume cannot be listed", why=str(error))
+            return None
 
     def _delete(self, name: str) -> None:
         shutil.rmtree(self._root / name)

@@ -210,3 +210,20 @@ async def test_a_task_that_was_draining_when_the_agent_died_is_stopped_in_time_w
         assert "stop" not in lab.runtime.verbs(cid())
         await asyncio.sleep(0.5)
         assert "stop" in lab.runtime.verbs(cid())
+
+
+@pytest.mark.looptime
+async def test_an_agent_that_lost_its_journal_takes_over_what_its_manager_still_wants(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        await running(lab, "t1", "t2", "t3")
+        before = dict(lab.runtime.all)
+        await lab.kill_agent()
+        (tmp_path / "assignments.jsonl").unlink()
+        lab.runtime.calls.clear()
+
+        lab.start_agent()
+        await running(lab, "t1", "t2")
+        await settled()
+
+        assert lab.runtime.all == {cid(task): before[cid(task)] for task in ("t1", "t2")}
+        assert lab.runtime.verbs(cid("t1")) == lab.runtime.verbs(cid("t2")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,30 @@ def test_a_disk_that_fails_stops_nothing_and_is_tried_again(tmp_path: Path) -> N
     found.note("t1", RAN)
 
     assert len(opened(tmp_path).assignments.all()) == 2
+
+
+def test_a_line_that_cannot_be_read_hides_itself_only_and_the_file_is_kept(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.apply(Assignments(1, True, [NETWORK]))
+    first.apply(Assignments(2, put=[a_task("t1")]))
+    first.apply(Assignments(3, put=[a_task("t2")]))
+    path = tmp_path / "assignments.jsonl"
+    lines = path.read_bytes().splitlines()
+    lines[1] = b"\xff" + lines[1][1:]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    assert opened(tmp_path).assignments.all() == [a_task("t2"), NETWORK]
+    assert path.with_suffix(".damaged").read_bytes().splitlines() == lines
+
+
+def test_a_resource_of_another_version_hides_itself_only(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.apply(Assignments(1, True, [NETWORK, a_task("t1")]))
+    path = tmp_path / "assignments.jsonl"
+    (line,) = path.read_bytes().splitlines()
+    raw = json.loads(line)
+    raw["Put"] += [{"type": "of the future", "Id": "x"}, raw["Put"][0] | {"Id": 5}]
+    raw["Invention"] = 1
+    path.write_text(json.dumps(raw) + "\n" + json.dumps({"type": "also of the future"}) + "\n")
+
+    assert opened(tmp_path).assignments.all() == [a_task("t1"), NETWORK]

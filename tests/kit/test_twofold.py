@@ -1,0 +1,42 @@
+"""What is kept twice survives the loss of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kit import twofold
+
+
+def number(data: bytes) -> int:
+    return int(data)
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", None])
+@pytest.mark.parametrize("which", ["record", "record.copy"])
+def test_either_file_may_be_damaged_or_gone(tmp_path: Path, which: str, damage: bytes | None) -> None:
+    twofold.save(tmp_path / "record", b"7")
+    if damage is None:
+        (tmp_path / which).unlink()
+    else:
+        (tmp_path / which).write_bytes(damage)
+
+    assert twofold.load(tmp_path / "record", number) == 7
+
+
+def test_both_damaged_is_told_apart_from_none_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        twofold.load(tmp_path / "record", number)
+    for path in (tmp_path / "record", twofold.copy_of(tmp_path / "record")):
+        path.write_bytes(b"x")
+
+    with pytest.raises(twofold.Damaged, match="damaged, and so is its copy"):
+        twofold.load(tmp_path / "record", number)
+
+
+def test_it_is_removed_whole(tmp_path: Path) -> None:
+    twofold.save(tmp_path / "record", b"7")
+    twofold.remove(tmp_path / "record")
+
+    assert list(tmp_path.iterdir()) == []
