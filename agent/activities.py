@@ -117,7 +117,8 @@ class Activities:
     async def _fetch(self, spec: SpecOrder) -> None:
         container = spec.task.container_spec
         login = files.login(self.wanted.order.service_id, self.wanted.files)
-        image = await self._host.runtime.image(container.image, self.wanted.peers, container.pull_policy, login)
+        reference = container.image if container.pull_policy == "always" else self.wanted.image or container.image
+        image = await self._host.runtime.image(reference, self.wanted.peers, container.pull_policy, login)
         self.see(image=image)
 
     async def _connect(self) -> None:

@@ -108,6 +108,11 @@ class AssignmentSet:
         order = cast("ImageOrder | None", self._get(("image", image)))
         return tuple(order.peers) if order else ()
 
+    def digested(self, image: str) -> str:
+        """An image's reference, with the digest that managers know for its tag if it has none."""
+        order = cast("ImageOrder | None", self._get(("image", image)))
+        return f"{image}@{order.digest}" if order and order.digest and "@" not in image else image
+
     def members(self) -> Mapping[str, MemberOrder]:
         """Every node of the cluster, by id."""
         return cast("dict[str, MemberOrder]", self._kinds["member"])

@@ -56,6 +56,10 @@ class Callers:
         if not self._members()[caller.node_id].manager:
             raise Forbidden(f"node {caller.node_id} is a manager no more")
 
+    def is_manager(self, caller: Caller) -> bool:
+        """Whether the caller may do what only managers may."""
+        return _passes(self.manager, caller)
+
     async def admit(self, check: Check, caller: Caller) -> AbstractContextManager[None]:
         """For work that a caller may have done as long as `check` (`member` or `manager`) does not raise."""
         try:

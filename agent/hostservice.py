@@ -1,4 +1,4 @@
-"""The Host service: what this host does for others over gRPC. Logs for managers, images for every node."""
+"""The Host service: what this host does for others over gRPC. Logs for managers, images for who has a task for them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import grpc
 import structlog
 
 from agent.callers import Callers
+from agent.grants import Grants
 from agent.runtime.base import Runtime, container_id
 from api import rpc
 from api.errors import ArgosyError
@@ -32,7 +33,7 @@ CODES: dict[int, grpc.StatusCode] = {
 }
 
 
-def handlers(runtime: Runtime, callers: Callers) -> Any:
+def handlers(runtime: Runtime, callers: Callers, grants: Grants) -> Any:
     """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`)."""
 
     async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLines]:
@@ -52,7 +53,10 @@ def handlers(runtime: Runtime, callers: Callers) -> Any:
 
     async def export(request: ExportRequest, context: Any) -> AsyncIterator[bytes]:
         async with _told(context):
-            with await callers.admit(callers.member, rpc.caller(context)):
+            caller = rpc.caller(context)
+            with await callers.admit(callers.member, caller):
+                if not callers.is_manager(caller):
+                    await grants.check(caller.node_id, request.reference)
                 image = runtime.export(request.reference)
                 async with _closed(image):
                     async for chunk in chunks(image):

@@ -62,6 +62,8 @@ class Wanted:
     """None while it has not come."""
     peers: tuple[str, ...] = ()
     """Hosts that can give the image."""
+    image: str = ""
+    """Its reference, with the digest that managers know for a tag; "" as the spec has it."""
     files: tuple[SecretOrder | ConfigOrder, ...] = ()
     """Its secrets and configs, as far as they have come."""
     lacking: tuple[str, ...] = ()

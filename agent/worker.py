@@ -137,7 +137,14 @@ class Worker:
         names = files.needed(spec, order.service_id)
         come = set.files(names)
         lacking = names.keys() - {key_of(one) for one in come}
-        return Wanted(order, spec, set.peers(container.image), come, tuple(sorted(names[key] for key in lacking)))
+        return Wanted(
+            order,
+            spec,
+            set.peers(container.image),
+            set.digested(container.image),
+            come,
+            tuple(sorted(names[key] for key in lacking)),
+        )
 
     def _seen(self, order: TaskOrder) -> Observed:
         """Where a task stands that has no runner: what the agent found of it when it started, once; else nothing.

@@ -126,6 +126,8 @@ class ImageOrder(Value, frozen=True, tag="image"):
     id: str
     peers: list[str] = []
     """"node_id@address:port" of host services."""
+    digest: str = ""
+    """What managers say that a reference without a digest means; "" for one that has its own."""
 
 
 class MemberOrder(Value, frozen=True, tag="member"):

@@ -120,14 +120,35 @@ class LogLines(Value, frozen=True):
 
 
 class ExportRequest(Value, frozen=True):
-    """Host.ExportImage (any node): an image as an oci-archive, answered by a stream of raw bytes."""
+    """Host.ExportImage (managers, and nodes with a task that needs the image): answered by a stream of raw bytes, a tar
+    archive of `blobs/sha256/<digest>`: manifests, config, layers.
+    """
 
     reference: str
+    """With a digest, or an image's id: what a tag means is not for a host to say."""
+
+
+# Dispatcher.MayExport: what a host that is asked for an image asks a manager.
+
+
+class ExportCheck(Value, frozen=True):
+    """May that node have that image?"""
+
+    node_id: str
+    reference: str
+
+
+class ExportVerdict(Value, frozen=True):
+    """The answer; `why` not, if so."""
+
+    allowed: bool
+    why: str = ""
 
 
 DISPATCHER = "argosy.Dispatcher"
 HOST = "argosy.Host"
 SESSION_METHOD = f"/{DISPATCHER}/Session"
+MAY_EXPORT_METHOD = f"/{DISPATCHER}/MayExport"
 LOGS_METHOD = f"/{HOST}/Logs"
 EXPORT_METHOD = f"/{HOST}/ExportImage"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,3 +18,19 @@ async def closable(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         close = getattr(items, "aclose", None)
         if close is not None:
             await close()
+
+
+async def paced(items: AsyncIterable[bytes], patience: float, slowest: float) -> AsyncIterator[bytes]:
+    """The same pieces. Raises TimeoutError when they are late: later than `patience` seconds and one for each
+    `slowest` bytes that have come.
+    """
+    loop, pieces = asyncio.get_running_loop(), aiter(items)
+    until = loop.time() + patience
+    while True:
+        async with asyncio.timeout_at(until):
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+        until += len(piece) / slowest
+        yield piece

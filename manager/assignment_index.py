@@ -27,7 +27,8 @@ from manager.assignments import (
     peer_orders,
     service_orders,
 )  # fmt: skip
-from manager.image_orders import image_keys, image_names, image_order
+from manager.image_orders import holder_keys, image_names, image_order, tags_said, watched_keys
+from manager.image_tags import is_manager
 from manager.store.state import Dirty, State
 from manager.suspicion import is_suspected
 
@@ -48,6 +49,8 @@ class HostView:
     own: Own = field(default_factory=Own)
     images: dict[str, ImageOrder] = field(default_factory=dict)
     """Where it may fetch what it needs, by reference."""
+    watched: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By reference: what news of images concerns it."""
     pending: dict[ResourceKey, Resource | None] = field(default_factory=dict)
     """None: to be removed."""
     made: Made = field(default_factory=dict)
@@ -82,10 +85,11 @@ class AssignmentIndex:
         """Whether an update is under way, so that what is pending may be the one half of a change."""
         self._holders: dict[str, set[str]] = defaultdict(set)
         self._needing: dict[str, set[str]] = defaultdict(set)
-        self._node_faces: dict[str, tuple[str, int, bool]] = {}
+        self._node_faces: dict[str, tuple[str, int, bool, bool]] = {}
         self._service_faces: dict[str, Face] = {}
         self._work = 0
         self._images_of: dict[str, frozenset[str]] = {}
+        self._tags_of: dict[str, frozenset[tuple[str, str]]] = {}
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,9 +107,7 @@ class AssignmentIndex:
             return
         for network in view.own.networks:
             _discard(self._members, network, node_id)
-        for reference in view.own.images:
-            for name in image_keys(reference):
-                _discard(self._needing, name, node_id)
+        self._unwatch(node_id, view)
         self._withheld.discard(node_id)
         self._leaving.discard(node_id)
 
@@ -173,6 +175,7 @@ class AssignmentIndex:
             node.address if node else "",
             node.host_port if node else 0,
             state.node_state(node_id) is NodeState.DOWN or is_suspected(state, node_id),
+            is_manager(state, node_id),
         )
         old, self._node_faces[node_id] = self._node_faces.get(node_id), face
         if old != face:
@@ -186,7 +189,10 @@ class AssignmentIndex:
         self._images_of[node_id] = names
         if node is None and not state.tasks_on(node_id):
             del self._node_faces[node_id], self._images_of[node_id]
-        changed = names | had if old != face else names ^ had
+        said, before = tags_said(state, node_id), self._tags_of.pop(node_id, frozenset())
+        if said:
+            self._tags_of[node_id] = said
+        changed = (names | had if old != face else names ^ had) | {tag for tag, _meaning in said ^ before}
         return {host for name in changed for host in self._needing.get(name, ())}
 
     def _update_member(self, node_id: str) -> None:
@@ -248,7 +254,7 @@ class AssignmentIndex:
             self._leave(network, node_id, view)
         for network in new.networks - old.networks:
             self._enter(network, node_id, view)
-        self._refresh_images(node_id, view, old)
+        self._refresh_images(node_id, view)
         (self._withheld.add if new.withheld else self._withheld.discard)(node_id)
         (self._leaving.add if new.leaving else self._leaving.discard)(node_id)
 
@@ -262,16 +268,15 @@ class AssignmentIndex:
         view.pending.update(dict.fromkeys(self._on.get(network, {})))
         view.pending.pop(("peer", f"{node_id}.{network}"), None)
 
-    def _refresh_images(self, node_id: str, view: HostView, old: Own) -> None:
-        for reference in old.images - view.own.images:
-            for name in image_keys(reference):
-                _discard(self._needing, name, node_id)
-        for reference in view.own.images:
-            for name in image_keys(reference):
-                self._needing[name].add(node_id)
+    def _refresh_images(self, node_id: str, view: HostView) -> None:
+        self._unwatch(node_id, view)
         orders: dict[str, ImageOrder] = {}
         for reference in view.own.images:
-            holders = {holder for name in image_keys(reference) for holder in self._holders.get(name, ())}
+            watched = view.watched[reference] = watched_keys(self._state, reference)
+            for name in watched:
+                self._needing[name].add(node_id)
+            keys = holder_keys(self._state, reference)
+            holders = {holder for name in keys for holder in self._holders.get(name, ())}
             if order := image_order(self._state, reference, node_id, holders):
                 orders[reference] = order
                 if view.images.get(reference) != order:
@@ -279,6 +284,12 @@ class AssignmentIndex:
         for reference in view.images.keys() - orders.keys():
             view.pending[key_of(view.images[reference])] = None
         view.images = orders
+
+    def _unwatch(self, node_id: str, view: HostView) -> None:
+        for watched in view.watched.values():
+            for name in watched:
+                _discard(self._needing, name, node_id)
+        view.watched = {}
 
 
 def _discard(index: dict[str, set[str]], outer: str, inner: str) -> None:

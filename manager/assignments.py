@@ -34,7 +34,7 @@ from api.template import expand, is_template
 from manager.border import host_address
 from manager.draining import AT_ONCE, Drain, Drains, is_serving
 from manager.file_orders import file_orders
-from manager.image_orders import image_keys, image_names, image_order
+from manager.image_orders import holder_keys, image_names, image_order, needs_image
 from manager.registry_logins import login_orders
 from manager.store.state import State
 
@@ -223,7 +223,7 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
                 if ("secret", login_id(task.service_id)) not in resources:
                     for login in login_orders(state, task.service_id):
                         _put(resources, login)
-            if live and state.task_state(task) < TaskState.STARTING and task.desired <= TaskState.COMPLETE:
+            if live and needs_image(state, task):
                 images.add(revision.spec.task_template.container_spec.image)
         networks |= needed & possible.keys()
     for network in networks:
@@ -302,7 +302,7 @@ def assignment_set(state: State, node_id: str) -> dict[ResourceKey, Resource]:
         if (order := member_order(state, other)) is not None:
             _put(resources, order)
     for reference in own.images:
-        names = image_keys(reference)
+        names = holder_keys(state, reference)
         holders = [id for id, node in state.descriptions.items() if names & image_names(node)]
         if images := image_order(state, reference, node_id, holders):
             _put(resources, images)

@@ -18,15 +18,16 @@ from api import rpc
 from api.defaults import HEARTBEAT
 from api.errors import ArgosyError, Conflict, Invalid
 from api.objects import DESCRIPTION, Member
-from api.wire import Hello, Welcome
+from api.wire import ExportCheck, ExportVerdict, Hello, Welcome
 from kit.buckets import Buckets
 from kit.timing import Clock
 from manager import border, rights
 from manager.assignment_index import AssignmentIndex
 from manager.confirmations import Confirmations
+from manager.image_orders import may_fetch
 from manager.inbox import Inbox
 from manager.observations import ObservationWriter
-from manager.rights import Rights, is_manager
+from manager.rights import KNOWN_WITHIN, Rights, is_manager
 from manager.sessions import AgentSession
 from manager.store.base import Store
 from manager.store.state import State
@@ -124,6 +125,21 @@ class Dispatcher:
         except (Invalid, Conflict) as error:
             self._note_refusal(node_id, str(error))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+    async def may_export(self, request: ExportCheck, context: Any) -> ExportVerdict:
+        """`Dispatcher.MayExport`: whether a host may give an image to another, which may have got its task just now."""
+        state, store = self._store.state, self._store
+        try:
+            rights.member(state, rpc.caller(context))
+        except ArgosyError as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        try:
+            async with asyncio.timeout(KNOWN_WITHIN):
+                while why := may_fetch(state, request.node_id, request.reference):
+                    await store.wait_newer(state.revision)
+        except TimeoutError:
+            return ExportVerdict(False, why)
+        return ExportVerdict(True)
 
     async def _greet(self, node_id: str, inbox: Inbox, peer: str) -> Hello:
         """The first message, once it has been admitted. Raises Invalid, Conflict."""

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from agent.config import AgentConfig
+from agent.grants import ManagerGrants
 from agent.hostservice import handlers
 from agent.main import Agent
 from agent.rpclink import RpcLink
@@ -17,7 +18,7 @@ from agent.runtime.oci import OciRuntime
 from api import rpc
 from api.defaults import MANAGER_PORT
 from api.states import Role
-from api.wire import ManagerMessage
+from api.wire import ManagerMessage, Welcome
 from kit.timing import Clock
 from kit.troubles import Troubles
 from manager.etcd_command import MemberSettings
@@ -40,6 +41,7 @@ class NodeFactory:
         self._files = IdentityFiles(settings.node_directory)
         self._clock = clock
         self._rng = rng
+        self._managers: list[str] = []
         self.routes: list[web.RouteDef] = []
         """The HTTP API, for the managers' HTTPS port; set once it is put together."""
         self.heard: Callable[[ManagerMessage], None] = _ignore
@@ -75,7 +77,8 @@ class NodeFactory:
             engine_version=release(),
             generic_resources=settings.generic_resources,
         )
-        link = WelcomeLink(RpcLink(credentials), lambda message: self.heard(message), lambda: self.refused())
+        self._managers = membership.managers
+        link = WelcomeLink(RpcLink(credentials), self._hear, lambda: self.refused())
         told = self._runtime.tell_health
         return Agent(config, self._runtime, networks, link, self._clock, self._rng, told, self.troubles)
 
@@ -108,7 +111,13 @@ class NodeFactory:
 
     def host_server(self, credentials: rpc.Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
         """The gRPC port, not started."""
-        return HostServer(credentials, dispatcher, [handlers(self._runtime, agent.callers)])
+        grants = ManagerGrants(lambda: credentials, lambda: self._managers)
+        return HostServer(credentials, dispatcher, [handlers(self._runtime, agent.callers, grants)])
+
+    def _hear(self, message: ManagerMessage) -> None:
+        if isinstance(message, Welcome) and message.managers:
+            self._managers = message.managers
+        self.heard(message)
 
     def listen(self) -> tuple[str, int]:
         """Where the gRPC port listens."""

@@ -6,7 +6,7 @@ had it in its list goes on to the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -14,7 +14,7 @@ import grpc
 from api import rpc
 from api.errors import Unavailable
 from api.hostaddress import join_host_port
-from api.wire import DISPATCHER
+from api.wire import DISPATCHER, ExportCheck, ExportVerdict
 from manager.dispatcher import Dispatcher
 from node.portguard import PortGuard
 
@@ -78,4 +78,17 @@ class HostServer:
             else:
                 await dispatcher.session(requests, context)
 
-        return rpc.service(DISPATCHER, {"Session": rpc.stream_stream_handler(session, bytes)})
+        async def may_export(request: ExportCheck, context: Any) -> AsyncIterator[ExportVerdict]:
+            dispatcher = self._dispatcher()
+            if dispatcher is None:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "this node is not a manager")
+            else:
+                yield await dispatcher.may_export(request, context)
+
+        return rpc.service(
+            DISPATCHER,
+            {
+                "Session": rpc.stream_stream_handler(session, bytes),
+                "MayExport": rpc.unary_stream_handler(may_export, ExportCheck, ExportVerdict),
+            },
+        )

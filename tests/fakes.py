@@ -169,7 +169,7 @@ class FakeRuntime:
         await self._images_changed.wait()
 
     async def export(self, reference: str) -> AsyncIterator[bytes]:
-        if reference not in self.store:
+        if reference not in {image.id for image in self.store.values()}:
             raise NotFound(f"no such image: {reference}")
         for _ in range(3):
             yield b"x" * 700_000

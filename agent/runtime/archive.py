@@ -7,21 +7,23 @@ to host. (skopeo's own conversion to OCI would drop Docker's fields, the health 
 
 from __future__ import annotations
 
-import asyncio
 import bz2
 import hashlib
 import lzma
 import tarfile
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from agent.runtime.manifests import MOST_BYTES
+from agent.runtime.receiving import check_room
 from api.errors import Invalid
 from api.references import familiar
+from kit.workers import Workers
 
 CHUNK = 1 << 20
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -63,8 +65,8 @@ class Part:
     names: tuple[str, ...]
 
 
-async def spool(stream: AsyncIterator[bytes], path: Path) -> None:
-    """Write a stream to a file, decompressed. Raises Invalid for broken compression."""
+async def spool(stream: AsyncIterator[bytes], path: Path, workers: Workers) -> None:
+    """Write a stream to a file, decompressed. Raises Invalid for broken compression, Unavailable for a full disk."""
     head, inflate = b"", None
     with path.open("wb") as file:
         async for chunk in stream:
@@ -74,7 +76,7 @@ async def spool(stream: AsyncIterator[bytes], path: Path) -> None:
                     continue
                 chunk = head
                 inflate = next((make() for magic, make in _COMPRESSIONS if head.startswith(magic)), None)
-            await asyncio.to_thread(_write, file, inflate, chunk)
+            await workers.run("writing the archive", _write, file, inflate, chunk)
         if len(head) < 8:
             raise Invalid("the archive is empty")
 
@@ -88,29 +90,30 @@ def parts(path: Path) -> list[Part]:
                 return _docker_parts(path, _member(tar, "manifest.json"))
             if "index.json" in names:
                 return _oci_parts(path, _member(tar, "index.json"))
-    except (tarfile.TarError, msgspec.MsgspecError, EOFError) as error:
+    except (tarfile.TarError, msgspec.MsgspecError, EOFError, RecursionError) as error:  # links may lead in circles
         raise Invalid(f"the archive cannot be read: {error}") from None
     raise Invalid("the archive holds no image: it has neither a manifest.json (docker save) nor an index.json (OCI)")
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An image to write: its files in skopeo's `dir` form, and its full names."""
+    """An image to write: its files in skopeo's `dir` form, its full names, and what registries say of it."""
 
     directory: Path
     names: tuple[str, ...]
+    manifests: tuple[bytes, ...] = ()
 
 
-async def write(exports: Sequence[Export]) -> AsyncIterator[bytes]:
-    """The bytes of an archive of these images."""
-    documents, blobs = await asyncio.to_thread(_layout, exports)
+async def write(exports: Sequence[Export], workers: Workers) -> AsyncIterator[bytes]:
+    """The bytes of an archive of these images: manifests, then each image's config, then its layers."""
+    documents, blobs = await workers.run("reading the image", _layout, exports)
     for name, data in documents.items():
         yield _header(name, len(data)) + data + _padding(len(data))
     for digest, blob in blobs.items():
         size = blob.stat().st_size
         yield _header(f"blobs/sha256/{digest}", size)
         with blob.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
+            while chunk := await workers.run("reading the image", file.read, CHUNK):
                 yield chunk
         yield _padding(size)
     yield bytes(2 * tarfile.BLOCKSIZE)
@@ -128,7 +131,8 @@ def _layout(exports: Sequence[Export]) -> tuple[dict[str, bytes], dict[str, Path
             blobs[digest.removeprefix("sha256:")] = export.directory / digest.removeprefix("sha256:")
         manifest = msgspec.json.encode(_manifest(source, export.directory))
         entry = {"mediaType": OCI_MANIFEST, "digest": f"sha256:{_sha256(manifest)}", "size": len(manifest)}
-        documents[f"blobs/sha256/{_sha256(manifest)}"] = manifest
+        for document in (*export.manifests, manifest):
+            documents[f"blobs/sha256/{_sha256(document)}"] = document
         index += [entry | {"annotations": {CONTAINERD_NAME: name, REF_NAME: name}} for name in export.names] or [entry]
         listing.append(_docker_entry(source, export.names))
     documents["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'
@@ -188,17 +192,29 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
         except KeyError:
             continue
         if file:
-            return file.read()
+            data = file.read(MOST_BYTES + 1)
+            if len(data) > MOST_BYTES:
+                raise Invalid(f"{name} in the archive is larger than {MOST_BYTES} bytes")
+            return data
     raise Invalid(f"{name} in the archive is no file")
 
 
 def _write(file: Any, inflate: Any, chunk: bytes) -> None:
     try:
-        file.write(inflate.decompress(chunk) if inflate else chunk)
+        for piece in _inflated(inflate, chunk) if inflate else (chunk,):
+            check_room(file.fileno())
+            file.write(piece)
     except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         raise Invalid(f"the archive's compression is broken: {error}") from None
+
+
+def _inflated(inflate: Any, chunk: bytes) -> Iterator[bytes]:
+    """In pieces of CHUNK at most: a few bytes can stand for gigabytes."""
+    while piece := inflate.decompress(chunk, CHUNK):
+        yield piece
+        chunk = getattr(inflate, "unconsumed_tail", b"")
 
 
 def _header(name: str, size: int) -> bytes:

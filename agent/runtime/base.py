@@ -187,5 +187,5 @@ class Runtime(Protocol):
         ...
 
     def export(self, reference: str) -> AsyncIterator[bytes]:
-        """An image as an oci-archive. Raises NotFound."""
+        """The image of a digest for another host (agent/runtime/receiving.py). Raises NotFound; Invalid for a tag."""
         ...

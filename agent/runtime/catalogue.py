@@ -48,6 +48,10 @@ class Catalogue:
         """All registry digests of an image."""
         return tuple(sorted(name for name, owner in self._content.digests.items() if owner == id))
 
+    def registry_digests(self) -> list[str]:
+        """All that images are known by: "sha256:…"."""
+        return [name.partition("@")[2] for name in self._content.digests]
+
     def add(self, id: str, names: Collection[str] = (), digests: Collection[str] = ()) -> None:
         """Let names and digests stand for an image; a name leaves the image it stood for."""
         self._content.names.update(dict.fromkeys(names, id))

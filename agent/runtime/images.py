@@ -12,24 +12,35 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from agent.runtime import archive, imageconfig
 from agent.runtime.base import Image, ImageMissing
 from agent.runtime.catalogue import Catalogue
 from agent.runtime.flights import Flights
+from agent.runtime.host import machine
+from agent.runtime.manifests import Manifests
 from agent.runtime.peers import PeerSource
+from agent.runtime.receiving import receive
 from agent.runtime.storage import Storage, StorageFailure, StoredImage, StoredLayer
 from api.errors import ArgosyError, Conflict, Invalid, NotFound
 from api.references import Reference, familiar, image_id, parse
 from api.registry_login import is_for
 from kit.directories import make_directory
 from kit.streams import closable
-
-log = structlog.get_logger(__name__)
+from kit.workers import Workers
 
 MOST_FETCHES = 4
 """Images brought in at a time."""
+MOST_EXPORTS = 4
+"""Images given to other hosts at a time; who asks meanwhile waits."""
+MOST_CALLS = 16
+"""Calls into the disk under way at a time."""
+PATIENCE = 300.0
+"""Seconds that one may take."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,18 @@ class Removal:
     """The image's id, if it went with its last name."""
 
 
+_NO_PEERS = "no other host of the cluster is known to have it"
+_NO_DIGEST = "its tag is known to no manager, and other hosts are asked for digests only"
+
+
+def digest_in(reference: str) -> str:
+    """The digest by which a reference names an image (a registry's, or the image's id); "" for a tag alone."""
+    try:
+        return image_id(reference) or parse(reference).digest
+    except Invalid:
+        return ""
+
+
 def _flight(what: str, login: bytes) -> str:
     """Whoever has another login does not share its fate."""
     return f"{what} {hashlib.sha256(login).hexdigest()}" if login else what
@@ -60,13 +83,16 @@ class ImageStore:
     def __init__(
         self, root: Path, run_root: Path, peers: PeerSource | None, rng: random.Random, auth_file: Path | None = None
     ) -> None:
-        self._storage = Storage(root, run_root, auth_file)
+        self._workers = Workers("images", MOST_CALLS, PATIENCE)
+        self._storage = Storage(root, run_root, self._workers, auth_file)
         self._catalogue = Catalogue(root / "argosy-names.json")
+        self._manifests = Manifests(root / "argosy-manifests")
         self._scratch = root / "incoming"
         self._peers = peers
         self._rng = rng
         self._flights: Flights[Image] = Flights()
         self._slots = asyncio.Semaphore(MOST_FETCHES)
+        self._exports = asyncio.Semaphore(MOST_EXPORTS)
         self._changed = asyncio.Event()
         self._images: dict[str, Image] = {}
         self.in_use: Callable[[str], list[str]] = lambda _: []
@@ -100,15 +126,21 @@ class ImageStore:
         raise NotFound(f"No such image: {text}")
 
     async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
-        """The image from here, a peer or a registry, as the pull policy has it. Raises ImageMissing."""
+        """The image from here, a peer or a registry, as the pull policy has it. Raises ImageMissing.
+
+        Peers are asked for what a digest names, and for that only: what a tag means is not theirs to say.
+        """
         # what a digest names never changes
-        if policy == "always" and not parse(reference).digest and not image_id(reference):
+        if policy == "always" and not digest_in(reference):
             return await self.pull(reference, login=login)
-        if found := self.find(reference):
-            return found
+        if id := self._exact(reference):
+            return self._named(self._images[id])
         if policy == "never":
             raise ImageMissing(f"no such image: {familiar(reference)}: not on this host, and never to be pulled")
-        return await self._flights.share(_flight(reference, login), lambda: self._fetch(reference, peers, login))
+        try:
+            return await self._flights.share(_flight(reference, login), lambda: self._fetch(reference, peers, login))
+        except OSError as error:
+            raise ImageMissing(f"cannot store {familiar(reference)}: {error}") from None
 
     async def pull(self, reference: str, auth_file: Path | None = None, login: bytes = b"") -> Image:
         """The image as its registry has it now; the login is a file, or its content. Raises Invalid or ImageMissing."""
@@ -124,9 +156,9 @@ class ImageStore:
         """Take all images of an archive (docker-archive or OCI, also compressed) in. Raises Invalid."""
         with self._workspace() as space:
             path = Path(space) / "image.tar"
-            await archive.spool(stream, path)
+            await archive.spool(stream, path, self._workers)
             loaded = []
-            for part in await asyncio.to_thread(archive.parts, path):
+            for part in await self._workers.run("reading the archive", archive.parts, path):
                 loaded += await self._load_part(part)
         return loaded
 
@@ -172,9 +204,29 @@ class ImageStore:
                 directory = Path(space) / str(number)
                 await self._storage.give(image.id, directory)
                 exports.append(archive.Export(directory, (name,) if name and "@" not in name else image.names))
-            async with aclosing(closable(archive.write(exports))) as chunks:
+            async with aclosing(closable(archive.write(exports, self._workers))) as chunks:
                 async for chunk in chunks:
                     yield chunk
+
+    async def give(self, reference: str) -> AsyncIterator[bytes]:
+        """What another host needs to have the image of a digest, and to see that it is that. Raises NotFound, Invalid.
+
+        Names are not given: each host has its own.
+        """
+        if not (wanted := digest_in(reference)):
+            raise Invalid(f"{reference} is no digest: what a tag means is not for another host to say")
+        id = self._exact(reference)
+        if not id:
+            raise NotFound(f"No such image: {reference}")
+        chain = () if wanted == id else await self._workers.run("reading its manifests", self._chain, wanted, id)
+        async with self._exports:
+            with self._workspace() as space:
+                directory = Path(space) / "image"
+                await self._storage.give(id, directory)
+                exports = [archive.Export(directory, (), tuple(chain))]
+                async with aclosing(closable(archive.write(exports, self._workers))) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
 
     def config(self, id: str) -> imageconfig.ImageConfig:
         """An image's config as it is. Raises FileNotFoundError."""
@@ -192,14 +244,15 @@ class ImageStore:
 
     async def _fetch(self, reference: str, peers: Sequence[str], login: bytes) -> Image:
         tried = ["it is not on this host"]
+        peers = peers if digest_in(reference) else ()
         if self._peers:
             for peer in self._rng.sample(list(peers), len(peers)):
                 try:
                     return await self._from_peer(reference, peer)
-                except ArgosyError as error:
+                except (ArgosyError, OSError) as error:
                     tried.append(f"host {peer.partition('@')[0]} did not give it ({error})")
         if not peers:
-            tried.append("no other host of the cluster is known to have it")
+            tried.append(_NO_PEERS if digest_in(reference) else _NO_DIGEST)
         try:
             wanted = parse(reference)
             return await self._from_registry(wanted, None, login)
@@ -207,23 +260,22 @@ class ImageStore:
             tried.append(str(error))
         except StorageFailure as error:
             tried.append(f"registry {wanted.domain} did not give it ({error})")
-        raise ImageMissing(f"no image {familiar(reference)}: {'; '.join(tried)}. Load it on any host, or push it")
+        raise ImageMissing(f"no image {familiar(reference)}: {'; '.join(tried)}. Load it on a manager, or push it")
 
     async def _from_peer(self, reference: str, peer: str) -> Image:
         assert self._peers
-        async with self._slots, aclosing(closable(self._peers.fetch(peer, reference))) as stream:
-            loaded = await self.load(stream)
-        id = loaded[0].id if loaded else ""
-        if not id:
-            raise Invalid("it sent an archive without an image")
-        wanted = None if image_id(reference) else parse(reference)
-        if wanted and wanted.digest:
-            if wanted.digest != id:
-                self._catalogue.add(id, digests=[wanted.canonical])
-        elif wanted:
-            self._catalogue.add(id, names=[str(wanted)])
-        elif image_id(reference) != id:
-            raise Invalid("it sent another image")
+        wanted = digest_in(reference)
+        with self._workspace() as space:
+            async with self._slots, aclosing(closable(self._peers.fetch(peer, reference))) as stream:
+                received = await receive(stream, wanted, machine(), Path(space), self._workers)
+            id = await self._storage.take(f"dir:{space}")
+        if id != received.id:
+            raise Invalid(f"it sent {received.id}, and it was stored as {id}")
+        for manifest in received.manifests:
+            await self._workers.run("keeping its manifest", self._manifests.keep, manifest)
+        await self._workers.run("reading the image store", self._read)
+        if not image_id(reference):
+            self._catalogue.add(id, digests=[parse(reference).canonical])
         self._tell()
         return self.get(id)
 
@@ -241,7 +293,8 @@ class ImageStore:
                     f"docker://{wanted.canonical}", "--digestfile", str(digest_file), *options
                 )
             digests = {f"{wanted.name}@{d}" for d in (digest_file.read_text().strip(), wanted.digest) if d}
-        await asyncio.to_thread(self._read)
+        await self._workers.run("keeping its manifests", self._keep_manifests, id)
+        await self._workers.run("reading the image store", self._read)
         names = [str(replace(wanted, digest=""))] if wanted.tag else []
         self._catalogue.add(id, names, digests)
         self.told("pull", wanted.familiar, wanted.familiar_name)
@@ -253,7 +306,7 @@ class ImageStore:
             id = await self._storage.take(part.source)
         except StorageFailure as error:
             raise Invalid(f"the archive cannot be loaded: {error}") from None
-        await asyncio.to_thread(self._read)
+        await self._workers.run("reading the image store", self._read)
         names = [parse(name) for name in part.names if "@" not in name]
         self._catalogue.add(id, [str(name) for name in names])
         for text in [name.familiar for name in names] or [""]:
@@ -269,8 +322,9 @@ class ImageStore:
         try:
             await self._storage.delete(image.id)
         except StorageFailure as error:
-            await asyncio.to_thread(self._read)
+            await self._workers.run("reading the image store", self._read)
             raise Conflict(f"image {image.id} cannot be deleted: {error}") from None
+        await self._workers.run("deleting its manifests", self._manifests.prune, self._catalogue.registry_digests())
 
     def _is_name(self, text: str) -> bool:
         try:
@@ -278,17 +332,20 @@ class ImageStore:
         except Invalid:
             return False
 
-    def _id(self, text: str) -> str:
+    def _exact(self, text: str) -> str:
+        """The id of an image by its name, digest or whole id; "" when there is none."""
         try:
             wanted = parse(text)
         except Invalid:
-            wanted = None
-        if wanted:
+            id = image_id(text)
+        else:
             by_digest = wanted.digest if wanted.digest in self._images else self._catalogue.named(wanted.canonical)
-            if (id := by_digest if wanted.digest else self._catalogue.named(str(wanted))) in self._images:
-                return id
-            if wanted.digest:
-                return ""
+            id = by_digest if wanted.digest else self._catalogue.named(str(wanted))
+        return id if id in self._images else ""
+
+    def _id(self, text: str) -> str:
+        if (id := self._exact(text)) or "@" in text:
+            return id
         prefix = "sha256:" + text.removeprefix("sha256:")
         matches = [id for id in self._images if id.startswith(prefix)] if len(prefix) > len("sha256:") else []
         return matches[0] if len(matches) == 1 else ""
@@ -305,11 +362,25 @@ class ImageStore:
             if (known := self._images.get(id) or self._image(id, image, layers))
         }
 
+    def _keep_manifests(self, id: str) -> None:
+        """What a registry sent with an image, so that other hosts can be shown it."""
+        for manifest in self._storage.manifests(id):
+            self._manifests.keep(manifest)
+
+    def _chain(self, digest: str, id: str) -> list[bytes]:
+        """What leads from a registry's digest to an image. Raises NotFound."""
+        if not (found := self._manifests.chain(digest, id)):
+            self._keep_manifests(id)  # it came before they were kept
+            found = self._manifests.chain(digest, id)
+        if not found:
+            raise NotFound(f"this host has the image, and not what shows that it is {digest}")
+        return found
+
     def _image(self, id: str, image: StoredImage, layers: dict[str, StoredLayer]) -> Image | None:
         """None for one that cannot be read: it is fetched again when it is needed."""
         try:
             return imageconfig.image(id, imageconfig.read(self._storage.config(id)), self._storage.size(image, layers))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             log.error("an image on this host cannot be read", image=id, problem=str(error))
             return None
 

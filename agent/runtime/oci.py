@@ -132,7 +132,7 @@ class OciRuntime:
 
     async def export(self, reference: str) -> AsyncIterator[bytes]:
         """See Runtime."""
-        async with aclosing(closable(self.image_store.export([reference]))) as chunks:
+        async with aclosing(closable(self.image_store.give(reference))) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -10,6 +10,12 @@ import grpc
 from api import rpc
 from api.errors import Unavailable
 from api.wire import EXPORT_METHOD, ExportRequest
+from kit.streams import paced
+
+PATIENCE = 120.0
+"""Seconds until a peer sends the first piece: it reads the image from its disk first, and may have others to serve."""
+SLOWEST = 128 * 1024
+"""Bytes a second, on average, below which the next peer is asked."""
 
 
 class PeerSource(Protocol):
@@ -31,8 +37,11 @@ class GrpcPeers:
         node_id, _, address = peer.partition("@")
         channel = rpc.channel(address, self._credentials(), node_id)
         try:
-            async for chunk in rpc.unary_stream(channel, EXPORT_METHOD, bytes)(ExportRequest(reference=reference)):
+            call = rpc.unary_stream(channel, EXPORT_METHOD, bytes)(ExportRequest(reference=reference))
+            async for chunk in paced(call, PATIENCE, SLOWEST):
                 yield chunk
+        except TimeoutError:
+            raise Unavailable("it sends too slowly") from None
         except grpc.aio.AioRpcError as error:
             raise Unavailable(str(error.details() or error.code().name.lower())) from None
         finally:

@@ -8,7 +8,6 @@ synthetic one, made of nothing but a number.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 from collections.abc import Sequence
@@ -18,11 +17,15 @@ from typing import TypeVar, get_args
 import msgspec
 import structlog
 
+from agent.runtime import imageconfig
 from api.errors import ArgosyError
 from kit import process
+from kit.workers import Workers
 
 T = TypeVar("T")
 _UNIQUE = "localhost/argosy:"
+_LONGEST = 3600.0
+"""Seconds that bringing an image in, or deleting it, may take."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +41,7 @@ class StoredImage(msgspec.Struct):
     digest: str = ""
     layer: str = ""
     names: list[str] | None = None
+    big_data_names: list[str] | None = msgspec.field(default=None, name="big-data-names")
 
 
 class StoredLayer(msgspec.Struct, rename="kebab"):
@@ -46,26 +50,36 @@ class StoredLayer(msgspec.Struct, rename="kebab"):
     id: str
     parent: str = ""
     diff_size: int = 0
+    diff_digest: str = ""
+    """Of its uncompressed bytes."""
     flags: dict[str, object] = {}
 
 
 class Storage:
     """The store below `root`; `run_root` holds what need not survive a reboot."""
 
-    def __init__(self, root: Path, run_root: Path, auth_file: Path | None = None) -> None:
+    def __init__(self, root: Path, run_root: Path, workers: Workers, auth_file: Path | None = None) -> None:
         self._root = root
+        self.workers = workers
         self._spec = f"[overlay@{root}+{run_root}]"
         self._auth_file = auth_file
         self._serial = 0
 
     async def take(self, source: str, *options: str) -> str:
-        """Copy an image in (source in skopeo's form); returns its id, "sha256:…". Raises StorageFailure."""
+        """Copy an image in (source in skopeo's form); returns its id, "sha256:…". Raises StorageFailure.
+
+        Its layers are then those that its config names: skopeo holds them against the manifest only.
+        """
         self._serial += 1
         name = f"{_UNIQUE}{os.getpid()}-{self._serial}"
         if self._auth_file:
             options = ("--src-authfile", str(self._auth_file), *options)
         await self._skopeo("copy", "-q", *options, source, f"containers-storage:{self._spec}{name}")
-        return await asyncio.to_thread(self._id_of, name)
+        id = await self.workers.run("reading the image store", self._id_of, name)
+        if why := await self.workers.run("checking the image", self._fault, id):
+            await self.delete(id)
+            raise StorageFailure(why)
+        return id
 
     async def give(self, id: str, directory: Path) -> None:
         """Write an image's manifest, config and uncompressed layers into a directory (skopeo's `dir` form)."""
@@ -86,12 +100,12 @@ class Storage:
 
     def config(self, id: str) -> bytes:
         """An image's config. Raises FileNotFoundError."""
-        name = "=" + base64.b64encode(id.encode()).decode()
-        return (self._root / "overlay-images" / _hex(id) / name).read_bytes()
+        return self._big_data(id, id).read_bytes()
 
-    def manifest(self, id: str) -> bytes:
-        """An image's manifest. Raises FileNotFoundError."""
-        return (self._root / "overlay-images" / _hex(id) / "manifest").read_bytes()
+    def manifests(self, id: str) -> list[bytes]:
+        """What came with an image: its manifest as a registry has it, and the list that was in. Raises KeyError."""
+        names = [name for name in self.images()[id].big_data_names or () if name.startswith("manifest")]
+        return [self._big_data(id, name).read_bytes() for name in names]
 
     def lower(self, id: str) -> list[Path]:
         """The image's layer directories, the uppermost first, by their short links. Raises KeyError, OSError."""
@@ -124,6 +138,25 @@ class Storage:
             layer = layers[layer].parent
         return total
 
+    def _fault(self, id: str) -> str:
+        """Why an image cannot be what its id says; "" when it is."""
+        try:
+            wanted = imageconfig.read(self.config(id)).rootfs.diff_ids
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            return f"the image's config cannot be read: {str(error)[:200]}"
+        layers, layer = self.layers(), self.images()[id].layer
+        found: list[str] = []
+        while layer:
+            found.insert(0, layers[layer].diff_digest)
+            layer = layers[layer].parent
+        return "" if found == wanted else "the image's layers are not those that its config names"
+
+    def _big_data(self, id: str, name: str) -> Path:
+        """The file in which the library keeps something of an image."""
+        if ":" in name:
+            name = "=" + base64.b64encode(name.encode()).decode()
+        return self._root / "overlay-images" / _hex(id) / name
+
     def _id_of(self, name: str) -> str:
         for image in self._read("overlay-images/images.json", list[StoredImage]):
             if name in (image.names or []):
@@ -145,7 +178,10 @@ class Storage:
 
     async def _skopeo(self, *arguments: str) -> None:
         private = ("unshare", "--mount", "--propagation", "private")
-        result = await process.run(*private, "skopeo", "--insecure-policy", *arguments)
+        try:
+            result = await process.run(*private, "skopeo", "--insecure-policy", *arguments, timeout=_LONGEST)
+        except TimeoutError:
+            raise StorageFailure(f"no end within {_LONGEST:g} s") from None
         if not result.ok:
             raise StorageFailure(complaint(result.stderr.decode(errors="replace")))
 

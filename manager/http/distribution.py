@@ -1,8 +1,9 @@
 """GET /distribution/{name}/json, and the resolving of tags to digests: what a registry says of an image.
 
-A tag is resolved once, by a manager, so that all hosts run one image. An image that hosts have and no registry was the
-source of is known by its id (host_images.py), without asking anybody. Answers are kept for a few seconds: the docker
-client asks here before it creates the service, and neither of the two should wait for a dead registry twice.
+A tag is resolved once, by a manager, so that all hosts run one image. An image that was loaded on a manager, with no
+registry as its source, is known by its id (manager/image_tags.py), without asking anybody; what workers say of tags is
+never asked. Answers are kept for a few seconds: the docker client asks here before it creates the service, and neither
+of the two should wait for a dead registry twice.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from api.references import Reference, parse
 from api.registry_login import HEADER, Login, login_of
 from kit.timing import Clock
 from manager.http.context import ClusterContext
-from manager.http.host_images import on_hosts
 from manager.http.registry import Manifest, ask_registry
+from manager.image_tags import Meaning, meaning, tellers
 from manager.store.state import State
 
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 KEEP = 10.0
 """Seconds an answer of a registry is used again."""
 MOST_KEPT = 256
@@ -96,13 +98,14 @@ class Distribution:
         return kept if kept and kept.until > now else None
 
     async def _look(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _Kept:
-        found = on_hosts(state.descriptions.values(), reference)
-        if found.local:
-            return _Kept(clock() + KEEP, found.manifest, found.why)
+        said = meaning(tellers(state), reference) if reference.tag else Meaning()
+        known = Manifest(said.digest, CONFIG_TYPE, 0, said.platforms) if said.digest else None
+        if said.local:
+            return _Kept(clock() + KEEP, known, said.why)
         try:
             return _Kept(clock() + KEEP, await self._ask(reference, login))
         except NotFound as error:
-            return _Kept(clock() + KEEP, found.manifest, str(error))
+            return _Kept(clock() + KEEP, known, str(error))
 
 
 def manifest_view(manifest: Manifest) -> dict[str, Any]:

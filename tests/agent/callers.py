@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from agent.callers import Callers
 from api.assignment import MemberOrder
+from api.errors import Forbidden
 
 
 def callers(*workers: str, managers: tuple[str, ...] = (), patience: float = 0.0) -> Callers:
     """A host that knows these nodes."""
     known = {id: MemberOrder(id) for id in workers} | {id: MemberOrder(id, manager=True) for id in managers}
     return Callers(lambda: known, patience)
+
+
+class Granted:
+    """Managers' word on who may have which image: these nodes any."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.nodes = nodes
+        self.asked: list[tuple[str, str]] = []
+
+    async def check(self, node_id: str, reference: str) -> None:
+        self.asked.append((node_id, reference))
+        if node_id not in self.nodes:
+            raise Forbidden(f"node {node_id} has no task that needs it")

@@ -15,7 +15,7 @@ from api import rpc
 from api.specs import TaskSpec
 from api.wire import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogLines, LogsRequest
 from tests.agent.builders import IMAGE, cid
-from tests.agent.callers import callers
+from tests.agent.callers import Granted, callers
 from tests.agent.certificates import TestCA
 from tests.fakes import FakeRuntime
 
@@ -23,15 +23,14 @@ CA = TestCA()
 
 
 @asynccontextmanager
-async def calling(role: str) -> AsyncIterator[grpc.aio.Channel]:
+async def calling(role: str, granted: Granted | None = None) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a host with one image and one task, from a node of that role."""
     runtime = FakeRuntime()
     image = runtime.add_image(IMAGE)
     await runtime.create(ContainerPlan(cid(), "web.1.t1", "t1", image, TaskSpec(), {}, "web", ""))
+    known = callers(managers=("x1",)) if role == "manager" else callers("x1")
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        (handlers(runtime, callers(managers=("x1",)) if role == "manager" else callers("x1")),)
-    )
+    server.add_generic_rpc_handlers((handlers(runtime, known, granted or Granted()),))
     port = server.add_secure_port("127.0.0.1:0", rpc.server_credentials(CA.issue("w1", "worker")))
     await server.start()
     try:
@@ -68,12 +67,24 @@ async def test_an_error_has_its_code_and_sentence() -> None:
     assert caught.value.details() == f"no such container: {cid('t9')}"
 
 
-async def test_any_node_gets_an_image() -> None:
-    async with calling("worker") as channel:
-        call = rpc.unary_stream(channel, EXPORT_METHOD, bytes)(ExportRequest(IMAGE))
+@pytest.mark.parametrize(("role", "nodes"), [("worker", ["x1"]), ("manager", [])])
+async def test_a_manager_gets_an_image_and_a_node_of_which_a_manager_says_so(role: str, nodes: list[str]) -> None:
+    granted = Granted(*nodes)
+    async with calling(role, granted) as channel:
+        call = rpc.unary_stream(channel, EXPORT_METHOD, bytes)(ExportRequest(f"sha256:{IMAGE}"))
         pieces = [len(piece) async for piece in call]
 
     assert pieces == [CHUNK, CHUNK, 3 * 700_000 - 2 * CHUNK]
+    assert granted.asked == [("x1", f"sha256:{IMAGE}") for _ in nodes]
+
+
+async def test_a_node_without_a_task_for_it_gets_no_image() -> None:
+    async with calling("worker") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.unary_stream(channel, EXPORT_METHOD, bytes)(ExportRequest(f"sha256:{IMAGE}")).read()
+
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert caught.value.details() == "node x1 has no task that needs it"
 
 
 async def test_chunks_are_cut_and_joined() -> None:

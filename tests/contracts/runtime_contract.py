@@ -112,6 +112,7 @@ class RuntimeContract:
             await subject.runtime.image("127.0.0.1:1/none:1", [])
 
     async def test_an_image_is_exported_or_not_found(self, subject: Subject) -> None:
-        assert [chunk async for chunk in subject.runtime.export(IMAGE)]
+        image = await subject.runtime.image(IMAGE, [])
+        assert [chunk async for chunk in subject.runtime.export(image.id)]
         with pytest.raises(NotFound):
-            [chunk async for chunk in subject.runtime.export("docker.io/library/none:1")]
+            [chunk async for chunk in subject.runtime.export("sha256:" + "0" * 64)]

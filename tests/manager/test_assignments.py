@@ -69,6 +69,7 @@ from manager.assignments import assignment_set, difference
 from manager.store.state import Dirty, Event, State
 
 IMAGE = "docker.io/library/demo:1"
+ID, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 PORT = PortConfig(target_port=80, published_port=8080)
 MEMBERS = {("member", "n1"), ("member", "n2")}
 HOST_PORT = PortConfig(target_port=81, published_port=8081, publish_mode="host")
@@ -99,10 +100,12 @@ class World:
         self.put(NETWORK, id, Network(id, spec=NetworkSpec(name=f"{id}-name", driver="overlay")))
         self.put(NETWORK_DECISION, id, NetworkDecision("10.1.0.0/24", "10.1.0.128/25", vni))
 
-    def service(self, id: str, networks: Sequence[str] = ("net",), ports: Sequence[PortConfig] = ()) -> None:
+    def service(
+        self, id: str, networks: Sequence[str] = ("net",), ports: Sequence[PortConfig] = (), image: str = IMAGE
+    ) -> None:
         """A service at revision 1 with VIPs."""
         template = TaskSpec(
-            container_spec=ContainerSpec(image=IMAGE, hostname="h"),
+            container_spec=ContainerSpec(image=image, hostname="h"),
             networks=[NetworkTarget(n, aliases=["alias"]) for n in networks],
         )
         spec = ServiceSpec(name=f"{id}-name", task_template=template, endpoint_spec=EndpointSpec(ports=list(ports)))
@@ -122,6 +125,11 @@ class World:
     def of(self, node: str, kind: type) -> dict[str, Resource]:
         """What a host is told of one kind, by id."""
         return {r.id: r for r in assignment_set(self.state, node).values() if isinstance(r, kind)}
+
+
+def has(id: str) -> dict[str, object]:
+    """A host that has an image under the one tag there is; "" for none."""
+    return {"images": [f"docker.io/library/demo@{id}", IMAGE, id], "tags": {IMAGE: id}} if id else {}
 
 
 @pytest.fixture
@@ -263,16 +271,20 @@ def test_mesh_ports_are_on_every_host_and_host_ports_in_the_spec(world: World) -
     assert spec.host_ports == [HOST_PORT]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", [IMAGE, "demo:1"])
+@pytest.mark.parametrize("name", [f"docker.io/library/demo@{ID}", ID])
 def test_a_host_is_told_who_has_its_image_until_the_task_runs(world: World, name: str) -> None:
-    world.node("n2", (INGRESS, "net"), images=[IMAGE, name], host_port=7999)
-    assert world.of("n1", ImageOrder) == {IMAGE: ImageOrder(IMAGE, ["n2@192.0.2.2:7999"])}
-    world.put(STATUS, "t1", TaskStatus(TaskState.RUNNING))
+    pinned = f"{IMAGE}@{ID}"
+    world.service("s2", image=pinned)
+    world.task("t2", "s2", "n1")
+    world.node("n2", (INGRESS, "net"), images=[name], host_port=7999)
+    assert world.of("n1", ImageOrder) == {pinned: ImageOrder(pinned, ["n2@192.0.2.2:7999"])}
+    world.put(STATUS, "t2", TaskStatus(TaskState.RUNNING))
     assert world.of("n1", ImageOrder) == {}
 
 
 def test_a_host_is_not_told_of_itself_as_a_peer(world: World) -> None:
-    world.node("n1", (INGRESS, "net"), images=[IMAGE])
+    world.node("n1", (INGRESS, "net"), **has(ID))
+    world.put(NODE, "n1", Node("n1", spec=NodeSpec(role=Role.MANAGER)))
     assert world.of("n1", ImageOrder) == {}
     assert all(isinstance(r, PeerOrder) and r.node_id != "n1" for r in world.of("n1", PeerOrder).values())
 
@@ -294,12 +306,13 @@ NODES, SERVICES, TASKS, NETWORKS = ("n1", "n2", "n3"), ("s1", "s2"), ("t1", "t2"
 _networks = st.sets(st.sampled_from(NETWORKS)).map(sorted)
 _seen = (TaskState.PREPARING, TaskState.RUNNING, TaskState.FAILED)
 _actions = st.one_of(
-    st.tuples(st.just("node"), st.sampled_from(NODES), _networks, st.lists(st.just(IMAGE), max_size=1)),
+    st.tuples(st.just("node"), st.sampled_from(NODES), _networks, st.sampled_from(("", ID, OTHER))),
     st.tuples(st.just("down"), st.sampled_from(NODES), st.sampled_from(NodeState)),
     st.tuples(st.just("forget"), st.sampled_from((DESCRIPTION, NODE_DECISION)), st.sampled_from(NODES)),
     st.tuples(st.just("network"), st.sampled_from(NETWORKS), st.integers(256, 260)),
     st.tuples(st.just("forget"), st.sampled_from((NETWORK, NETWORK_DECISION)), st.sampled_from(NETWORKS)),
-    st.tuples(st.just("service"), st.sampled_from(SERVICES), _networks, st.sampled_from([(), (PORT,)])),
+    st.tuples(st.just("service"), st.sampled_from(SERVICES), _networks, st.sampled_from([(), (PORT,)]),
+              st.sampled_from((IMAGE, f"{IMAGE}@{ID}"))),
     st.tuples(st.just("forget"), st.sampled_from((SERVICE, SERVICE_DECISION)), st.sampled_from(SERVICES)),
     st.tuples(st.just("forget"), st.just(REVISION), st.sampled_from([f"{s}.1" for s in SERVICES])),
     st.tuples(
@@ -319,8 +332,8 @@ _actions = st.one_of(
 def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
     """Change the world."""
     match action:
-        case ("node", id, networks, images):
-            world.node(id, networks, images=images)
+        case ("node", id, networks, image):
+            world.node(id, networks, **has(image))
         case ("down", id, state):
             if old := world.state.node_decisions.get(id):
                 world.put(NODE_DECISION, id, msgspec.structs.replace(old, state=state))
@@ -328,8 +341,8 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
             world.put(NODE, id, Node(id, spec=NodeSpec(role=role)) if role else None)
         case ("network", id, vni):
             world.network(id, vni)
-        case ("service", id, networks, ports):
-            world.service(id, networks, ports)
+        case ("service", id, networks, ports, image):
+            world.service(id, networks, ports, image)
             # a revision is never another one under the same number
             key = f"{id}.1"
             world.put(REVISION, key, world.revisions.setdefault(key, world.state.table(REVISION)[key]))

@@ -18,7 +18,7 @@ from manager.hosts import HostClient
 from manager.store.base import Put
 from manager.store.memory import MemoryStore
 from node.hostserver import HostServer
-from tests.agent.callers import callers
+from tests.agent.callers import Granted, callers
 from tests.fakes import FakeRuntime
 from tests.manager.certificates import credentials, free_port
 
@@ -47,7 +47,9 @@ async def world() -> AsyncIterator[World]:
     world, runtime, port = World(), FakeRuntime(), free_port()
     image = runtime.add_image("demo")
     await runtime.create(ContainerPlan(container_id("t1"), "web.1.t1", "t1", image, TaskSpec(), {}, "web", ""))
-    server = HostServer(credentials("n1"), lambda: None, [handlers(runtime, callers("n2", managers=("m1",)))])
+    server = HostServer(
+        credentials("n1"), lambda: None, [handlers(runtime, callers("n2", managers=("m1",)), Granted())]
+    )
     await server.start("127.0.0.1", port)
     await world.describe("n1", port)
     yield world

@@ -16,11 +16,12 @@ from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import PeerSource
 from api.errors import Conflict, Invalid, NotFound, Unavailable
 from tests.agent.runtime.hosts import chunks, load, plan
-from tests.agent.runtime.registries import push, registry
+from tests.agent.runtime.registries import push, push_list, registry
 from tests.images import Link, busybox_layer, docker_archive, image_id, oci_archive
 
 pytestmark = pytest.mark.root
 FULL = "docker.io/library/demo:1"
+NOTHING = "sha256:" + "0" * 64
 HEALTHY = {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 5_000_000_000}, "Labels": {"a": "b"}}
 
 
@@ -36,7 +37,7 @@ class Peer:
         self.asked.append((peer, reference))
         await asyncio.sleep(self._delay)
         try:
-            async for chunk in self._store.export([reference]):
+            async for chunk in self._store.give(reference):
                 yield chunk
         except NotFound as error:
             raise Unavailable(str(error)) from None
@@ -118,6 +119,8 @@ async def test_an_image_is_found_by_name_digest_and_id(stores: Stores, root: Pat
 
     for text in ("demo:1", FULL, id, id[7:], id[7:19], f"demo@{id}", f"demo:1@{id}", f"docker.io/library/demo@{id}"):
         assert store.get(text).id == id, text
+    with pytest.raises(ImageMissing):  # a host that is told to run a name is not content with an id that begins so
+        await store.image(id[7:19], [], "never")
     for text in ("demo", "demo:2", "other:1", "demo@sha256:" + "0" * 64, "sha256:", ""):
         assert store.find(text) is None, text
 
@@ -212,16 +215,47 @@ async def test_a_hundred_layers_can_be_mounted(root: Path) -> None:
 
 async def test_an_image_comes_from_a_peer_once_however_many_ask(stores: Stores, root: Path) -> None:
     first = stores("a")
-    id = docker_archive(root / "i.tar", ["demo:1"])
+    id = docker_archive(root / "i.tar", ["demo:1"], config=HEALTHY)
     await first.load(chunks(root / "i.tar"))
     peer = Peer(first, delay=0.1)
     second = stores("b", peer)
 
-    found = await asyncio.gather(*(second.image(FULL, ["n1@127.0.0.1:1"]) for _ in range(5)))
+    found = await asyncio.gather(*(second.image(f"{FULL}@{id}", ["n1@127.0.0.1:1"]) for _ in range(5)))
 
     assert {image.id for image in found} == {id}
-    assert peer.asked == [("n1@127.0.0.1:1", FULL)]
-    assert second.get("demo:1").id == id
+    assert peer.asked == [("n1@127.0.0.1:1", f"{FULL}@{id}")]
+    image = second.get(f"demo@{id}")
+    assert (image.names, image.healthcheck) == ((), first.get("demo:1").healthcheck)
+
+
+async def test_peers_are_not_asked_what_a_tag_means(stores: Stores, root: Path) -> None:
+    first = stores("a")
+    docker_archive(root / "i.tar", ["127.0.0.1:1/demo:1"])
+    await first.load(chunks(root / "i.tar"))
+    peer = Peer(first)
+
+    with pytest.raises(
+        ImageMissing, match="its tag is known to no manager, and other hosts are asked for digests only"
+    ):
+        await stores("b", peer).image("127.0.0.1:1/demo:1", ["n1@127.0.0.1:1"])
+    assert peer.asked == []
+
+
+async def test_a_registrys_image_goes_from_host_to_host_by_its_digest(stores: Stores, root: Path) -> None:
+    id = docker_archive(root / "i.tar", ["demo:1"])
+    async with registry(root) as address:
+        await push(root / "i.tar", f"{address}/demo:1")
+        listed = await push_list(f"{address}/demo:all", f"{address}/demo:1")
+        first = stores("a")
+        await first.pull(f"{address}/demo@{listed}")
+    second = stores("b", Peer(first))
+    third = stores("c", Peer(second))
+
+    for digest in sorted(first.get(id).digests):
+        assert (await second.image(digest, ["n1@127.0.0.1:1"])).id == id
+    assert (await third.image(f"{address}/demo:all@{listed}", ["n1@127.0.0.1:1"])).id == id
+    await second.remove(id, force=True)
+    assert list((root / "b/argosy-manifests").iterdir()) == []
 
 
 async def test_a_reference_by_image_id_comes_from_a_peer(stores: Stores, root: Path) -> None:
@@ -237,10 +271,10 @@ async def test_a_missing_image_tells_where_it_was_looked_for(stores: Stores) -> 
     store = stores("b", Peer(stores("a")))
 
     with pytest.raises(ImageMissing) as missing:
-        await store.image("127.0.0.1:1/none:1", ["n1@127.0.0.1:1"])
+        await store.image(f"127.0.0.1:1/none@{NOTHING}", ["n1@127.0.0.1:1"])
 
     words = str(missing.value)
-    assert "no image 127.0.0.1:1/none:1: it is not on this host" in words
+    assert f"no image 127.0.0.1:1/none@{NOTHING}: it is not on this host" in words
     assert "host n1 did not give it (No such image" in words
     assert "registry 127.0.0.1:1 did not give it" in words
 
@@ -252,8 +286,8 @@ async def test_a_cancelled_fetch_is_taken_over_by_the_next(stores: Stores, root:
     peer = Peer(first, delay=0.2)
     second = stores("b", peer)
     async with asyncio.TaskGroup() as group:
-        leader = group.create_task(second.image(FULL, ["n1@x"]))
-        follower = group.create_task(second.image(FULL, ["n1@x"]))
+        leader = group.create_task(second.image(f"{FULL}@{id}", ["n1@x"]))
+        follower = group.create_task(second.image(f"{FULL}@{id}", ["n1@x"]))
         while not peer.asked:
             await asyncio.sleep(0.01)
         leader.cancel()

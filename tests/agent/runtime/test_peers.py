@@ -16,7 +16,7 @@ from agent.runtime.images import ImageStore
 from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import GrpcPeers
 from api import rpc
-from tests.agent.callers import callers
+from tests.agent.callers import Granted, callers
 from tests.contracts.certificates import Authority
 
 pytestmark = pytest.mark.root
@@ -29,7 +29,7 @@ async def address(runtime: OciRuntime) -> AsyncIterator[str]:
         probe.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{probe.getsockname()[1]}"
     server = grpc.aio.server(options=rpc.OPTIONS)
-    server.add_generic_rpc_handlers((handlers(runtime, callers("node2")),))
+    server.add_generic_rpc_handlers((handlers(runtime, callers("node2"), Granted("node2")),))
     server.add_secure_port(where, rpc.server_credentials(AUTHORITY.issue("node1", "worker")))
     await server.start()
     yield where
@@ -43,9 +43,10 @@ def store(root: Path) -> ImageStore:
 
 
 async def test_an_image_comes_over_the_wire_with_its_id(address: str, store: ImageStore, image: Image) -> None:
-    found = await store.image("docker.io/library/demo:1", [f"node1@{address}"])
+    found = await store.image(f"docker.io/library/demo:1@{image.id}", [f"node1@{address}"])
 
-    assert (found.id, found.names) == (image.id, image.names)
+    assert (found.id, found.names) == (image.id, ())
+    assert found.digests == (f"docker.io/library/demo@{image.id}",)
 
 
 async def test_another_node_than_expected_gives_nothing(address: str, store: ImageStore, image: Image) -> None:
@@ -54,5 +55,6 @@ async def test_another_node_than_expected_gives_nothing(address: str, store: Ima
 
 
 async def test_a_peer_without_the_image_says_so(address: str, store: ImageStore, image: Image) -> None:
-    with pytest.raises(ImageMissing, match=r"host node1 did not give it \(No such image: 127.0.0.1:1/none:1\)"):
-        await store.image("127.0.0.1:1/none:1", [f"node1@{address}"])
+    digest = "sha256:" + "0" * 64
+    with pytest.raises(ImageMissing, match=rf"host node1 did not give it \(No such image: 127.0.0.1:1/none@{digest}\)"):
+        await store.image(f"127.0.0.1:1/none@{digest}", [f"node1@{address}"])

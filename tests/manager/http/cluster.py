@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -112,8 +112,8 @@ class Registry:
         return self.manifests[str(reference)]
 
 
-def description(node_id: str, images: tuple[str, ...] = ()) -> NodeDescription:
-    """A host of two CPUs."""
+def description(node_id: str, tags: Mapping[str, str] | None = None) -> NodeDescription:
+    """A host of two CPUs, with images that were loaded there under these names."""
     return NodeDescription(
         hostname=HOSTNAMES[node_id],
         architecture="x86_64",
@@ -121,12 +121,13 @@ def description(node_id: str, images: tuple[str, ...] = ()) -> NodeDescription:
         engine=EngineDescription("0.1.0", {"disk": "ssd"} if node_id == W1 else {}),
         address=f"10.1.0.{list(HOSTNAMES).index(node_id) + 1}",
         manager_port=2377 if node_id == M1 else 0,
-        images=list(images),
+        images=[*(tags or {}), *(tags or {}).values()],
+        tags=dict(tags or {}),
     )
 
 
-def seed(images: tuple[str, ...] = ()) -> Iterator[Put]:
-    """A cluster of a manager and two workers, all ready."""
+def seed(tags: Mapping[str, Mapping[str, str]]) -> Iterator[Put]:
+    """A cluster of a manager and two workers, all ready. `tags`: by node, what its tags mean."""
     authority = new_authority(NOW)
     yield Put(
         CLUSTER,
@@ -139,18 +140,20 @@ def seed(images: tuple[str, ...] = ()) -> Iterator[Put]:
     for number, node_id in enumerate(HOSTNAMES):
         role = Role.MANAGER if node_id == M1 else Role.WORKER
         yield Put(NODE, node_id, Node(node_id, NOW + number, NOW + number, NodeSpec(role=role)))
-        yield Put(DESCRIPTION, node_id, description(node_id, images))
+        yield Put(DESCRIPTION, node_id, description(node_id, tags.get(node_id)))
         yield Put(NODE_DECISION, node_id, NodeDecision(NodeState.READY, NOW))
         yield Put(SESSION, node_id, Session(M1, NOW))
     yield Put(MEMBER, M1, Member("10.1.0.1:2377", NOW))
     yield Put(NETWORK, INGRESS, Network(INGRESS, NOW, NetworkSpec("ingress", "overlay", "swarm", ingress=True)))
 
 
-async def new_manager(database: MemoryDatabase | None = None, images: tuple[str, ...] = ()) -> OneManager:
+async def new_manager(
+    database: MemoryDatabase | None = None, tags: Mapping[str, Mapping[str, str]] | None = None
+) -> OneManager:
     """A manager on a database, seeded if it is new."""
     manager = OneManager(MemoryStore(lambda: NOW, database))
     if not manager.store.state.nodes:
-        await manager.store.commit(list(seed(images)))
+        await manager.store.commit(list(seed(tags or {})))
     return manager
 
 

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -17,14 +16,12 @@ from aiohttp.test_utils import TestServer
 from api.errors import NotFound
 from api.references import parse
 from api.registry_login import Login
-from manager.http.host_images import on_hosts
 from manager.http.registry import ask_registry
-from tests.manager.http.cluster import M1, W1, description
 
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="needs skopeo")
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-ID, OTHER, REGISTRY_DIGEST = ("sha256:" + digit * 64 for digit in "abc")
+ID = "sha256:" + "a" * 64
 
 
 def digest(data: bytes) -> str:
@@ -118,36 +115,3 @@ async def test_a_tag_that_is_not_there_and_a_registry_that_is_not_there_are_told
         await ask_registry(parse(f"127.0.0.1:{registry.port}/demo:9"), None)
     with pytest.raises(NotFound, match="connection refused"):
         await ask_registry(parse("127.0.0.1:1/demo:1"), None)
-
-
-def test_a_tag_means_an_image_when_hosts_have_one_of_that_name() -> None:
-    name, reference = "docker.io/library/demo", parse("demo:1")
-
-    def hosts(*images: tuple[str, ...]) -> tuple[bool, str, str]:
-        nodes = [description(node, had) for node, had in zip((M1, W1), images, strict=False)]
-        found = on_hosts(nodes, reference)
-        return found.local, found.manifest.digest if found.manifest else "", found.why
-
-    one = (f"{name}:1", f"{name}@{ID}", ID)
-    assert hosts() == (False, "", "")
-    assert hosts((f"{name}:2", f"{name}@{ID}", ID)) == (False, "", "")
-    assert hosts(one) == hosts(one, one) == (True, ID, "")
-    two = (*one, f"{name}:2", f"{name}@{OTHER}", OTHER)
-    assert hosts(two) == (True, "", "hosts have several images named demo")
-    other = (f"{name}:1", f"{name}@{OTHER}", OTHER)
-    assert hosts(one, other) == (True, "", "demo:1 is not the same image on all hosts that have it")
-    assert hosts((*one, f"{name}@{REGISTRY_DIGEST}")) == (False, REGISTRY_DIGEST, "")
-
-
-def test_hosts_that_say_what_their_tags_mean_are_understood_with_several_images_of_a_name() -> None:
-    name, reference = "docker.io/library/demo", parse("demo:1")
-    had = (f"{name}:1", f"{name}:2", f"{name}@{ID}", f"{name}@{OTHER}", ID, OTHER)
-    node = msgspec.structs.replace(description(M1, had), tags={f"{name}:1": ID, f"{name}:2": OTHER})
-    found = on_hosts([node], reference)
-    assert found.manifest
-    assert (found.local, found.manifest.digest) == (True, ID)
-    pulled = (*had, f"{name}@{REGISTRY_DIGEST}")
-    node = msgspec.structs.replace(description(M1, pulled), tags={f"{name}:1": REGISTRY_DIGEST, f"{name}:2": OTHER})
-    found = on_hosts([node], reference)
-    assert found.manifest
-    assert (found.local, found.manifest.digest) == (False, REGISTRY_DIGEST)

@@ -24,7 +24,7 @@ from manager.http.service_names import invented_name
 from manager.http.versions import RETRIES
 from manager.store.base import Put
 from manager.store.memory import MemoryDatabase
-from tests.manager.http.cluster import W1, Api, new_manager, serve, service
+from tests.manager.http.cluster import M1, W1, Api, new_manager, serve, service
 
 DIGEST = "sha256:" + "ab" * 32
 ID = "sha256:" + "cd" * 32
@@ -307,13 +307,20 @@ async def test_a_tag_that_nobody_can_resolve_is_warned_of_once(api: Api) -> None
     assert len(api.registry.asked) == 1
 
 
-async def test_an_image_that_only_hosts_have_is_pinned_to_its_id_without_asking_a_registry() -> None:
-    name = "docker.io/library/demo"
-    async with serve(await new_manager(images=(f"{name}:1", f"{name}@{ID}", ID))) as api:
+async def test_an_image_that_was_loaded_on_a_manager_is_pinned_to_its_id_without_asking_a_registry() -> None:
+    async with serve(await new_manager(tags={M1: {"docker.io/library/demo:1": ID}})) as api:
         await api.create("web")
         image = (await api.get("/services/web"))["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
         assert image == f"demo:1@{ID}"
         assert api.registry.asked == []
+
+
+async def test_what_a_worker_calls_its_images_is_not_asked() -> None:
+    async with serve(await new_manager(tags={W1: {"docker.io/library/demo:1": ID}})) as api:
+        await api.create("web")
+        image = (await api.get("/services/web"))["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+        assert image == "demo:1"
+        assert len(api.registry.asked) == 1
 
 
 async def test_a_service_that_keeps_changing_while_it_is_removed_is_a_conflict_in_the_end(api: Api) -> None:
