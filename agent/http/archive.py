@@ -7,6 +7,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -16,10 +17,13 @@ from agent.http.context import HostContext
 from agent.http.streams import send
 from agent.runtime.base import Container
 from agent.runtime.copying import MISSING
-from api.errors import Forbidden, Invalid, NotFound
+from api.errors import Forbidden, Invalid, NotFound, Unavailable
 from api.http import flag, upload
 
 _CHUNK = 256 * 1024
+_STANDSTILL = 60.0
+"""Seconds without a byte after which copying is given up."""
+_REAP = 2.0
 _STAT = "X-Docker-Container-Path-Stat"
 
 
@@ -27,7 +31,8 @@ async def look(request: web.Request, context: HostContext) -> web.StreamResponse
     """HEAD /containers/{id}/archive: what is there, in a header."""
     container, path = await find(request, context), _path(request)
     copier = await _copier("stat", container, path, context)
-    told, complaint = await copier.communicate()
+    async with _moving(copier, path):
+        told, complaint = await copier.communicate()
     _check(copier, path, container, complaint)
     return web.Response(headers={_STAT: base64.b64encode(told.strip()).decode()})
 
@@ -40,19 +45,22 @@ async def take(request: web.Request, context: HostContext) -> web.StreamResponse
     copier = await _copier("read", container, path, context)
     assert copier.stdout
     assert copier.stderr
-    told = await copier.stdout.readline()
-    if not told:
-        _check(copier, path, container, (await copier.communicate())[1])
+    async with _moving(copier, path):
+        told = await copier.stdout.readline()
+        if not told:
+            _check(copier, path, container, (await copier.communicate())[1])
 
     async def chunks() -> AsyncIterator[bytes]:
         assert copier.stdout
         try:
-            while data := await copier.stdout.read(_CHUNK):
+            while True:
+                async with _moving(copier, path):
+                    data = await copier.stdout.read(_CHUNK)
+                if not data:
+                    return
                 yield data
         finally:
-            if copier.returncode is None:
-                copier.kill()
-            await copier.wait()
+            await _end(copier)
 
     headers = {_STAT: base64.b64encode(told.strip()).decode()}
     return await send(request, chunks(), "application/x-tar", headers)
@@ -70,14 +78,16 @@ async def give(request: web.Request, context: HostContext) -> web.StreamResponse
     try:
         async for data in upload(request, _CHUNK):
             copier.stdin.write(data)
-            await copier.stdin.drain()
+            async with _moving(copier, path):
+                await copier.stdin.drain()
     except ConnectionError:
         pass  # it has given up, and says why
     except BaseException:
-        copier.kill()
+        await _end(copier)
         raise
     copier.stdin.close()
-    _, complaint = await copier.communicate()
+    async with _moving(copier, path):
+        _, complaint = await copier.communicate()
     _check(copier, path, container, complaint)
     return web.Response()
 
@@ -94,6 +104,29 @@ async def _copier(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+@asynccontextmanager
+async def _moving(copier: asyncio.subprocess.Process, path: str) -> AsyncIterator[None]:
+    """For one step of a copier. Raises Unavailable when it stands still: what it copies is not its own to trust."""
+    try:
+        async with asyncio.timeout(_STANDSTILL):
+            yield
+    except TimeoutError:
+        await _end(copier)
+        raise Unavailable(f"{path}: copying stands still for {_STANDSTILL:g} s and is given up") from None
+    except asyncio.CancelledError:
+        await _end(copier)
+        raise
+
+
+async def _end(copier: asyncio.subprocess.Process) -> None:
+    """Kill it, if it has not ended; one that hangs in the kernel is left behind."""
+    if copier.returncode is None:
+        copier.kill()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_REAP):
+            await copier.wait()
 
 
 def _path(request: web.Request) -> str:

@@ -90,7 +90,7 @@ def parts(path: Path) -> list[Part]:
                 return _docker_parts(path, _member(tar, "manifest.json"))
             if "index.json" in names:
                 return _oci_parts(path, _member(tar, "index.json"))
-    except (tarfile.TarError, msgspec.MsgspecError, EOFError, RecursionError) as error:  # links may lead in circles
+    except (tarfile.TarError, msgspec.MsgspecError, EOFError, OSError, RecursionError) as error:  # links in circles too
         raise Invalid(f"the archive cannot be read: {error}") from None
     raise Invalid("the archive holds no image: it has neither a manifest.json (docker save) nor an index.json (OCI)")
 

@@ -14,6 +14,7 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 _OPENAT2 = 437  # the same number on every machine
@@ -46,14 +47,24 @@ def read_small(root: Path | int, path: str, most: int) -> str | None:
             kind = os.fstat(found).st_mode
             if not stat.S_ISREG(kind):
                 raise OSError(errno.EINVAL, f"it is {kind_of(kind)}, not a file")
-            # through our own descriptor: what it stands for is known, and no device is opened by this
-            with open(os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            with open(reopened(found), "rb") as file:
                 data = file.read(most + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most} bytes")
     return data.decode(errors="replace")
+
+
+@cache
+def own_descriptors() -> int:
+    """/proc/self/fd, held open: a process that changes its root calls this before."""
+    return os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def reopened(fd: int) -> int:
+    """For reading what an O_PATH descriptor stands for. What that is must be known: no FIFO, no device."""
+    return os.open(str(fd), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own_descriptors())
 
 
 @contextmanager

@@ -88,5 +88,5 @@ def seconds(text: str) -> float:
     """Unix seconds of an RFC 3339 time; 0 for what is none."""
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from agent.runtime.files import replace_file
 from api.constraints import architecture
 from api.errors import Invalid
+from kit.files import replace_file
 
 MOST_BYTES = 4 << 20
 """Of one manifest or config; registries take no more either."""

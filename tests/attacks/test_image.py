@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import bz2
+import io
+import os
+import shutil
+import stat
+import subprocess
+import sys
 import tarfile
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.runtime.base import PlannedFile, RuntimeFailure
-from tests.agent.runtime.hosts import output, plan
-from tests.attacks.image_tools import Victim, alive, victim, with_file
-from tests.images import Link, Special, busybox_layer
+from agent.runtime.copying import FAILED, MISSING
+from api.errors import Invalid, Unavailable
+from kit import process
+from tests.agent.runtime.hosts import chunks, make_runtime, output, plan
+from tests.attacks.image_tools import Victim, alive, changed_layers, victim, with_file
+from tests.images import Layer, Link, Special, busybox_layer, layer_tar
 
 pytestmark = pytest.mark.root
 FIFO, ZERO = Special(tarfile.FIFOTYPE), Special(tarfile.CHRTYPE, 1, 5)
@@ -89,3 +101,149 @@ async def test_a_secret_stays_in_its_container(host: Victim) -> None:
     secret = PlannedFile("/run/secrets/password", b"hidden", 0, 0, 0o400)
     assert await alive(output(host.runtime, replace(wanted, files=(secret,)))) == (0, "hidden")
     assert not (host.root / "password").exists()
+
+
+# ── docker cp ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def copied(verb: str, root: Path, path: str, archive: bytes | None = None) -> process.Result:
+    """What the copier does in a root, for at most as long as a client would wait."""
+    command = (sys.executable, "-m", "agent.runtime.copying", verb, str(root), path)
+    return await alive(process.run(*command, stdin=archive, timeout=20.0))
+
+
+@pytest.fixture
+def jail() -> Iterator[Path]:
+    """A container's root with a /proc of its own, as a running one has it."""
+    with tempfile.TemporaryDirectory(prefix="argosy-attack-") as directory:
+        jail = Path(directory, "jail")
+        (jail / "proc").mkdir(parents=True)
+        (jail / "etc").mkdir()
+        subprocess.run(["mount", "-t", "proc", "proc", str(jail / "proc")], check=True)
+        try:
+            yield jail
+        finally:
+            subprocess.run(["umount", str(jail / "proc")], check=True)
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK, stat.S_IFLNK])
+async def test_a_copy_replaces_what_stands_in_its_place_and_does_not_write_into_it(jail: Path, kind: int) -> None:
+    """A FIFO kept the copier for ever; through a device the host's own was written."""
+    place = jail / "etc/config"
+    if kind == stat.S_IFLNK:
+        place.symlink_to("/proc/1/root" + str(jail.parent / "of-the-host"))
+    else:
+        os.mknod(place, kind | 0o666, os.makedev(1, 3))
+
+    done = await copied("write", jail, "/etc", layer_tar({"config": b"new"}))
+
+    assert (done.code, done.stderr) == (0, b"")
+    assert stat.S_ISREG(place.lstat().st_mode)
+    assert place.read_text() == "new"
+    assert not (jail.parent / "of-the-host").exists()
+
+
+@pytest.mark.parametrize("link", ["/proc/1/root{}", "/proc/self/root/../../../../..{}", "../../../../../../../..{}"])
+async def test_links_of_proc_lead_no_copy_out_of_the_container(jail: Path, link: str) -> None:
+    """The first process of a container that shares the host's is the host's, and its root too."""
+    (jail.parent / "secret").write_text("of the host")
+    (jail / "out").symlink_to(link.format(jail.parent))
+
+    read = await copied("read", jail, "/out/secret")
+    written = await copied("write", jail, "/out", layer_tar({"planted": b"by the container"}))
+
+    assert read.code in (MISSING, FAILED)
+    assert b"of the host" not in read.stdout
+    assert written.code in (MISSING, FAILED)
+    assert not (jail.parent / "planted").exists()
+
+
+async def test_an_archive_goes_no_higher_than_the_root(jail: Path) -> None:
+    (jail / "etc/up").symlink_to("/proc/1/root" + str(jail.parent))
+    inside: Layer = {
+        "../../../../planted": b"1",
+        "up/planted": b"2",
+        "hard": Special(tarfile.LNKTYPE, target="up/secret"),
+    }
+    (jail.parent / "secret").write_text("of the host")
+    for name, content in inside.items():
+        await copied("write", jail, "/etc", layer_tar({name: content}))
+
+    assert not (jail.parent / "planted").exists()
+    assert not (jail / "etc/hard").exists()
+    assert (jail / "planted").read_text() == "1"
+
+
+async def test_what_is_no_file_is_copied_out_without_being_opened(jail: Path) -> None:
+    for kind in (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK):
+        os.mknod(jail / f"etc/{kind}", kind | 0o666, os.makedev(1, 5))
+    (jail / "etc/text").write_text("text")
+    os.link(jail / "etc/text", jail / "etc/twin")
+
+    done = await copied("read", jail, "/etc")
+
+    with tarfile.open(fileobj=io.BytesIO(done.stdout.split(b"\n", 1)[1])) as archive:
+        kinds = {entry.name: entry.type for entry in archive}
+    assert kinds == {
+        "etc": tarfile.DIRTYPE, f"etc/{stat.S_IFIFO}": tarfile.FIFOTYPE, f"etc/{stat.S_IFCHR}": tarfile.CHRTYPE,
+        "etc/text": tarfile.REGTYPE, "etc/twin": tarfile.LNKTYPE,
+    }  # fmt: skip
+
+
+# ── archives of images ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_archive_whose_layers_are_not_its_configs_is_refused(host: Victim) -> None:
+    """It had the id of the image that it seemed to be."""
+    id = changed_layers(host.root / "image.tar", [busybox_layer()], [{"bin/evil": b"1"}], "demo:1")
+
+    with pytest.raises(Invalid, match="the image's layers are not those that its config names"):
+        await host.runtime.image_store.load(chunks(host.root / "image.tar"))
+    assert host.runtime.image_store.all() == []
+    assert host.runtime.image_store.find(id) is None
+
+
+async def test_a_config_that_cannot_be_read_is_refused_and_the_host_starts_again(host: Victim) -> None:
+    """It was stored, and from then on no image could be loaded and argosyd did not start."""
+    changed_layers(host.root / "image.tar", [busybox_layer()], [busybox_layer()], "evil:1", author=None)
+    with pytest.raises(Invalid, match="the image's config cannot be read"):
+        await host.runtime.image_store.load(chunks(host.root / "image.tar"))
+    await host.have([busybox_layer()], "good:1")
+
+    again = make_runtime(host.root)
+    assert [image.names for image in again.image_store.all()] == [("docker.io/library/good:1",)]
+
+
+async def test_a_layer_writes_nothing_outside_of_its_image(host: Victim) -> None:
+    secret = host.root / "secret"
+    secret.write_text("of the host")
+    out = "../" * 40 + str(host.root).lstrip("/")
+    layers: list[Layer] = [
+        {f"{out}/planted": b"1"},
+        {"link": Link(str(host.root)), "link/planted": b"2"},
+        {"hard": Special(tarfile.LNKTYPE, target=f"{out}/secret")},
+        {"hard": Special(tarfile.LNKTYPE, target="link/secret"), "link": Link(str(host.root))},
+    ]
+    for layer in layers:
+        try:
+            await host.have([busybox_layer(), layer])
+        except Invalid:
+            continue
+
+    assert not (host.root / "planted").exists()
+    assert (secret.stat().st_nlink, secret.read_text()) == (1, "of the host")
+
+
+async def test_an_archive_that_unpacks_to_more_than_the_disk_has_is_given_up(
+    host: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few megabytes of compressed zeros filled memory first, and then the disk."""
+    monkeypatch.setattr("agent.runtime.receiving.KEEP_FREE", shutil.disk_usage(host.root).free - (64 << 20))
+    bomb = bz2.compress(bytes(1 << 28))
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield bomb
+
+    with pytest.raises(Unavailable, match="the disk is full"):
+        await alive(host.runtime.image_store.load(stream()))
+    assert not any(host.root.rglob("image.tar"))
