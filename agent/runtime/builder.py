@@ -26,7 +26,7 @@ from agent.runtime.mounting import mount_overlay, unmount
 from agent.runtime.mounts import MadeMount, make
 from agent.runtime.volumes import Volumes
 from api.hostconfig import Hook
-from api.specs import DNSConfig
+from api.specs import ContainerSpec, DNSConfig
 from kit.directories import make_directory
 from kit.files import replace_file
 from kit.workers import Workers
@@ -83,7 +83,7 @@ class Builder:
         edits = cdi.wanted(wanted.device_requests, offered)
         place = bundle.Place(
             root=str(root),
-            cgroup=f"{cgroup_of(self.cgroup_parent, wanted.cgroup_parent)}/{plan.id}",
+            cgroup=self.cgroup(spec, plan.id),
             user=user,
             mounts=[
                 *_files(plan, directory, {m.oci["destination"] for m in made}),
@@ -101,6 +101,10 @@ class Builder:
         config = cdi.applied(bundle.config(plan, place), edits)
         replace_file(directory / "config.json", msgspec.json.encode(config))
         return Built(config, made)
+
+    def cgroup(self, spec: ContainerSpec, id: str) -> str:
+        """The control group of a container, from the root."""
+        return f"{cgroup_of(self.cgroup_parent, bundle.host_config(spec).cgroup_parent)}/{id}"
 
     def hook_shape(self, shape: dict[str, Any], hook: Hook, directory: Path) -> dict[str, Any]:
         """The container's OCI `process`, changed as a hook asks. Raises RuntimeFailure for a user it does not have."""

@@ -1,4 +1,4 @@
-"""A further command in a running container (health checks), through the OCI runtime, for a bounded time."""
+"""A further command in a running container (health checks, hooks), through the OCI runtime, for a bounded time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from agent.runtime.base import Output
+from agent.runtime.subgroups import Subgroup
 from kit import process
 
 _MOST_OUTPUT = 1 << 20
@@ -19,17 +20,24 @@ _REAP = 1.0
 """Seconds the runtime's client gets to see that its command was killed."""
 
 
-async def run_in(binary: str, state: Path, scratch: Path, id: str, shape: dict[str, Any], timeout: float) -> Output:
-    """Run the OCI `process` of that shape in a container. Raises TimeoutError after killing it."""
+async def run_in(
+    binary: str, state: Path, scratch: Path, id: str, shape: dict[str, Any], timeout: float, group: Subgroup
+) -> Output:
+    """Run the OCI `process` of that shape in a container, in the control group.
+
+    Raises TimeoutError after killing it and all that it has started.
+    """
     sheet, output = (os.memfd_create(name) for name in ("process", "output"))
+    pid_file = scratch / f"{id}-exec-{sheet}"
+    arguments = ["exec", "--process", f"/proc/self/fd/{sheet}", "--pid-file", str(pid_file)]
     try:
         os.write(sheet, msgspec.json.encode(shape | {"terminal": False}))
-        pid_file = scratch / f"{id}-exec-{sheet}"
-        command = ("exec", "--process", f"/proc/self/fd/{sheet}", "--pid-file", str(pid_file), id)
+        if await asyncio.to_thread(_made, group):
+            arguments += ["--cgroup", group.argument]
         # Output goes to a file and not to a pipe, which a grandchild could hold open.
         child = await asyncio.create_subprocess_exec(
             binary,
-            *("--root", str(state), *command),
+            *("--root", str(state), *arguments, id),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -39,24 +47,49 @@ async def run_in(binary: str, state: Path, scratch: Path, id: str, shape: dict[s
             async with asyncio.timeout(timeout):
                 code = await child.wait()
         finally:
-            if child.returncode is None:
-                await _end(child, pid_file)
-            pid_file.unlink(missing_ok=True)
+            # A task of its own, for it is to be done even if the caller is cancelled once more.
+            await asyncio.shield(asyncio.ensure_future(_end(child, pid_file, group)))
         return Output(code, os.pread(output, _MOST_OUTPUT, 0))
     finally:
         os.close(sheet)
         os.close(output)
 
 
-async def _end(child: asyncio.subprocess.Process, pid_file: Path) -> None:
-    """Kill the command; the runtime's client then sees its end, reaps it and ends too."""
-    if pid_file.exists() and (text := pid_file.read_text()).isdigit():
-        process.send_signal(int(text), signal.SIGKILL)
-        try:
-            async with asyncio.timeout(_REAP):
-                await child.wait()
-        except TimeoutError:
-            pass
-    if child.returncode is None:
-        child.kill()
-        await child.wait()
+def _made(group: Subgroup) -> bool:
+    try:
+        group.make()
+    except OSError:
+        group.remove()
+        return False  # the container is just ending, or its groups are not where they should be
+    return True
+
+
+async def _end(child: asyncio.subprocess.Process, pid_file: Path, group: Subgroup) -> None:
+    """Kill the command and what it started, unless it ended by itself; the runtime's client then ends too."""
+    if child.returncode is not None:
+        await group.release()
+    else:
+        await group.kill()
+        if (pid := _pid(pid_file)) and not await _ended(child):
+            process.send_signal(pid, signal.SIGKILL)
+        if not await _ended(child):
+            child.kill()
+            await child.wait()
+        await group.kill()  # what the client had not yet moved there
+    pid_file.unlink(missing_ok=True)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> bool:
+    try:
+        async with asyncio.timeout(_REAP):
+            await child.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _pid(pid_file: Path) -> int:
+    try:
+        return int(pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0

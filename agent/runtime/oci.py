@@ -29,6 +29,7 @@ from agent.runtime.locks import Locks
 from agent.runtime.loglines import Selection
 from agent.runtime.peers import PeerSource
 from agent.runtime.record import Ended, Record
+from agent.runtime.subgroups import Subgroups
 from agent.runtime.volumes import Volumes
 from api.errors import Conflict, NotFound
 from api.hostconfig import Hook
@@ -95,6 +96,7 @@ class OciRuntime:
         self._records: dict[str, Record] = {}
         self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
         self.execs.told = self._tell_exec
+        self._subgroups = Subgroups(self._is_crun)
         self._locks = Locks()
         self._starts = asyncio.Semaphore(MOST_STARTS)
         self._load()
@@ -110,6 +112,9 @@ class OciRuntime:
             await self._expel(id)
         for id in [id for id, kept in self._records.items() if not kept.pid]:
             await self.remove(id)
+        for kept in list(self._records.values()):
+            for group in self._subgroups.left(self._cgroup(kept)):
+                await group.kill()
         while True:
             for kept in list(self._records.values()):
                 if kept.pid:
@@ -232,7 +237,8 @@ class OciRuntime:
     async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
         """See Runtime. Raises Conflict when it does not run."""
         shape = self._exec_shape(id, hook) | {"args": list(command)}
-        return await run_in(self._binary, self._state, self._sockets, id, shape, timeout)
+        group = self._subgroups.new(self._cgroup(self._get(id)))
+        return await run_in(self._binary, self._state, self._sockets, id, shape, timeout, group)
 
     async def logs(
         self,
@@ -417,6 +423,9 @@ class OciRuntime:
             if kept.id == directory.name:
                 self._records[kept.id] = kept
                 builder.close_to_others(directory)
+
+    def _cgroup(self, kept: Record) -> str:
+        return self._builder.cgroup(kept.spec.container_spec, kept.id)
 
     def _image_users(self, id: str) -> list[str]:
         return [kept.name for kept in self._records.values() if kept.image_id == id]
