@@ -96,7 +96,7 @@ class OciRuntime:
         self._records: dict[str, Record] = {}
         self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
         self.execs.told = self._tell_exec
-        self._subgroups = Subgroups(self._is_crun)
+        self._subgroups = Subgroups(mode, self._is_crun)
         self._locks = Locks()
         self._starts = asyncio.Semaphore(MOST_STARTS)
         self._load()

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.runtime.host import CGROUPS
+from agent.runtime.host import CGROUPS, CgroupMode
 from kit import process
 
 _PREFIX = "argosy-"
@@ -32,10 +32,12 @@ _FREEZERS = (("freezer.state", "FROZEN", "THAWED"), ("cgroup.freeze", "1", "0"))
 """Of v1, and of v2 before cgroup.kill (Linux 5.14)."""
 
 
-def hierarchies(own: str) -> list[str]:
-    """The directories of the hierarchies that a /proc/self/cgroup tells of; only "" where all is cgroup v2."""
+def hierarchies(mode: CgroupMode, own: str) -> list[str]:
+    """The directories of the hierarchies that hold containers; `own` is a /proc/self/cgroup."""
+    if mode is CgroupMode.V2:
+        return [""]
     names = [line.split(":", 2)[1] for line in own.splitlines() if line]
-    return [name.removeprefix("name=") for name in names if name] or [""]
+    return [name.removeprefix("name=") for name in names if name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,9 @@ class Subgroup:
 class Subgroups:
     """Those of one runtime on this host."""
 
-    def __init__(self, is_crun: bool, root: Path = Path(CGROUPS), own: str = "") -> None:
+    def __init__(self, mode: CgroupMode, is_crun: bool, root: Path = Path(CGROUPS), own: str = "") -> None:
         """`own` is the text of a /proc/self/cgroup; "" for this process'."""
-        found = hierarchies(own or Path("/proc/self/cgroup").read_text())
+        found = hierarchies(mode, own or Path("/proc/self/cgroup").read_text())
         freezers = [name for name in found if "freezer" in name.split(",")]
         self._controller = "freezer:" if freezers and not is_crun else ""
         self._names = freezers if self._controller else [*freezers, *(n for n in found if n not in freezers)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.runtime.base import Image
+from agent.runtime.host import CgroupMode
 from agent.runtime.oci import OciRuntime
 from agent.runtime.subgroups import Subgroup, Subgroups, hierarchies
 from agent.runtime.usage import Cgroups
@@ -52,8 +53,8 @@ def groups(id: str) -> list[str]:
 
 
 def test_hierarchies_are_found_in_every_mode() -> None:
-    assert hierarchies("0::/user.slice\n") == [""]
-    assert hierarchies("3:cpu,cpuacct:/a\n2:freezer:/a:b\n1:name=systemd:/\n0::/\n") == [
+    assert hierarchies(CgroupMode.V2, "0::/user.slice\n") == [""]
+    assert hierarchies(CgroupMode.HYBRID, "3:cpu,cpuacct:/a\n2:freezer:/a:b\n1:name=systemd:/\n0::/\n") == [
         "cpu,cpuacct",
         "freezer",
         "systemd",
@@ -65,7 +66,7 @@ def test_what_the_runtime_is_told(tmp_path: Path) -> None:
     for name in ("memory", "freezer"):
         (tmp_path / name / "a/id").mkdir(parents=True)
 
-    runc, crun = (Subgroups(is_crun, tmp_path, v1).new("/a/id") for is_crun in (False, True))
+    runc, crun = (Subgroups(CgroupMode.V1, is_crun, tmp_path, v1).new("/a/id") for is_crun in (False, True))
 
     name = runc.directories[0].name
     assert (runc.argument, list(runc.directories)) == (f"freezer:{name}", [tmp_path / "freezer/a/id" / name])
