@@ -40,6 +40,8 @@ HELLO_WITHIN = 10.0
 """Seconds that a caller may say nothing."""
 OPENINGS = (1.0, 20.0)
 """Sessions that a node may open per second, and at once: each is sent all that the node is to have."""
+REFUSAL_PAUSE = 1.0
+"""Seconds after which one that opens too many is refused."""
 REFUSAL_AGAIN = 60.0
 """Seconds after which a node that is refused for the same reason again is logged again."""
 
@@ -144,6 +146,7 @@ class Dispatcher:
     async def _greet(self, node_id: str, inbox: Inbox, peer: str) -> Hello:
         """The first message, once it has been admitted. Raises Invalid, Conflict."""
         if not self._openings.take(node_id, asyncio.get_running_loop().time()):
+            await asyncio.sleep(REFUSAL_PAUSE)  # so that a flood of calls waits, in its own connection
             raise Conflict("this node opens sessions too often; it may try again in a second")
         try:
             async with asyncio.timeout(HELLO_WITHIN):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agent.link import SessionLost
+from agent.link import HelloRefused, SessionLost
 from agent.runtime.base import Container, ContainerPlan, Exit, Image, ImageMissing, Output, RuntimeFailure
 from api.errors import NotFound, Unavailable
 from api.hostconfig import Hook
@@ -255,6 +255,7 @@ class FakeConversation:
         self._up: asyncio.Queue[AgentMessage] = asyncio.Queue()
         self._down: asyncio.Queue[ManagerMessage | None] = asyncio.Queue()
         self._lost = asyncio.Event()
+        self._refusal = ""
         self._number = 0
 
     async def send(self, message: AgentMessage) -> None:
@@ -265,7 +266,7 @@ class FakeConversation:
     async def receive(self) -> ManagerMessage:
         message = await self._down.get()
         if message is None:
-            raise SessionLost("the stream ended")
+            raise HelloRefused(self._refusal) if self._refusal else SessionLost("the stream ended")
         return message
 
     async def heard(self) -> AgentMessage:
@@ -280,6 +281,11 @@ class FakeConversation:
         """The next Assignments, with its number."""
         self._number += 1
         self.say(Assignments(self._number, full, list(put), list(remove)))
+
+    def refuse(self, why: str) -> None:
+        """The manager does not take what the agent says."""
+        self._refusal = why
+        self.break_off()
 
     def break_off(self) -> None:
         """The stream is lost."""

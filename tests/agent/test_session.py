@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,17 @@ async def test_a_farewell_waits_for_no_manager_for_ever(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         async with asyncio.timeout(3.0):
             await setup.session.farewell()
+
+
+async def test_what_a_manager_does_not_take_is_not_said_again_at_once(tmp_path: Path) -> None:
+    """Although each session begins well: the delays grow all the same."""
+    async with a_session(tmp_path) as setup:
+        loop, begun = asyncio.get_running_loop(), []
+        for _ in range(6):
+            talk = await setup.greeted()
+            begun.append(loop.time())
+            await asyncio.sleep(0.01)
+            talk.refuse("Address: 'x' is not an IPv4 address")
+        pauses = [later - former for former, later in pairwise(begun)]
+        assert pauses == sorted(pauses)
+        assert pauses[-1] > 0.5

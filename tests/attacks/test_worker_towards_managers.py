@@ -262,8 +262,9 @@ async def test_a_flood_of_statuses_is_read_no_faster_than_one_host_may_talk(
         assert written <= 20 + 20 * (loop.time() - began) + 5 + 2
 
 
-async def test_a_flood_of_sessions(cluster: Scene) -> None:
+async def test_a_flood_of_sessions(cluster: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would be sent the whole set, and take a lease."""
+    monkeypatch.setattr("manager.dispatcher.REFUSAL_PAUSE", 0.02, raising=False)
     ends = []
     for _ in range(40):
         async with cluster.session(ROGUE) as rogue:

@@ -30,6 +30,10 @@ async def perform(networks: HostNetworks, order: dict) -> object:
         case "update":
             networks.update(view_of(order["view"]))
             await networks.settled()
+        case "tell":
+            networks.update(view_of(order["view"]))
+        case "troubles":
+            return networks._troubles.sentences()
         case "open":
             return await networks.open(msgspec.convert(order["sandbox"], Sandbox))
         case "close":

@@ -174,9 +174,10 @@ class TestHost:
             raise RuntimeError(answer["error"])
         return answer["ok"]
 
-    def update(self, view: NetworkView) -> None:
+    def update(self, view: NetworkView, do: str = "update") -> None:
+        """`do="tell"`: without waiting until it is so."""
         kinds = ("networks", "services", "endpoints", "peers")
-        self.do("update", view={k: msgspec.to_builtins(list(getattr(view, k).values())) for k in kinds})
+        self.do(do, view={k: msgspec.to_builtins(list(getattr(view, k).values())) for k in kinds})
 
     def open(self, sandbox: Sandbox) -> str:
         return str(self.do("open", sandbox=msgspec.to_builtins(sandbox)))
