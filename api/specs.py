@@ -198,6 +198,7 @@ class Limits(Value, frozen=True):
     nano_cpus: int = 0
     memory_bytes: int = 0
     pids: int = 0
+    """0 is what the host gives, -1 is no limit."""
 
 
 class Reservations(Value, frozen=True):

@@ -227,8 +227,8 @@ def _resource_problems(path: str, resources: Resources | None) -> Problems:
             yield f"{path}.{name}.NanoCPUs: invalid cpu value {part.nano_cpus / 1e9:g}: Must be at least 0.001"
         if part.memory_bytes != 0 and part.memory_bytes < LEAST_MEMORY:
             yield f"{path}.{name}.MemoryBytes: invalid memory value {part.memory_bytes}: Must be at least 4MiB"
-    if resources.limits and resources.limits.pids < 0:
-        yield f"{path}.Limits.Pids: must not be negative; 0 is no limit"
+    if resources.limits and resources.limits.pids < -1:
+        yield f"{path}.Limits.Pids: must not be negative, but for -1, which is no limit; 0 is the host's default"
     yield from _limit_below_reservation(path, resources)
     for number, generic in enumerate(resources.reservations.generic_resources if resources.reservations else ()):
         yield from _generic_problems(f"{path}.Reservations.GenericResources[{number}]", generic)

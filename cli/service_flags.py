@@ -63,7 +63,7 @@ _TEXTS = {
 }
 _NUMBERS = {
     "--health-retries": "Failures in a row that make a container unhealthy.",
-    "--limit-pids": "Most processes (0: no limit).",
+    "--limit-pids": "Most processes (0: the host's default, -1: no limit).",
     "--restart-max-attempts": "Most restarts.",
     "--replicas-max-per-node": "Most tasks on one node (0: no limit).",
     "--update-parallelism": "Tasks updated at once (0: all).",

@@ -195,7 +195,7 @@ def _resources(service: Service) -> specs.Resources | None:
     upper = specs.Limits(
         nano_cpus=round((limits.cpus or service.cpus) * NANO),
         memory_bytes=limits.memory or service.mem_limit,
-        pids=max(limits.pids or service.pids_limit, 0),
+        pids=limits.pids or service.pids_limit,
     )
     lower = specs.Reservations(
         nano_cpus=round(reserved.cpus * NANO),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.runtime.logfile import policy
+from agent.runtime.usual import Usual
 from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
 from api.errors import Invalid
+from api.options import log_option_problems
 from api.rpc import Credentials
-from api.specs import DiscreteResource, GenericResource, NamedResource
+from api.specs import DiscreteResource, Driver, GenericResource, NamedResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Settings:
     labels: dict[str, str] = field(default_factory=dict)
     generic_resources: tuple[GenericResource, ...] = ()
     """What the host has beside CPUs and memory, for tasks to reserve."""
+    usual: Usual = field(default_factory=Usual)
+    """What containers get whose specs do not say."""
     log_level: str = "info"
 
     def etcd_credentials(self) -> Credentials | None:
@@ -84,6 +89,16 @@ def read_labels(items: tuple[str, ...]) -> dict[str, str]:
             raise Invalid(f"--label {item!r}: it has no key; write key=value")
         labels[key] = value
     return labels
+
+
+def read_usual(pids_limit: int, log_driver: str, log_options: tuple[str, ...]) -> Usual:
+    """`--default-pids-limit`, `--log-driver` and `--log-opt key=value`. Raises Invalid."""
+    options = dict(item.partition("=")[::2] for item in log_options)
+    for problem in log_option_problems("--log-opt", log_driver, options):
+        raise Invalid(problem)
+    if log_driver == "none" and options:
+        raise Invalid(f"--log-opt {next(iter(options))}: log driver none keeps nothing, so it has no options")
+    return Usual(max(pids_limit, 0), log_driver, policy(Driver(log_driver, options)))
 
 
 def read_generic_resources(items: tuple[str, ...]) -> tuple[GenericResource, ...]:

@@ -45,7 +45,8 @@ class Daemon:
         self._rng = rng
         make_directory(settings.data_root, OWNERS)
         make_directory(settings.exec_root, PASSABLE)  # the group's members reach the socket through it
-        self._runtime = OciRuntime(settings.data_root, settings.exec_root, GrpcPeers(self._credentials), clock, rng=rng)
+        peers = GrpcPeers(self._credentials)
+        self._runtime = OciRuntime(settings.data_root, settings.exec_root, peers, clock, rng=rng, usual=settings.usual)
         factory = NodeFactory(settings, self._runtime, clock, rng)
         self.swarm = HostSwarm(settings, factory, clock, rng)
         self._renewal = Renewal(self.swarm, self._files, clock, rng)

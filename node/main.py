@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from agent.runtime.usual import PIDS_LIMIT
 from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
 from api.errors import ArgosyError
 from kit.process import use_pidfds
 from kit.timing import wall_clock
-from node.config import Settings, read_generic_resources, read_labels
+from node.config import Settings, read_generic_resources, read_labels, read_usual
 from node.daemon import Daemon
 from node.logs import LEVELS, configure
 from node.release import release
@@ -53,6 +54,25 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="KIND=VALUE",
     help="What tasks may reserve of this host: ssd=3 counts, gpu=UUID1 names one. Repeatable.",
 )
+@click.option(
+    "--default-pids-limit",
+    type=click.IntRange(-1),
+    default=PIDS_LIMIT,
+    help="Most processes of a container whose service does not say; 0 or -1: no limit.",
+)
+@click.option(
+    "--log-driver",
+    type=click.Choice(["json-file", "local", "none"]),
+    default="json-file",
+    help="Of containers whose service does not say.",
+)
+@click.option(
+    "--log-opt",
+    "log_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="The same for its options: max-size=10m and max-file=3 unless said. Repeatable.",
+)
 @click.option("-l", "--log-level", type=click.Choice(list(LEVELS)), default="info")
 def main(
     hosts: tuple[str, ...],
@@ -62,6 +82,9 @@ def main(
     advertise_addr: str,
     swarm_default_advertise_addr: str,
     log_level: str,
+    default_pids_limit: int,
+    log_driver: str,
+    log_options: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Argosy's daemon: runs this host's containers, and the cluster on its managers."""
@@ -74,6 +97,7 @@ def main(
             etcd_endpoints=tuple(endpoint for item in etcd_endpoints for endpoint in item.split(",") if endpoint),
             advertise_addr=advertise_addr or swarm_default_advertise_addr,
             log_level=log_level,
+            usual=read_usual(default_pids_limit, log_driver, log_options),
             **options,
         )
         _ = settings.sockets

@@ -46,7 +46,7 @@ async def engine_info(context: HostContext) -> dict[str, Any]:
         **_limits(context),
         **_machine(),
         "SystemTime": timestamp(context.clock()),
-        "LoggingDriver": "json-file",
+        "LoggingDriver": context.runtime.usual.log_driver,
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if context.runtime.cgroup_mode is CgroupMode.V2 else "1",
         "DockerRootDir": context.data_root,

@@ -37,20 +37,22 @@ class _Report(msgspec.Struct):
 
 
 async def create(
-    id: str, directory: Path, sockets: Path, runtime: Sequence[str], *, tty: bool, stdin: bool, keep_log: bool
+    id: str, directory: Path, sockets: Path, runtime: Sequence[str], *, tty: bool, stdin: bool, log_size: int
 ) -> Monitored:
-    """Start conmon, which makes the container of the bundle in `directory`. `runtime` is the binary and its options.
+    """Start conmon, which makes the container of the bundle in `directory`. `runtime` is the binary and its options,
+    `log_size` the bytes that the log file never exceeds; 0 is for no log.
 
     Raises RuntimeFailure with the runtime's own words.
     """
     exits = directory / "exits"
     exits.mkdir(exist_ok=True)
-    log = f"k8s-file:{directory / 'log'}" if keep_log else "none"
+    log = f"k8s-file:{directory / 'log'}" if log_size else "none"
     command = [
         *("conmon", "-c", id, "-u", id, "-n", id[:12], "-b", str(directory), "-r", runtime[0]),
         *("-p", str(directory / "pid"), "-P", str(directory / "conmon.pid"), "-l", log),
         *("--exit-dir", str(exits), "-0", str(directory), "--socket-dir-path", str(sockets), "--no-sync-log"),
         *(f"--runtime-arg={option}" for option in runtime[1:]),
+        *(["--log-size-max", str(log_size)] if log_size else []),
         *(["-t"] if tty else []),
         *(["-i"] if stdin else []),
     ]

@@ -58,12 +58,13 @@ def machine() -> str:
     return _MACHINES.get(name, name)
 
 
-def host_limits(mode: CgroupMode) -> HostLimits:
-    """What this process may give to containers."""
+def host_limits(mode: CgroupMode, pids: int = 0) -> HostLimits:
+    """What this process may give to containers, and the most processes of one whose spec does not say (0: any)."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     effective = int(status["CapEff"].strip(), 16)
     bounding = int(status["CapBnd"].strip(), 16)
     return HostLimits(
+        pids=pids,
         may_raise=bool(effective >> _CAP_SYS_RESOURCE & 1),
         rlimits=own_rlimits(),
         oom_score_adj=int(Path("/proc/self/oom_score_adj").read_text()),

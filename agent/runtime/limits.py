@@ -22,6 +22,8 @@ class HostLimits:
     may_raise: bool
     rlimits: Mapping[str, int] = field(default_factory=dict)
     """Own hard limits by name ("nofile"); -1 is unlimited."""
+    pids: int = 0
+    """Processes of a container whose spec does not say; 0 is no limit."""
     oom_score_adj: int = 0
     swap_accounting: bool = False
     cgroup_v2: bool = False
@@ -57,8 +59,8 @@ def resources(
     found: Json = {"devices": device_rules(wanted, nodes)}
     parts = {"cpu": _cpu(limits, wanted), "memory": _memory(limits, wanted, host), "blockIO": _disks(wanted, disks)}
     found |= {name: part for name, part in parts.items() if part}
-    if limits and limits.pids > 0:
-        found["pids"] = {"limit": limits.pids}
+    if (pids := (limits.pids if limits else 0) or host.pids) > 0:
+        found["pids"] = {"limit": pids}
     return found
 
 

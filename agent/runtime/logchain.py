@@ -108,7 +108,7 @@ class LogChain:
         after = here - 1
         if here < 0:
             after = self._position + rotations(self._directory) - self._count - 1
-            self.lost = self.lost or after > oldest
+            self.lost = self.lost or not 0 <= after <= oldest  # below 0: conmon has put on its brake
             after = min(max(after, 0), oldest)
         self.close()
         self._open(after)

@@ -16,6 +16,7 @@ from api.specs import Driver
 from api.wire import LogLine
 from kit.sizes import parse_size
 
+_BRAKE_FACTOR, _LEAST_BRAKE = 4, 64 << 20
 SKIPPED = b"argosy: a part of this log was rotated away before it could be sent; raise max-size or max-file\n"
 _MOST_TAIL = 10_000_000
 _POLL = 0.05
@@ -31,15 +32,24 @@ class LogPolicy:
     """Bytes per file."""
     max_files: int = 3
 
+    @property
+    def brake(self) -> int:
+        """Bytes at which conmon begins the file anew by itself, what was in it lost: for when nobody rotates it, or
+        not fast enough.
+        """
+        return max(_BRAKE_FACTOR * self.max_size * self.max_files, _LEAST_BRAKE)
 
-def policy(driver: Driver | None) -> LogPolicy:
-    """What a spec's log driver asks for. Raises RuntimeFailure for one we do not have."""
+
+def policy(driver: Driver | None, usual: LogPolicy = LogPolicy()) -> LogPolicy:
+    """What a spec's log driver asks for; `usual` is the host's. Raises RuntimeFailure for a driver we do not have."""
     name = driver.name if driver else ""
     if name == "none":
         return LogPolicy(keep=False)
+    if not name and not (driver and driver.options):
+        return usual
     if name not in ("", "json-file", "local"):
         raise RuntimeFailure(f'log driver "{name}" is not known here; json-file, local and none are')
-    options, usual = driver.options if driver else {}, LogPolicy()
+    options = driver.options if driver else {}
     try:
         size = parse_size(options["max-size"]) if options.get("max-size") else usual.max_size
         files = int(options.get("max-file") or usual.max_files)

@@ -30,6 +30,7 @@ from agent.runtime.loglines import Selection
 from agent.runtime.peers import PeerSource
 from agent.runtime.record import Ended, Record
 from agent.runtime.subgroups import Subgroups
+from agent.runtime.usual import Usual
 from agent.runtime.volumes import Volumes
 from api.errors import Conflict, NotFound
 from api.hostconfig import Hook
@@ -45,7 +46,7 @@ LOST = 255
 """Exit code of a container whose end nobody saw (the host went down): Docker's."""
 MOST_STARTS = 8
 """Containers made at a time; more is slower."""
-ROTATION = 2.0
+ROTATION = 0.5
 """Seconds between looks at the logs' sizes."""
 MOST_CALLS = 16
 """Calls into the kernel for containers' file systems that may be under way, or hang, at a time."""
@@ -70,9 +71,11 @@ class OciRuntime:
         rng: random.Random | None = None,
         cgroup_parent: str = "/argosy",
         auth_file: Path | None = None,
+        usual: Usual | None = None,
     ) -> None:
         mode = host.own_cgroup_mode()
         self.cgroup_mode = mode
+        self.usual = usual or Usual()
         self._binary = host.choose_runtime(mode)
         self._is_crun = os.path.basename(self._binary) == "crun"
         self._state = exec_root / "oci"
@@ -92,7 +95,8 @@ class OciRuntime:
         self.image_store.in_use = self._image_users
         self.image_store.told = lambda action, id, name: self.journal.tell("image", action, id, {"name": name or id})
         self._workers = Workers("containers", MOST_CALLS, PATIENCE)
-        self._builder = Builder(self.volumes, host.host_limits(mode), cgroup_parent, self._is_crun, self._workers)
+        limits = host.host_limits(mode, self.usual.pids_limit)
+        self._builder = Builder(self.volumes, limits, cgroup_parent, self._is_crun, self._workers)
         self._records: dict[str, Record] = {}
         self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
         self.execs.told = self._tell_exec
@@ -118,7 +122,7 @@ class OciRuntime:
         while True:
             for kept in list(self._records.values()):
                 if kept.pid:
-                    logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver))
+                    logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver, self.usual.log))
             await asyncio.sleep(ROTATION)
 
     # ── images ──
@@ -268,7 +272,7 @@ class OciRuntime:
     async def _make(self, plan: ContainerPlan) -> None:
         directory = self._directory(plan.id)
         kept = self._records[plan.id] = record.first(plan, self._clock())
-        policy = logfile.policy(plan.spec.log_driver)
+        policy = logfile.policy(plan.spec.log_driver, self.usual.log)
         self._check_runtime(plan)
         if self.image_store.find(plan.image.id) is None:
             raise RuntimeFailure(f"image {kept.image} is no longer on this host")
@@ -280,8 +284,9 @@ class OciRuntime:
         spec, start = plan.spec.container_spec, built.config["process"]
         replace_file(directory / "process.json", msgspec.json.encode(start))
         runtime = (self._binary, "--root", str(self._state))
+        log_size = policy.brake if policy.keep else 0
         made = await conmon.create(
-            plan.id, directory, self._sockets, runtime, tty=spec.tty, stdin=spec.open_stdin, keep_log=policy.keep
+            plan.id, directory, self._sockets, runtime, tty=spec.tty, stdin=spec.open_stdin, log_size=log_size
         )
         self._keep(
             kept,

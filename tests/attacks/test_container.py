@@ -10,9 +10,12 @@ import pytest
 
 from agent.runtime.base import Image
 from agent.runtime.oci import OciRuntime
-from api.specs import Mount
+from agent.runtime.usage import Cgroups
+from agent.runtime.usual import PIDS_LIMIT, Usual
+from api.specs import Driver, Limits, Mount, Resources, TaskSpec
+from kit.process import alive
 from tests.agent.runtime.calls import made, mounts
-from tests.agent.runtime.hosts import load, plan, run, runtime_at
+from tests.agent.runtime.hosts import load, output, plan, run, runtime_at
 from tests.attacks.intruder import can_read, run_as_nobody
 
 # ── on its host: files, system calls, processes ──────────────────────────────────────────────────────────────────────
@@ -126,3 +129,60 @@ async def test_the_kernels_wide_doors_are_shut(runtime: OciRuntime, image: Image
     ]
 
     assert await made(runtime, image, calls) == ["EPERM"] * 6
+
+
+@pytest.mark.root
+async def test_a_fork_bomb_ends_at_the_hosts_limit(place: Path) -> None:
+    """Nobody set a limit for it; a service that needs more says so, or says that it wants none."""
+    bomb = "(while :; do sleep 1000 & done) 2>/dev/null; exec sleep 1000"
+    async with runtime_at(place, usual=Usual(pids_limit=64)) as runtime:
+        image = await load(runtime, place)
+
+        id = await run(runtime, plan(image, "t", "sh", "-c", bomb))
+
+        async with asyncio.timeout(30.0):
+            while Path(f"/proc/{runtime.inspect(id).pid}/comm").read_text() != "sleep\n":
+                await asyncio.sleep(0.05)
+        assert 60 < len(Cgroups(runtime.inspect(id).pid).processes()) <= 64
+
+
+@pytest.mark.root
+async def test_every_container_has_a_limit_of_processes_unless_its_service_says_otherwise(
+    runtime: OciRuntime, image: Image
+) -> None:
+    async def limit(pids: int) -> str:
+        task = TaskSpec(resources=Resources(limits=Limits(pids=pids)))
+        return (await output(runtime, plan(image, f"t{pids}", "cat", "/sys/fs/cgroup/pids/pids.max", task=task)))[1]
+
+    assert [await limit(pids) for pids in (0, 9000, -1)] == [f"{PIDS_LIMIT}\n", "9000\n", "max\n"]
+
+
+@pytest.mark.root
+async def test_a_flood_of_output_fills_no_disk_when_nobody_rotates(
+    runtime: OciRuntime, image: Image, place: Path
+) -> None:
+    """The daemon is down, or the container is faster: its monitor begins the file anew. The latest lines stay."""
+    small = TaskSpec(log_driver=Driver("json-file", {"max-size": "1m", "max-file": "2"}))
+    flood = f"yes {'x' * 4000} | head -c 100000000; sleep 0.1; echo; echo the end"
+
+    code, _ = await output(runtime, plan(image, "t", "sh", "-c", flood, task=small))
+
+    directory = place / "data/containers" / plan(image, "t").id
+    kept = sum(path.stat().st_size for path in directory.glob("log*"))
+    assert code == 0
+    assert kept < 70 << 20
+    assert (directory / "log").read_bytes().endswith(b"the end\n")
+
+
+@pytest.mark.root
+async def test_a_health_check_that_hangs_leaves_no_process_behind(runtime: OciRuntime, image: Image) -> None:
+    """One more with each probe: daemons that have left its session and ignore what tells them to end."""
+    id = await run(runtime, plan(image, "t", "sleep", "1000"))
+    daemon = "busybox setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 0.1; done' </dev/null >/dev/null 2>&1 &"
+
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await runtime.exec(id, ["sh", "-c", f"{daemon} {daemon} sleep 1000"], 0.5)
+
+    left = [pid for pid in Cgroups(runtime.inspect(id).pid).processes() if alive(pid)]
+    assert left == [runtime.inspect(id).pid]

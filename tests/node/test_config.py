@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from agent.runtime.logfile import LogPolicy
+from agent.runtime.usual import PIDS_LIMIT, Usual
 from api.errors import Invalid
 from api.specs import DiscreteResource, GenericResource, NamedResource
-from node.config import read_generic_resources
+from node.config import read_generic_resources, read_usual
 
 
 def test_numbers_count_and_names_name() -> None:
@@ -30,3 +32,22 @@ def test_numbers_count_and_names_name() -> None:
 def test_what_cannot_be_read_is_refused(text: str, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         read_generic_resources((text,))
+
+
+def test_what_containers_get_whose_service_does_not_say() -> None:
+    assert read_usual(PIDS_LIMIT, "json-file", ()) == Usual()
+    assert read_usual(-1, "local", ("max-size=1.5m", "max-file=7")) == Usual(0, "local", LogPolicy(True, 1572864, 7))
+    assert read_usual(5, "none", ()).log.keep is False
+
+
+@pytest.mark.parametrize(
+    ("driver", "option", "message"),
+    [
+        ("json-file", "max-sise=1m", r"--log-opt.max-sise: log driver json-file has no such option"),
+        ("local", "max-size=much", r"--log-opt.max-size: 'much' is not a size"),
+        ("none", "max-size=1m", "log driver none keeps nothing"),
+    ],
+)
+def test_a_log_option_that_is_none_is_refused(driver: str, option: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        read_usual(0, driver, (option,))

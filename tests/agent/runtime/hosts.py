@@ -12,6 +12,7 @@ from typing import Any
 from agent.runtime.base import Container, ContainerPlan, Image, container_id
 from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import PeerSource
+from agent.runtime.usual import Usual
 from api.specs import ContainerSpec, TaskSpec
 from kit.timing import wall_clock
 from tests.images import docker_archive
@@ -27,17 +28,19 @@ async def chunks(path: Path, size: int = 1 << 16) -> AsyncIterator[bytes]:
             yield data
 
 
-def make_runtime(root: Path, peers: PeerSource | None = None) -> OciRuntime:
+def make_runtime(root: Path, peers: PeerSource | None = None, usual: Usual | None = None) -> OciRuntime:
     """A runtime below `root`; making another one on the same root is what a restarted agent does."""
     return OciRuntime(
-        root / "data", root / "exec", peers, wall_clock, rng=random.Random(1), cgroup_parent=CGROUP_PARENT
+        root / "data", root / "exec", peers, wall_clock, rng=random.Random(1), cgroup_parent=CGROUP_PARENT, usual=usual
     )
 
 
 @asynccontextmanager
-async def runtime_at(root: Path, peers: PeerSource | None = None) -> AsyncIterator[OciRuntime]:
+async def runtime_at(
+    root: Path, peers: PeerSource | None = None, usual: Usual | None = None
+) -> AsyncIterator[OciRuntime]:
     """A runtime whose containers are removed at the end."""
-    runtime = make_runtime(root, peers)
+    runtime = make_runtime(root, peers, usual)
     try:
         yield runtime
     finally:

@@ -35,6 +35,8 @@ def test_parts_of_a_line_are_put_together_per_stream() -> None:
 
 def test_policies_and_their_problems() -> None:
     assert policy(None) == LogPolicy()
+    assert policy(None, LogPolicy(max_files=9)) == LogPolicy(max_files=9)
+    assert policy(Driver("", {"max-size": "2m"}), LogPolicy(max_files=9)) == LogPolicy(max_size=2 << 20, max_files=9)
     assert policy(Driver("json-file", {"max-size": "2m", "max-file": "5"})) == LogPolicy(max_size=2 << 20, max_files=5)
     assert not policy(Driver("none")).keep
     with pytest.raises(RuntimeFailure, match='log driver "gelf" is not known'):
