@@ -12,6 +12,7 @@ from agent.runtime.host import CgroupMode
 from agent.runtime.images import ImageStore
 from agent.runtime.journal import Journal
 from agent.runtime.record import Record
+from agent.runtime.usual import Usual
 from agent.runtime.volumes import Volumes
 from api.wire import LogLine
 from kit.timing import Clock
@@ -29,6 +30,11 @@ class HostRuntime(Runtime, Protocol):
     @property
     def cgroup_mode(self) -> CgroupMode:
         """How control groups are mounted."""
+        ...
+
+    @property
+    def usual(self) -> Usual:
+        """What a container gets whose spec does not say."""
         ...
 
     @property

@@ -75,7 +75,7 @@ class OciRuntime:
     ) -> None:
         mode = host.own_cgroup_mode()
         self.cgroup_mode = mode
-        self.usual = usual or Usual()
+        self._usual = usual or Usual()
         self._binary = host.choose_runtime(mode)
         self._is_crun = os.path.basename(self._binary) == "crun"
         self._state = exec_root / "oci"
@@ -95,7 +95,7 @@ class OciRuntime:
         self.image_store.in_use = self._image_users
         self.image_store.told = lambda action, id, name: self.journal.tell("image", action, id, {"name": name or id})
         self._workers = Workers("containers", MOST_CALLS, PATIENCE)
-        limits = host.host_limits(mode, self.usual.pids_limit)
+        limits = host.host_limits(mode, self._usual.pids_limit)
         self._builder = Builder(self.volumes, limits, cgroup_parent, self._is_crun, self._workers)
         self._records: dict[str, Record] = {}
         self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
@@ -110,6 +110,11 @@ class OciRuntime:
         """crun or runc."""
         return os.path.basename(self._binary)
 
+    @property
+    def usual(self) -> Usual:
+        """What a container gets whose spec does not say."""
+        return self._usual
+
     async def run(self) -> None:
         """Clean up after a crash, then rotate logs for ever."""
         for id in recovery.strays(self._containers, self._state, self._records):
@@ -122,7 +127,7 @@ class OciRuntime:
         while True:
             for kept in list(self._records.values()):
                 if kept.pid:
-                    logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver, self.usual.log))
+                    logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver, self._usual.log))
             await asyncio.sleep(ROTATION)
 
     # ── images ──
@@ -272,7 +277,7 @@ class OciRuntime:
     async def _make(self, plan: ContainerPlan) -> None:
         directory = self._directory(plan.id)
         kept = self._records[plan.id] = record.first(plan, self._clock())
-        policy = logfile.policy(plan.spec.log_driver, self.usual.log)
+        policy = logfile.policy(plan.spec.log_driver, self._usual.log)
         self._check_runtime(plan)
         if self.image_store.find(plan.image.id) is None:
             raise RuntimeFailure(f"image {kept.image} is no longer on this host")
