@@ -30,6 +30,7 @@ def describe(
     machine: str,
     devices: Iterable[str] = (),
     troubles: Iterable[str] = (),
+    prefixes: Iterable[str] = (),
 ) -> NodeDescription:
     """The description of a node with so many processors and bytes of memory. Pure."""
     images = fitting(images)
@@ -46,6 +47,7 @@ def describe(
         tags={name: meaning for image in images for name, meaning in tag_meanings(image)},
         devices=sorted(devices)[:MOST_ITEMS],
         troubles=[one_line(text) for text in troubles][:MOST_TROUBLES],
+        prefixes=list(prefixes),
     )
 
 
@@ -71,10 +73,14 @@ def one_line(text: str, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[:most]}…"
 
 
-def describe_host(config: AgentConfig, images: Iterable[Image], troubles: Iterable[str] = ()) -> NodeDescription:
+def describe_host(
+    config: AgentConfig, images: Iterable[Image], troubles: Iterable[str] = (), prefixes: Iterable[str] = ()
+) -> NodeDescription:
     """The description of this machine (all of it: limits on the daemon's own cgroup are not its containers')."""
     devices = cdi.read().devices
-    return describe(config, images, os.cpu_count() or 1, total_memory(), platform.machine(), devices, troubles)
+    return describe(
+        config, images, os.cpu_count() or 1, total_memory(), platform.machine(), devices, troubles, prefixes
+    )
 
 
 def image_names(image: Image) -> Iterator[str]:

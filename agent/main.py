@@ -41,8 +41,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 TROUBLES_PERIOD = 1.0
 """Seconds between two descriptions for the sake of what does not work."""
-DEVICES_PERIOD = 5.0
-"""Seconds between two looks whether the CDI files have changed."""
+LOOK_PERIOD = 5.0
+"""Seconds between two looks whether the CDI files or the host's addresses and routes have changed."""
 
 __all__ = ["Agent", "AgentConfig"]
 
@@ -78,6 +78,7 @@ class Agent:
         self._held: list[Assignments] = []
         self._up = asyncio.Event()
         self._session: Session | None = None
+        self._last_prefixes: tuple[str, ...] = ()
         self.callers = Callers(lambda: self._storage.assignments.members())
         """Who may ask this host for something."""
 
@@ -115,7 +116,7 @@ class Agent:
         works: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
             "session": session.run,
             "images": partial(self._watch_images, session),
-            "devices": partial(self._watch_devices, session),
+            "host": partial(self._watch_host, session),
             "troubles": partial(self._watch_troubles, session),
         }
         try:
@@ -204,15 +205,25 @@ class Agent:
         except (ArgosyError, OSError) as error:
             images = []
             self._troubles.say("list of images", sentence(error))
-        return describe_host(self._config, images, self._troubles.sentences())
+        return describe_host(self._config, images, self._troubles.sentences(), await self._prefixes())
 
-    async def _watch_devices(self, session: Session) -> NoReturn:
-        last = cdi.stamp()
+    async def _prefixes(self) -> tuple[str, ...]:
+        """What the host uses of the address space; as last known, when that cannot be read."""
+        try:
+            self._last_prefixes = await self._networks.prefixes()
+            self._troubles.well("addresses and routes")
+        except (ArgosyError, OSError) as error:
+            self._troubles.say("addresses and routes", sentence(error))
+        return self._last_prefixes
+
+    async def _watch_host(self, session: Session) -> NoReturn:
+        last = None
         while True:
-            await asyncio.sleep(DEVICES_PERIOD)
-            if (now := cdi.stamp()) != last:
+            now = cdi.stamp(), await self._prefixes()
+            if now != last:
                 last = now
                 session.describe(await self._describe())
+            await asyncio.sleep(LOOK_PERIOD)
 
     async def _watch_troubles(self, session: Session) -> NoReturn:
         while True:

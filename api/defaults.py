@@ -42,6 +42,8 @@ LEADER_LEASE = 3.0
 ADDRESS_POOL = "10.0.0.0/8"
 SUBNET_LENGTH = 24
 INGRESS_SUBNET = "10.255.0.0/16"
+LOCAL_SUBNET = "172.31.240.0/20"
+"""Of each host's own network; the same on all hosts, it never leaves one."""
 AUTO_PORTS = (30000, 32767)
 MANAGER_PORT = 2377
 HOST_PORT = 7946

@@ -28,5 +28,7 @@ MOST_PORTS = 8192
 """Host-mode ports of one task."""
 MOST_TROUBLES = 32
 """Sentences about what does not work on a host."""
+MOST_PREFIXES = 128
+"""Prefixes that a host says are its own."""
 FUTURE = 3600.0
 """Seconds that a host's clock may be ahead of a manager's."""

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from api.networkspec import IPAMConfig, NetworkSpec
+from api.subnets import special
 from api.validate import NAME_LENGTH, Problems, is_address, label_problems
 
 NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -54,6 +55,8 @@ def _subnet_problems(path: str, config: IPAMConfig) -> Problems:
         return
     if subnet.version == 4 and not 8 <= subnet.prefixlen <= 29:
         yield f"{path}.Subnet: {config.subnet} must have a prefix length from 8 to 29"
+    if subnet.version == 4 and (what := special(subnet)):
+        yield f"{path}.Subnet: {config.subnet} overlaps {what}"
     if config.gateway and not (is_address(config.gateway) and ipaddress.ip_address(config.gateway) in subnet):
         yield f"{path}.Gateway: {config.gateway!r} is not an address in {config.subnet}"
     for name, address in config.auxiliary_addresses.items():

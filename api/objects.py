@@ -302,6 +302,8 @@ class NodeDescription(Value, frozen=True):
     """What its CDI files offer: "vendor.com/class=name"."""
     troubles: list[str] = []
     """What does not work on it now, a sentence each."""
+    prefixes: list[str] = []
+    """IPv4 networks that its own addresses and routes lead to; no network of the cluster takes addresses there."""
 
 
 class PortStatus(Value, frozen=True):

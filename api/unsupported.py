@@ -74,8 +74,6 @@ def _network(spec: NetworkSpec) -> Reasons:
         yield f"Scope: {spec.scope!r} is not supported; a cluster's networks have the scope swarm"
     if spec.enable_ipv6:
         yield "EnableIPv6: IPv6 on overlay networks is not supported"
-    if spec.ingress:
-        yield "Ingress: the routing mesh has its network already; another one is not supported"
     if "encrypted" in spec.options and spec.options["encrypted"] != "false":
         yield "Options.encrypted: encrypted networks are not supported"
     for name in sorted(set(spec.options) - {"encrypted", *NETWORK_OPTIONS}):

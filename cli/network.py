@@ -25,6 +25,7 @@ def network() -> None:
 @click.option("-d", "--driver", default="overlay", show_default=True, help="Kind of network.")
 @click.option("--attachable", is_flag=True, help="Let single containers join.")
 @click.option("--internal", is_flag=True, help="No way out of the network.")
+@click.option("--ingress", is_flag=True, help="For the routing mesh, in place of one that was removed.")
 @click.option("--subnet", multiple=True, metavar="CIDR", help="Its addresses; picked, if not said.")
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where containers get addresses.")
 @click.option("--gateway", multiple=True, metavar="ADDRESS", help="An address in the subnet.")
@@ -37,6 +38,7 @@ def create(
     driver: str,
     attachable: bool,
     internal: bool,
+    ingress: bool,
     subnet: tuple[str, ...],
     ip_range: tuple[str, ...],
     gateway: tuple[str, ...],
@@ -58,6 +60,7 @@ def create(
         scope=scope,
         attachable=attachable,
         internal=internal,
+        ingress=ingress,
         ipam=specs.IPAM(
             config=[
                 specs.IPAMConfig(

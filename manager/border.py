@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from api import hostbounds as bounds
+from api import subnets
 from api.codec import encode, fields_of
 from api.errors import Conflict, Invalid
 from api.objects import NodeDescription, TaskStatus
@@ -60,10 +61,20 @@ def check_description(description: NodeDescription, peer: str) -> None:
         _check_word(name.capitalize(), getattr(description, name), 255)
     if len(description.troubles) > bounds.MOST_TROUBLES:
         raise Invalid(f"Troubles: more than {bounds.MOST_TROUBLES} items")
+    _check_prefixes(description.prefixes)
     for reference in (*description.images, *description.tags, *description.tags.values()):
         if len(reference) > bounds.MOST_NAME or not _REFERENCE.fullmatch(reference):
             raise Invalid(f"Images: {shorten(reference)} is no image reference")
     _check_resources(description)
+
+
+def _check_prefixes(prefixes: list[str]) -> None:
+    if len(prefixes) > bounds.MOST_PREFIXES:
+        raise Invalid(f"Prefixes: more than {bounds.MOST_PREFIXES} items")
+    for text in prefixes:
+        prefix = subnets.parse(text)
+        if prefix is None or prefix.prefixlen < subnets.WIDEST:
+            raise Invalid(f"Prefixes: {shorten(text)} is no IPv4 network of a host")
 
 
 def _check_address(text: str, peer: str) -> None:

@@ -29,6 +29,7 @@ from manager import border, pieces
 from manager.assignment_index import AssignmentIndex, HostView
 from manager.inbox import Inbox
 from manager.observations import ObservationWriter
+from manager.occupied import node_troubles
 from manager.store.base import Lease, LeaseEnded, Put, Store
 from manager.store.state import State
 
@@ -85,8 +86,12 @@ class AgentSession:
         self._leaving = False
         self._peer = ""
         self._warned = False
+<<<<<<< HEAD
         self.heard_at = asyncio.get_running_loop().time()
         """When the agent was last heard, by the event loop's clock."""
+=======
+        self._overlaps: list[str] = []
+>>>>>>> d8b208d (Networks go round what the hosts use themselves: hosts announce their prefixes, overlaps are refused or told of; the mesh's network follows the pools and can be made anew)
 
     def wake(self) -> None:
         """Something may be due for the host."""
@@ -162,6 +167,15 @@ class AgentSession:
     async def _describe(self, description: NodeDescription) -> None:
         if self._store.state.descriptions.get(self.node_id) != description:
             await self._writer.write([Put(DESCRIPTION, self.node_id, description)])
+            self._warn_of_overlaps(description)
+
+    def _warn_of_overlaps(self, description: NodeDescription) -> None:
+        """Say so when networks of the cluster have what the host uses itself; once, for as long as it stays so."""
+        found = node_troubles(self._store.state, self.node_id, description)
+        if found != self._overlaps:
+            self._overlaps = found
+            for sentence in found:
+                log.warning("host and network overlap", node=self.node_id, reason=sentence)
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from api.codec import Value
 from api.defaults import ADDRESS_POOL, SUBNET_LENGTH, VXLAN_PORT
 from api.errors import Invalid, Unimplemented
 from api.objects import Cluster
+from api.subnets import SPECIAL, special
 from manager.http.swarm import SwarmSpec, updated
 
 
@@ -65,6 +66,8 @@ def read_pools(pools: list[str], length: int) -> list[str]:
             raise Invalid(f"DefaultAddrPool: {text!r} is no IPv4 network; an example of one is 10.0.0.0/8") from None
         if network.prefixlen > length:
             raise Invalid(f"SubnetSize: a /{length} does not fit into the address pool {text}")
+        if (what := special(network)) and any(network.subnet_of(other) for other in SPECIAL):
+            raise Invalid(f"DefaultAddrPool: {text} lies in {what}; nothing could be given from it")
         if any(network.overlaps(other) for other in networks):
             raise Invalid(f"DefaultAddrPool: {text} overlaps another pool")
         networks.append(network)

@@ -99,6 +99,10 @@ class Networks(Protocol):
         """Ports published on this host for an open sandbox, with the numbers they got."""
         ...
 
+    async def prefixes(self) -> tuple[str, ...]:
+        """The IPv4 networks that this host's own addresses and routes lead to, without those of the cluster. Cheap."""
+        ...
+
     async def stop(self) -> None:
         """Stop serving; leave everything in the kernel as it is."""
         ...

@@ -113,6 +113,28 @@ def find_host(address: str, vxlan_port: int) -> HostFacts:
         route.close()
 
 
+def read_ways() -> list[tuple[str, int]]:
+    """Every address of this host and every route it has, of all tables, as (address, prefix length); none of ours."""
+    route = RouteSocket()
+    try:
+        foreign = {index for index, (name, _) in links(route).items() if not names.is_ours(name)}
+        found = []
+        for body in route.dump(wire.GETADDR, wire.address(0, 0)):
+            if body[0] == wire.AF_INET and wire.index(body) in foreign:
+                found.append((wire.to_ipv4(wire.attributes(body, 8)[IFA_LOCAL]), body[1]))
+        for body in route.dump(wire.GETROUTE, wire.route(0, 0, 0, 0, 0)):
+            attributes = wire.attributes(body, 12)
+            table = wire.to_u32(attributes.get(RTA_TABLE, bytes(4)))
+            # a route over several links names none here
+            link = wire.to_u32(attributes.get(RTA_OIF, bytes(4)))
+            ours = table & names.TABLE_MASK == names.TABLE_TAG or (link and link not in foreign)
+            if body[0] == wire.AF_INET and body[7] == UNICAST and RTA_DST in attributes and not ours:
+                found.append((wire.to_ipv4(attributes[RTA_DST]), body[1]))
+        return found
+    finally:
+        route.close()
+
+
 def write_sysctls(settings: Mapping[str, str]) -> None:
     """Below /proc/sys/net of the calling thread's network namespace. What the kernel lacks is left out."""
     for path, value in settings.items():

@@ -19,19 +19,25 @@ from typing import TypeVar
 
 import structlog
 
-from api.defaults import VXLAN_PORT
+from api.defaults import LOCAL_SUBNET, VXLAN_PORT
+from api.hostbounds import MOST_PREFIXES
 from api.specs import PortConfig
 from kit.process import run
+<<<<<<< HEAD
 from kit.tasks import stop
 from kit.timing import backoff
 from kit.troubles import Troubles, sentence, supervise
 from overlay import doors, names, rules, sieve, sysctls
+=======
+from kit.tasks import guard, stop
+from overlay import doors, hostprefixes, names, rules, sysctls
+>>>>>>> d8b208d (Networks go round what the hosts use themselves: hosts announce their prefixes, overlaps are refused or told of; the mesh's network follows the pools and can be made anew)
 from overlay.applied import Applied
 from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.conntrack import Conntrack
 from overlay.diff import diff
 from overlay.doors import Door
-from overlay.kernel import Kernel, find_host, read_sysctls, write_sysctls
+from overlay.kernel import Kernel, find_host, read_sysctls, read_ways, write_sysctls
 from overlay.model import Address, Bridge, HostFacts, Operation, Put
 from overlay.nft import Nft
 from overlay.rules import Part
@@ -40,8 +46,6 @@ from overlay.slices import Slice, local_slice, slices
 
 log = structlog.get_logger(__name__)
 
-LOCAL_SUBNET = "172.31.240.0/20"
-"""Of each host's own network; the same on all hosts, it never leaves one."""
 BATCH = 0.02
 """Seconds between two rounds: what changes meanwhile is applied together."""
 RESYNC = 60.0
@@ -173,6 +177,10 @@ class HostNetworks:
             PortConfig("", p.protocol, p.target, p.published, "host", p.host_ip)
             for p in (placed.ports if placed else ())
         )
+
+    async def prefixes(self) -> tuple[str, ...]:
+        """The IPv4 networks that this host's own addresses and routes lead to."""
+        return await self._in_pool(lambda: hostprefixes.prefixes(read_ways(), MOST_PREFIXES))
 
     async def stop(self) -> None:
         """Stop serving; the kernel's networks stay as they are."""

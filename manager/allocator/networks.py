@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
-from api import defaults
+from api import defaults, subnets
 from api.objects import INGRESS, NETWORK, NETWORK_DECISION, Network, NetworkDecision
 from manager.allocator.allocation import Allocation
 from manager.allocator.layout import free_subnet, free_vni, overlapping, requested_subnet, vip_range
+from manager.occupied import Occupied, in_use
 
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 
@@ -45,34 +46,57 @@ def _decide(allocation: Allocation, network: Network) -> None:
 
 
 def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network | None, str]:
-    used = {**allocation.book.subnets, **allocation.subnets}
+    state, used = allocation.state, {**allocation.book.subnets, **allocation.subnets}
     wanted, problem = requested_subnet(network)
     if problem:
         return None, problem
-    if wanted is None and network.id == INGRESS:
-        ingress = IPv4Network(defaults.INGRESS_SUBNET)
-        wanted = None if overlapping(ingress, used) else ingress
-    if wanted is not None:
-        if (other := overlapping(wanted, used)) is not None:
-            return None, f"subnet {wanted} overlaps with that of network {allocation.network_name(other)}"
-        return wanted, ""
-    cluster = allocation.state.cluster
+    if wanted is None:
+        return _any_subnet(allocation, network, used)
+    if (other := overlapping(wanted, used)) is not None:
+        return None, f"subnet {wanted} overlaps with that of network {allocation.network_name(other)}"
+    if user := subnets.special(wanted) or in_use(state, wanted):
+        return None, f"subnet {wanted} overlaps {user}"
+    return wanted, ""
+
+
+def _any_subnet(
+    allocation: Allocation, network: Network, used: dict[str, IPv4Network]
+) -> tuple[IPv4Network | None, str]:
+    """From the cluster's pools. A new cluster's first network is there sooner than the first host's word."""
+    state, cluster = allocation.state, allocation.state.cluster
+    if state.nodes and not state.descriptions:
+        return None, "it gets a subnet when the first host has said which it uses itself"
     pools = (cluster.address_pool if cluster else []) or [defaults.ADDRESS_POOL]
     length = cluster.subnet_length if cluster else defaults.SUBNET_LENGTH
-    subnet = free_subnet(pools, length, [*used.values(), *_not_ours(allocation)])
+    taken = [*used.values(), *_not_ours(allocation, network)]
+    if network.id == INGRESS and pools == [defaults.ADDRESS_POOL]:
+        # room for an address of every task that publishes a port, and of every host
+        usual = IPv4Network(defaults.INGRESS_SUBNET)
+        if not any(usual.overlaps(other) for other in taken):
+            return usual, ""
+        length = usual.prefixlen
+    subnet = free_subnet(pools, length, taken) or free_subnet(pools, defaults.SUBNET_LENGTH, taken)
     if subnet is None:
-        return None, f"no subnet is left in the cluster's address pool {', '.join(pools)}"
+        return None, f"no subnet is left in the cluster's address pool {', '.join(pools)}{_by_hosts(allocation, pools)}"
     return subnet, ""
 
 
-def _not_ours(allocation: Allocation) -> list[IPv4Network]:
-    """Subnets that would be in the way: the hosts' own addresses, those other networks ask for, and ingress's."""
-    found = [IPv4Network(defaults.INGRESS_SUBNET)]
-    for seen in allocation.state.descriptions.values():
-        try:
-            found.append(IPv4Network(IPv4Address(seen.address)))
-        except ValueError:
-            continue
+def _by_hosts(allocation: Allocation, pools: list[str]) -> str:
+    """That a host uses some of the pools itself, where one does."""
+    users = (in_use(allocation.state, IPv4Network(pool)) for pool in pools)
+    found = next((user for user in users if user), "")
+    return f" (hosts use some of it themselves: {found})" if found else ""
+
+
+def _not_ours(allocation: Allocation, network: Network) -> list[IPv4Network]:
+    """Subnets that would be in the way: what hosts use, what other networks ask for, and what ingress will get."""
+    state = allocation.state
+    found = [*subnets.SPECIAL]
+    for node_id, prefixes in state.view(Occupied).prefixes.items():
+        if node_id in state.nodes:
+            found += prefixes
+    if network.id != INGRESS and INGRESS not in allocation.book.subnets:
+        found.append(IPv4Network(defaults.INGRESS_SUBNET))
     for id in allocation.book.undecided:
         wanted, _ = requested_subnet(allocation.state.networks[id])
         if wanted is not None:

@@ -36,6 +36,7 @@ from api.specs import (
 )  # fmt: skip
 from api.unsupported import service_refusals
 from api.validate import service_problems
+from manager.http import ingress
 from manager.http.file_references import with_ids
 from manager.http.lookup import find_network
 from manager.http.predefined import DRIVERS, HOST, NONE
@@ -83,6 +84,11 @@ def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> Se
     else:
         _check_same(service.spec, spec)
     _check_ports(state, spec, service.id if service else "")
+    if ingress.publishes(spec) and not ingress.is_there(state):
+        raise Invalid(
+            "EndpointSpec.Ports: the routing mesh has no network now; make one (`docker network create --ingress`),"
+            " or publish in mode host"
+        )
     _check_circle(state, spec)
     networks = [_resolve(state, target) for target in spec.task_template.networks]
     if len({target.target for target in networks}) < len(networks):

@@ -11,6 +11,7 @@ from api.specs import IPAMConfig
 from manager.assignments import targets, task_name
 from manager.http.lookup import hostname
 from manager.http.views import Json
+from manager.occupied import network_troubles
 from manager.store.state import State
 
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
@@ -40,6 +41,9 @@ def network_view(state: State, network: Network, *, own_id: str = "", verbose: b
     }
     if own_id:
         view["Peers"] = _peers(state, network.id)
+        # Argosy's own: there only when there is something to say
+        if troubles := network_troubles(state, network.id):
+            view["Warnings"] = troubles
     if verbose:
         users = (service for service in state.services.values() if uses(service, network.id))
         view["Services"] = {service.spec.name: _service(state, service, network.id) for service in users}

@@ -15,9 +15,10 @@ from api.errors import Conflict, Forbidden, Invalid, NotFound, NotManager, Unimp
 from api.http import answer, body, filters, flag, label_match
 from api.names import new_id
 from api.networkproblems import network_problems
-from api.objects import NETWORK, Network
+from api.objects import INGRESS, NETWORK, Network
 from api.specs import NetworkSpec
 from api.unsupported import network_refusals
+from manager.http import ingress
 from manager.http.admission import is_taken
 from manager.http.context import ClusterContext
 from manager.http.lookup import find_network
@@ -25,6 +26,7 @@ from manager.http.network_views import network_view, uses
 from manager.http.predefined import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
 from manager.http.services import claim, release
 from manager.http.versions import RETRIES, after_stale
+from manager.occupied import in_use
 from manager.store.base import Change, Put, Stale
 from manager.store.state import State
 
@@ -123,7 +125,11 @@ class Networks:
         for _ in range(RETRIES):
             state, seen = ctx.store.state, ctx.store.state.revision
             _check_free(state, spec)
-            network = Network(id=new_id(), created_at=ctx.clock(), spec=spec)
+            if spec.ingress:
+                await ingress.make_way(ctx.store, spec)
+                state, seen = ctx.store.state, ctx.store.state.revision
+            id = INGRESS if spec.ingress else new_id()
+            network = Network(id=id, created_at=ctx.clock(), spec=spec)
             changes = [claim(state, "network", spec.name, network.id), Put(NETWORK, network.id, network, 0)]
             try:
                 await ctx.store.commit(changes)
@@ -143,7 +149,7 @@ class Networks:
             state, seen = ctx.store.state, ctx.store.state.revision
             network = find_network(state, reference)
             if network.spec.ingress:
-                raise Forbidden(f"{network.spec.name} is the routing mesh's network and cannot be removed")
+                ingress.check_removable(state)
             if users := users_of(state, network.id):
                 raise Conflict(f"network {network.spec.name} ({network.id}) is in use by service {', '.join(users)}")
             try:
@@ -224,7 +230,9 @@ def _check_free(state: State, spec: NetworkSpec) -> None:
     for config in spec.ipam.config:
         if not config.subnet:
             continue
-        wanted = ipaddress.ip_network(config.subnet)
+        wanted = ipaddress.IPv4Network(config.subnet)
+        if user := in_use(state, wanted):
+            raise Conflict(f"IPAM.Config[0].Subnet: {config.subnet} overlaps {user}; choose another subnet")
         for name, subnet in _subnets(state):
             if wanted.overlaps(ipaddress.ip_network(subnet)):
                 raise Conflict(f"IPAM.Config[0].Subnet: {config.subnet} overlaps with {subnet} of network {name}")

@@ -16,6 +16,7 @@ from api.states import NodeState, Role
 from manager.border import host_address, shorten
 from manager.http.context import ClusterContext
 from manager.http.views import Json, meta
+from manager.occupied import node_troubles
 from manager.store.state import State
 
 # Raft is etcd's affair here; clients are shown Docker's defaults, which they send back unchanged
@@ -38,7 +39,8 @@ def node_view(state: State, node: Node, leader_id: str) -> Json:
         "Description": _description(state, description or NodeDescription()),
         "Status": {"State": (decision.state if decision else NodeState.UNKNOWN).value},
     }
-    if message := node_message(decision, description):
+    told = [node_message(decision, description), *(node_troubles(state, node.id, description) if description else ())]
+    if message := "; ".join(filter(None, told)):
         view["Status"]["Message"] = message
     if description and description.address:
         view["Status"]["Addr"] = description.address

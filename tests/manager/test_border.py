@@ -48,6 +48,7 @@ GOOD = NodeDescription(
     tags={"docker.io/library/nginx:1.27": "sha256:ab"},
     devices=["nvidia.com/gpu=0"],
     troubles=["networks: the kernel has no vxlan"],
+    prefixes=["10.3.0.0/16", "192.0.2.0/24"],
 )
 NOW = 1_800_000_000.0
 
@@ -98,6 +99,11 @@ def test_what_an_honest_host_says_is_taken() -> None:
         {"devices": ["\0"]},
         {"troubles": ["t"] * 100},
         {"troubles": ["t\n"]},
+        {"prefixes": ["10.0.0.0/8"] * 200},
+        {"prefixes": ["0.0.0.0/0"]},
+        {"prefixes": ["10.1.2.3/8"]},
+        {"prefixes": ["2001:db8::/64"]},
+        {"prefixes": ["10.0.0.0/x", "all"]},
         {"engine": EngineDescription("v", {f"k{n}": "" for n in range(2000)})},
         {"engine": EngineDescription("v", {"k": "v" * 20_000})},
         {"engine": EngineDescription("v", {"k\n": "v"})},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_interface, ip_network
 
-from api.objects import INGRESS, NETWORK, SERVICE, NetworkDecision, Task
+import pytest
+
+from api.objects import DESCRIPTION, INGRESS, NETWORK, SERVICE, NetworkDecision, Task
 from api.specs import NetworkTarget
 from api.states import TaskState
 from manager.allocator.layout import free_subnet, layout, vip_range
@@ -48,6 +50,93 @@ def test_subnets_come_from_the_cluster_s_pool_and_go_round_the_hosts_addresses()
         make.network("b"),
     ).settle()
     assert [w.state.network_decisions[id].subnet for id in "ab"] == ["10.9.0.64/26", "10.9.0.128/26"]
+
+
+def test_subnets_go_round_what_hosts_say_they_use() -> None:
+    w = World(
+        make.cluster(address_pool=["10.9.0.0/16"], subnet_length=24),
+        make.node("n1", address="192.0.2.1", prefixes=["10.9.0.0/23", "192.0.2.0/24"]),
+        make.node("n2", address="192.0.2.2", prefixes=["10.9.3.128/25"]),
+        make.network("a"),
+        make.network("b"),
+    ).settle()
+    assert [w.state.network_decisions[id].subnet for id in "ab"] == ["10.9.2.0/24", "10.9.4.0/24"]
+
+
+def test_a_pool_that_the_hosts_use_themselves_is_told_with_the_host_and_its_prefix() -> None:
+    w = World(
+        make.cluster(address_pool=["10.9.0.0/24"], subnet_length=24),
+        make.node("n1", address="192.0.2.1", prefixes=["10.0.0.0/8"]),
+        make.network("a"),
+        make.service(networks=["a"]),
+    ).settle()
+    assert only(w).message == (
+        "network a: no subnet is left in the cluster's address pool 10.9.0.0/24"
+        " (hosts use some of it themselves: 10.0.0.0/8 of host n1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("subnet", "user"),
+    [
+        ("172.20.0.0/16", "172.20.8.0/24 of host n1"),
+        ("172.20.8.16/29", "172.20.8.0/24 of host n1"),
+        ("172.31.0.0/16", "172.31.240.0/20, each host's own network for containers"),
+        ("127.1.0.0/16", "127.0.0.0/8, the loopback addresses"),
+        ("192.0.2.0/24", "192.0.2.1/32 of host n1"),
+    ],
+)
+def test_a_user_s_subnet_that_a_host_uses_is_told_by_the_tasks(subnet: str, user: str) -> None:
+    w = World(
+        make.cluster(),
+        make.node("n1", address="192.0.2.1", prefixes=["172.20.8.0/24"]),
+        make.network("a", subnet=subnet),
+        make.service(networks=["a"]),
+    ).settle()
+    assert only(w).message == f"network a: subnet {subnet} overlaps {user}"
+
+
+@pytest.mark.parametrize(
+    ("pool", "length", "prefixes", "subnet"),
+    [
+        ([], 24, [], "10.255.0.0/16"),
+        ([], 24, ["10.255.7.0/24"], "10.0.0.0/16"),
+        ([], 24, ["10.255.7.0/24", "10.0.0.0/9"], "10.128.0.0/16"),
+        (["10.20.0.0/16"], 26, [], "10.20.0.0/26"),
+        (["10.20.0.0/16", "10.30.0.0/16"], 24, ["10.20.0.0/16"], "10.30.0.0/24"),
+    ],
+)
+def test_the_mesh_s_network_follows_the_cluster_s_pools(
+    pool: list[str], length: int, prefixes: list[str], subnet: str
+) -> None:
+    node = make.node("n1", address="192.0.2.1", prefixes=prefixes)
+    w = World(make.cluster(address_pool=pool, subnet_length=length), make.ingress(), node).settle()
+    assert w.state.network_decisions[INGRESS].subnet == subnet
+
+
+def test_a_new_cluster_s_networks_wait_for_the_first_host_s_word() -> None:
+    rows = make.node("n1", prefixes=["10.255.0.0/16"])
+    w = World(make.cluster(), make.ingress(), [row for row in rows if row[0] is not DESCRIPTION]).settle()
+    assert INGRESS not in w.state.network_decisions
+    w.put(next(row for row in rows if row[0] is DESCRIPTION))
+    w.settle()
+    assert w.state.network_decisions[INGRESS].subnet == "10.0.0.0/16"
+    assert gateways(w, "n1") == [INGRESS]
+
+
+def test_the_mesh_s_network_goes_with_all_its_bridges_and_is_made_anew() -> None:
+    w = world(make.service(ports=[make.port(8080)]))
+    w.put(make.network(INGRESS, name=INGRESS, ingress=True, removed=True))
+    w.settle()
+    assert INGRESS in w.state.networks  # a service is on it
+    w.delete(SERVICE, "s1")
+    w.settle()
+    assert INGRESS not in w.state.networks
+    assert gateways(w, "n1") == gateways(w, "n2") == []
+    w.put(make.network(INGRESS, subnet="172.22.0.0/24", name="mesh", ingress=True))
+    w.settle()
+    assert w.state.network_decisions[INGRESS].subnet == "172.22.0.0/24"
+    assert gateways(w, "n1") == gateways(w, "n2") == [INGRESS]
 
 
 def test_a_user_s_subnet_and_range_are_kept_to() -> None:
