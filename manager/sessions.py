@@ -86,12 +86,9 @@ class AgentSession:
         self._leaving = False
         self._peer = ""
         self._warned = False
-<<<<<<< HEAD
         self.heard_at = asyncio.get_running_loop().time()
         """When the agent was last heard, by the event loop's clock."""
-=======
         self._overlaps: list[str] = []
->>>>>>> d8b208d (Networks go round what the hosts use themselves: hosts announce their prefixes, overlaps are refused or told of; the mesh's network follows the pools and can be made anew)
 
     def wake(self) -> None:
         """Something may be due for the host."""

@@ -23,15 +23,10 @@ from api.defaults import LOCAL_SUBNET, VXLAN_PORT
 from api.hostbounds import MOST_PREFIXES
 from api.specs import PortConfig
 from kit.process import run
-<<<<<<< HEAD
 from kit.tasks import stop
 from kit.timing import backoff
 from kit.troubles import Troubles, sentence, supervise
-from overlay import doors, names, rules, sieve, sysctls
-=======
-from kit.tasks import guard, stop
-from overlay import doors, hostprefixes, names, rules, sysctls
->>>>>>> d8b208d (Networks go round what the hosts use themselves: hosts announce their prefixes, overlaps are refused or told of; the mesh's network follows the pools and can be made anew)
+from overlay import doors, hostprefixes, names, rules, sieve, sysctls
 from overlay.applied import Applied
 from overlay.base import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.conntrack import Conntrack

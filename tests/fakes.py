@@ -192,12 +192,9 @@ class FakeNetworks:
         self.failures: dict[str, NetworkFailure] = {}
         """Task name → what opening its sandbox raises."""
         self.started = False
-<<<<<<< HEAD
         self.start_failures: list[NetworkFailure] = []
         """What starting raises, one time each."""
-=======
         self.host_prefixes: tuple[str, ...] = ()
->>>>>>> d8b208d (Networks go round what the hosts use themselves: hosts announce their prefixes, overlaps are refused or told of; the mesh's network follows the pools and can be made anew)
         self.routing = asyncio.Event()
         """Cleared: what is wanted does not come into force."""
         self.routing.set()
