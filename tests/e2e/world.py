@@ -115,6 +115,15 @@ class World:
         text = f"?{urllib.parse.urlencode(query)}" if query else ""
         return self.get(f"http://{self.address(host)}:{port}{path}{text}")
 
+    def ask_text(self, host: str, port: int) -> str:
+        """Ask a server that does not speak JSON. Raises OSError, HTTPException."""
+        connection = http.client.HTTPConnection(self.address(host), port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def until(self, what: Callable[[], T], deadline: float = DEADLINE) -> T:
