@@ -1,9 +1,11 @@
 """Requests lost while everything happens: updates, scaling, drains, killed daemons, a leader's death, a power cut.
 
-Usage: python -m tests.bench.loss [--requests N] [--seconds S] [--rate R] [--lab NAME] [--keep]. Brings up a lab of three
-managers and two workers, and prints JSON. Short and kept connections go through the VIP and through every door of the
-mesh, from the machine and from containers; those mix the VIP of one backend with direct connections to it. Ends when so
-many requests were made and every event has happened; at last a worker's power is cut, and what that costs is told apart.
+Usage: python -m tests.bench.loss [--requests N] [--seconds S] [--rate R] [--lab NAME] [--keep]
+
+Brings up a lab of three managers and two workers, and prints JSON. Short and kept connections go through the VIP and
+through every door of the mesh, from the machine and from containers; those mix the VIP of one backend with direct
+connections to it. Ends when so many requests were made and every event has happened; at last a worker's power is cut,
+and what that costs is told apart.
 """
 
 from __future__ import annotations
