@@ -13,9 +13,8 @@ from functools import cache
 
 from overlay import wire
 from overlay.doors import UDP, Door, Doors, Flow, is_stale
-from overlay.netlink import ABSENT, NetlinkSocket, Request
+from overlay.netlink import ABSENT, NETLINK_NETFILTER, NetlinkSocket, Request
 
-NETLINK_NETFILTER = 12
 SUBSYSTEM = 1 << 8
 GET, DELETE = SUBSYSTEM | 1, SUBSYSTEM | 2
 TUPLE_ORIG, TUPLE_REPLY, ID, ZONE, FILTER = 1, 2, 12, 18, 25

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from overlay import wire
 from overlay.base import NetworkFailure
 
+NETLINK_NETFILTER = 12
 BATCH = 64
 """Messages per send: their acknowledgements must fit into the receive buffer."""
 RECEIVE = 1 << 20
@@ -64,6 +65,22 @@ class NetlinkSocket:
             failure = self._batch(requests[start : start + BATCH]) or failure
         if failure:
             raise failure
+
+    def ask(self, kind: int, body: bytes) -> bytes:
+        """The body of the one object that answers. Raises Refused."""
+        self._sequence += 1
+        self._socket.send(wire.message(kind, 0, body, self._sequence))
+        found = b""
+        while True:
+            for message in wire.messages(self._socket.recv(RECEIVE)):
+                if message.sequence != self._sequence:
+                    continue
+                if message.kind != wire.ERROR:
+                    found = message.body
+                elif message.error:
+                    raise Refused("tell what was asked", message.error)
+                else:
+                    return found
 
     def dump(self, kind: int, body: bytes, keep: Callable[[bytes], bool] | None = None) -> Iterator[bytes]:
         """Bodies of all objects of a kind (GETLINK, …), or those of them that are to be kept."""

@@ -25,6 +25,8 @@ from overlay import names
 from overlay.slices import Slice
 
 Elements = frozenset[str]
+Rules = tuple[str, ...]
+"""Of one chain, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,7 @@ class Part:
 
     sets: Mapping[str, Elements] = field(default_factory=dict)
     """Elements by set; `key : value` where the set is a map."""
-    chains: Mapping[str, str] = field(default_factory=dict)
-    """Each one's only rule."""
+    chains: Mapping[str, Rules] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +181,11 @@ def network_part(slice: Slice, host: str) -> Part:
 
 def host_ports_part(ports: Sequence[HostPort]) -> Part:
     """What the host's own published ports add."""
-    chains, elements = {}, []
+    chains: dict[str, Rules] = {}
+    elements = []
     for port in ports:
         chain = _port_chain("host", port.protocol, port.published, port.host_ip)
-        chains[chain] = f"meta l4proto {port.protocol} {MINUTE} dnat ip to {port.address}:{port.target}"
+        chains[chain] = _leading(f"meta l4proto {port.protocol} {MINUTE} dnat ip to", [port.address], port.target)
         elements.append(_door(port.protocol, port.published, port.host_ip, chain))
     # a container that calls itself by the host's address
     hairpins = frozenset(f"{p.address} . {p.address}" for p in ports)
@@ -193,7 +195,7 @@ def host_ports_part(ports: Sequence[HostPort]) -> Part:
 def merge(parts: Iterable[Part]) -> Part:
     """One part of many. Where two claim the same key of a map the first wins."""
     sets: dict[str, dict[str, str]] = {}
-    chains: dict[str, str] = {}
+    chains: dict[str, Rules] = {}
     for part in parts:
         chains |= part.chains
         for name, elements in part.sets.items():
@@ -207,7 +209,8 @@ def full(table: str, part: Part, port: int) -> str:
     """The whole table anew, in one transaction; `port` is VXLAN's."""
     lines = [f"add table ip {table}", f"delete table ip {table}", f"table ip {table} {{"]
     lines += [f"  {declaration}" for declaration in SETS.values()]
-    lines += [f"  chain {name} {{\n    {rule}\n  }}" for name, rule in sorted(part.chains.items())]
+    for name, rules in sorted(part.chains.items()):
+        lines += [f"  chain {name} {{", *(f"    {rule}" for rule in rules), "  }"]
     lines.append(BASE.strip("\n") % {"port": port})
     lines.append("}")
     lines += _elements("add", table, part.sets)
@@ -219,14 +222,14 @@ def delta(table: str, old: Part, new: Part) -> str:
     gone = {name: old.sets.get(name, Elements()) - new.sets.get(name, Elements()) for name in SETS}
     come = {name: new.sets.get(name, Elements()) - old.sets.get(name, Elements()) for name in SETS}
     lines = []
-    for name, rule in sorted(new.chains.items()):
+    for name, rules in sorted(new.chains.items()):
         if name not in old.chains:
             lines.append(f"add chain ip {table} {name}")
-        elif old.chains[name] != rule:
+        elif old.chains[name] != rules:
             lines.append(f"flush chain ip {table} {name}")
         else:
             continue
-        lines.append(f"add rule ip {table} {name} {rule}")
+        lines += [f"add rule ip {table} {name} {rule}" for rule in rules]
     lines += _elements("delete", table, gone)
     lines += _elements("add", table, come)
     for name in sorted(old.chains.keys() - new.chains.keys()):
@@ -283,9 +286,9 @@ def _vip_names(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tupl
             yield f"vip_{slice.network.vni}_{service.vip.replace('.', '_')}", service
 
 
-def _vip_chains(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
+def _vip_chains(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, Rules]]:
     for chain, service in _vip_names(slice, backends):
-        yield chain, f"{BRIEF} dnat to {_spread(backends[service.service_id])}"
+        yield chain, _leading(f"{BRIEF} dnat to", backends[service.service_id])
 
 
 def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, PortConfig, list[str]]]:
@@ -296,9 +299,9 @@ def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tup
                 yield chain, port, backends[service.service_id]
 
 
-def _mesh_chains(slice: Slice, backends: Mapping[str, list[str]]) -> dict[str, str]:
+def _mesh_chains(slice: Slice, backends: Mapping[str, list[str]]) -> dict[str, Rules]:
     return {
-        chain: f"meta l4proto {port.protocol} {MINUTE} dnat ip to {_spread(to, port.target_port)}"
+        chain: _leading(f"meta l4proto {port.protocol} {MINUTE} dnat ip to", to, port.target_port)
         for chain, port, to in _mesh_ports(slice, backends)
     }
 
@@ -339,10 +342,15 @@ def _doors(elements: Iterable[tuple[str, str]]) -> dict[str, Elements]:
     return {name: frozenset(group) for name, group in found.items()}
 
 
-def _spread(addresses: Sequence[str], port: int = 0) -> str:
-    """New connections over the addresses in turn."""
+def _leading(words: str, addresses: Sequence[str], port: int = 0) -> Rules:
+    """New connections to the addresses in turn; `words` end with "dnat to".
+
+    The second rule is for a packet that meets the first one while it is being replaced: the rule is still there, but
+    the kernel has emptied its map. Such a connection would be refused.
+    """
+    first = f"{words} {addresses[0]}:{port}" if port else f"{words} {addresses[0]}"
     if len(addresses) == 1:
-        return f"{addresses[0]}:{port}" if port else addresses[0]
+        return (first,)
     suffix = f" . {port}" if port else ""
     places = ", ".join(f"{index} : {address}{suffix}" for index, address in enumerate(addresses))
-    return f"numgen inc mod {len(addresses)} map {{ {places} }}"
+    return f"{words} numgen inc mod {len(addresses)} map {{ {places} }}", first

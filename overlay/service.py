@@ -34,8 +34,8 @@ from overlay.diff import diff
 from overlay.doors import Door
 from overlay.kernel import Kernel, find_host, read_sysctls, read_ways, write_sysctls
 from overlay.model import Address, Bridge, HostFacts, Operation, Put
-from overlay.nft import Nft
 from overlay.rules import Part
+from overlay.ruleset import Ruleset
 from overlay.sandboxes import Sandboxes
 from overlay.slices import Slice, local_slice, slices
 
@@ -81,7 +81,7 @@ class HostNetworks:
         self._conntrack: Conntrack | None = None
         self._changed_doors: set[Door] = set()
         self._gone: set[str] = set()
-        self._nft: Nft | None = None
+        self._ruleset: Ruleset | None = None
         self._view: NetworkView | None = None
         self._local_wanted = False
         self._applied = Applied()
@@ -89,7 +89,6 @@ class HostNetworks:
         self._told_of: frozenset[str] = frozenset()
         self._lacking: frozenset[str] = frozenset()
         self._leaving: frozenset[str] = frozenset()
-        self._listing = ""
         self._asked = 0
         self._done = self._tried = self._routed = 0
         self._loaded = self._reread = False
@@ -192,14 +191,14 @@ class HostNetworks:
         await self._in_pool(self._connect)
         await self._in_pool(self._clear)
         self._disconnect()
-        self._applied, self._view, self._local_wanted, self._listing = Applied(), None, False, ""
+        self._applied, self._view, self._local_wanted = Applied(), None, False
         shutil.rmtree(self._state, ignore_errors=True)
 
     def _connect(self) -> None:
         if self._kernel is None:
             self._host = find_host(self._host.address, self._host.vxlan_port)
             self._kernel = Kernel(self._host)
-        self._nft = self._nft or Nft()
+        self._ruleset = self._ruleset or Ruleset(self._table)
         self._conntrack = self._conntrack or Conntrack()
 
     def _disconnect(self) -> None:
@@ -213,9 +212,9 @@ class HostNetworks:
         if self._conntrack:
             self._conntrack.close()
             self._conntrack = None
-        if self._nft:
-            self._nft.close()
-            self._nft = None
+        if self._ruleset:
+            self._ruleset.close()
+            self._ruleset = None
 
     def _has(self, id: str) -> bool:
         """Whether it is there as it is wanted now, and not just being taken away."""
@@ -278,7 +277,7 @@ class HostNetworks:
         return wanted
 
     async def _apply(self, whole: bool) -> None:
-        before = self._applied
+        before, self._loaded = self._applied, False
         wanted, ports = self._wanted(), self._sandboxes.host_ports
         self._leaving = frozenset(before.slices) - frozenset(wanted)
         if whole or {*before.slices} != {*wanted}:
@@ -287,7 +286,6 @@ class HostNetworks:
         # in the worker: a large network takes long enough to make heartbeats late
         after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host, self._refused))
         first = self._view is None
-        self._loaded = False
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
             if after.moved_since(before):
@@ -321,7 +319,7 @@ class HostNetworks:
         `keep`: remove nothing, and leave rules alone that a former agent wrote.
         """
         assert self._kernel is not None
-        assert self._nft is not None
+        assert self._ruleset is not None
         desired = after.plugs.union(*(p for id, p in after.plans.items() if whole or before.plans.get(id) is not p))
         known = before.plugs.union(*(p for id, p in before.plans.items() if after.plans.get(id) is not p))
         actual = self._kernel.read() if whole else known
@@ -339,8 +337,8 @@ class HostNetworks:
                     write_sysctls(sysctls.for_bridge(what.name))
                 except OSError as error:
                     failure = failure or error
-        if not (keep and self._list()):
-            self._load_what_loads(self._nft, before, after, whole)
+        if not (keep and self._ruleset.listing()):
+            self._load_what_loads(self._ruleset, after, whole)
         self._loaded = True
         if failure:
             raise failure
@@ -367,15 +365,13 @@ class HostNetworks:
         needed = {id: {what for what in plan if what.order <= Address.order} for id, plan in after.plans.items()}
         return frozenset(id for id, objects in needed.items() if not objects <= actual)
 
-    def _load_what_loads(self, nft: Nft, before: Applied, after: Applied, whole: bool) -> None:
+    def _load_what_loads(self, ruleset: Ruleset, after: Applied, whole: bool) -> None:
         """Raises NetworkFailure; the networks that are to blame are left out from the next time on."""
+        port = self._host.vxlan_port
         try:
-            self._load(nft, before.merged, after.merged, whole)
+            ruleset.bring(after.merged, port, check=whole)
         except NetworkFailure:
-            port, table = self._host.vxlan_port, self._table
-            self._refused = sieve.refused(
-                after.own, after.parts, lambda part: nft.would_take(rules.full(table, part, port))
-            )
+            self._refused = sieve.refused(after.own, after.parts, lambda part: ruleset.would_take(part, port))
             raise
 
     def _tell_of_networks(self, after: Applied) -> None:
@@ -389,31 +385,11 @@ class HostNetworks:
             self._troubles.say(about, why[id])
         self._told_of = frozenset(titles.values())
 
-    def _load(self, nft: Nft, before: Part, after: Part, whole: bool) -> None:
-        if not whole:
-            text = rules.delta(self._table, before, after)
-            if text:
-                self._listing = ""
-                nft.run(text)
-        elif not self._listing or self._list() != self._listing:
-            nft.run(rules.full(self._table, after, self._host.vxlan_port))
-            self._listing = self._list()
-        elif text := rules.delta(self._table, before, after):
-            nft.run(text)
-            self._listing = self._list()
-
-    def _list(self) -> str:
-        assert self._nft is not None
-        try:
-            return self._nft.run(f"list table ip {self._table}")
-        except NetworkFailure:
-            return ""
-
     def _clear(self) -> None:
         assert self._kernel is not None
-        assert self._nft is not None
+        assert self._ruleset is not None
         self._kernel.apply(diff(self._kernel.read(), frozenset()))
-        self._nft.run(f"add table ip {self._table}\ndelete table ip {self._table}")
+        self._ruleset.clear()
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         self._pool = self._pool or ThreadPoolExecutor(1, "networks")
