@@ -11,11 +11,14 @@ from typing import Any
 import grpc
 import pytest
 
+from agent.rpclink import RpcLink
 from api import rpc
 from api.assignment import TaskOrder
 from api.defaults import SESSION_LEASE
+from api.filespecs import ConfigSpec
 from api.objects import (
     CLUSTER,
+    CONFIG,
     CONFIRMATION,
     DEFAULT_CLUSTER,
     MEMBER,
@@ -24,6 +27,7 @@ from api.objects import (
     SERVICE,
     STATUS,
     TASK,
+    Config,
     Member,
     Node,
     NodeDescription,
@@ -34,7 +38,7 @@ from api.objects import (
     TaskStatus,
 )
 from api.objects import Cluster as Cluster_
-from api.specs import NodeSpec, ServiceSpec
+from api.specs import ConfigReference, ContainerSpec, NodeSpec, ServiceSpec, TaskSpec
 from api.states import Role, TaskState
 from api.wire import (
     SESSION_METHOD,
@@ -44,6 +48,7 @@ from api.wire import (
     Heartbeat,
     Hello,
     ManagerMessage,
+    Part,
     Statuses,
     Welcome,
 )
@@ -377,3 +382,31 @@ async def test_a_store_that_knows_no_cluster_does_not_tell_a_node_that_it_was_re
     async with cluster.session(credentials("n1", Role.WORKER)) as call:
         await call.write(Hello(DESCRIBED))
         assert await failure(call) is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_set_larger_than_a_message_comes_in_parts_over_the_agents_own_link(cluster: Cluster) -> None:
+    """Six configs of a megabyte, and then some that are added to a session under way."""
+    files = [f"c{number}" for number in range(6)]
+    references = [ConfigReference(config_id=id, config_name=id) for id in files]
+    spec = ServiceSpec(name="web", task_template=TaskSpec(container_spec=ContainerSpec(image="x", configs=references)))
+    await cluster.put(*[Put(CONFIG, id, Config(id, spec=ConfigSpec(id, data=bytes(1_000_000)))) for id in files])
+    await cluster.put(Put(SERVICE, "s", Service("s", spec=spec)), Put(REVISION, "s.1", Revision("s", 1, spec)))
+    await cluster.task("t1", "n1")
+    link = RpcLink(lambda: credentials("n1"))
+    async with asyncio.timeout(DEADLINE), link.connect(f"127.0.0.1:{cluster.port}") as talk:
+        await talk.send(Hello(DESCRIBED))
+        came: list[Any] = [await talk.receive()]
+        while not isinstance(came[-1], Assignments):
+            came.append(await talk.receive())
+        parts = [message for message in came if isinstance(message, Part | Assignments)]
+        assert len(parts) >= 3
+        assert {one.id for message in parts for one in message.put} >= {*files, "s.1", "t1"}
+        assert parts[-1].number == 1
+        assert parts[-1].full
+        await talk.send(Heartbeat(1))
+
+        await cluster.task("t2", "n1")
+        second = await talk.receive()
+        assert (second.number, second.full, [one.id for one in second.put]) == (2, False, ["t2"])
+        assert cluster.dispatcher
+        await talk.send(Heartbeat(2))
