@@ -91,6 +91,27 @@ class Session:
             return f"{(await self.call.code()).name}: {await self.call.details()}"
 
 
+@asynccontextmanager
+async def a_session(address: str, creds: rpc.Credentials, compression: Any = None) -> AsyncIterator[Session]:
+    """A stream to the manager at "address:port"."""
+    options = {**dict(rpc.OPTIONS), **UNBOUNDED, "grpc.ssl_target_name_override": "swarm-manager"}
+    channel = grpc.aio.secure_channel(
+        address,
+        grpc.ssl_channel_credentials(creds.ca, creds.key, creds.certificate),
+        options=list(options.items()),
+        compression=compression,
+    )
+    call = channel.stream_stream(
+        SESSION_METHOD,
+        request_serializer=bytes,
+        response_deserializer=lambda data: rpc.decode(ManagerMessage, data),
+    )
+    try:
+        yield Session(call())
+    finally:
+        await channel.close(0)
+
+
 class Scene:
     """A manager; a service with a task on each of two workers, on one network."""
 
@@ -129,23 +150,8 @@ class Scene:
         self, node_id: str, creds: rpc.Credentials | None = None, compression: Any = None
     ) -> AsyncIterator[Session]:
         """A stream in a node's name."""
-        creds = creds or credentials(node_id)
-        options = {**dict(rpc.OPTIONS), **UNBOUNDED, "grpc.ssl_target_name_override": "swarm-manager"}
-        channel = grpc.aio.secure_channel(
-            f"127.0.0.1:{self.port}",
-            grpc.ssl_channel_credentials(creds.ca, creds.key, creds.certificate),
-            options=list(options.items()),
-            compression=compression,
-        )
-        call = channel.stream_stream(
-            SESSION_METHOD,
-            request_serializer=bytes,
-            response_deserializer=lambda data: rpc.decode(ManagerMessage, data),
-        )
-        try:
-            yield Session(call())
-        finally:
-            await channel.close(0)
+        async with a_session(f"127.0.0.1:{self.port}", creds or credentials(node_id), compression) as session:
+            yield session
 
     async def until(self, holds: Callable[[Any], bool]) -> None:
         """Until a condition on the state holds."""

@@ -21,7 +21,8 @@ from manager.draining import Drains
 from manager.http.node_views import node_view
 from manager.http.views import task_view
 from manager.store.base import Put
-from tests.attacks.rogue import DEADLINE, HONEST, LYING, ROGUE, VICTIM, Scene, a_cluster
+from tests.attacks.rogue import DEADLINE, HONEST, LYING, ROGUE, VICTIM, Scene, a_cluster, a_session
+from tests.e2e.world import IMAGE, World
 from tests.manager.certificates import AUTHORITY, NOW, credentials
 
 RUNNING = TaskStatus(TaskState.RUNNING, 5.0)
@@ -298,3 +299,32 @@ async def test_a_session_in_the_name_of_another_node_with_a_certificate_signed_b
         await rogue.send(Hello(LYING))
         assert (await rogue.refused()).startswith("UNAVAILABLE: ")
     assert VICTIM not in cluster.state.descriptions
+
+
+# ── on real hosts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_the_root_of_one_host_says_with_its_certificate_stops_no_other(world: World) -> None:
+    files = (world.inside("w1", f"cat /var/lib/argosy/node/{name}.pem").encode() for name in ("cert", "key", "ca"))
+    own, manager = rpc.Credentials(*files), f"{world.address('m1')}:7946"
+    honest = replace(LYING, hostname="w1", address=world.address("w1"))
+    async with a_session(manager, own) as rogue:
+        await rogue.send(Hello(replace(honest, address="not-an-ip")))
+        assert (await rogue.refused()).startswith("INVALID_ARGUMENT: Address: 'not-an-ip'")
+    async with a_session(manager, own) as rogue:
+        await rogue.send(Hello(replace(honest, address=world.address("m1"))))
+        assert (await rogue.refused()).startswith(f"INVALID_ARGUMENT: Address: {world.address('m1')} is that of node")
+    async with a_session(manager, own) as rogue:
+        await rogue.hello(honest)
+        await rogue.send(b'{"type":"statuses","Number":1,"Statuses":{"t1":{"State":"running","Timestamp":1e308}}}')
+        assert (await rogue.refused()).startswith("INVALID_ARGUMENT: Statuses.t1.Timestamp")
+    assert isinstance(world.api("/tasks"), list)
+    world.until(lambda: set(world.node_states().values()) == {"ready"})
+    publish = ("-p", "18099:8000", IMAGE, "python3", "peer.py")
+    world.argosy("service", "create", "--detach", "--name", "after", "--replicas", "2", *publish)
+    try:
+        world.until_running("after", 2)
+        for host in ("m1", "w1", "w2"):
+            world.until(lambda host=host: world.ask(host, 18099))  # type: ignore[misc]
+    finally:
+        world.argosy("service", "rm", "after")
