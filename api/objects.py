@@ -45,6 +45,16 @@ class Cluster(Value, frozen=True):
     """Nanoseconds."""
     data_key: bytes = b""
     """Encrypts the secrets in the store (manager/vault.py); made with the first of them."""
+    former_data_keys: list[bytes] = []
+    """Newest first; kept until nothing is encrypted with them any more."""
+    rekeyed_at: float = 0.0
+    """When the keys were last made anew because a manager had become none."""
+    sealed: bytes = b""
+    """In etcd: the CA's key, both secrets and the data keys, encrypted (manager/seals.py). Empty once opened."""
+    seal_key: bytes = b""
+    """What `sealed` is encrypted with. In a manager's memory only."""
+    wraps: dict[str, bytes] = {}
+    """The seal key, encrypted for each manager's own key, by node id."""
 
 
 class Node(Value, frozen=True):

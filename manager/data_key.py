@@ -7,8 +7,21 @@ import msgspec
 from api.errors import Unavailable
 from api.objects import CLUSTER, DEFAULT_CLUSTER
 from manager import vault
+from manager.seals import is_open
 from manager.store.base import Change, Put
 from manager.store.state import State
+
+
+def unsealed(state: State, id: str, sealed: bytes) -> bytes:
+    """What was encrypted with the data key or a former one. Raises vault.Unreadable."""
+    cluster = state.cluster
+    keys = [cluster.data_key, *cluster.former_data_keys] if cluster is not None else []
+    for key in keys[:-1]:
+        try:
+            return vault.unseal(key, id, sealed)
+        except vault.Unreadable:
+            continue
+    return vault.unseal(keys[-1] if keys else b"", id, sealed)
 
 
 def data_key(state: State) -> tuple[bytes, list[Change]]:
@@ -16,6 +29,8 @@ def data_key(state: State) -> tuple[bytes, list[Change]]:
     cluster = state.cluster
     if cluster is None:
         raise Unavailable("the cluster is being set up; try again")
+    if not is_open(cluster) and cluster.sealed:
+        raise Unavailable("this manager has not been given the cluster's keys yet; try again")
     if cluster.data_key:
         return cluster.data_key, []
     keyed = msgspec.structs.replace(cluster, data_key=vault.new_key())

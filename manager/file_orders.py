@@ -8,6 +8,7 @@ from api.assignment import ConfigOrder, ResourceKey, SecretOrder
 from api.objects import CONFIG, SECRET
 from api.specs import ConfigReference, ContainerSpec, SecretReference
 from manager import vault
+from manager.data_key import unsealed
 from manager.store.state import State
 
 
@@ -29,7 +30,7 @@ def _secret(state: State, reference: SecretReference) -> SecretOrder:
     if stored is None:
         return SecretOrder(id, name, trouble=f"secret {name} was removed from the cluster")
     try:
-        return SecretOrder(id, name, vault.unseal(state.cluster.data_key if state.cluster else b"", id, stored.sealed))
+        return SecretOrder(id, name, unsealed(state, id, stored.sealed))
     except vault.Unreadable as error:
         return SecretOrder(id, name, trouble=f"secret {name}: {error}; remove it and create it again")
 

@@ -34,6 +34,7 @@ from manager.dispatcher import api_addresses, manager_addresses
 from manager.join_attempts import JoinAttempts
 from manager.revocation import ended, noted
 from manager.rights import Rights
+from manager.seals import is_open
 from manager.store.base import ABSENT, Change, Put, Store
 
 PREFIX = "/argosy/v1"
@@ -132,7 +133,7 @@ class JoinService:
 
     async def _join(self, request: web.Request) -> web.Response:
         wish = await body(request, JoinRequest, MOST_JOIN)
-        cluster = self._cluster()
+        cluster = self._keys()
         role = ca.token_role(wish.token, cluster.ca_certificate.encode(), cluster.worker_secret, cluster.manager_secret)
         availability = read_availability(wish.availability)
         node_id, now = new_id(), self._clock()
@@ -150,7 +151,7 @@ class JoinService:
         if caller is None:
             raise Unauthorized("renewal needs the node's present certificate")
         self._attempts.check_renewal(caller.node_id, self._clock())
-        cluster = self._cluster()
+        cluster = self._keys()
         node = await self._with_key(caller, ca.requested_key(wish.csr.encode()))
         certificate = self._sign(cluster, wish.csr, node.id, node.spec.role)
         await self._store.commit(self._notes(node, certificate))
@@ -186,6 +187,12 @@ class JoinService:
     def _cluster(self) -> Cluster:
         if (cluster := self._store.state.cluster) is None:
             raise Unavailable("this manager does not know its cluster yet; try again")
+        return cluster
+
+    def _keys(self) -> Cluster:
+        """The cluster, once this manager can sign."""
+        if not is_open(cluster := self._cluster()):
+            raise Unavailable("this manager has not been given the cluster's keys yet; try again")
         return cluster
 
     def _sign(self, cluster: Cluster, csr: str, node_id: str, role: Role) -> bytes:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -23,7 +24,7 @@ from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.errors import ArgosyError, Conflict, Unavailable
 from api.hostaddress import join_host_port
 from api.listening import REMOTE, GuardedSite, runner_of, tcp_listener
-from api.objects import MEMBER
+from api.objects import MEMBER, NODE
 from api.objects import Member as MemberKey
 from api.wire import MANAGER_NAME, MemberAnswer
 from kit.tasks import persist, stop
@@ -35,15 +36,16 @@ from manager.etcd_start import start_member
 from manager.events import History
 from manager.hosts import HostClient
 from manager.join import JoinService, server_context
+from manager.keeper import Keeper
 from manager.leader import Leader
 from manager.member import Member
 from manager.planners import planners
-from manager.revocation import is_noted, noted
+from manager.revocation import is_noted, noted, public_key_of
 from manager.rights import is_manager
-from manager.store.base import Lease, LeaseEnded, Put
+from manager.store.base import Change, Lease, LeaseEnded, Put
 from manager.store.batch import EXTERNAL
 from manager.store.election import Election
-from manager.store.etcd import EtcdStore
+from manager.store.etcd import EtcdStore, KeyHolder
 from manager.store.etcd_members import Members
 from manager.withdrawal import Withdrawals
 
@@ -214,9 +216,10 @@ class Manager:
         return await start_member(self._member, credentials, joined), credentials
 
     def _open_store(self, endpoints: list[str], credentials: rpc.Credentials | None) -> EtcdStore:
+        holder = KeyHolder(self._options.node_id, self._credentials().key)
         if self._options.external:
-            return EtcdStore(endpoints, credentials, EXTERNAL, server_name=None)
-        return EtcdStore(endpoints, credentials, server_name=MANAGER_NAME)
+            return EtcdStore(endpoints, credentials, EXTERNAL, None, holder)
+        return EtcdStore(endpoints, credentials, server_name=MANAGER_NAME, holder=holder)
 
     async def _remove_member(self, members: Members) -> None:
         """A manager that leaves takes its member out; for one that was demoted the others do it (withdrawal.py), and
@@ -260,7 +263,8 @@ class Manager:
             ("failure detector", detector.run),
             ("leader", self._leader.run),
             ("manager's liveness", self._stay_listed),
-            ("own certificate", self._note_certificate),
+            ("own certificate", self._note_identity),
+            ("cluster's keys", Keeper(store, options.node_id, self._clock).run),
         ):
             self._tasks.append(self._begin(name, work))
         self.dispatcher = dispatcher
@@ -306,11 +310,18 @@ class Manager:
                 log.warning("this manager cannot tell that it is alive", reason=str(error))
                 await asyncio.sleep(HEARTBEAT / 2)
 
-    async def _note_certificate(self) -> NoReturn:
-        """Note this manager's certificate in the store, if it was made before they were noted. Raises Unavailable."""
-        state, certificate = self.store.state, self._credentials().certificate
-        if not is_noted(state, certificate) and is_manager(state, self._options.node_id):
-            await self.store.commit([noted(self._options.node_id, certificate)])
+    async def _note_identity(self) -> NoReturn:
+        """Note this manager's certificate and key in the store, if it joined before they were. Raises Unavailable."""
+        state, node_id, certificate = self.store.state, self._options.node_id, self._credentials().certificate
+        node = state.nodes.get(node_id)
+        changes: list[Change] = []
+        if not is_noted(state, certificate) and is_manager(state, node_id):
+            changes.append(noted(node_id, certificate))
+        if node is not None and not node.public_key:
+            keyed = msgspec.structs.replace(node, public_key=public_key_of(certificate))
+            changes.append(Put(NODE, node_id, keyed, state.version(NODE, node_id)))
+        if changes:
+            await self.store.commit(changes)
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
 

@@ -13,7 +13,7 @@ from api.assignment import SecretOrder, login_id
 from api.objects import Service
 from api.registry_login import Login, auth_json
 from manager import vault
-from manager.data_key import data_key
+from manager.data_key import data_key, unsealed
 from manager.store.base import Change
 from manager.store.state import State
 
@@ -39,7 +39,7 @@ def kept_of(state: State, service: Service) -> Kept | None:
     if not service.registry_login or state.cluster is None:
         return None
     try:
-        data = vault.unseal(state.cluster.data_key, login_id(service.id), service.registry_login)
+        data = unsealed(state, login_id(service.id), service.registry_login)
     except vault.Unreadable:
         return None
     return msgspec.json.decode(data, type=Kept)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from api.objects import CERTIFICATE, Certificate
+from api.rpc import public_key
 from manager.rights import is_manager
 from manager.store.base import Change, Delete, Put
 from manager.store.state import State
@@ -33,6 +34,11 @@ def noted(node_id: str, certificate: bytes) -> Put:
 def is_noted(state: State, certificate: bytes) -> bool:
     """Whether there is a note on the certificate (PEM)."""
     return f"{x509.load_pem_x509_certificate(certificate).serial_number:x}" in state.table(CERTIFICATE)
+
+
+def public_key_of(certificate: bytes) -> bytes:
+    """The public key (DER) a certificate (PEM) is for."""
+    return public_key(x509.load_pem_x509_certificate(certificate))
 
 
 def ended(state: State, now: float) -> list[Change]:

@@ -8,11 +8,13 @@ for every request, and again whenever nodes change, for as long as a request or 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
 
 from api.errors import Forbidden, Unavailable
-from api.objects import CLUSTER, NODE, Node
+from api.objects import CLUSTER, CURRENT_LEADER, LEADERSHIP, NODE, Kind, Node
 from api.rpc import Caller, key_digest
 from api.states import Role
 from kit.permits import Permits
@@ -50,13 +52,19 @@ def is_manager(state: State, node_id: str) -> bool:
     return node is not None and node.spec.role is Role.MANAGER
 
 
+def leads(state: State, node_id: str) -> bool:
+    """Whether the node leads."""
+    leadership = state.table(LEADERSHIP).get(CURRENT_LEADER)
+    return leadership is not None and leadership.node_id == node_id
+
+
 class Rights:
     """Who may do what at one manager, now and as long as it is being done."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._permits = Permits()
-        store.state.view(self._watch)
+        watch(store.state, (NODE, CLUSTER), self._permits.look)
 
     async def known(self, node_id: str) -> None:
         """Until the node is known here, or has had time to become so."""
@@ -71,17 +79,19 @@ class Rights:
         """Do the block's work for as long as `check` does not raise; what it raises ends it, after `end`."""
         return self._permits.held(check, end)
 
-    def _watch(self, state: State) -> _Watch:
-        return _Watch(self._permits)
+
+def watch(state: State, kinds: Collection[Kind[Any]], tell: Callable[[], object]) -> None:
+    """Call `tell` whenever an object of these kinds has changed, for as long as there is that state."""
+    state.view(partial(_Watch, kinds, tell))
 
 
 class _Watch:
-    """Looks at the permissions when what they are read from has changed."""
-
-    def __init__(self, permits: Permits) -> None:
-        self._permits = permits
+    def __init__(self, kinds: Collection[Kind[Any]], tell: Callable[[], object], state: State) -> None:
+        del state  # nothing has to be built from it
+        self._kinds = kinds
+        self._tell = tell
 
     def follow(self, event: Event) -> None:
         """See manager.store.state.View."""
-        if event.kind is NODE or event.kind is CLUSTER:
-            self._permits.look()
+        if event.kind in self._kinds:
+            self._tell()

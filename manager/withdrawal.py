@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NoReturn
 
 import structlog
 
 from api.errors import ArgosyError
-from api.objects import CERTIFICATE, CURRENT_LEADER, LEADERSHIP, MEMBER, NODE
+from api.objects import CERTIFICATE, LEADERSHIP, MEMBER, NODE
 from manager.member import Member
 from manager.revocation import withdrawn
-from manager.rights import is_manager
+from manager.rights import is_manager, leads, watch
 from manager.store.etcd import EtcdStore
 from manager.store.etcd_members import Members
-from manager.store.state import Event, State
+from manager.store.state import State
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class Withdrawals:
         self._moved = asyncio.Event()
         self._seen: dict[str, float] = {}
         """Former managers whose members are still in etcd: since when, by the loop's time."""
-        store.state.view(self._watch)
+        watch(store.state, (NODE, CERTIFICATE, MEMBER, LEADERSHIP), self._moved.set)
 
     async def run(self) -> NoReturn:
         """For ever."""
@@ -83,27 +83,6 @@ class Withdrawals:
         if is_manager(state, node_id):
             return math.inf
         return (0.0 if leads(state, self._node_id) else GRACE) + (GRACE if node_id in state.members else 0.0)
-
-    def _watch(self, state: State) -> _Watch:
-        return _Watch(self._moved.set)
-
-
-class _Watch:
-    """Says when there may be something to do."""
-
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
-
-    def follow(self, event: Event) -> None:
-        """See manager.store.state.View."""
-        if event.kind in (NODE, CERTIFICATE, MEMBER, LEADERSHIP):
-            self._tell()
-
-
-def leads(state: State, node_id: str) -> bool:
-    """Whether the node leads."""
-    leadership = state.table(LEADERSHIP).get(CURRENT_LEADER)
-    return leadership is not None and leadership.node_id == node_id
 
 
 def manager_hosts(state: State) -> set[str]:

@@ -26,7 +26,7 @@ from api.specs import NetworkSpec, NodeSpec
 from api.states import Role
 from api.wire import Assignments, JoinAnswer, JoinRequest, ManagerMessage, MemberAnswer, Part, Welcome
 from kit.timing import Clock, backoff
-from manager import ca
+from manager import ca, seals
 from manager.etcd_start import has_database
 from manager.join import read_availability, sign_for
 from manager.main import Manager
@@ -123,15 +123,19 @@ class HostSwarm:
             availability = read_availability(request.availability)
             listen, address = self._addresses(request.listen_addr, request.advertise_addr)
             authority, key = ca.new_authority(self._clock()), ca.new_key()
+            node_id, seal_key = new_id(), seals.new_key()
+            csr = ca.signing_request(key, certificate_addresses(address))
             cluster = msgspec.structs.replace(
                 cluster,
+                seal_key=seal_key,
+                wraps=seals.wraps(seal_key, {node_id: ca.requested_key(csr)}),
                 ca_certificate=authority.certificate.decode(),
                 ca_key=authority.key.decode(),
                 worker_secret=ca.new_secret(),
                 manager_secret=ca.new_secret(),
             )
             membership = Membership(
-                node_id=new_id(),
+                node_id=node_id,
                 cluster_id=cluster.id,
                 listen_addr=listen,
                 address=address,
@@ -141,7 +145,6 @@ class HostSwarm:
                 managers=[join_host_port(address, self._settings.host_port)],
                 apis=[join_host_port(address, host_port(listen, MANAGER_PORT)[1])],
             )
-            csr = ca.signing_request(key, certificate_addresses(address))
             certificate = sign_for(cluster, csr, membership.node_id, Role.MANAGER, self._clock())
             identity = Identity(membership, Credentials(certificate, key, authority.certificate))
             spec = NodeSpec(role=Role.MANAGER, availability=availability)

@@ -7,7 +7,7 @@ import msgspec
 from api.filespecs import MOST_SECRET, SecretSpec
 from api.objects import SECRET, Secret
 from manager import vault
-from manager.data_key import data_key
+from manager.data_key import data_key, unsealed
 from manager.http.files import Files
 from manager.http.views import Json
 from manager.store.base import Change
@@ -30,8 +30,7 @@ class Secrets(Files[Secret, SecretSpec]):
 
     def data(self, state: State, stored: Secret) -> bytes:
         """Compared only."""
-        key = state.cluster.data_key if state.cluster else b""
-        return vault.unseal(key, stored.id, stored.sealed)
+        return unsealed(state, stored.id, stored.sealed)
 
     def shown(self, stored: Secret) -> Json:
         """Never the data."""

@@ -18,6 +18,7 @@ from manager.ca import join_token, new_secret
 from manager.http.context import ClusterContext
 from manager.http.node_views import RAFT, cluster_view
 from manager.http.versions import asked_version, commit_at_version
+from manager.seals import is_open
 from manager.store.base import Put
 from manager.store.state import State
 
@@ -91,6 +92,8 @@ class Swarm:
         """GET /swarm."""
         state = self._get().store.state
         cluster = _cluster(state)
+        if not is_open(cluster):
+            raise Unavailable("this manager has not been given the cluster's keys yet; try again in a moment")
         certificate = cluster.ca_certificate.encode()
         tokens = {
             "Worker": join_token(certificate, cluster.worker_secret),

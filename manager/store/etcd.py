@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 from aetcd import rpc
 
-from api.codec import decode
+from api.codec import Value, decode
 from api.errors import Unavailable
+from api.objects import Cluster
 from api.rpc import Credentials
 from api.wire import MANAGER_NAME
 from kit.tasks import guard, stop
 from kit.timing import backoff
+from manager.seals import opened
 from manager.store.base import Change, Fence, LeaseEnded, Put
 from manager.store.batch import Limits, batches, check_distinct
 from manager.store.etcd_leases import EtcdLease, KeepAlives, grant
@@ -35,6 +37,13 @@ PAGE = 2000
 """Keys listed, or events decoded, before others get a turn on the event loop."""
 
 
+class KeyHolder(NamedTuple):
+    """A manager, for whom the cluster's keys are wrapped, and its own key (PEM), which opens them."""
+
+    node_id: str
+    private_key: bytes
+
+
 class Compacted(Exception):
     """The watch cannot go on where it was: what happened since is forgotten. List again."""
 
@@ -43,7 +52,7 @@ class EtcdStore(View):
     """The port `Store` on etcd at `endpoints` ("host:port", several for failover), over mTLS with credentials.
 
     Call `start` before anything else and `close` at the end. `server_name` is the name the members' certificates
-    must have; None for the endpoints' own.
+    must have; None for the endpoints' own. `holder` opens the cluster's keys.
     """
 
     def __init__(
@@ -52,8 +61,10 @@ class EtcdStore(View):
         credentials: Credentials | None = None,
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
         server_name: str | None = MANAGER_NAME,
+        holder: KeyHolder | None = None,
     ) -> None:
         super().__init__()
+        self._holder = holder
         self.connection = Connection(endpoints, credentials, server_name)
         self._limits = limits
         self._writer = Writer(self.connection, limits)
@@ -137,7 +148,7 @@ class EtcdStore(View):
                 rows, start, revision = [], PREFIX, 0  # it took too long: begin anew
                 continue
             revision = revision or answer.header.revision
-            rows.extend(_decoded((kv, True) for kv in answer.kvs))
+            rows.extend(self._decoded((kv, True) for kv in answer.kvs))
             if not answer.more:
                 break
             start = answer.kvs[-1].key + b"\0"
@@ -193,22 +204,26 @@ class EtcdStore(View):
         """
         events: list[Event] = []
         for start in range(0, len(told), PAGE):
-            events.extend(_decoded((event.kv, event.type == rpc.Event.PUT) for event in told[start : start + PAGE]))
+            events.extend(
+                self._decoded((event.kv, event.type == rpc.Event.PUT) for event in told[start : start + PAGE])
+            )
             if len(told) > PAGE:
                 await asyncio.sleep(0)
         self.advance(events, told[-1].kv.mod_revision)
 
+    def _decoded(self, pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
+        """Events of (key-value, whether it is put). Keys that are none of ours are passed over."""
+        for kv, present in pairs:
+            known = parse(kv.key)
+            if known is None:
+                continue
+            kind, id = known
+            try:
+                value = self._opened(decode(kind.type, kv.value)) if present else None
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                log.error("an object in etcd cannot be read, and is ignored", key=kv.key.decode(), reason=str(error))
+                continue
+            yield Event(kind, id, value, kv.mod_revision)
 
-def _decoded(pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
-    """Events of (key-value, whether it is put). Keys that are none of ours are passed over."""
-    for kv, present in pairs:
-        known = parse(kv.key)
-        if known is None:
-            continue
-        kind, id = known
-        try:
-            value = decode(kind.type, kv.value) if present else None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.error("an object in etcd cannot be read, and is ignored", key=kv.key.decode(), reason=str(error))
-            continue
-        yield Event(kind, id, value, kv.mod_revision)
+    def _opened(self, value: Value) -> Value:
+        return opened(value, *self._holder) if self._holder is not None and isinstance(value, Cluster) else value

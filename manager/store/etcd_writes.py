@@ -18,7 +18,9 @@ from aetcd import rpc
 
 from api.codec import encode
 from api.errors import ArgosyError, Unavailable
+from api.objects import Cluster
 from kit.tasks import stop
+from manager.seals import closed
 from manager.store.base import ABSENT, ANY, Change, Fence, Fenced, Put, Stale
 from manager.store.batch import Limits
 from manager.store.etcd_rpc import CALL_TIMEOUT, Connection
@@ -135,8 +137,11 @@ class Writer:
 
 
 def encoded(change: Change) -> Encoded:
-    """The change as etcd gets it."""
-    return Encoded(change, key_of(change.kind, change.id), encode(change.value) if isinstance(change, Put) else b"")
+    """The change as etcd gets it; the cluster's keys sealed. Raises Unavailable when they were not opened here."""
+    value = b""
+    if isinstance(change, Put):
+        value = encode(closed(change.value) if isinstance(change.value, Cluster) else change.value)
+    return Encoded(change, key_of(change.kind, change.id), value)
 
 
 def size_of(item: Encoded) -> int:

@@ -11,7 +11,10 @@ from pathlib import Path
 import grpc
 import pytest
 
+from api.codec import decode
+from api.objects import Cluster
 from deploy.lab import lab as labs
+from manager.seals import opened
 from tests.attacks.former_manager_tools import OpenEtcd, Stolen, ask
 from tests.e2e.world import IMAGE, World
 
@@ -32,6 +35,10 @@ class Fallen:
         self.stolen = Stolen(self.node, directory / "manager")
         self.worker: Stolen
         """As a worker: after the demotion."""
+        self.directory = directory
+        self.database = world.lab.paths.data_root("m1") / "etcd" / "data"
+        code, self.dump = self.stolen.etcdctl(self.m1, "get", "--print-value-only", "/argosy/wanted/cluster/default")
+        assert code == 0
         self.etcd = OpenEtcd(self.stolen, self.m1)
         self.keep_alive = self.stolen.https(self.m1)
         assert ask(self.keep_alive, "GET", "/nodes")[0] == 200
@@ -124,6 +131,33 @@ def test_it_reads_no_logs_of_other_hosts(fallen: Fallen) -> None:
     assert fallen.stolen.logs(fallen.w1, fallen.ids["w1"]) is grpc.StatusCode.PERMISSION_DENIED
 
 
+def test_the_join_tokens_it_knew_are_worthless(fallen: Fallen) -> None:
+    for token in fallen.tokens.values():
+        wish = {"Token": token, "Csr": fallen.stolen.signing_request()}
+        status, said = fallen.stolen.ask(fallen.m1, "POST", "/argosy/v1/join", wish)
+        assert (status, "a valid join token is necessary" in said) == (403, True), said
+    assert fallen.world.api("/swarm")["JoinTokens"] != fallen.tokens
+
+
+def test_etcds_files_show_no_key_no_token_and_no_secret(fallen: Fallen) -> None:
+    """What somebody has who copies another manager's database: its files, as they lie on the disk."""
+    hidden = [b"PRIVATE KEY", SECRET.encode()]
+    now = fallen.world.api("/swarm")["JoinTokens"]
+    hidden += [token.rpartition("-")[2].encode() for tokens in (now, fallen.tokens) for token in tokens.values()]
+    found = b"".join(path.read_bytes() for path in fallen.database.rglob("*") if path.is_file())
+    assert b"/argosy/wanted/cluster/default" in found
+    assert [one for one in hidden if one in found] == []
+
+
+def test_a_former_managers_key_does_not_open_the_database_as_it_is_now(fallen: Fallen) -> None:
+    present = Stolen(fallen.world.lab.paths.data_root("m1") / "node", fallen.directory / "m1")
+    code, now = present.etcdctl(fallen.m1, "get", "--print-value-only", "/argosy/wanted/cluster/default")
+    assert code == 0
+    assert opens(now, present), "who is a manager opens it"
+    assert opens(fallen.dump, fallen.stolen), "as it was when m2 was one"
+    assert not opens(now, fallen.stolen)
+
+
 # ── removed: the certificates are good for nothing at all ────────────────────────────────────────────────────────
 
 
@@ -159,6 +193,12 @@ def test_a_removed_managers_certificate_opens_neither_port_of_etcd(removed: Fall
     code, said = removed.stolen.etcdctl(removed.m1, "get", "--prefix", "/argosy/")
     assert code != 0, said
     assert removed.stolen.raft(removed.m1) != 0
+
+
+def opens(dump: str, stolen: Stolen) -> bool:
+    """Whether a cluster object as etcd has it gives its CA's key to who has those files."""
+    cluster = opened(decode(Cluster, dump.encode()), stolen.node_id, stolen.key.read_bytes())
+    return "PRIVATE KEY" in cluster.ca_key
 
 
 def _names(certificate: str) -> str:
