@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from api.errors import Invalid
+from api.selfdeclared import secrets_warning
 from api.specs import ServiceSpec
 from cli.differences import Difference, differences
 from cli.normal import essence, normal
@@ -109,6 +110,11 @@ class Changes:
         """Whether nothing at all is to be done."""
         rest = (self.networks, self.files, self.prune, self.old_networks, self.old_files)
         return not any(rest) and not any(change.is_changed for change in self.services)
+
+    def warnings(self) -> list[str]:
+        """What to think of before it is done: one line each."""
+        told = ((change.spec.name, secrets_warning(change.spec)) for change in self.services)
+        return [f"{name}: {warning}" for name, warning in told if warning]
 
     def lines(self) -> list[str]:
         """For people: `stack plan`."""

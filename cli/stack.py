@@ -93,6 +93,8 @@ def plan(files: ComposeFiles, name: str | None, prune: bool, resolve_image: Reso
     changes, _ = compare(current(), loaded.stack, prune=prune, resolve=resolve_image)
     for line in changes.lines():
         click.echo(line)
+    for line in changes.warnings():
+        click.echo(f"WARNING: {line}", err=True)
     if exit_code and not changes.is_empty:
         raise SystemExit(3)
 

@@ -12,6 +12,7 @@ from math import inf
 from api.http import timestamp
 from api.objects import CURRENT_LEADER, LEADERSHIP, Service, Task
 from api.schedule import next_after, schedule_of
+from api.selfdeclared import secrets_warning
 from api.specs import Mode
 from api.states import Availability, NodeState, TaskState
 from manager.assignments import task_name
@@ -88,6 +89,9 @@ def _of_service(state: State, service: Service) -> Iterator[Json]:
         yield _problem(
             "address", decision.message, "free the address or port, or ask for another one in the service's spec"
         )
+    if warning := secrets_warning(spec_in_force(state, service)):
+        reason, _, advice = warning.partition(": ")
+        yield _problem("self-declared", reason, advice)
     yield from _of_update(state, service)
     yield from _of_mode(state, service)
     yield from _of_schedule(state, service)

@@ -13,6 +13,7 @@ from api.http import answer, body, filters, flag, label_match
 from api.names import new_id
 from api.objects import CLAIM, SERVICE, Claim, Service
 from api.references import parse
+from api.selfdeclared import secrets_warning
 from api.specs import ServiceSpec
 from manager.http.admission import admit, canonical, claim_id
 from manager.http.context import ClusterContext
@@ -75,6 +76,7 @@ class Services:
         login = _login(request, spec)
         spec, warnings = await self._pinned(ctx, spec, login)
         service = await self._store_new(ctx, spec, login)
+        warnings += _warnings(spec)
         return answer({"ID": service.id, "Warnings": warnings}, 201)
 
     async def update(self, request: web.Request) -> web.Response:
@@ -101,7 +103,7 @@ class Services:
             )
         if changed != service:
             await commit_at_version(ctx.store, [Put(SERVICE, service.id, changed, version), *more], "service")
-        return answer({"Warnings": warnings})
+        return answer({"Warnings": warnings + _warnings(spec)})
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /services/{id}."""
@@ -188,6 +190,10 @@ def _passes(service: Service, chosen: dict[str, set[str]]) -> bool:
         "runtime": lambda values: (spec.task_template.runtime or "container") in values,
     }
     return all(checks[name](values) for name, values in chosen.items())
+
+
+def _warnings(spec: ServiceSpec) -> list[str]:
+    return [warning] if (warning := secrets_warning(spec)) else []
 
 
 def _login(request: web.Request, spec: ServiceSpec) -> Kept | None:

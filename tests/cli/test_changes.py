@@ -312,3 +312,13 @@ def test_external_files_must_exist() -> None:
 def test_specs_are_sent_with_the_ids_of_what_they_name() -> None:
     spec = with_ids(with_config("1").services[0].spec, {("config", "shop_conf-1"): "c1"})
     assert spec.task_template.container_spec.configs[0].config_id == "c1"
+
+
+def test_the_plan_warns_of_secrets_that_go_where_hosts_say_of_themselves() -> None:
+    text = (
+        "services:\n  web: {image: demo, secrets: [word], deploy: {placement: {constraints: ['node.hostname==w1']}}}\n"
+        "secrets: {word: {external: true}}\n"
+    )
+    present = {"files": {"secret": [File("x", spec=FileSpec("word"))]}}
+    assert "its secrets go to hosts chosen by node.hostname" in compared(stack(text), **present).warnings()[0]
+    assert compared(stack()).warnings() == []

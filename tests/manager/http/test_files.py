@@ -128,3 +128,21 @@ async def test_only_hosts_with_a_live_task_that_needs_them_are_sent_secrets(api:
 
     await store.commit([Put(STATUS, "t1", TaskStatus(TaskState.FAILED))])
     assert not {"secret", "config"} & {tag for tag, _ in assignment_set(store.state, W1)}
+
+
+async def test_a_service_whose_secrets_go_where_hosts_say_of_themselves_is_warned_of(api: Api) -> None:
+    secret = {"SecretID": await make(api), "SecretName": "word", "File": {"Name": "word"}}
+    asked = user("web", Secrets=[secret])
+    asked["TaskTemplate"]["Placement"] = {"Constraints": ["node.hostname==w1"]}
+    status, told = await api.call("POST", "/services/create", asked)
+    assert status == 201
+    assert "its secrets go to hosts chosen by node.hostname" in told["Warnings"][-1]
+    problems = (await api.get("/argosy/v1/services/web/explain"))["Problems"]
+    assert [one["Reason"] for one in problems if one["Code"] == "self-declared"] == [
+        "its secrets go to hosts chosen by node.hostname, which hosts say of themselves"
+    ]
+
+    asked["TaskTemplate"]["Placement"] = {"Constraints": ["node.labels.secure==yes"]}
+    version = (await api.get("/services/web"))["Version"]["Index"]
+    status, told = await api.call("POST", "/services/web/update", asked, version=version)
+    assert (status, told["Warnings"]) == (200, [])
