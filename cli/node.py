@@ -172,7 +172,10 @@ def promote(nodes: tuple[str, ...]) -> None:
 @node.command()
 @click.argument("nodes", nargs=-1, required=True)
 def demote(nodes: tuple[str, ...]) -> None:
-    """Make managers workers."""
+    """Make managers workers.
+
+    Both join tokens are made anew, for they have known them: `argosy join-token` prints the new ones.
+    """
     _change_role(nodes, Role.WORKER)
 
 
