@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from overlay.names import VETH
+from overlay.wire import ethernet, ipv4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,23 @@ def full(table: str, plugs: Iterable[Plug], tunnels: Iterable[str]) -> str:
 
 
 def admit(table: str, plugs: Iterable[Plug]) -> str:
-    """What lets these send; "" for none. Said before the port exists."""
+    """What lets these send; "" for none."""
     plugs = sorted(plugs, key=lambda plug: plug.link)
     if not plugs:
         return ""
     ports = ", ".join(f'"{plug.link}"' for plug in plugs)
     own = ", ".join(f'"{plug.link}" . {plug.mac} . {plug.address}' for plug in plugs)
     return f"add element bridge {table} ports {{ {ports} }}\nadd element bridge {table} own {{ {own} }}\n"
+
+
+def keys(plugs: Iterable[Plug]) -> dict[str, list[bytes]]:
+    """The same elements as the kernel has them, by set: each part padded to four bytes."""
+    found: dict[str, list[bytes]] = {"ports": [], "own": []}
+    for plug in plugs:
+        link = plug.link.encode().ljust(16, b"\0")
+        found["ports"].append(link)
+        found["own"].append(link + ethernet(plug.mac) + bytes(2) + ipv4(plug.address))
+    return found
 
 
 def remove(table: str) -> str:

@@ -8,6 +8,7 @@ from overlay import guard
 from overlay.base import NetworkFailure
 from overlay.guard import Plug
 from overlay.nft import Nft
+from overlay.nftelements import SetElements
 
 
 class PortGuard:
@@ -18,6 +19,7 @@ class PortGuard:
         self._plugs: dict[str, tuple[Plug, ...]] = {}
         self._tunnels: frozenset[str] = frozenset()
         self._nft: Nft | None = None
+        self._elements: SetElements | None = None
 
     def take_over(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
         """The sandboxes that a former agent left. Raises NetworkFailure."""
@@ -27,8 +29,11 @@ class PortGuard:
     def admit(self, id: str, plugs: tuple[Plug, ...]) -> None:
         """Before the ports of a sandbox are made. Raises NetworkFailure."""
         self._plugs[id] = plugs
+        if not plugs:
+            return
+        self._elements = self._elements or SetElements(self._table)
         try:
-            self._run(guard.admit(self._table, plugs))
+            self._elements.add(guard.keys(plugs))
         except NetworkFailure:
             # somebody took the table away
             self._write()
@@ -51,6 +56,9 @@ class PortGuard:
         if self._nft:
             self._nft.close()
             self._nft = None
+        if self._elements:
+            self._elements.close()
+            self._elements = None
 
     def _write(self) -> None:
         plugs = [plug for plugs in self._plugs.values() for plug in plugs]

@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from math import inf
 
 from api.http import timestamp
-from api.objects import CURRENT_LEADER, LEADERSHIP, Service, Task
+from api.objects import CURRENT_LEADER, INGRESS, LEADERSHIP, Service, Task
 from api.schedule import next_after, schedule_of
 from api.selfdeclared import secrets_warning
 from api.specs import Mode
 from api.states import Availability, NodeState, TaskState
 from manager.assignments import task_name
+from manager.http.ingress import publishes
 from manager.http.lookup import hostname
+from manager.http.network_views import uses
 from manager.http.task_reasons import Account, account_of
 from manager.http.views import Json, service_status, spec_in_force
+from manager.occupied import network_troubles
 from manager.orchestrator.modes import replicas
 from manager.orchestrator.slots import SlotKey, Slots, by_number, in_order
 from manager.store.state import State
@@ -95,6 +98,18 @@ def _of_service(state: State, service: Service) -> Iterator[Json]:
     yield from _of_update(state, service)
     yield from _of_mode(state, service)
     yield from _of_schedule(state, service)
+    yield from _of_networks(state, service)
+
+
+def _of_networks(state: State, service: Service) -> Iterator[Json]:
+    """Hosts that use something of its networks' subnets themselves."""
+    used = [network for id, network in state.networks.items() if uses(service, id)]
+    if publishes(service.spec) and INGRESS in state.networks:
+        used.append(state.networks[INGRESS])
+    for network in used:
+        for overlap in network_troubles(state, network.id):
+            text, _, way_out = overlap.partition("; ")
+            yield _problem("network", f"network {network.spec.name}: {text}", way_out)
 
 
 def _of_update(state: State, service: Service) -> Iterator[Json]:

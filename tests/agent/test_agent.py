@@ -277,6 +277,16 @@ async def test_a_new_image_is_told_to_the_managers(tmp_path: Path) -> None:
         )
 
 
+async def test_what_the_host_uses_of_the_address_space_is_told_to_the_managers_and_kept_current(tmp_path: Path) -> None:
+    async with a_host(tmp_path) as lab:
+        lab.networks.host_prefixes = ("192.0.2.0/24",)
+        await settled()
+        lab.networks.host_prefixes = ("10.9.0.0/16", "192.0.2.0/24")
+        await lab.manager.until(
+            lambda: lab.manager.hellos()[-1].description.prefixes == ["10.9.0.0/16", "192.0.2.0/24"], deadline=20
+        )
+
+
 async def test_a_task_with_a_health_check_is_starting_until_it_is_healthy(tmp_path: Path) -> None:
     async with a_host(tmp_path) as lab:
         before = lab.clock()

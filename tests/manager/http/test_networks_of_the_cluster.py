@@ -71,6 +71,14 @@ async def test_a_host_that_comes_with_an_overlap_is_told_of_at_the_node_and_at_t
         "10.7.0.0/16 of host w1 overlaps its 10.7.0.0/24; make the network anew with another subnet,"
         " or change the host's addresses or routes"
     ]
+    await api.create("web", TaskTemplate={
+        "ContainerSpec": {"Image": "demo:1"}, "Networks": [{"Target": "net"}],
+    })  # fmt: skip
+    told = (await api.get("/argosy/v1/services/web/explain"))["Problems"]
+    assert [(one["Reason"], one["Advice"]) for one in told if one["Code"] == "network"] == [(
+        "network net: 10.7.0.0/16 of host w1 overlaps its 10.7.0.0/24",
+        "make the network anew with another subnet, or change the host's addresses or routes",
+    )]  # fmt: skip
     status, value = await api.call("POST", "/networks/create", {
         "Name": "other", "IPAM": {"Config": [{"Subnet": "10.8.3.0/24"}]},
     })  # fmt: skip
