@@ -24,6 +24,7 @@ from api.errors import Unavailable
 from api.objects import DESCRIPTION, SESSION, STATUS, NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
 from api.wire import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
+from kit.buckets import Buckets
 from kit.timing import Clock, backoff
 from manager import border, pieces
 from manager.assignment_index import AssignmentIndex, HostView
@@ -37,6 +38,11 @@ REFRESH = SESSION_LEASE / 6
 """Seconds between two refreshes of a session's lease, at least."""
 OPEN_TIMEOUT = 1.0
 """Seconds until opening a lease is tried anew."""
+
+MOVES = (2.0, 20.0)
+"""Changes of one task's status per second, and at once."""
+FLAP_PAUSE = 0.5
+"""Seconds that a message waits which has more."""
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +92,7 @@ class AgentSession:
         self._leaving = False
         self._peer = ""
         self._warned = False
+        self._moves = Buckets(*MOVES)
         self.heard_at = asyncio.get_running_loop().time()
         """When the agent was last heard, by the event loop's clock."""
         self._overlaps: list[str] = []
@@ -143,9 +150,16 @@ class AgentSession:
             elif isinstance(message, Statuses):
                 border.check_statuses(message, self._clock())
                 self._warn_of_foreign(message)
-                await self._writer.write(observed(self._store.state, self.node_id, message))
+                await self._store_statuses(observed(self._store.state, self.node_id, message))
                 self._accepted = message.number
                 self._due.set()
+
+    async def _store_statuses(self, puts: list[Put]) -> None:
+        """Each may change what every host on the task's networks does: one that flaps is heard at a walking pace."""
+        now = asyncio.get_running_loop().time()
+        if [put.id for put in puts if not self._moves.take(put.id, now)]:
+            await asyncio.sleep(FLAP_PAUSE)
+        await self._writer.write(puts)
 
     def _warn_of_foreign(self, message: Statuses) -> None:
         """Say so, once, when it speaks of another node's tasks; nobody listens to that (`acceptable`)."""

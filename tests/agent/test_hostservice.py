@@ -93,3 +93,20 @@ async def test_chunks_are_cut_and_joined() -> None:
             yield piece
 
     assert [piece async for piece in chunks(source(), 4)] == [b"abcd", b"efgh", b"ij"]
+
+
+@pytest.mark.parametrize("method", [LOGS_METHOD, EXPORT_METHOD])
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"\xff", b"[" * 100_000, b'{"Reference":1,"TaskID":1}', b"null"],
+    ids=["empty", "binary", "deep", "types", "null"],
+)
+async def test_a_request_that_is_none_is_refused_and_leaves_no_traceback(
+    method: str, junk: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with calling("manager") as channel:
+        call = channel.unary_stream(method, request_serializer=bytes, response_deserializer=bytes)(junk)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "Traceback" not in caplog.text

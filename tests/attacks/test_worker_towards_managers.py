@@ -263,6 +263,19 @@ async def test_a_flood_of_statuses_is_read_no_faster_than_one_host_may_talk(
         assert written <= 20 + 20 * (loop.time() - began) + 5 + 2
 
 
+async def test_a_task_that_flaps_between_taking_connections_and_not(cluster: Scene) -> None:
+    """Each time, every host on its networks would change its rules."""
+    async with cluster.session(ROGUE) as rogue:
+        await rogue.hello(LYING)
+        loop, revision = asyncio.get_running_loop(), cluster.state.revision
+        began, number = loop.time(), 0
+        while loop.time() - began < 2.0:
+            number += 1
+            await rogue.send(Statuses(number, {"t1": replace(RUNNING, closing=bool(number % 2))}))
+            await rogue.receive(Accepted)
+        assert cluster.state.revision - revision <= 20 + 2 * (loop.time() - began) + 3
+
+
 async def test_a_flood_of_sessions(cluster: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would be sent the whole set, and take a lease."""
     monkeypatch.setattr("manager.dispatcher.REFUSAL_PAUSE", 0.02, raising=False)
