@@ -53,7 +53,6 @@ _PROGRAMS = (
     ("conmon", ("--version",), "conmon"),
     ("skopeo", ("--version",), "skopeo"),
     ("nft", ("--version",), "nftables"),
-    ("conntrack", ("--version",), "conntrack"),
     ("ip", ("-V",), "iproute2"),
     ("tini", ("--version",), "tini"),
     ("ps", ("--version",), "procps"),

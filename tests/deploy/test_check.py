@@ -26,7 +26,7 @@ def test_every_missing_program_is_named_with_a_package_that_setup_installs() -> 
 
     found = remedies()
 
-    programs = ("conmon", "skopeo", "nft", "conntrack", "ip", "tini", "ps", "etcd", "OCI runtime")
+    programs = ("conmon", "skopeo", "nft", "ip", "tini", "ps", "etcd", "OCI runtime")
     assert {found[name].removeprefix("apt-get install ") for name in programs} <= installed
 
 
