@@ -7,7 +7,10 @@ Blocking; used by one thread at a time.
 
 from __future__ import annotations
 
+import ctypes
 import struct
+import threading
+from contextlib import suppress
 
 from overlay import rules, wire
 from overlay.base import NetworkFailure
@@ -18,6 +21,7 @@ from overlay.rules import Part
 GET_GENERATION = 10 << 8 | 16
 FAMILY = struct.pack("=BBH", 0, 0, 0)
 GENERATION = 1
+CLONE_NEWNET = 0x40000000
 
 
 class Ruleset:
@@ -42,8 +46,7 @@ class Ruleset:
         Raises NetworkFailure: then the table is as it was.
         """
         if self._in_force is None or (check and self._is_altered()):
-            self._run(rules.full(self._table, part, port))
-            self._listing = self.listing()
+            self._load(rules.full(self._table, part, port))
         elif text := rules.delta(self._table, self._in_force, part):
             self._run(text)
             self._listing = ""
@@ -64,6 +67,16 @@ class Ruleset:
         """Remove the table."""
         self._in_force = None
         self._nft.run(f"add table ip {self._table}\ndelete table ip {self._table}")
+
+    def _load(self, text: str) -> None:
+        """Load the whole table, unless it is there already: a former agent's serves on without a gap."""
+        generation, found = self._now(), self.listing()
+        if found and entries(found) == entries(printed(text, self._table)):
+            self._generation = generation
+        else:
+            self._run(text)
+            found = self.listing()
+        self._listing = found
 
     def _run(self, text: str) -> None:
         before = self._now()
@@ -93,3 +106,35 @@ class Ruleset:
         except Refused:
             return 0
         return int.from_bytes(answer.get(GENERATION, b""), "big")
+
+
+def printed(text: str, table: str) -> str:
+    """How nftables prints a table that is loaded from this text; "" when it does not take it.
+
+    Tried in a network namespace of its own, which ends with the thread that made it.
+    """
+    found = [""]
+
+    def work() -> None:
+        if ctypes.CDLL(None).unshare(CLONE_NEWNET):
+            return
+        nft = Nft()
+        with suppress(NetworkFailure):
+            nft.run(text)
+            found[0] = nft.run(f"list table ip {table}")
+        nft.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def entries(listing: str) -> dict[str, list[str]]:
+    """What a printed table has, by heading, whatever the order; a chain's rules in theirs."""
+    found = {}
+    for entry in listing.partition("{\n")[2].removesuffix("}\n").split("\n\n"):
+        heading, _, rest = entry.strip().partition("\n")
+        is_chain = heading.startswith("chain ")
+        found[heading] = rest.splitlines() if is_chain else sorted(rest.replace(",", " ").split())
+    return found

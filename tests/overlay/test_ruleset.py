@@ -81,6 +81,23 @@ def test_only_a_table_that_somebody_changed_is_loaded_anew() -> None:
     with_ruleset(work)
 
 
+def test_a_new_agent_takes_over_the_table_as_it_is() -> None:
+    def work(ruleset: Ruleset) -> None:
+        ruleset.bring(part_of(BOTH), PORT, check=False)
+        ruleset.bring(part_of(ONE), PORT, check=False)
+        ruleset.bring(part_of(BOTH), PORT, check=False)
+        loaded = handle()
+        for wanted, same in ((BOTH, True), (ONE, False), (ONE, True)):
+            new = Ruleset("argosy")
+            new.bring(part_of(wanted), PORT, check=True)
+            assert (handle() == loaded) is same
+            assert leads_to_both(new.listing()) is (wanted is BOTH)
+            loaded = handle()
+            new.close()
+
+    with_ruleset(work)
+
+
 def handle() -> int:
     """Of the table: another one when it was made anew."""
     listing = json.loads(sh("nft", "-j", "-a", "list", "tables"))
