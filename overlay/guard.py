@@ -9,7 +9,8 @@ A packet costs one hash look-up, however many ports there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from overlay.names import VETH
@@ -27,6 +28,9 @@ class Plug:
     """IPv4, without prefix length."""
 
 
+_SETS = {"tunnels": "ifname", "ports": "ifname", "own": "ifname . ether_addr . ipv4_addr"}
+_SET = re.compile(r"set (\w+) \{(.*?)\n\t\}", re.DOTALL)
+_ELEMENTS = re.compile(r"\n\s*elements = \{(.*?)\}", re.DOTALL)
 # `ether type` is read as it came, tags and all: one with an 802.1Q tag, of VLAN 0 too, is not ip
 _CHAIN = f"""  chain guard {{ type filter hook prerouting priority -350; policy accept;
     ether type != ip iifname @tunnels drop
@@ -37,24 +41,45 @@ _CHAIN = f"""  chain guard {{ type filter hook prerouting priority -350; policy 
   }}"""
 
 
-def full(table: str, plugs: Iterable[Plug], tunnels: Iterable[str]) -> str:
-    """The whole table anew, in one transaction: at no moment is a port unguarded. `tunnels`: names of VXLAN devices."""
+Elements = Mapping[str, frozenset[str]]
+"""By set, as nftables writes them."""
+
+
+def wanted(plugs: Iterable[Plug], tunnels: Iterable[str]) -> Elements:
+    """What stands in the sets. `tunnels`: names of VXLAN devices."""
+    plugs = tuple(plugs)
+    return {
+        "tunnels": frozenset(f'"{name}"' for name in tunnels),
+        "ports": frozenset(f'"{plug.link}"' for plug in plugs),
+        "own": frozenset(f'"{plug.link}" . {plug.mac} . {plug.address}' for plug in plugs),
+    }
+
+
+def full(table: str, elements: Elements) -> str:
+    """The whole table anew, in one transaction. While it is replaced ports are unguarded for an instant."""
     lines = [f"add table bridge {table}", f"delete table bridge {table}", f"table bridge {table} {{"]
-    lines += ["  set tunnels { type ifname; }", "  set ports { type ifname; }"]
-    lines += ["  set own { type ifname . ether_addr . ipv4_addr; }", _CHAIN, "}"]
-    if quoted := ", ".join(f'"{name}"' for name in sorted(tunnels)):
-        lines.append(f"add element bridge {table} tunnels {{ {quoted} }}")
-    return "\n".join(lines) + "\n" + admit(table, plugs)
+    lines += [f"  set {name} {{ type {kind}; }}" for name, kind in _SETS.items()]
+    lines += [_CHAIN, "}"]
+    return "\n".join(lines) + "\n" + delta(table, {}, elements)
 
 
-def admit(table: str, plugs: Iterable[Plug]) -> str:
-    """What lets these send; "" for none."""
-    plugs = sorted(plugs, key=lambda plug: plug.link)
-    if not plugs:
-        return ""
-    ports = ", ".join(f'"{plug.link}"' for plug in plugs)
-    own = ", ".join(f'"{plug.link}" . {plug.mac} . {plug.address}' for plug in plugs)
-    return f"add element bridge {table} ports {{ {ports} }}\nadd element bridge {table} own {{ {own} }}\n"
+def delta(table: str, old: Elements, new: Elements) -> str:
+    """What turns the elements of the one into those of the other, in one transaction; "" when they are equal."""
+    lines = []
+    for verb, before, after in (("delete", new, old), ("add", old, new)):
+        for name in _SETS:
+            if changed := sorted(after.get(name, frozenset()) - before.get(name, frozenset())):
+                lines.append(f"{verb} element bridge {table} {name} {{ {', '.join(changed)} }}\n")
+    return "".join(lines)
+
+
+def read(listing: str) -> tuple[str, Elements]:
+    """Of a table as nftables prints it: what it is without its elements, and those."""
+    found = {}
+    for name, body in _SET.findall(listing):
+        within = _ELEMENTS.search(body)
+        found[name] = frozenset(one.strip() for one in within[1].split(",")) if within else frozenset[str]()
+    return _ELEMENTS.sub("", listing), found
 
 
 def keys(plugs: Iterable[Plug]) -> dict[str, list[bytes]]:

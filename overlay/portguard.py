@@ -18,6 +18,8 @@ class PortGuard:
         self._table = table
         self._plugs: dict[str, tuple[Plug, ...]] = {}
         self._tunnels: frozenset[str] = frozenset()
+        self._frame = ""
+        """The table without its elements, as it was loaded."""
         self._nft: Nft | None = None
         self._elements: SetElements | None = None
 
@@ -43,12 +45,13 @@ class PortGuard:
         self._plugs.pop(id, None)
 
     def renew(self, tunnels: frozenset[str]) -> None:
-        """The whole table, whatever became of it, with these VXLAN devices. Raises NetworkFailure."""
+        """The table as it should be, whatever became of it, with these VXLAN devices. Raises NetworkFailure."""
         self._tunnels = tunnels
         self._write()
 
     def remove(self) -> None:
         """Take it out of the kernel. Raises NetworkFailure."""
+        self._frame = ""
         self._run(guard.remove(self._table))
 
     def close(self) -> None:
@@ -61,10 +64,23 @@ class PortGuard:
             self._elements = None
 
     def _write(self) -> None:
+        """The table is replaced only where it is not ours any more: meanwhile packets would pass it."""
         plugs = [plug for plugs in self._plugs.values() for plug in plugs]
-        self._run(guard.full(self._table, plugs, self._tunnels))
+        wanted = guard.wanted(plugs, self._tunnels)
+        frame, there = guard.read(self._listing())
+        if not self._frame or frame != self._frame:
+            self._run(guard.full(self._table, wanted))
+            self._frame = guard.read(self._listing())[0]
+        elif text := guard.delta(self._table, there, wanted):
+            self._run(text)
 
-    def _run(self, commands: str) -> None:
+    def _listing(self) -> str:
+        try:
+            return self._run(f"list table bridge {self._table}")
+        except NetworkFailure:
+            return ""
+
+    def _run(self, commands: str) -> str:
         # made here, so that it belongs to the network namespace of the thread that uses it
         self._nft = self._nft or Nft()
-        self._nft.run(commands)
+        return self._nft.run(commands)

@@ -75,3 +75,34 @@ def test_a_sandbox_that_is_gone_leaves_with_the_next_renewal() -> None:
     assert "10.0.1.7" not in found
     assert "10.0.2.7" in found
     assert '"av4097"' in found
+
+
+def test_a_table_that_is_as_it_should_be_is_not_replaced() -> None:
+    """While it is, packets pass it: sets of a table that goes are empty at once."""
+
+    def work() -> tuple[list[str], list[str]]:
+        one = PortGuard("argosy")
+        one.take_over({"a": PLUGS[:1]})
+        done: list[str] = []
+        run = one._run
+        one._run = lambda commands: (done.append(commands), run(commands))[1]  # type: ignore[method-assign]
+        one.renew(frozenset())
+        one.admit("b", PLUGS[1:])
+        one.forget("a")
+        one.renew(frozenset({"av4097"}))
+        changed = [text for text in done if not text.startswith("list")]
+        nft = Nft()
+        nft.run("flush chain bridge argosy guard")
+        nft.close()
+        one.renew(frozenset({"av4097"}))
+        one.close()
+        return changed, [text for text in done if not text.startswith("list")][len(changed) :]
+
+    changed, mended = elsewhere(work)
+    assert changed == [
+        'delete element bridge argosy ports { "ae0123456789a" }\n'
+        'delete element bridge argosy own { "ae0123456789a" . 02:42:0a:00:01:07 . 10.0.1.7 }\n'
+        'add element bridge argosy tunnels { "av4097" }\n'
+    ]
+    assert len(mended) == 1
+    assert mended[0].startswith("add table")
