@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections import Counter
@@ -50,7 +49,7 @@ async def usage(request: web.Request, context: HostContext) -> web.StreamRespons
 
 
 async def prune_images(request: web.Request, context: HostContext) -> web.StreamResponse:
-    """POST /images/prune: images without a name, or with dangling=false all that no container uses."""
+    """POST /images/prune: images without a name and a digest, or with dangling=false all that no container uses."""
     wanted = filters(request, _IMAGE_FILTERS)
     unnamed = not wanted.get("dangling", set()) & {"false", "0"}
     bounds = [_before(text, context.clock()) for text in wanted.get("until", ())]
@@ -58,7 +57,7 @@ async def prune_images(request: web.Request, context: HostContext) -> web.Stream
     told: list[dict[str, str]] = []
     for image in context.images.all():
         if (
-            (unnamed and image.names)
+            (unnamed and (image.names or image.digests))
             or not _labelled(image.labels, wanted)
             or any(image.created >= bound for bound in bounds)
         ):
@@ -83,8 +82,8 @@ async def prune_volumes(request: web.Request, context: HostContext) -> web.Strea
             continue
         if context.volumes.in_use(volume.name):
             continue
-        size = await asyncio.to_thread(size_of, context.volumes.data(volume.name))
-        context.volumes.remove(volume.name)
+        size = max(await _size(context.volumes.data(volume.name), context), 0)
+        await context.volumes.remove(volume.name)
         removed.append(volume.name)
         room += size
     return answer({"VolumesDeleted": removed or None, "SpaceReclaimed": room})
@@ -142,14 +141,22 @@ async def _container(container: Container, context: HostContext) -> dict[str, An
     view = forms.summary(container, record, networks(container, context), ports, context.clock())
     written = Path(context.data_root, "containers", container.id, "upper")
     image = context.images.find(container.image_id)
-    size = await asyncio.to_thread(size_of, written)
+    size = await _size(written, context)
     return view | {"SizeRw": size, "SizeRootFs": size + (image.size if image else 0)}
 
 
 async def _volume(name: str, context: HostContext) -> dict[str, Any]:
-    size = await asyncio.to_thread(size_of, context.volumes.data(name))
+    size = await _size(context.volumes.data(name), context)
     users = len(context.volumes.in_use(name))
     return volume_form(context.volumes.get(name), context) | {"UsageData": {"Size": size, "RefCount": users}}
+
+
+async def _size(path: Path, context: HostContext) -> int:
+    """What `size_of` says; -1, as Docker has it, when that hangs (a volume of a server that is gone)."""
+    try:
+        return await context.volumes.workers.run("measuring", size_of, path)
+    except TimeoutError:
+        return -1
 
 
 def _labelled(labels: dict[str, str], wanted: dict[str, set[str]]) -> bool:

@@ -119,8 +119,8 @@ def _matches(image: Image, wanted: dict[str, set[str]], context: HostContext) ->
     dangling = wanted.get("dangling", set()) & {"true", "1"}
     named = wanted.get("dangling", set()) & {"false", "0"}
     return (
-        (not dangling or not image.names)
-        and (not named or bool(image.names))
+        (not dangling or not (image.names or image.digests))
+        and (not named or bool(image.names or image.digests))
         and label_match(image.labels, wanted.get("label", set()))
         and ("reference" not in wanted or any(imageforms.matches_reference(image, p) for p in wanted["reference"]))
         and all(image.created < context.images.get(name).created for name in wanted.get("before", ()))

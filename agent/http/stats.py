@@ -22,6 +22,8 @@ from api.errors import Conflict, Invalid, NotFound, Unavailable
 from api.http import answer, flag, timestamp
 from kit import process
 
+_LONGEST = 10.0
+"""Seconds that `ps` may take."""
 PERIOD = 1.0
 """Seconds between two readings."""
 _Json = dict[str, Any]
@@ -58,8 +60,10 @@ async def top(request: web.Request, context: HostContext) -> web.StreamResponse:
     except ValueError as error:
         raise Invalid(f"ps_args: {error}") from None
     try:
-        said = await process.run("ps", *arguments)
+        said = await process.run("ps", *arguments, timeout=_LONGEST)
         inside = usage.Cgroups(container.pid).processes()
+    except TimeoutError:
+        raise Unavailable(f"`ps` did not end within {_LONGEST:g} s: a process hangs in the kernel") from None
     except FileNotFoundError:
         raise Unavailable("`ps` is not installed on this host; install the package procps") from None
     if not said.ok:

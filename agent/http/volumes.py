@@ -47,7 +47,7 @@ async def remove(request: web.Request, context: HostContext) -> web.StreamRespon
     """DELETE /volumes/{name}."""
     name = request.match_info["name"]
     if not (flag(request, "force") and all(volume.name != name for volume in context.volumes.all())):
-        context.volumes.remove(name)
+        await context.volumes.remove(name)
     return web.Response(status=204)
 
 

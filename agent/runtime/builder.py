@@ -11,6 +11,7 @@ import dataclasses
 import platform
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,16 @@ class Builder:
         mount_overlay(layers, directory / "upper", directory / "work", directory / "rootfs")
         return directory / "rootfs"
 
-    async def build(self, plan: ContainerPlan, directory: Path) -> Built:
-        """Everything but the root filesystem, which is mounted. Raises RuntimeFailure."""
+    async def build(self, plan: ContainerPlan, directory: Path, held: ExitStack) -> Built:
+        """Everything but the root filesystem, which is mounted. Raises RuntimeFailure.
+
+        `held` is to be closed once the container is made, or is not to be.
+        """
         spec, root = plan.spec.container_spec, directory / "rootfs"
         wanted = bundle.host_config(spec)
         if wanted.uts_mode == "host":
             plan = dataclasses.replace(plan, hostname=platform.node())
-        made = await make(plan.id, spec.mounts, plan.image.volumes, root, self.volumes)
+        made = await make(plan.id, spec.mounts, plan.image.volumes, root, self.volumes, held)
         user = await self.workers.run("preparing the image's files", _prepared, root, plan)
         rules, annotations = self._seccomp(plan)
         files = await self.workers.run("writing secrets and configs", make_files, plan.files, directory)

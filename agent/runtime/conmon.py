@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from agent.runtime.base import RuntimeFailure
 
 _REOPEN_LOG = b"2 0 0\n"
 _MOST_WORDS = 16 * 1024
+PATIENCE = 120.0
+"""Seconds the OCI runtime may take to make a container: what it mounts may hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,13 @@ async def create(
             )
         finally:
             os.close(writer)
-        line = await _read_line(reader)
-        await process.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await _read_line(reader)
+                await process.wait()
+        except TimeoutError:
+            _kill(process.pid, directory)
+            raise RuntimeFailure(f"{Path(runtime[0]).name} did not make the container within {PATIENCE:g} s") from None
         report = msgspec.json.decode(line, type=_Report) if line else _Report()
         if report.pid <= 0:
             raise RuntimeFailure(_sentence(report.message or os.pread(words, _MOST_WORDS, 0).decode(errors="replace")))
@@ -81,6 +90,19 @@ async def create(
     finally:
         os.close(reader)
         os.close(words)
+
+
+def _kill(pid: int, directory: Path) -> None:
+    """End a conmon that hangs, and the runtime that it waits for (its process group, once it has one of its own)."""
+    pids = {pid}
+    with suppress(OSError, ValueError):
+        pids.add(int((directory / "conmon.pid").read_text()))
+    for one in pids:
+        with suppress(ProcessLookupError):
+            if os.getpgid(one) == one:
+                os.killpg(one, signal.SIGKILL)
+            else:
+                os.kill(one, signal.SIGKILL)
 
 
 def open_gate(gate: Path) -> bool:

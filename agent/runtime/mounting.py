@@ -12,7 +12,10 @@ from kit import process
 
 _MNT_DETACH = 2
 _MS_NOSUID, _MS_NODEV = 2, 4
+_MS_BIND, _MS_REC = 0x1000, 0x4000
 _PAGE = 4096
+PATIENCE = 60.0
+"""Seconds that mounting a volume may take: its server may be dead."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,6 +54,12 @@ def mount_tmpfs(target: Path, size: int) -> None:
         _mount("tmpfs", str(target), "tmpfs", options, _MS_NOSUID | _MS_NODEV)
 
 
+def bind(source: str, target: Path) -> None:
+    """Have a file or directory, with all that is mounted below it, at another place too. Raises RuntimeFailure."""
+    if _libc.mount(os.fsencode(source), os.fsencode(target), None, _MS_BIND | _MS_REC, None) != 0:
+        raise RuntimeFailure(f"cannot bind {source} to {target}: {os.strerror(ctypes.get_errno())}")
+
+
 def unmount(target: Path) -> None:
     """Detach whatever is mounted there; nothing happens when nothing is."""
     while is_mount(target) and _libc.umount2(os.fsencode(target), _MNT_DETACH) == 0:
@@ -72,9 +81,13 @@ async def mount_volume(kind: str, device: str, options: str, target: Path) -> No
     wanted = ["-t", kind] if kind and kind not in ("none", "bind") else []
     if kind == "bind" and "bind" not in options.split(","):
         flags = ["-o", f"bind,{options}" if options else "bind"]
-    result = await process.run("mount", *wanted, *flags, device or kind, str(target))
+    what = f"volume {target.parent.name} ({kind} {device})"
+    try:
+        result = await process.run("mount", *wanted, *flags, device or kind, str(target), timeout=PATIENCE)
+    except TimeoutError:
+        raise RuntimeFailure(f"cannot mount {what}: no answer within {PATIENCE:g} s") from None
     if not result.ok:
-        raise RuntimeFailure(f"cannot mount volume {target.parent.name} ({kind} {device}): {result.complaint}")
+        raise RuntimeFailure(f"cannot mount {what}: {result.complaint}")
 
 
 def _nfs(device: str, options: str) -> tuple[str, str]:

@@ -6,12 +6,12 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.runtime.base import RuntimeFailure
-from agent.runtime.files import inside
 from agent.runtime.volumes import Volumes
 from api.errors import ArgosyError
 from api.specs import BindOptions, Mount, TmpfsOptions, VolumeOptions
@@ -37,9 +37,17 @@ class MadeMount:
 
 
 async def make(
-    container: str, mounts: Sequence[Mount], image_volumes: Sequence[str], root: Path, volumes: Volumes
+    container: str,
+    mounts: Sequence[Mount],
+    image_volumes: Sequence[str],
+    root: Path,
+    volumes: Volumes,
+    held: ExitStack,
 ) -> list[MadeMount]:
-    """All mounts of a container whose root filesystem is at `root`. Raises RuntimeFailure."""
+    """All mounts of a container whose root filesystem is at `root`. Raises RuntimeFailure.
+
+    `held` is to be closed once the container is made, which then has mounts of its own.
+    """
     targets = [_target(mount) for mount in mounts]
     if twice := next((t for n, t in enumerate(targets) if t in targets[:n]), ""):
         raise RuntimeFailure(f"invalid mount config: duplicate mount point: {twice}")
@@ -50,11 +58,11 @@ async def make(
     made = []
     for mount in wanted:
         if mount.type == "bind":
-            made.append(MadeMount(mount, _bind(mount)))
+            made.append(MadeMount(mount, await volumes.workers.run(f"looking at {mount.source}", _bind, mount)))
         elif mount.type == "tmpfs":
             made.append(MadeMount(mount, _tmpfs(mount)))
         else:
-            made.append(await _volume(container, mount, root, volumes))
+            made.append(await _volume(container, mount, root, volumes, held))
     return made
 
 
@@ -121,7 +129,7 @@ def _tmpfs(mount: Mount) -> dict[str, Any]:
     return {"destination": _target(mount), "type": "tmpfs", "source": "tmpfs", "options": flags}
 
 
-async def _volume(container: str, mount: Mount, root: Path, volumes: Volumes) -> MadeMount:
+async def _volume(container: str, mount: Mount, root: Path, volumes: Volumes, held: ExitStack) -> MadeMount:
     options = mount.volume_options or VolumeOptions()
     driver = options.driver_config
     name = mount.source or hashlib.sha256(f"{container} {mount.target}".encode()).hexdigest()
@@ -133,11 +141,17 @@ async def _volume(container: str, mount: Mount, root: Path, volumes: Volumes) ->
             dict(options.labels),
             anonymous=not mount.source,
         )
-        source = None if options.no_copy or options.subpath else inside(root, mount.target)
-        data = await volumes.use(name, source)
+        filled = None if options.no_copy or options.subpath else root
+        data = await volumes.use(name, filled, mount.target)
+        looking = f"looking into volume {name}"
+        if not options.subpath:
+            return await volumes.workers.run(looking, _mounted, mount, str(data), name)
+        part = await volumes.workers.run(looking, volumes.part, name, options.subpath)
+        held.callback(volumes.drop_part, part)
+        return await volumes.workers.run(looking, _mounted, mount, str(part), name)
     except (ArgosyError, OSError) as error:
         raise RuntimeFailure(f'invalid mount config for type "volume": {error}') from None
-    path = inside(data, options.subpath) if options.subpath else data
-    if not path.exists():
-        raise RuntimeFailure(f'invalid mount config for type "volume": volume {name} has no path {options.subpath}')
-    return MadeMount(mount, _bind_of(mount, str(path), BindOptions()), name)
+
+
+def _mounted(mount: Mount, source: str, name: str) -> MadeMount:
+    return MadeMount(mount, _bind_of(mount, source, BindOptions()), name)

@@ -11,7 +11,7 @@ import os
 import random
 import signal as signals_
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from agent.runtime.record import Ended, Record
 from agent.runtime.subgroups import Subgroups
 from agent.runtime.usual import Usual
 from agent.runtime.volumes import Volumes
-from api.errors import Conflict, NotFound
+from api.errors import ArgosyError, Conflict, NotFound
 from api.hostconfig import Hook
 from api.wire import LogLine
 from kit import process, twofold
@@ -52,7 +52,7 @@ MOST_CALLS = 16
 """Calls into the kernel for containers' file systems that may be under way, or hang, at a time."""
 PATIENCE = 60.0
 """Seconds such a call may take, or one of the OCI runtime."""
-_KILL_WAIT = 10.0
+_KILL_WAIT, _MOST_KILLS = 10.0, 6
 
 
 log = structlog.get_logger(__name__)
@@ -285,14 +285,11 @@ class OciRuntime:
         kept.save(directory)
         layers = self.image_store.layers(plan.image.id)
         await self._workers.run("mounting its root file system", self._builder.root, directory, layers)
-        built = await self._builder.build(plan, directory)
+        with ExitStack() as held:
+            built = await self._builder.build(plan, directory, held)
+            log_size = policy.brake if policy.keep else 0
+            made = await self._monitored(plan, directory, built.config["process"], log_size)
         spec, start = plan.spec.container_spec, built.config["process"]
-        replace_file(directory / "process.json", msgspec.json.encode(start))
-        runtime = (self._binary, "--root", str(self._state))
-        log_size = policy.brake if policy.keep else 0
-        made = await conmon.create(
-            plan.id, directory, self._sockets, runtime, tty=spec.tty, stdin=spec.open_stdin, log_size=log_size
-        )
         self._keep(
             kept,
             command=start["args"],
@@ -307,6 +304,14 @@ class OciRuntime:
             conmon_born=record.born(made.conmon),
         )
         self._tell(kept, "create")
+
+    async def _monitored(self, plan: ContainerPlan, directory: Path, start: Any, log_size: int) -> conmon.Monitored:
+        """The container of a finished bundle, and its monitor."""
+        replace_file(directory / "process.json", msgspec.json.encode(start))
+        spec, runtime = plan.spec.container_spec, (self._binary, "--root", str(self._state))
+        return await conmon.create(
+            plan.id, directory, self._sockets, runtime, tty=spec.tty, stdin=spec.open_stdin, log_size=log_size
+        )
 
     def _exec_shape(self, id: str, hook: Hook | None) -> dict[str, Any]:
         """The OCI `process` of a further command in a container. Raises NotFound, Conflict, RuntimeFailure."""
@@ -345,15 +350,20 @@ class OciRuntime:
         await self._forget_files(id)
         del self._records[id]
         for name in volumes:
-            self.volumes.release(name)
+            try:
+                await self.volumes.release(name)
+            except (ArgosyError, OSError) as error:
+                log.warning("a volume is not given back", volume=name, container=kept.name, why=str(error))
         if kept.pid:
             self._tell(kept, "destroy")
 
     # ── living and ending ──
 
     async def _kill(self, id: str) -> None:
-        """Kill it and wait for its end."""
-        while not (kept := self._settled(id)).ended:
+        """Kill it and wait for its end. Raises RuntimeFailure when not even that ends it (it hangs in the kernel)."""
+        for _ in range(_MOST_KILLS):
+            if (kept := self._settled(id)).ended:
+                return
             self._signal(kept, signals_.SIGKILL)
             try:
                 async with asyncio.timeout(_KILL_WAIT):

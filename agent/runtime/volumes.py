@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import shutil
+import stat
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from agent.runtime import confined
 from agent.runtime.base import RuntimeFailure
-from agent.runtime.mounting import is_mount, mount_volume, unmount
+from agent.runtime.mounting import bind, is_mount, mount_volume, unmount
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
 from api.options import volume_option_problems
 from kit import process, twofold
 from kit.directories import make_directory
 from kit.timing import Clock
+from kit.workers import Workers
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 """A directory's name: at most 255 bytes."""
 
 
 log = structlog.get_logger(__name__)
+
+MOST_CALLS = 16
+"""Calls into volumes' file systems that may be under way, or hang, at a time."""
+PATIENCE = 60.0
+"""Seconds one may take."""
+_LONGEST_FILL = 1800.0
+_FILL = 'mount --bind "$2" "$2"; mount -o remount,bind,nosymfollow "$2"; cd /; exec cp -a "$1" "$2/"'
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -43,6 +56,12 @@ class Volumes:
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root
         self._clock = clock
+        self._parts = root / ".parts"
+        make_directory(self._parts)
+        for left in self._parts.iterdir():
+            self.drop_part(left)
+        self.workers = Workers("volumes", MOST_CALLS, PATIENCE)
+        """For looks into volumes: what is mounted there may hang."""
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Ids of the containers that mount a volume; set by the runtime."""
         self.told: Callable[[str, str], None] = lambda *_: None
@@ -97,22 +116,43 @@ class Volumes:
         self.told("create", name)
         return volume
 
-    async def use(self, name: str, source: Path | None) -> Path:
-        """Have the volume's file system mounted, and an empty volume filled from `source` (None: from nothing).
+    async def use(self, name: str, root: Path | None, path: str = "") -> Path:
+        """Have the volume's file system mounted, and an empty volume filled from `path` in `root` (None: from nothing).
 
-        Returns where its content is. Raises NotFound or RuntimeFailure.
+        Returns where its content is. Raises NotFound or RuntimeFailure; TimeoutError when its file system hangs.
         """
         volume, data = self.get(name), self.data(name)
         kind, device = volume.options.get("type", ""), volume.options.get("device", "")
         if (kind or device) and not is_mount(data):
             await mount_volume(kind, device, volume.options.get("o", ""), data)
-        if source and source.is_dir() and not any(data.iterdir()):
-            result = await process.run("cp", "-a", f"{source}/.", f"{data}/")
-            if not result.ok:
-                raise RuntimeFailure(f"cannot fill volume {name} from the image: {result.complaint}")
+        empty = await self.workers.run(f"looking into volume {name}", _is_empty, data) if root else False
+        if root and empty:
+            await self._fill(name, root, path)
         return data
 
-    def release(self, name: str) -> None:
+    def part(self, name: str, subpath: str) -> Path:
+        """Somewhere else, what is now at a path in a volume: others who have the volume may change its links at any
+        time. Blocking; the caller drops the part. Raises OSError, RuntimeFailure.
+        """
+        try:
+            with confined.opened(self.data(name), subpath) as found:
+                target = self._parts / secrets.token_hex(8)
+                if stat.S_ISDIR(os.fstat(found).st_mode):
+                    target.mkdir(mode=0o700)
+                else:
+                    target.touch(mode=0o600)
+                bind(f"/proc/self/fd/{found}", target)
+                return target
+        except OSError as error:
+            raise OSError(f"volume {name} has no path {subpath}: {error.strerror}") from None
+
+    def drop_part(self, target: Path) -> None:
+        """Take a part away; what has been mounted from it stays."""
+        unmount(target)
+        with suppress(OSError):  # nothing is ever deleted in it: it might still be mounted
+            target.rmdir() if target.is_dir() else target.unlink(missing_ok=True)
+
+    async def release(self, name: str) -> None:
         """After a container that used it is gone: unmount it, and delete it if it is anonymous, unless still used."""
         try:
             volume = self.get(name)
@@ -121,17 +161,36 @@ class Volumes:
         if self.in_use(name):
             return
         if volume.options:
-            unmount(self.data(name))
+            await self.workers.run(f"unmounting volume {name}", unmount, self.data(name))
         if volume.anonymous:
-            self._delete(name)
+            await self._delete(name)
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Delete the volume and its content. Raises NotFound, and Conflict while a container has it."""
         self.get(name)
         if users := self.in_use(name):
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-        unmount(self.data(name))
-        self._delete(name)
+        await self.workers.run(f"unmounting volume {name}", unmount, self.data(name))
+        await self._delete(name)
+
+    async def _fill(self, name: str, root: Path, path: str) -> None:
+        """From a directory of an image; nothing happens when it is none."""
+        with ExitStack() as stack:
+            try:
+                source = stack.enter_context(confined.opened(root, path))
+            except OSError:
+                return
+            if not stat.S_ISDIR(os.fstat(source).st_mode):
+                return
+            # Whoever has the volume already may put links in it meanwhile: on this mount they lead nowhere.
+            command = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", _FILL, "fill")
+            where = (f"/proc/self/fd/{source}/.", str(self.data(name)))
+            try:
+                result = await process.run(*command, *where, pass_fds=(source,), timeout=_LONGEST_FILL)
+            except TimeoutError:
+                raise RuntimeFailure(f"cannot fill volume {name}: no end within {_LONGEST_FILL:g} s") from None
+        if not result.ok:
+            raise RuntimeFailure(f"cannot fill volume {name} from the image: {result.complaint}")
 
     def _readable(self, name: str) -> Volume | None:
         try:
@@ -140,8 +199,8 @@ class Volumes:
             log.error("a volume cannot be listed", why=str(error))
             return None
 
-    def _delete(self, name: str) -> None:
-        shutil.rmtree(self._root / name)
+    async def _delete(self, name: str) -> None:
+        await self.workers.run(f"deleting volume {name}", shutil.rmtree, self._root / name)
         self.told("destroy", name)
 
     def _record(self, name: str) -> Path:
@@ -151,3 +210,8 @@ class Volumes:
                 " and includes invalid characters or is too short or too long"
             )
         return self._root / name / "volume.json"
+
+
+def _is_empty(directory: Path) -> bool:
+    with os.scandir(directory) as entries:
+        return next(entries, None) is None

@@ -6,6 +6,7 @@ here it is the last step, to what the kernel is told, that counts.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,8 @@ def test_resolv_conf_has_its_servers_domains_and_options() -> None:
 )  # fmt: skip
 async def test_mounts(volume: str, target: str, options: set[str], tmp_path: Path) -> None:
     wanted = spec_of(volume).task_template.container_spec.mounts
-    made = await mounts.make("id", wanted, (), tmp_path, Volumes(tmp_path / "volumes", lambda: 0.0))
+    with ExitStack() as held:
+        made = await mounts.make("id", wanted, (), tmp_path, Volumes(tmp_path / "volumes", lambda: 0.0), held)
     found = next(item.oci for item in made if item.oci["destination"] == target)
     assert options <= set(found["options"])
 

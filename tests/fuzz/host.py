@@ -96,7 +96,7 @@ class Target:
         await store.commit([Delete(kind, id) for kind, id in made])
         for volume in self.runtime.volumes.all():
             if not self.runtime.volumes.in_use(volume.name):
-                self.runtime.volumes.remove(volume.name)
+                await self.runtime.volumes.remove(volume.name)
         if self.runtime.image_store.find("demo:1") is None:
             await load(self.runtime, self.socket.parent)
         for container in await self.runtime.containers():
