@@ -12,17 +12,20 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.runtime import mounts
 from agent.runtime.base import PlannedFile, RuntimeFailure
 from agent.runtime.copying import FAILED, MISSING
 from api.errors import Invalid, Unavailable
+from api.specs import Mount, VolumeOptions
 from kit import process
-from tests.agent.runtime.hosts import chunks, make_runtime, output, plan
-from tests.attacks.image_tools import Victim, alive, changed_layers, victim, with_file
+from tests.agent.runtime.hosts import chunks, make_runtime, output, plan, run
+from tests.attacks.image_tools import PATIENCE, Victim, alive, changed_layers, victim, with_file
 from tests.images import Layer, Link, Special, busybox_layer, layer_tar
 
 pytestmark = pytest.mark.root
@@ -247,3 +250,61 @@ async def test_an_archive_that_unpacks_to_more_than_the_disk_has_is_given_up(
     with pytest.raises(Unavailable, match="the disk is full"):
         await alive(host.runtime.image_store.load(stream()))
     assert not any(host.root.rglob("image.tar"))
+
+
+# ── volumes, which a container may have while another gets them ──────────────────────────────────────────────────
+
+
+async def test_a_volume_is_not_filled_through_links_that_are_put_in_it_meanwhile(host: Victim) -> None:
+    """The image's files went where the links of a container that had the empty volume already pointed."""
+    volumes, victim = host.runtime.volumes, host.root / "of-the-host"
+    victim.mkdir()
+    (victim / "file").write_text("of the host")
+    image = host.root / "image-root"
+    (image / "data/dir").mkdir(parents=True)
+    (image / "data/file").write_text("of the image")
+    (image / "data/dir/planted").write_text("of the image")
+    volumes.create("shared")
+    (volumes.data("shared") / "file").symlink_to(victim / "file")
+    (volumes.data("shared") / "dir").symlink_to(victim)
+
+    with pytest.raises(RuntimeFailure, match="cannot fill volume shared"):
+        await volumes._fill("shared", image, "/data")
+
+    assert (victim / "file").read_text() == "of the host"
+    assert not (victim / "planted").exists()
+
+
+async def test_a_part_of_a_volume_is_what_it_was_when_it_was_looked_at(host: Victim) -> None:
+    """A link that came in its place before the runtime had mounted it led to the host's own files."""
+    volumes, victim = host.runtime.volumes, host.root / "of-the-host"
+    victim.mkdir()
+    (victim / "secret").write_text("of the host")
+    volumes.create("shared")
+    (volumes.data("shared") / "part").mkdir()
+    (volumes.data("shared") / "away").symlink_to(victim)
+    part = Mount(type="volume", source="shared", target="/x", volume_options=VolumeOptions(subpath="part"))
+
+    with ExitStack() as held:
+        (made,) = await mounts.make("c", [part], (), host.root, volumes, held)
+        (volumes.data("shared") / "part").rmdir()
+        (volumes.data("shared") / "part").symlink_to(victim)
+        assert os.listdir(made.oci["source"]) == []
+    assert not os.path.exists(made.oci["source"])
+    away = Mount(type="volume", source="shared", target="/x", volume_options=VolumeOptions(subpath="away"))
+    with ExitStack() as held, pytest.raises(RuntimeFailure, match="volume shared has no path away"):
+        await mounts.make("c", [away], (), host.root, volumes, held)
+
+
+# ── what a command says ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_health_check_that_talks_without_an_end_is_cut_off(host: Victim) -> None:
+    """All of it was kept in memory."""
+    await host.have([busybox_layer()])
+    id = await run(host.runtime, plan(host.runtime.image_store.get("evil:1"), "talker", "sleep", "600"))
+    flood = ("/bin/busybox", "sh", "-c", "yes | head -c 50000000; echo the end")
+
+    said = await alive(host.runtime.exec(id, flood, PATIENCE))
+
+    assert (said.code, len(said.text) <= 64 * 1024, said.text[-8:]) == (0, True, b"the end\n")
