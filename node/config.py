@@ -67,6 +67,11 @@ class Settings:
         return tuple(socket_path(host) for host in self.hosts) or (self.exec_root / "docker.sock",)
 
     @property
+    def all_sockets(self) -> tuple[Path, ...]:
+        """Docker's too."""
+        return (*self.sockets, *([self.docker_socket] if self.docker_socket else []))
+
+    @property
     def pid_path(self) -> Path:
         """Where the process id is written."""
         return self.pidfile or self.exec_root / "argosyd.pid"

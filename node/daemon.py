@@ -15,6 +15,7 @@ from agent.http.events import HostEvents
 from agent.http.routes import routes as host_routes
 from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import GrpcPeers
+from agent.runtime.socketbinds import SocketBinds
 from api.errors import Unavailable
 from api.rpc import Credentials
 from kit.directories import OWNERS, PASSABLE, make_directory
@@ -75,6 +76,7 @@ class Daemon:
             ("runtime", self._runtime.run),
             ("certificate renewal", self._renewal.run),
             ("removal from the cluster", self.swarm.depart_when_removed),
+            ("bound sockets", SocketBinds(self._runtime, self._settings.all_sockets).run),
         )
         troubles, delays = self._troubles, partial(backoff, self._rng)
         # They live until the end of the process, which no block of a TaskGroup spans.

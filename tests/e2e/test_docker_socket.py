@@ -24,7 +24,17 @@ own = socket.gethostname()
 print(json.dumps([ping, containers[0], own in {c["Id"][:12] for c in json.loads(containers[1])} or
     [c["Names"] for c in json.loads(containers[1])], open("/etc/machine").read(),
     os.access("/etc/machine", os.W_OK)]), flush=True)
-time.sleep(3600)
+was_gone = False
+while True:
+    time.sleep(0.2)
+    try:
+        get("/_ping")
+    except OSError:
+        was_gone = True
+    else:
+        if was_gone:
+            print("again", flush=True)
+        was_gone = False
 """
 
 
@@ -45,5 +55,9 @@ def test_a_read_only_docker_socket_answers_inside_a_container(world: World) -> N
         ping, status, own, text, writable = json.loads(lines[0])
         assert (ping, status, text, writable) == ([200, "OK"], 200, "one file\n", False)
         assert own is True or any("monitor" in name for names in own for name in names)
+
+        world.inside("m1", "kill -KILL $(cat /run/argosy/argosyd.pid)")
+
+        world.until(lambda: "again" in world.argosy("service", "logs", "--raw", "monitor").splitlines())
     finally:
         world.argosy("service", "rm", "monitor")

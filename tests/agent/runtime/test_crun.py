@@ -12,7 +12,7 @@ from kit import process
 WHAT_DIFFERS = (
     "exit_code or sees or seccomp or limits or memory or not_exist or stop or exec or restarted or many or terminal"
 )
-BESIDES = "privacy seccomp_real mount_kinds subgroups"
+BESIDES = "privacy seccomp_real mount_kinds subgroups socket_binds"
 """Files of tests that are for both: what a runtime must keep to."""
 SCRIPT = """
 umount -l /sys/fs/cgroup/unified && "$0" -m pytest -q tests/agent/runtime/test_oci.py -k "$1" &&
