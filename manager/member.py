@@ -97,12 +97,14 @@ class Member:
             _write(self.settings.revoked, revocation_list(wanted))
         return bool(wanted - (present or frozenset()))
 
-    async def hang_up(self, spared: Iterable[str]) -> None:
-        """End the connections to etcd, for it asks for certificates at their beginning only; those from spared IP
-        addresses stay. Where the kernel cannot do that, etcd is started again.
+    async def hang_up(self, spared: Iterable[str], former: Iterable[str]) -> None:
+        """End the connections to etcd, for it asks for certificates at their beginning only. Those from this host and
+        from spared IP addresses stay, unless a former manager has the address too. Where the kernel cannot do that,
+        etcd is started again.
         """
         own = {self.settings.address, self.settings.listen_address, "127.0.0.1"} - {""}
-        if not await hang_up((self.settings.client_port, self.settings.peer_port), own | set(spared)) and self._pid:
+        kept = (own | set(spared)) - set(former)
+        if not await hang_up((self.settings.client_port, self.settings.peer_port), kept) and self._pid:
             log.warning("connections of a former manager cannot be ended one by one: etcd is started again")
             await _terminate(self._pid)
 

@@ -58,7 +58,7 @@ class Withdrawals:
         former = withdrawn(state)
         if self._member.revoke(serial for serials in former.values() for serial in serials):
             log.info("etcd takes no certificate of a former manager any more", nodes=sorted(former))
-            await self._member.hang_up(manager_hosts(state))
+            await self._member.hang_up(manager_hosts(state), hosts_of(state, former))
         try:
             await self._expel(former.keys())
         except ArgosyError as error:
@@ -89,3 +89,9 @@ def manager_hosts(state: State) -> set[str]:
     """IP addresses of the managers that are alive."""
     alive = (member for node_id, member in state.members.items() if is_manager(state, node_id))
     return {member.address.rpartition(":")[0].strip("[]") for member in alive}
+
+
+def hosts_of(state: State, node_ids: Iterable[str]) -> set[str]:
+    """IP addresses of nodes, as far as they are known."""
+    described = (state.descriptions.get(node_id) for node_id in node_ids)
+    return {description.address for description in described if description is not None}

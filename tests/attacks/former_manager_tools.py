@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from api.codec import decode, encode
-from api.objects import NodeDescription
+from api.objects import Cluster, NodeDescription
+from api.states import Role
 from api.wire import (
     EXPORT_METHOD,
     LOGS_METHOD,
@@ -34,6 +36,7 @@ from api.wire import (
     LogsRequest,
     ManagerMessage,
 )
+from manager import ca
 
 TIMEOUT = 20.0
 
@@ -54,6 +57,16 @@ class Stolen:
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
         return request.public_bytes(Encoding.PEM).decode()
+
+    def forged(self, cluster: Cluster, node_id: str, copy: Path) -> Stolen:
+        """A certificate in the name of a manager, signed with the CA's key, for a key of one's own."""
+        subject = ca.Subject(node_id, Role.MANAGER, cluster.id)
+        authority, key = ca.Authority(cluster.ca_certificate.encode(), cluster.ca_key.encode()), ca.new_key()
+        made = Stolen(self.authority.parent, copy)
+        now = time.time()  # noqa: TID251 - TLS compares with the machine's clock
+        made.certificate.write_bytes(ca.sign(authority, ca.signing_request(key), subject, now, 3600.0))
+        made.key.write_bytes(key)
+        return made
 
     # ── HTTPS ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,6 +186,21 @@ def ask(connection: http.client.HTTPSConnection, method: str, path: str, body: o
         return answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         return 0, str(error)
+
+
+def has_ended(stream: http.client.HTTPResponse, secret: bytes) -> bool:
+    """Whether a stream ends, without having told the secret."""
+    told = b""
+    try:
+        while more := stream.read1():
+            told += more
+            if secret in told:
+                return False
+    except TimeoutError:
+        return False
+    except (OSError, http.client.HTTPException):
+        return True
+    return True
 
 
 def _open(requests: list[Any]) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from api.codec import decode
 from api.objects import Cluster
 from deploy.lab import lab as labs
 from manager.seals import opened
-from tests.attacks.former_manager_tools import OpenEtcd, Stolen, ask
+from tests.attacks.former_manager_tools import OpenEtcd, Stolen, ask, has_ended
 from tests.e2e.world import IMAGE, World
 
 pytestmark = pytest.mark.lab
@@ -87,11 +86,7 @@ def test_a_connection_open_since_before_the_demotion_does_not_either(fallen: Fal
 
 def test_a_stream_open_since_before_the_demotion_has_ended(fallen: Fallen) -> None:
     fallen.world.argosy("network", "create", "told-to-nobody")
-    try:
-        told = fallen.stream.read()
-    except (OSError, http.client.HTTPException) as error:
-        told = str(error).encode()
-    assert b"told-to-nobody" not in told
+    assert has_ended(fallen.stream, b"told-to-nobody")
 
 
 def test_it_is_renewed_as_a_workers_only(fallen: Fallen) -> None:
@@ -108,7 +103,7 @@ def test_it_is_renewed_as_a_workers_only(fallen: Fallen) -> None:
     [
         ("get", "--prefix", "/argosy/"),
         ("put", "/argosy/wanted/attack", "x"),
-        ("member", "add", "rogue", "--peer-urls=https://192.0.2.9:2380"),
+        ("member", "add", "rogue", "--learner", "--peer-urls=https://192.0.2.9:2380"),
         ("snapshot", "save", "/dev/null"),
     ],
 )  # fmt: skip
@@ -156,6 +151,15 @@ def test_a_former_managers_key_does_not_open_the_database_as_it_is_now(fallen: F
     assert opens(now, present), "who is a manager opens it"
     assert opens(fallen.dump, fallen.stolen), "as it was when m2 was one"
     assert not opens(now, fallen.stolen)
+
+
+def test_a_certificate_that_it_signs_for_a_present_manager_is_refused(fallen: Fallen) -> None:
+    """It could open the CA's key while it was a manager, and take it along."""
+    cluster = opened(decode(Cluster, fallen.dump.encode()), fallen.stolen.node_id, fallen.stolen.key.read_bytes())
+    forged = fallen.stolen.forged(cluster, fallen.ids["m1"], fallen.directory / "forged")
+    status, said = forged.ask(fallen.m1, "GET", "/swarm")
+    assert (status, "for another key than that node joined with" in said) == (403, True), said
+    assert forged.logs(fallen.w1, fallen.ids["w1"]) is grpc.StatusCode.PERMISSION_DENIED
 
 
 # ── removed: the certificates are good for nothing at all ────────────────────────────────────────────────────────

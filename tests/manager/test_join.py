@@ -240,3 +240,24 @@ async def test_bad_requests_are_told_what_is_wrong(
 async def test_a_mistyped_token_is_refused_before_anybody_is_asked() -> None:
     with pytest.raises(Invalid, match="invalid join token"):
         await ManagerClient([]).join(wish("SWMTKN-1-abc"))
+
+
+async def test_a_manager_that_was_demoted_and_one_with_another_key_do_what_workers_do(port: Port) -> None:
+    own = credentials("m2", Role.MANAGER)
+    node = Node("m2", spec=NodeSpec(role=Role.MANAGER), public_key=ca.requested_key(ca.signing_request(own.key)))
+    await port.store.commit([Put(NODE, "m2", node)])
+    assert (await port.raw("GET", "/nodes", creds=own))[0] == 200
+    status, said = await port.raw("GET", "/nodes", creds=credentials("m2", Role.MANAGER))
+    assert (status, "for another key than that node joined with" in said) == (403, True)
+    await port.store.commit([Put(NODE, "m2", msgspec.structs.replace(node, spec=NodeSpec()))])
+    status, said = await port.raw("GET", "/nodes", creds=own)
+    assert (status, "is a manager no more" in said) == (403, True)
+    renewed = await port.client("m2", own).renew(ca.signing_request(own.key))
+    assert ca.subject_of(renewed.certificate.encode()).role is Role.WORKER
+
+
+async def test_a_manager_without_the_clusters_keys_says_so(port: Port) -> None:
+    cluster = msgspec.structs.replace(THE_CLUSTER, ca_key="", worker_secret="", manager_secret="", sealed=b"x")
+    await port.store.commit([Put(CLUSTER, "default", cluster)])
+    with pytest.raises(Unavailable, match="has not been given the cluster's keys yet"):
+        await ManagerClient([port.address]).join(wish(WORKER))
