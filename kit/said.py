@@ -1,8 +1,15 @@
-"""What has been said already, so that a lasting trouble is logged once and not at each look. Pure."""
+"""What has been said already, so that a lasting trouble is logged once and not at each look."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
 MOST = 10_000
+
+log = structlog.get_logger(__name__)
 
 
 class Said:
@@ -23,3 +30,15 @@ class Said:
     def forget(self, about: str) -> None:
         """It is well again: the same trouble would be news."""
         self._said.pop(about, None)
+
+
+@contextmanager
+def apart(said: Said, what: str, of: str) -> Iterator[None]:
+    """One of many things: should it fail, `what` is logged of it (once while it lasts), and the others go on."""
+    about = f"{what} {of}"
+    try:
+        yield
+        said.forget(about)
+    except Exception as error:
+        if said.is_news(about, str(error)):
+            log.exception(what, of=of)

@@ -38,6 +38,7 @@ from api.wire import LogLine
 from kit import process, twofold
 from kit.directories import make_directory
 from kit.files import replace_file
+from kit.said import Said, apart
 from kit.streams import closable
 from kit.timing import Clock
 from kit.workers import Workers
@@ -117,16 +118,22 @@ class OciRuntime:
 
     async def run(self) -> None:
         """Clean up after a crash, then rotate logs for ever."""
+        said = Said()
         for id in recovery.strays(self._containers, self._state, self._records):
-            await self._expel(id)
+            with apart(said, "a container that nobody knows was not removed", id):
+                await self._expel(id)
         for id in [id for id, kept in self._records.items() if not kept.pid]:
-            await self.remove(id)
+            with apart(said, "a container that was half made was not removed", id):
+                await self.remove(id)
         for kept in list(self._records.values()):
-            for group in self._subgroups.left(self._cgroup(kept)):
-                await group.kill()
+            with apart(said, "what ran beside a container was not ended", kept.id):
+                for group in self._subgroups.left(self._cgroup(kept)):
+                    await group.kill()
         while True:
             for kept in list(self._records.values()):
-                if kept.pid:
+                if not kept.pid:
+                    continue
+                with apart(said, "a container's log was not rotated", kept.id):
                     logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver, self._usual.log))
             await asyncio.sleep(ROTATION)
 

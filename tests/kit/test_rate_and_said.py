@@ -1,5 +1,7 @@
+import pytest
+
 from kit.rate import MOST_DEBT, Allowance
-from kit.said import Said
+from kit.said import Said, apart
 
 
 def test_a_burst_passes_and_then_the_rate_holds() -> None:
@@ -24,3 +26,15 @@ def test_a_lasting_trouble_is_said_once_and_again_when_it_comes_back() -> None:
     ]  # fmt: skip
     said.forget("a")
     assert said.is_news("a", "y")
+
+
+def test_one_of_many_that_fails_stops_no_other_and_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    said, done = Said(), []
+    for _ in range(3):
+        for name in ("a", "bad", "c"):
+            with apart(said, "not rotated", name):
+                if name == "bad":
+                    raise OSError("no space left")
+                done.append(name)
+    assert done == ["a", "c"] * 3
+    assert capsys.readouterr().out.count("OSError: no space left") == 1
