@@ -10,6 +10,7 @@ from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT
 from api.errors import Invalid
 from api.wire import MANAGER_NAME
 
+DEFAULT_QUOTA = 2 << 30
 UNSAFE = ((3, 5, 0), (3, 5, 1), (3, 5, 2))
 """Can lose consistency on a crash (etcd's own notice of March 2022)."""
 OLDEST = (3, 4, 0)
@@ -30,6 +31,10 @@ class MemberSettings:
     client_port: int = ETCD_CLIENT_PORT
     peer_port: int = ETCD_PEER_PORT
     binary: str = "etcd"
+    quota: int = DEFAULT_QUOTA
+    """Bytes of etcd's file."""
+    memory: int = 0
+    """Bytes of memory it may use; 0 for as much as there is."""
 
     @property
     def data(self) -> Path:
@@ -91,10 +96,10 @@ def command(settings: MemberSettings, version: tuple[int, int, int], others: str
         skip_san if version >= (3, 6, 0) else f"experimental-{skip_san}": "true",
         "max-txn-ops": 10_000,
         "max-request-bytes": 32 << 20,
-        "quota-backend-bytes": 8 << 30,
+        "quota-backend-bytes": settings.quota,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "10m",
-        "snapshot-count": 10_000,  # bounds the log held in memory
+        "snapshot-count": 1_000,  # bounds what is read into memory at a start
         "pre-vote": "true",  # a member that comes back does not disturb the others
         "enable-grpc-gateway": "false",
         "logger": "zap",

@@ -155,6 +155,8 @@ class Manager:
         if self._member is None:
             check_version(parse_version((await Members(store.connection).status()).version))
         await store.start()
+        if self._member is not None:
+            store.keep_room(endpoints[0], credentials, self._options.etcd.quota)
         if first:
             if store.state.cluster is not None:
                 raise Conflict(f"etcd at {', '.join(endpoints)} holds a cluster already; join it, or empty it")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from agent.http.containers import find
 from agent.http.context import HostContext
 from agent.http.hijack import MULTIPLEXED, RAW, console_size, hijacked
 from agent.http.streams import frame
+from agent.runtime.base import RuntimeFailure
 from agent.runtime.execs import Exec, Wish
 from api.codec import Value
 from api.errors import Invalid
@@ -72,7 +74,17 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
         columns=columns,
         detach_keys=wanted.detach_keys,
     )
-    return answer({"Id": context.runtime.execs.create(container.id, wish).id}, 201)
+    with asked():
+        return answer({"Id": context.runtime.execs.create(container.id, wish).id}, 201)
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """What cannot be run is the fault of who asks for it: a user who is not there, a directory, a command."""
+    try:
+        yield
+    except RuntimeFailure as error:
+        raise Invalid(str(error)) from None
 
 
 async def start(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -81,12 +93,14 @@ async def start(request: web.Request, context: HostContext) -> web.StreamRespons
     execs = context.runtime.execs
     exec = execs.get(request.match_info["id"])
     if wanted.detach:
-        await execs.start(exec.id, detach=True)
+        with asked():
+            await execs.start(exec.id, detach=True)
         return web.Response()
     rows, columns = console_size(wanted.console_size or [])
     if exec.wish.tty and rows:
         exec.resize(rows, columns)
-    await execs.start(exec.id)
+    with asked():
+        await execs.start(exec.id)
     try:
         async with hijacked(request, RAW if exec.wish.tty else MULTIPLEXED) as (reader, writer):
             await _serve(exec, reader, writer)

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from aetcd import rpc
 
-from api.codec import Value, decode
+from api.codec import Value, decode, encode
 from api.errors import Unavailable
 from api.objects import Cluster
 from api.rpc import Credentials
@@ -26,7 +26,8 @@ from manager.seals import opened
 from manager.store.base import Change, Fence, LeaseEnded, Put
 from manager.store.batch import Limits, batches, check_distinct
 from manager.store.etcd_leases import EtcdLease, KeepAlives, grant
-from manager.store.etcd_rpc import CALL_TIMEOUT, Connection, EtcdError
+from manager.store.etcd_rpc import CALL_TIMEOUT, Connection, EtcdError, NoSpace
+from manager.store.etcd_space import SpaceKeeper
 from manager.store.etcd_writes import Writer, encoded, size_of
 from manager.store.keys import PREFIX, PREFIX_END, parse
 from manager.store.state import Event
@@ -42,6 +43,14 @@ class KeyHolder(NamedTuple):
 
     node_id: str
     private_key: bytes
+
+
+SMALL = 4096
+"""Bytes up to which an object may grow in a store that is nearly full: services are scaled, nodes are drained."""
+FULL = (
+    "the cluster's store is full: remove services, configs, secrets or networks that are not needed (room is made by"
+    " itself within seconds), or start the managers' argosyd with a larger --etcd-quota; then try again"
+)
 
 
 class Compacted(Exception):
@@ -66,10 +75,13 @@ class EtcdStore(View):
         super().__init__()
         self._holder = holder
         self.connection = Connection(endpoints, credentials, server_name)
+        self._server_name = server_name
         self._limits = limits
         self._writer = Writer(self.connection, limits)
         self._keep_alives = KeepAlives(self.connection)
         self._tasks: list[asyncio.Task[Any]] = []
+        self.space: SpaceKeeper | None = None
+        """Who keeps room in our own member; None with somebody else's etcd."""
 
     async def start(self) -> None:
         """Load everything and begin to watch. Raises Unavailable when etcd cannot be reached."""
@@ -84,12 +96,22 @@ class EtcdStore(View):
     async def renew(self, credentials: Credentials) -> None:
         """Connect with a new certificate from now on; requests under way may fail as Unavailable."""
         await self.connection.renew(credentials)
+        if self.space is not None:
+            await self.space.connection.renew(credentials)
+
+    def keep_room(self, endpoint: str, credentials: Credentials | None, quota: int) -> None:
+        """Look after the room in our own member at `endpoint` from now on; `quota` in bytes is what it was given."""
+        self.space = SpaceKeeper(Connection([endpoint], credentials, self._server_name), quota)
+        work = guard(self.space.run(), "room in etcd")
+        self._tasks.append(asyncio.get_running_loop().create_task(work, name="room in etcd"))
 
     async def close(self) -> None:
         """Stop watching and disconnect. Leases are left to run out."""
         await stop(self._tasks)
         await self._writer.close()
         await self.connection.close()
+        if self.space is not None:
+            await self.space.connection.close()
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,13 +122,26 @@ class EtcdStore(View):
         TooLarge or Unavailable; after Unavailable nobody knows whether the last part was written.
         """
         check_distinct(changes)
+        if self.space is not None and self.space.full and fence is None:
+            self._check_growth(changes)
         revision = 0
         try:
             for batch in batches(map(encoded, changes), size_of, self._limits):
                 revision = max(revision, await self._writer.write(batch, fence))
+        except NoSpace as error:
+            raise (error if self.space is None else Unavailable(FULL)) from None
         finally:
             await self._reached(revision)
         return revision or self.state.revision
+
+    def _check_growth(self, changes: Sequence[Change]) -> None:
+        """In a store that is nearly full, what users want may only get smaller. Raises Unavailable."""
+        for change in changes:
+            if not isinstance(change, Put) or not change.kind.name.startswith("wanted/"):
+                continue
+            old = self.state.table(change.kind).get(change.id)
+            if old is None or len(encode(change.value)) > max(len(encode(old)), SMALL):
+                raise Unavailable(FULL)
 
     async def lease(self, ttl: float) -> EtcdLease:
         """A new lease of `ttl` seconds, rounded up to whole ones."""

@@ -59,6 +59,10 @@ class Untouched(Unavailable):
     """An endpoint has certainly not acted on the request."""
 
 
+class NoSpace(Unavailable):
+    """Its quota is used up: nothing is written until there is room again."""
+
+
 class EtcdError(ArgosyError):
     """An answer of etcd that is neither success nor a temporary failure."""
 
@@ -239,7 +243,7 @@ def _channel(endpoint: str, credentials: Credentials | None, server_name: str | 
 def _translate(error: grpc.aio.AioRpcError, endpoint: str) -> ArgosyError:
     code, details = error.code(), error.details() or error.code().name
     if "database space exceeded" in details:
-        return Unavailable("etcd has used up its space: compact and defragment it, then `etcdctl alarm disarm`")
+        return NoSpace("etcd has used up its space: compact and defragment it, then `etcdctl alarm disarm`")
     if any(words in details for words in _TOO_LARGE):
         return TooLarge(f"etcd does not take a change of this size ({details})")
     if "duplicate key" in details:

@@ -23,8 +23,8 @@ def free_ports(count: int) -> list[int]:
 class EtcdProcess:
     """One member that is a cluster of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._directory, self._options = directory, options
         self._client, self._peer = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = f"127.0.0.1:{self._client}"
@@ -39,6 +39,7 @@ class EtcdProcess:
                     f"--listen-client-urls=http://{self.endpoint}", f"--advertise-client-urls=http://{self.endpoint}",
                     f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
                     f"--initial-cluster=test={peer}", "--max-txn-ops=10000", "--max-request-bytes=33554432",
+                    *self._options,
                 ],
                 stdout=log,
                 stderr=log,
