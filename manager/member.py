@@ -19,6 +19,7 @@ import structlog
 
 from api.errors import ArgosyError, Conflict, Invalid, Unavailable
 from api.rpc import Credentials
+from kit import cgroups
 from kit.process import run, send_signal, wait_pid
 from kit.tasks import guard, stop
 from kit.timing import backoff
@@ -81,6 +82,7 @@ class Member:
         if self._pid:
             await _terminate(self._pid)
             self._gone()
+            cgroups.forget(self._group)
 
     def renew(self, credentials: Credentials) -> None:
         """Use a new certificate: etcd reads it with the next connection. A new CA needs a restart of etcd."""
@@ -136,13 +138,25 @@ class Member:
             with self.settings.log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
                     *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-                    env=_environment(), start_new_session=True,
+                    env=_environment(self.settings.memory), start_new_session=True,
                 )  # fmt: skip
+            self._set_apart(process.pid)
             self._pid = process.pid
             self.settings.pid_file.write_text(f"{process.pid}\n")
             await self._stay(process.wait())
         self._gone()
         log.error("etcd has ended and is started again", reason=_last_line(self.settings.log))
+
+    def _set_apart(self, pid: int) -> None:
+        """etcd outlives us: it has a control group and a memory limit of its own."""
+        try:
+            cgroups.place(pid, self._group, self.settings.memory)
+        except OSError as error:
+            log.warning("etcd's memory is not bounded", reason=str(error))
+
+    @property
+    def _group(self) -> str:
+        return f"argosy/etcd-{self.settings.node_id[:12]}"
 
     async def _stay(self, end: Coroutine[Any, Any, Any]) -> None:
         """Keep the log small until the process ends."""
@@ -244,9 +258,11 @@ async def _terminate(pid: int) -> None:
         await wait_pid(pid)
 
 
-def _environment() -> dict[str, str]:
-    """Ours without ETCD_… variables, which would change what the command line says."""
+def _environment(memory: int) -> dict[str, str]:
+    """Ours without ETCD_… variables, which would change what the command line says; with a mark for Go's collector."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
+    if memory:
+        kept["GOMEMLIMIT"] = str(memory * 9 // 10)  # from Go 1.19 on it collects harder before the limit kills it
     if platform.machine() == "aarch64":
         kept["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # 3.4 starts there only when told so
     return kept

@@ -12,6 +12,8 @@ from api.errors import Invalid
 from api.options import log_option_problems
 from api.rpc import Credentials
 from api.specs import DiscreteResource, Driver, GenericResource, NamedResource
+from kit.cgroups import machine_memory, read_size
+from manager.etcd_command import DEFAULT_QUOTA
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class Settings:
     host_port: int = HOST_PORT
     etcd_client_port: int = ETCD_CLIENT_PORT
     etcd_peer_port: int = ETCD_PEER_PORT
+    etcd_quota: int = DEFAULT_QUOTA
+    """Bytes that the cluster's state may take on disk."""
+    etcd_memory: int = 0
+    """Bytes of memory for our own etcd; 0: half of the machine's, between 512 MiB and 4 GiB."""
+    memory: int = 0
+    """Bytes of memory for this daemon and what it runs beside containers; 0: no limit of ours (systemd has one)."""
     etcd_endpoints: tuple[str, ...] = ()
     """An etcd cluster of somebody else's, instead of a member of our own."""
     etcd_ca: Path | None = None
@@ -50,6 +58,11 @@ class Settings:
         if self.etcd_ca is None or self.etcd_cert is None or self.etcd_key is None:
             return None
         return Credentials(self.etcd_cert.read_bytes(), self.etcd_key.read_bytes(), self.etcd_ca.read_bytes())
+
+    @property
+    def etcd_memory_limit(self) -> int:
+        """Bytes."""
+        return self.etcd_memory or min(4 << 30, max(512 << 20, machine_memory() // 2))
 
     @property
     def node_directory(self) -> Path:
@@ -83,6 +96,19 @@ def socket_path(host: str) -> Path:
     if path == host or not path.startswith("/"):
         raise Invalid(f"--host {host}: only unix:///absolute/path is possible; managers serve TCP on --listen-addr")
     return Path(path)
+
+
+def size_option(name: str, text: str, least: int) -> int:
+    """Bytes of an option like 512m or 2g; 0 when it is not given. Raises Invalid."""
+    if not text:
+        return 0
+    try:
+        size = read_size(text)
+    except ValueError as error:
+        raise Invalid(f"{name}: {error}") from None
+    if size < least:
+        raise Invalid(f"{name} {text}: at least {least >> 20}m is needed")
+    return size
 
 
 def read_labels(items: tuple[str, ...]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from agent.runtime.peers import GrpcPeers
 from agent.runtime.socketbinds import SocketBinds
 from api.errors import Unavailable
 from api.rpc import Credentials
+from kit import cgroups
 from kit.directories import OWNERS, PASSABLE, make_directory
 from kit.tasks import stop
 from kit.timing import Clock, backoff
@@ -83,6 +84,7 @@ class Daemon:
         tasks = [loop.create_task(supervise(work, name, troubles, delays), name=name) for name, work in works]
         with PidFile(self._settings.pid_path):
             try:
+                self._bound_memory()
                 log.info("argosyd starts", version=release(), data_root=str(self._settings.data_root))
                 await self.swarm.resume()
                 await self._socket.start()
@@ -95,6 +97,14 @@ class Daemon:
                 await self._socket.stop()
                 await self.swarm.stop()
                 await stop(tasks)
+
+    def _bound_memory(self) -> None:
+        """Where systemd does not bound our memory, a control group of our own does."""
+        if self._settings.memory:
+            try:
+                cgroups.place(os.getpid(), f"argosy/argosyd-{os.getpid()}", self._settings.memory)
+            except OSError as error:
+                raise Unavailable(f"--memory-limit cannot be kept on this host: {error}") from None
 
     def _credentials(self) -> Credentials:
         if (identity := self.swarm.identity) is None:

@@ -107,6 +107,8 @@ class NodeFactory:
             address=identity.membership.address,
             client_port=self._settings.etcd_client_port,
             peer_port=self._settings.etcd_peer_port,
+            quota=self._settings.etcd_quota,
+            memory=self._settings.etcd_memory_limit,
         )
 
     def host_server(self, credentials: rpc.Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:

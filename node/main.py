@@ -15,7 +15,7 @@ from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PO
 from api.errors import ArgosyError
 from kit.process import use_pidfds
 from kit.timing import wall_clock
-from node.config import Settings, read_generic_resources, read_labels, read_usual
+from node.config import Settings, read_generic_resources, read_labels, read_usual, size_option
 from node.daemon import Daemon
 from node.logs import LEVELS, configure
 from node.release import release
@@ -46,6 +46,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--etcd-ca", type=_FILE, default=None, help="CA of the existing etcd; without these three it is plain.")
 @click.option("--etcd-cert", type=_FILE, default=None, help="Our certificate for the existing etcd.")
 @click.option("--etcd-key", type=_FILE, default=None, help="Our key for the existing etcd.")
+@click.option("--etcd-quota", default="2g", help="What the cluster's state may take on a manager's disk.")
+@click.option("--etcd-memory", default="", help="Memory for a manager's etcd: 1g. Default: half of it, 512m to 4g.")
+@click.option("--memory-limit", default="", help="Memory for argosyd itself, without containers and etcd: 2g.")
 @click.option("--label", "labels", multiple=True, help="Engine label key=value, for constraints. Repeatable.")
 @click.option(
     "--node-generic-resource",
@@ -85,6 +88,9 @@ def main(
     default_pids_limit: int,
     log_driver: str,
     log_options: tuple[str, ...],
+    etcd_quota: str,
+    etcd_memory: str,
+    memory_limit: str,
     **options: Any,
 ) -> None:
     """Argosy's daemon: runs this host's containers, and the cluster on its managers."""
@@ -98,6 +104,9 @@ def main(
             advertise_addr=advertise_addr or swarm_default_advertise_addr,
             log_level=log_level,
             usual=read_usual(default_pids_limit, log_driver, log_options),
+            etcd_quota=size_option("--etcd-quota", etcd_quota, 64 << 20),
+            etcd_memory=size_option("--etcd-memory", etcd_memory, 128 << 20),
+            memory=size_option("--memory-limit", memory_limit, 128 << 20),
             **options,
         )
         _ = settings.sockets

@@ -27,8 +27,9 @@ def _no_cgroup_stays() -> Iterator[None]:
     """Runtimes under test share the machine's /argosy cgroup; the last one out removes it."""
     yield
     for root in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
-        with suppress(OSError):
-            (root / "argosy").rmdir()
+        for group in (*root.glob("argosy/*"), root / "argosy"):
+            with suppress(OSError):
+                group.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ from agent.runtime.volumes import Volumes
 from api.errors import ArgosyError, Conflict, NotFound
 from api.hostconfig import Hook
 from api.wire import LogLine
-from kit import process, twofold
+from kit import cgroups, process, twofold
 from kit.directories import make_directory
 from kit.files import replace_file
 from kit.said import Said, apart
@@ -102,6 +102,7 @@ class OciRuntime:
         self.execs = Execs(self._binary, self._state, self._sockets, self._exec_shape)
         self.execs.told = self._tell_exec
         self._subgroups = Subgroups(mode, self._is_crun)
+        self._monitors = f"{cgroup_parent.strip('/')}/monitors"
         self._locks = Locks()
         self._starts = asyncio.Semaphore(MOST_STARTS)
         self._load()
@@ -115,6 +116,13 @@ class OciRuntime:
     def usual(self) -> Usual:
         """What a container gets whose spec does not say."""
         return self._usual
+
+    def _set_apart(self, conmon: int) -> None:
+        """A monitor outlives us, so it is not under our memory limit, and does not go with us when we are over it."""
+        try:
+            cgroups.place(conmon, self._monitors)
+        except OSError as error:
+            log.debug("a container's monitor stays in the daemon's control group", reason=str(error))
 
     async def run(self) -> None:
         """Clean up after a crash, then rotate logs for ever."""
@@ -297,6 +305,7 @@ class OciRuntime:
             log_size = policy.brake if policy.keep else 0
             made = await self._monitored(plan, directory, built.config["process"], log_size)
         spec, start = plan.spec.container_spec, built.config["process"]
+        self._set_apart(made.conmon)
         self._keep(
             kept,
             command=start["args"],

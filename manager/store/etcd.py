@@ -38,19 +38,19 @@ PAGE = 2000
 """Keys listed, or events decoded, before others get a turn on the event loop."""
 
 
-class KeyHolder(NamedTuple):
-    """A manager, for whom the cluster's keys are wrapped, and its own key (PEM), which opens them."""
-
-    node_id: str
-    private_key: bytes
-
-
 SMALL = 4096
 """Bytes up to which an object may grow in a store that is nearly full: services are scaled, nodes are drained."""
 FULL = (
     "the cluster's store is full: remove services, configs, secrets or networks that are not needed (room is made by"
     " itself within seconds), or start the managers' argosyd with a larger --etcd-quota; then try again"
 )
+
+
+class KeyHolder(NamedTuple):
+    """A manager, for whom the cluster's keys are wrapped, and its own key (PEM), which opens them."""
+
+    node_id: str
+    private_key: bytes
 
 
 class Compacted(Exception):

@@ -14,6 +14,7 @@ from agent.runtime.oci import OciRuntime
 from agent.runtime.peers import PeerSource
 from agent.runtime.usual import Usual
 from api.specs import ContainerSpec, TaskSpec
+from kit import cgroups
 from kit.timing import wall_clock
 from tests.images import docker_archive
 
@@ -51,6 +52,7 @@ async def clear(runtime: OciRuntime) -> None:
     """Remove all containers and the cgroups they were in."""
     for container in await runtime.containers():
         await runtime.remove(container.id)
+    cgroups.forget(f"{CGROUP_PARENT.strip('/')}/monitors")
     for path in Path("/sys/fs/cgroup").glob(f"*{CGROUP_PARENT}"):
         try:
             os.rmdir(path)
