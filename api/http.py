@@ -24,6 +24,8 @@ API_VERSION = "1.50"
 MIN_API_VERSION = "1.24"
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a JSON body; image uploads are streamed and have no limit."""
+MOST_WORDS = 4000
+"""Characters of an error's sentence: it may repeat what was sent."""
 BODY_TIME = 30.0
 """Seconds in which a JSON body must come in."""
 UPLOAD_PAUSE = 60.0
@@ -41,27 +43,28 @@ def answer(value: object, status: int = 200) -> web.Response:
 
 def error_answer(error: ArgosyError) -> web.Response:
     """Docker's form of an error."""
-    return answer({"message": str(error)}, error.status)
+    text = str(error)
+    return answer({"message": text if len(text) <= MOST_WORDS else text[:MOST_WORDS] + "…"}, error.status)
 
 
-async def body(request: web.Request, kind: type[T], most: int = MAX_BODY) -> T:
-    """The request's JSON body, of at most so many bytes. Raises Invalid, TooLarge or TooSlow."""
+async def body(request: web.Request, kind: type[T], most: int = MAX_BODY, seconds: float = BODY_TIME) -> T:
+    """The request's JSON body, of at most so many bytes and in so many seconds. Raises Invalid, TooLarge or TooSlow."""
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise Invalid(f"unsupported Content-Type header ({request.content_type}): must be 'application/json'")
-    return decode_user(kind, await raw_body(request, most))
+    return decode_user(kind, await raw_body(request, most, seconds))
 
 
-async def raw_body(request: web.Request, most: int = MAX_BODY) -> bytes:
+async def raw_body(request: web.Request, most: int = MAX_BODY, seconds: float = BODY_TIME) -> bytes:
     """The request's body, bounded in size and time. Raises TooLarge or TooSlow."""
     if (request.content_length or 0) > most:
         raise TooLarge(f"the request body has {request.content_length} bytes; at most {most} are taken")
     data = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIME):
+        async with asyncio.timeout(seconds):
             while len(data) <= most and (piece := await request.content.read(most + 1 - len(data))):
                 data += piece
     except TimeoutError:
-        raise TooSlow(f"the request body did not come in within {BODY_TIME:.0f} s") from None
+        raise TooSlow(f"the request body did not come in within {seconds:.0f} s") from None
     if len(data) > most:
         raise TooLarge(f"the request body has more than {most} bytes")
     return bytes(data)
@@ -122,7 +125,7 @@ def moment(request: web.Request, name: str) -> float:
     if not text:
         return 0.0
     if (found := read_moment(text)) is None:
-        raise Invalid(f"{name}: {text!r} is neither Unix seconds nor a time like 2024-01-31T12:00:00Z")
+        raise Invalid(f"{name}: {text[:80]!r} is neither Unix seconds nor a time like 2024-01-31T12:00:00Z")
     return found
 
 

@@ -27,6 +27,8 @@ HANDSHAKE_TIME = 5.0
 """Seconds for a TLS handshake."""
 IDLE_TIME = 15.0
 """Seconds without a whole request: for the first one's headers, and between two."""
+LOCAL_IDLE_TIME = 300.0
+"""The same on unix sockets: clients there keep connections to use them again."""
 LINGER_TIME = 2.0
 """Seconds in which the rest of a body that nobody wants is read."""
 CLOSE_TIME = 1.0
@@ -46,10 +48,10 @@ Known = Callable[[asyncio.BaseTransport], str]
 """Says who a connection is, by its certificate; "" for a stranger."""
 
 
-def runner_of(app: web.Application) -> web.AppRunner:
+def runner_of(app: web.Application, idle: float = IDLE_TIME) -> web.AppRunner:
     """What serves an application on our sites."""
     return web.AppRunner(
-        app, access_log=None, handle_signals=False, keepalive_timeout=IDLE_TIME, lingering_time=LINGER_TIME,
+        app, access_log=None, handle_signals=False, keepalive_timeout=idle, lingering_time=LINGER_TIME,
         shutdown_timeout=CLOSE_TIME, logger=_http_log(), auto_decompress=False,
     )  # fmt: skip
 

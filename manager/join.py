@@ -45,6 +45,8 @@ WORKERS = OPEN | {f"{PREFIX}/renew"}
 
 MOST_JOIN = 16 * 1024
 """Bytes of a request to join, to renew, or to become a member: a token and a CSR."""
+JOIN_TIME = 10.0
+"""Seconds in which it must come in."""
 
 AddMember = Callable[[str], Awaitable[MemberAnswer]]
 """Adds an etcd member by its peer URL, as a learner."""
@@ -132,7 +134,7 @@ class JoinService:
             raise
 
     async def _join(self, request: web.Request) -> web.Response:
-        wish = await body(request, JoinRequest, MOST_JOIN)
+        wish = await body(request, JoinRequest, MOST_JOIN, JOIN_TIME)
         cluster = self._keys()
         role = ca.token_role(wish.token, cluster.ca_certificate.encode(), cluster.worker_secret, cluster.manager_secret)
         availability = read_availability(wish.availability)
@@ -146,7 +148,7 @@ class JoinService:
 
     async def post_renew(self, request: web.Request) -> web.Response:
         """A new certificate for a node of the cluster, in the role it is wanted to have now."""
-        wish = await body(request, RenewRequest, MOST_JOIN)
+        wish = await body(request, RenewRequest, MOST_JOIN, JOIN_TIME)
         caller = caller_by_certificate(request)
         if caller is None:
             raise Unauthorized("renewal needs the node's present certificate")
@@ -160,7 +162,7 @@ class JoinService:
 
     async def post_members(self, request: web.Request) -> web.Response:
         """Add the caller's etcd member as a learner."""
-        wish = await body(request, MemberRequest, MOST_JOIN)
+        wish = await body(request, MemberRequest, MOST_JOIN, JOIN_TIME)
         if not wish.peer_url.startswith("https://"):
             raise Invalid(f"PeerURL: {wish.peer_url!r} does not begin with https://")
         return answer(await self._add_member(wish.peer_url))

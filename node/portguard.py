@@ -47,10 +47,10 @@ table inet {table(port)} {{
     tcp dport {port} ct state new jump door
   }}
   chain door {{
-    update @fresh {{ ip saddr limit rate over {RATE}/second burst {BURST} packets }} counter drop
-    update @fresh6 {{ {network} limit rate over {RATE}/second burst {BURST} packets }} counter drop
     add @held {{ ip saddr ct count over {EACH} }} counter reject with tcp reset
     add @held6 {{ {network} ct count over {EACH} }} counter reject with tcp reset
+    update @fresh {{ ip saddr limit rate over {RATE}/second burst {BURST} packets }} counter drop
+    update @fresh6 {{ {network} limit rate over {RATE}/second burst {BURST} packets }} counter drop
     ct count over {ALL} counter reject with tcp reset
   }}
 }}

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from api.errors import Unavailable
 from api.http import make_app
-from api.listening import LOCAL, GuardedSite, runner_of, unix_listener
+from api.listening import LOCAL, LOCAL_IDLE_TIME, GuardedSite, runner_of, unix_listener
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ class ApiSocket:
     """Serves one application on some sockets."""
 
     def __init__(self, routes: Sequence[web.RouteDef], paths: Sequence[Path]) -> None:
-        self._runner = runner_of(make_app(list(routes)))
+        self._runner = runner_of(make_app(list(routes)), LOCAL_IDLE_TIME)
         self._paths = paths
 
     async def start(self) -> None:

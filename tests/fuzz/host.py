@@ -100,9 +100,9 @@ class Target:
         if self.runtime.image_store.find("demo:1") is None:
             await load(self.runtime, self.socket.parent)
         for container in await self.runtime.containers():
-            if container.name == "busy" and not container.pid:
+            if container.name == "busy":  # a request to stop it may still be under way
                 await self.runtime.remove(container.id)
-                await run(self.runtime, busy(self.runtime))
+        await run(self.runtime, busy(self.runtime))
         await self.prepare()
 
     async def prepare(self) -> None:
