@@ -102,7 +102,8 @@ def test_a_body_that_unpacks_to_a_thousand_times_its_size(fortress: Fortress) ->
     "target",
     [
         b"/services/\xff\xfe", b"/services/%ff%fe", b"/services/%00", b"/volumes/%00",
-        b"/containers/x/archive?path=%00", b"/networks/a%0d%0aX:%20y%00", b"/services?filters=%ff", b"/v1.99999999999999999999/info",
+        b"/containers/x/archive?path=%00", b"/networks/a%0d%0aX:%20y%00", b"/services?filters=%ff",
+        b"/v1.99999999999999999999/info",
     ],
 )  # fmt: skip
 def test_raw_and_hostile_bytes_in_paths(fortress: Fortress, target: bytes) -> None:
