@@ -100,6 +100,13 @@ def _features() -> Iterator[Finding]:
             "install nftables and use a kernel with nf_tables, nft_nat and nft_numgen",
         ),
         (
+            "nftables on bridges",
+            "nft",
+            "nft 'add table bridge argosy; add chain bridge argosy c { type filter hook prerouting priority -350; };"
+            " add rule bridge argosy c ether type ip accept'",
+            "use a kernel with nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)",
+        ),
+        (
             "overlayfs",
             "mount",
             "d=$(mktemp -d) && mount -t tmpfs none $d && cd $d && mkdir l u w m"

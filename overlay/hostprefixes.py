@@ -6,7 +6,7 @@ or a link. The cluster's own bridges and tables are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, collapse_addresses
 
 from api.subnets import WIDEST
@@ -23,3 +23,10 @@ def prefixes(found: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:
             usable.append(network)
     joined = sorted(collapse_addresses(usable), key=lambda network: (network.prefixlen, network))
     return tuple(str(network) for network in sorted(joined[:most]))
+
+
+def free_of(used: Iterable[str], candidates: Sequence[str]) -> str:
+    """The first of the candidates that overlaps nothing in use; the first of all if each does."""
+    taken = [IPv4Network(text, strict=False) for text in used]
+    free = (one for one in candidates if not any(IPv4Network(one).overlaps(other) for other in taken))
+    return next(free, candidates[0])

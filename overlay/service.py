@@ -41,6 +41,8 @@ from overlay.slices import Slice, local_slice, slices
 
 log = structlog.get_logger(__name__)
 
+LOCAL_ALTERNATIVES = ("172.30.240.0/20", "192.168.240.0/20", "100.127.240.0/20")
+"""For the host's own network, where the host itself is in the usual subnet."""
 BATCH = 0.02
 """Seconds between two rounds: what changes meanwhile is applied together."""
 RESYNC = 60.0
@@ -105,6 +107,7 @@ class HostNetworks:
         await self._in_pool(lambda: write_sysctls(sysctls.HOST))
         for one in await self._in_pool(lambda: sysctls.forced(read_sysctls(sysctls.BRIDGE))):
             log.warning("a setting of this host changes how networks work", setting=str(one))
+        self._local_subnet = await self._in_pool(self._choose_local)
         await self._sandboxes.start()
         self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
         loop = asyncio.get_running_loop()
@@ -174,7 +177,10 @@ class HostNetworks:
 
     async def prefixes(self) -> tuple[str, ...]:
         """The IPv4 networks that this host's own addresses and routes lead to."""
-        return await self._in_pool(lambda: hostprefixes.prefixes(read_ways(), MOST_PREFIXES))
+        local = self._local_subnet
+        # everybody knows the usual one
+        own = [] if str(local) == LOCAL_SUBNET else [(str(local.network_address), local.prefixlen)]
+        return await self._in_pool(lambda: hostprefixes.prefixes([*read_ways(), *own], MOST_PREFIXES))
 
     async def stop(self) -> None:
         """Stop serving; the kernel's networks stay as they are."""
@@ -200,6 +206,19 @@ class HostNetworks:
             self._kernel = Kernel(self._host)
         self._ruleset = self._ruleset or Ruleset(self._table)
         self._conntrack = self._conntrack or Conntrack()
+
+    def _choose_local(self) -> IPv4Network:
+        """The subnet of the host's own network: the one it has, else one that is not in the host's way."""
+        assert self._kernel is not None
+        had = [what for what in self._kernel.read() if isinstance(what, Address)]
+        for one in had:
+            if one.link == names.LOCAL_BRIDGE_LINK:
+                return IPv4Network(one.address, strict=False)
+        used = [*hostprefixes.prefixes(read_ways(), MOST_PREFIXES), *(one.address for one in had)]
+        chosen = hostprefixes.free_of(used, (str(self._local_subnet), *LOCAL_ALTERNATIVES))
+        if chosen != str(self._local_subnet):
+            log.warning("the host is itself in the usual subnet of its own network", instead=chosen)
+        return IPv4Network(chosen)
 
     def _disconnect(self) -> None:
         self._sandboxes.stop()

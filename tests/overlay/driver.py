@@ -40,6 +40,8 @@ async def perform(networks: HostNetworks, order: dict) -> object:
             await networks.close(order["id"])
         case "addresses":
             return dict(networks.addresses(order["id"]))
+        case "prefixes":
+            return list(await networks.prefixes())
         case "stop":
             await networks.stop()
         case "remove_all":

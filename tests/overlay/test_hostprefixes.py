@@ -27,6 +27,13 @@ def test_of_too_many_the_widest_are_said() -> None:
     assert "172.16.0.0/12" in found
 
 
+def test_the_host_s_own_network_gets_out_of_the_host_s_way() -> None:
+    usual, other = "172.31.240.0/20", "172.30.240.0/20"
+    assert hostprefixes.free_of(["192.0.2.0/24"], [usual, other]) == usual
+    assert hostprefixes.free_of(["172.31.0.0/16", "10.0.1.1/24"], [usual, other]) == other
+    assert hostprefixes.free_of(["172.16.0.0/12"], [usual, other]) == usual
+
+
 @pytest.mark.root
 def test_a_kernel_is_asked_for_all_but_the_cluster_s_own() -> None:
     found: list[tuple[str, ...]] = []

@@ -423,6 +423,28 @@ def test_a_bridge_with_a_new_address_keeps_its_neighbours_and_routes(cluster: Cl
     h2.update(view)
 
 
+def test_the_host_s_own_network_is_not_where_the_host_itself_is(cluster: Cluster, tasks: Tasks) -> None:
+    h3 = cluster.hosts[2]
+    assert h3.do("prefixes") == ["172.30.77.0/24"]
+    h3.kill()
+    h3.inside("ip", "route", "add", "172.31.0.0/16", "via", CLIENT)
+    h3.start()
+    h3.update(cluster.view(h3))
+    alone = start(cluster, "alone.3", h3, {})
+    assert h3.do("addresses", id=alone.id)["bridge"].startswith("172.30.24")  # type: ignore[call-overload, index]
+    cluster.hosts[0].serve(CLIENT_NETNS, "far", 9001)
+    assert call(alone.netns, CLIENT, 9001) == [f"far {h3.address}"]
+    # the cluster is told, and it stays so for the containers that are there
+    assert h3.do("prefixes") == ["172.30.77.0/24", "172.30.240.0/20", "172.31.0.0/16"]
+    h3.inside("ip", "route", "del", "172.31.0.0/16")
+    h3.kill()
+    h3.start()
+    assert h3.do("addresses", id=alone.id)["bridge"].startswith("172.30.24")  # type: ignore[call-overload, index]
+    assert h3.do("prefixes") == ["172.30.77.0/24", "172.30.240.0/20"]
+    h3.update(cluster.view(h3))
+    h3.do("close", id=alone.id)
+
+
 def test_in_the_end_everything_is_removed(cluster: Cluster, tasks: Tasks) -> None:
     for number, host in enumerate(cluster.hosts):
         if number == 1:
