@@ -39,6 +39,14 @@ class VolumeOptions(Value, frozen=True):
     subpath: str = ""
 
 
+TMPFS_VALUES = ("uid", "gid", "nr_inodes", "nr_blocks", "mpol")
+TMPFS_SWITCHES = (
+    "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "dirsync", "atime", "noatime", "diratime",
+    "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+)  # fmt: skip
+"""What Docker takes for a tmpfs besides ro, rw, size and mode."""
+
+
 class TmpfsOptions(Value, frozen=True):
     """Size in bytes (0: half the memory), mode as file permission bits."""
 

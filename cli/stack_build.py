@@ -112,7 +112,7 @@ def command(
         ("--secret", [_secret(use.source, use.target, secrets) for use in section.secrets]),
     ):
         arguments += [part for item in items for part in (flag, item)]
-    arguments += ["--no-cache"] if section.no_cache or no_cache else []
+    arguments += ["--no-cache"] if section.no_cache or section.no_cache_filter or no_cache else []
     return [*arguments, section.context]
 
 

@@ -18,6 +18,8 @@ from compose.rules import (
     ulimits,
 )
 
+_INIT_JOBS = "each step is a job of the stack that the service waits for, on any host: local volumes are the host's own"
+
 _WINDOWS = "it is for Windows containers; use cpus"
 _MODELS = "models are run by Docker Desktop; run the model as a service of its own"
 _OWN_ADDRESS = "the cluster gives containers these addresses"
@@ -177,6 +179,10 @@ LIFE: Table = {
     "platform": takes("string"),
     "post_start": takes("list|null"),
     **hook("post_start.[]"),
+    "pre_start": takes("list|null", how=_INIT_JOBS),
+    **hook("pre_start.[]"),
+    "pre_start.[].image": takes("string"),
+    "pre_start.[].per_replica": refused("a step runs once for the service, not for each replica", False),
     "pre_stop": takes("list|null"),
     **hook("pre_stop.[]"),
     **strings("profiles"),

@@ -9,7 +9,7 @@ import msgspec
 from api import specs
 from compose.contents import SECCOMP
 from compose.host import hooks, host_config
-from compose.model import FileUse, Healthcheck, Logging, Mount, Project, Service, Volume, image_of
+from compose.model import FileUse, Healthcheck, Logging, Mount, Project, Service, Tmpfs, Volume, image_of
 from compose.security import parse_options, parse_pull_policy
 from compose.stack import NAMESPACE
 from compose.volumes import parse_tmpfs
@@ -32,7 +32,7 @@ def container_spec(
         command=service.entrypoint,
         args=service.command,
         hostname=service.hostname,
-        env=[f"{name}={value}" for name, value in sorted(service.environment.items())],
+        env=[name if value is None else f"{name}={value}" for name, value in sorted(service.environment.items())],
         dir=service.working_dir,
         user=service.user,
         groups=service.group_add,
@@ -133,8 +133,14 @@ def _mount(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> specs.Mou
         consistency=mount.consistency,
         bind_options=_bind(mount) if mount.bind else None,
         volume_options=volume_options,
-        tmpfs_options=specs.TmpfsOptions(mount.tmpfs.size, mount.tmpfs.mode) if mount.tmpfs else None,
+        tmpfs_options=specs.TmpfsOptions(mount.tmpfs.size, mount.tmpfs.mode, mount.tmpfs.options)
+        if mount.tmpfs
+        else None,
     )
+
+
+def _tmpfs(options: Tmpfs | None) -> specs.TmpfsOptions | None:
+    return specs.TmpfsOptions(options.size, options.mode, options.options) if options else None
 
 
 def _bind(mount: Mount) -> specs.BindOptions | None:

@@ -14,6 +14,7 @@ from compose.check import check
 from compose.interpolate import interpolate
 from compose.locate import locate
 from compose.merge import merged_service
+from compose.problems import Report
 from compose.sources import read_sources
 from compose.tree import RESET, Node, Path
 from compose.work import EMPTY, Work
@@ -21,6 +22,8 @@ from compose.work import EMPTY, Work
 _PHASES = (read_sources, interpolate, check, canonical, locate)
 """What a file that is only extended goes through."""
 _DEPTH = 50
+_WHOLE = 2
+"""Parts of the path of a service."""
 Place = tuple[str, str]
 """A file ("" for the project's own) and a service of it."""
 
@@ -47,6 +50,8 @@ class _Extender:
     earlier: list[Node]
     files: dict[str, Node] = field(default_factory=dict)
     """Documents of other files, by path."""
+    reports: dict[str, Report] = field(default_factory=dict)
+    """What was found in them. Only what is extended counts: the rest may be for another tool, or another time."""
 
     def document(self, document: Node) -> Node:
         services = document.get("services")
@@ -84,6 +89,8 @@ class _Extender:
             self.work.report.wrong(extends, where, f"goes through more than {_DEPTH} services")
             return None
         if name in source.at("services"):
+            if target:
+                self.work.report.take(self.reports[target], lambda where: where[:_WHOLE] == ("services", name))
             return self._service(source, target, name, trail)
         for before in [] if target else reversed(self.earlier):
             if name in before.at("services"):
@@ -97,13 +104,15 @@ class _Extender:
     def _file(self, path: str, extends: Node, where: Path) -> Node | None:
         """The document of another file; None when it is not there, which is said."""
         if path not in self.files:
-            inner = replace(self.work, files=(path,), directory=os.path.dirname(path), documents=())
+            report = self.reports[path] = Report()
+            inner = replace(self.work, files=(path,), directory=os.path.dirname(path), documents=(), report=report)
             if not self._exists(path):
                 self.work.report.wrong(extends, where, f"there is no file {self.work.shown(path)}")
                 return None
             for phase in _PHASES:
                 inner = phase(inner)
             self.files[path] = inner.documents[0] if inner.documents else EMPTY.broken()
+            self.work.report.take(report, lambda where: len(where) < _WHOLE)
         return self.files[path]
 
     def _exists(self, path: str) -> bool:

@@ -15,9 +15,9 @@ from compose.check import check
 from compose.extend import extend
 from compose.interpolate import interpolate
 from compose.locate import locate
-from compose.merge import merge
+from compose.merge import merge, merged_over
 from compose.sources import environment_of, read_sources
-from compose.tree import Node, plain
+from compose.tree import Node
 from compose.work import Phase, Work
 
 _KINDS = ("services", "networks", "volumes", "secrets", "configs")
@@ -105,20 +105,14 @@ def _texts(node: Node | None) -> tuple[str, ...]:
 
 
 def _join(work: Work, entries: dict[str, Node], imported: Node, item: Node) -> dict[str, Node]:
-    """Both together. What is in both must be the same: a change belongs into an override file."""
+    """Both together. What is in both is merged as an earlier file is with a later one: what includes comes later."""
     joined = dict(entries)
     for kind in _KINDS:
         theirs, mine = imported.at(kind), entries[kind].entries if kind in entries else {}
-        for name in theirs.keys() & mine.keys():
-            if plain(theirs[name]) != plain(mine[name]) and not mine[name].is_broken:
-                sentence = (
-                    f"{name} is in {theirs[name].mark.file} too, which is included; to change it, use a second file "
-                    "(-c, or a second path of this include)"
-                )
-                work.report.wrong(mine[name], (kind, name), sentence)
+        both = {name: merged_over(kind, theirs[name], mine[name]) for name in mine if name in theirs}
         if theirs:
             base = entries.get(kind) or imported.entries[kind]
-            joined[kind] = base.with_value({**theirs, **mine})
+            joined[kind] = base.with_value({**theirs, **mine, **both})
     return joined
 
 

@@ -60,5 +60,5 @@ def _string(work: Work, node: Node, text: str, path: Path) -> Node:
     except BadVariable as error:
         return work.report.wrong(node, path, str(error))
     for name in expanded.unset:
-        work.report.note(node, path, f"variable {name} is not set; an empty string is used")
+        work.report.lacks_variable(node, path, name)
     return node.with_value(expanded.text)

@@ -35,6 +35,13 @@ def merged_service(base: Node, own: Node) -> Node:
     return own.with_value(_merge(_without_tags(base, schema), own, schema).value)
 
 
+def merged_over(kind: str, base: Node, own: Node) -> Node:
+    """A service, network … that was included, and changed by what includes it."""
+    if own.is_broken or base.is_broken:
+        return own
+    return _merge(base, own, SCHEMA.below[kind].below["*"])
+
+
 def _merge(old: Node, new: Node, schema: Schema | None) -> Node:
     if new.tag == OVERRIDE:
         return new.without_tag()
@@ -157,6 +164,7 @@ RULES: dict[str, Rule] = {
     "services.*.configs": _join(_file("configs")),
     "services.*.build.secrets": _join(_by("target", "source")),
     "services.*.post_start.[].command": _replace,
+    "services.*.pre_start.[].command": _replace,
     "services.*.pre_stop.[].command": _replace,
     "networks.*.ipam.config": _merged_by("subnet"),
 }

@@ -88,6 +88,8 @@ class Tmpfs(Model, frozen=True):
 
     size: int = 0
     mode: int = 0
+    options: list[list[str]] = []
+    """Further ones, as `tmpfs` takes them: a flag, or a name and a value."""
 
 
 class Mount(Model, frozen=True):
@@ -129,6 +131,13 @@ class Hook(Model, frozen=True):
     privileged: bool = False
     working_dir: str = ""
     environment: dict[str, str | None] = {}
+
+
+class InitStep(Hook, frozen=True):
+    """A command run to its end in a container of its own, before the service starts."""
+
+    image: str = ""
+    """"" for the service's."""
 
 
 class WeightDevice(Model, frozen=True):
@@ -178,6 +187,7 @@ class Build(Model, frozen=True):
     isolation: str = ""
     network: str = ""
     no_cache: bool = False
+    no_cache_filter: list[str] = []
     pull: bool = False
     privileged: bool = False
     provenance: bool | str = False
@@ -216,7 +226,8 @@ class Service(Model, frozen=True):
     dns_search: list[str] = []
     domainname: str = ""
     entrypoint: list[str] = []
-    environment: dict[str, str] = {}
+    environment: dict[str, str | None] = {}
+    """None: not set, and the image's is taken away."""
     expose: list[str] = []
     extra_hosts: dict[str, list[str]] = {}
     gpus: list[DeviceRequest] = []
@@ -242,6 +253,7 @@ class Service(Model, frozen=True):
     platform: str = ""
     ports: list[Port] = []
     post_start: list[Hook] = []
+    pre_start: list[InitStep] = []
     pre_stop: list[Hook] = []
     privileged: bool = False
     pull_policy: str = ""

@@ -23,6 +23,7 @@ def resolve(work: Work) -> Work:
             resolved[name] = _service(work, service, ("services", name))
         else:
             inactive[name] = tuple(item.text for item in service.entries["profiles"].items)
+            work.report.forget(("services", name))
     if inactive and not resolved:
         wanted = sorted({profile for profiles in inactive.values() for profile in profiles})
         sentence = f"every service is in a profile and none is active; set COMPOSE_PROFILES, of: {', '.join(wanted)}"
@@ -47,7 +48,7 @@ def _service(work: Work, service: Node, path: Path) -> Node:
     entries = {key: node for key, node in service.entries.items() if key not in ("env_file", "label_file")}
     environment = _from_files(work, service, path, "env_file") | service.at("environment")
     if environment:
-        entries["environment"] = service.with_value(_with_bare(work, environment))
+        entries["environment"] = service.with_value(_with_bare(work, environment, keep=True))
     labels = _from_files(work, service, path, "label_file") | service.at("labels")
     if labels:
         entries["labels"] = service.with_value(
@@ -63,12 +64,15 @@ def _service(work: Work, service: Node, path: Path) -> Node:
     return service.with_value(entries)
 
 
-def _with_bare(work: Work, environment: dict[str, Node]) -> dict[str, Node]:
-    """A name without a value is taken from the environment; when it is not there either, it is left out."""
+def _with_bare(work: Work, environment: dict[str, Node], *, keep: bool = False) -> dict[str, Node]:
+    """A name without a value is taken from the environment; when it is not there either, it is left out.
+
+    With `keep` it stays without a value: the image's own is taken away then, as Docker Compose has it.
+    """
     found: dict[str, Node] = {}
     for name, node in environment.items():
         value = node.value if node.value is not None else work.environment.get(name)
-        if value is not None:
+        if value is not None or keep:
             found[name] = node.with_value(value)
     return found
 

@@ -6,11 +6,14 @@ import base64
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
+
 from api import specs
 from compose import model, model_deploy
-from compose.attachments import attachments, linked, network_name, networks_of
+from compose.attachments import attachments, is_harmless, linked, network_name, networks_of, service_name
 from compose.container import container_spec, log_driver, strings
 from compose.contents import SECCOMP
+from compose.init_jobs import init_jobs
 from compose.model import Project, Service
 from compose.order import ordered
 from compose.security import parse_platform, parse_restart
@@ -48,7 +51,11 @@ def translate(project: Project, stack: str, contents: Mapping[tuple[str, str], b
         name=stack,
         networks=tuple(_network(name, net, stack) for name, net in networks.items() if not net.external),
         external_networks=tuple(net.name or name for name, net in networks.items() if net.external),
-        services=tuple(_stack_service(name, project, stack, names) for name in ordered(edges)),
+        services=tuple(
+            part
+            for name in ordered(edges)
+            for part in init_jobs(_stack_service(name, project, stack, names), project.services[name])
+        ),
         secrets=secrets,
         configs=configs,
         external_secrets=_external_files("secrets", project),
@@ -95,7 +102,9 @@ def _network(name: str, network: model.Network, stack: str) -> specs.NetworkSpec
                 for part in ipam.config
             ],
         ),
-        options=strings(network.driver_opts),
+        options={
+            option: value for option, value in strings(network.driver_opts).items() if not is_harmless(option, value)
+        },
         labels=strings(network.labels) | {NAMESPACE: stack},
     )
 
@@ -110,12 +119,12 @@ def _service(
 ) -> specs.ServiceSpec:
     deploy = service.deploy
     return specs.ServiceSpec(
-        name=f"{stack}_{name}",
+        name=service_name(stack, name),
         labels=strings(deploy.labels) | {NAMESPACE: stack, IMAGE: model.image_of(stack, name, service)},
         task_template=specs.TaskSpec(
             container_spec=container_spec(name, service, project, stack, files),
             resources=_resources(service),
-            restart_policy=_restart(service),
+            restart_policy=_restart(name, service, project),
             placement=_placement(service),
             networks=attachments(name, service, project, stack),
             log_driver=log_driver(service.logging),
@@ -145,15 +154,19 @@ def _schedule(said: model_deploy.Schedule | None) -> specs.Schedule | None:
 
 
 def _dependencies(service: Service, project: Project, stack: str) -> list[specs.Dependency]:
-    """What the managers wait for. A service that was left out (by its profile) is not waited for."""
+    """What the managers wait for. A service that was left out (by its profile) is not waited for.
+
+    `links` name what a service needs: it starts after those, as with Docker Compose.
+    """
+    wanted = {target: model.Dependency("service_started") for target in linked(service)} | service.depends_on
     return [
         specs.Dependency(
-            service=f"{stack}_{target}",
+            service=service_name(stack, target),
             condition=_CONDITIONS[how.condition],
             restart=how.restart,
             optional=not how.required,
         )
-        for target, how in sorted(service.depends_on.items())
+        for target, how in sorted(wanted.items())
         if target in project.services
     ]
 
@@ -218,9 +231,21 @@ def _resources(service: Service) -> specs.Resources | None:
     )
 
 
-def _restart(service: Service) -> specs.RestartPolicy | None:
-    """deploy.restart_policy counts before `restart`, as the specification says."""
+def _restart(name: str, service: Service, project: Project) -> specs.RestartPolicy | None:
+    """deploy.restart_policy counts before `restart`, as the specification says.
+
+    What says neither, and is waited for until it completes, runs once.
+    """
     policy = service.deploy.restart_policy
+    is_awaited = any(
+        name in other.depends_on and other.depends_on[name].condition == "service_completed_successfully"
+        for other in project.services.values()
+    )
+    if is_awaited and not service.restart and not service.deploy.mode.endswith("-job"):
+        if policy is None:
+            return specs.RestartPolicy(condition="none")
+        if not policy.condition:
+            policy = msgspec.structs.replace(policy, condition="none")
     if policy is None:
         return parse_restart(service.restart)
     return specs.RestartPolicy(

@@ -1,4 +1,7 @@
-"""Variables in strings: $V ${V} ${V:-d} ${V-d} ${V:?e} ${V?e} ${V:+x} ${V+x}, nested, and $$ for a dollar sign."""
+"""Variables in strings: $V ${V} ${V:-d} ${V-d} ${V:?e} ${V?e} ${V:+x} ${V+x}, nested, and $$ for a dollar sign.
+
+A $ before anything else is a dollar sign, too.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +71,7 @@ class _Reader:
             return self._braced()
         name = _NAME.match(self.text, self.position)
         if not name:
-            raise BadVariable(
-                f"{self.text!r} has a $ that starts no variable; write $$ for a dollar sign, ${{NAME}} for a variable"
-            )
+            return "$"  # "$?", "$(date)", "5$": a shell's, a regular expression's, a price
         self.position = name.end()
         return self._plain(name[0])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from api.names import SERVICE_NAME
-from compose.attachments import linked_names
+from compose.attachments import is_harmless, linked_names, service_name
 from compose.check import MERGED, lacking
 from compose.devices import device_problem
 from compose.merge import place_of
@@ -87,6 +87,12 @@ def verify(work: Work) -> Work:
     for kind in ("networks", "volumes", "secrets", "configs"):
         for name, node in work.tree.at(kind).items():
             _external(work.report, node, (kind, name))
+    for name, node in work.tree.at("networks").items():
+        for option, value in node.at("driver_opts").items():
+            if is_harmless(option, value.text):
+                work.report.note(
+                    value, ("networks", name, "driver_opts", option), "has no effect on an overlay network"
+                )
     return work
 
 
@@ -122,10 +128,13 @@ def _no_nul(work: Work, service: Node, path: Path) -> None:
 
 def _name(work: Work, service: Node, path: Path) -> None:
     name = path[-1]
-    if not SERVICE_NAME.fullmatch(name):
-        work.report.wrong(service, path, f"{name!r} is no name of a service: letters, digits, - and _ between them")
+    mapped = name.replace(".", "-")
+    if not SERVICE_NAME.fullmatch(mapped) or name.strip(".") != name:
+        work.report.wrong(service, path, f"{name!r} is no name of a service: letters, digits, -, _ and . between them")
+    elif mapped != name and mapped in work.tree.at("services"):
+        work.report.wrong(service, path, f"is called {mapped} in the cluster, where a name has no dots; so is {mapped}")
     elif work.stack and len(work.stack) + 1 + len(name) > _NAME_LENGTH:
-        full = f"{work.stack}_{name}"
+        full = service_name(work.stack, name)
         work.report.wrong(service, path, f"its full name {full} has more than {_NAME_LENGTH} characters")
 
 
@@ -172,7 +181,7 @@ def _volumes(work: Work, service: Node, path: Path) -> None:
         targets.add(target)
         for options in {"bind", "volume", "tmpfs"} - {kind}:
             if item.at(options):
-                work.report.wrong(item, (*where, options), f"{options} options on a mount of type {kind}")
+                work.report.note(item, (*where, options), f"has no effect on a mount of type {kind}")
     for number, item in enumerate(items_of(service, "tmpfs")):
         where = (*path, "tmpfs", f"[{number}]")
         try:
@@ -193,11 +202,15 @@ def _depends_on(work: Work, service: Node, path: Path) -> None:
         if name not in services and (required is None or required.value is not False):
             work.report.wrong(node, where, absent(work, name, services))
         condition, dependency = text_of(node, "condition"), services.get(name)
-        if condition == "service_completed_successfully" and dependency and not _ends(dependency):
+        if condition != "service_completed_successfully" or not dependency or _ends(dependency):
+            continue
+        if _says_when_to_restart(dependency):
             sentence = (
                 f'{name} restarts for ever, so it never completes; give it `restart: "no"` or a job\'s deploy.mode'
             )
             work.report.wrong(node, where, sentence)
+        else:
+            work.report.note(node, where, f"{name} runs once, since it is waited for until it completes")
 
 
 def _ends(service: Node) -> bool:
@@ -208,6 +221,11 @@ def _ends(service: Node) -> bool:
     if condition:
         return condition.text != "any"
     return bool(restart and (restart.text == "no" or restart.text.startswith("on-failure")))
+
+
+def _says_when_to_restart(service: Node) -> bool:
+    restart = service.get("restart")
+    return bool(restart and restart.text) or service.get("deploy", "restart_policy", "condition") is not None
 
 
 def _deploy(work: Work, service: Node, path: Path) -> None:
@@ -298,7 +316,11 @@ def _try(report: Report, node: Node, path: Path, parse: Callable[[str], object])
 def _external(report: Report, node: Node, path: Path) -> None:
     external = node.get("external")
     if external and external.value is True:
-        for key in node.entries.keys() - {"external", "name"}:
+        for key in sorted(node.entries.keys() - {"external", "name"}):
+            if path[0] == "networks":
+                # as Docker Compose has it; what the network is like is for whoever made it to say
+                report.note(node.entries[key], (*path, key), "has no effect: the network is external")
+                continue
             report.wrong(node.entries[key], (*path, key), "is for one that is created here, and this one is external")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from api.mounts import TMPFS_SWITCHES, TMPFS_VALUES
 from compose.kinds import WrongKind, size
 from compose.problems import Report
 from compose.tree import Node, Path
@@ -13,6 +14,12 @@ _PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
 _SELINUX = ("z", "Z")
 _CONSISTENCY = ("consistent", "cached", "delegated")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
+_WINDOWS = re.compile(r"[a-zA-Z]:\\|\\\\")
+_KNOWN = {
+    "bind": ("ro", "rw", *_PROPAGATION, *_SELINUX, *_CONSISTENCY),
+    "volume": ("ro", "rw", "nocopy", *_SELINUX, *_CONSISTENCY),
+}
+"""Options of the short form, by type."""
 
 
 class BadVolume(Exception):
@@ -22,6 +29,9 @@ class BadVolume(Exception):
 def parse_short(text: str) -> dict[str, object]:
     """A short form as entries of the long form. Raises BadVolume."""
     parts = text.split(":")
+    is_drive = len(parts) > 2 and len(parts[0]) == 1 and parts[1].startswith("/") and parts[2].startswith("/")
+    if is_drive or _WINDOWS.match(text):
+        raise BadVolume(f"{text!r} begins with a path of Windows, which a Linux host does not have")
     if len(parts) > 3:
         raise BadVolume(f'{text!r} has too many parts; write "source:target" or "source:target:ro"')
     if not all(parts):
@@ -58,7 +68,8 @@ def _options(text: str, kind: str) -> dict[str, object]:
         elif option in _CONSISTENCY:
             found["consistency"] = option
         else:
-            raise BadVolume(f"{option!r} is not an option of a {kind}; known are ro, rw and the long form")
+            known = _KNOWN[kind]
+            raise BadVolume(f"{option!r} is not an option of a mount of type {kind}; known are {', '.join(known)}")
     return found | ({"bind": bind} if bind and kind == "bind" else {})
 
 
@@ -89,6 +100,7 @@ def parse_tmpfs(text: str) -> dict[str, object]:
     if not target.startswith("/"):
         raise BadVolume(f"{target!r} is not an absolute path")
     settings: dict[str, object] = {}
+    further: list[list[str]] = []
     entry: dict[str, object] = {"type": "tmpfs", "target": target}
     for option in options.split(",") if options else []:
         name, _, value = option.partition("=")
@@ -99,10 +111,17 @@ def parse_tmpfs(text: str) -> dict[str, object]:
                 settings["size"] = size(value)
             elif name == "mode":
                 settings["mode"] = int(value, 8)
+            elif option in TMPFS_SWITCHES:
+                further.append([option])
+            elif name in TMPFS_VALUES and value:
+                further.append([name, value])
             else:
-                raise BadVolume(f"{option!r} is not an option of tmpfs; known are size, mode, ro and rw")
+                known = ", ".join(["size=", "mode=", *(f"{each}=" for each in TMPFS_VALUES), *TMPFS_SWITCHES])
+                raise BadVolume(f"{option!r} is not an option of tmpfs; known are ro, rw, {known}")
         except (WrongKind, ValueError):
             raise BadVolume(f"{value!r} is not a {name}") from None
+    if further:
+        settings["options"] = further
     return entry | ({"tmpfs": settings} if settings else {})
 
 

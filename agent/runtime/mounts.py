@@ -14,14 +14,11 @@ from typing import Any
 from agent.runtime.base import RuntimeFailure
 from agent.runtime.volumes import Volumes
 from api.errors import ArgosyError
+from api.mounts import TMPFS_SWITCHES, TMPFS_VALUES
 from api.specs import BindOptions, Mount, TmpfsOptions, VolumeOptions
 
-_WITH_VALUE = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol")
-_TMPFS_OPTIONS = frozenset((
-    *_WITH_VALUE, "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "dirsync",
-    "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
-))  # fmt: skip
-"""What Docker takes for a tmpfs."""
+_WITH_VALUE = ("size", "mode", *TMPFS_VALUES)
+_TMPFS_OPTIONS = frozenset((*_WITH_VALUE, "ro", "rw", *TMPFS_SWITCHES))
 _RECURSIVE_READ_ONLY = (5, 12)
 """The first kernel that has mount_setattr(2)."""
 
