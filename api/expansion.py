@@ -6,7 +6,8 @@ options (swarmkit template/expand.go). The managers check them with an example; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -53,14 +54,17 @@ def has_templates(spec: ContainerSpec) -> bool:
 
 def expanded(spec: ContainerSpec, context: TemplateContext) -> ContainerSpec:
     """The spec for one task. Raises Invalid."""
-    if not has_templates(spec):
-        return spec
     fields = context.fields
+    return mapped(spec, lambda text: expand(text, fields)) if has_templates(spec) else spec
+
+
+def mapped(spec: ContainerSpec, change: Callable[[str], str]) -> ContainerSpec:
+    """The spec with every text changed that may be a template."""
     return replace(
         spec,
-        hostname=expand(spec.hostname, fields),
-        env=[_expanded_variable(entry, fields) for entry in spec.env],
-        mounts=[_expanded_mount(mount, fields) for mount in spec.mounts],
+        hostname=change(spec.hostname),
+        env=[_changed_variable(entry, change) for entry in spec.env],
+        mounts=[_changed_mount(mount, change) for mount in spec.mounts],
     )
 
 
@@ -81,6 +85,22 @@ def template_problems(spec: ServiceSpec) -> Iterator[str]:
             expand(text, fields)
         except Invalid as error:
             yield f"{path}: {error}"
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a text with braces is another program's template: it says nothing of a service, node or task."""
+    return is_template(text) and not _OURS.search(text) and not _expands(text)
+
+
+def _expands(text: str) -> bool:
+    try:
+        expand(text, TemplateContext().fields)
+    except Invalid:
+        return False
+    return True
+
+
+_OURS = re.compile(r"\{\{[^}]*\.(Service|Node|Task)\b")
 
 
 def _example_context(spec: ServiceSpec) -> TemplateContext:
@@ -104,21 +124,18 @@ def _places(path: str, spec: ContainerSpec) -> Iterator[tuple[str, str]]:
                 yield f"{here}.VolumeOptions.DriverConfig.Options.{name}", text
 
 
-def _expanded_variable(entry: str, fields: Mapping[str, Any]) -> str:
+def _changed_variable(entry: str, change: Callable[[str], str]) -> str:
     name, equals, text = entry.partition("=")
-    return f"{name}{equals}{expand(text, fields)}"
+    return f"{name}{equals}{change(text)}"
 
 
-def _expanded_mount(mount: Mount, fields: Mapping[str, Any]) -> Mount:
+def _changed_mount(mount: Mount, change: Callable[[str], str]) -> Mount:
     options = mount.volume_options
     if options is not None:
         driver = options.driver_config
         options = replace(
             options,
-            labels={name: expand(text, fields) for name, text in options.labels.items()},
-            driver_config=driver
-            and replace(driver, options={name: expand(text, fields) for name, text in driver.options.items()}),
+            labels={name: change(text) for name, text in options.labels.items()},
+            driver_config=driver and replace(driver, options={k: change(text) for k, text in driver.options.items()}),
         )
-    return replace(
-        mount, source=expand(mount.source, fields), target=expand(mount.target, fields), volume_options=options
-    )
+    return replace(mount, source=change(mount.source), target=change(mount.target), volume_options=options)

@@ -89,7 +89,7 @@ NETWORK_USE: Table = {
         "string", how="an IPv4 address: each host answers at it, when it has it, and at no other"
     ),
     "ports.[].target": takes("integer"),
-    "ports.[].published": takes("scalar"),
+    "ports.[].published": takes("scalar", how="of a range every port is published, as Swarm has it"),
     "ports.[].protocol": takes("string", "tcp", "udp", "sctp"),
     "ports.[].app_protocol": takes("string", how="taken note of: ports are forwarded, not proxied"),
     **strings("expose", how="taken note of: services of a network reach all of each other's ports"),

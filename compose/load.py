@@ -13,6 +13,7 @@ import msgspec
 
 from api.errors import Invalid
 from api.names import SERVICE_NAME
+from compose import foreign
 from compose import translate as translation
 from compose.admitted import further_refusals, refusals
 from compose.canonical import canonical
@@ -46,7 +47,12 @@ def model(work: Work) -> Work:
 
 def translate(work: Work) -> Work:
     """Phase 13: the networks and services of the stack; and what the cluster itself would refuse of them."""
-    result = translation.translate(work.project or Project(), work.stack, work.contents)
+    raw = translation.translate(work.project or Project(), work.stack, work.contents)
+    services = work.tree.at("services")
+    for name in foreign.concerned(raw):
+        if name in services:
+            work.report.note(services[name], ("services", name), foreign.NOTE)
+    result = foreign.settled(raw)
     work.report.problems += refusals(work.tree, result)
     work.report.close()
     return replace(work, result=result)

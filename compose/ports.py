@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from compose.problems import Report
 from compose.tree import Node, Path
@@ -36,8 +36,10 @@ def parse_short(text: str) -> list[dict[str, str | int]]:
     protocol = (match["protocol"] or "tcp").lower()
     if protocol not in PROTOCOLS:
         raise BadPort(f"protocol {protocol!r} is not one of tcp, udp, sctp")
-    targets = parse_range(match["target"])
+    targets: Sequence[int] = parse_range(match["target"])
     published = parse_range(match["published"]) if match["published"] else None
+    if published is not None and len(targets) == 1:
+        targets = [targets[0]] * len(published)  # all of them lead to the one, as with `docker stack deploy`
     if published is not None and len(published) != len(targets):
         raise BadPort(f"{text!r} publishes {len(published)} ports for {len(targets)} of the container")
     return [
@@ -110,12 +112,6 @@ def _long(item: Node) -> list[Node]:
     if address and not address.is_broken:
         entries["host_ip"] = address.with_value(parse_address(address.text))
     if published and not published.is_broken and published.text not in ("", "0"):
-        return _one_of(item.with_value(entries), published.text)
+        ports = parse_range(published.text)
+        return [item.with_value({**entries, "published": published.with_value(str(port))}) for port in ports]
     return [item.with_value(entries)]
-
-
-def _one_of(item: Node, published: str) -> list[Node]:
-    """A published range asks for any free port of it: which one would differ from deploy to deploy."""
-    if len(parse_range(published)) > 1:
-        raise BadPort(f"published {published} is a range; choose one port, or leave it out to have one chosen")
-    return [item]
