@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from overlay import sysctls, wire
+from overlay import sysctls, unsent, wire
 from overlay.base import NetworkFailure
 from overlay.guard import Plug
 from overlay.kernel import (
@@ -132,6 +132,10 @@ class Namespaces:
         """Let go of a namespace: the kernel removes it, and its interfaces, when its last process has ended."""
         await self._call(lambda: self._remove(path))
 
+    async def owes(self, path: str) -> bool:
+        """Whether TCP in a namespace still has answers under way. Raises NetworkFailure, OSError."""
+        return await self._call(lambda: self._visit(path, unsent.owes))
+
     async def guard(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
         """Guard the ports of namespaces that a former agent made, by path. Raises NetworkFailure."""
         await self._call(lambda: self._guarded(lambda: self._guard.take_over(plugs)))
@@ -203,21 +207,25 @@ class Namespaces:
         return inner, _listen(anew=False)
 
     def _reopen(self, path: str) -> DnsSockets:
+        return self._visit(path, lambda: _listen(anew=True))
+
+    def _visit(self, path: str, work: Callable[[], T]) -> T:
+        """Do it in a namespace that exists."""
         self._at_home()
         try:
             target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise NetworkFailure(f"There is no network namespace at {path}: {error.strerror}.") from error
         try:
-            return self._inside(lambda: self._enter(target))
+            return self._inside(lambda: self._enter(target, work))
         except OSError as error:
             raise NetworkFailure(f"The network namespace at {path} cannot be used: {error.strerror}.") from error
         finally:
             os.close(target)
 
-    def _enter(self, target: int) -> DnsSockets:
+    def _enter(self, target: int, work: Callable[[], T]) -> T:
         self._check(self._libc.setns(target, CLONE_NEWNET))
-        return _listen(anew=True)
+        return work()
 
     def _remove(self, path: str) -> None:
         self._guard.forget(path)

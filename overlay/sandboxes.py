@@ -6,8 +6,10 @@ asked for, and what it got. The record is written last and removed first, so a r
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -31,6 +33,10 @@ from overlay.slices import Slice
 from overlay.zone import Names
 
 log = structlog.get_logger(__name__)
+
+LOOKS, LOOK_AGAIN = 30, 0.05
+"""How often, and after how many seconds, it is looked whether what a container sent last was acknowledged: so long that
+a packet is repeated some times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,9 @@ class Sandboxes:
         return path
 
     async def close(self, id: str) -> None:
-        """Remove a sandbox, if there is one."""
+        """Remove a sandbox, if there is one, when the last answers of its container have come to where they go."""
+        if id in self._placed:
+            await self._settle(id)
         if server := self._servers.pop(id, None):
             server.close()
         self._placed.pop(id, None)
@@ -175,6 +183,15 @@ class Sandboxes:
             resolver, sockets, self._forwarder, lambda: servers or self._host_servers.servers()
         )
         self._placed[placed.sandbox.id] = placed
+
+    async def _settle(self, id: str) -> None:
+        """With the namespace goes what was sent and not acknowledged: its client would wait for ever."""
+        path = str(self._netns / id)
+        with suppress(NetworkFailure, OSError):
+            for _ in range(LOOKS):
+                if not await self._namespaces.owes(path):
+                    break
+                await asyncio.sleep(LOOK_AGAIN)
 
     async def _discard(self, id: str) -> None:
         twofold.remove(self._records / f"{id}.json")

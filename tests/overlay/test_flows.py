@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -154,6 +156,58 @@ def closed(host: TestHost) -> dict[str, list[int]]:
         found.setdefault(line.split("src=")[1].split()[0], []).append(int(line.split()[2]))
     return found
 
+
+# ── answers under way when a container ends ──────────────────────────────────────────────────────────────────────────
+
+# Takes one connection; told to, it answers and ends.
+LAST = """
+import socket, sys
+s = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+print("up", flush=True)
+c, _ = s.accept()
+c.recv(10)
+print("asked", flush=True)
+sys.stdin.readline()
+c.sendall(b"the last answer")
+c.close()
+"""
+DROP = "table ip lossy { chain in { type filter hook input priority 0; tcp sport 8082 drop; }; }"
+
+
+def test_an_answer_that_is_lost_once_comes_although_its_container_has_ended(place: Place) -> None:
+    h1 = place.cluster.hosts[0]
+    task = start(place.cluster, "last.1", h1, {}, host_ports=(PortConfig("", "tcp", 80, 8082, "host"),))
+    place.cluster.tell()
+    command = ["nsenter", f"--net={task.netns}", sys.executable, "-c", LAST, "last", "80"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin
+        assert server.stdout
+        assert server.stdout.readline() == "up\n"
+        client = subprocess.Popen(
+            ["nsenter", f"--net={CLIENT_NETNS}", sys.executable, "-c", ASK, h1.address, "8082"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert server.stdout.readline() == "asked\n"
+        inside(CLIENT_NETNS, "nft", f"add {DROP}")
+        server.communicate("go\n")
+    mended = threading.Timer(0.4, lambda: inside(CLIENT_NETNS, "nft", "delete table ip lossy"))
+    mended.start()
+    h1.do("close", id=task.id)
+    mended.join()
+
+    assert client.communicate(timeout=10)[0] == "the last answer\n"
+
+
+ASK = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+s.send(b"x")
+try:
+    print(s.recv(100).decode())
+except OSError as e:
+    print("!" + type(e).__name__)
+"""
 
 # ── datagrams of a client that keeps its port ────────────────────────────────────────────────────────────────────────
 
