@@ -92,6 +92,16 @@ def ipv4(source: str, destination: str, protocol: int, payload: bytes, options: 
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
+def fragments(packet: bytes) -> tuple[bytes, bytes]:
+    """A packet in two: of the first 8 bytes of what it carries, and of the rest."""
+    head, data = packet[:20], packet[20:]
+    found = []
+    for part, offset in ((data[:8], 0x2000), (data[8:], 1)):
+        own = head[:2] + struct.pack("!HHH", 20 + len(part), 7, offset) + head[8:10] + bytes(2) + head[12:]
+        found.append(own[:10] + struct.pack("!H", checksum(own)) + own[12:] + part)
+    return found[0], found[1]
+
+
 def udp(data: bytes, port: int = 9, source_port: int = 40000) -> bytes:
     return struct.pack("!HHHH", source_port, port, len(data) + 8, 0) + data
 

@@ -27,6 +27,7 @@ from tests.attacks.packets_tools import (
     arp,
     checksum,
     ethernet,
+    fragments,
     ipv4,
     neighbours,
     send,
@@ -157,6 +158,26 @@ def test_it_makes_no_vxlan_packets_into_a_network_it_is_not_on(site: Site) -> No
             tell(site.rogue.netns, address, VXLAN_PORT, site.smuggled(victim))
             site.barrier(peer, victim, SECRET)
             assert ear.heard() == [], (victim.name, address)
+
+
+def test_nor_does_it_in_fragments(site: Site) -> None:
+    h1, h2, _ = site.cluster.hosts
+    own, gateway = site.rogue.addresses[INGRESS], "10.77.4.1"
+    for victim, peer, address in ((site.keeper, site.secret, h1.address), (site.secret, site.keeper, h2.address)):
+        whole = ipv4(own, address, 17, udp(site.smuggled(victim), VXLAN_PORT))
+        frames = [ethernet(names.mac(gateway), names.mac(own), IPV4, part) for part in fragments(whole)]
+        ear = Ear.at(victim.netns)
+        send(site.rogue.netns, *frames, device="eth1")
+        site.barrier(peer, victim, SECRET)
+        assert ear.heard() == [], victim.name
+
+
+def test_containers_may_use_that_port_among_themselves(site: Site) -> None:
+    """It is the hosts' addresses that are closed to them, not the number."""
+    for to in (site.near, site.far):
+        packet = ipv4(site.rogue.addresses[APP], to.addresses[APP], 17, udp(TOKEN, VXLAN_PORT))
+        frame = ethernet(names.mac(to.addresses[APP]), names.mac(site.rogue.addresses[APP]), IPV4, packet)
+        assert len(heard(site, to, frame)) == 1, to.name
 
 
 def test_an_icmp_redirect_leads_no_container_astray(site: Site) -> None:

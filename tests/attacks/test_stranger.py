@@ -19,6 +19,7 @@ from tests.attacks.packets_tools import (
     Site,
     arp,
     ethernet,
+    fragments,
     ipv4,
     send,
     tell,
@@ -46,6 +47,16 @@ def test_its_vxlan_packets_reach_no_container(site: Site) -> None:
 
     ear = Ear.at(site.secret.netns)
     tell(CLIENT_NETNS, h2.address, VXLAN_PORT, site.smuggled(site.secret))
+    site.barrier(site.keeper, site.secret, SECRET)
+    assert ear.heard() == []
+
+
+def test_its_vxlan_packets_reach_no_container_in_fragments(site: Site) -> None:
+    h2 = site.cluster.hosts[1]
+    mac = sh("ip", "-n", h2.netns, "-o", "link", "show", "eth0").split("link/ether ")[1].split()[0]
+    whole = ipv4(CLIENT, h2.address, 17, udp(site.smuggled(site.secret), VXLAN_PORT))
+    ear = Ear.at(site.secret.netns)
+    send(CLIENT_NETNS, *(ethernet(mac, "02:00:00:00:00:66", IPV4, part) for part in fragments(whole)))
     site.barrier(site.keeper, site.secret, SECRET)
     assert ear.heard() == []
 
