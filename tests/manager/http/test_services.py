@@ -191,6 +191,15 @@ async def test_a_published_port_belongs_to_one_service(api: Api) -> None:
     assert (await api.update(id, service("web", EndpointSpec=ports)))[0] == 200
 
 
+async def test_a_clash_of_ports_names_the_mode_of_the_one_that_has_it(api: Api) -> None:
+    def mode(name: str) -> dict[str, object]:
+        return {"Ports": [{"TargetPort": 80, "PublishedPort": 8080, "PublishMode": name}]}
+
+    id = await api.create("web", EndpointSpec=mode("host"))
+    _, value = await api.call("POST", "/services/create", service("shop", EndpointSpec=mode("ingress")))
+    assert value["message"] == f"port '8080' is already in use by service 'web' ({id}) as a host-published port"
+
+
 async def test_a_published_port_belongs_to_one_service_at_each_address_of_the_hosts(api: Api) -> None:
     def at(host_ip: str) -> dict[str, object]:
         return {"Ports": [{"TargetPort": 80, "PublishedPort": 8080, "HostIP": host_ip}]}
