@@ -28,7 +28,7 @@ from api.wire import MemberAnswer
 from manager.http.predefined import predefined_networks
 from manager.http.routes import routes as cluster_routes
 from manager.join import JoinService
-from manager.store.base import Delete
+from manager.store.base import Delete, Put
 from node.address import advertised, listening
 from node.requests import InitRequest, JoinBody, new_cluster
 from node.routes import NodeRoutes
@@ -71,7 +71,10 @@ class Target:
         self.faults: list[str] = []
         """What the logs and the event loop complained of, with a traceback."""
         self.execs: list[str] = []
-        self._seeded = {(kind.name, id) for kind in KINDS for id in manager.store.state.table(kind)}
+        state = manager.store.state
+        self._seeded = {
+            (kind.name, id): Put(kind, id, value) for kind in KINDS for id, value in state.table(kind).items()
+        }
 
     def known(self) -> dict[str, tuple[str, ...]]:
         """Names and ids that exist now, by the first word of the paths they are used in."""
@@ -93,7 +96,8 @@ class Target:
         """Take away what requests have made, and bring back what they ended."""
         store = self.manager.store
         made = [(kind, id) for kind in KINDS for id in store.state.table(kind) if (kind.name, id) not in self._seeded]
-        await store.commit([Delete(kind, id) for kind, id in made])
+        lost = [put for put in self._seeded.values() if store.state.table(put.kind).get(put.id) != put.value]
+        await store.commit([*(Delete(kind, id) for kind, id in made), *lost])
         for volume in self.runtime.volumes.all():
             if not self.runtime.volumes.in_use(volume.name):
                 await self.runtime.volumes.remove(volume.name)
