@@ -137,6 +137,7 @@ class OciRuntime:
             with apart(said, "what ran beside a container was not ended", kept.id):
                 for group in self._subgroups.left(self._cgroup(kept)):
                     await group.kill()
+                    group.remove()
         while True:
             for kept in list(self._records.values()):
                 if not kept.pid:
@@ -261,8 +262,8 @@ class OciRuntime:
     async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
         """See Runtime. Raises Conflict when it does not run."""
         shape = self._exec_shape(id, hook) | {"args": list(command)}
-        group = self._subgroups.new(self._cgroup(self._get(id)))
-        return await run_in(self._binary, self._state, self._sockets, id, shape, timeout, group)
+        with self._subgroups.one(self._cgroup(self._get(id))) as group:
+            return await run_in(self._binary, self._state, self._sockets, id, shape, timeout, group)
 
     async def logs(
         self,
@@ -360,6 +361,7 @@ class OciRuntime:
         kept = self._records[id]
         if kept.pid:
             await self._kill(id)
+        self._subgroups.forget(self._cgroup(kept))
         if kept.pid or (self._state / id).exists():
             await self._oci("delete", "--force", id)
         volumes = [use.name for use in self._records[id].volumes]

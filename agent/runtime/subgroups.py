@@ -1,8 +1,11 @@
 """A control group of its own, below its container's, for each command that has limited time (health checks, hooks).
 
 Whatever the command forks is in it, also what has left its session and ignores signals, so that all of it can be
-killed. No process in a container can leave it: control groups are read-only there. What a command that ended in time
-has left running is handed over to the container, as with Docker.
+killed. No process can leave it: control groups are read-only in a container, unless it is privileged. What a command
+that ended in time has left running is handed over to the container, as with Docker.
+
+A group is used again for the container's next command. The kernel keeps a memory group that was removed for as long as
+a page of a file is charged to it: a new one for each health check would come to thousands.
 
 On cgroup v2 it is one directory. On v1 runc moves a process into a group of the one hierarchy it is told, the freezer;
 crun leaves alone every hierarchy where the group is not, so there it is made in all of them.
@@ -15,8 +18,8 @@ import itertools
 import os
 import secrets
 import signal
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,29 +54,27 @@ class Subgroup:
     def make(self) -> None:
         """Raises OSError when the container is gone."""
         for directory in self.directories:
-            directory.mkdir()
+            directory.mkdir(exist_ok=True)
             for name in ("cpuset.cpus", "cpuset.mems"):
                 if (file := directory / name).exists() and not (directory / "cgroup.controllers").exists():
                     file.write_text((directory.parent / name).read_text())  # v1 takes no process into an empty one
 
     async def kill(self) -> None:
-        """End all in it, however it forks meanwhile, and remove it."""
+        """End all in it, however it forks meanwhile."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 while self.processes():
                     await asyncio.to_thread(self._kill_once)
                     await asyncio.sleep(_LOOK)
-        self.remove()
 
     async def release(self) -> None:
-        """Hand what still runs over to the container, and remove it."""
+        """Hand what still runs over to the container."""
         for _ in range(_HANDOVERS):
             if not (left := self.processes()):
                 break
             for directory, pid in itertools.product(self.directories, left):
                 _write(directory.parent / "cgroup.procs", str(pid))
             await asyncio.sleep(0)
-        self.remove()
 
     def processes(self) -> list[int]:
         """All that is in it and below."""
@@ -115,10 +116,23 @@ class Subgroups:
         self._root = root
         self._token = secrets.token_hex(4)
         self._numbers = itertools.count()
+        self._free: dict[str, list[Subgroup]] = {}
 
-    def new(self, cgroup: str) -> Subgroup:
-        """For one more command in the container with that control group (its path from the root). Not made yet."""
-        return self._at(cgroup, f"{_PREFIX}{self._token}-{next(self._numbers)}")
+    @contextmanager
+    def one(self, cgroup: str) -> Iterator[Subgroup]:
+        """For a command in the container with that control group (its path from the root). Perhaps not made yet."""
+        free = self._free.setdefault(cgroup, [])
+        group = free.pop() if free else self._at(cgroup, f"{_PREFIX}{self._token}-{next(self._numbers)}")
+        try:
+            yield group
+        finally:
+            if not group.processes() and cgroup in self._free:
+                free.append(group)
+
+    def forget(self, cgroup: str) -> None:
+        """The container goes; so do its commands' groups."""
+        for group in self._free.pop(cgroup, []):
+            group.remove()
 
     def left(self, cgroup: str) -> Iterable[Subgroup]:
         """Those that a former daemon made and could not bring to an end."""

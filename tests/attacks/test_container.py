@@ -16,7 +16,8 @@ from api.specs import Driver, Limits, Mount, Resources, TaskSpec
 from kit.process import alive
 from tests.agent.runtime.calls import made, mounts
 from tests.agent.runtime.hosts import load, output, plan, run, runtime_at
-from tests.attacks.intruder import can_read, run_as_nobody
+from tests.attacks.intruder import NOBODY, can_read, run_as_nobody
+from tests.e2e.world import World
 
 # ── on its host: files, system calls, processes ──────────────────────────────────────────────────────────────────────
 
@@ -186,3 +187,13 @@ async def test_a_health_check_that_hangs_leaves_no_process_behind(runtime: OciRu
 
     left = [pid for pid in Cgroups(runtime.inspect(id).pid).processes() if alive(pid)]
     assert left == [runtime.inspect(id).pid]
+
+
+def test_an_ordinary_user_of_a_host_finds_nothing_in_its_directories(world: World) -> None:
+    """What hosts keep is behind directories that he cannot pass, and the API's sockets are not for him to write to."""
+    user = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups sh -c"
+    for host in world.hosts:
+        seen = world.inside(host, f"{user} 'find /var/lib/argosy /run/argosy 2>/dev/null; true'").split()
+        inside = [path for path in seen if path.startswith("/var/lib/argosy/") or path.count("/") > 3]
+        assert inside == []
+        assert world.inside(host, f"{user} 'test -w /run/docker.sock || test -w /run/argosy/docker.sock'", code=1) == ""

@@ -47,9 +47,16 @@ async def until_only(runtime: OciRuntime, id: str, *wanted: str) -> None:
     assert commands(runtime, id) == sorted(wanted)
 
 
-def groups(id: str) -> list[str]:
+def containers_groups(id: str) -> list[Path]:
+    """The control groups of a container itself."""
+    root = Path("/sys/fs/cgroup")
+    found = [top / CGROUP_PARENT[1:] / id for top in (root, *root.iterdir())]
+    return [path for path in found if (path / "tasks").exists() or (path / "cgroup.controllers").exists()]
+
+
+def groups(id: str) -> list[Path]:
     """The control groups below a container's."""
-    return [str(path) for path in Path("/sys/fs/cgroup").glob(f"**{CGROUP_PARENT}/{id}/*/")]
+    return [path for top in containers_groups(id) for path in top.iterdir() if path.is_dir()]
 
 
 def test_hierarchies_are_found_in_every_mode() -> None:
@@ -66,8 +73,12 @@ def test_what_the_runtime_is_told(tmp_path: Path) -> None:
     for name in ("memory", "freezer"):
         (tmp_path / name / "a/id").mkdir(parents=True)
 
-    runc, crun = (Subgroups(CgroupMode.V1, is_crun, tmp_path, v1).new("/a/id") for is_crun in (False, True))
+    found = []
+    for is_crun in (False, True):
+        with Subgroups(CgroupMode.V1, is_crun, tmp_path, v1).one("/a/id") as group:
+            found.append(group)
 
+    runc, crun = found
     name = runc.directories[0].name
     assert (runc.argument, list(runc.directories)) == (f"freezer:{name}", [tmp_path / "freezer/a/id" / name])
     name = crun.directories[0].name
@@ -87,7 +98,9 @@ async def test_nothing_is_left_when_the_time_is_up(runtime: OciRuntime, image: I
             await runtime.exec(id, command, 1.0, hook)
 
         await until_only(runtime, id, "sleep 1000")
-    assert groups(id) == []
+    assert len({path.name for path in groups(id)}) == 1
+    await runtime.remove(id)
+    assert containers_groups(id) == []
 
 
 @pytest.mark.root
@@ -118,7 +131,11 @@ async def test_what_ended_in_time_leaves_its_daemon_to_the_container(runtime: Oc
     elsewhere = [line for line in done.text.decode().split() if id not in line]
     assert elsewhere in ([], ["0::/"])  # limits of the container hold for the command
     await until_only(runtime, id, "sleep 1000", "sleep 500")
-    assert groups(id) == []
+    assert [path for path in groups(id) if (path / "cgroup.procs").read_text()] == []
+    await runtime.exec(id, ["true"], PATIENCE)
+    assert len({path.name for path in groups(id)}) == 1
+    await runtime.remove(id)
+    assert containers_groups(id) == []
 
 
 DIES_MEANWHILE = """
@@ -179,6 +196,7 @@ async def test_a_group_of_cgroup_v2_is_killed_as_a_whole() -> None:
         await group.kill()
 
         assert child.wait() == -signal.SIGKILL
-        assert not (top / "one").exists()
+        assert group.processes() == []
+        group.remove()
     finally:
         top.rmdir()
