@@ -206,7 +206,7 @@ class Manager:
         if self._member is not None:
             self._member.renew(credentials)
             if self._store is not None:
-                await self._store.connection.renew(credentials)
+                await self._store.renew(credentials)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
