@@ -38,4 +38,5 @@ def test_one_of_many_that_fails_stops_no_other_and_is_logged_once() -> None:
                         raise OSError("no space left")
                     done.append(name)
     assert done == ["a", "c"] * 3
-    assert [(line["event"], line["of"]) for line in lines] == [("not rotated", "bad")]
+    # a thread of another test's may have its say, too
+    assert [line["of"] for line in lines if line["event"] == "not rotated"] == ["bad"]
