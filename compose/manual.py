@@ -35,7 +35,8 @@ honoured is refused with file, line and column; nothing is dropped in silence. T
   `${COMPOSE_PROJECT_NAME}` is this name.
 - `argosy stack config` prints what the files come to. What it prints loads to the same.
 - A secret or config is created as `STACK_NAME-DIGEST`. Other content is another object, the services that use it are
-  updated by their `update_config`, and a rollback brings the old one back.
+  updated by their `update_config`, and a rollback brings the old one back. `docker stack deploy` gets the same: what it
+  calls `STACK_NAME` is the version deployed last, and the same file by both clients changes nothing.
 
 ## Attributes
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from api.file_versions import DIGEST, NAMESPACE, SHORT_NAME, digest_of
 from api.specs import NetworkSpec, ServiceSpec
 
-NAMESPACE = "com.docker.stack.namespace"
-"""Label of everything that belongs to a stack; the docker CLI's own, so that both see the same stacks."""
+__all__ = [
+    "DIGEST", "IMAGE", "NAMESPACE", "SHORT_NAME", "Stack", "StackFile", "StackService", "digest_of",
+]  # fmt: skip
+
 IMAGE = "com.docker.stack.image"
 """Label of a service: the image as the file names it, before its tag was resolved."""
-SHORT_NAME = "io.argosy.stack.name"
-"""Label of a secret or config: its name in the file, without stack and digest: the same for all its versions."""
-DIGEST = "io.argosy.stack.digest"
-"""Label of a secret or config: the digest that is part of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +51,3 @@ class Stack:
     configs: tuple[StackFile, ...] = ()
     external_secrets: tuple[str, ...] = ()
     external_configs: tuple[str, ...] = ()
-
-
-def digest_of(data: bytes, *, is_secret: bool, salt: str) -> str:
-    """Eight hex digits that change with the content.
-
-    Names can be seen by everybody who may list secrets, so a secret's digest is made slow to guess from: scrypt with
-    8 MiB, some 20 ms. The salt is the full name, so equal secrets do not show.
-    """
-    if is_secret:
-        return hashlib.scrypt(data, salt=salt.encode(), n=1 << 13, r=8, p=1, dklen=4).hex()
-    return hashlib.sha256(data).hexdigest()[:8]

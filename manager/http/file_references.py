@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.errors import Invalid
+from api.file_versions import base_of
 from api.objects import CONFIG, REVISION, SECRET, Config, Kind, Secret, revision_id
 from api.specs import ConfigReference, ContainerSpec, FileTarget, SecretReference, ServiceSpec
 from manager.http.lookup import file_named
@@ -20,7 +21,7 @@ replace = msgspec.structs.replace
 
 
 def with_ids(state: State, spec: ServiceSpec) -> ServiceSpec:
-    """The spec with each reference complete: id, name and target. Raises Invalid."""
+    """The spec with each reference complete: id, name and target; by name, as docker sorts them. Raises Invalid."""
     container = spec.task_template.container_spec
     if not container.secrets and not container.configs:
         return spec
@@ -28,7 +29,11 @@ def with_ids(state: State, spec: ServiceSpec) -> ServiceSpec:
     configs = [_config(state, reference) for reference in container.configs]
     _check_targets("secret", [(r.secret_name, r.file) for r in secrets])
     _check_targets("config", [(r.config_name, r.file) for r in configs])
-    container = replace(container, secrets=secrets, configs=configs)
+    container = replace(
+        container,
+        secrets=sorted(secrets, key=lambda one: (one.secret_name, one.file.name if one.file else "")),
+        configs=sorted(configs, key=lambda one: (one.config_name, one.file.name if one.file else "")),
+    )
     return replace(spec, task_template=replace(spec.task_template, container_spec=container))
 
 
@@ -39,6 +44,13 @@ def users_of(state: State, kind: Kind[Any], id: str) -> list[str]:
         for service in state.services.values()
         if any(id in _ids(kind, spec.task_template.container_spec) for spec in _specs(state, service.id))
     )
+
+
+def used_ids(state: State, kind: Kind[Any]) -> set[str]:
+    """Ids of all secrets or configs that a service, or a revision that a rollback may bring back, refers to."""
+    specs = [service.spec for service in state.services.values()]
+    specs += [revision.spec for revision in state.table(REVISION).values()]
+    return {id for spec in specs for id in _ids(kind, spec.task_template.container_spec)}
 
 
 def _specs(state: State, service_id: str) -> list[ServiceSpec]:
@@ -74,7 +86,7 @@ def _find(state: State, kind: Kind[F], what: str, id: str, name: str) -> F:
     found = state.table(kind).get(id) if id else file_named(state, kind, name)
     if found is None:
         raise Invalid(f"{what} not found: {name or id}")
-    if name and found.spec.name != name:
+    if name and name not in (found.spec.name, base_of(found)):
         raise Invalid(f"malformed {what} reference: {id} is {found.spec.name}, not {name}")
     return found
 

@@ -6,21 +6,23 @@ secrets.py and configs.py.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from api.errors import Conflict, Invalid, Unimplemented
+from api.file_versions import DIGEST, NAMESPACE, SHORT_NAME, base_of, digest_of, newest, short_name, version_name
 from api.filespecs import ConfigSpec, SecretSpec, file_problems, file_refusals
 from api.http import answer, body, filters, label_match
 from api.names import new_id
-from api.objects import Config, Kind, Secret
+from api.objects import SECRET, Config, Kind, Secret
 from manager.http.admission import is_taken
 from manager.http.context import ClusterContext
-from manager.http.file_references import users_of
+from manager.http.file_references import used_ids, users_of
 from manager.http.lookup import find_file
 from manager.http.services import claim, release
 from manager.http.versions import RETRIES, after_stale, asked_version, commit_at_version
@@ -29,6 +31,9 @@ from manager.store.base import Change, Delete, Put, Stale
 from manager.store.state import State
 
 FILTERS = frozenset({"id", "label", "name", "names"})
+
+_TICK = 0.001
+"""Seconds by which a version is newer than the one before it, at least."""
 
 Stored = TypeVar("Stored", bound=Secret | Config)
 Spec = TypeVar("Spec", bound=SecretSpec | ConfigSpec)
@@ -76,7 +81,8 @@ class Files(ABC, Generic[Stored, Spec]):
         chosen = filters(request, FILTERS)
         found = [one for one in state.table(self.kind).values() if _passes(one, chosen)]
         found.sort(key=lambda one: (one.created_at, one.id))
-        return answer([self._view(state, one) for one in found])
+        meant = {one.id: name for name in _asked(chosen) if (one := newest(found, name))}
+        return answer([self._view(state, one, meant.get(one.id, "")) for one in found])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /{id}."""
@@ -91,6 +97,8 @@ class Files(ABC, Generic[Stored, Spec]):
             raise Invalid.of(problems)
         if refusals := file_refusals(self.what, spec):
             raise Unimplemented("; ".join(refusals))
+        if NAMESPACE in spec.labels and DIGEST not in spec.labels:
+            return answer({"ID": await self._version(spec)}, 201)
         for _ in range(RETRIES):
             state, seen = ctx.store.state, ctx.store.state.revision
             if is_taken(state, self.what, spec.name):
@@ -113,6 +121,9 @@ class Files(ABC, Generic[Stored, Spec]):
         version = await asked_version(ctx.store, self.kind, stored.id, self.what, request)
         state = ctx.store.state
         stored = state.table(self.kind)[stored.id]
+        if spec.name and spec.name == base_of(stored):
+            await self._version(msgspec.structs.replace(spec, data=spec.data or self.data(state, stored)))
+            return web.Response()
         if (
             spec.name != stored.spec.name
             or file_refusals(self.what, spec)
@@ -124,6 +135,40 @@ class Files(ABC, Generic[Stored, Spec]):
             changed = msgspec.structs.replace(stored, spec=relabelled, updated_at=ctx.clock())
             await commit_at_version(ctx.store, [Put(self.kind, stored.id, changed, version)], self.what)
         return web.Response()
+
+    async def _version(self, spec: Spec) -> str:
+        """A stack's secret or config, as docker's `stack deploy` sends it: the id of the version with its content.
+
+        Docker cannot change the data of one that exists. Here other data is another version, as when our own client
+        deploys, and versions that nothing refers to any more go.
+        """
+        if problems := file_problems(self.what, spec, self.most):
+            raise Invalid.of(problems)
+        ctx, base, stack = self._get(), spec.name, spec.labels.get(NAMESPACE, "")
+        digest = await asyncio.to_thread(digest_of, spec.data, is_secret=self.kind is SECRET, salt=base)
+        labels = {**spec.labels, SHORT_NAME: short_name(base, stack), DIGEST: digest}
+        wanted = msgspec.structs.replace(spec, name=version_name(base, digest), labels=labels)
+        for _ in range(RETRIES):
+            state, seen = ctx.store.state, ctx.store.state.revision
+            there = next((one for one in state.table(self.kind).values() if one.spec.name == wanted.name), None)
+            if there is not None and newest(state.table(self.kind).values(), base) is there:
+                return there.id
+            last = newest(state.table(self.kind).values(), base)
+            now = max(ctx.clock(), last.updated_at + _TICK if last else 0.0)  # clocks may stand still, or go back
+            changes = self._deployed(state, wanted, there, now)
+            try:
+                await ctx.store.commit([*changes, *unused_versions(state, self.kind, self.what, base, wanted.name)])
+            except Stale:
+                await after_stale(ctx.store, seen)
+        raise Conflict(f"{self.what} {base} keeps changing; try again")
+
+    def _deployed(self, state: State, wanted: Spec, there: Stored | None, now: float) -> list[Change]:
+        """What makes a version the one that was deployed last."""
+        if there is not None:
+            again = msgspec.structs.replace(there, updated_at=now)
+            return [Put(self.kind, there.id, again, state.version(self.kind, there.id))]
+        stored, more = self.made(state, new_id(), now, wanted)
+        return [claim(state, self.what, wanted.name, stored.id), *more, Put(self.kind, stored.id, stored, 0)]
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /{id}."""
@@ -144,13 +189,33 @@ class Files(ABC, Generic[Stored, Spec]):
                 return web.Response(status=204)
         raise Conflict(f"{self.what} {reference} keeps changing; try again")
 
-    def _view(self, state: State, stored: Stored) -> Json:
+    def _view(self, state: State, stored: Stored, name: str = "") -> Json:
+        """`name`: what it was asked for as, when that is what all its versions are called."""
         version = state.version(self.kind, stored.id)
         return {
             "ID": stored.id,
             **meta(version, stored.created_at, stored.updated_at),
-            "Spec": {"Name": stored.spec.name, "Labels": stored.spec.labels, **self.shown(stored)},
+            "Spec": {"Name": name or stored.spec.name, "Labels": stored.spec.labels, **self.shown(stored)},
         }
+
+
+def unused_versions(state: State, kind: Kind[Any], what: str, base: str, keep: str) -> list[Change]:
+    """What removes the versions that no service and no kept revision refers to."""
+    used = used_ids(state, kind)
+    found = [one for one in state.table(kind).values() if base_of(one) == base and one.spec.name != keep]
+    gone = [one for one in found if one.id not in used]
+    return [
+        change
+        for one in gone
+        for change in (
+            Delete(kind, one.id, state.version(kind, one.id)),
+            *release(state, what, one.spec.name, one.id),
+        )
+    ]
+
+
+def _asked(chosen: dict[str, set[str]]) -> set[str]:
+    return chosen.get("name", set()) | chosen.get("names", set())
 
 
 def _passes(stored: Secret | Config, chosen: dict[str, set[str]]) -> bool:
@@ -158,7 +223,7 @@ def _passes(stored: Secret | Config, chosen: dict[str, set[str]]) -> bool:
     checks = {
         "id": lambda values: stored.id.startswith(tuple(values)),
         "name": lambda values: spec.name.startswith(tuple(values)),
-        "names": lambda values: spec.name in values,
+        "names": lambda values: spec.name in values or base_of(stored) in values,
         "label": lambda values: label_match(spec.labels, values),
     }
     return all(checks[name](values) for name, values in chosen.items())

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from api.errors import Invalid, NotFound
+from api.file_versions import newest
 from api.objects import Config, Kind, Network, Node, Secret, Service, Task
 from manager.assignments import task_name
 from manager.store.state import State
@@ -59,8 +60,9 @@ def find_file(state: State, kind: Kind[F], what: str, reference: str) -> F:
 
 
 def file_named(state: State, kind: Kind[F], name: str) -> F | None:
-    """The secret or config of that exact name."""
-    return next((one for one in state.table(kind).values() if one.spec.name == name), None)
+    """The secret or config of that exact name, or of all versions of that name the one that was deployed last."""
+    table = state.table(kind)
+    return next((one for one in table.values() if one.spec.name == name), None) or newest(table.values(), name)
 
 
 def hostname(state: State, node_id: str) -> str:

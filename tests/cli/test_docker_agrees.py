@@ -38,6 +38,8 @@ services:
     sysctls: {net.core.somaxconn: "1024"}
     ulimits: {nproc: 100, nofile: {soft: 1024, hard: 2048}}
     healthcheck: {test: "exit 0", interval: 30s, timeout: 3s, retries: 3, start_period: 10s}
+    secrets: [word, {source: own, target: /run/own, mode: 0400}]
+    configs: [{source: conf, target: /etc/conf}]
     logging: {driver: json-file, options: {max-size: 10m}}
     ports: ["8080:80", "9000-9001:9000-9001", {target: 70, published: 7070, protocol: udp, mode: host}]
     networks: {front: {aliases: [www]}, default: {}}
@@ -59,6 +61,8 @@ services:
     image: demo:1
     restart: always
     deploy: {mode: global, endpoint_mode: dnsrr}
+secrets: {word: {file: ./word}, own: {file: ./own, name: own-name}}
+configs: {conf: {file: ./conf-file}}
 networks: {front: {driver: overlay, attachable: true}}
 volumes: {data: {driver: local, driver_opts: {type: none, o: bind, device: /srv/data}}, shared: {external: true}}
 """
@@ -68,6 +72,8 @@ volumes: {data: {driver: local, driver_opts: {type: none, o: bind, device: /srv/
 async def test_what_docker_deployed_is_unchanged_for_us(tmp_path: Path) -> None:
     file = tmp_path / "shop.yml"
     file.write_text(COMPOSE)
+    for name in ("word", "own", "conf-file"):
+        (tmp_path / name).write_text(f"what {name} says")
     async with control_plane(tmp_path, DOCKER) as world:
         await world.docker("stack", "deploy", "--detach=true", "-c", str(file), "shop")
         env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "DOCKER_HOST": f"unix://{world.socket}"}
@@ -79,3 +85,29 @@ async def test_what_docker_deployed_is_unchanged_for_us(tmp_path: Path) -> None:
             "unchanged service shop_web",
             "unchanged service shop_agent",
         }
+
+
+@pytest.mark.skipif(not DOCKER, reason="needs the docker client")
+@pytest.mark.parametrize("first", ["docker", "argosy"])
+async def test_deploying_the_same_file_by_one_and_the_other_restarts_nothing(tmp_path: Path, first: str) -> None:
+    file = tmp_path / "shop.yml"
+    file.write_text(COMPOSE.replace("shared: {external: true}", "shared: {}"))
+    for name in ("word", "own", "conf-file"):
+        (tmp_path / name).write_text(f"what {name} says")
+    async with control_plane(tmp_path, DOCKER) as world:
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "DOCKER_HOST": f"unix://{world.socket}"}
+
+        async def deploy(client: str) -> dict[str, int]:
+            """Services, and the revision that each is wanted in."""
+            if client == "docker":
+                await world.docker("stack", "deploy", "--detach=true", "-c", str(file), "shop")
+            else:
+                command = ["stack", "deploy", "--detach", "-c", str(file), "shop"]
+                result = await run(_client(tmp_path), *command, env=env, timeout=60)
+                assert result.ok, result.stderr.decode()
+            return {one.spec.name: one.revision for one in world.manager.store.state.services.values()}
+
+        other = "argosy" if first == "docker" else "docker"
+        revisions = [await deploy(client) for client in (first, other, first, other)]
+
+        assert revisions == [{"shop_web": 1, "shop_agent": 1}] * 4

@@ -73,13 +73,40 @@ async def test_a_stack_brings_its_secrets_and_configs_and_a_second_deploy_change
     await world.docker("stack", "deploy", "-d", "-c", str(file), "shop")
 
     assert {service.id: service.revision for service in world.manager.store.state.services.values()} == versions
-    assert (await world.docker("secret", "ls", "--format", "{{.Name}}")) == "shop_word"
+    assert (await world.docker("secret", "ls", "--format", "{{.Name}}")).startswith("shop_word-")
+    assert (await world.docker("secret", "ls", "--filter", "name=shop_word", "--format", "{{.Name}}")) == "shop_word"
     (service,) = json.loads(await world.docker("service", "inspect", "shop_web"))
     container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
     assert container["Secrets"][0]["File"] == {"Name": "pass", "UID": "0", "GID": "0", "Mode": 0o400}
     assert container["Configs"][0]["File"]["Name"] == "/etc/web.conf"
     await world.docker("stack", "rm", "shop")
     assert await world.docker("secret", "ls", "-q") == await world.docker("config", "ls", "-q") == ""
+
+
+@pytest.mark.parametrize("what", ["word", "conf"])
+async def test_other_content_is_another_version_whose_users_roll_and_back_again(
+    world: World, tmp_path: Path, what: str
+) -> None:
+    for name in ("word", "conf"):
+        (tmp_path / name).write_text("one")
+    file = tmp_path / "compose.yml"
+    file.write_text(STACK)
+
+    async def deploy(content: str) -> str:
+        """The object that the service refers to."""
+        (tmp_path / what).write_text(content)
+        await world.docker("stack", "deploy", "-d", "-c", str(file), "shop")
+        (service,) = world.manager.store.state.services.values()
+        container = service.spec.task_template.container_spec
+        return container.secrets[0].secret_name if what == "word" else container.configs[0].config_name
+
+    first, second, again, third = [await deploy(content) for content in ("one", "two", "one", "three")]
+
+    assert first == again
+    assert len({first, second, third}) == 3
+    assert {name.rpartition("-")[0] for name in (first, second, third)} == {f"shop_{what}"}
+    (service,) = world.manager.store.state.services.values()
+    assert service.revision == 4
 
 
 async def test_an_update_by_docker_keeps_what_docker_cannot_say(world: World) -> None:
