@@ -61,7 +61,8 @@ async def inspect(request: web.Request, context: HostContext) -> web.StreamRespo
     record = context.runtime.inspect(container.id)
     health = context.health(container.task_id)
     attached, ports = networks(container, context), context.networks.host_ports(container.id)
-    found = forms.inspection(container, record, attached, ports, context.data_root, context.runtime.name)
+    runtime = context.runtime
+    found = forms.inspection(container, record, attached, ports, context.data_root, runtime.name, runtime.usual)
     found["ExecIDs"] = context.runtime.execs.of(container.id) or None
     if health.state is not HealthState.NONE:
         found["State"]["Health"] = forms.health(health)

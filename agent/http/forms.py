@@ -9,6 +9,7 @@ from typing import Any
 from agent.health import Health
 from agent.runtime.base import Container
 from agent.runtime.record import Record
+from agent.runtime.usual import Usual
 from api.codec import plain
 from api.http import timestamp
 from api.references import familiar
@@ -111,6 +112,7 @@ def inspection(
     ports: Sequence[PortConfig],
     data_root: str,
     runtime: str,
+    usual: Usual,
 ) -> dict[str, Any]:
     """The body of GET /containers/{id}/json."""
     directory = f"{data_root}/containers/{container.id}"
@@ -133,7 +135,7 @@ def inspection(
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": None,
-        "HostConfig": _host_config(record, runtime),
+        "HostConfig": _host_config(record, runtime, usual),
         "GraphDriver": {
             "Name": "overlay2",
             "Data": {
@@ -219,7 +221,7 @@ def _config(container: Container, record: Record) -> dict[str, Any]:
     }
 
 
-def _host_config(record: Record, runtime: str) -> dict[str, Any]:
+def _host_config(record: Record, runtime: str, usual: Usual) -> dict[str, Any]:
     task, spec = record.spec, record.spec.container_spec
     limits = task.resources.limits if task.resources and task.resources.limits else None
     driver = task.log_driver
@@ -227,7 +229,7 @@ def _host_config(record: Record, runtime: str) -> dict[str, Any]:
         "Binds": None,
         "Mounts": [plain(mount) for mount in spec.mounts] or None,
         "LogConfig": {
-            "Type": (driver.name if driver else "") or "json-file",
+            "Type": (driver.name if driver else "") or usual.log_driver,
             "Config": driver.options if driver else {},
         },
         "NetworkMode": "default" if record.netns else "host",
@@ -250,6 +252,6 @@ def _host_config(record: Record, runtime: str) -> dict[str, Any]:
         "Runtime": runtime,
         "Memory": limits.memory_bytes if limits else 0,
         "NanoCpus": limits.nano_cpus if limits else 0,
-        "PidsLimit": limits.pids if limits and limits.pids else None,
+        "PidsLimit": (limits.pids if limits else 0) or usual.pids_limit or None,
         "ExtraHosts": spec.hosts or None,
     }

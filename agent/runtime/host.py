@@ -58,13 +58,23 @@ def machine() -> str:
     return _MACHINES.get(name, name)
 
 
+def counts_processes(mode: CgroupMode, root: Path = Path(CGROUPS)) -> bool:
+    """Whether the kernel can limit a container's processes: an OCI runtime fails at a limit that cannot be kept."""
+    if mode is not CgroupMode.V2:
+        return (root / "pids").is_dir()
+    try:
+        return "pids" in (root / "cgroup.controllers").read_text().split()
+    except OSError:
+        return False
+
+
 def host_limits(mode: CgroupMode, pids: int = 0) -> HostLimits:
     """What this process may give to containers, and the most processes of one whose spec does not say (0: any)."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     effective = int(status["CapEff"].strip(), 16)
     bounding = int(status["CapBnd"].strip(), 16)
     return HostLimits(
-        pids=pids,
+        pids=pids if counts_processes(mode) else 0,
         may_raise=bool(effective >> _CAP_SYS_RESOURCE & 1),
         rlimits=own_rlimits(),
         oom_score_adj=int(Path("/proc/self/oom_score_adj").read_text()),

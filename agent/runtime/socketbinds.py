@@ -58,22 +58,24 @@ class SocketBinds:
 
     async def look(self) -> None:
         """Mount each socket anew where an old one is."""
-        served = {os.path.realpath(path): path for path in self._sockets if path.is_socket()}
+        # By either of its names; the sources of others' mounts are not looked up, for they may lie on a dead server.
+        served = {name for path in self._sockets if path.is_socket() for name in (str(path), os.path.realpath(path))}
         for container in await self._runtime.containers():
             if not container.pid or not container.started:
                 continue
             for mount in self._runtime.inspect(container.id).mounts:
-                source = os.path.realpath(mount.source) if mount.type == "bind" else ""
-                if source in served and await asyncio.to_thread(_is_old, container.pid, source, mount.target):
-                    await self._renew(container, source, mount)
+                if mount.type != "bind" or mount.source not in served:
+                    continue
+                if await asyncio.to_thread(_is_old, container.pid, mount.source, mount.target):
+                    await self._renew(container, mount)
 
-    async def _renew(self, container: Container, source: str, mount: Mount) -> None:
-        key = (container.pid, mount.target, os.stat(source).st_ino)
+    async def _renew(self, container: Container, mount: Mount) -> None:
+        key = (container.pid, mount.target, os.stat(mount.source).st_ino)
         if key in self._failed:
             return
         program = (sys.executable, "-m", "agent.runtime.socketbinds")
         options = ["ro"] if mount.read_only else []
-        done = await process.run(*program, str(container.pid), source, mount.target, *options, timeout=_PATIENCE)
+        done = await process.run(*program, str(container.pid), mount.source, mount.target, *options, timeout=_PATIENCE)
         if not done.ok:
             self._failed.add(key)
             log.warning("a container keeps an old socket", container=container.name, reason=done.complaint)

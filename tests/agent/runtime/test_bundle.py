@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from agent.runtime import bundle, defaults
 from agent.runtime.base import ContainerPlan, Image, RuntimeFailure
 from agent.runtime.builder import resolv_conf
 from agent.runtime.bundle import Place
-from agent.runtime.host import CgroupMode, cgroup_mode
+from agent.runtime.host import CgroupMode, cgroup_mode, counts_processes
 from agent.runtime.limits import HostLimits, resources
 from agent.runtime.signals import number
 from agent.runtime.users import User, resolve
@@ -219,3 +220,12 @@ def test_cgroup_modes() -> None:
 
 def test_an_image_without_users_runs_as_root() -> None:
     assert resolve("", passwd="", group="") == User(uid=0, gid=0, groups=(0,), home="/")
+
+
+def test_processes_are_limited_only_where_they_are_counted(tmp_path: Path) -> None:
+    assert not counts_processes(CgroupMode.V1, tmp_path)
+    assert not counts_processes(CgroupMode.V2, tmp_path)
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    assert counts_processes(CgroupMode.HYBRID, tmp_path)
+    assert counts_processes(CgroupMode.V2, tmp_path)
