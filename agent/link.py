@@ -36,6 +36,9 @@ class Conversation(Protocol):
 class Link(Protocol):
     """Makes conversations."""
 
-    def connect(self, address: str) -> AbstractAsyncContextManager[Conversation]:
-        """Talk to the manager at "address:host_port"; leaving the context ends it. Raises SessionLost."""
+    def connect(self, address: str, node_id: str = "") -> AbstractAsyncContextManager[Conversation]:
+        """Talk to the manager at "address:host_port", of that node id if one is given; leaving the context ends it.
+
+        Raises SessionLost.
+        """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ class Managers:
         self._path = path
         self._given = list(given)
         self._rng = rng
+        self._ids: dict[str, str] = {}
         self._known: list[str] = self._load()
         self._round: list[str] = []
         self._last = ""
@@ -26,39 +27,47 @@ class Managers:
     def next(self) -> str:
         """Another one to try, "" when none is known: every manager once per round, in random order.
 
-        The one tried last, and those only given at the start, come at the end: they are the likeliest to be dead.
+        The one tried last, and those only given at the start, come at the end: they are the likeliest to be dead. Once
+        it is known who the managers are, nobody else is tried: who was one at the start may be one no more.
         """
         if not self._round:
             order = self._rng.sample(self._known, len(self._known))
-            order += self._rng.sample(self._given, len(self._given))
+            given = [] if self._ids else self._given
+            order += self._rng.sample(given, len(given))
             order.sort(key=lambda address: (address not in self._known, address == self._last))
             self._round = list(dict.fromkeys(order))
         self._last = self._round.pop(0) if self._round else ""
         return self._last
 
-    def update(self, addresses: Sequence[str]) -> None:
+    def node_id(self, address: str) -> str:
+        """Who was said to be there, and whose certificate is to be shown: an address is no proof. "" when not known."""
+        return self._ids.get(address, "")
+
+    def update(self, addresses: Sequence[str], ids: Mapping[str, str]) -> None:
         """Welcome's list. An empty one says nothing."""
-        if not addresses or list(addresses) == self._known:
+        if not addresses or (list(addresses) == self._known and ids == self._ids):
             return
-        self._known, self._round = list(addresses), []
+        self._known, self._ids, self._round = list(addresses), dict(ids), []
         fresh = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh.write_bytes(msgspec.json.encode(self._known))
+            fresh.write_bytes(msgspec.json.encode([f"{ids.get(address, '')}@{address}" for address in self._known]))
             fresh.replace(self._path)
         except OSError as error:
             log.error("cannot remember the managers", file=str(self._path), error=str(error))
 
     def erase(self) -> None:
         """Forget them, on disk too."""
-        self._known = []
+        self._known, self._ids = [], {}
         self._path.unlink(missing_ok=True)
 
     def _load(self) -> list[str]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[str])
+            rows = [row.rpartition("@") for row in msgspec.json.decode(self._path.read_bytes(), type=list[str])]
         except FileNotFoundError:
             return []
         except (OSError, msgspec.DecodeError) as error:
             log.warning("the list of managers is not readable", file=str(self._path), error=str(error))
             return []
+        self._ids = {address: node_id for node_id, _, address in rows if node_id}
+        return [address for _node_id, _, address in rows]

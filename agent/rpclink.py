@@ -14,7 +14,7 @@ from agent.reading import ManagerReader
 from api import rpc
 from api.errors import Invalid
 from api.rpc import Credentials
-from api.wire import SESSION_METHOD, AgentMessage, ManagerMessage
+from api.wire import MANAGER_NAME, SESSION_METHOD, AgentMessage, ManagerMessage
 
 CLOSE_GRACE = 0.2
 """Seconds a closing channel may take."""
@@ -43,9 +43,9 @@ class RpcLink:
         self._credentials = credentials
 
     @asynccontextmanager
-    async def connect(self, address: str) -> AsyncIterator[RpcConversation]:
-        """Talk to the manager at "address:host_port"; it must have a manager's certificate."""
-        channel = rpc.channel(address, self._credentials(), options=OPTIONS)
+    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[RpcConversation]:
+        """Talk to the manager at "address:host_port"; it must have that node's certificate, or any manager's."""
+        channel = rpc.channel(address, self._credentials(), node_id or MANAGER_NAME, options=OPTIONS)
         call = rpc.stream_stream(channel, SESSION_METHOD, bytes)()
         try:
             await _reached(channel, address)

@@ -100,7 +100,7 @@ class Session:
             await asyncio.sleep(next(delays))
 
     async def _converse(self, address: str) -> None:
-        async with self._link.connect(address) as conversation:
+        async with self._link.connect(address, self._managers.node_id(address)) as conversation:
             await self._greet(conversation, address)
             self._conversation = conversation
             try:
@@ -132,7 +132,7 @@ class Session:
 
     def _welcome(self, message: Welcome) -> None:
         self._period = message.period
-        self._managers.update(message.managers)
+        self._managers.update(message.managers, message.ids)
 
     async def _beat(self, conversation: Conversation) -> NoReturn:
         while True:

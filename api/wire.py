@@ -55,6 +55,8 @@ class Welcome(Value, frozen=True, tag="welcome"):
     """"address:port" of their manager APIs."""
     role: Role | None = None
     """What this node is wanted to be; another role than its certificate's is a reason to renew that now."""
+    ids: dict[str, str] = {}
+    """The managers' node ids, by the addresses in `managers`: whose certificate is to be expected there."""
 
 
 class Part(Value, frozen=True, tag="part"):

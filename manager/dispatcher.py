@@ -17,7 +17,7 @@ import structlog
 from api import rpc
 from api.defaults import HEARTBEAT
 from api.errors import ArgosyError, Conflict, Invalid
-from api.objects import DESCRIPTION, Member
+from api.objects import DESCRIPTION
 from api.wire import ExportCheck, ExportVerdict, Hello, Welcome
 from kit.buckets import Buckets
 from kit.timing import Clock
@@ -247,19 +247,20 @@ def welcome_of(state: State, node_id: str) -> Welcome:
         managers=manager_addresses(state),
         apis=api_addresses(state),
         role=node.spec.role if node else None,
+        ids={state.members[id].host_address: id for id in _managers(state)},
     )
 
 
-def _managers(state: State) -> list[Member]:
-    """Those alive; one that was demoted may still say so for some seconds."""
-    return [member for node_id, member in state.members.items() if is_manager(state, node_id)]
+def _managers(state: State) -> list[str]:
+    """Node ids of those alive and reached; one that was demoted may still say so for some seconds."""
+    return [id for id, member in state.members.items() if member.host_address and is_manager(state, id)]
 
 
 def manager_addresses(state: State) -> list[str]:
     """ "address:host_port" of every manager alive."""
-    return sorted(member.host_address for member in _managers(state) if member.host_address)
+    return sorted(state.members[id].host_address for id in _managers(state))
 
 
 def api_addresses(state: State) -> list[str]:
     """ "address:port" of every living manager's HTTPS port."""
-    return sorted(member.address for member in _managers(state) if member.address)
+    return sorted(address for id in _managers(state) if (address := state.members[id].address))

@@ -20,9 +20,9 @@ class WelcomeLink:
         self._refused = refused
 
     @asynccontextmanager
-    async def connect(self, address: str) -> AsyncIterator[Conversation]:
+    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[Conversation]:
         """See agent.link.Link."""
-        async with self._link.connect(address) as conversation:
+        async with self._link.connect(address, node_id) as conversation:
             yield _Overheard(conversation, self._heard, self._refused)
 
 

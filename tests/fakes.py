@@ -307,7 +307,7 @@ class FakeLink:
         self.tried: list[str] = []
 
     @asynccontextmanager
-    async def connect(self, address: str) -> AsyncIterator[FakeConversation]:
+    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[FakeConversation]:
         self.tried.append(address)
         if address in self.down:
             raise SessionLost(f"{address} does not answer")

@@ -83,6 +83,23 @@ async def test_a_whole_conversation() -> None:
     assert dispatcher.callers == ["w1"]
 
 
+async def greet(link: RpcLink, address: str, node_id: str) -> object:
+    """The answer to a Hello."""
+    async with link.connect(address, node_id) as talk:
+        await talk.send(Hello(NodeDescription()))
+        return await talk.receive()
+
+
+async def test_another_manager_at_the_address_than_the_one_expected_gets_no_session() -> None:
+    """A former manager that has taken a present one's address."""
+    dispatcher, link = Dispatcher(), RpcLink(lambda: CA.issue("w1", "worker"))
+    async with asyncio.timeout(DEADLINE), serving(dispatcher, CA.issue("m2", "manager")) as address:
+        with pytest.raises(SessionLost):
+            await greet(link, address, "m1")
+        assert await greet(link, address, "m2")
+    assert dispatcher.callers == ["w1"]
+
+
 async def test_nobody_there_is_a_lost_session() -> None:
     async with asyncio.timeout(DEADLINE), RpcLink(lambda: CA.issue("w1", "worker")).connect("127.0.0.1:1") as talk:
         with pytest.raises(SessionLost, match=r"127\.0\.0\.1:1"):

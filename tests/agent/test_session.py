@@ -150,13 +150,22 @@ def test_the_manager_that_was_lost_is_tried_last(tmp_path: Path) -> None:
     for seed in range(20):
         managers = Managers(tmp_path / f"{seed}.json", ("m1", "m2", "m3", "old"), random.Random(seed))
         first = managers.next()
-        managers.update(["m1", "m2", "m3", "m4"])
+        managers.update(["m1", "m2", "m3", "m4"], {})
 
         tried = [managers.next() for _ in range(5)]
 
         assert sorted(tried[:4]) == ["m1", "m2", "m3", "m4"]
         assert first in tried[3:]
         assert tried[4] == "old"
+
+
+def test_who_the_managers_are_is_remembered_and_nobody_else_is_tried(tmp_path: Path) -> None:
+    path, ids = tmp_path / "managers.json", {"10.0.0.1:7946": "id1", "[fd00::2]:7946": "id2"}
+    Managers(path, ("old:7946",), random.Random(1)).update(list(ids), ids)
+    again = Managers(path, ("old:7946",), random.Random(1))
+    assert {again.next() for _ in range(6)} == set(ids)
+    assert {address: again.node_id(address) for address in ids} == ids
+    assert again.node_id("old:7946") == ""
 
 
 async def test_trying_goes_on_with_growing_delays(tmp_path: Path) -> None:

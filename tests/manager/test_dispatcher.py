@@ -153,7 +153,7 @@ async def test_a_session_opens_with_welcome_and_the_whole_set(cluster: Cluster) 
     async with cluster.session(credentials("n1")) as call:
         await call.write(Hello(DESCRIBED))
         welcome = await receive(call, Welcome)
-        assert welcome == Welcome(1.0, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER)
+        assert welcome == Welcome(1.0, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER, {"127.0.0.1:7946": "m1"})
         first = await receive(call, Assignments)
         assert sorted(resource.id for resource in first.put) == ["m1", "n1", "n2", "s.1", "t1"]
         state = cluster.store.state
