@@ -105,8 +105,7 @@ class HostNetworks:
                 await _modprobe(module)
         await self._in_pool(self._connect)
         await self._in_pool(lambda: write_sysctls(sysctls.HOST))
-        for one in await self._in_pool(lambda: sysctls.forced(read_sysctls(sysctls.BRIDGE))):
-            log.warning("a setting of this host changes how networks work", setting=str(one))
+        await self._look_at_settings()
         self._local_subnet = await self._in_pool(self._choose_local)
         await self._sandboxes.start()
         self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
@@ -299,6 +298,8 @@ class HostNetworks:
         before, self._loaded = self._applied, False
         wanted, ports = self._wanted(), self._sandboxes.host_ports
         self._leaving = frozenset(before.slices) - frozenset(wanted)
+        if whole:
+            await self._look_at_settings()
         if whole or {*before.slices} != {*wanted}:
             await self._mend(frozenset(names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
         plugs = self._sandboxes.plugs(wanted)
@@ -324,6 +325,14 @@ class HostNetworks:
             self._changed_doors.update(doors.to_check(before.doors, after.doors))
             if self._loaded:
                 await self._in_pool(lambda: self._forget(after))
+
+    async def _look_at_settings(self) -> None:
+        """Whether the host's owner has set for all devices what bridges cannot do with."""
+        forced = await self._in_pool(lambda: sysctls.forced(read_sysctls(sysctls.BRIDGE)))
+        if forced:
+            self._troubles.say("host settings", "; ".join(map(str, forced)))
+        else:
+            self._troubles.well("host settings")
 
     async def _mend(self, devices: frozenset[str]) -> None:
         try:

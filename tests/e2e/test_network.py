@@ -23,6 +23,9 @@ def net(world: World) -> Iterator[World]:
     for host in world.hosts:
         for port in (A, B, C):
             world.until(lambda host=host, port=port: world.ask(host, port))
+    # a peer without a health check counts as running before it listens
+    world.until(lambda: len(hosts_seen(lambda: world.ask("m1", A), 12)) == 3)
+    world.until(lambda: len(hosts_seen(lambda: world.ask("m1", B), 12)) == 2)
     yield world
     world.argosy("stack", "rm", "net")
 

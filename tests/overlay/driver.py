@@ -14,6 +14,7 @@ import msgspec
 
 from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from api.errors import ArgosyError
+from kit.troubles import Troubles
 from overlay.base import NetworkView, Sandbox
 from overlay.service import HostNetworks
 
@@ -25,7 +26,7 @@ def view_of(data: dict) -> NetworkView:
     )
 
 
-async def perform(networks: HostNetworks, order: dict) -> object:
+async def perform(networks: HostNetworks, troubles: Troubles, order: dict) -> object:
     match order["do"]:
         case "update":
             networks.update(view_of(order["view"]))
@@ -42,6 +43,8 @@ async def perform(networks: HostNetworks, order: dict) -> object:
             return dict(networks.addresses(order["id"]))
         case "prefixes":
             return list(await networks.prefixes())
+        case "troubles":
+            return troubles.sentences()
         case "stop":
             await networks.stop()
         case "remove_all":
@@ -52,14 +55,15 @@ async def perform(networks: HostNetworks, order: dict) -> object:
 
 
 async def main(address: str, exec_root: str) -> None:
-    networks = HostNetworks(address, Path(exec_root), resolv_conf=Path(exec_root) / "resolv.conf")
+    troubles = Troubles()
+    networks = HostNetworks(address, Path(exec_root), resolv_conf=Path(exec_root) / "resolv.conf", troubles=troubles)
     await networks.start()
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     print(json.dumps({"ok": "started"}), flush=True)
     while line := await reader.readline():
         try:
-            answer = {"ok": await perform(networks, json.loads(line))}
+            answer = {"ok": await perform(networks, troubles, json.loads(line))}
         except ArgosyError as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)

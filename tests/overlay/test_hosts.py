@@ -213,6 +213,16 @@ def test_what_the_kernel_goes_by_is_what_networks_need(cluster: Cluster, tasks: 
         assert found == expected, (netns, device)
 
 
+def test_a_setting_of_the_host_s_that_bridges_cannot_do_with_is_told(cluster: Cluster, tasks: Tasks) -> None:
+    h3 = cluster.hosts[2]
+    h3.kill()
+    h3.inside("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
+    h3.start()
+    assert h3.do("troubles") == ["host settings: net.ipv4.conf.all.arp_ignore makes arp_ignore 1 where 0 is needed"]
+    h3.inside("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0")
+    h3.update(cluster.view(h3))
+
+
 def test_published_ports_answer_hosts_and_containers_too(cluster: Cluster, tasks: Tasks) -> None:
     everyone = {"web0", "web1", "web2"}
     for host in cluster.hosts:
