@@ -110,9 +110,10 @@ class Subgroups:
     def __init__(self, mode: CgroupMode, is_crun: bool, root: Path = Path(CGROUPS), own: str = "") -> None:
         """`own` is the text of a /proc/self/cgroup; "" for this process'."""
         found = hierarchies(mode, own or Path("/proc/self/cgroup").read_text())
-        freezers = [name for name in found if "freezer" in name.split(",")]
-        self._controller = "freezer:" if freezers and not is_crun else ""
-        self._names = freezers if self._controller else [*freezers, *(n for n in found if n not in freezers)]
+        ordered = sorted(found, key=lambda name: "freezer" not in name.split(","))  # killing is surest there
+        one_of_many = mode is not CgroupMode.V2 and not is_crun
+        self._controller = f"{_controller(ordered[0])}:" if one_of_many else ""
+        self._names = ordered[:1] if one_of_many else ordered
         self._root = root
         self._token = secrets.token_hex(4)
         self._numbers = itertools.count()
@@ -147,6 +148,12 @@ class Subgroups:
     def _at(self, cgroup: str, name: str) -> Subgroup:
         tops = [self._root / top / cgroup.lstrip("/") for top in self._names]
         return Subgroup([top / name for top in tops if top.is_dir()] or [tops[0] / name], f"{self._controller}{name}")
+
+
+def _controller(hierarchy: str) -> str:
+    """By which runc knows it."""
+    names = hierarchy.split(",")
+    return "freezer" if "freezer" in names else names[0]
 
 
 def _write(path: Path, text: str) -> bool:

@@ -68,6 +68,14 @@ def test_hierarchies_are_found_in_every_mode() -> None:
     ]
 
 
+def test_without_a_freezer_runc_is_told_another_hierarchy(tmp_path: Path) -> None:
+    (tmp_path / "cpu,cpuacct/a/id").mkdir(parents=True)
+
+    with Subgroups(CgroupMode.V1, False, tmp_path, "2:cpu,cpuacct:/\n1:name=systemd:/\n").one("/a/id") as group:
+        assert group.argument == f"cpu:{group.directories[0].name}"
+        assert [path.parent for path in group.directories] == [tmp_path / "cpu,cpuacct/a/id"]
+
+
 def test_what_the_runtime_is_told(tmp_path: Path) -> None:
     v1 = "2:memory:/\n1:freezer:/\n0::/\n"
     for name in ("memory", "freezer"):
@@ -163,9 +171,11 @@ async def test_a_daemon_that_died_meanwhile_leaves_nothing_either(
     work = asyncio.get_running_loop().create_task(make_runtime(root).run())
 
     await until_only(runtime, id, "sleep 1000")
+    async with asyncio.timeout(PATIENCE):
+        while groups(id):
+            await asyncio.sleep(0.05)
     work.cancel()
     await asyncio.wait([work])
-    assert groups(id) == []
 
 
 UNIFIED = next(
