@@ -144,6 +144,8 @@ class OciRuntime:
                     continue
                 with apart(said, "a container's log was not rotated", kept.id):
                     logfile.rotate(self._directory(kept.id), logfile.policy(kept.spec.log_driver, self._usual.log))
+            if not self._records:
+                cgroups.forget(self._monitors)
             await asyncio.sleep(ROTATION)
 
     # ── images ──
@@ -258,6 +260,8 @@ class OciRuntime:
         async with self._locks(id):
             if id in self._records:
                 await self._clear(id)
+        if not self._records:
+            cgroups.forget(self._monitors)
 
     async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
         """See Runtime. Raises Conflict when it does not run."""
