@@ -95,7 +95,7 @@ _SERVICE: dict[str, tuple[str, ...]] = {
 _ELSEWHERE: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("gpus",): (("deploy", "resources", "reservations", "devices"), ("devices",)),
     ("volumes",): (("tmpfs",),),
-    ("networks",): (("network_mode",),),
+    ("networks",): (("network_mode",), ("mac_address",)),
     ("deploy", "resources", "limits"): (("cpus",), ("mem_limit",), ("pids_limit",)),
     ("deploy", "resources", "reservations"): (("mem_reservation",),),
     ("deploy", "restart_policy"): (("restart",),),

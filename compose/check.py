@@ -54,7 +54,7 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         if is_extension(key) and "*" not in schema.below and not is_ours(key):
             continue
         below = schema.child(key)
-        if below and _is_harmless(below.rule, child):
+        if below and (_is_harmless(below.rule, child) or _is_unset(report, below.rule, child, (*path, key))):
             continue
         entries[key] = (
             _node(report, child, below, (*path, key))
@@ -85,6 +85,11 @@ def _is_harmless(rule: Rule, node: Node) -> bool:
     if node.value in rule.harmless or node.value in (None, [], {}):
         return True
     return bool(rule.harmless) and isinstance(node.value, str) and _as_boolean(node.value) in rule.harmless
+
+
+def _is_unset(report: Report, rule: Rule, node: Node, path: Path) -> bool:
+    """Whether a choice is left open by a variable that is not set: then it is as if it were not there."""
+    return node.value == "" and bool(rule.one_of) and report.comes_of_unset(node, path)
 
 
 def _refusal(rule: Rule, node: Node, path: Path) -> str:

@@ -73,6 +73,10 @@ class Report:
         self.note(node, path, sentence)
         self.unset.append((Remark(node.mark, path, sentence), name))
 
+    def comes_of_unset(self, node: Node, path: Path) -> bool:
+        """Whether a variable that is not set was used just there."""
+        return any(use.mark == node.mark and use.path == path for use, _ in self.unset)
+
     def take(self, other: Report, wanted: Callable[[Path], bool]) -> None:
         """What another report has at the paths that are wanted."""
         for file in other.files:

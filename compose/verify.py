@@ -269,7 +269,11 @@ def _told(work: Work, service: Node, path: Path) -> None:
 def _parsed(work: Work, service: Node, path: Path) -> None:
     for attribute, parse in _LANGUAGES.items():
         node = service.get(attribute)
-        if node and not node.is_broken:
+        if (
+            node
+            and not node.is_broken
+            and not (node.value == "" and work.report.comes_of_unset(node, (*path, attribute)))
+        ):
             _try(work.report, node, (*path, attribute), parse)
     for number, item in enumerate(items_of(service, "security_opt")):
         if not item.is_broken:
