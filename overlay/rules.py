@@ -96,7 +96,7 @@ BASE = f"""
   }}
   chain rawoutput {{ type filter hook output priority raw; policy accept;
     udp dport %(port)d notrack
-    oifname @bridges icmp type redirect drop
+    icmp type redirect oifname @bridges drop
   }}
   chain mangle {{ type filter hook prerouting priority mangle; policy accept;
     iifname != @bridges accept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from overlay import names
@@ -38,6 +40,22 @@ def test_it_sends_nothing_into_a_network_it_has_no_part_in(site: Site) -> None:
     tell(f"/run/netns/{h3.netns}", h2.address, VXLAN_PORT, site.smuggled(site.secret))
     site.barrier(site.keeper, site.secret, SECRET)
     assert ear.heard() == []
+
+
+def test_it_is_heard_for_as_long_as_it_takes_part(site: Site) -> None:
+    """An honest packet, before, after and again while the managers count it among the network's hosts."""
+    h1, _, h3 = site.cluster.hosts
+    view = site.cluster.view(h1)
+    without = replace(view, peers={id: one for id, one in view.peers.items() if id != f"h3.{APP}"})
+    near = site.near.addresses[APP]
+    packet = ipv4("10.77.1.3", near, 17, udp(TOKEN))
+    honest = vxlan(APP_VNI, ethernet(names.mac(near), names.mac("10.77.1.3"), IPV4, packet))
+    for given, times in ((view, 1), (without, 0), (view, 1)):
+        h1.update(given)
+        ear = Ear.at(site.near.netns)
+        tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, honest)
+        site.barrier(site.far, site.near)
+        assert len(ear.heard()) == times
 
 
 def test_it_poisons_no_arp_cache_on_other_hosts(site: Site) -> None:

@@ -65,6 +65,19 @@ def test_a_vip_without_ready_endpoints_is_not_in_the_map_and_its_chain_goes_last
     assert lines[-1] == "delete chain ip argosy vip_4097_10_0_1_130"
 
 
+def test_vxlan_is_heard_from_hosts_of_that_network_only_at_the_cluster_s_own_port() -> None:
+    before = ingress_slice()
+    alone = replace(before, endpoints=before.endpoints[:1], peers=before.peers[:1])
+    text = rules.full("argosy", part_of(before), 4242)
+
+    assert "udp dport 4242 jump tunnels" in text
+    assert "4789" not in text
+    assert part_of(before).sets["senders"] == {"192.0.2.2 . 0x1001"}
+    assert "delete element ip argosy senders { 192.0.2.2 . 0x1001 }" in rules.delta(
+        "argosy", part_of(before), part_of(alone)
+    )
+
+
 def test_two_claims_on_a_port_leave_the_first() -> None:
     mine = rules.host_ports_part([HostPort("tcp", 8080, "172.31.240.2", 80)])
     merged = rules.merge([mine, rules.network_part(ingress_slice(), HOST.address)])
