@@ -26,7 +26,8 @@ from api.specs import Mount, VolumeOptions
 from kit import process
 from tests.agent.runtime.hosts import chunks, make_runtime, output, plan, run
 from tests.attacks.image_tools import PATIENCE, Victim, alive, changed_layers, victim, with_file
-from tests.images import Layer, Link, Special, busybox_layer, layer_tar
+from tests.e2e.world import World
+from tests.images import Layer, Link, Special, busybox_layer, docker_archive, layer_tar
 
 pytestmark = pytest.mark.root
 FIFO, ZERO = Special(tarfile.FIFOTYPE), Special(tarfile.CHRTYPE, 1, 5)
@@ -308,3 +309,27 @@ async def test_a_health_check_that_talks_without_an_end_is_cut_off(host: Victim)
     said = await alive(host.runtime.exec(id, flood, PATIENCE))
 
     assert (said.code, len(said.text) <= 64 * 1024, said.text[-8:]) == (0, True, b"the end\n")
+
+
+# ── on a fleet ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_image_with_a_fifo_for_its_users_takes_no_host_down(world: World, tmp_path: Path) -> None:
+    """It took host after host, as each that died gave its tasks to the next."""
+    docker_archive(tmp_path / "fifo.tar", ["fifo:1"], with_file("etc/passwd", FIFO))
+    world.argosy("image", "load", "-i", str(tmp_path / "fifo.tar"))
+    world.argosy(
+        "service", "create", "--detach", "--name", "fifo", "--mode", "global", "--user", "root", "fifo:1", "true"
+    )
+    try:
+        world.until(lambda: world.argosy("service", "ps", "--no-trunc", "fifo").count("it is a FIFO, not a file") >= 3)
+        for host in world.hosts:
+            assert world.api("/info", host=host)["Swarm"]["LocalNodeState"] == "active"
+        assert {node["Status"]["State"] for node in world.api("/nodes")} == {"ready"}
+    finally:
+        world.argosy("service", "rm", "fifo")
+        for host in world.hosts:  # those that got it by its digest know it by its id
+            for image in world.api("/images/json", host=host):
+                if "fifo:1" in image["RepoTags"] or any(name.startswith("fifo@") for name in image["RepoDigests"]):
+                    id = image["Id"]
+                    world.until(lambda: world.argosy("image", "rm", "--force", id, host=host) is not None)  # noqa: B023

@@ -30,6 +30,7 @@ from manager.store.memory import MemoryStore
 from node.hostserver import HostServer
 from tests.agent.callers import callers
 from tests.attacks.image_tools import FalsePeer, changed_layers, joined, rename_layer
+from tests.e2e.world import World
 from tests.fakes import FakeRuntime
 from tests.images import busybox_layer, docker_archive, image_config, image_id, layer_tar, sha256
 from tests.manager.certificates import credentials, free_port
@@ -240,3 +241,19 @@ async def test_it_asks_for_a_tag() -> None:
     await store.commit([Put(NODE, "n1", Node("n1"))])
     async with cluster(store) as port:
         assert await asked_for(port, "w2", NGINX) == f"PERMISSION_DENIED: {NGINX} is no digest"
+
+
+def test_a_name_given_on_a_worker_means_nothing_to_the_others(world: World, tmp_path: Path) -> None:
+    """On a fleet: the manager pinned services to what the worker had loaded, and every host ran that."""
+    docker_archive(tmp_path / "evil.tar", ["127.0.0.1:1/popular:1"], EVIL)
+    world.argosy("image", "load", "-i", str(tmp_path / "evil.tar"), host="w1")
+    try:
+        said = world.argosy(
+            "service", "create", "--detach", "--name", "popular", "--constraint", "node.hostname==w2",
+            "127.0.0.1:1/popular:1", "true",
+        )  # fmt: skip
+        assert "could not be resolved to a digest" in said
+        world.until(lambda: "its tag is known to no manager" in world.argosy("service", "ps", "--no-trunc", "popular"))
+    finally:
+        world.argosy("service", "rm", "popular")
+        world.argosy("image", "rm", "--force", "127.0.0.1:1/popular:1", host="w1")
