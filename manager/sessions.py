@@ -36,8 +36,8 @@ from manager.store.state import State
 
 REFRESH = SESSION_LEASE / 6
 """Seconds between two refreshes of a session's lease, at least."""
-OPEN_TIMEOUT = 1.0
-"""Seconds until opening a lease is tried anew."""
+OPEN_TIMEOUT = 0.6
+"""Seconds until opening a lease is tried anew; more each time."""
 
 MOVES = (2.0, 20.0)
 """Changes of one task's status per second, and at once."""
@@ -191,10 +191,10 @@ class AgentSession:
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _open_lease(self) -> Lease:
-        for delay in backoff(self._rng, most=1.0):
+        for number, delay in enumerate(backoff(self._rng, most=1.0)):
             try:
                 # what etcd was asked while its leader died is never answered
-                async with asyncio.timeout(OPEN_TIMEOUT):
+                async with asyncio.timeout(OPEN_TIMEOUT * (1 + number)):
                     lease = await self._store.lease(SESSION_LEASE)
                     await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
                 return lease

@@ -1,30 +1,26 @@
 """The DNS server of one sandbox: 127.0.0.11:53 inside it, served by the agent's event loop.
 
-Known names are answered from a cache of finished bytes (key: the query after its id), so that the common case is a
-dictionary lookup; it is emptied when a network's names change. Everything else is forwarded.
+Known names are answered by the resolver (resolver.py); everything else is forwarded. While argosyd is away the stand-in
+serves the same sockets (standin.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
 
-from api.defaults import NAME_TTL
-from overlay import dnswire, zone
-from overlay.base import Sandbox
+from overlay import dnswire
 from overlay.dnswire import Malformed, Query
 from overlay.forwarder import Forwarder
 from overlay.namespaces import DnsSockets
-from overlay.zone import Names
+from overlay.resolver import Resolver
 
 log = structlog.get_logger(__name__)
 
-CACHED = 4096
-"""Queries remembered (letter case and EDNS give variants)."""
 AT_A_WAKE = 64
 """Datagrams served before others get their turn."""
 CONNECTIONS = 32
@@ -32,73 +28,6 @@ PENDING = 256
 """Forwarded questions of one sandbox under way; more are dropped, and asked again by the client."""
 IDLE = 10.0
 """Seconds a TCP client may be silent."""
-
-
-class _Turns:
-    """Answers that differ in the order of addresses, given in turn."""
-
-    __slots__ = ("_answers", "_next")
-
-    def __init__(self, answers: Sequence[bytes]) -> None:
-        self._answers = answers
-        self._next = 0
-
-    def take(self) -> bytes:
-        """The next answer."""
-        self._next = (self._next + 1) % len(self._answers)
-        return self._answers[self._next]
-
-
-class Resolver:
-    """What one sandbox's names mean: sans IO, with the cache."""
-
-    def __init__(self, sandbox: Sandbox, own: Mapping[str, str], internal: bool) -> None:
-        self.sandbox = sandbox
-        self._own = own
-        self._internal = internal
-        self._networks: tuple[Names, ...] = ()
-        self._cache: dict[bytes, _Turns] = {}
-
-    def know(self, names: Mapping[str, Names]) -> None:
-        """Take the names of all networks; the sandbox uses those of its own, in the order of its interfaces."""
-        networks = tuple(names[id] for id in self._own if id in names)
-        if len(networks) != len(self._networks) or any(
-            a is not b for a, b in zip(networks, self._networks, strict=True)
-        ):
-            self._networks = networks
-            self._cache.clear()
-
-    def quick(self, data: bytes) -> bytes | None:
-        """The answer over UDP if it has been given before."""
-        turns = self._cache.get(data[2:])
-        return data[:2] + turns.take() if turns else None
-
-    def answer(self, query: Query) -> Sequence[bytes]:
-        """Answers to give in turn; none when the question is to be forwarded. Not truncated."""
-        if query.flags & dnswire.OPCODE:
-            return [dnswire.response(query, dnswire.NOTIMP)]
-        if query.kind == dnswire.PTR and (address := dnswire.reverse_address(query.name)):
-            if name := zone.pointer(address, self._networks, self.sandbox, self._own):
-                return [dnswire.response(query, dnswire.NOERROR, pointer=name, ttl=NAME_TTL)]
-        else:
-            addresses = zone.lookup(query.name, self._networks, self.sandbox, self._own)
-            if addresses is not None:
-                return _rotations(query, addresses if query.kind in (dnswire.A, dnswire.ANY) else ())
-        return [dnswire.response(query, dnswire.NXDOMAIN)] if self._internal else []
-
-    def remember(self, data: bytes, answers: Sequence[bytes]) -> None:
-        """Give these answers at once from now on."""
-        if len(self._cache) >= CACHED:
-            self._cache.clear()
-        self._cache[data[2:]] = _Turns([answer[2:] for answer in answers])
-
-
-def _rotations(query: Query, addresses: Sequence[str]) -> list[bytes]:
-    turns = range(min(len(addresses), 16)) or range(1)
-    # many addresses: steps that go round all of them
-    step = max(1, len(addresses) // len(turns))
-    orders = [[*addresses[i * step :], *addresses[: i * step]] for i in turns]
-    return [dnswire.response(query, dnswire.NOERROR, order, ttl=NAME_TTL) for order in orders]
 
 
 class DnsServer:

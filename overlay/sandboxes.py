@@ -21,13 +21,15 @@ from kit import twofold
 from kit.directories import make_directory
 from overlay import names
 from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
-from overlay.dns import DnsServer, Resolver
+from overlay.dns import DnsServer
 from overlay.forwarder import Forwarder, HostServers
 from overlay.guard import Plug
 from overlay.model import Fdb, HostFacts, KernelObject, Port
 from overlay.namespaces import DnsSockets, Namespaces, Wire
 from overlay.plan import mtu_of
 from overlay.ports import HeldPorts
+from overlay.relief import Relief
+from overlay.resolver import Resolver
 from overlay.rules import HostPort
 from overlay.slices import Slice
 from overlay.zone import Names
@@ -75,6 +77,9 @@ class Sandboxes:
         self._placed: dict[str, Placed] = {}
         self._servers: dict[str, DnsServer] = {}
         self._names: Mapping[str, Names] = {}
+        self._relief = Relief(state / "names.sock")
+        self._taken_over: dict[str, DnsSockets] = {}
+        """Sockets that the stand-in serves until the names are known here."""
         self._last_local = 0
 
     @property
@@ -101,10 +106,15 @@ class Sandboxes:
         """Take over what a former agent left."""
         for directory in (self._netns, self._records):
             make_directory(directory)
+        held = await self._relief.take_over()
         for record in sorted({twofold.original(path) for path in self._records.glob("*.json*")}):
             try:
                 placed = twofold.load(record, msgspec.json.Decoder(Placed).decode)
-                sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
+                sockets = held.pop(placed.sandbox.id, None)
+                if sockets is not None:
+                    self._taken_over[placed.sandbox.id] = sockets
+                else:
+                    sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
             except (twofold.Damaged, NetworkFailure) as error:
                 # the machine was restarted: the namespace is gone, and so is the sandbox
                 log.info("sandbox not taken over", record=record.name, reason=str(error))
@@ -112,6 +122,11 @@ class Sandboxes:
                 continue
             self._ports.retake(placed.sandbox.id, placed.ports)
             self._serve(placed, sockets)
+        for left in held.values():  # of sandboxes that are no more
+            left.close()
+        if not self._taken_over:
+            self._relief.relieve()
+        self._relief.start()
         await self._namespaces.guard({str(self._netns / id): one.plugs for id, one in self._placed.items()})
 
     async def open(self, sandbox: Sandbox, networks: Mapping[str, Slice], host: HostFacts) -> str:
@@ -141,8 +156,11 @@ class Sandboxes:
         """Remove a sandbox, if there is one, when the last answers of its container have come to where they go."""
         if id in self._placed:
             await self._settle(id)
+        self._relief.drop(id)
         if server := self._servers.pop(id, None):
             server.close()
+        if sockets := self._taken_over.pop(id, None):
+            sockets.close()
         self._placed.pop(id, None)
         await self._discard(id)
         self._ports.release(id)
@@ -152,6 +170,7 @@ class Sandboxes:
         found = {path.name for path in self._netns.glob("*")} | set(self._placed)
         for id in sorted(found):
             await self.close(id)
+        await self._relief.end()
 
     async def mend(self, tunnels: frozenset[str]) -> None:
         """See that every interface is held to its own addresses, and VXLAN devices to IPv4. Raises NetworkFailure."""
@@ -161,14 +180,28 @@ class Sandboxes:
         """Take what holds interfaces to their addresses out of the kernel. Raises NetworkFailure."""
         await self._namespaces.unguard()
 
-    def know(self, all_names: Mapping[str, Names]) -> None:
-        """Answer with these names from now on, by network."""
+    def know(self, all_names: Mapping[str, Names], sure: bool = True) -> None:
+        """Answer with these names from now on, by network. `sure`: they are what the managers told, so that the
+        stand-in of the time without us is not needed any more."""
         self._names = all_names
+        if sure or not self._taken_over:
+            self._relief.know(all_names)
+            self._take_up()
         for server in self._servers.values():
             server.resolver.know(all_names)
 
+    def _take_up(self) -> None:
+        taken, self._taken_over = self._taken_over, {}
+        for id, sockets in taken.items():
+            self._answer(self._placed[id], sockets)
+        self._relief.relieve()
+
     def stop(self) -> None:
-        """Stop serving; sandboxes stay."""
+        """Stop serving; sandboxes stay, and the stand-in serves them."""
+        self._relief.hang_up()
+        for sockets in self._taken_over.values():
+            sockets.close()
+        self._taken_over.clear()
         for server in self._servers.values():
             server.close()
         self._servers.clear()
@@ -176,13 +209,18 @@ class Sandboxes:
         self._namespaces.close()
 
     def _serve(self, placed: Placed, sockets: DnsSockets) -> None:
+        self._placed[placed.sandbox.id] = placed
+        self._relief.serve(placed.sandbox, placed.addresses, placed.internal, sockets)
+        if placed.sandbox.id not in self._taken_over:
+            self._answer(placed, sockets)
+
+    def _answer(self, placed: Placed, sockets: DnsSockets) -> None:
         resolver = Resolver(placed.sandbox, placed.addresses, placed.internal)
         resolver.know(self._names)
         servers = placed.sandbox.nameservers
         self._servers[placed.sandbox.id] = DnsServer(
             resolver, sockets, self._forwarder, lambda: servers or self._host_servers.servers()
         )
-        self._placed[placed.sandbox.id] = placed
 
     async def _settle(self, id: str) -> None:
         """With the namespace goes what was sent and not acknowledged: its client would wait for ever."""

@@ -319,7 +319,7 @@ class HostNetworks:
         finally:
             self._applied, self._leaving = after, frozenset()
             self._tell_of_networks(after)
-            self._sandboxes.know(after.names)
+            self._sandboxes.know(after.names, sure=self._view is not None)
             old, new = before.differing(after), after.differing(before)
             self._gone |= rules.addresses(old) - rules.addresses(new)
             self._changed_doors.update(doors.to_check(before.doors, after.doors))

@@ -1,4 +1,4 @@
-"""Pure: what names mean, to one sandbox.
+"""Pure: what names mean, to one sandbox. Imports next to nothing, for the stand-in's sake (standin.py).
 
 A network's names are indexed once per change (`Names`), for all sandboxes on it; a sandbox asks its networks in the
 order of its interfaces. A name may be claimed by several services of a shared network: the caller's own stack wins.
@@ -7,33 +7,80 @@ order of its interfaces. A name may be claimed by several services of a shared n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from api.assignment import EndpointOrder, ServiceOrder
-from overlay.base import Interface, Sandbox
-from overlay.slices import Slice
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from api.assignment import EndpointOrder
+    from overlay.slices import Slice
+
+    class Claim(Protocol):
+        """A service that claims a name (ServiceOrder)."""
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def service_id(self) -> str: ...
+        @property
+        def vip(self) -> str: ...
+
+    class Place(Protocol):
+        """A sandbox's place on a network (Interface)."""
+
+        @property
+        def network_id(self) -> str: ...
+        @property
+        def aliases(self) -> Sequence[str]: ...
+
+    class Caller(Protocol):
+        """Who asks (Sandbox)."""
+
+        @property
+        def task_name(self) -> str: ...
+        @property
+        def hostname(self) -> str: ...
+        @property
+        def interfaces(self) -> Sequence[Place]: ...
+
 
 Addresses = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Names:
     """The names of one network."""
 
-    network_id: str
-    services: Mapping[str, Sequence[ServiceOrder]] = field(default_factory=dict)
-    """Those that claim a name, by their own name or an alias, lower case."""
-    ready: Mapping[str, Addresses] = field(default_factory=dict)
-    """Addresses of ready tasks, by service id."""
-    tasks: Mapping[str, Addresses] = field(default_factory=dict)
-    """By task name and by hostname."""
-    pointers: Mapping[str, str] = field(default_factory=dict)
-    """Names by address."""
+    __slots__ = ("network_id", "pointers", "ready", "services", "tasks")
+
+    def __init__(
+        self,
+        network_id: str,
+        services: Mapping[str, Sequence[Claim]],
+        ready: Mapping[str, Addresses],
+        tasks: Mapping[str, Addresses],
+        pointers: Mapping[str, str],
+    ) -> None:
+        self.network_id = network_id
+        self.services = services
+        """Those that claim a name, by their own name or an alias, lower case."""
+        self.ready = ready
+        """Addresses of ready tasks, by service id."""
+        self.tasks = tasks
+        """By task name and by hostname."""
+        self.pointers = pointers
+        """Names by address."""
+
+
+class _Nowhere:
+    """The place of a sandbox that names none."""
+
+    network_id = ""
+    aliases: Sequence[str] = ()
 
 
 def index(slice: Slice) -> Names:
     """The names of a network."""
-    services: dict[str, list[ServiceOrder]] = {}
+    services: dict[str, list[Claim]] = {}
     for service in slice.services:
         services.setdefault(service.name.lower(), []).append(service)
     for service in slice.services:
@@ -51,7 +98,7 @@ def index(slice: Slice) -> Names:
     return Names(slice.network.id, services, _frozen(ready), _frozen(tasks), _pointers(slice))
 
 
-def lookup(name: str, networks: Iterable[Names], sandbox: Sandbox, own: Mapping[str, str]) -> Addresses | None:
+def lookup(name: str, networks: Iterable[Names], sandbox: Caller, own: Mapping[str, str]) -> Addresses | None:
     """Addresses of a name, as this sandbox sees it; None when the name is not ours.
 
     Empty: the name is known and nobody is ready. `own` is the sandbox's addresses by network.
@@ -60,7 +107,7 @@ def lookup(name: str, networks: Iterable[Names], sandbox: Sandbox, own: Mapping[
         found = _in_network(name, names, sandbox)
         if found is not None:
             return found
-    for interface in sandbox.interfaces or (Interface("", ""),):
+    for interface in sandbox.interfaces or (_Nowhere(),):
         aliases = {alias.lower() for alias in interface.aliases}
         if name in aliases or name in {sandbox.hostname.lower(), sandbox.task_name.lower()}:
             address = own.get(interface.network_id) or next(iter(own.values()), "")
@@ -68,7 +115,7 @@ def lookup(name: str, networks: Iterable[Names], sandbox: Sandbox, own: Mapping[
     return None
 
 
-def pointer(address: str, networks: Iterable[Names], sandbox: Sandbox, own: Mapping[str, str]) -> str | None:
+def pointer(address: str, networks: Iterable[Names], sandbox: Caller, own: Mapping[str, str]) -> str | None:
     """The name of an address; None when it is not ours."""
     for names in networks:
         if address in names.pointers:
@@ -76,7 +123,7 @@ def pointer(address: str, networks: Iterable[Names], sandbox: Sandbox, own: Mapp
     return (sandbox.hostname or sandbox.task_name or None) if address in own.values() else None
 
 
-def _in_network(name: str, names: Names, sandbox: Sandbox) -> Addresses | None:
+def _in_network(name: str, names: Names, sandbox: Caller) -> Addresses | None:
     plain = name.removeprefix("tasks.")
     if plain != name and plain in names.services:
         return _ready(_meant(names.services[plain], plain, sandbox), names)
@@ -88,11 +135,11 @@ def _in_network(name: str, names: Names, sandbox: Sandbox) -> Addresses | None:
     return names.tasks.get(name)
 
 
-def _ready(services: Sequence[ServiceOrder], names: Names) -> Addresses:
+def _ready(services: Sequence[Claim], names: Names) -> Addresses:
     return tuple(address for service in services for address in names.ready.get(service.service_id, ()))
 
 
-def _meant(claimed: Sequence[ServiceOrder], name: str, sandbox: Sandbox) -> Sequence[ServiceOrder]:
+def _meant(claimed: Sequence[Claim], name: str, sandbox: Caller) -> Sequence[Claim]:
     """Whom of those that claim a name the caller means: its own stack's, else the one so called, else all by alias.
 
     Stack `shop`'s service `web` is called shop_web, and its tasks' names begin with that.

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from overlay import dnswire
 from overlay.base import Interface, Sandbox
-from overlay.dns import DnsServer, Resolver
+from overlay.dns import DnsServer
 from overlay.forwarder import Forwarder
 from overlay.namespaces import DnsSockets
+from overlay.resolver import Resolver
 from overlay.zone import index
 from tests.overlay.orders import ingress_slice
 
