@@ -37,8 +37,9 @@ log = structlog.get_logger(__name__)
 class Relief:
     """The stand-in of one host. `path` is where it listens."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, resolv_conf: Path = Path("/etc/resolv.conf")) -> None:
         self._path = path
+        self._resolv_conf = resolv_conf
         self._control: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._rooms: dict[str, tuple[dict[str, Any], DnsSockets]] = {}
@@ -174,6 +175,7 @@ class Relief:
             self._path.chmod(0o600)
             listener.listen(4)
             command = [sys.executable, "-I", "-S", str(Path(standin.__file__).resolve()), str(listener.fileno())]
+            command.append(str(self._resolv_conf))
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(listener.fileno(),), start_new_session=True,

@@ -77,7 +77,7 @@ class Sandboxes:
         self._placed: dict[str, Placed] = {}
         self._servers: dict[str, DnsServer] = {}
         self._names: Mapping[str, Names] = {}
-        self._relief = Relief(state / "names.sock")
+        self._relief = Relief(state / "names.sock", resolv_conf)
         self._taken_over: dict[str, DnsSockets] = {}
         """Sockets that the stand-in serves until the names are known here."""
         self._last_local = 0

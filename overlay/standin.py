@@ -6,8 +6,9 @@ between waits in them. The next argosyd connects, gets the sockets, and says whe
 the stand-in goes on. It ends when it is told to, when it has nothing to serve and nobody is connected, and when its
 socket's path is gone.
 
-Run as a program by its path, with the fd of its listening socket; the standard library only, and little of that: it is
-there all the time on every host with containers (6 MiB). What is not ours is forwarded by threads.
+Run as a program by its path, with the fd of its listening socket and the host's resolv.conf; the standard library only,
+and little of that: it is there all the time on every host with containers (6 MiB). What is not ours is forwarded by
+threads.
 """
 
 from __future__ import annotations
@@ -383,9 +384,9 @@ def exactly(connection: socket.socket, size: int) -> bytes:
 
 
 def host_servers() -> list[str]:
-    """The nameservers of the host."""
+    """The nameservers of the host; its resolv.conf is the second argument."""
     try:
-        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+        with open(sys.argv[2], encoding="utf-8", errors="replace") as file:
             lines = [line.split() for line in file]
     except OSError:
         return []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,45 @@ def test_a_killed_agent_adopts_its_containers_again(up: World) -> None:
 
     assert starts(up) == started
     up.until(lambda: answers_everywhere(up))
+
+
+ASK = """
+import socket, struct, sys, time
+name = b"".join(bytes([len(part)]) + part.encode() for part in sys.argv[1].split(".")) + bytes(1)
+asked, lost, end = 0, [], time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    asked += 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(4)
+        client.connect(("127.0.0.11", 53))
+        client.send(struct.pack("!6H", asked, 256, 1, 0, 0, 0) + name + struct.pack("!HH", 1, 1))
+        try:
+            answer = client.recv(512)
+            if answer[3] & 15 or not answer[7]:
+                lost.append(answer.hex())
+        except OSError as error:
+            lost.append(str(error))
+    time.sleep(0.05)
+print(asked, lost)
+"""
+
+
+def test_names_are_answered_while_argosyd_is_killed_again_and_again(up: World) -> None:
+    task = up.until(lambda: next((t for t in up.tasks("steady") if up.host_of(t) == "w1"), None))
+    assert task is not None
+    namespace = f"--net=/run/argosy/netns/{task['Status']['ContainerStatus']['ContainerID']}"
+    command = up.lab.host("w1").enter(["nsenter", namespace, "--", sys.executable, "-c", ASK, "steady", "8"])
+    asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    for _ in range(10):
+        up.inside("w1", f"{KILL_ARGOSYD} || true")
+        time.sleep(0.5)
+    said, _ = asking.communicate(timeout=60)
+
+    asked, _, lost = said.strip().partition(" ")
+    assert lost == "[]"
+    assert int(asked) > 20
+    up.until(lambda: up.node_states()["w1"] == "ready")
 
 
 def test_a_killed_manager_comes_back_and_nothing_was_touched(up: World) -> None:
