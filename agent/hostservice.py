@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,16 @@ from agent.grants import Grants
 from agent.runtime.base import Runtime, container_id
 from api import rpc
 from api.errors import ArgosyError
-from api.wire import EXPORT_METHOD, HOST, LOGS_METHOD, ExportRequest, LogLines, LogsRequest
+from api.wire import (
+    EXPORT_METHOD,
+    HOST,
+    LOGS_METHOD,
+    MANAGERS_METHOD,
+    ExportRequest,
+    LogLines,
+    LogsRequest,
+    ManagersNotice,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +42,11 @@ CODES: dict[int, grpc.StatusCode] = {
 }
 
 
-def handlers(runtime: Runtime, callers: Callers, grants: Grants) -> Any:
-    """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`)."""
+def handlers(runtime: Runtime, callers: Callers, grants: Grants, found: Callable[[ManagersNotice], None]) -> Any:
+    """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`).
+
+    `found` is told where the managers are, when one of them says so.
+    """
 
     async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLines]:
         async with _told(context):
@@ -62,9 +74,17 @@ def handlers(runtime: Runtime, callers: Callers, grants: Grants) -> Any:
                     async for chunk in chunks(image):
                         yield chunk
 
+    async def managers(notice: ManagersNotice, context: Any) -> AsyncIterator[bytes]:
+        async with _told(context):
+            with await callers.admit(callers.manager, rpc.caller(context)):
+                found(notice)
+        for part in tuple[bytes, ...]():
+            yield part
+
     return rpc.service(
         HOST,
         {
+            _name(MANAGERS_METHOD): rpc.unary_stream_handler(managers, ManagersNotice, bytes),
             _name(LOGS_METHOD): rpc.unary_stream_handler(logs, LogsRequest, LogLines),
             _name(EXPORT_METHOD): rpc.unary_stream_handler(export, ExportRequest, bytes),
         },

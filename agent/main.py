@@ -31,7 +31,7 @@ from agent.worker import Worker
 from api.assignment import NetworkOrder
 from api.errors import ArgosyError
 from api.objects import NodeDescription
-from api.wire import Assignments
+from api.wire import Assignments, ManagersNotice
 from kit.timing import Clock, backoff
 from kit.troubles import Troubles, sentence, supervise
 from overlay.base import Networks
@@ -163,6 +163,12 @@ class Agent:
     async def _routed(self) -> None:
         await self._up.wait()
         await self._networks.routed()
+
+    def find(self, notice: ManagersNotice) -> None:
+        """A manager called: that is where they are now."""
+        self._managers.update(notice.managers)
+        if self._session is not None:
+            self._session.hurry()
 
     def health(self, task_id: str) -> Health:
         """A task's health, for those who show containers."""

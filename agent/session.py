@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import structlog
@@ -61,6 +62,7 @@ class Session:
         self._parts: list[Part | Assignments] = []
         self._conversation: Conversation | None = None
         self._ended = asyncio.Event()
+        self._hurry = asyncio.Event()
         self.connected = asyncio.Event()
         """Set while a manager listens."""
 
@@ -69,6 +71,10 @@ class Session:
         if description != self._description:
             self._description = description
             self._news.put(description)
+
+    def hurry(self) -> None:
+        """Managers are known that were not: try them now."""
+        self._hurry.set()
 
     async def farewell(self) -> None:
         """Tell the manager that the node leaves, if one listens; returns when it has taken note, or time is up."""
@@ -97,7 +103,10 @@ class Session:
             if self.connected.is_set():
                 self.connected.clear()
                 delays = delays if refused else backoff(self._rng)
-            await asyncio.sleep(next(delays))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(next(delays)):
+                    await self._hurry.wait()
+            self._hurry.clear()
 
     async def _converse(self, address: str) -> None:
         async with self._link.connect(address, self._managers.node_id(address)) as conversation:

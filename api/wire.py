@@ -147,12 +147,20 @@ class ExportVerdict(Value, frozen=True):
     why: str = ""
 
 
+class ManagersNotice(Value, frozen=True):
+    """Host.Managers (managers only): where the managers are now, for a host that cannot find them. As in Welcome."""
+
+    managers: list[str] = []
+    apis: list[str] = []
+
+
 DISPATCHER = "argosy.Dispatcher"
 HOST = "argosy.Host"
 SESSION_METHOD = f"/{DISPATCHER}/Session"
 MAY_EXPORT_METHOD = f"/{DISPATCHER}/MayExport"
 LOGS_METHOD = f"/{HOST}/Logs"
 EXPORT_METHOD = f"/{HOST}/ExportImage"
+MANAGERS_METHOD = f"/{HOST}/Managers"
 
 
 # The manager's HTTPS port (2377): how a host becomes a node. Requests and answers are JSON bodies.

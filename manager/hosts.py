@@ -11,7 +11,7 @@ import grpc
 from api import rpc
 from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
 from api.hostaddress import join_host_port
-from api.wire import LOGS_METHOD, LogLine, LogLines, LogsRequest
+from api.wire import LOGS_METHOD, MANAGERS_METHOD, LogLine, LogLines, LogsRequest, ManagersNotice
 from manager.border import host_address
 from manager.store.state import State
 
@@ -51,6 +51,18 @@ class HostClient:
             raise host_error(node_id, error) from None
         finally:
             call.cancel()
+
+    async def announce(self, node_id: str, notice: ManagersNotice, timeout: float = 2.0) -> None:
+        """Tell a host where the managers are. Raises Unavailable, Forbidden."""
+        try:
+            async with asyncio.timeout(timeout):
+                call = rpc.unary_stream(await self._channel(node_id), MANAGERS_METHOD, bytes)(notice)
+                async for _ in call:
+                    pass
+        except TimeoutError:
+            raise Unavailable(f"node {node_id} does not answer") from None
+        except grpc.aio.AioRpcError as error:
+            raise host_error(node_id, error) from None
 
     async def close(self) -> None:
         """Close every channel; streams on them break."""

@@ -29,6 +29,7 @@ from api.objects import Member as MemberKey
 from api.wire import MANAGER_NAME, MemberAnswer
 from kit.tasks import persist, stop
 from kit.timing import Clock, backoff
+from manager.announcing import Announcer
 from manager.detector import Detector, probe
 from manager.dispatcher import Dispatcher
 from manager.etcd_command import MemberSettings, check_version, parse_version
@@ -163,8 +164,11 @@ class Manager:
             await store.commit(list(first))
         await self._serve(store)
 
-    async def stop(self) -> None:
-        """Stop everything, etcd too. Agents go on elsewhere; their leases are left to them."""
+    async def stop(self, *, hurry: bool = False) -> None:
+        """Stop everything, etcd too. Agents go on elsewhere; their leases are left to them.
+
+        `hurry`: etcd is not given the time to hand its leadership over, for it may reach nobody.
+        """
         self.dispatcher = None
         await stop(self._tasks)
         self._tasks = []
@@ -176,7 +180,7 @@ class Manager:
         if self._store is not None:
             await self._store.close()
         if self._member is not None:
-            await self._member.stop()
+            await self._member.stop(hurry=hurry)
 
     async def leave(self) -> None:
         """Take this manager's member out of etcd, if others remain; then stop and delete its database.
@@ -264,6 +268,7 @@ class Manager:
             ("dispatcher", dispatcher.run),
             ("failure detector", detector.run),
             ("leader", self._leader.run),
+            ("announcements", Announcer(store, options.node_id, self._hosts, lambda: dispatcher.connected).run),
             ("manager's liveness", self._stay_listed),
             ("own certificate", self._note_identity),
             ("cluster's keys", Keeper(store, options.node_id, self._clock).run),

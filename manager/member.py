@@ -75,12 +75,12 @@ class Member:
         self._supervisor = [asyncio.get_running_loop().create_task(supervise, name="etcd member")]
         await self._until_ready()
 
-    async def stop(self) -> None:
-        """Stop etcd and wait until it has ended."""
+    async def stop(self, *, hurry: bool = False) -> None:
+        """Stop etcd and wait until it has ended; in a hurry without a word, as a crash would."""
         await stop(self._supervisor)
         self._supervisor = []
         if self._pid:
-            await _terminate(self._pid)
+            await (_kill if hurry else _terminate)(self._pid)
             self._gone()
             cgroups.forget(self._group)
 
@@ -246,6 +246,11 @@ def _leftover(settings: MemberSettings) -> tuple[int, list[str]]:
         return 0, []
     ours = "etcd" in Path(program).name and f"--data-dir={settings.data}" in arguments
     return (pid, arguments) if ours else (0, [])
+
+
+async def _kill(pid: int) -> None:
+    send_signal(pid, signal.SIGKILL)
+    await wait_pid(pid)
 
 
 async def _terminate(pid: int) -> None:

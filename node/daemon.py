@@ -76,6 +76,7 @@ class Daemon:
         works = (
             ("runtime", self._runtime.run),
             ("certificate renewal", self._renewal.run),
+            ("the host's address", self.swarm.follow_address),
             ("removal from the cluster", self.swarm.depart_when_removed),
             ("bound sockets", SocketBinds(self._runtime, self._settings.all_sockets).run),
         )

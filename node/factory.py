@@ -114,7 +114,7 @@ class NodeFactory:
     def host_server(self, credentials: rpc.Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
         """The gRPC port, not started."""
         grants = ManagerGrants(lambda: credentials, lambda: self._managers)
-        return HostServer(credentials, dispatcher, [handlers(self._runtime, agent.callers, grants)])
+        return HostServer(credentials, dispatcher, [handlers(self._runtime, agent.callers, grants, agent.find)])
 
     def _hear(self, message: ManagerMessage) -> None:
         if isinstance(message, Welcome) and message.managers:

@@ -30,9 +30,13 @@ class Membership(Value, frozen=True):
     """The IP address that others are told."""
     advertise_addr: str = ""
     """As it was given; "" when it was chosen."""
+    interface: str = ""
+    """The interface that has (or had last) the address; "" when none was ever seen to have it."""
     data_path_port: int = VXLAN_PORT
     data_path_addr: str = ""
     """Where VXLAN packets are sent, if that is not the advertised address."""
+    data_path_interface: str = ""
+    """The interface that has (or had last) that address."""
     managers: list[str] = []
     """"address:host_port" of managers, to begin with."""
     apis: list[str] = []

@@ -104,12 +104,12 @@ class Parts:
         """
         self._manager_task = [asyncio.get_running_loop().create_task(self._resume(join), name="manager start")]
 
-    async def stop(self) -> None:
-        """Stop everything; containers and networks stay as they are."""
+    async def stop(self, *, hurry: bool = False) -> None:
+        """Stop everything; containers and networks stay as they are. `hurry`: etcd is not waited for."""
         await stop(self._manager_task)
         await stop(self._agent_task)
         if self.manager is not None:
-            await self.manager.stop()
+            await self.manager.stop(hurry=hurry)
         if self._server is not None:
             await self._server.stop()
 

@@ -17,7 +17,7 @@ import structlog
 
 from api.assignment import NetworkOrder
 from api.defaults import MANAGER_PORT
-from api.errors import ArgosyError, Forbidden, Invalid, Unavailable
+from api.errors import Forbidden, Invalid, Unavailable
 from api.hostaddress import join_host_port
 from api.names import new_id
 from api.objects import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluster, Network, Node
@@ -38,6 +38,7 @@ from node.factory import NodeFactory
 from node.identity import Identity, IdentityFiles, Membership
 from node.joining import ManagerClient
 from node.parts import Parts
+from node.relocation import Relocation, relocate
 from node.requests import InitRequest, JoinBody, new_cluster
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,9 @@ IN_SWARM = 'This node is already part of a swarm. Use "docker swarm leave" to le
 NOT_IN_SWARM = "This node is not part of a swarm"
 REFUSALS = 2
 """Times in a row that managers must say that they do not know this node, until it believes that it was removed."""
+ADDRESS = "address"
+ADDRESS_LOOK = 0.5
+"""Seconds between two looks at the host's interfaces; what both see is so."""
 LEAVING = "You are attempting to leave the swarm on a node that is participating as a manager. "
 
 
@@ -100,8 +104,11 @@ class HostSwarm:
         identity = self._files.load()
         if identity is None:
             return
-        membership = msgspec.structs.replace(identity.membership, address=self._present_address(identity.membership))
-        identity = Identity(membership, identity.credentials)
+        found = self._relocate(identity.membership)
+        if found.moves(identity.membership):
+            log.warning("this host has another address now", former=identity.membership.address,
+                        address=found.membership.address)  # fmt: skip
+        identity = Identity(found.membership, identity.credentials)
         self._files.save(identity)
         parts = self._make(identity)
         await parts.start()
@@ -238,6 +245,45 @@ class HostSwarm:
                     log.warning("this node was removed from the cluster; its containers are removed")
                     await self._depart(self._parts)
 
+    async def follow_address(self) -> NoReturn:
+        """For ever: when the host's address changes, take the new one, or say why that cannot be."""
+        seen = ""
+        while True:
+            await asyncio.sleep(ADDRESS_LOOK)
+            parts = self._parts
+            if parts is None or self._busy.locked():
+                continue
+            former = parts.identity.membership
+            found = self._relocate(former)
+            if found.trouble:
+                if self._factory.troubles.now.get(ADDRESS) != found.trouble:
+                    self._factory.troubles.say(ADDRESS, found.trouble)
+            else:
+                self._factory.troubles.well(ADDRESS)
+            if found.moves(former) and found.membership.address == seen:
+                await self._move(parts)
+            elif found.membership != former and not found.moves(former):
+                parts.identity = Identity(found.membership, parts.identity.credentials)
+                self._files.save(parts.identity)
+            seen = found.membership.address
+
+    async def _move(self, parts: Parts) -> None:
+        """Begin anew under the host's new address; containers are not touched."""
+        async with self._busy:
+            former = parts.identity.membership
+            found = self._relocate(former)
+            if self._parts is not parts or not found.moves(former):
+                return
+            log.warning("this host has another address now", former=former.address, address=found.membership.address)
+            await parts.stop(hurry=True)
+            identity = Identity(found.membership, parts.identity.credentials)
+            self._files.save(identity)
+            parts = self._parts = self._make(identity)
+            await parts.start()
+            if identity.role is Role.MANAGER:
+                parts.resume_manager(partial(self._member, identity))
+            self.nudged.set()
+
     def _welcomed(self, welcome: Welcome) -> None:
         self._refusals = 0
         if self._parts is None:
@@ -318,17 +364,10 @@ class HostSwarm:
     def _data_path(self, given: str) -> str:
         return resolve(given, interfaces()) if given else ""
 
-    def _present_address(self, membership: Membership) -> str:
-        """The address told to others, if the host still has it; else chosen anew."""
-        present = interfaces()
-        if any(membership.address in addresses for addresses in present.values()):
-            return membership.address
-        try:
-            host = host_port(membership.listen_addr, MANAGER_PORT)[0]
-            return advertised(membership.advertise_addr or self._settings.advertise_addr, host, present)
-        except ArgosyError as error:
-            log.warning("this host's address is not sure; the last one is kept", reason=str(error))
-            return membership.address
+    def _relocate(self, membership: Membership) -> Relocation:
+        """What the host's interfaces say of its address now."""
+        preferred = membership.advertise_addr or self._settings.advertise_addr
+        return relocate(membership, interfaces(), preferred, self._settings.host_port)
 
 
 def first_objects(cluster: Cluster, node: Node) -> tuple[Put, ...]:
