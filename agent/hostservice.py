@@ -42,7 +42,9 @@ CODES: dict[int, grpc.StatusCode] = {
 }
 
 
-def handlers(runtime: Runtime, callers: Callers, grants: Grants, found: Callable[[ManagersNotice], None]) -> Any:
+def handlers(
+    runtime: Runtime, callers: Callers, grants: Grants, found: Callable[[ManagersNotice], None] = lambda _: None
+) -> Any:
     """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`).
 
     `found` is told where the managers are, when one of them says so.

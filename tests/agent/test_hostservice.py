@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import grpc
@@ -13,7 +13,16 @@ from agent.hostservice import CHUNK, chunks, handlers
 from agent.runtime.base import ContainerPlan
 from api import rpc
 from api.specs import TaskSpec
-from api.wire import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogLines, LogsRequest
+from api.wire import (
+    EXPORT_METHOD,
+    LOGS_METHOD,
+    MANAGERS_METHOD,
+    ExportRequest,
+    LogLine,
+    LogLines,
+    LogsRequest,
+    ManagersNotice,
+)
 from tests.agent.builders import IMAGE, cid
 from tests.agent.callers import Granted, callers
 from tests.agent.certificates import TestCA
@@ -23,14 +32,16 @@ CA = TestCA()
 
 
 @asynccontextmanager
-async def calling(role: str, granted: Granted | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def calling(
+    role: str, granted: Granted | None = None, found: Callable[[ManagersNotice], None] = lambda _: None
+) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a host with one image and one task, from a node of that role."""
     runtime = FakeRuntime()
     image = runtime.add_image(IMAGE)
     await runtime.create(ContainerPlan(cid(), "web.1.t1", "t1", image, TaskSpec(), {}, "web", ""))
     known = callers(managers=("x1",)) if role == "manager" else callers("x1")
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((handlers(runtime, known, granted or Granted()),))
+    server.add_generic_rpc_handlers((handlers(runtime, known, granted or Granted(), found),))
     port = server.add_secure_port("127.0.0.1:0", rpc.server_credentials(CA.issue("w1", "worker")))
     await server.start()
     try:
@@ -56,6 +67,20 @@ async def test_a_worker_may_not_read_logs() -> None:
             await rpc.unary_stream(channel, LOGS_METHOD, LogLines)(LogsRequest("t1")).read()
 
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_manager_says_where_managers_are_and_nobody_else() -> None:
+    told: list[ManagersNotice] = []
+    notice = ManagersNotice(["192.0.2.9:7946"], ["192.0.2.9:2377"])
+    async with calling("manager", found=told.append) as channel:
+        assert [part async for part in rpc.unary_stream(channel, MANAGERS_METHOD, bytes)(notice)] == []
+    assert told == [notice]
+
+    async with calling("worker", found=told.append) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.unary_stream(channel, MANAGERS_METHOD, bytes)(notice).read()
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert told == [notice]
 
 
 async def test_an_error_has_its_code_and_sentence() -> None:
