@@ -9,6 +9,8 @@ import pytest
 
 from api.errors import Unavailable
 from api.objects import MEMBER, NODE, SESSION, Member, Node, Session
+from api.specs import NodeSpec
+from api.states import Role
 from api.wire import ManagersNotice
 from kit.tasks import stop
 from kit.timing import loop_clock
@@ -43,8 +45,10 @@ async def test_they_are_called_until_they_come() -> None:
             if len(calls) == 1:
                 raise Unavailable("it does not answer yet")
 
-    await store.commit([Put(NODE, "w1", Node("w1")), Put(MEMBER, "m1", Member("a:2377", 0.0, "a:7946"))])
-    connected: set[str] = set()
+    manager = Node("m1", spec=NodeSpec(role=Role.MANAGER))
+    await store.commit([Put(NODE, "w1", Node("w1")), Put(NODE, "m1", manager)])
+    await store.commit([Put(MEMBER, "m1", Member("a:2377", 0.0, "a:7946"))])
+    connected = {"m1"}
     hosts: Any = Hosts()
     running = asyncio.ensure_future(Announcer(store, "m1", hosts, lambda: connected).run())
     await asyncio.sleep(5)
