@@ -30,7 +30,7 @@ def has_database(settings: MemberSettings) -> bool:
 
 async def start_member(member: Member, credentials: Credentials, joined: MemberAnswer | None) -> list[str]:
     """Start etcd; returns the endpoints for the store, our own first. Raises Unavailable, Invalid."""
-    own, path = member.settings.endpoint, member.settings.directory / "others.json"
+    own, path = member.settings.endpoint, others_file(member.settings)
     if joined is not None:
         remember(path, joined.endpoints)
     await member.start(joined.initial_cluster if joined is not None else "")
@@ -65,6 +65,17 @@ async def _others(members: Members, own_id: int) -> list[str]:
         return []
     others = [member for member in listed if member.id != own_id and not member.learner]
     return [url.rpartition("/")[2] for member in others for url in member.client_urls]
+
+
+def others_file(settings: MemberSettings) -> Path:
+    """Where the other members' endpoints are written down."""
+    return settings.directory / "others.json"
+
+
+async def other_endpoints(members: Members, node_id: str) -> list[str]:
+    """Client endpoints of the other managers' members, in a stable order. Raises Unavailable."""
+    others = [one for one in await members.list() if one.name != node_id and not one.learner]
+    return sorted(url.rpartition("/")[2] for one in others for url in one.client_urls)
 
 
 def remember(path: Path, endpoints: Sequence[str]) -> None:

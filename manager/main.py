@@ -33,7 +33,7 @@ from manager.announcing import Announcer
 from manager.detector import Detector, probe
 from manager.dispatcher import Dispatcher
 from manager.etcd_command import MemberSettings, check_version, parse_version
-from manager.etcd_start import start_member
+from manager.etcd_start import other_endpoints, others_file, remember, start_member
 from manager.events import History
 from manager.hosts import HostClient
 from manager.join import JoinService, server_context
@@ -263,6 +263,7 @@ class Manager:
         self._leader = Leader(store, election, planners(), self._clock)
         await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))
         if self._member is not None:
+            self._tasks.append(self._begin("etcd's members", self._follow_members))
             self._tasks.append(self._begin("withdrawals", Withdrawals(self._member, store, options.node_id).run))
         for name, work in (
             ("dispatcher", dispatcher.run),
@@ -316,6 +317,19 @@ class Manager:
             except Unavailable as error:
                 log.warning("this manager cannot tell that it is alive", reason=str(error))
                 await asyncio.sleep(HEARTBEAT / 2)
+
+    async def _follow_members(self) -> NoReturn:
+        """Know where the other managers' etcd members are, also when their addresses change."""
+        store, own = self.store, self._options.etcd.endpoint
+        seen: dict[str, float] = {}
+        while True:
+            revision, now = store.state.revision, {id: one.started_at for id, one in store.state.members.items()}
+            if now != seen:
+                others = await other_endpoints(Members(store.connection), self._options.node_id)
+                remember(others_file(self._options.etcd), others)
+                await store.connection.follow([own, *others], self._credentials())
+                seen = now
+            await store.wait_newer(revision)
 
     async def _note_identity(self) -> NoReturn:
         """Note this manager's certificate and key in the store, if it joined before they were. Raises Unavailable."""

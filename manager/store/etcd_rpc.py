@@ -102,7 +102,7 @@ class Connection:
             await channel.close(CALL_TIMEOUT)
 
     async def follow(self, endpoints: Sequence[str], credentials: Credentials | None) -> None:
-        """Go by these endpoints from now on, if they are others than before; what is under way has to be asked again."""
+        """Go by these endpoints from now on; where they are new, what is under way has to be asked again."""
         if list(endpoints) != self.endpoints:
             self.endpoints, self._doubts = list(endpoints), [0.0] * len(endpoints)
             await self.renew(credentials)
