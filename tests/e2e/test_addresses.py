@@ -1,4 +1,4 @@
-"""A host whose address changes comes back under the new one by itself, worker or only manager; its containers run on."""
+"""A host whose address changes comes back under the new one by itself, worker or only manager; containers run on."""
 
 from __future__ import annotations
 
