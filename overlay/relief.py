@@ -24,7 +24,7 @@ from kit.tasks import stop
 from overlay import standin
 from overlay.base import Sandbox
 from overlay.namespaces import DnsSockets
-from overlay.standin import TIMEOUT, VERSION, Frames, frame
+from overlay.standin import BEAT, TIMEOUT, VERSION, Frames, frame
 from overlay.zone import Names
 
 PAUSE = 2.0
@@ -119,7 +119,9 @@ class Relief:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await self._news.wait()
             self._news.clear()
             if self._control is None and not self._rooms:
                 continue
@@ -154,7 +156,7 @@ class Relief:
             frames.append((frame({"room": id, "facts": facts}), fds))
 
         passive = self._passive
-        if passive and not self._told_passive:
+        if passive and (not self._told_passive or not frames):  # that it is there has to be said all the time
             frames.append((frame({"passive": True}), []))
 
         def done() -> None:

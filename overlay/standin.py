@@ -1,10 +1,10 @@
 """The stand-in: a small process that answers containers' names while argosyd is away.
 
 It holds a copy of every sandbox's two DNS sockets and what names mean there, and does nothing while argosyd serves them
-(overlay/relief.py). When the connection to argosyd ends, however argosyd ended, it serves the sockets; what came in
-between waits in them. The next argosyd connects, gets the sockets, and says when it knows the names itself; until then
-the stand-in goes on. It ends when it is told to, when it has nothing to serve and nobody is connected, and when its
-socket's path is gone.
+(overlay/relief.py). When the connection to argosyd ends, however argosyd ended, or argosyd says nothing for SILENCE (it
+hangs, or is killed and cannot die yet), it serves the sockets; what came in between waits in them. The next argosyd
+connects, gets the sockets, and says when it knows the names itself; until then the stand-in goes on. It ends when it is
+told to, when it has nothing to serve and nobody is connected, and when its socket's path is gone.
 
 Run as a program by its path, with the fd of its listening socket and the host's resolv.conf; the standard library only,
 and little of that: it is there all the time on every host with containers (6 MiB). What is not ours is forwarded by
@@ -20,6 +20,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections import deque
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -42,6 +43,10 @@ TIMEOUT = 2.0
 """Seconds that argosyd, a nameserver or a client may take."""
 THREADS = 64
 """Questions and TCP clients that are waited for at once; more are dropped, and asked again."""
+BEAT = 1.0
+"""Seconds after which argosyd says that it is there, when it has nothing else to say."""
+SILENCE = 2.5
+"""Seconds without a word of argosyd after which it is away."""
 LOOK = 5.0
 """Seconds between two looks at whether it is still wanted."""
 
@@ -160,15 +165,20 @@ class StandIn:
         self._poll = select.poll()
         self._readers: dict[int, Callable[[], object]] = {}
         self._active = True
+        self._relieved = False
+        """Whether argosyd has said that it serves."""
+        self._heard = time.monotonic()
         self._threads = threading.Semaphore(THREADS)
         self._watch(listener, self._accept)
 
     def run(self) -> None:
         """Until nobody wants it any more."""
         while True:
-            for fd, _ in self._poll.poll(LOOK * 1000):
+            for fd, _ in self._poll.poll((BEAT if self._relieved else LOOK) * 1000):
                 if (reader := self._readers.get(fd)) is not None:
                     reader()
+            if self._relieved and time.monotonic() - self._heard > SILENCE:
+                self._begin("argosyd does not move")
             if not os.path.exists(self._path) or not (self._rooms or self._control):
                 return
 
@@ -199,6 +209,10 @@ class StandIn:
         messages = control.read()
         for message in messages or ():
             self._take(message, control)
+        if messages:
+            self._heard = time.monotonic()
+            if self._relieved:
+                self._pause()
         if messages is None:
             self._lose()
         return bool(messages)
@@ -221,10 +235,7 @@ class StandIn:
             for room in self._rooms.values():
                 room.resolver.know(self._names)
         elif "passive" in message:
-            self._active = False
-            for room in self._rooms.values():
-                self._unwatch(room.udp)
-                self._unwatch(room.tcp)
+            self._relieved = True
         elif "end" in message:
             raise SystemExit
 
@@ -233,11 +244,23 @@ class StandIn:
             return
         self._unwatch(self._control.connection)
         self._control.close()
-        self._control = None
+        self._control, self._relieved = None, False
+        self._begin("argosyd is away")
+
+    def _begin(self, why: str) -> None:
         if not self._active:
             self._active = True
+            say(f"{why}: names of {len(self._rooms)} sandboxes are answered by the stand-in")
             for room in self._rooms.values():
                 self._serve(room)
+
+    def _pause(self) -> None:
+        if self._active:
+            self._active = False
+            say("argosyd answers names itself")
+            for room in self._rooms.values():
+                self._unwatch(room.udp)
+                self._unwatch(room.tcp)
 
     def _drop(self, id: str) -> None:
         if (room := self._rooms.pop(id, None)) is not None:
@@ -307,6 +330,12 @@ class StandIn:
     def _unwatch(self, what: socket.socket) -> None:
         if self._readers.pop(what.fileno(), None) is not None:
             self._poll.unregister(what)
+
+
+def say(what: str) -> None:
+    """A line in argosyd's log."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f'timestamp={now} level=info event="{what}"', file=sys.stderr, flush=True)
 
 
 def send(udp: socket.socket, answer: bytes, client: tuple[str, int]) -> None:

@@ -75,7 +75,10 @@ while time.monotonic() - began < float(sys.argv[2]):
     try:
         why = ask()
     except TimeoutError:
-        why = ask()  # as every resolver does: argosyd may have been killed with the question in its hand
+        try:
+            why = ask()  # as every resolver does: argosyd may have been killed with the question in its hand
+        except TimeoutError:
+            why = f"no answer before {time.strftime('%X')}"
     if why:
         lost.append(f"{why} at {time.monotonic() - began:.1f} s")
     time.sleep(0.05)

@@ -181,6 +181,22 @@ async def test_another_version_hands_over_and_ends_when_its_successor_knows_all(
     new.hang_up()
 
 
+async def test_an_argosyd_that_hangs_is_stood_in_for_until_it_moves_again(path: Path) -> None:
+    held = sockets()
+    relief = await begun(path, held)
+    where = held.udp.getsockname()
+    relief._tasks[0].cancel()  # nothing is said any more, and the connection stays
+    assert await ask(where, "web") == ["10.0.1.130"]
+
+    relief._tasks.clear()
+    relief.start()
+    async with asyncio.timeout(20):
+        while await ask(where, "web", 0.3) is not None:
+            pass
+    relief.hang_up()
+    held.close()
+
+
 async def test_it_ends_with_its_last_sandbox_when_argosyd_is_gone(path: Path) -> None:
     held = sockets()
     relief = await begun(path, held)
