@@ -164,9 +164,13 @@ class Agent:
         await self._up.wait()
         await self._networks.routed()
 
+    def relocated(self, old: str, new: str) -> None:
+        """The host has another address now; if it is a manager it is to be found there."""
+        self._managers.relocate(old, new)
+
     def find(self, notice: ManagersNotice) -> None:
         """A manager called: that is where they are now."""
-        self._managers.update(notice.managers)
+        self._managers.update(notice.managers, notice.ids)
         if self._session is not None:
             self._session.hurry()
 

@@ -56,6 +56,13 @@ class Managers:
         except OSError as error:
             log.error("cannot remember the managers", file=str(self._path), error=str(error))
 
+    def relocate(self, old: str, new: str) -> None:
+        """Whoever was known at one address is at another."""
+        port = {known: known.rpartition(":")[2] for known in self._known if known.rpartition(":")[0] == old}
+        moved = {known: f"{new}:{number}" for known, number in port.items()}
+        ids = {moved.get(address, address): node_id for address, node_id in self._ids.items()}
+        self.update([moved.get(known, known) for known in self._known], ids)
+
     def erase(self) -> None:
         """Forget them, on disk too."""
         self._known, self._ids = [], {}

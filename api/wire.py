@@ -152,6 +152,7 @@ class ManagersNotice(Value, frozen=True):
 
     managers: list[str] = []
     apis: list[str] = []
+    ids: dict[str, str] = {}
 
 
 DISPATCHER = "argosy.Dispatcher"

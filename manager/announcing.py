@@ -14,7 +14,7 @@ import structlog
 
 from api.errors import ArgosyError
 from api.wire import ManagersNotice
-from manager.dispatcher import api_addresses, manager_addresses
+from manager.dispatcher import welcome_of
 from manager.hosts import HostClient
 from manager.store.base import Store
 from manager.store.state import State
@@ -59,8 +59,8 @@ class Announcer:
             await asyncio.sleep(PAUSE)
 
     async def _call(self, node_id: str, limit: asyncio.Semaphore) -> None:
-        state = self._store.state
-        notice = ManagersNotice(manager_addresses(state), api_addresses(state))
+        told = welcome_of(self._store.state, node_id)
+        notice = ManagersNotice(told.managers, told.apis, told.ids)
         async with limit:
             try:
                 await self._hosts.announce(node_id, notice)

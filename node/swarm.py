@@ -104,13 +104,15 @@ class HostSwarm:
         identity = self._files.load()
         if identity is None:
             return
-        found = self._relocate(identity.membership)
-        if found.moves(identity.membership):
-            log.warning("this host has another address now", former=identity.membership.address,
-                        address=found.membership.address)  # fmt: skip
+        former = identity.membership
+        found = self._relocate(former)
+        if found.moves(former):
+            log.warning("this host has another address now", former=former.address, address=found.membership.address)
         identity = Identity(found.membership, identity.credentials)
         self._files.save(identity)
         parts = self._make(identity)
+        if found.moves(former):
+            parts.agent.relocated(former.address, found.membership.address)
         await parts.start()
         self._parts = parts
         if identity.role is Role.MANAGER:
@@ -279,6 +281,7 @@ class HostSwarm:
             identity = Identity(found.membership, parts.identity.credentials)
             self._files.save(identity)
             parts = self._parts = self._make(identity)
+            parts.agent.relocated(former.address, found.membership.address)
             await parts.start()
             if identity.role is Role.MANAGER:
                 parts.resume_manager(partial(self._member, identity))

@@ -281,3 +281,13 @@ async def test_what_a_manager_does_not_take_is_not_said_again_at_once(tmp_path: 
         pauses = [later - former for former, later in pairwise(begun)]
         assert pauses == sorted(pauses)
         assert pauses[-1] > 0.5
+
+
+def test_a_manager_on_a_host_that_moved_is_looked_for_where_it_is_now(tmp_path: Path) -> None:
+    managers = Managers(tmp_path / "m.json", ["192.0.2.1:7946"], random.Random(1))
+    managers.update(["192.0.2.1:7946", "192.0.2.2:7946"], {"192.0.2.1:7946": "m1", "192.0.2.2:7946": "m2"})
+    managers.relocate("192.0.2.1", "192.0.2.77")
+
+    again = Managers(tmp_path / "m.json", [], random.Random(1))
+    assert {again.next(), again.next()} == {"192.0.2.77:7946", "192.0.2.2:7946"}
+    assert again.node_id("192.0.2.77:7946") == "m1"

@@ -53,7 +53,7 @@ async def test_they_are_called_until_they_come() -> None:
     running = asyncio.ensure_future(Announcer(store, "m1", hosts, lambda: connected).run())
     await asyncio.sleep(5)
     assert len(calls) >= 3
-    assert calls[-1] == ("w1", ManagersNotice(["a:7946"], ["a:2377"]))
+    assert calls[-1] == ("w1", ManagersNotice(["a:7946"], ["a:2377"], {"a:7946": "m1"}))
 
     connected.add("w1")
     await asyncio.sleep(2)
