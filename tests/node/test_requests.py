@@ -42,6 +42,8 @@ def test_what_is_asked_for_is_taken() -> None:
         (b'{"DefaultAddrPool":["10.0.0.0/33"]}', Invalid, "DefaultAddrPool"),
         (b'{"DefaultAddrPool":["fd00::/8"]}', Invalid, "DefaultAddrPool"),
         (b'{"DefaultAddrPool":["10.1.0.0/8"]}', Invalid, "DefaultAddrPool"),
+        (b'{"DefaultAddrPool":["127.9.0.0/16"]}', Invalid, "127.0.0.0/8, the loopback addresses"),
+        (b'{"DefaultAddrPool":["224.0.0.0/4"]}', Invalid, "the multicast addresses"),
         (b'{"DefaultAddrPool":["10.0.0.0/8","10.1.0.0/16"]}', Invalid, "overlaps"),
         (b'{"DefaultAddrPool":["10.0.0.0/25"]}', Invalid, "does not fit"),
         (b'{"SubnetSize":31}', Invalid, "SubnetSize"),
