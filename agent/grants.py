@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,6 +15,9 @@ from api.wire import MAY_EXPORT_METHOD, ExportCheck, ExportVerdict
 
 TIME_LIMIT = 8.0
 """Seconds for one manager's answer: it waits a few itself for what it may not have heard yet."""
+
+MOST_AT_ONCE = 8
+"""Requests of one node that managers are asked about at a time; a host fetches four images at a time."""
 
 
 class Grants(Protocol):
@@ -30,9 +34,21 @@ class ManagerGrants:
     def __init__(self, credentials: Callable[[], rpc.Credentials], managers: Callable[[], Sequence[str]]) -> None:
         self._credentials = credentials
         self._managers = managers
+        self._asking: Counter[str] = Counter()
 
     async def check(self, node_id: str, reference: str) -> None:
         """See Grants."""
+        if self._asking[node_id] >= MOST_AT_ONCE:
+            raise Unavailable(f"node {node_id} asks for more than {MOST_AT_ONCE} images at once; try again")
+        self._asking[node_id] += 1
+        try:
+            await self._ask(node_id, reference)
+        finally:
+            self._asking[node_id] -= 1
+            if not self._asking[node_id]:
+                del self._asking[node_id]
+
+    async def _ask(self, node_id: str, reference: str) -> None:
         why = "no manager is known"
         for address in self._managers():
             channel = rpc.channel(address, self._credentials())

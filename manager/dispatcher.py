@@ -139,6 +139,7 @@ class Dispatcher:
             async with asyncio.timeout(KNOWN_WITHIN):
                 while why := may_fetch(state, request.node_id, request.reference):
                     await store.wait_newer(state.revision)
+                    await asyncio.sleep(MOST_GATHER)  # one look for many changes
         except TimeoutError:
             return ExportVerdict(False, why)
         return ExportVerdict(True)

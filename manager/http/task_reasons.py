@@ -120,7 +120,7 @@ def _end(state: State, task: Task, where: TaskState, status: TaskStatus | None) 
         return "it ended by itself with exit code 0", "if it is to end, make it a job (mode replicated-job)"
     if where is TaskState.REJECTED:
         lacks_image = any(word in said.lower() for word in _IMAGE)
-        advice = "correct the image's name, push it, or load it on any host: `argosy image load`"
+        advice = "correct the image's name, push it, or load it on a manager: `argosy image load`"
         return (
             said or "its node refused it",
             advice if lacks_image else "mend the service's spec, or what the node lacks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import tarfile
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from agent.grants import ManagerGrants
+from agent.grants import MOST_AT_ONCE, ManagerGrants
 from agent.hostservice import handlers
 from agent.runtime.base import ImageMissing
 from agent.runtime.images import ImageStore
@@ -233,6 +234,20 @@ async def test_it_asks_for_an_image_that_it_has_no_task_for() -> None:
         assert await asked_for(port, "w1") == "PERMISSION_DENIED: node w1 has no task that needs it"
         await store.commit([Delete(NODE, "w2", store.state.version(NODE, "w2"))])
         assert await asked_for(port, "w2") == "PERMISSION_DENIED: node w2 is not part of this cluster"
+
+
+async def test_it_asks_for_images_without_an_end() -> None:
+    """Each request would keep the host and a manager busy for some seconds; others are answered as before."""
+    store = await needing_nginx(f"{NGINX}@{EVIL_ID}")
+    await store.commit([Put(NODE, "n1", Node("n1"))])
+    async with cluster(store) as port:
+        flood = [asyncio.ensure_future(asked_for(port, "w1")) for _ in range(MOST_AT_ONCE + 3)]
+        done, _ = await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+        assert "asks for more than 8 images at once" in done.pop().result()
+        assert await asked_for(port, "w2") == ""
+        for one in flood:
+            one.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
 
 
 @pytest.mark.usefixtures("_impatient")
