@@ -81,7 +81,7 @@ def _check_address(text: str, peer: str) -> None:
     address = host_address(text)
     if not address:
         raise Invalid(f"Address: {shorten(text)} is not an IPv4 address at which other hosts could reach this one")
-    if is_loopback(address) and peer and not is_loopback(peer):
+    if is_loopback(address) and not is_loopback(peer):
         raise Invalid(f"Address: {address} is every host's own; name one that the others reach with --advertise-addr")
 
 
