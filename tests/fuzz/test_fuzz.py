@@ -28,6 +28,8 @@ PATIENCE = 5.0
 AT_ONCE = 8
 MOST_FAULTS = 50
 """After so many it ends."""
+TELL_EVERY = 5000
+"""Requests after which a long run says how far it is."""
 CLEAR_EVERY = 500
 """Requests after which what they made is taken away."""
 
@@ -72,6 +74,10 @@ class Run:
                 for _ in range(AT_ONCE):
                     group.create_task(self._some(left))
             await self._served.clear()
+            if (first - FIRST) % TELL_EVERY == 0:
+                print(
+                    f"up to seed {min(first + CLEAR_EVERY, seeds.stop)}: {self}, {len(self.faults)} faults", flush=True
+                )
             if len(self.faults) > MOST_FAULTS:
                 return
 

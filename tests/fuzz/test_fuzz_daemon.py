@@ -1,6 +1,6 @@
 """The same requests at a real argosyd: a manager with its etcd, its agent and its networks, in a namespace.
 
-A tenth of `ARGOSY_FUZZ`, for it has real things to do. Leaving the cluster is left out: it would be the end of it.
+A thirtieth of `ARGOSY_FUZZ`, for it has real things to do. Leaving the cluster is left out: it would be the end of it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
 async def test_no_request_does_harm_to_a_daemon(fortress: Fortress) -> None:
     requests, statuses, faults = Requests(tables(), KNOWN), Counter[int](), list[str]()
     fortress.call("POST", "/services/create", {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "demo:1"}}})
-    for seed in range(FIRST, FIRST + COUNT // 10):
+    for seed in range(FIRST, FIRST + COUNT // 30):
         request = requests.of(seed)
         try:
             answer = await send(Path(fortress.socket), request.sent, PATIENCE)
@@ -62,7 +62,7 @@ async def test_no_request_does_harm_to_a_daemon(fortress: Fortress) -> None:
         statuses[answer.status] += 1
         if answer.status == 500:
             faults.append(f"{answer.text[:500]!r}\n{request}")
-    print(f"{COUNT // 10} requests to argosyd: {dict(sorted(statuses.items()))}, {fortress.memory} KiB")
+    print(f"{COUNT // 30} requests to argosyd: {dict(sorted(statuses.items()))}, {fortress.memory} KiB")
     assert faults == [], "\n\n".join(faults[:10])
     log = fortress.log.read_text()
     assert "Traceback" not in log, log[max(0, log.index("Traceback") - 500) :][:3000]
