@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kit import cgroups
+
 T = TypeVar("T")
 TREE = Path(os.environ.get("ARGOSY_ATTACK_TREE") or Path(__file__).parents[2])
 DEADLINE = 60.0
@@ -35,6 +37,7 @@ class Fortress:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.options = [] if "ARGOSY_ATTACK_TREE" in os.environ else ["--memory-limit", "1g", "--etcd-memory", "600m"]
         self.inside, self.outside = f"sgi{os.getpid()}", f"sgo{os.getpid()}"
         self.socket = directory / "run" / "docker.sock"
         self.log = directory / "log"
@@ -57,6 +60,7 @@ class Fortress:
                 [
                     "nsenter", f"--net=/run/netns/{self.inside}", "unshare", "-m", sys.executable, "-m", "node.main",
                     "--data-root", str(self.directory / "lib"), "--exec-root", str(self.directory / "run"),
+                    *self.options,
                 ],
                 cwd=TREE, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(TREE)},
             )  # fmt: skip
@@ -74,12 +78,20 @@ class Fortress:
             self._process.wait()
         for name in (self.inside, self.outside):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        for group in self.groups():
+            cgroups.forget(group)
 
     @property
     def pid(self) -> int:
         """argosyd's: nsenter and unshare become it."""
         assert self._process is not None
         return self._process.pid
+
+    def groups(self) -> list[str]:
+        """The control groups of argosyd and of its etcd."""
+        found = [f"argosy/argosyd-{self.pid}"] if self._process else []
+        named = Path("/sys/fs/cgroup").glob("memory/argosy/etcd-*"), Path("/sys/fs/cgroup").glob("argosy/etcd-*")
+        return found + [f"argosy/{path.name}" for paths in named for path in paths]
 
     @property
     def memory(self) -> int:

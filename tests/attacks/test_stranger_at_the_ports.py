@@ -97,6 +97,15 @@ def test_all_places_taken_from_many_addresses_do_not_keep_a_newcomer_out(fortres
         assert still_serves(fortress)
 
 
+def test_whatever_they_cost_stays_under_the_limits_of_argosyd_and_etcd(fortress: Fortress) -> None:
+    etcd = int((fortress.directory / "lib" / "etcd" / "etcd.pid").read_text())
+    for pid, name, limit in ((fortress.pid, "argosyd-", 1 << 30), (etcd, "etcd-", 600 << 20)):
+        rows = [row.split(":") for row in Path(f"/proc/{pid}/cgroup").read_text().split()]
+        path = next(path for _, controllers, path in rows if controllers in ("", "memory") and name in path)
+        v1, v2 = Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"), Path(f"/sys/fs/cgroup{path}/memory.max")
+        assert int((v1 if v1.exists() else v2).read_text()) == limit
+
+
 # ── slowly ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

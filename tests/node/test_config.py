@@ -8,7 +8,7 @@ from agent.runtime.logfile import LogPolicy
 from agent.runtime.usual import PIDS_LIMIT, Usual
 from api.errors import Invalid
 from api.specs import DiscreteResource, GenericResource, NamedResource
-from node.config import read_generic_resources, read_usual
+from node.config import read_generic_resources, read_usual, size_option
 
 
 def test_numbers_count_and_names_name() -> None:
@@ -51,3 +51,10 @@ def test_what_containers_get_whose_service_does_not_say() -> None:
 def test_a_log_option_that_is_none_is_refused(driver: str, option: str, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         read_usual(0, driver, (option,))
+
+
+def test_sizes_of_options() -> None:
+    assert [size_option("--memory-limit", text, 128 << 20) for text in ("", "1g", "512m")] == [0, 1 << 30, 512 << 20]
+    for text, words in (("much", "is no size"), ("1m", "at least 128m")):
+        with pytest.raises(Invalid, match=rf"^--memory-limit.*{words}"):
+            size_option("--memory-limit", text, 128 << 20)
