@@ -131,6 +131,7 @@ def report(before: Score, after: Score, cut: float, lasted: float, events: list[
         "failures": [*before.failures[:100], *late[:100]],
         "answers_after_0.9_s": before.slow,
         "slowest": before.slowest,
+        "late": before.late[:: max(1, len(before.late) // 20)],
         "power_cut": {
             "in_flight": len(others),
             "last_begun_seconds_after": round(max((one["began"] - cut for one in others), default=0.0), 2),

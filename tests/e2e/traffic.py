@@ -76,6 +76,8 @@ class Score:
     slowest: float = 0.0
     failures: list[dict[str, Any]] = field(default_factory=list)
     """Each with its loader; at most some hundred per loader."""
+    late: list[dict[str, Any]] = field(default_factory=list)
+    """Answered, but after a first packet had to be repeated, perhaps; likewise."""
 
     @property
     def asked(self) -> int:
@@ -159,6 +161,7 @@ class Traffic:
             score.slow += tally["slow"]
             score.slowest = max(score.slowest, tally["slowest"])
             score.failures += [{"loader": name, **failure} for failure in tally["failures"]]
+            score.late += [{"loader": name, **one} for one in tally["late"]]
         return score
 
     def wait(self, requests: int, seconds: float) -> None:

@@ -31,10 +31,11 @@ RESOLVE = 10.0
 class Request:
     """A request under way, or (idle) a kept connection between two."""
 
-    __slots__ = ("asked", "began", "kept", "sock", "state", "way")
+    __slots__ = ("asked", "began", "connected", "kept", "sock", "state", "way")
 
     def __init__(self, sock: socket.socket, way: str, kept: bool, began: float) -> None:
         self.sock, self.way, self.kept, self.began = sock, way, kept, began
+        self.connected = 0.0
         self.state = "connect"
         self.asked = 0
 
@@ -53,6 +54,7 @@ class Loader:
         self.made = dict.fromkeys(ways, 0)
         self.answered = {f"{way} {kind}": 0 for way in ways for kind in ("short", "kept")}
         self.failures: list[dict[str, object]] = []
+        self.late: list[dict[str, object]] = []
         self.failed = self.slow = 0
         self.slowest = 0.0
         self.over = False
@@ -107,6 +109,7 @@ class Loader:
             if code := request.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self.end(request, f"connect: {errno.errorcode[code]}")
             else:
+                request.connected = time.monotonic()
                 self.poll.modify(fd, select.EPOLLIN)
                 self.send(request)
             return
@@ -131,7 +134,10 @@ class Loader:
     def done(self, fd: int, request: Request, last: bool) -> None:
         """It was answered."""
         took = time.monotonic() - request.began
-        self.slow += took > SLOW
+        if took > SLOW:
+            self.slow += 1
+            if len(self.late) < TOLD:
+                self.late.append(self.told(request, "late"))
         self.slowest = max(self.slowest, took)
         self.answered[f"{request.way} {'kept' if request.kept else 'short'}"] += 1
         request.asked += 1
@@ -143,25 +149,28 @@ class Loader:
 
     def end(self, request: Request, why: str) -> None:
         """It was not."""
-        now = time.monotonic()
         self.failed += 1
         if len(self.failures) < TOLD:
-            try:
-                port = request.sock.getsockname()[1]
-            except OSError:
-                port = 0
-            self.failures.append(
-                {
-                    "way": request.way,
-                    "kind": "kept" if request.kept else "short",
-                    "why": why,
-                    "began": round(request.began, 3),
-                    "took": round(now - request.began, 3),
-                    "port": port,
-                    "asked": request.asked,
-                }
-            )
+            self.failures.append(self.told(request, why))
         self.close(request.sock.fileno(), request)
+
+    def told(self, request: Request, why: str) -> dict[str, object]:
+        """What is known of a request."""
+        try:
+            port = request.sock.getsockname()[1]
+        except OSError:
+            port = 0
+        connected = request.connected - request.began if request.connected > request.began else 0.0
+        return {
+            "way": request.way,
+            "kind": "kept" if request.kept else "short",
+            "why": why,
+            "began": round(request.began, 3),
+            "connected": round(connected, 3),
+            "took": round(time.monotonic() - request.began, 3),
+            "port": port,
+            "asked": request.asked,
+        }
 
     def drop_idle(self, fd: int) -> None:
         """The server ended a kept connection between two requests, as it may."""
@@ -191,6 +200,7 @@ class Loader:
             "answered": self.answered,
             "failed": self.failed,
             "failures": self.failures,
+            "late": self.late,
             "slow": self.slow,
             "slowest": round(self.slowest, 3),
         }
