@@ -45,11 +45,11 @@ class Ruleset:
 
         Raises NetworkFailure: then the table is as it was.
         """
-        if self._in_force is None or (check and self._is_altered()):
-            self._load(rules.full(self._table, part, port))
-        elif text := rules.delta(self._table, self._in_force, part):
+        if self._in_force is not None and (text := rules.delta(self._table, self._in_force, part)):
             self._run(text)
             self._listing = ""
+        if self._in_force is None or (check and self._is_altered()):
+            self._load(rules.full(self._table, part, port))
         self._in_force = part
 
     def listing(self) -> str:

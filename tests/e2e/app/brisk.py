@@ -40,7 +40,7 @@ class Brisk:
         listening = self.listener.fileno()
         while not self.until or (self.open and time.monotonic() < self.until):
             for fd, _ in self.poll.poll(0.5):
-                if fd == listening:
+                if fd == listening and not self.until:
                     self.accept()
                 elif fd == wake:
                     self.stop(wake)
@@ -52,8 +52,10 @@ class Brisk:
         while True:
             try:
                 connection, _ = self.listener.accept()
-            except OSError:
+            except BlockingIOError:
                 return
+            except OSError:
+                continue  # it was given up while it waited
             connection.setblocking(False)
             self.open[connection.fileno()] = connection
             self.poll.register(connection, select.EPOLLIN)
