@@ -190,12 +190,15 @@ async def probe(address: str, port: int) -> bool | None:
 async def _connected(address: str, port: int, delay: float) -> bool | None:
     await asyncio.sleep(delay)
     try:
-        family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+        where = ipaddress.ip_address(address)
+        if getattr(where, "scope_id", None):
+            return None  # it would be looked up
+        family = socket.AF_INET6 if where.version == 6 else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except (OSError, ValueError):
         return None
     with connection:
-        code = connection.connect_ex((address, port))
+        code = connection.connect_ex((str(where), port))
         if code == errno.EINPROGRESS:
             await _settled(connection, PROBE_TIMEOUT - delay)
             code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
