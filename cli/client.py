@@ -46,6 +46,11 @@ class Client:
         self.host = host
         self._kept: http.client.HTTPConnection | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the daemon is this machine's own."""
+        return self.host.startswith("unix://")
+
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def get(self, path: str, kind: type[T], query: Query | None = None, filters: Filters | None = None) -> T:

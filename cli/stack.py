@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from cli import host_binds
 from cli.changes import Resolve
 from cli.client import Client, current
 from cli.compose_files import ComposeFiles, compose_files
@@ -17,14 +19,20 @@ from cli.output import format_option, list_options, show_rows
 from cli.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.service_rows import service_rows
 from cli.task_rows import TaskList, task_list_options
-from cli.views import Service, Task
+from cli.views import Info, Service, Task
 from cli.waiting import Wait, detach_option, timeout_option, wait_options
-from compose.stack import NAMESPACE
+from compose.load import Loaded
+from compose.stack import NAMESPACE, Stack
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _prune = click.option(
     "--prune", is_flag=True, help="Remove services, networks, secrets and configs that the files do not have any more."
+)
+_ship = click.option(
+    "--ship-binds",
+    is_flag=True,
+    help="Binds of this machine go along: read-only files as configs; services with other ones stay on this host.",
 )
 _resolve = click.option(
     "--resolve-image",
@@ -44,6 +52,7 @@ def stack() -> None:
 @compose_files
 @_prune
 @_resolve
+@_ship
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as `stack plan` does.")
 @click.option("--with-registry-auth", is_flag=True, help="Send your registry logins to the hosts that pull.")
 @wait_options
@@ -53,6 +62,7 @@ def deploy(
     name: str | None,
     prune: bool,
     resolve_image: Resolve,
+    ship_binds: bool,
     dry_run: bool,
     with_registry_auth: bool,
     wait: Wait,
@@ -68,7 +78,8 @@ def deploy(
       argosy stack deploy -c compose.yml -c production.yml --prune shop
     """
     loaded, client = files.load(name), current()
-    changes, present = compare(client, loaded.stack, prune=prune, resolve=resolve_image)
+    wanted = with_binds(client, loaded, ship_binds)
+    changes, present = compare(client, wanted, prune=prune, resolve=resolve_image)
     if dry_run:
         for line in changes.lines():
             click.echo(line)
@@ -80,17 +91,21 @@ def deploy(
 @compose_files
 @_prune
 @_resolve
+@_ship
 @click.option("--exit-code", is_flag=True, help="End with 3 when something would be done.")
 @click.argument("name", required=False, metavar="[STACK]")
-def plan(files: ComposeFiles, name: str | None, prune: bool, resolve_image: Resolve, exit_code: bool) -> None:
+def plan(
+    files: ComposeFiles, name: str | None, prune: bool, resolve_image: Resolve, ship_binds: bool, exit_code: bool
+) -> None:
     """Show what `stack deploy` would do, field by field, and which tasks it would restart and why.
 
     \b
     Example:
       argosy stack plan -c compose.yml --prune shop
     """
-    loaded = files.load(name)
-    changes, _ = compare(current(), loaded.stack, prune=prune, resolve=resolve_image)
+    loaded, client = files.load(name), current()
+    wanted = with_binds(client, loaded, ship_binds)
+    changes, _ = compare(client, wanted, prune=prune, resolve=resolve_image)
     for line in changes.lines():
         click.echo(line)
     for line in changes.warnings():
@@ -212,6 +227,22 @@ def rm(names: Sequence[str], detach: bool, timeout: float) -> None:
             problems.append(error.message)
     if problems:
         raise Failed("\n".join(problems))
+
+
+def with_binds(client: Client, loaded: Loaded, ship: bool) -> Stack:
+    """The stack; what is to be said of its binds goes to stderr, a line each."""
+    stack, own = loaded.stack, (loaded.directory, os.path.expanduser("~"))
+    if not any(host_binds.binds(service) for service in stack.services):
+        return stack
+    swarm = client.get("/info", Info).swarm
+    if ship:
+        stack, told = host_binds.shipped(stack, own, host_binds.look, swarm.node_id if client.is_local else "")
+        for line in told:
+            click.echo(f"note: {line}", err=True)
+    elif swarm.nodes != 1 or not client.is_local:
+        for line in host_binds.remarks(stack, own, host_binds.look):
+            click.echo(f"WARNING: {line}", err=True)
+    return stack
 
 
 def _must_exist(client: Client, name: str) -> None:

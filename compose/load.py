@@ -83,6 +83,8 @@ class Loaded:
     project: Project
     """In canonical form; compose/show.py writes it as a compose file."""
     notes: tuple[str, ...] = ()
+    directory: str = ""
+    """The project's: what relative paths were relative to."""
 
 
 def load(
@@ -120,7 +122,7 @@ def load(
         work = phase(work)
     assert work.result is not None
     assert work.project is not None
-    return Loaded(work.result, work.project, tuple(str(note) for note in work.report.notes))
+    return Loaded(work.result, work.project, tuple(str(note) for note in work.report.notes), work.directory)
 
 
 def check_stack_name(name: str) -> None:
