@@ -56,9 +56,9 @@ class Conntrack:
         found: dict[bytes, bytes] = {}
         for question in _questions(changed, gone):
             for body in self._socket.dump(GET, FAMILY + question, goes):
-                found[_name(body)] = body
+                found[name(body)] = body
         # one that has ended meanwhile is gone just as well
-        self._socket.apply([Request(DELETE, 0, FAMILY + name, "forget a connection", ABSENT) for name in found])
+        self._socket.apply([Request(DELETE, 0, FAMILY + one, "forget a connection", ABSENT) for one in found])
         return len(found)
 
 
@@ -87,10 +87,14 @@ def flow_of(body: bytes) -> Flow:
     return Flow(protocol, (wire.to_ipv4(to), to_port), (wire.to_ipv4(source), port))
 
 
-def _name(body: bytes) -> bytes:
-    """The attributes that tell an entry from all others."""
+def name(body: bytes) -> bytes:
+    """The attributes that tell an entry from all others, and from the one that may take its place in a moment.
+
+    By who answers, not by who asked: a client that uses its port again makes an entry with the same first tuple and, as
+    the kernel reuses the memory, with the same id. That one leads elsewhere, and its answer would be lost.
+    """
     entry = wire.attributes(body, 4)
-    name = wire.attribute(TUPLE_ORIG | wire.NESTED, entry[TUPLE_ORIG]) + wire.attribute(ID, entry[ID])
+    name = wire.attribute(TUPLE_REPLY | wire.NESTED, entry[TUPLE_REPLY]) + wire.attribute(ID, entry[ID])
     return name + wire.attribute(ZONE, entry[ZONE]) if ZONE in entry else name
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 
 from api.specs import PortConfig
-from overlay import doors
-from overlay.conntrack import flow_of, glance
+from overlay import doors, wire
+from overlay.conntrack import ID, TUPLE_ORIG, TUPLE_REPLY, flow_of, glance, name
 from overlay.doors import UDP, Door, Doors, Flow
 from overlay.rules import HostPort
 from overlay.slices import Slice
@@ -102,3 +102,13 @@ ENTRY = bytes.fromhex(
 def test_an_entry_is_read_at_a_glance_and_in_whole() -> None:
     assert flow_of(ENTRY) == Flow(UDP, (HOST, 5300), (FIRST, 53))
     assert glance(ENTRY) == (UDP, bytes([10, 0, 1, 11]))
+
+
+def test_an_entry_is_deleted_by_who_answers_as_its_client_may_have_begun_another() -> None:
+    """Both have the same first tuple, and the kernel gives them the same id."""
+    body = ENTRY + wire.attribute(ID, b"same")
+    other = body.replace(bytes([10, 0, 1, 11]), bytes([10, 0, 1, 12]))
+
+    assert wire.attributes(name(body)).keys() == {TUPLE_REPLY, ID}
+    assert wire.attributes(body, 4)[TUPLE_ORIG] == wire.attributes(other, 4)[TUPLE_ORIG]
+    assert name(body) != name(other)
