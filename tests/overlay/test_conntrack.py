@@ -11,35 +11,38 @@ from tests.overlay.hosts import REPOSITORY
 
 pytestmark = pytest.mark.root
 
-# One client port to a VIP: its first connection has ended at a backend that is gone. While that is being forgotten the
-# port is used again, and led to another backend. Prints who answers the second connection.
+# Client ports to a VIP: their first connections have ended at a backend that is gone. While those are being forgotten
+# the ports are used again, and led to another backend. Prints who answers.
 REUSE = """
 import socket, threading, time
 from overlay.conntrack import Conntrack
 from overlay.nft import Nft
 
 GONE, OTHER, VIP = "127.0.0.11", "127.0.0.12", "127.0.0.5"
+PORTS = range(30000, 30020)
 
 def serve(address):
     listener = socket.create_server((address, 80))
+    def answer(connection):
+        connection.recv(9)
+        # time for the deletion to come in between
+        time.sleep(0.5 if address == OTHER else 0)
+        connection.send(address.encode())
+        connection.close()
     def run():
         while True:
             connection, _ = listener.accept()
-            connection.recv(9)
-            # time for the deletion to come in between
-            time.sleep(0.3 if address == OTHER else 0)
-            connection.send(address.encode())
-            connection.close()
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
     threading.Thread(target=run, daemon=True).start()
 
 def lead(address):
     nft.run(f"flush chain ip t out\\nadd rule ip t out ip daddr {VIP} dnat to {address}")
 
-def ask():
+def ask(port):
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    client.settimeout(5)
-    client.bind(("127.0.0.1", 30000))
+    client.settimeout(3)
+    client.bind(("127.0.0.1", port))
     client.connect((VIP, 80))
     client.send(b"x")
     return client
@@ -50,24 +53,29 @@ nft.run("add chain ip t post { type nat hook postrouting priority 100; }")
 serve(GONE)
 serve(OTHER)
 lead(GONE)
-first = ask()
-while first.recv(20):
-    pass
-first.close()
+for port in PORTS:
+    first = ask(port)
+    while first.recv(20):
+        pass
+    first.close()
 second = []
 apply = conntrack._socket.apply
 
 def late(requests):
     lead(OTHER)
-    second.append(ask())
+    second.extend(ask(port) for port in PORTS)
     apply(requests)
 
 conntrack._socket.apply = late
-assert conntrack.forget({}, frozenset(), frozenset({GONE})) == 1
-try:
-    print(second[0].recv(20).decode())
-except OSError as error:
-    print(type(error).__name__)
+assert conntrack.forget({}, frozenset(), frozenset({GONE})) == len(PORTS)
+found = set()
+for client in second:
+    try:
+        found.add(client.recv(20).decode())
+    except OSError as error:
+        found.add(type(error).__name__)
+        break
+print(*found)
 """
 
 
