@@ -297,7 +297,7 @@ class HostNetworks:
     async def _apply(self, whole: bool) -> None:
         before, self._loaded = self._applied, False
         wanted, ports = self._wanted(), self._sandboxes.host_ports
-        sure = self._view is not None  # as it was now: a view may come while this is being applied
+        first = self._view is None  # as it was now: a view may come while this is being applied
         self._leaving = frozenset(before.slices) - frozenset(wanted)
         if whole:
             await self._look_at_settings()
@@ -306,7 +306,6 @@ class HostNetworks:
         plugs = self._sandboxes.plugs(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
         after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host, self._refused))
-        first = self._view is None
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
             if after.moved_since(before):
@@ -320,7 +319,7 @@ class HostNetworks:
         finally:
             self._applied, self._leaving = after, frozenset()
             self._tell_of_networks(after)
-            self._sandboxes.know(after.names, sure)
+            self._sandboxes.know(after.names, sure=not first)
             old, new = before.differing(after), after.differing(before)
             self._gone |= rules.addresses(old) - rules.addresses(new)
             self._changed_doors.update(doors.to_check(before.doors, after.doors))
