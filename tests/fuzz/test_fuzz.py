@@ -87,7 +87,7 @@ class Run:
             try:
                 answer = await send(self._served.socket, request.sent, PATIENCE)
             except TimeoutError:
-                self.faults.append(f"no answer within {PATIENCE} s\n{request}")
+                self._fault(f"no answer within {PATIENCE} s\n{request}")
                 continue
             self._look(request, answer)
 
@@ -96,9 +96,13 @@ class Run:
         self._slowest = max(self._slowest, answer.seconds)
         told, self._served.faults[:] = list(self._served.faults), []
         if told:
-            self.faults.append("\n".join([f"a complaint in the log at\n{request}", *told]))
+            self._fault("\n".join([f"a complaint in the log at\n{request}", *told]))
         elif answer.status == 500 or b"Traceback" in answer.text:
-            self.faults.append(f"{answer.text[:1000]!r}\n{request}")
+            self._fault(f"{answer.text[:1000]!r}\n{request}")
+
+    def _fault(self, text: str) -> None:
+        print(text, flush=True)
+        self.faults.append(text)
 
 
 async def _memory(served: Target) -> int:
