@@ -15,7 +15,8 @@ from agent.http.containers import networks
 from agent.http.context import HostContext
 from agent.http.volumes import form as volume_form
 from agent.runtime.base import Container, Image
-from api.errors import Conflict, Invalid
+from agent.runtime.volumes import Volume
+from api.errors import Conflict, Invalid, NotFound
 from api.http import answer, filters, label_match, read_moment
 
 _IMAGE_FILTERS = frozenset(["dangling", "until", "label", "label!"])
@@ -42,7 +43,7 @@ async def usage(request: web.Request, context: HostContext) -> web.StreamRespons
     if "container" in wanted:
         found["Containers"] = [await _container(container, context) for container in containers]
     if "volume" in wanted:
-        found["Volumes"] = [await _volume(volume.name, context) for volume in context.volumes.all()]
+        found["Volumes"] = [await _volume(volume, context) for volume in context.volumes.all()]
     if "build-cache" in wanted:
         found["BuildCache"] = []
     return answer(found)
@@ -83,7 +84,10 @@ async def prune_volumes(request: web.Request, context: HostContext) -> web.Strea
         if context.volumes.in_use(volume.name):
             continue
         size = max(await _size(context.volumes.data(volume.name), context), 0)
-        await context.volumes.remove(volume.name)
+        try:
+            await context.volumes.remove(volume.name)
+        except (Conflict, NotFound):
+            continue  # somebody has taken it into use meanwhile, or removed it
         removed.append(volume.name)
         room += size
     return answer({"VolumesDeleted": removed or None, "SpaceReclaimed": room})
@@ -145,10 +149,10 @@ async def _container(container: Container, context: HostContext) -> dict[str, An
     return view | {"SizeRw": size, "SizeRootFs": size + (image.size if image else 0)}
 
 
-async def _volume(name: str, context: HostContext) -> dict[str, Any]:
-    size = await _size(context.volumes.data(name), context)
-    users = len(context.volumes.in_use(name))
-    return volume_form(context.volumes.get(name), context) | {"UsageData": {"Size": size, "RefCount": users}}
+async def _volume(volume: Volume, context: HostContext) -> dict[str, Any]:
+    size = await _size(context.volumes.data(volume.name), context)
+    users = len(context.volumes.in_use(volume.name))
+    return volume_form(volume, context) | {"UsageData": {"Size": size, "RefCount": users}}
 
 
 async def _size(path: Path, context: HostContext) -> int:

@@ -195,12 +195,17 @@ class Volumes:
     def _readable(self, name: str) -> Volume | None:
         try:
             return self.get(name)
-        except (NotFound, RuntimeFailure) as error:
+        except NotFound:
+            return None  # removed meanwhile
+        except RuntimeFailure as error:
             log.error("a volume cannot be listed", why=str(error))
             return None
 
     async def _delete(self, name: str) -> None:
-        await self.workers.run(f"deleting volume {name}", shutil.rmtree, self._root / name)
+        try:
+            await self.workers.run(f"deleting volume {name}", shutil.rmtree, self._root / name)
+        except FileNotFoundError:
+            raise NotFound(f"get {name}: no such volume") from None  # somebody else removes it at this moment
         self.told("destroy", name)
 
     def _record(self, name: str) -> Path:
