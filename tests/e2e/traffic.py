@@ -210,7 +210,7 @@ def kill_daemon(host: str) -> Callable[[World], None]:
 
     def act(world: World) -> None:
         world.inside(host, "kill -9 $(cat /run/argosy/argosyd.pid)")
-        settled(world)
+        settled(world, host)
 
     return act
 
@@ -220,12 +220,18 @@ def kill_leader(world: World) -> None:
     leader = next(node for node in world.api("/nodes") if node.get("ManagerStatus", {}).get("Leader"))
     host = leader["Description"]["Hostname"]
     world.inside(host, "kill -9 $(cat /run/argosy/argosyd.pid) $(pidof etcd)")
-    settled(world)
+    settled(world, host)
 
 
-def settled(world: World) -> None:
-    """Until every host is ready again, as the first manager tells."""
+def settled(world: World, host: str) -> None:
+    """Until a host's new argosyd answers, has its session, and every host is ready, as the first manager tells.
+
+    Before that its rules are those of then: who is silent is waited for when tasks stop, but 5 s at most.
+    """
     time.sleep(1.0)
+    world.until(lambda: world.api("/info", host=host)["Swarm"]["LocalNodeState"] == "active")
+    log = world.lab.paths.log(host)
+    world.until(lambda: "event=session" in log.read_text().rpartition('event="argosyd starts"')[2])
     world.until(lambda: world.node_states() == dict.fromkeys(world.hosts, "ready"))
 
 
