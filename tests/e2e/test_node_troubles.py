@@ -5,16 +5,17 @@ from __future__ import annotations
 from tests.e2e.world import IMAGE, World
 
 PEER = (IMAGE, "python3", "peer.py")
-SQUATTED = range(4098, 4128)
-"""VXLAN network identifiers whose devices' names somebody else has taken on w1."""
 
 
 def test_a_network_that_a_host_cannot_make_is_in_node_ls_and_the_others_work(world: World) -> None:
-    takes = " ; ".join(f"ip link add av{vni} type veth peer name sq{vni} 2>/dev/null" for vni in SQUATTED)
-    gives = " ; ".join(f"ip link del sq{vni} 2>/dev/null" for vni in SQUATTED)
-    world.inside("w1", f"{takes} ; true")
+    world.argosy("network", "create", "trouble")
+    vni = world.until(
+        lambda: world.api("/networks/trouble")["Options"]["com.docker.network.driver.overlay.vxlanid_list"]
+    )
+    gives = "ip link del squatter 2>/dev/null"
+    # somebody else has taken the name of the network's device on w1
+    world.inside("w1", f"ip link add av{vni} type veth peer name squatter")
     try:
-        world.argosy("network", "create", "trouble")
         world.argosy(
             "service", "create", "--detach", "--name", "ill", "--network", "trouble", "--mode", "global", *PEER
         )
