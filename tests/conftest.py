@@ -18,6 +18,7 @@ from deploy.lab import lab as labs
 from tests.e2e.world import IMAGE, World
 
 LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 OPTIONS = ["--node-generic-resource", "gpu=one,gpu=two,ssd=3", "--docker-socket", "/var/run/docker.sock"]
 """Of every host's argosyd: things to reserve, by name and by number; and Docker's own socket."""
 
@@ -30,6 +31,13 @@ def _no_cgroup_stays() -> Iterator[None]:
         for group in (*root.glob("argosy/*"), root / "argosy"):
             with suppress(OSError):
                 group.rmdir()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _devices_stay_devices() -> Iterator[None]:
+    """Tests run as root, and what takes a device file's place breaks the whole machine."""
+    yield
+    assert [path for path in DEVICES if not Path(path).is_char_device()] == []
 
 
 @pytest.fixture(scope="session")
