@@ -230,7 +230,7 @@ def _reset(connection: socket.socket) -> None:
 
 
 def _http_log() -> logging.Logger:
-    """aiohttp's own lines: a request that is no HTTP is one line, and no reason for a traceback."""
+    """aiohttp's own lines. What a client did (sent no HTTP, went before its answer) is one line, and no traceback."""
     logger = logging.getLogger("argosy.http")
     if _without_traceback not in logger.filters:
         logger.addFilter(_without_traceback)
@@ -238,8 +238,11 @@ def _http_log() -> logging.Logger:
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.msg, record.exc_info = "a request that is no HTTP came from %s", None
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | ConnectionError):
+        is_gone = isinstance(error, ConnectionError)
+        record.msg = "a client went before its answer: %s" if is_gone else "a request that is no HTTP came from %s"
+        record.exc_info = None
         record.levelno, record.levelname = logging.INFO, "INFO"
         return logging.getLogger("argosy.http").isEnabledFor(logging.INFO)
     return True

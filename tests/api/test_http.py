@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from api.errors import Conflict, Invalid
 from api.http import MAX_BODY, answer, filters, flag, label_match, make_app, moment, number, raw_body, timestamp
+from api.listening import _http_log
 
 Client = TestClient[web.Request, web.Application]
 
@@ -108,3 +111,22 @@ def test_all_labels_asked_for_must_be_there() -> None:
     assert label_match(labels, {"a", "b="})
     assert not label_match(labels, {"a=2"})
     assert not label_match(labels, {"a", "c"})
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [(ClientConnectionResetError("gone"), False), (BadHttpMessage("x"), False), (RuntimeError("ours"), True)],
+)
+def test_what_a_client_did_is_no_traceback(error: Exception, is_told: bool) -> None:
+    """The server sends "100 Continue" by itself: a client may be gone by then (found by the fuzz)."""
+    logger = _http_log()
+    lines: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = lines.append  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    try:
+        logger.error("Error handling request from %s", "10.0.0.1", exc_info=error)
+    finally:
+        logger.removeHandler(handler)
+
+    assert [bool(line.exc_info) for line in lines] == ([True] if is_told else [])
