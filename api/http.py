@@ -28,6 +28,9 @@ MOST_WORDS = 4000
 """Characters of an error's sentence: it may repeat what was sent."""
 BODY_TIME = 30.0
 """Seconds in which a JSON body must come in."""
+BODY_PAUSE = 4.0
+"""Seconds without a byte after which a JSON body is given up: also one whose chunks are broken behind what the server
+has read ahead (256 KiB), which aiohttp does not tell."""
 UPLOAD_PAUSE = 60.0
 """Seconds without a byte after which an upload is given up."""
 
@@ -55,27 +58,33 @@ async def body(request: web.Request, kind: type[T], most: int = MAX_BODY, second
 
 
 async def raw_body(request: web.Request, most: int = MAX_BODY, seconds: float = BODY_TIME) -> bytes:
-    """The request's body, bounded in size and time. Raises TooLarge or TooSlow."""
+    """The request's body, bounded in size, time and pauses. Raises TooLarge or TooSlow."""
     if (request.content_length or 0) > most:
         raise TooLarge(f"the request body has {request.content_length} bytes; at most {most} are taken")
     data = bytearray()
     try:
         async with asyncio.timeout(seconds):
-            while len(data) <= most and (piece := await request.content.read(most + 1 - len(data))):
+            while len(data) <= most and (piece := await _piece(request, most + 1 - len(data), BODY_PAUSE)):
                 data += piece
     except TimeoutError:
-        raise TooSlow(f"the request body did not come in within {seconds:.0f} s") from None
+        why = f"nothing more of it came in within {BODY_PAUSE:.0f} s, or it took more than {seconds:.0f} s"
+        raise TooSlow(f"the request body is not whole: {why}") from None
     if len(data) > most:
         raise TooLarge(f"the request body has more than {most} bytes")
     return bytes(data)
+
+
+async def _piece(request: web.Request, size: int, seconds: float) -> bytes:
+    """The next bytes of the body. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        return await request.content.read(size)
 
 
 async def upload(request: web.Request, size: int) -> AsyncIterator[bytes]:
     """The pieces, of at most `size` bytes, of a body that may have any length. Raises TooSlow when it stops coming."""
     while True:
         try:
-            async with asyncio.timeout(UPLOAD_PAUSE):
-                piece = await request.content.read(size)
+            piece = await _piece(request, size, UPLOAD_PAUSE)
         except TimeoutError:
             raise TooSlow(f"nothing more of the upload came in within {UPLOAD_PAUSE:.0f} s") from None
         if not piece:

@@ -11,6 +11,7 @@ from aiohttp import ClientConnectionResetError, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from api import http
 from api.errors import Conflict, Invalid
 from api.http import MAX_BODY, answer, filters, flag, label_match, make_app, moment, number, raw_body, timestamp
 from api.listening import _http_log
@@ -130,3 +131,17 @@ def test_what_a_client_did_is_no_traceback(error: Exception, is_told: bool) -> N
         logger.removeHandler(handler)
 
     assert [bool(line.exc_info) for line in lines] == ([True] if is_told else [])
+
+
+@pytest.mark.parametrize("end", [b"", b"zz\r\n", b"-1\r\n\r\n"])
+async def test_a_body_that_stops_or_breaks_is_answered_soon(
+    client: Client, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    """Broken chunks behind what the server has read ahead are no error to it, only silence (found by the fuzz)."""
+    monkeypatch.setattr(http, "BODY_PAUSE", 0.2)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    head = b"POST /good HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head + b"10000\r\n" + b"a" * 65536 + b"\r\n" + (b"400\r\n" + b"b" * 1024 + b"\r\n") * 400 + end)
+
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
+    writer.close()
