@@ -28,9 +28,8 @@ MOST_WORDS = 4000
 """Characters of an error's sentence: it may repeat what was sent."""
 BODY_TIME = 30.0
 """Seconds in which a JSON body must come in."""
-BODY_PAUSE = 4.0
-"""Seconds without a byte after which a JSON body is given up: also one whose chunks are broken behind what the server
-has read ahead (256 KiB), which aiohttp does not tell."""
+BODY_PAUSE = 10.0
+"""Seconds without a byte after which a JSON body is given up."""
 UPLOAD_PAUSE = 60.0
 """Seconds without a byte after which an upload is given up."""
 

@@ -21,6 +21,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from api.errors import Invalid
 from kit.gate import Gate, Limits, origin_of
 
 HANDSHAKE_TIME = 5.0
@@ -42,6 +43,8 @@ LOCAL = Limits(strangers=2048, each=1024, known=0, known_each=0, rate=5_000, bur
 """For unix sockets, where an origin is a user."""
 REMOTE = Limits(strangers=256, each=32, known=1024, known_each=64, rate=50, burst=200)
 """For TLS. A connection costs some 300 KiB, a handshake a millisecond."""
+
+BAD_REQUEST = 400
 
 log = structlog.get_logger(__name__)
 Known = Callable[[asyncio.BaseTransport], str]
@@ -177,13 +180,23 @@ class GuardedSite(web.BaseSite):
 
 
 class _Counted(asyncio.Protocol):
-    """aiohttp's protocol, and a word when the connection is gone."""
+    """aiohttp's protocol; tells when the connection is gone, and whoever reads a body that its chunks are broken."""
 
     def __init__(self, inner: Any, gone: Callable[[], None]) -> None:
         self._inner = inner
         self._gone = gone
-        for name in ("connection_made", "data_received", "eof_received", "pause_writing", "resume_writing"):
+        for name in ("connection_made", "eof_received", "pause_writing", "resume_writing"):
             setattr(self, name, getattr(inner, name))
+
+    def data_received(self, data: bytes) -> None:
+        """What is no HTTP any more makes an answer of its own, which aiohttp queues behind the request that is being
+        read: that would wait for the rest of its body, and be given up much later (found by the fuzz)."""
+        queue = self._inner._messages
+        before = len(queue)
+        self._inner.data_received(data)
+        reading = self._inner._current_request
+        if len(queue) > before and reading is not None and getattr(queue[-1][0], "status", 0) == BAD_REQUEST:
+            reading.content.set_exception(Invalid("the request body has broken chunks"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone()

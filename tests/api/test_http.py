@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientConnectionResetError, web
@@ -14,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from api import http
 from api.errors import Conflict, Invalid
 from api.http import MAX_BODY, answer, filters, flag, label_match, make_app, moment, number, raw_body, timestamp
-from api.listening import _http_log
+from api.listening import LOCAL, GuardedSite, _http_log, runner_of, unix_listener
 
 Client = TestClient[web.Request, web.Application]
 
@@ -133,15 +134,34 @@ def test_what_a_client_did_is_no_traceback(error: Exception, is_told: bool) -> N
     assert [bool(line.exc_info) for line in lines] == ([True] if is_told else [])
 
 
-@pytest.mark.parametrize("end", [b"", b"zz\r\n", b"-1\r\n\r\n"])
-async def test_a_body_that_stops_or_breaks_is_answered_soon(
-    client: Client, monkeypatch: pytest.MonkeyPatch, end: bytes
-) -> None:
-    """Broken chunks behind what the server has read ahead are no error to it, only silence (found by the fuzz)."""
+BIG = b"10000\r\n" + b"a" * 65536 + b"\r\n" + (b"400\r\n" + b"b" * 1024 + b"\r\n") * 400
+"""A body in chunks, more than the server reads ahead."""
+HEAD = b"POST /good HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_a_body_that_stops_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BODY_PAUSE", 0.2)
     reader, writer = await asyncio.open_connection(client.host, client.port)
-    head = b"POST /good HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n"
-    writer.write(head + b"10000\r\n" + b"a" * 65536 + b"\r\n" + (b"400\r\n" + b"b" * 1024 + b"\r\n") * 400 + end)
+    writer.write(HEAD + BIG)
 
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
     writer.close()
+
+
+@pytest.mark.parametrize("end", [b"zz\r\n", b"-1\r\n\r\n", b"ffffffffffffffffff\r\n"])
+@pytest.mark.parametrize("body", [b"", BIG], ids=["small", "big"])
+async def test_broken_chunks_are_answered_at_once(tmp_path: Path, body: bytes, end: bytes) -> None:
+    async def good(request: web.Request) -> web.Response:
+        return answer({"size": len(await raw_body(request))})
+
+    runner = runner_of(make_app([web.post("/good", good)]))
+    await runner.setup()
+    try:
+        await GuardedSite(runner, unix_listener(str(tmp_path / "s")), LOCAL).start()
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        writer.write(HEAD + body + end)
+
+        assert b" 400 " in await asyncio.wait_for(reader.readline(), http.BODY_PAUSE / 2)
+        writer.close()
+    finally:
+        await runner.cleanup()
