@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from api.errors import Unavailable
@@ -86,9 +88,14 @@ def unmount_namespaces() -> None:
         try_run("umount", str(_NAMESPACES))
 
 
+def own(switch: str, names: Iterable[str]) -> list[str]:
+    """The namespaces of one lab, its switch's and its hosts'; not those of a lab whose name begins like its own."""
+    mine = re.compile(re.escape(switch) + r"(-[mw][0-9]+)?")
+    return sorted(name for name in names if mine.fullmatch(name))
+
+
 def leftovers(paths: Paths) -> list[str]:
     """Namespaces and links of this lab that are still there."""
-    prefix = paths.switch
-    spaces = [f"namespace {path.name}" for path in _NAMESPACES.glob(f"{prefix}*")]
+    spaces = [f"namespace {name}" for name in own(paths.switch, (path.name for path in _NAMESPACES.glob("*")))]
     links = [f"link {paths.machine_link}"] if Path(f"/sys/class/net/{paths.machine_link}").exists() else []
     return spaces + links
