@@ -21,7 +21,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from api.errors import Invalid
+from api.errors import ArgosyError, Invalid
 from kit.gate import Gate, Limits, origin_of
 
 HANDSHAKE_TIME = 5.0
@@ -252,7 +252,8 @@ def _http_log() -> logging.Logger:
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError | ConnectionError):
+    # one of ours was answered by the handler; aiohttp comes upon it again when it reads what is left of the body
+    if isinstance(error, HttpProcessingError | ConnectionError | ArgosyError):
         is_gone = isinstance(error, ConnectionError)
         record.msg = "a client went before its answer: %s" if is_gone else "a request that is no HTTP came from %s"
         record.exc_info = None

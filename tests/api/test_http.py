@@ -117,7 +117,12 @@ def test_all_labels_asked_for_must_be_there() -> None:
 
 @pytest.mark.parametrize(
     ("error", "is_told"),
-    [(ClientConnectionResetError("gone"), False), (BadHttpMessage("x"), False), (RuntimeError("ours"), True)],
+    [
+        (ClientConnectionResetError("gone"), False),
+        (BadHttpMessage("x"), False),
+        (Invalid("broken"), False),
+        (RuntimeError("ours"), True),
+    ],
 )
 def test_what_a_client_did_is_no_traceback(error: Exception, is_told: bool) -> None:
     """The server sends "100 Continue" by itself: a client may be gone by then (found by the fuzz)."""
