@@ -18,6 +18,8 @@ _CLOSE = re.compile(r"(\s-)?\}\}")
 _COMMENT = re.compile(r"\s*/\*.*?\*/", re.DOTALL)
 _BLOCKS = frozenset(["if", "range", "with"])
 _REFUSED = frozenset(["define", "template", "block"])
+_LONGEST_KEPT = 1024
+"""Characters of a template whose tree is kept: users' are shorter, and memory is not theirs to fill."""
 _DEPTH = 100
 """Levels of blocks and parentheses."""
 
@@ -83,8 +85,12 @@ class Continue(Exception):
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@functools.lru_cache(maxsize=1024)
 def parsed(text: str) -> Block:
+    """The template's tree. Raises BadTemplate."""
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Block:
     root = Block("")
     blocks, targets = [root], [root.body]
     for part in _parts(text):
@@ -99,6 +105,9 @@ def parsed(text: str) -> Block:
     if len(blocks) > 1:
         raise BadTemplate(f"template: {{{{{blocks[-1].keyword} …}}}} lacks its {{{{end}}}}")
     return root
+
+
+_kept = functools.lru_cache(maxsize=1024)(_read)
 
 
 def _parts(text: str) -> Iterator[str | tuple[str, list[tuple[str, str]]]]:
