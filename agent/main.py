@@ -15,26 +15,26 @@ from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from agent.activities import Host
-from agent.callers import Callers
-from agent.config import AgentConfig
-from agent.description import describe_host
-from agent.health import Health
-from agent.link import Link
-from agent.managers import Managers
-from agent.reporter import Reporter
-from agent.runtime import cdi
-from agent.runtime.base import Runtime
-from agent.session import Session
-from agent.storage import Storage
-from agent.worker import Worker
-from api.assignment import NetworkOrder
+from agent.lifecycle.health import Health
+from agent.node_description import describe_host
+from agent.options import AgentConfig
+from agent.runtime.bundle import cdi
+from agent.runtime.interface import Runtime
+from agent.serving.callers import Callers
+from agent.session.interface import Link
+from agent.session.known_managers import Managers
+from agent.session.session import Session
+from agent.session.status_reporter import Reporter
+from agent.tasks.checkpoint import Storage
+from agent.tasks.task_actions import Host
+from agent.tasks.worker import Worker
 from api.errors import ArgosyError
-from api.objects import NodeDescription
-from api.wire import Assignments, ManagersNotice
+from api.objects.wanted import NodeDescription
+from api.wire.assignments import NetworkOrder
+from api.wire.session_messages import Assignments, ManagersNotice
 from kit.timing import Clock, backoff
 from kit.troubles import Troubles, sentence, supervise
-from overlay.base import Networks
+from overlay.interface import Networks
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from api.bounds import read_json
-from api.docker_fields import LACKING
+from api.engine.unsupported_fields import LACKING
 from api.errors import ArgosyError, Invalid, Unimplemented
+from api.field_names import docker_name
 from api.mismatch import mismatch
-from api.names import docker_name
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 import msgspec
 
-from cli.errors import ApiError, Failed, Unreachable
+from cli.command_errors import ApiError, Failed, Unreachable
 from kit.network_errors import why
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.codec import Value
-from api.specs import ServiceSpec
+from api.service.service_spec import ServiceSpec
 
 
 class Change(Value, frozen=True):

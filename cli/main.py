@@ -1,7 +1,7 @@
 """`argosy`: the way in, and the end of every error.
 
-Nothing heavy is imported here: `argosy --help` and the commonest lists are answered by cli/quick.py before click is
-loaded, all else by cli/app.py.
+Nothing heavy is imported here: `argosy --help` and the commonest lists are answered by cli/fast_path.py before click is
+loaded, all else by cli/root_command.py.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sys
 def main() -> None:
     """Entry point of the `argosy` command: one sentence for every error, never a traceback."""
     try:
-        from cli.quick import answer
+        from cli.fast_path import answer
 
         if answer(sys.argv[1:]):
             sys.stdout.flush()
             return
-        from cli.app import cli
+        from cli.root_command import cli
 
         cli.main(prog_name="argosy", standalone_mode=True)
     except KeyboardInterrupt:

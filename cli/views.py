@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from api.codec import Value
-from api.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec, TaskSpec
+from api.service.service_spec import EndpointSpec, NodeSpec, PortConfig, ServiceSpec, TaskSpec
 
 
 def _stack(labels: dict[str, str] | None) -> str:
-    from compose.stack import NAMESPACE  # only commands on stacks need it
+    from compose.model.stack import NAMESPACE  # only commands on stacks need it
 
     return (labels or {}).get(NAMESPACE, "")
 

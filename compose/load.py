@@ -12,24 +12,24 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from api.errors import Invalid
-from api.names import SERVICE_NAME
-from compose import foreign
-from compose import translate as translation
-from compose.admitted import further_refusals, refusals
-from compose.canonical import canonical
-from compose.check import check
-from compose.extend import extend
-from compose.include import include
-from compose.interpolate import default_name, interpolate
-from compose.locate import locate
-from compose.merge import merge
-from compose.model import Project, project_of
-from compose.resolve import resolve
-from compose.sources import find_files, read_file, read_sources
-from compose.stack import Stack
-from compose.tree import plain
-from compose.verify import verify
-from compose.work import FileReader, Phase, Work
+from api.field_names import SERVICE_NAME
+from compose.model.load_state import FileReader, Phase, Work
+from compose.model.project import Project, project_of
+from compose.model.stack import Stack
+from compose.phases.canonical import canonical
+from compose.phases.check import check
+from compose.phases.extend import extend
+from compose.phases.include import include
+from compose.phases.interpolate import default_name, interpolate
+from compose.phases.merge import merge
+from compose.phases.paths import locate
+from compose.phases.resolve import resolve
+from compose.phases.sources import find_files, read_file, read_sources
+from compose.phases.verify import verify
+from compose.read.tree import plain
+from compose.translate import foreign_braces
+from compose.translate import translate as translation
+from compose.translate.cluster_checks import further_refusals, refusals
 
 
 def model(work: Work) -> Work:
@@ -49,10 +49,10 @@ def translate(work: Work) -> Work:
     """Phase 13: the networks and services of the stack; and what the cluster itself would refuse of them."""
     raw = translation.translate(work.project or Project(), work.stack, work.contents)
     services = work.tree.at("services")
-    for name in foreign.concerned(raw):
+    for name in foreign_braces.concerned(raw):
         if name in services:
-            work.report.note(services[name], ("services", name), foreign.NOTE)
-    result = foreign.settled(raw)
+            work.report.note(services[name], ("services", name), foreign_braces.NOTE)
+    result = foreign_braces.settled(raw)
     work.report.problems += refusals(work.tree, result)
     work.report.close()
     return replace(work, result=result)
@@ -81,7 +81,7 @@ class Loaded:
 
     stack: Stack
     project: Project
-    """In canonical form; compose/show.py writes it as a compose file."""
+    """In canonical form; compose/translate/compose_file.py writes it as a compose file."""
     notes: tuple[str, ...] = ()
     directory: str = ""
     """The project's: what relative paths were relative to."""

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import structlog
 
-from kit.said import Said
-from kit.tasks import heeding
+from kit.reported_once import Said
+from kit.supervisor import heeding
 
 WELL = 10.0
 """Seconds that a work must go on until its last failure is forgotten."""

@@ -1,6 +1,6 @@
 """A running manager: its etcd member, its store, and what works on it: leader, dispatcher, HTTPS port, liveness key.
 
-Started and stopped by the node (node/parts.py), at run time too, when the node is promoted or demoted. To the HTTP
+Started and stopped by the node (components.py), at run time too, when the node is promoted or demoted. To the HTTP
 handlers it is the ClusterContext.
 """
 
@@ -19,36 +19,36 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from api import rpc
 from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.errors import ArgosyError, Conflict, Unavailable
-from api.hostaddress import join_host_port
-from api.listening import REMOTE, GuardedSite, runner_of, tcp_listener
-from api.objects import MEMBER, NODE
-from api.objects import Member as MemberKey
-from api.wire import MANAGER_NAME, MemberAnswer
-from kit.tasks import persist, stop
+from api.http.listening import REMOTE, GuardedSite, runner_of, tcp_listener
+from api.objects.wanted import MEMBER, NODE
+from api.objects.wanted import Member as MemberKey
+from api.service.host_address import join_host_port
+from api.wire import rpc
+from api.wire.session_messages import MANAGER_NAME, MemberAnswer
+from kit.supervisor import persist, stop
 from kit.timing import Clock, backoff
-from manager.announcing import Announcer
-from manager.detector import Detector, probe
-from manager.dispatcher import Dispatcher
-from manager.etcd_command import MemberSettings, check_version, parse_version
-from manager.etcd_start import other_endpoints, others_file, remember, start_member
-from manager.events import History
-from manager.hosts import HostClient
-from manager.join import JoinService, server_context
-from manager.keeper import Keeper
-from manager.leader import Leader
-from manager.member import Member
-from manager.planners import planners
-from manager.revocation import is_noted, noted, public_key_of
-from manager.rights import is_manager
-from manager.store.base import Change, Lease, LeaseEnded, Put
-from manager.store.batch import EXTERNAL
-from manager.store.election import Election
-from manager.store.etcd import EtcdStore, KeyHolder
-from manager.store.etcd_members import Members
-from manager.withdrawal import Withdrawals
+from manager.dispatch.dispatcher import Dispatcher
+from manager.dispatch.manager_announcer import Announcer
+from manager.etcd.bootstrap import other_endpoints, others_file, remember, start_member
+from manager.etcd.command_line import MemberSettings, check_version, parse_version
+from manager.etcd.etcd_members import Members
+from manager.etcd.etcd_process import Member
+from manager.etcd.etcd_store import EtcdStore, KeyHolder
+from manager.etcd.withdrawal import Withdrawals
+from manager.hosts.host_client import HostClient
+from manager.hosts.host_detector import Detector, probe
+from manager.http.cluster.join_port import JoinService, server_context
+from manager.leader.election import Election
+from manager.leader.key_renewal import Keeper
+from manager.leader.leader import Leader
+from manager.leader.planners import planners
+from manager.security.revocation import is_noted, noted, public_key_of
+from manager.security.rights import is_manager
+from manager.status.event_log import History
+from manager.store.batches import EXTERNAL
+from manager.store.interface import Change, Lease, LeaseEnded, Put
 
 REMOVAL_TIMEOUT = 20.0
 """Seconds a demoted manager waits until the others have taken its etcd member out."""

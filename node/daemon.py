@@ -11,29 +11,29 @@ from pathlib import Path
 
 import structlog
 
-from agent.http.events import HostEvents
-from agent.http.routes import routes as host_routes
-from agent.runtime.oci import OciRuntime
-from agent.runtime.peers import GrpcPeers
-from agent.runtime.socketbinds import SocketBinds
+from agent.http.host_events import HostEvents
+from agent.http.host_routes import routes as host_routes
+from agent.runtime.containers.socket_binds import SocketBinds
+from agent.runtime.images.peer_source import GrpcPeers
+from agent.runtime.oci_runtime import OciRuntime
 from api.errors import Unavailable
-from api.rpc import Credentials
+from api.version import release
+from api.wire.rpc import Credentials
 from kit import cgroups
 from kit.directories import OWNERS, PASSABLE, make_directory
-from kit.tasks import stop
+from kit.supervisor import stop
 from kit.timing import Clock, backoff
 from kit.troubles import supervise
-from manager.http.routes import routes as cluster_routes
-from node.config import Settings
-from node.context import NodeContext
-from node.dockersocket import DockerSocket
-from node.factory import NodeFactory
-from node.identity import IdentityFiles
-from node.release import release
-from node.renewal import Renewal
-from node.routes import NodeRoutes, cluster_of
-from node.socket import ApiSocket, restrict
-from node.swarm import HostSwarm
+from manager.http.cluster_routes import routes as cluster_routes
+from node.http.api_socket import ApiSocket, restrict
+from node.http.docker_socket import DockerSocket
+from node.http.node_context import NodeContext
+from node.http.node_routes import NodeRoutes, cluster_of
+from node.membership.certificate_renewal import Renewal
+from node.membership.factory import NodeFactory
+from node.membership.identity import IdentityFiles
+from node.membership.membership import HostSwarm
+from node.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from agent.runtime.usual import PIDS_LIMIT
+from agent.runtime.oci.container_defaults import PIDS_LIMIT
 from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
 from api.errors import ArgosyError
+from api.version import release
 from kit.process import use_pidfds
 from kit.timing import wall_clock
-from node.config import Settings, read_generic_resources, read_labels, read_usual, size_option
 from node.daemon import Daemon
-from node.logs import LEVELS, configure
-from node.release import release
+from node.log_setup import LEVELS, configure
+from node.settings import Settings, read_generic_resources, read_labels, read_usual, size_option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -19,20 +19,20 @@ import structlog
 
 from kit import twofold
 from kit.directories import make_directory
-from overlay import names
-from overlay.base import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
-from overlay.dns import DnsServer
-from overlay.forwarder import Forwarder, HostServers
-from overlay.guard import Plug
-from overlay.model import Fdb, HostFacts, KernelObject, Port
-from overlay.namespaces import DnsSockets, Namespaces, Wire
-from overlay.plan import mtu_of
-from overlay.ports import HeldPorts
-from overlay.relief import Relief
-from overlay.resolver import Resolver
-from overlay.rules import HostPort
-from overlay.slices import Slice
-from overlay.zone import Names
+from overlay.dns.dns_server import DnsServer
+from overlay.dns.forwarder import Forwarder, HostServers
+from overlay.dns.resolver import Resolver
+from overlay.dns.standin_client import Relief
+from overlay.held_ports import HeldPorts
+from overlay.interface import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
+from overlay.kernel.namespaces import DnsSockets, Namespaces, Wire
+from overlay.plan import link_names
+from overlay.plan.device_plan import mtu_of
+from overlay.plan.dns_zone import Names
+from overlay.plan.kernel_objects import Fdb, HostFacts, KernelObject, Port
+from overlay.plan.network_snapshot import Slice
+from overlay.plan.nft_rules import HostPort
+from overlay.plan.port_guard_rules import Plug
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Placed:
         """Its interfaces, in their order."""
         own = [one.mac for one in self.sandbox.interfaces] or [""]
         return tuple(
-            Plug(names.veth(self.sandbox.id, number), mac or names.mac(address), address)
+            Plug(link_names.veth(self.sandbox.id, number), mac or link_names.mac(address), address)
             for number, (address, mac) in enumerate(zip(self.addresses.values(), own, strict=False))
         )
 
@@ -98,7 +98,7 @@ class Sandboxes:
         for placed in self._placed.values():
             for network, plug in zip(placed.addresses, placed.plugs, strict=True):
                 if network in networks:
-                    found.add(Port(plug.link, names.bridge(networks[network].network.vni)))
+                    found.add(Port(plug.link, link_names.bridge(networks[network].network.vni)))
                     found.add(Fdb(plug.link, plug.mac, ""))
         return frozenset(found)
 
@@ -265,7 +265,7 @@ class Sandboxes:
         usable = subnet.num_addresses - 2
         for step in range(usable):
             offset = 1 + (self._last_local + step) % usable
-            address = names.dotted(int(subnet.network_address) + offset)
+            address = link_names.dotted(int(subnet.network_address) + offset)
             if address not in taken:
                 self._last_local = offset
                 return f"{address}/{subnet.prefixlen}"
@@ -280,10 +280,10 @@ def default_network(interfaces: Iterable[Interface], networks: Mapping[str, Slic
 
 def _wire(id: str, index: int, one: Interface, slice: Slice, host: HostFacts) -> Wire:
     return Wire(
-        host_link=names.veth(id, index),
+        host_link=link_names.veth(id, index),
         name=f"eth{index}",
-        bridge=names.bridge(slice.network.vni),
-        mac=one.mac or names.mac(one.address.partition("/")[0]),
+        bridge=link_names.bridge(slice.network.vni),
+        mac=one.mac or link_names.mac(one.address.partition("/")[0]),
         mtu=mtu_of(slice, host),
         address=one.address,
     )

@@ -13,13 +13,22 @@ from typing import Any
 
 import msgspec
 
-from agent.link import HelloRefused, SessionLost
-from agent.runtime.base import Container, ContainerPlan, Exit, Image, ImageMissing, Output, RuntimeFailure
+from agent.runtime.interface import Container, ContainerPlan, Exit, Image, ImageMissing, Output, RuntimeFailure
+from agent.session.interface import HelloRefused, SessionLost
 from api.errors import NotFound, Unavailable
-from api.hostconfig import Hook
-from api.specs import PortConfig
-from api.wire import Accepted, AgentMessage, Assignments, Hello, LogLine, ManagerMessage, Statuses, Welcome
-from overlay.base import NetworkFailure, NetworkView, Sandbox
+from api.service.host_config import Hook
+from api.service.service_spec import PortConfig
+from api.wire.session_messages import (
+    Accepted,
+    AgentMessage,
+    Assignments,
+    Hello,
+    LogLine,
+    ManagerMessage,
+    Statuses,
+    Welcome,
+)
+from overlay.interface import NetworkFailure, NetworkView, Sandbox
 
 
 async def _hook_done(_id: str, _hook: Hook) -> Output:

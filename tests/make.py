@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.defaults import SECOND
-from api.hostconfig import HostConfig
-from api.objects import (
+from api.objects.wanted import (
     CLUSTER,
     DEFAULT_CLUSTER,
     DESCRIPTION,
@@ -35,7 +34,8 @@ from api.objects import (
     TaskStatus,
     revision_id,
 )
-from api.specs import (
+from api.service.host_config import HostConfig
+from api.service.service_spec import (
     IPAM,
     ContainerSpec,
     Dependency,
@@ -101,7 +101,7 @@ def description(
     **fields: Any,
 ) -> NodeDescription:
     """What a node says of itself."""
-    from api.objects import EngineDescription
+    from api.objects.wanted import EngineDescription
 
     return NodeDescription(
         **{"hostname": id, "architecture": "x86_64", **fields},

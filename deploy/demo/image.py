@@ -14,7 +14,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.archive import write_archive
+from deploy.docker_archive import write_archive
 from kit.timing import wall_clock
 
 NAME = "argosy-demo:1"

@@ -59,7 +59,7 @@ def main(path: str) -> None:
     _detach_output(spec.log)
     socket.sethostname(spec.hostname)
     _mount_all(spec, unified, controllers)
-    os.execv(sys.executable, [sys.executable, "-m", "deploy.lab.init", *spec.command])
+    os.execv(sys.executable, [sys.executable, "-m", "deploy.lab.pid1", *spec.command])
 
 
 def _check(code: int, what: str) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.errors import Conflict, Invalid, NotFound
-from deploy.lab import cgroups, switch
-from deploy.lab.host import LabHost
-from deploy.lab.layout import DATA, RUN, HostRecord, LabRecord, Paths, existing_labs
+from deploy.lab import cgroups, lab_switch
+from deploy.lab.lab_host import LabHost
+from deploy.lab.lab_record import DATA, RUN, HostRecord, LabRecord, Paths, existing_labs
 from deploy.lab.shell import run
 
 FIRST_MANAGER, FIRST_WORKER = 11, 101
@@ -59,7 +59,7 @@ def up(name: str, managers: int, workers: int, options: Sequence[str] = ()) -> I
     paths.save(record)
     lab = Lab(paths, record)
     try:
-        switch.make_switch(paths, record)
+        lab_switch.make_switch(paths, record)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(_power_on, lab.hosts))
         yield f"{len(lab.hosts)} hosts started"
@@ -89,7 +89,7 @@ def leftovers(paths: Paths) -> list[str]:
     """Whatever of the lab is still on the machine."""
     files = [f"directory {path}" for path in (paths.run, paths.data) if path.exists()]
     groups = [f"cgroup {paths.cgroup}"] if cgroups.exists(paths.cgroup) else []
-    return [*switch.leftovers(paths), *groups, *files]
+    return [*lab_switch.leftovers(paths), *groups, *files]
 
 
 def _check_numbers(managers: int, workers: int) -> None:
@@ -99,7 +99,7 @@ def _check_numbers(managers: int, workers: int) -> None:
 
 def _plan(name: str, managers: int, workers: int, options: Sequence[str]) -> LabRecord:
     taken = {Paths(other).load().subnet for other in existing_labs()}
-    subnet = switch.free_subnet(taken)
+    subnet = lab_switch.free_subnet(taken)
     hosts = [HostRecord(f"m{n + 1}", True, f"{subnet}.{FIRST_MANAGER + n}") for n in range(managers)]
     hosts += [HostRecord(f"w{n + 1}", False, f"{subnet}.{FIRST_WORKER + n}") for n in range(workers)]
     return LabRecord(name, subnet, hosts, list(options))
@@ -138,14 +138,14 @@ def _argosy(host: LabHost, *arguments: str) -> str:
 
 def _clear(paths: Paths) -> None:
     """Remove what belongs to no host."""
-    switch.remove_switch(paths)
+    lab_switch.remove_switch(paths)
     cgroups.remove(paths.cgroup)
     for path in (paths.run, paths.data):
         shutil.rmtree(path, ignore_errors=True)
     if existing_labs():
         # Removing a directory takes away what is mounted on it in other labs' hosts: /var/lib/argosy is theirs too.
         return
-    switch.unmount_namespaces()
+    lab_switch.unmount_namespaces()
     for path in (RUN, DATA, Path("/var/lib/argosy")):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()

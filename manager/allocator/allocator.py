@@ -6,19 +6,19 @@ nodes, tasks. Whatever cannot be had leaves its reason as the message of the tas
 
 from __future__ import annotations
 
-from api.objects import INGRESS
-from manager.allocator.allocation import Allocation
-from manager.allocator.gateways import decide_gateways
-from manager.allocator.networks import decide_networks
-from manager.allocator.services import decide_services
-from manager.allocator.tasks import give_addresses, new_tasks, take_back
-from manager.draft import Draft
-from manager.store.base import Plan
+from api.objects.wanted import INGRESS
+from manager.allocator.allocation_round import Allocation
+from manager.allocator.network_subnets import decide_networks
+from manager.allocator.node_gateways import decide_gateways
+from manager.allocator.service_addresses import decide_services
+from manager.allocator.task_addresses import give_addresses, new_tasks, take_back
+from manager.plan import Draft
+from manager.store.interface import Plan
 from manager.store.state import Dirty, State
 
 
 def allocator(state: State, dirty: Dirty, now: float) -> Plan:
-    """The planner that gives addresses and ports and takes them back. See manager/store/base.py."""
+    """The planner that gives addresses and ports and takes them back. See manager/store/interface.py."""
     allocation = Allocation(Draft(state, now))
     decide_networks(allocation)
     waiting = new_tasks(allocation)

@@ -17,22 +17,22 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable
 
-from api.objects import CLUSTER, NODE, SERVICE, STATUS, Service
-from api.specs import Mode
-from manager.draft import Draft
-from manager.orchestrator.dependencies import Dependants
-from manager.orchestrator.deployment import Deployment
-from manager.orchestrator.modes import shape
-from manager.orchestrator.moves import Draining, is_uneven, move, wants_balance
-from manager.orchestrator.nodes import Constrained, enforce_on_service, look_at_node, may_be_outdated
-from manager.orchestrator.reap import reap, remove_service
-from manager.orchestrator.revisions import prune, take_up
-from manager.orchestrator.runs import advance
-from manager.orchestrator.runs import shape as shape_runs
-from manager.orchestrator.settle import settle
-from manager.orchestrator.slots import Slots
-from manager.orchestrator.update import update
-from manager.store.base import Plan
+from api.objects.wanted import CLUSTER, NODE, SERVICE, STATUS, Service
+from api.service.service_spec import Mode
+from manager.orchestrator.nodes.node_liveness import Constrained, enforce_on_service, look_at_node, may_be_outdated
+from manager.orchestrator.nodes.relocation import Draining, is_uneven, move, wants_balance
+from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.slots.slots import Slots
+from manager.orchestrator.tasks.job_runs import advance
+from manager.orchestrator.tasks.job_runs import shape as shape_runs
+from manager.orchestrator.tasks.repair import settle
+from manager.orchestrator.tasks.scaling import shape
+from manager.orchestrator.tasks.task_reaper import reap, remove_service
+from manager.orchestrator.updates.dependencies import Dependants
+from manager.orchestrator.updates.revisions import prune, take_up
+from manager.orchestrator.updates.rolling_update import update
+from manager.plan import Draft
+from manager.store.interface import Plan
 from manager.store.state import Dirty, Event, State
 
 
@@ -91,7 +91,7 @@ class Orchestrator:
         self._new_id = new_id
 
     def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
-        """See manager/store/base.py."""
+        """See manager/store/interface.py."""
         draft, slots = Draft(state, now), state.view(Slots)
         for node_id in sorted(dirty.nodes):
             look_at_node(draft, slots, node_id)

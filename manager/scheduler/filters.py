@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from api import devices
-from api.constraints import architecture, matches
-from api.objects import Node, NodeDescription
-from api.specs import Placement
-from manager.scheduler import generic
-from manager.scheduler.group import Candidate, Group
+from api.objects.wanted import Node, NodeDescription
+from api.service import devices
+from api.service.placement import architecture, matches
+from api.service.service_spec import Placement
+from manager.scheduler import generic_resources
+from manager.scheduler.task_group import Candidate, Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _has_resources(group: Group, node: Candidate) -> bool:
         return False
     if need.memory_bytes and (offered is None or offered.memory_bytes - load.memory_bytes < need.memory_bytes):
         return False
-    return generic.fits(need, node.seen, load)
+    return generic_resources.fits(need, node.seen, load)
 
 
 def _is_platform(placement: Placement, seen: NodeDescription) -> bool:

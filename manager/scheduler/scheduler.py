@@ -6,20 +6,20 @@ again when a node that has changed takes it (refusals).
 
 from __future__ import annotations
 
-from api.objects import Task
-from manager.draft import Draft
-from manager.scheduler.filling import Filling
+from api.objects.wanted import Task
+from manager.plan import Draft
 from manager.scheduler.filters import Pipeline
-from manager.scheduler.group import Group, pending_groups
-from manager.scheduler.refusals import TAKES, Refusals, Waiting
-from manager.scheduler.roster import Roster
-from manager.scheduler.round import Round
-from manager.store.base import Plan
+from manager.scheduler.group_placement import Filling
+from manager.scheduler.node_set import Roster
+from manager.scheduler.scheduling_round import Round
+from manager.scheduler.task_group import Group, pending_groups
+from manager.scheduler.unschedulable import TAKES, Refusals, Waiting
+from manager.store.interface import Plan
 from manager.store.state import Dirty, State
 
 
 def scheduler(state: State, dirty: Dirty, now: float) -> Plan:
-    """The planner that chooses nodes. See manager/store/base.py."""
+    """The planner that chooses nodes. See manager/store/interface.py."""
     draft, roster, waiting = Draft(state, now), state.view(Roster), state.view(Waiting)
     roster.catch_up()
     groups = pending_groups(state, roster.load)

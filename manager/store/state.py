@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from api.codec import Value
-from api.objects import (
+from api.objects.wanted import (
     CLUSTER,
     DEFAULT_CLUSTER,
     DESCRIPTION,
@@ -47,7 +47,7 @@ from api.objects import (
     TaskStatus,
     revision_id,
 )  # fmt: skip
-from api.specs import TaskSpec
+from api.service.service_spec import TaskSpec
 from api.states import GOING, NodeState, TaskState
 
 T = TypeVar("T", bound=Value)

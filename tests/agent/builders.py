@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from agent.config import AgentConfig
 from agent.main import Agent
-from agent.runtime.base import container_id
-from api.assignment import Attachment, NetworkOrder, SpecOrder, TaskOrder
-from api.specs import ContainerSpec, Healthcheck, TaskSpec
+from agent.options import AgentConfig
+from agent.runtime.interface import container_id
+from api.service.service_spec import ContainerSpec, Healthcheck, TaskSpec
 from api.states import TaskState
-from kit.tasks import stop
+from api.wire.assignments import Attachment, NetworkOrder, SpecOrder, TaskOrder
+from kit.supervisor import stop
 from kit.timing import loop_clock
 from tests.fakes import FakeLink, FakeManager, FakeNetworks, FakeRuntime
 

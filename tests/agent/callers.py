@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.callers import Callers
-from api.assignment import MemberOrder
+from agent.serving.callers import Callers
 from api.errors import Forbidden
+from api.wire.assignments import MemberOrder
 
 
 def callers(*workers: str, managers: tuple[str, ...] = (), patience: float = 0.0) -> Callers:

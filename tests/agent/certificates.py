@@ -1,4 +1,4 @@
-"""A throw-away cluster CA, and certificates in the form that api/wire.py describes."""
+"""A throw-away cluster CA, and certificates in the form that api/wire/session_messages.py describes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api.rpc import Credentials
+from api.wire.rpc import Credentials
 
 START, END = datetime(2020, 1, 1), datetime(2020, 1, 1) + timedelta(days=36500)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.runtime.base import Image, Output, RuntimeFailure
-from api.assignment import ImageOrder, SpecOrder
+from agent.runtime.interface import Image, Output, RuntimeFailure
 from api.defaults import DRAIN_LIMIT, SECOND
-from api.objects import PortStatus
-from api.specs import ContainerSpec, Healthcheck, NetworkTarget, PortConfig, TaskSpec
+from api.objects.wanted import PortStatus
+from api.service.service_spec import ContainerSpec, Healthcheck, NetworkTarget, PortConfig, TaskSpec
 from api.states import TaskState
-from api.wire import Heartbeat
-from overlay.base import NetworkFailure
+from api.wire.assignments import ImageOrder, SpecOrder
+from api.wire.session_messages import Heartbeat
+from overlay.interface import NetworkFailure
 from tests.agent.builders import IMAGE, NETWORK, Lab, a_host, a_spec, a_task, cid, wanting
 
 pytestmark = pytest.mark.looptime

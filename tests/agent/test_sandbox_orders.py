@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from agent import sandboxes
-from agent.runtime.base import Image
-from api.assignment import Attachment, SpecOrder
-from api.specs import ContainerSpec, NetworkTarget, PortConfig, TaskSpec
-from overlay.base import Interface
+from agent.lifecycle import container_plan
+from agent.runtime.interface import Image
+from api.service.service_spec import ContainerSpec, NetworkTarget, PortConfig, TaskSpec
+from api.wire.assignments import Attachment, SpecOrder
+from overlay.interface import Interface
 from tests.agent.builders import IMAGE, a_spec, a_task
 
 
@@ -16,15 +16,15 @@ def test_a_task_on_no_network_is_isolated_and_one_without_any_named_is_not() -> 
     alone = SpecOrder("s1.1", TaskSpec(ContainerSpec(image=IMAGE), networks=[NetworkTarget("none")]))
     order = msgspec.structs.replace(a_task(), attachments=[])
 
-    assert sandboxes.sandbox_of(order, alone).isolated
-    assert not sandboxes.sandbox_of(order, a_spec()).isolated
-    assert not sandboxes.uses_host_network(alone)
+    assert container_plan.sandbox_of(order, alone).isolated
+    assert not container_plan.sandbox_of(order, a_spec()).isolated
+    assert not container_plan.uses_host_network(alone)
 
 
 def test_a_mac_address_of_its_own_goes_to_the_interface() -> None:
     order = msgspec.structs.replace(a_task(), attachments=[Attachment("net", "10.0.1.7/24", [], "02:42:ac:11:00:02")])
 
-    assert sandboxes.sandbox_of(order, a_spec()).interfaces == (
+    assert container_plan.sandbox_of(order, a_spec()).interfaces == (
         Interface("net", "10.0.1.7/24", (), "02:42:ac:11:00:02"),
     )
 
@@ -33,12 +33,12 @@ def test_host_gateway_is_the_hosts_address() -> None:
     spec = a_spec(hosts=["host-gateway host.docker.internal me", "10.0.0.1 db"])
     image = Image("sha256:1", (IMAGE,), ())
 
-    plan = sandboxes.container_of(a_task(), spec, "n1", image, "/n", {}, (), "192.0.2.1")
+    plan = container_plan.container_of(a_task(), spec, "n1", image, "/n", {}, (), "192.0.2.1")
 
     assert plan.hosts == ("192.0.2.1 host.docker.internal me", "10.0.0.1 db")
 
 
 def test_a_ports_address_is_in_the_tasks_status() -> None:
-    (status,) = sandboxes.ports_of([PortConfig("", "tcp", 80, 8080, "host", "127.0.0.1")])
+    (status,) = container_plan.ports_of([PortConfig("", "tcp", 80, 8080, "host", "127.0.0.1")])
 
     assert (status.published_port, status.host_ip) == (8080, "127.0.0.1")

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-import agent.runner
-from agent.reading import ManagerReader
-from agent.runtime.base import RuntimeFailure
-from api.assignment import NetworkOrder, PeerOrder
+import agent.tasks.task_runner
+from agent.runtime.interface import RuntimeFailure
+from agent.session.assignment_reader import ManagerReader
 from api.codec import encode
 from api.errors import Invalid
-from api.wire import Assignments, Part, Welcome
-from overlay.base import NetworkFailure
+from api.wire.assignments import NetworkOrder, PeerOrder
+from api.wire.session_messages import Assignments, Part, Welcome
+from overlay.interface import NetworkFailure
 from tests.agent.builders import NETWORK, Lab, a_host, a_spec, a_task, cid
 
 pytestmark = pytest.mark.looptime
@@ -59,7 +59,7 @@ async def test_a_runtime_that_cannot_list_its_images_keeps_no_session_away(tmp_p
 
 
 async def test_one_task_that_breaks_the_agent_breaks_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = agent.runner.step
+    whole = agent.tasks.task_runner.step
     broken = {"t1"}
 
     def step(wanted: Any, seen: Any) -> Any:
@@ -67,7 +67,7 @@ async def test_one_task_that_breaks_the_agent_breaks_no_other(tmp_path: Path, mo
             raise KeyError("nobody has thought of this")
         return whole(wanted, seen)
 
-    monkeypatch.setattr("agent.runner.step", step)
+    monkeypatch.setattr("agent.tasks.task_runner.step", step)
     async with a_host(tmp_path) as lab:
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task("t1"), a_task("t2")])
         await runs(lab, "t2")
@@ -93,7 +93,7 @@ async def test_one_task_on_the_disk_that_breaks_the_agent_breaks_no_other(
                 raise ValueError("a record that nobody has thought of")
             return real(status, container, image, spec)
 
-        monkeypatch.setattr("agent.worker.observe", observe)
+        monkeypatch.setattr("agent.tasks.worker.observe", observe)
         lab.start_agent()
         await runs(lab, "t2")
         assert lab.runtime.verbs(cid("t2")) == ["create", "start"]

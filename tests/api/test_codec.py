@@ -7,8 +7,8 @@ import pytest
 
 from api.codec import decode, decode_user, encode, shown
 from api.errors import Invalid
-from api.objects import TaskStatus
-from api.specs import EmptyMode, FileTarget, Mode, PortConfig, Replicated, ServiceSpec, UpdateConfig
+from api.objects.wanted import TaskStatus
+from api.service.service_spec import EmptyMode, FileTarget, Mode, PortConfig, Replicated, ServiceSpec, UpdateConfig
 from api.states import TaskState
 
 

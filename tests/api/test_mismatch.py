@@ -10,7 +10,7 @@ import pytest
 
 from api.codec import Value
 from api.mismatch import mismatch
-from api.specs import ServiceSpec
+from api.service.service_spec import ServiceSpec
 
 
 class Part(Value):

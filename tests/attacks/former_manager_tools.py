@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from api.codec import decode, encode
-from api.objects import Cluster, NodeDescription
+from api.objects.wanted import Cluster, NodeDescription
 from api.states import Role
-from api.wire import (
+from api.wire.session_messages import (
     EXPORT_METHOD,
     LOGS_METHOD,
     SESSION_METHOD,
@@ -36,7 +36,7 @@ from api.wire import (
     LogsRequest,
     ManagerMessage,
 )
-from manager import ca
+from manager.security import ca
 
 TIMEOUT = 20.0
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent.runtime.oci import OciRuntime
+from agent.runtime.oci_runtime import OciRuntime
 from tests.agent.runtime.hosts import chunks, output, plan, runtime_at
 from tests.images import Layer, Link, Special, busybox_layer, docker_archive, image_config, layer_tar, sha256
 
@@ -120,7 +120,7 @@ class FalsePeer:
         self._path = path
 
     async def fetch(self, peer: str, reference: str) -> AsyncIterator[bytes]:
-        """See agent.runtime.peers.PeerSource."""
+        """See agent.runtime.images.peer_source.PeerSource."""
         self.asked.append(reference)
         async for chunk in chunks(self._path):
             yield chunk

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from overlay import names
-from overlay.base import NetworkView
+from overlay.interface import NetworkView
+from overlay.plan import link_names
 from tests.overlay.hosts import PREFIX, Cluster, TestHost, sh
 from tests.overlay.test_hosts import Task, network, service, start
 
@@ -178,18 +178,20 @@ class Site:
         """An honest packet along the way that the attack tried."""
         source, target = frm.addresses[network], to.addresses[network]
         packet = ipv4(source, target, 17, udp(BARRIER))
-        send(frm.netns, ethernet(names.mac(target), names.mac(source), IPV4, packet), device=device)
+        send(frm.netns, ethernet(link_names.mac(target), link_names.mac(source), IPV4, packet), device=device)
 
     def frame(self, source: str, to: Task, *, mac: str = "", network: str = APP, tags: tuple[int, ...] = ()) -> bytes:
         """A datagram to a container under any address."""
         target = to.addresses[network]
         packet = ipv4(source, target, 17, udp(TOKEN))
-        return ethernet(names.mac(target), mac or names.mac(self.rogue.addresses[network]), IPV4, packet, tags)
+        return ethernet(
+            link_names.mac(target), mac or link_names.mac(self.rogue.addresses[network]), IPV4, packet, tags
+        )
 
     def smuggled(self, to: Task, source: str = "10.77.3.1") -> bytes:
         """What a VXLAN packet into the internal network looks like."""
         target = to.addresses[SECRET]
-        inner = ethernet(names.mac(target), names.mac(source), IPV4, ipv4(source, target, 17, udp(TOKEN)))
+        inner = ethernet(link_names.mac(target), link_names.mac(source), IPV4, ipv4(source, target, 17, udp(TOKEN)))
         return vxlan(SECRET_VNI, inner)
 
 

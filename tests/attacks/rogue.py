@@ -10,9 +10,8 @@ from typing import Any
 
 import grpc
 
-from api import rpc
 from api.codec import encode
-from api.objects import (
+from api.objects.wanted import (
     CLUSTER,
     DEFAULT_CLUSTER,
     NETWORK,
@@ -34,15 +33,16 @@ from api.objects import (
     Task,
     TaskAddress,
 )
-from api.specs import NetworkSpec, ServiceSpec
+from api.service.service_spec import NetworkSpec, ServiceSpec
 from api.states import NodeState, Role, TaskState
-from api.wire import SESSION_METHOD, Assignments, Hello, ManagerMessage, Welcome
-from kit.tasks import stop
+from api.wire import rpc
+from api.wire.session_messages import SESSION_METHOD, Assignments, Hello, ManagerMessage, Welcome
+from kit.supervisor import stop
 from kit.timing import wall_clock
-from manager.dispatcher import Dispatcher
-from manager.store.base import Put
-from manager.store.memory import MemoryStore
-from node.hostserver import HostServer
+from manager.dispatch.dispatcher import Dispatcher
+from manager.store.in_memory import MemoryStore
+from manager.store.interface import Put
+from node.membership.grpc_server import HostServer
 from tests.manager.certificates import credentials, free_port
 
 DEADLINE = 20.0

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.base import Image
-from agent.runtime.oci import OciRuntime
-from agent.runtime.usage import Cgroups
-from agent.runtime.usual import PIDS_LIMIT, Usual
-from api.specs import Driver, Limits, Mount, Resources, TaskSpec
+from agent.runtime.containers.cgroup_usage import Cgroups
+from agent.runtime.interface import Image
+from agent.runtime.oci.container_defaults import PIDS_LIMIT, Usual
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Driver, Limits, Mount, Resources, TaskSpec
 from kit.process import alive
 from tests.agent.runtime.calls import made, mounts
 from tests.agent.runtime.hosts import load, output, plan, run, runtime_at

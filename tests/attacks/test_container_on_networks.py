@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from overlay import names
+from overlay.plan import link_names
 from tests.attacks.packets_tools import (
     APP,
     ARP,
@@ -57,19 +57,19 @@ def test_the_rogue_is_heard_under_its_own_address(site: Site) -> None:
 
 def test_it_does_not_send_under_a_neighbour_s_address(site: Site) -> None:
     other = site.other.addresses[APP]
-    lies = [site.frame(other, site.near), site.frame(other, site.near, mac=names.mac(other))]
+    lies = [site.frame(other, site.near), site.frame(other, site.near, mac=link_names.mac(other))]
     assert heard(site, site.near, *lies) == []
-    lies = [site.frame(other, site.far), site.frame(other, site.far, mac=names.mac(other))]
+    lies = [site.frame(other, site.far), site.frame(other, site.far, mac=link_names.mac(other))]
     assert heard(site, site.far, *lies) == []
 
 
 def test_it_does_not_send_as_the_host_or_another_one(site: Site) -> None:
     for gateway in ("10.77.1.1", "10.77.1.2"):
-        assert heard(site, site.near, site.frame(gateway, site.near, mac=names.mac(gateway))) == []
+        assert heard(site, site.near, site.frame(gateway, site.near, mac=link_names.mac(gateway))) == []
 
 
 def test_on_ingress_it_does_not_send_as_a_client_that_came_in_through_another_host(site: Site) -> None:
-    door = names.mac("10.77.4.2")
+    door = link_names.mac("10.77.4.2")
     for victim in (site.near, site.far):
         lie = site.frame(CLIENT, victim, mac=door, network=INGRESS)
         assert heard(site, victim, lie, network=INGRESS) == []
@@ -89,7 +89,7 @@ def test_vlan_tags_get_nothing_past_the_guard(site: Site, tags: tuple[int, ...])
 
 
 def test_what_is_neither_ipv4_nor_arp_reaches_nobody(site: Site) -> None:
-    mac = names.mac(site.rogue.addresses[APP])
+    mac = link_names.mac(site.rogue.addresses[APP])
     kinds = (IPV6, LLDP, 0x88E1, 0x8863, 0x8847, 0x0801)
     frames = [ethernet(BROADCAST, mac, kind, TOKEN.ljust(60, b"\0")) for kind in kinds]
     # router advertisement to all nodes: what would give containers a router where no network has IPv6
@@ -102,7 +102,7 @@ def test_what_is_neither_ipv4_nor_arp_reaches_nobody(site: Site) -> None:
 
 
 def test_arp_poisons_no_neighbour(site: Site) -> None:
-    rogue, other, near = (names.mac(t.addresses[APP]) for t in (site.rogue, site.other, site.near))
+    rogue, other, near = (link_names.mac(t.addresses[APP]) for t in (site.rogue, site.other, site.near))
     address, victim = site.other.addresses[APP], site.near.addresses[APP]
     sh("nsenter", f"--net={site.near.netns}", "ping", "-c1", "-W2", address)
     for operation in (1, 2):
@@ -115,17 +115,17 @@ def test_arp_poisons_no_neighbour(site: Site) -> None:
 
 @pytest.mark.parametrize("claimed", ["10.77.1.1", VIP, "10.77.1.14", "10.77.1.99"])
 def test_a_gratuitous_arp_claims_no_gateway_vip_or_other_address(site: Site, claimed: str) -> None:
-    rogue = names.mac(site.rogue.addresses[APP])
+    rogue = link_names.mac(site.rogue.addresses[APP])
     # the victim knows the gateway and would take a new address for it
     sh("nsenter", f"--net={site.near.netns}", "ping", "-c1", "-W2", "10.77.1.1")
     lies = [ethernet(BROADCAST, rogue, ARP, arp(kind, rogue, claimed, BROADCAST, claimed)) for kind in (1, 2)]
     assert heard(site, site.near, *lies) == []
-    assert neighbours(site.near)["10.77.1.1"] == names.mac("10.77.1.1")
+    assert neighbours(site.near)["10.77.1.1"] == link_names.mac("10.77.1.1")
 
 
 def test_a_stolen_mac_address_draws_no_packets(site: Site) -> None:
     h1 = site.cluster.hosts[0]
-    stolen = names.mac(site.other.addresses[APP])
+    stolen = link_names.mac(site.other.addresses[APP])
     frames = [
         site.frame(site.rogue.addresses[APP], site.near, mac=stolen),
         # the bridge keeps these to itself, but learns from them where it learns at all
@@ -136,7 +136,7 @@ def test_a_stolen_mac_address_draws_no_packets(site: Site) -> None:
         line for line in h1.inside("bridge", "fdb").splitlines() if line.startswith(stolen) and "self" not in line
     ]
     assert len(places) == 1, places
-    assert names.veth(site.other.id, 0) in places[0]
+    assert link_names.veth(site.other.id, 0) in places[0]
 
 
 def test_no_flood_of_addresses_fills_the_bridge_s_table(site: Site) -> None:
@@ -165,7 +165,7 @@ def test_nor_does_it_in_fragments(site: Site) -> None:
     own, gateway = site.rogue.addresses[INGRESS], "10.77.4.1"
     for victim, peer, address in ((site.keeper, site.secret, h1.address), (site.secret, site.keeper, h2.address)):
         whole = ipv4(own, address, 17, udp(site.smuggled(victim), VXLAN_PORT))
-        frames = [ethernet(names.mac(gateway), names.mac(own), IPV4, part) for part in fragments(whole)]
+        frames = [ethernet(link_names.mac(gateway), link_names.mac(own), IPV4, part) for part in fragments(whole)]
         ear = Ear.at(victim.netns)
         send(site.rogue.netns, *frames, device="eth1")
         site.barrier(peer, victim, SECRET)
@@ -176,7 +176,7 @@ def test_containers_may_use_that_port_among_themselves(site: Site) -> None:
     """It is the hosts' addresses that are closed to them, not the number."""
     for to in (site.near, site.far):
         packet = ipv4(site.rogue.addresses[APP], to.addresses[APP], 17, udp(TOKEN, VXLAN_PORT))
-        frame = ethernet(names.mac(to.addresses[APP]), names.mac(site.rogue.addresses[APP]), IPV4, packet)
+        frame = ethernet(link_names.mac(to.addresses[APP]), link_names.mac(site.rogue.addresses[APP]), IPV4, packet)
         assert len(heard(site, to, frame)) == 1, to.name
 
 
@@ -190,7 +190,7 @@ def test_an_icmp_redirect_leads_no_container_astray(site: Site) -> None:
         body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
         lie = ipv4(gateway, near, 1, body)
         for mac in (rogue, gateway):
-            send(site.rogue.netns, ethernet(names.mac(near), names.mac(mac), IPV4, lie), device="eth1")
+            send(site.rogue.netns, ethernet(link_names.mac(near), link_names.mac(mac), IPV4, lie), device="eth1")
     ear = Ear.at(site.near.netns, "eth1")
     site.barrier(site.rogue, site.near, INGRESS, "eth1")
     ear.heard()
@@ -209,7 +209,7 @@ def test_a_source_route_is_not_followed(site: Site) -> None:
     route = bytes((131, 7, 4)) + socket.inet_aton(near) + b"\0"
     packet = ipv4(rogue, gateway, 17, udp(TOKEN), route)
     try:
-        assert heard(site, site.near, ethernet(names.mac(gateway), names.mac(rogue), IPV4, packet)) == []
+        assert heard(site, site.near, ethernet(link_names.mac(gateway), link_names.mac(rogue), IPV4, packet)) == []
     finally:
         h1.inside("sysctl", "-qw", "net.ipv4.conf.all.accept_source_route=0")
 

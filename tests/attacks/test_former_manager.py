@@ -11,9 +11,9 @@ import grpc
 import pytest
 
 from api.codec import decode
-from api.objects import Cluster
+from api.objects.wanted import Cluster
 from deploy.lab import lab as labs
-from manager.seals import opened
+from manager.security.sealing import opened
 from tests.attacks.former_manager_tools import OpenEtcd, Stolen, ask, has_ended
 from tests.e2e.world import IMAGE, World
 

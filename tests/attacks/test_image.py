@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime import mounts
-from agent.runtime.base import PlannedFile, RuntimeFailure
-from agent.runtime.copying import FAILED, MISSING
+from agent.runtime.bundle import mounts
+from agent.runtime.containers.copy_helper import FAILED, MISSING
+from agent.runtime.interface import PlannedFile, RuntimeFailure
 from api.errors import Invalid, Unavailable
-from api.specs import Mount, VolumeOptions
+from api.service.service_spec import Mount, VolumeOptions
 from kit import process
 from tests.agent.runtime.hosts import chunks, make_runtime, output, plan, run
 from tests.attacks.image_tools import PATIENCE, Victim, alive, changed_layers, victim, with_file
@@ -112,7 +112,7 @@ async def test_a_secret_stays_in_its_container(host: Victim) -> None:
 
 async def copied(verb: str, root: Path, path: str, archive: bytes | None = None) -> process.Result:
     """What the copier does in a root, for at most as long as a client would wait."""
-    command = (sys.executable, "-m", "agent.runtime.copying", verb, str(root), path)
+    command = (sys.executable, "-m", "agent.runtime.containers.copy_helper", verb, str(root), path)
     return await alive(process.run(*command, stdin=archive, timeout=20.0))
 
 
@@ -242,7 +242,7 @@ async def test_an_archive_that_unpacks_to_more_than_the_disk_has_is_given_up(
     host: Victim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few megabytes of compressed zeros filled memory first, and then the disk."""
-    monkeypatch.setattr("agent.runtime.receiving.KEEP_FREE", shutil.disk_usage(host.root).free - (64 << 20))
+    monkeypatch.setattr("agent.runtime.images.image_receiver.KEEP_FREE", shutil.disk_usage(host.root).free - (64 << 20))
     bomb = bz2.compress(bytes(1 << 28))
 
     async def stream() -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from overlay import names
+from overlay.plan import link_names
 from tests.attacks.packets_tools import (
     APP,
     APP_VNI,
@@ -36,9 +36,10 @@ pytestmark = pytest.mark.root
 def test_its_vxlan_packets_reach_no_container(site: Site) -> None:
     h1, h2, _ = site.cluster.hosts
     near, rogue = site.near.addresses[APP], site.rogue.addresses[APP]
-    lie = vxlan(APP_VNI, ethernet(names.mac(near), names.mac(rogue), IPV4, ipv4(rogue, near, 17, udp(TOKEN))))
+    lie = vxlan(APP_VNI, ethernet(link_names.mac(near), link_names.mac(rogue), IPV4, ipv4(rogue, near, 17, udp(TOKEN))))
     poison = vxlan(
-        APP_VNI, ethernet(BROADCAST, names.mac(CLIENT), ARP, arp(2, names.mac(CLIENT), rogue, BROADCAST, near))
+        APP_VNI,
+        ethernet(BROADCAST, link_names.mac(CLIENT), ARP, arp(2, link_names.mac(CLIENT), rogue, BROADCAST, near)),
     )
     ear = Ear.at(site.near.netns)
     tell(CLIENT_NETNS, h1.address, VXLAN_PORT, lie, poison)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.states import Role
-from manager import ca
+from manager.security import ca
 from tests.attacks.siege import API, HOST, Fortress, blind, closing, drip, read_all, status_of, until
 from tests.manager.certificates import NOW, credentials
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from overlay import names
+from overlay.plan import link_names
 from tests.attacks.packets_tools import (
     APP,
     APP_VNI,
@@ -49,7 +49,7 @@ def test_it_is_heard_for_as_long_as_it_takes_part(site: Site) -> None:
     without = replace(view, peers={id: one for id, one in view.peers.items() if id != f"h3.{APP}"})
     near = site.near.addresses[APP]
     packet = ipv4("10.77.1.3", near, 17, udp(TOKEN))
-    honest = vxlan(APP_VNI, ethernet(names.mac(near), names.mac("10.77.1.3"), IPV4, packet))
+    honest = vxlan(APP_VNI, ethernet(link_names.mac(near), link_names.mac("10.77.1.3"), IPV4, packet))
     for given, times in ((view, 1), (without, 0), (view, 1)):
         h1.update(given)
         ear = Ear.at(site.near.netns)
@@ -63,27 +63,27 @@ def test_it_poisons_no_arp_cache_on_other_hosts(site: Site) -> None:
     h1, _, h3 = site.cluster.hosts
     other, near = site.other.addresses[APP], site.near.addresses[APP]
     sh("nsenter", f"--net={site.near.netns}", "ping", "-c1", "-W2", other)
-    own = names.mac("10.77.1.3")
+    own = link_names.mac("10.77.1.3")
     lies = [
         ethernet(to, own, ARP, arp(kind, own, other, to, near))
         for kind in (1, 2)
-        for to in (BROADCAST, names.mac(near))
+        for to in (BROADCAST, link_names.mac(near))
     ]
     lies.append(ethernet(BROADCAST, own, IPV6, TOKEN.ljust(60, b"\0")))
     ear = Ear.at(site.near.netns)
     tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, lie) for lie in lies))
     site.barrier(site.far, site.near)
     assert ear.heard() == []
-    assert neighbours(site.near)[other] == names.mac(other)
+    assert neighbours(site.near)[other] == link_names.mac(other)
 
 
 def test_its_packets_come_from_addresses_of_the_network_only(site: Site) -> None:
     h1, _, h3 = site.cluster.hosts
-    near, own = site.near.addresses[APP], names.mac("10.77.1.3")
+    near, own = site.near.addresses[APP], link_names.mac("10.77.1.3")
     foreign = [ipv4(source, near, 17, udp(TOKEN)) for source in ("10.77.3.11", h1.address, "127.0.0.1", "192.0.2.7")]
     ear = Ear.at(site.near.netns)
-    frames = [ethernet(names.mac(near), own, IPV4, packet) for packet in foreign]
-    tagged = ethernet(names.mac(near), own, IPV4, foreign[0], (0x8100,))
+    frames = [ethernet(link_names.mac(near), own, IPV4, packet) for packet in foreign]
+    tagged = ethernet(link_names.mac(near), own, IPV4, foreign[0], (0x8100,))
     tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, frame) for frame in (*frames, tagged)))
     site.barrier(site.far, site.near)
     assert ear.heard() == []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from api import rpc
-from api.objects import NODE, SESSION, SUSPICIONS, Node, NodeDescription, Session, Suspicions
-from api.wire import MANAGERS_METHOD, ManagersNotice
-from manager.detector import probe
-from manager.suspicion import is_suspected
+from api.objects.wanted import NODE, SESSION, SUSPICIONS, Node, NodeDescription, Session, Suspicions
+from api.wire import rpc
+from api.wire.session_messages import MANAGERS_METHOD, ManagersNotice
+from manager.hosts.host_detector import probe
+from manager.hosts.suspicion import is_suspected
 from tests import make
-from tests.agent.test_hostservice import calling
+from tests.agent.serving.test_host_service import calling
 
 
 async def test_it_does_not_lead_other_hosts_to_a_manager_of_its_own() -> None:

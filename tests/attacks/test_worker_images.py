@@ -13,29 +13,29 @@ from pathlib import Path
 import grpc
 import pytest
 
-from agent.grants import MOST_AT_ONCE, ManagerGrants
-from agent.hostservice import handlers
-from agent.runtime.base import ImageMissing
-from agent.runtime.images import ImageStore
-from api import rpc
-from api.assignment import ImageOrder
-from api.objects import DESCRIPTION, NODE, REVISION, TASK, Node, NodeDescription, Revision, Task, revision_id
-from api.specs import ContainerSpec, NodeSpec, ServiceSpec, TaskSpec
+from agent.runtime.images.image_store import ImageStore
+from agent.runtime.interface import ImageMissing
+from agent.serving.host_service import handlers
+from agent.serving.image_grants import MOST_AT_ONCE, ManagerGrants
+from api.objects.wanted import DESCRIPTION, NODE, REVISION, TASK, Node, NodeDescription, Revision, Task, revision_id
+from api.service.service_spec import ContainerSpec, NodeSpec, ServiceSpec, TaskSpec
 from api.states import Role, TaskState
-from api.wire import EXPORT_METHOD, ExportRequest
+from api.wire import rpc
+from api.wire.assignments import ImageOrder
+from api.wire.session_messages import EXPORT_METHOD, ExportRequest
 from kit.timing import wall_clock
-from manager.assignments import assignment_set
-from manager.dispatcher import Dispatcher
-from manager.store.base import Delete, Put
-from manager.store.memory import MemoryStore
-from node.hostserver import HostServer
+from manager.assignments.assignment_sources import assignment_set
+from manager.dispatch.dispatcher import Dispatcher
+from manager.store.in_memory import MemoryStore
+from manager.store.interface import Delete, Put
+from node.membership.grpc_server import HostServer
 from tests.agent.callers import callers
 from tests.attacks.image_tools import FalsePeer, changed_layers, joined, rename_layer
 from tests.e2e.world import World
 from tests.fakes import FakeRuntime
 from tests.images import busybox_layer, docker_archive, image_config, image_id, layer_tar, sha256
 from tests.manager.certificates import credentials, free_port
-from tests.manager.http.cluster import W1, new_manager, serve
+from tests.manager.http.cluster_api import W1, new_manager, serve
 
 # ── images: what a tag means ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,7 +221,7 @@ async def asked_for(port: int, who: str, reference: str = EVIL_ID) -> str:
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Managers do not wait long for news that may be under way."""
-    monkeypatch.setattr("manager.dispatcher.KNOWN_WITHIN", 0.2)
+    monkeypatch.setattr("manager.dispatch.dispatcher.KNOWN_WITHIN", 0.2)
 
 
 @pytest.mark.usefixtures("_impatient")

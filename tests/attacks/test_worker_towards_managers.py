@@ -10,17 +10,17 @@ import grpc
 import pytest
 from msgspec.structs import replace
 
-from api import rpc
-from api.objects import DESCRIPTION, STATUS, TASK, EngineDescription, TaskStatus
-from api.specs import DiscreteResource, GenericResource, Reservations, Resources
+from api.objects.wanted import DESCRIPTION, STATUS, TASK, EngineDescription, TaskStatus
+from api.service.service_spec import DiscreteResource, GenericResource, Reservations, Resources
 from api.states import Role, TaskState
-from api.wire import Accepted, Heartbeat, Hello, Statuses
-from manager import ca
-from manager.assignments import assignment_set
-from manager.draining import Drains
-from manager.http.node_views import node_view
-from manager.http.views import task_view
-from manager.store.base import Put
+from api.wire import rpc
+from api.wire.session_messages import Accepted, Heartbeat, Hello, Statuses
+from manager.assignments.assignment_sources import assignment_set
+from manager.assignments.connection_draining import Drains
+from manager.http.cluster.cluster_answers import node_view
+from manager.http.services.service_answers import task_view
+from manager.security import ca
+from manager.store.interface import Put
 from tests.attacks.rogue import DEADLINE, HONEST, LYING, ROGUE, VICTIM, Scene, a_cluster, a_session
 from tests.e2e.world import IMAGE, World
 from tests.manager.certificates import AUTHORITY, NOW, credentials
@@ -86,7 +86,7 @@ async def test_the_address_of_a_host_that_restarts(cluster: Scene, monkeypatch: 
         await rogue.hello(replace(LYING, address=HONEST.address))
         await cluster.until(lambda state: ROGUE in state.sessions)
         # the victim comes back, from the address itself
-        monkeypatch.setattr("manager.border.peer_address", lambda _peer: HONEST.address, raising=False)
+        monkeypatch.setattr("manager.dispatch.border.peer_address", lambda _peer: HONEST.address, raising=False)
         async with cluster.session(VICTIM) as other:
             await other.hello(HONEST)
             assert await rogue.refused() == "INVALID_ARGUMENT: node n2 has come up at the address 192.0.2.2"
@@ -242,7 +242,7 @@ async def test_values_nested_deep_and_other_things_that_are_no_message(
 async def test_a_flood_of_statuses_is_read_no_faster_than_one_host_may_talk(
     cluster: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("manager.inbox.MESSAGES", (20.0, 20.0), raising=False)
+    monkeypatch.setattr("manager.dispatch.inbox.MESSAGES", (20.0, 20.0), raising=False)
     async with cluster.session(VICTIM) as other, cluster.session(ROGUE) as rogue:
         await other.hello(HONEST)
         await rogue.hello(LYING)
@@ -278,7 +278,7 @@ async def test_a_task_that_flaps_between_taking_connections_and_not(cluster: Sce
 
 async def test_a_flood_of_sessions(cluster: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would be sent the whole set, and take a lease."""
-    monkeypatch.setattr("manager.dispatcher.REFUSAL_PAUSE", 0.02, raising=False)
+    monkeypatch.setattr("manager.dispatch.dispatcher.REFUSAL_PAUSE", 0.02, raising=False)
     ends = []
     for _ in range(40):
         async with cluster.session(ROGUE) as rogue:
@@ -296,7 +296,7 @@ async def _first(call: Any) -> object:
 
 
 async def test_a_stream_on_which_nothing_is_said(cluster: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manager.dispatcher.HELLO_WITHIN", 0.1, raising=False)
+    monkeypatch.setattr("manager.dispatch.dispatcher.HELLO_WITHIN", 0.1, raising=False)
     async with cluster.session(ROGUE) as rogue:
         assert await rogue.refused() == "INVALID_ARGUMENT: a session begins with a Hello"
 

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from api.names import new_id
-from api.objects import SERVICE, SESSION, STATUS, TaskStatus
+from api.field_names import new_id
+from api.objects.wanted import SERVICE, SESSION, STATUS, TaskStatus
 from api.states import TaskState
-from manager.planners import planners
-from manager.store.base import Delete, Plan, Planner, Put, Store
-from manager.store.memory import MemoryStore
+from manager.leader.planners import planners
+from manager.store.in_memory import MemoryStore
+from manager.store.interface import Delete, Plan, Planner, Put, Store
 from manager.store.state import Dirty, State
 from tests.bench.layers import etcd_store, planning
 from tests.bench.report import Row, percentile

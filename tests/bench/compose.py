@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from cli.changes import Present, plan
+from cli.deploy.deploy_plan import Present, plan
 from cli.views import Service, Version
 from compose.load import Loaded, load
 

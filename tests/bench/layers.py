@@ -15,14 +15,14 @@ from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from api.objects import TASK, Task
-from api.specs import ServiceSpec
+from api.objects.wanted import TASK, Task
+from api.service.service_spec import ServiceSpec
 from api.states import TaskState
-from manager.reconcile import reconcile
+from manager.etcd.etcd_store import EtcdStore
+from manager.leader.reconciler import reconcile
 from manager.scheduler.scheduler import scheduler
-from manager.store.base import Planner, Put, Store
-from manager.store.etcd import EtcdStore
-from manager.store.memory import MemoryDatabase, MemoryStore
+from manager.store.in_memory import MemoryDatabase, MemoryStore
+from manager.store.interface import Planner, Put, Store
 from manager.store.state import Event, State
 from tests import make
 from tests.bench.workloads import Shape, nodes, pending

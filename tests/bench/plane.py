@@ -16,19 +16,19 @@ import structlog
 from aiohttp import web
 
 from agent.main import Agent, AgentConfig
-from agent.rpclink import RpcLink
-from api.http import make_app
-from api.objects import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluster, Network, Node
-from api.rpc import Credentials
-from api.specs import NetworkSpec
-from kit.tasks import stop
+from agent.session.grpc_connector import RpcLink
+from api.http.app import make_app
+from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluster, Network, Node
+from api.service.service_spec import NetworkSpec
+from api.wire.rpc import Credentials
+from kit.supervisor import stop
 from kit.timing import wall_clock
-from manager.etcd_command import MemberSettings
-from manager.http import routes
+from manager.etcd.command_line import MemberSettings
+from manager.http.cluster_routes import routes
 from manager.main import Manager, ManagerOptions
-from manager.store.base import Put
+from manager.store.interface import Put
 from manager.store.state import State
-from node.hostserver import HostServer
+from node.membership.grpc_server import HostServer
 from tests.bench.keeper import ETCD, kept_directory
 from tests.contracts.certificates import Authority
 from tests.contracts.etcd_process import free_ports

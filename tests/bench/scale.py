@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy.archive import write_archive
+from deploy.docker_archive import write_archive
 from deploy.lab import lab as labs
 from tests.e2e.world import World
 

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from api.specs import ServiceSpec
+from api.service.service_spec import ServiceSpec
 from tests.bench import layers, workloads
 from tests.bench.changes import measure_changes
 from tests.bench.report import Row, show

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from api.objects import (
+from api.objects.wanted import (
     DESCRIPTION,
     NODE,
     NODE_DECISION,
@@ -30,7 +30,7 @@ from api.objects import (
     TaskStatus,
     revision_id,
 )  # fmt: skip
-from api.specs import (
+from api.service.service_spec import (
     ContainerSpec,
     Mode,
     NodeSpec,
@@ -44,7 +44,7 @@ from api.specs import (
     TaskSpec,
 )
 from api.states import NodeState, TaskState
-from manager.store.base import Put
+from manager.store.interface import Put
 
 GIB = 1 << 30
 CPU = 1_000_000_000

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from cli.changes import Changes
+from cli.deploy.deploy_plan import Changes
 from compose.load import load
-from compose.stack import Stack
+from compose.model.stack import Stack
 
 NAMES = ("db", "api", "web", "job")
 

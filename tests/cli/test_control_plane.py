@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.objects import CONFIG, SECRET, ServiceDecision
+from api.objects.wanted import CONFIG, SECRET, ServiceDecision
 from kit.process import Result, run
 from manager.store.state import State
 from tests.cli.conftest import ROOT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.parse import seconds
-from cli.text import span_short
+from cli.flags.flag_values import seconds
+from cli.show.formatting import span_short
 
 
 @pytest.mark.parametrize(

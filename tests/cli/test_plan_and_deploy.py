@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from api.objects import CONFIG, SECRET
-from cli.changes import Changes
+from api.objects.wanted import CONFIG, SECRET
 from cli.client import Client
-from cli.deploy import Deployment, compare
-from cli.waiting import Wait
+from cli.deploy.deploy_plan import Changes
+from cli.deploy.deployment import Deployment, compare
+from cli.show.service_progress import Wait
 from manager.store.state import State
 from tests.cli.pairs import Shape, Sight, foretold, happened, project, stack_of
 from tests.manager.http.world import World, control_plane

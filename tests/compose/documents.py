@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from compose.problems import Report
-from compose.schema import SCHEMA, Schema
-from compose.syntax import parse_yaml
-from compose.tree import Node, children, plain
+from compose.read.report import Report
+from compose.read.tree import Node, children, plain
+from compose.read.yaml_reader import parse_yaml
+from compose.table.schema import SCHEMA, Schema
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PATHS = [path for path in sorted(GOLDEN.rglob("*.y*ml")) if path.stat().st_size < 4000]

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 import yaml
 
-from compose.attributes import ATTRIBUTES
-from compose.kinds import KINDS, WrongKind
 from compose.load import Loaded
-from compose.schema import SCHEMA, Schema
-from compose.show import document
-from compose.tree import Node, children, is_extension
+from compose.read.tree import Node, children, is_extension
+from compose.read.value_kinds import KINDS, WrongKind
+from compose.table.attributes import ATTRIBUTES
+from compose.table.schema import SCHEMA, Schema
+from compose.translate.compose_file import document
 
 Place = tuple[str, ...]
 

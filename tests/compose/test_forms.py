@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 
 from api.errors import Invalid
-from compose.attributes import ATTRIBUTES
 from compose.load import Loaded, load
-from compose.problems import Report
-from compose.rules import Rule
-from compose.syntax import parse_yaml
+from compose.read.report import Report
+from compose.read.yaml_reader import parse_yaml
+from compose.table.attributes import ATTRIBUTES
+from compose.table.rule import Rule
 from tests.compose.documents import GOOD, _said_in
 from tests.compose.dropped import not_in_project
-from tests.compose.test_schema import SAMPLES, SCHEMA, places
+from tests.compose.table.test_schema import SAMPLES, SCHEMA, places
 
 NAMES = {"services": "web", "networks": "net", "volumes": "data", "secrets": "key", "configs": "conf"}
 TEXTS: dict[str, tuple[Any, ...]] = {

@@ -21,12 +21,12 @@ from msgspec import structs
 
 from api.errors import Invalid
 from compose.load import PHASES, Loaded
-from compose.problems import Report
-from compose.schema import SCHEMA, Schema
-from compose.show import as_yaml
-from compose.syntax import parse_yaml
-from compose.tree import Node, children, is_extension
-from compose.work import Phase, Work
+from compose.model.load_state import Phase, Work
+from compose.read.report import Report
+from compose.read.tree import Node, children, is_extension
+from compose.read.yaml_reader import parse_yaml
+from compose.table.schema import SCHEMA, Schema
+from compose.translate.compose_file import as_yaml
 from tests.compose.documents import documents, mutated
 from tests.compose.dropped import not_in_project, without_effect
 

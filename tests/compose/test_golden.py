@@ -16,15 +16,15 @@ import pytest
 
 from api import codec
 from api.errors import Invalid
-from compose.attributes import ATTRIBUTES
 from compose.load import Loaded, load
-from compose.problems import Report
-from compose.schema import SCHEMA, Schema
-from compose.show import as_json, as_yaml
-from compose.stack import StackFile
-from compose.syntax import parse_yaml
-from compose.tree import Node, children
-from compose.work import FileReader
+from compose.model.load_state import FileReader
+from compose.model.stack import StackFile
+from compose.read.report import Report
+from compose.read.tree import Node, children
+from compose.read.yaml_reader import parse_yaml
+from compose.table.attributes import ATTRIBUTES
+from compose.table.schema import SCHEMA, Schema
+from compose.translate.compose_file import as_json, as_yaml
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compose"
 ENVIRONMENT = {"HOME": "/home/u", "TAG": "2.0", "EMPTY": "", "REPLICAS": "4", "COLOUR": "blue"}

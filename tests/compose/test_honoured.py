@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from agent.runtime import bundle, mounts
-from agent.runtime.base import ContainerPlan, Image
-from agent.runtime.builder import cgroup_of, resolv_conf
-from agent.runtime.bundle import Place
-from agent.runtime.limits import DeviceNode, HostLimits
-from agent.runtime.users import User
-from agent.runtime.volumes import Volumes
+from agent.runtime.bundle import mounts
+from agent.runtime.bundle.bundle_builder import cgroup_of, resolv_conf
+from agent.runtime.interface import ContainerPlan, Image
+from agent.runtime.oci import oci_config
+from agent.runtime.oci.container_user import User
+from agent.runtime.oci.oci_config import Place
+from agent.runtime.oci.resource_limits import DeviceNode, HostLimits
+from agent.runtime.volumes.local_volumes import Volumes
 from api import codec
-from api.specs import ServiceSpec
+from api.service.service_spec import ServiceSpec
 from compose.load import load
 
 IMAGE = Image("sha256:1", ("web:1",), (), entrypoint=("/entry",), command=("cmd",))
@@ -51,7 +52,7 @@ def config_of(text: str) -> dict[str, Any]:
         for d in (wanted.devices if wanted else ())
     )
     place = Place("/r", cgroup, User(), [], HOST, init="/usr/bin/tini", disks=DISK, devices=nodes)
-    return bundle.config(
+    return oci_config.config(
         ContainerPlan("id", "n", "t", IMAGE, spec.task_template, {}, container.hostname or "host", "/n"), place
     )
 

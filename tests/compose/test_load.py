@@ -8,7 +8,7 @@ import pytest
 
 from api.errors import Invalid
 from compose.load import Loaded, load
-from compose.stack import DIGEST, NAMESPACE, SHORT_NAME
+from compose.model.stack import DIGEST, NAMESPACE, SHORT_NAME
 
 
 def loaded(text: str, files: Mapping[str, bytes] | None = None, stack: str = "shop", **environment: str) -> Loaded:

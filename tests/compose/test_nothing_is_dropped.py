@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from api.errors import Invalid
-from compose.attributes import ATTRIBUTES
 from compose.load import PHASES
-from compose.schema import SCHEMA, Schema
-from compose.tree import Node, children
-from compose.tree import Path as Place
-from compose.work import Work
+from compose.model.load_state import Work
+from compose.read.tree import Node, children
+from compose.read.tree import Path as Place
+from compose.table.attributes import ATTRIBUTES
+from compose.table.schema import SCHEMA, Schema
 from tests.compose.test_golden import ENVIRONMENT, GOLDEN, PROJECT, reader
 
 TRIES = 6

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from api.errors import Invalid
-from cli.changes import Present, plan
+from cli.deploy.deploy_plan import Present, plan
 from compose.load import Loaded, load
-from compose.show import as_yaml
+from compose.translate.compose_file import as_yaml
 
 PUBLIC = Path(__file__).parents[1] / "golden" / "public"
 ENVIRONMENT = {"HOME": "/home/u", "DB_PASSWORD": "pw", "AWS_SECRET": "aws", "TZ": "UTC"}

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api.rpc import Credentials
+from api.wire.rpc import Credentials
 
 START = datetime.datetime(2020, 1, 1)
 END = datetime.datetime(2099, 1, 1)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent.runtime.base import ContainerPlan, ImageMissing, Runtime, container_id
+from agent.runtime.interface import ContainerPlan, ImageMissing, Runtime, container_id
 from api.errors import NotFound
-from api.specs import ContainerSpec, TaskSpec
+from api.service.service_spec import ContainerSpec, TaskSpec
 
 IMAGE = "docker.io/library/demo:1"
 PATIENCE = 30.0

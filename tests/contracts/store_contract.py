@@ -11,10 +11,21 @@ from typing import Any
 
 import pytest
 
-from api.objects import LEADERSHIP, NODE, SERVICE, SESSION, STATUS, Leadership, Node, Service, Session, TaskStatus
-from api.specs import NodeSpec, ServiceSpec
+from api.objects.wanted import (
+    LEADERSHIP,
+    NODE,
+    SERVICE,
+    SESSION,
+    STATUS,
+    Leadership,
+    Node,
+    Service,
+    Session,
+    TaskStatus,
+)
+from api.service.service_spec import NodeSpec, ServiceSpec
 from api.states import TaskState
-from manager.store.base import ABSENT, Delete, Fence, Fenced, Lease, LeaseEnded, Put, Stale, Store
+from manager.store.interface import ABSENT, Delete, Fence, Fenced, Lease, LeaseEnded, Put, Stale, Store
 from manager.store.keys import path_of
 
 Stores = Callable[[], Awaitable[Store]]
@@ -43,7 +54,7 @@ async def lead(store: Store) -> tuple[Lease, Fence]:
 
 
 class StoreContract:
-    """The promises of manager/store/base.py, one by one."""
+    """The promises of manager/store/interface.py, one by one."""
 
     async def test_a_writer_reads_its_own_write_at_once(self, stores: Stores) -> None:
         store = await stores()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.lab.switch import own
+from deploy.lab.lab_switch import own
 
 
 def test_a_lab_is_not_taken_for_one_whose_name_begins_like_its_own() -> None:

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from api.specs import ServiceSpec
-from cli.changes import Changes, Present
+from api.service.service_spec import ServiceSpec
 from cli.client import Client
-from cli.deploy import Deployment, compare, stack_filter
-from cli.stack_files import FILE_KINDS
-from cli.stack_removal import Removal
+from cli.deploy.deploy_plan import Changes, Present
+from cli.deploy.deployment import Deployment, compare, stack_filter
+from cli.deploy.plan_files import FILE_KINDS
+from cli.deploy.stack_removal import Removal
+from cli.show.service_progress import Wait
 from cli.views import File, Network, Service, Task
-from cli.waiting import Wait
 from tests.cli.pairs import Shape, Sight, foretold, happened, project, restarts, stack_of
 from tests.e2e.world import World
 from tests.images import docker_archive

@@ -15,27 +15,27 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from agent.http.engine import engine_info
-from agent.http.events import HostEvents
-from agent.http.routes import routes as host_routes
-from agent.runtime.base import ContainerPlan
-from agent.runtime.oci import OciRuntime
+from agent.http.host_events import HostEvents
+from agent.http.host_routes import routes as host_routes
+from agent.http.system_info import engine_info
+from agent.runtime.interface import ContainerPlan
+from agent.runtime.oci_runtime import OciRuntime
 from api.errors import Unavailable
-from api.http import make_app
-from api.listening import LOCAL, GuardedSite, runner_of, unix_listener
-from api.objects import KINDS, Member
-from api.wire import MemberAnswer
-from manager.http.predefined import predefined_networks
-from manager.http.routes import routes as cluster_routes
-from manager.join import JoinService
-from manager.store.base import Delete, Put
-from node.address import advertised, listening
-from node.requests import InitRequest, JoinBody, new_cluster
-from node.routes import NodeRoutes
+from api.http.app import make_app
+from api.http.listening import LOCAL, GuardedSite, runner_of, unix_listener
+from api.objects.wanted import KINDS, Member
+from api.wire.session_messages import MemberAnswer
+from manager.http.cluster.join_port import JoinService
+from manager.http.cluster_routes import routes as cluster_routes
+from manager.http.networks.predefined_networks import predefined_networks
+from manager.store.interface import Delete, Put
+from node.http.node_routes import NodeRoutes
+from node.membership.advertise_address import advertised, listening
+from node.membership.swarm_requests import InitRequest, JoinBody, new_cluster
 from tests.agent.http.conftest import Context
 from tests.agent.runtime.hosts import load, plan, run, runtime_at
 from tests.fuzz.client import send
-from tests.manager.http.cluster import NOW, OneManager, Registry, new_manager, service
+from tests.manager.http.cluster_api import NOW, OneManager, Registry, new_manager, service
 
 INTERFACES = {"lo": ["127.0.0.1"], "eth0": ["10.1.0.1"]}
 

@@ -17,13 +17,13 @@ from urllib.parse import quote, quote_from_bytes
 
 from aiohttp import web
 
-from agent.http.execs import ExecRequest, StartRequest
-from agent.http.volumes import VolumeRequest
-from api.filespecs import ConfigSpec, SecretSpec
-from api.specs import NetworkSpec, NodeSpec, ServiceSpec
-from api.wire import JoinRequest, MemberRequest, RenewRequest
-from manager.http.swarm import SwarmSpec
-from node.requests import InitRequest, JoinBody
+from agent.http.containers.container_execs import ExecRequest, StartRequest
+from agent.http.volume_handlers import VolumeRequest
+from api.service.service_spec import NetworkSpec, NodeSpec, ServiceSpec
+from api.stored_file import ConfigSpec, SecretSpec
+from api.wire.session_messages import JoinRequest, MemberRequest, RenewRequest
+from manager.http.cluster.swarm_handlers import SwarmSpec
+from node.membership.swarm_requests import InitRequest, JoinBody
 from tests.fuzz.values import HOSTILE_TEXT, Values
 
 ROOT = Path(__file__).parents[2]

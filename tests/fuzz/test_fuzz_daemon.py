@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agent.http.routes import routes as host_routes
-from manager.http.routes import routes as cluster_routes
-from node.routes import NodeRoutes
+from agent.http.host_routes import routes as host_routes
+from manager.http.cluster_routes import routes as cluster_routes
+from node.http.node_routes import NodeRoutes
 from tests.attacks.siege import Fortress
 from tests.fuzz.client import send
 from tests.fuzz.requests import Requests

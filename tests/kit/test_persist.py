@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from kit.tasks import persist
+from kit.supervisor import persist
 
 
 async def test_work_that_fails_is_begun_again_after_the_next_delay() -> None:

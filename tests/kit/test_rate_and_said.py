@@ -1,7 +1,7 @@
 from structlog.testing import capture_logs
 
 from kit.rate import MOST_DEBT, Allowance
-from kit.said import Said, apart
+from kit.reported_once import Said, apart
 
 
 def test_a_burst_passes_and_then_the_rate_holds() -> None:

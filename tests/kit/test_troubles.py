@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kit.tasks import stop
+from kit.supervisor import stop
 from kit.troubles import Troubles, sentence, supervise
 
 pytestmark = pytest.mark.looptime

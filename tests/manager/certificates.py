@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import time
 
-from api.objects import Cluster
-from api.rpc import Credentials
+from api.objects.wanted import Cluster
 from api.states import Role
-from manager import ca
+from api.wire.rpc import Credentials
+from manager.security import ca
 
 NOW = time.time()  # noqa: TID251 - TLS compares with the machine's clock
 AUTHORITY = ca.new_authority(NOW)

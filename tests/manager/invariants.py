@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from itertools import combinations
 
-from api.objects import INGRESS, Task
+from api.objects.wanted import INGRESS, Task
 from api.states import TaskState
 from manager.store.state import State
 

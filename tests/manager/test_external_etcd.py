@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from api.errors import Conflict
-from api.objects import CLUSTER, DEFAULT_CLUSTER, NETWORK, Cluster, Network
+from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, NETWORK, Cluster, Network
 from api.states import Role
 from kit.timing import wall_clock
-from manager.etcd_command import MemberSettings
+from manager.etcd.command_line import MemberSettings
 from manager.main import Manager, ManagerOptions
-from manager.store.base import ABSENT, Put
+from manager.store.interface import ABSENT, Put
 from tests.contracts.etcd_process import EtcdProcess
 from tests.manager.certificates import credentials, free_port
 

@@ -12,13 +12,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.objects import KINDS, SERVICE
-from api.specs import Dependency, EmptyMode, Mode, Placement, ReplicatedJob, Reservations
+from api.objects.wanted import KINDS, SERVICE
+from api.service.service_spec import Dependency, EmptyMode, Mode, Placement, ReplicatedJob, Reservations
 from api.states import GOING, Availability, NodeState, TaskState
-from manager.allocator.book import Book
-from manager.planners import planners
-from manager.scheduler.load import Load
-from manager.store.base import Plan
+from manager.allocator.allocation_index import Book
+from manager.leader.planners import planners
+from manager.scheduler.node_load import Load
+from manager.store.interface import Plan
 from manager.store.state import State
 from tests import make
 from tests.manager.invariants import check

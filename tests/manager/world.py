@@ -1,6 +1,6 @@
 """A cluster without a store or a loop: planners, agents and a clock, all moved by hand.
 
-Rounds go as manager/reconcile.py makes them: every planner plans on one state, the first to want a key gets it.
+Rounds go as manager/leader/reconciler.py makes them: every planner plans on one state, the first to want a key gets it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from api.objects import DESCRIPTION, NODE, SERVICE, SESSION, STATUS, Service, Session, Task, TaskStatus
+from api.objects.wanted import DESCRIPTION, NODE, SERVICE, SESSION, STATUS, Service, Session, Task, TaskStatus
 from api.states import GOING, TaskState
-from manager.planners import planners
-from manager.reconcile import without_rivals
-from manager.store.base import Plan, Put
+from manager.leader.planners import planners
+from manager.leader.reconciler import without_rivals
+from manager.store.interface import Plan, Put
 from manager.store.state import Dirty, Event, State
 from tests import make
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from node.dockersocket import DockerSocket
+from node.http.docker_socket import DockerSocket
 
 
 class Server:

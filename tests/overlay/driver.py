@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from api.errors import ArgosyError
+from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from kit.troubles import Troubles
-from overlay.base import NetworkView, Sandbox
-from overlay.service import HostNetworks
+from overlay.host_networks import HostNetworks
+from overlay.interface import NetworkView, Sandbox
 
 
 def view_of(data: dict) -> NetworkView:

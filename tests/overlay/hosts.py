@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
-from overlay.base import NetworkView, Sandbox
+from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from overlay.interface import NetworkView, Sandbox
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = "argosy-ovl"

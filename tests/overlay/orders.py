@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
-from api.specs import PortConfig
-from overlay.model import HostFacts
-from overlay.slices import Slice
+from api.service.service_spec import PortConfig
+from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from overlay.plan.kernel_objects import HostFacts
+from overlay.plan.network_snapshot import Slice
 
 HOST = HostFacts("192.0.2.1", "eth0", 1500, 4789)
 

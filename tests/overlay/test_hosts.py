@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import pytest
 
-from api.assignment import EndpointOrder, NetworkOrder, ServiceOrder
-from api.specs import PortConfig
-from overlay import names, sysctls
-from overlay.base import Interface, NetworkView, Sandbox
+from api.service.service_spec import PortConfig
+from api.wire.assignments import EndpointOrder, NetworkOrder, ServiceOrder
+from overlay.interface import Interface, NetworkView, Sandbox
+from overlay.plan import link_names, sysctls
 from tests.overlay.hosts import CLIENT, PREFIX, TALKER, Cluster, Keeper, TestHost, call, resolve, sh, until
 
 pytestmark = pytest.mark.root
@@ -202,7 +202,7 @@ def settings(netns: str, device: str, wanted: Iterable[str]) -> dict[str, int]:
 
 def test_what_the_kernel_goes_by_is_what_networks_need(cluster: Cluster, tasks: Tasks) -> None:
     """Every setting of a device, joined with that of `all` as the kernel does it."""
-    places = [(f"/run/netns/{host.netns}", names.bridge(4204), sysctls.BRIDGE) for host in cluster.hosts]
+    places = [(f"/run/netns/{host.netns}", link_names.bridge(4204), sysctls.BRIDGE) for host in cluster.hosts]
     places += [(tasks["shop_web.0"].netns, device, sysctls.SANDBOX) for device in ("eth0", "eth1")]
     for netns, device, wanted in places:
         everywhere, own = settings(netns, "all", wanted), settings(netns, device, wanted)
@@ -409,7 +409,7 @@ def test_a_network_no_longer_wanted_leaves_nothing(cluster: Cluster, tasks: Task
 
 def test_what_somebody_broke_is_mended(cluster: Cluster, tasks: Tasks) -> None:
     h2 = cluster.hosts[1]
-    bridge, vxlan = names.bridge(4201), names.vxlan(4201)
+    bridge, vxlan = link_names.bridge(4201), link_names.vxlan(4201)
     h2.inside("ip", "link", "del", vxlan)
     h2.inside("nft", "delete", "table", "ip", "argosy")
     h2.kill()
@@ -425,8 +425,8 @@ def test_a_bridge_with_a_new_address_keeps_its_neighbours_and_routes(cluster: Cl
     moved = msgspec.structs.replace(view.networks[APP], gateway="10.77.1.99/24")
     h2.update(replace(view, networks={**view.networks, APP: moved}))
 
-    assert "10.77.1.99" in h2.inside("ip", "-4", "address", "show", "dev", names.bridge(4201))
-    permanent = h2.inside("ip", "neigh", "show", "dev", names.bridge(4201), "nud", "permanent")
+    assert "10.77.1.99" in h2.inside("ip", "-4", "address", "show", "dev", link_names.bridge(4201))
+    permanent = h2.inside("ip", "neigh", "show", "dev", link_names.bridge(4201), "nud", "permanent")
     assert "10.77.1.11 " in permanent
     assert "10.77.1.13 " in permanent
     assert "local 10.77.1.128/25" in h2.inside("ip", "route", "show", "table", "local")
@@ -464,4 +464,4 @@ def test_in_the_end_everything_is_removed(cluster: Cluster, tasks: Tasks) -> Non
         until(lambda host=host: "argosy" not in host.inside("nft", "list", "ruleset"))
         links = [line.split(": ")[1].split("@")[0] for line in host.inside("ip", "-o", "link").splitlines()]
         assert [link for link in links if link[:2] in ("ab", "av")] == []
-        assert str(names.TABLE_TAG)[:4] not in host.inside("ip", "rule")
+        assert str(link_names.TABLE_TAG)[:4] not in host.inside("ip", "rule")

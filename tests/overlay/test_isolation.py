@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.assignment import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
-from overlay.base import NetworkView
+from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from overlay.interface import NetworkView
 from tests.overlay.hosts import Cluster, TestHost, until
 
 pytestmark = pytest.mark.root

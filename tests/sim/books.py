@@ -6,8 +6,8 @@ from collections import Counter
 from itertools import pairwise
 
 from api import defaults
-from api.schedule import schedule_of
-from api.specs import UpdateConfig
+from api.service.schedule import schedule_of
+from api.service.service_spec import UpdateConfig
 from manager.store.state import State
 from tests.sim.laws import demand
 

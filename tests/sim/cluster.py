@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from api.objects import (
+from api.objects.wanted import (
     CLUSTER,
     CURRENT_LEADER,
     LEADERSHIP,
@@ -20,9 +20,9 @@ from api.objects import (
     Leadership,
 )
 from api.states import Availability
-from manager.planners import planners
-from manager.reconcile import without_rivals
-from manager.store.base import Change, Planner
+from manager.leader.planners import planners
+from manager.leader.reconciler import without_rivals
+from manager.store.interface import Change, Planner
 from tests import make
 from tests.manager.world import apply_plan, counter
 from tests.sim import laws

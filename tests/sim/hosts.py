@@ -9,10 +9,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from api.objects import STATUS, SUSPICIONS, Suspicions, Task, TaskStatus
-from api.specs import GenericResource, NamedResource
+from api.objects.wanted import STATUS, SUSPICIONS, Suspicions, Task, TaskStatus
+from api.service.service_spec import GenericResource, NamedResource
 from api.states import GOING, Availability, TaskState
-from manager.sessions import acceptable
+from manager.dispatch.agent_session import acceptable
 from tests import make
 from tests.manager.world import World
 from tests.sim import laws

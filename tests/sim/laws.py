@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Set
 
-from api.constraints import matches
-from api.objects import NetworkDecision, NodeDecision, ServiceDecision, Task
-from api.specs import ServiceSpec, UpdateConfig
+from api.objects.wanted import NetworkDecision, NodeDecision, ServiceDecision, Task
+from api.service.placement import matches
+from api.service.service_spec import ServiceSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState, is_legal
-from manager.orchestrator.blocking import YIELDS
-from manager.orchestrator.capacity import SHORT
-from manager.orchestrator.deployment import essence as essence_of
-from manager.orchestrator.nodes import UNMET
-from manager.orchestrator.slots import slot_of
-from manager.orchestrator.update import parallelism as slots_at_once
-from manager.store.base import Change, Put
+from manager.hosts.suspicion import Suspicion, suspicion
+from manager.orchestrator.nodes.constraint_enforcer import SHORT
+from manager.orchestrator.nodes.node_liveness import UNMET
+from manager.orchestrator.slots.service_pass import essence as essence_of
+from manager.orchestrator.slots.slots import slot_of
+from manager.orchestrator.slots.start_first_blocking import YIELDS
+from manager.orchestrator.updates.rolling_update import parallelism as slots_at_once
+from manager.store.interface import Change, Put
 from manager.store.state import State
-from manager.suspicion import Suspicion, suspicion
 from tests.manager.invariants import check
 from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from api.objects import Service, Task
-from api.specs import ServiceSpec
+from api.objects.wanted import Service, Task
+from api.service.service_spec import ServiceSpec
 from api.states import GOING, NodeState, TaskState
-from manager.orchestrator.slots import slot_of
+from manager.orchestrator.slots.slots import slot_of
 from manager.store.state import State
 from tests.sim.laws import demand
 from tests.sim.users import GOOD, MAY_WAIT

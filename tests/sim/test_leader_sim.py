@@ -13,14 +13,14 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from api.objects import DESCRIPTION, NODE, SERVICE, SESSION, STATUS, Session, TaskStatus
+from api.objects.wanted import DESCRIPTION, NODE, SERVICE, SESSION, STATUS, Session, TaskStatus
 from api.states import GOING, NodeState, TaskState
-from kit.tasks import stop
+from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.planners import planners
-from manager.reconcile import reconcile
-from manager.store.base import Delete, Put
-from manager.store.memory import MemoryDatabase, MemoryStore
+from manager.leader.planners import planners
+from manager.leader.reconciler import reconcile
+from manager.store.in_memory import MemoryDatabase, MemoryStore
+from manager.store.interface import Delete, Put
 from tests import make
 from tests.manager.invariants import check
 from tests.manager.world import counter

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from api.objects import TASK, ServiceDecision, Task, TaskAddress
+from api.objects.wanted import TASK, ServiceDecision, Task, TaskAddress
 from api.states import TaskState
-from manager.orchestrator import deployment as deployments
-from manager.orchestrator import moves, nodes, orchestrator, runs, settle, update
-from manager.orchestrator.deployment import Deployment, going
-from manager.store.base import Delete, Plan, Put
+from manager.orchestrator import orchestrator
+from manager.orchestrator.nodes import node_liveness, relocation
+from manager.orchestrator.slots import service_pass as deployments
+from manager.orchestrator.slots.service_pass import Deployment, going
+from manager.orchestrator.tasks import job_runs, repair
+from manager.orchestrator.updates import rolling_update
+from manager.store.interface import Delete, Plan, Put
 from manager.store.state import Dirty, State
 from tests.sim.cluster import Cluster, Wrapper
 from tests.sim.laws import Broken
@@ -209,20 +212,20 @@ def start_over(deployment: Deployment, wanted: Any, run: Any) -> None:
 @pytest.mark.parametrize(
     ("room", "name", "wrong", "law"),
     [
-        (update, "parallelism", all_at_once, "available"),
-        (update, "_start_more", always_stop_first, "available"),
-        (moves, "parallelism", all_at_once, "available"),
-        (settle, "_is_moving", never_moving, "available"),
+        (rolling_update, "parallelism", all_at_once, "available"),
+        (rolling_update, "_start_more", always_stop_first, "available"),
+        (relocation, "parallelism", all_at_once, "available"),
+        (repair, "_is_moving", never_moving, "available"),
         (Deployment, "waits_until", at_once, "one per slot"),
         (Deployment, "is_free", always_free, "one per slot"),
-        (moves, "starts_first", yes, "one per slot"),
+        (relocation, "starts_first", yes, "one per slot"),
         (deployments, "essence", all_of_it, "spared"),
-        (nodes, "enforce_resources", nothing, "resources"),
-        (update, "_is_stuck", never, "progress"),
-        (settle, "replacement_due", nothing, "available"),
+        (node_liveness, "enforce_resources", nothing, "resources"),
+        (rolling_update, "_is_stuck", never, "progress"),
+        (repair, "replacement_due", nothing, "available"),
         (orchestrator, "remove_service", nothing, "convergence"),
-        (runs, "_record", start_over, "runs"),
-        (runs, "_has_lost_its_node", never, "convergence"),
+        (job_runs, "_record", start_over, "runs"),
+        (job_runs, "_has_lost_its_node", never, "convergence"),
     ],
 )
 def test_a_rule_that_is_not_kept_is_found_out(

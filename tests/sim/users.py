@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from api.objects import Service
-from api.specs import (
+from api.objects.wanted import Service
+from api.service.service_spec import (
     DiscreteResource,
     EmptyMode,
     GenericResource,

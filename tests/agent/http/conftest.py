@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agent.health import Health
-from agent.http.engine import engine_info, version_info
-from agent.http.events import HostEvents
-from agent.http.routes import routes
-from agent.runtime.images import ImageStore
-from agent.runtime.oci import OciRuntime
-from agent.runtime.volumes import Volumes
-from api.events import stream
-from api.http import answer, make_app
-from api.specs import PortConfig
+from agent.http.host_events import HostEvents
+from agent.http.host_routes import routes
+from agent.http.system_info import engine_info, version_info
+from agent.lifecycle.health import Health
+from agent.runtime.images.image_store import ImageStore
+from agent.runtime.oci_runtime import OciRuntime
+from agent.runtime.volumes.local_volumes import Volumes
+from api.http.app import answer, make_app
+from api.http.event_stream import stream
+from api.service.service_spec import PortConfig
 from kit import process
 from kit.timing import Clock, wall_clock
 from tests.agent.runtime.hosts import runtime_at

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from agent.runtime.oci import OciRuntime
-from api.specs import Mount
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Mount
 from kit import process
 from tests.agent.runtime.hosts import plan, run, text
 from tests.agent.runtime.registries import push, registry

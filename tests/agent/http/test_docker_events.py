@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.health import Health, HealthState, Probe
-from agent.runtime.oci import OciRuntime
+from agent.lifecycle.health import Health, HealthState, Probe
+from agent.runtime.oci_runtime import OciRuntime
 from kit import process
 from kit.timing import wall_clock
 from tests.agent.http.conftest import Context

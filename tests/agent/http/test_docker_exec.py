@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.console import set_size
-from agent.runtime.execs import Wish
-from agent.runtime.oci import OciRuntime
-from api.hostconfig import Hook
+from agent.runtime.execs.exec_terminal import set_size
+from agent.runtime.execs.execs import Wish
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.host_config import Hook
 from kit import process
 from tests.agent.runtime.hosts import load, plan, run
 

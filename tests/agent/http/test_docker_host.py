@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.oci import OciRuntime
-from api.specs import Mount
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Mount
 from kit import process
 from tests.agent.runtime.hosts import load, plan, run
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.runtime.base import Image
-from agent.runtime.oci import OciRuntime
-from api.specs import Mount
+from agent.runtime.interface import Image
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Mount
 from tests.agent.runtime.hosts import output, plan, run
 
 PYTHON = "/usr/bin/python3"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.base import Image
-from agent.runtime.oci import OciRuntime
+from agent.runtime.interface import Image
+from agent.runtime.oci_runtime import OciRuntime
 from tests.agent.runtime.hosts import load, runtime_at
 
 

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.runtime.base import Container, ContainerPlan, Image, container_id
-from agent.runtime.oci import OciRuntime
-from agent.runtime.peers import PeerSource
-from agent.runtime.usual import Usual
-from api.specs import ContainerSpec, TaskSpec
+from agent.runtime.images.peer_source import PeerSource
+from agent.runtime.interface import Container, ContainerPlan, Image, container_id
+from agent.runtime.oci.container_defaults import Usual
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import ContainerSpec, TaskSpec
 from kit import cgroups
 from kit.timing import wall_clock
 from tests.images import docker_archive

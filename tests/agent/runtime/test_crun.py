@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from agent.runtime.host import CgroupMode, own_cgroup_mode
+from agent.runtime.bundle.host_features import CgroupMode, own_cgroup_mode
 from kit import process
 
 WHAT_DIFFERS = (
@@ -15,7 +15,7 @@ WHAT_DIFFERS = (
 BESIDES = "privacy seccomp_real mount_kinds subgroups socket_binds"
 """Files of tests that are for both: what a runtime must keep to."""
 SCRIPT = """
-umount -l /sys/fs/cgroup/unified && "$0" -m pytest -q tests/agent/runtime/test_oci.py -k "$1" &&
+umount -l /sys/fs/cgroup/unified && "$0" -m pytest -q tests/agent/runtime/test_oci_runtime.py -k "$1" &&
 exec "$0" -m pytest -q $(printf 'tests/agent/runtime/test_%s.py ' $2)
 """
 

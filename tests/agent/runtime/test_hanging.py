@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime import conmon, mounting, volumes
-from agent.runtime.base import RuntimeFailure
-from agent.runtime.mounting import mount_volume
-from agent.runtime.oci import OciRuntime
-from api.specs import Mount
+from agent.runtime.containers import conmon
+from agent.runtime.interface import RuntimeFailure
+from agent.runtime.oci_runtime import OciRuntime
+from agent.runtime.volumes import local_volumes, mount_syscalls
+from agent.runtime.volumes.mount_syscalls import mount_volume
+from api.service.service_spec import Mount
 from kit import process
 from tests.agent.runtime.hosts import load, plan
 
@@ -47,7 +48,7 @@ async def test_a_mount_that_hangs_is_given_up(root: Path, monkeypatch: pytest.Mo
     (root / "data").mkdir()
     script(root / "mount", "exec sleep 600")
     monkeypatch.setenv("PATH", f"{root}:{os.environ['PATH']}")
-    monkeypatch.setattr(mounting, "PATIENCE", 0.5)
+    monkeypatch.setattr(mount_syscalls, "PATIENCE", 0.5)
 
     with pytest.raises(RuntimeFailure, match=r"cannot mount volume .* \(nfs 192.0.2.1:/x\): no answer within 0.5 s"):
         await mount_volume("nfs", ":/x", "addr=192.0.2.1", root / "data")
@@ -57,8 +58,8 @@ async def test_a_mount_that_hangs_is_given_up(root: Path, monkeypatch: pytest.Mo
 def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Looks into volumes hang until this is set."""
     over = threading.Event()
-    monkeypatch.setattr(volumes, "PATIENCE", 0.5)
-    monkeypatch.setattr(volumes, "_is_empty", lambda _: over.wait())
+    monkeypatch.setattr(local_volumes, "PATIENCE", 0.5)
+    monkeypatch.setattr(local_volumes, "_is_empty", lambda _: over.wait())
     yield over
     over.set()
 
@@ -68,7 +69,7 @@ async def test_a_volume_that_hangs_rejects_its_container_and_no_other(
 ) -> None:
     image = await load(runtime, root)
     dead = [Mount(type="volume", source="dead", target="/x")]
-    runtime.volumes.workers = volumes.Workers("volumes", 2, 0.5)
+    runtime.volumes.workers = local_volumes.Workers("volumes", 2, 0.5)
 
     for number in range(3):
         with pytest.raises(RuntimeFailure, match=r"looking into volume dead did not end within 0\.5 s"):

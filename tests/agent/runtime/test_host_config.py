@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from agent.runtime import bundle, defaults
-from agent.runtime.base import ContainerPlan, Image, RuntimeFailure
-from agent.runtime.builder import cgroup_of
-from agent.runtime.bundle import Place
-from agent.runtime.limits import DeviceNode, HostLimits, device_rule, resources
-from agent.runtime.users import User
-from api.hostconfig import HostConfig, ThrottleDevice, WeightDevice
-from api.specs import ContainerSpec, Limits, Privileges, SecurityProfile, TaskSpec
+from agent.runtime.bundle.bundle_builder import cgroup_of
+from agent.runtime.interface import ContainerPlan, Image, RuntimeFailure
+from agent.runtime.oci import oci_config, oci_defaults
+from agent.runtime.oci.container_user import User
+from agent.runtime.oci.oci_config import Place
+from agent.runtime.oci.resource_limits import DeviceNode, HostLimits, device_rule, resources
+from api.service.host_config import HostConfig, ThrottleDevice, WeightDevice
+from api.service.service_spec import ContainerSpec, Limits, Privileges, SecurityProfile, TaskSpec
 
 HOST = HostLimits(may_raise=True, swap_accounting=True)
 PLACE = Place(root="/r", cgroup="/argosy/id", user=User(), mounts=[], limits=HOST)
@@ -25,7 +25,7 @@ SHM = "/dev/shm"
 def made(place: Place = PLACE, netns: str = "/n", spec: Any = None, **wanted: Any) -> dict[str, Any]:
     """config.json of a container with this HostConfig."""
     container = ContainerSpec(image="demo:1", host_config=HostConfig(**wanted), **(spec or {}))
-    return bundle.config(ContainerPlan("id", "n", "t", IMAGE, TaskSpec(container), {}, "web", netns), place)
+    return oci_config.config(ContainerPlan("id", "n", "t", IMAGE, TaskSpec(container), {}, "web", netns), place)
 
 
 def kinds(config: dict[str, Any]) -> set[str]:
@@ -51,7 +51,7 @@ def test_an_unprivileged_one_has_what_it_always_had() -> None:
 
     assert kinds(config) == {"pid", "ipc", "uts", "mount", "network"}
     assert len(config["process"]["capabilities"]["effective"]) == 14
-    assert config["linux"]["maskedPaths"] == list(defaults.MASKED_PATHS)
+    assert config["linux"]["maskedPaths"] == list(oci_defaults.MASKED_PATHS)
     assert "ro" in mount(config, "/sys")["options"]
 
 

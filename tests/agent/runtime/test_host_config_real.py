@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime import mounting
-from agent.runtime.base import Image, RuntimeFailure
-from agent.runtime.oci import OciRuntime
-from api.hostconfig import Device, Hook, HostConfig
-from api.specs import BindOptions, Limits, Mount, Resources, TaskSpec
+from agent.runtime.interface import Image, RuntimeFailure
+from agent.runtime.oci_runtime import OciRuntime
+from agent.runtime.volumes import mount_syscalls
+from api.service.host_config import Device, Hook, HostConfig
+from api.service.service_spec import BindOptions, Limits, Mount, Resources, TaskSpec
 from tests.agent.runtime.hosts import CGROUP_PARENT, output, plan, run
 
 pytestmark = pytest.mark.root
@@ -71,7 +71,7 @@ async def test_what_is_mounted_below_a_read_only_bind(
 ) -> None:
     below = tmp_path / "below"
     below.mkdir()
-    mounting.mount_tmpfs(below, 1 << 16)
+    mount_syscalls.mount_tmpfs(below, 1 << 16)
     try:
         (below / "file").touch()
         mount = Mount(type="bind", source=str(tmp_path), target="/data", read_only=True, bind_options=options)
@@ -79,7 +79,7 @@ async def test_what_is_mounted_below_a_read_only_bind(
             touch /data/below/new 2>/dev/null && echo written || echo read-only"
         assert await output(runtime, plan(image, "t", "sh", "-c", script, mounts=[mount])) == (0, f"{expected}\n")
     finally:
-        mounting.unmount(below)
+        mount_syscalls.unmount(below)
 
 
 async def test_a_hook_runs_as_it_says(runtime: OciRuntime, image: Image) -> None:

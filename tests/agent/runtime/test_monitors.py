@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.oci import OciRuntime
+from agent.runtime.oci_runtime import OciRuntime
 from tests.agent.runtime.hosts import CGROUP_PARENT, load, plan, run
 
 pytestmark = pytest.mark.root

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agent.runtime.base import Image, RuntimeFailure
-from agent.runtime.oci import OciRuntime
-from api.specs import BindOptions, Mount, TmpfsOptions, VolumeOptions
+from agent.runtime.interface import Image, RuntimeFailure
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import BindOptions, Mount, TmpfsOptions, VolumeOptions
 from tests.agent.runtime.hosts import output, plan, run
 
 pytestmark = pytest.mark.root

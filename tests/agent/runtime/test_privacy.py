@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.base import Image
-from agent.runtime.oci import OciRuntime
-from api.specs import Mount
+from agent.runtime.interface import Image
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Mount
 from tests.agent.runtime.hosts import make_runtime, output, plan, run
 
 pytestmark = pytest.mark.root

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from agent.runtime.base import Image
-from agent.runtime.oci import OciRuntime
-from api.specs import Privileges, SecurityProfile
+from agent.runtime.interface import Image
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Privileges, SecurityProfile
 from tests.agent.runtime.calls import made, made_by_exec, usable
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not usable(), reason="needs the host's /usr/bin/python3")]

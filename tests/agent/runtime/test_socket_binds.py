@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.base import Image
-from agent.runtime.oci import OciRuntime
-from agent.runtime.socketbinds import SocketBinds
-from api.specs import Mount
+from agent.runtime.containers.socket_binds import SocketBinds
+from agent.runtime.interface import Image
+from agent.runtime.oci_runtime import OciRuntime
+from api.service.service_spec import Mount
 from tests.agent.runtime.calls import PYTHON, mounts, usable
 from tests.agent.runtime.hosts import plan, run
 

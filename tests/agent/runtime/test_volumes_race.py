@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agent.runtime.oci import OciRuntime
+from agent.runtime.oci_runtime import OciRuntime
 from api.errors import NotFound
 
 

@@ -6,10 +6,10 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
-from api.objects import DESCRIPTION, INGRESS, NETWORK, SERVICE, NetworkDecision, Task
-from api.specs import NetworkTarget
+from api.objects.wanted import DESCRIPTION, INGRESS, NETWORK, SERVICE, NetworkDecision, Task
+from api.service.service_spec import NetworkTarget
 from api.states import TaskState
-from manager.allocator.layout import free_subnet, layout, vip_range
+from manager.allocator.subnet_layout import free_subnet, layout, vip_range
 from tests import make
 from tests.manager.world import World
 

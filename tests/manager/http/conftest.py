@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.manager.http.cluster import Api, new_manager, serve
+from tests.manager.http.cluster_api import Api, new_manager, serve
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.http import MAX_BODY
-from tests.manager.http.cluster import M1, W1, Api, service
+from api.http.app import MAX_BODY
+from tests.manager.http.cluster_api import M1, W1, Api, service
 
 POST, GET, DELETE = "POST", "GET", "DELETE"
 CREATE, NETWORK = "/services/create", "/networks/create"

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from api.objects import (
+from api.objects.wanted import (
     CLAIM,
     MEMBER,
     NETWORK_DECISION,
@@ -26,10 +26,10 @@ from api.objects import (
     revision_id,
 )  # fmt: skip
 from api.states import NodeState, TaskState
-from manager.http import swarm_block
-from manager.store.base import Put
-from manager.store.memory import MemoryDatabase
-from tests.manager.http.cluster import M1, NOW, W1, W2, Api, new_manager, serve, service
+from manager.http.cluster.cluster_answers import swarm_block
+from manager.store.in_memory import MemoryDatabase
+from manager.store.interface import Put
+from tests.manager.http.cluster_api import M1, NOW, W1, W2, Api, new_manager, serve, service
 
 
 async def with_tasks(api: Api) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.states import TaskState
-from manager.http.registry import Manifest
+from manager.images.registry import Manifest
 from tests.manager.http.world import World, control_plane
 
 DOCKER = next((path for path in ("/usr/local/bin/docker", shutil.which("docker") or "") if Path(path).is_file()), "")

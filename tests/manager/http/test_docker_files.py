@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.hostconfig import HostConfig
-from api.objects import SERVICE
-from manager.store.base import Put
+from api.objects.wanted import SERVICE
+from api.service.host_config import HostConfig
+from manager.store.interface import Put
 from tests.manager.http.world import World, control_plane
 
 DOCKER = next((path for path in ("/usr/local/bin/docker", shutil.which("docker") or "") if Path(path).is_file()), "")

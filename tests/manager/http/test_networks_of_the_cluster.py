@@ -6,10 +6,10 @@ import asyncio
 
 from msgspec.structs import replace
 
-from api.objects import DESCRIPTION, INGRESS, NETWORK, NETWORK_DECISION, NetworkDecision
-from manager.http import ingress
-from manager.store.base import Delete, Put
-from tests.manager.http.cluster import W1, Api
+from api.objects.wanted import DESCRIPTION, INGRESS, NETWORK, NETWORK_DECISION, NetworkDecision
+from manager.http.networks import ingress_network
+from manager.store.interface import Delete, Put
+from tests.manager.http.cluster_api import W1, Api
 
 PUBLISHED = {"EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8080}]}}
 MESH = {"Name": "mesh", "Driver": "overlay", "Ingress": True, "IPAM": {"Config": [{"Subnet": "172.22.0.0/16"}]}}
@@ -46,11 +46,11 @@ async def test_the_mesh_s_network_is_removed_and_made_anew_when_the_former_one_i
 
 async def test_another_network_for_the_mesh_waits_for_the_former_one_so_long_and_no_longer(api: Api) -> None:
     assert (await api.call("DELETE", "/networks/ingress"))[0] == 204
-    patience, ingress.PATIENCE = ingress.PATIENCE, 0.05
+    patience, ingress_network.PATIENCE = ingress_network.PATIENCE, 0.05
     try:
         status, value = await api.call("POST", "/networks/create", MESH)
     finally:
-        ingress.PATIENCE = patience
+        ingress_network.PATIENCE = patience
     assert (status, value["message"]) == (
         409, "Ingress: the former network of the routing mesh is not gone yet; try again",
     )  # fmt: skip

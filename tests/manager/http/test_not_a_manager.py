@@ -10,11 +10,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.errors import NotManager
-from api.events import Event, event
-from api.http import make_app
-from manager.http.context import ClusterContext
-from manager.http.predefined import predefined_networks
-from manager.http.routes import routes
+from api.http.app import make_app
+from api.http.event_stream import Event, event
+from manager.http.cluster_context import ClusterContext
+from manager.http.cluster_routes import routes
+from manager.http.networks.predefined_networks import predefined_networks
 
 FRONT = {"Name": "front", "Id": "n1", "Scope": "swarm", "Driver": "overlay", "Ingress": False, "Labels": {}}
 Client = TestClient[Any, Any]

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from api.assignment import SecretOrder, SpecOrder, login_id
 from api.codec import encode
-from api.objects import REVISION, TASK, Revision, Task, revision_id
-from api.registry_login import HEADER, Login, header_of
+from api.objects.wanted import REVISION, TASK, Revision, Task, revision_id
+from api.registry_auth import HEADER, Login, header_of
 from api.states import TaskState
-from manager.assignment_index import AssignmentIndex
-from manager.assignments import assignment_set
-from manager.store.base import Put
+from api.wire.assignments import SecretOrder, SpecOrder, login_id
+from manager.assignments.assignment_index import AssignmentIndex
+from manager.assignments.assignment_sources import assignment_set
+from manager.store.interface import Put
 from tests.make import everything
-from tests.manager.http.cluster import W1, W2, Api, new_manager, serve, service
+from tests.manager.http.cluster_api import W1, W2, Api, new_manager, serve, service
 
 IMAGE = "reg.example.com/shop:1"
 LOGIN = Login("me", "sesame")

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import ClientResponse
 
-from api.objects import SERVICE, STATUS, TASK, Task, TaskStatus
+from api.objects.wanted import SERVICE, STATUS, TASK, Task, TaskStatus
 from api.states import TaskState
-from api.wire import LogLine
-from manager.store.base import Delete, Put
-from tests.manager.http.cluster import NOW, W1, W2, Api, service
+from api.wire.session_messages import LogLine
+from manager.store.interface import Delete, Put
+from tests.manager.http.cluster_api import NOW, W1, W2, Api, service
 
 
 def line(text: str, stream: str = "stdout") -> LogLine:

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agent.runtime.base import container_id
-from api.objects import STATUS, Task, TaskStatus
+from agent.runtime.interface import container_id
+from api.objects.wanted import STATUS, Task, TaskStatus
 from api.states import TaskState
-from api.wire import LogLine
+from api.wire.session_messages import LogLine
 from kit.process import Result, run
-from kit.tasks import stop
+from kit.supervisor import stop
 from kit.timing import wall_clock
-from manager.store.base import Put, Stale
+from manager.store.interface import Put, Stale
 from manager.store.state import State
-from tests.manager.http.cluster import OneManager, Registry, application, new_manager
+from tests.manager.http.cluster_api import OneManager, Registry, application, new_manager
 
 _WAY = (TaskState.ACCEPTED, TaskState.PREPARING, TaskState.STARTING, TaskState.RUNNING)
 
@@ -112,8 +112,8 @@ def _next(manager: OneManager, task: Task) -> Put | None:
 @asynccontextmanager
 async def control_plane(directory: Path, client: str) -> AsyncIterator[World]:
     """A manager with planners and agents, served on a unix socket."""
-    planners = pytest.importorskip("manager.planners").planners()
-    reconcile = pytest.importorskip("manager.reconcile").reconcile
+    planners = pytest.importorskip("manager.leader.planners").planners()
+    reconcile = pytest.importorskip("manager.leader.reconciler").reconcile
     seeded = await new_manager()
     manager = LiveManager(seeded.store)
     registry = Registry()

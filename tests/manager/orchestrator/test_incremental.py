@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from api.objects import KINDS, Task
+from api.objects.wanted import KINDS, Task
 from api.states import TaskState
-from manager.orchestrator import progress, settle
 from manager.orchestrator.orchestrator import Orchestrator
-from manager.orchestrator.slots import Slots
-from manager.orchestrator.survey import DOWN, UP, Survey, Verdict, Waiting
-from manager.store.base import Plan, Put
+from manager.orchestrator.slots.slots import Slots
+from manager.orchestrator.slots.update_tally import DOWN, UP, Survey, Verdict, Waiting
+from manager.orchestrator.tasks import repair
+from manager.orchestrator.updates import update_progress
+from manager.store.interface import Plan, Put
 from manager.store.state import Dirty, Event, State
 from tests import make
 from tests.manager.world import World, counter
@@ -137,8 +138,8 @@ def test_news_of_one_task_concerns_one_slot_however_many_there_are(monkeypatch: 
     w.settle()
     w.change(replicas=100, image="web:2", update=make.update(0))
     w.decide()
-    noting(progress, "judge")
-    noting(settle, "settle_slot")
+    noting(update_progress, "judge")
+    noting(repair, "settle_slot")
     w.tell("t000007", TaskState.SHUTDOWN)
     w.decide()
     assert set(visited) == {w.state.tasks["t000007"].slot}

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from api.defaults import RECONNECT_TIME
-from api.objects import CURRENT_LEADER, LEADERSHIP, SESSION, Leadership, Session, Task
-from api.specs import EmptyMode, Mode
+from api.objects.wanted import CURRENT_LEADER, LEADERSHIP, SESSION, Leadership, Session, Task
+from api.service.service_spec import EmptyMode, Mode
 from api.states import Availability, NodeState, TaskState
-from manager.assignments import task_name
+from manager.assignments.assignment_sources import task_name
 from tests import make
 from tests.manager.world import World
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.objects import SERVICE, TASK
-from api.specs import Mode, Placement
+from api.objects.wanted import SERVICE, TASK
+from api.service.service_spec import Mode, Placement
 from api.states import Availability, NodeState, Role, TaskState
 from tests import make
 from tests.manager.world import World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from api.specs import DiscreteResource, GenericResource, Placement, Preference, Reservations, SpreadOver
+from api.service.service_spec import DiscreteResource, GenericResource, Placement, Preference, Reservations, SpreadOver
 from api.states import NodeState, TaskState
 from tests import make
 from tests.manager.world import World

@@ -8,15 +8,15 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.constraints import attribute
-from api.objects import KINDS, NODE, TASK, Task
-from api.specs import Placement, Preference, Reservations, SpreadOver
+from api.objects.wanted import KINDS, NODE, TASK, Task
+from api.service.placement import attribute
+from api.service.service_spec import Placement, Preference, Reservations, SpreadOver
 from api.states import Availability, NodeState, TaskState
-from manager.scheduler import load
-from manager.scheduler.filling import shares
-from manager.scheduler.load import Journal
+from manager.scheduler import node_load
+from manager.scheduler.group_placement import shares
+from manager.scheduler.node_load import Journal
 from manager.scheduler.scheduler import scheduler
-from manager.store.base import Put
+from manager.store.interface import Put
 from manager.store.state import Event, State
 from tests import make
 from tests.manager.world import apply_plan
@@ -165,12 +165,12 @@ def test_the_kept_orders_place_as_a_look_at_every_node_would(steps: list[tuple[A
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(happenings, max_size=25))
 def test_so_they_do_with_a_short_journal(steps: list[tuple[Any, ...]]) -> None:
-    kept = load.JOURNAL
-    load.JOURNAL = 5
+    kept = node_load.JOURNAL
+    node_load.JOURNAL = 5
     try:
         run(steps)
     finally:
-        load.JOURNAL = kept
+        node_load.JOURNAL = kept
 
 
 def test_a_journal_tells_each_reader_what_is_new_and_says_when_it_has_forgotten() -> None:
@@ -180,7 +180,7 @@ def test_a_journal_tells_each_reader_what_is_new_and_says_when_it_has_forgotten(
     journal.note(["b", "c"])
     assert journal.since(place) == ["b", "c"]
     assert journal.since(journal.end) == []
-    for _ in range(load.JOURNAL):
+    for _ in range(node_load.JOURNAL):
         journal.note(["d"])
     assert journal.since(place) is None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from api.hostconfig import DeviceRequest, HostConfig
-from api.objects import DESCRIPTION, NODE, TASK
-from api.specs import (
+from api.objects.wanted import DESCRIPTION, NODE, TASK
+from api.service.host_config import DeviceRequest, HostConfig
+from api.service.service_spec import (
     DiscreteResource,
     GenericResource,
     NamedResource,
@@ -19,8 +19,8 @@ from api.specs import (
 )
 from api.states import Availability, NodeState, TaskState
 from manager.scheduler.filters import Pipeline
-from manager.scheduler.group import Candidate
 from manager.scheduler.scheduler import scheduler
+from manager.scheduler.task_group import Candidate
 from tests import make
 from tests.manager.scheduler.placing import NOW, again, messages, pending, per_node, schedule
 from tests.manager.world import apply_plan

@@ -1,0 +1,1 @@
+"""A task's life as values and functions. Pure."""

@@ -1,0 +1,132 @@
+"""Docker's health check as a state machine. Pure: results of probes and `now` in, health and the next delay out.
+
+Source of the rules: moby daemon/health.go. A container starts as STARTING; a good probe makes it HEALTHY; `retries`
+bad ones in a row make it UNHEALTHY, where bad ones within the start period do not count before the first good one.
+Durations here are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from api.defaults import SECOND
+from api.service.service_spec import Healthcheck
+
+INTERVAL = 30.0
+TIMEOUT = 30.0
+RETRIES = 3
+START_PERIOD = 0.0
+START_INTERVAL = 5.0
+MAX_OUTPUT = 4096
+"""Bytes of a probe's output that are kept."""
+
+
+class HealthState(Enum):
+    """Docker's words for it; NONE is a container without a check."""
+
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A health check with every default filled in."""
+
+    command: tuple[str, ...]
+    interval: float = INTERVAL
+    timeout: float = TIMEOUT
+    retries: int = RETRIES
+    start_period: float = START_PERIOD
+    start_interval: float = START_INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How one probe ended; `code` is -1 when it took too long or could not be run."""
+
+    start: float
+    end: float
+    code: int
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Where a container stands."""
+
+    state: HealthState = HealthState.NONE
+    streak: int = 0
+    """Bad probes in a row that count."""
+    log: tuple[Probe, ...] = ()
+    """The last five."""
+
+
+NO_HEALTH = Health()
+
+
+def check_of(wanted: Healthcheck | None, image: Healthcheck | None) -> Check | None:
+    """The check that holds: the spec's, each part it does not say taken from the image's; None when there is none."""
+    merged = _merge(wanted or Healthcheck(), image or Healthcheck())
+    command = _command(merged.test)
+    if not command:
+        return None
+    return Check(
+        command,
+        interval=merged.interval / SECOND or INTERVAL,
+        timeout=merged.timeout / SECOND or TIMEOUT,
+        retries=merged.retries or RETRIES,
+        start_period=merged.start_period / SECOND or START_PERIOD,
+        start_interval=merged.start_interval / SECOND or START_INTERVAL,
+    )
+
+
+def after(check: Check, health: Health, started: float, probe: Probe) -> Health:
+    """Health once a probe has ended. `started` is when the container was."""
+    log = (*health.log[-4:], probe)
+    if probe.code == 0:
+        return Health(HealthState.HEALTHY, 0, log)
+    if health.state is HealthState.STARTING and probe.start - started < check.start_period:
+        return replace(health, log=log)
+    streak = health.streak + 1
+    return Health(HealthState.UNHEALTHY if streak >= check.retries else health.state, streak, log)
+
+
+def delay(check: Check, health: Health, started: float, now: float) -> float:
+    """Seconds from now to the next probe."""
+    if health.state is HealthState.STARTING and now - started < check.start_period:
+        return check.start_interval
+    return check.interval
+
+
+def complaint(health: Health) -> str:
+    """Why a container is unhealthy, for its task's error."""
+    times = "once" if health.streak == 1 else f"{health.streak} times in a row"
+    if not health.log:
+        return f"its health check failed {times}"
+    last = health.log[-1]
+    words = last.output.strip().splitlines()
+    how = words[-1][:200] if words else f"exit code {last.code}"
+    return f"its health check failed {times}, last with: {how}"
+
+
+def _merge(wanted: Healthcheck, image: Healthcheck) -> Healthcheck:
+    return Healthcheck(
+        test=wanted.test or image.test,
+        interval=wanted.interval or image.interval,
+        timeout=wanted.timeout or image.timeout,
+        retries=wanted.retries or image.retries,
+        start_period=wanted.start_period or image.start_period,
+        start_interval=wanted.start_interval or image.start_interval,
+    )
+
+
+def _command(test: list[str]) -> tuple[str, ...]:
+    match test:
+        case ["CMD-SHELL", *words]:
+            return ("/bin/sh", "-c", " ".join(words)) if words else ()
+        case ["CMD", *words]:
+            return tuple(words)
+    return ()

@@ -1,0 +1,34 @@
+"""The agent's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from api.defaults import HOST_PORT
+from api.service.service_spec import GenericResource
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What a host's agent is told when it starts."""
+
+    node_id: str
+    hostname: str
+    directory: Path
+    """Its own directory: `<data-root>/agent`."""
+    address: str
+    """Where the other hosts reach this one."""
+    host_port: int = HOST_PORT
+    manager_port: int = 0
+    """Port of this node's manager API; 0 on a worker."""
+    managers: tuple[str, ...] = ()
+    """"address:host_port" of managers to try when none is remembered."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Engine labels."""
+    engine_version: str = ""
+    generic_resources: tuple[GenericResource, ...] = ()
+    starts: int = 8
+    """Containers being started at once, and being removed. On two cores 4–8 give the best rate; 30 is no faster and
+    triples the wait."""

@@ -1,0 +1,1 @@
+"""Makes a container's directory: root filesystem, mounts, files, devices."""

@@ -1,0 +1,1 @@
+"""Containers while they run: conmon, records, signals, usage."""

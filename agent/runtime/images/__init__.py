@@ -1,0 +1,1 @@
+"""The images of this host: fetched, verified, stored, named, given to others."""

@@ -1,0 +1,1 @@
+"""From image, spec and host to the OCI's config.json. Pure."""

@@ -1,0 +1,108 @@
+"""Who a container's process is: `name|uid[:group|gid]` looked up in the image's own passwd and group files. Pure.
+
+The rules are Docker's (moby/sys, user.GetExecUser and GetAdditionalGroups): digits are always a number, never a name;
+the first entry that fits counts; what a short or broken line lacks is empty or 0; a number without an entry is taken
+as it is. Groups that the user is a member of count only when no group is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from agent.runtime.interface import RuntimeFailure
+
+_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_MOST_ID = 2**31 - 1
+_MOST_DIGITS = 19
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Numbers, and the home directory for $HOME."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    home: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of the passwd file."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A line of the group file."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...]
+
+
+def resolve(text: str, passwd: str, group: str, extra: Sequence[str] = ()) -> User:
+    """The user that `text` means; `extra` groups by name or number come on top. Raises RuntimeFailure."""
+    name, _, group_name = text.partition(":")
+    entry = _user(name, passwd)
+    uid, gid = (entry.uid, entry.gid) if entry else (_number(name) or 0, 0)
+    member_of: list[int] = []
+    if group_name:
+        gid = _gid(group_name, group)
+    elif entry and entry.name:
+        member_of = [one.gid for one in _groups(group) if entry.name in one.members]
+    added = [_gid(item, group) for item in extra]
+    groups = tuple(sorted({gid, *member_of, *added}))
+    for number in (uid, *groups):
+        if not 0 <= number <= _MOST_ID:
+            raise RuntimeFailure(f"uids and gids must be in range 0-{_MOST_ID}")
+    return User(uid, gid, groups, (entry.home if entry else "") or "/")
+
+
+def _user(name: str, passwd: str) -> _Entry | None:
+    """Its entry; None for a number that has none. Raises RuntimeFailure."""
+    number = _number(name) if name else 0
+    for entry in _entries(passwd):
+        if entry.uid == number if number is not None else entry.name == name:
+            return entry
+    if number is None:
+        raise RuntimeFailure(f"unable to find user {name}: no matching entries in passwd file")
+    return None
+
+
+def _gid(name: str, group: str) -> int:
+    """A group's number. Raises RuntimeFailure."""
+    number = _number(name)
+    for one in _groups(group):
+        if one.gid == number if number is not None else one.name == name:
+            return one.gid
+    if number is None:
+        raise RuntimeFailure(f"unable to find group {name}: no matching entries in group file")
+    return number
+
+
+def _entries(passwd: str) -> Iterator[_Entry]:
+    for line in filter(None, map(str.strip, passwd.split("\n"))):
+        name, _, uid, gid, _, home, *_ = [*line.split(":"), *[""] * 6]
+        yield _Entry(name, _number(uid) or 0, _number(gid) or 0, home)
+
+
+def _groups(group: str) -> Iterator[_Group]:
+    for line in filter(None, map(str.strip, group.split("\n"))):
+        if line.startswith("#"):
+            continue
+        name, _, gid, members, *_ = [*line.split(":"), *[""] * 4]
+        yield _Group(name, _number(gid) or 0, tuple(members.split(",")) if members else ())
+
+
+def _number(text: str) -> int | None:
+    """As Go's strconv.Atoi reads it, with what does not fit made too large; None for what is no number."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if len(text) <= _MOST_DIGITS else 2**63

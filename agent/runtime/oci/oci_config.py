@@ -1,0 +1,280 @@
+"""From image, spec and host to the OCI's config.json, with Docker's rules for each field. Pure.
+
+`Place` is everything that had to be looked up or made first: root filesystem, user, mounts, seccomp.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.runtime.interface import ContainerPlan, Image, RuntimeFailure
+from agent.runtime.oci import oci_defaults
+from agent.runtime.oci.container_user import User
+from agent.runtime.oci.resource_limits import DeviceNode, HostLimits, resources
+from api.service.host_config import Hook, HostConfig
+from api.service.service_spec import ContainerSpec, SecurityProfile, Ulimit
+
+OCI_VERSION = "1.0.2"
+INIT_PATH = "/dev/init"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and as whom a container runs."""
+
+    root: str
+    cgroup: str
+    user: User
+    mounts: Sequence[dict[str, Any]]
+    """The spec's and our own files, in the OCI's form, after the default ones."""
+    limits: HostLimits
+    seccomp: dict[str, Any] | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    init: str = ""
+    """The host's tini; "" when it has none."""
+    devices: Sequence[DeviceNode] = ()
+    """Besides the usual ones."""
+    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Numbers of the block devices whose I/O is limited, by path."""
+
+
+def host_config(spec: ContainerSpec) -> HostConfig:
+    """What the spec asks of the host."""
+    return spec.host_config or HostConfig()
+
+
+def config(plan: ContainerPlan, place: Place) -> dict[str, Any]:
+    """The whole of config.json. Raises RuntimeFailure for what cannot be."""
+    spec = plan.spec.container_spec
+    named = {} if host_config(spec).uts_mode == "host" else {"hostname": plan.hostname}
+    return {
+        "ociVersion": OCI_VERSION,
+        **named,
+        "root": {"path": place.root, "readonly": spec.read_only},
+        "process": process(plan, place),
+        "mounts": mounts(spec, place),
+        "annotations": {**host_config(spec).annotations, **place.annotations},
+        "linux": linux(plan, place),
+    }
+
+
+def process(plan: ContainerPlan, place: Place) -> dict[str, Any]:
+    """The `process` object, which health checks start from too."""
+    spec = plan.spec.container_spec
+    caps = sorted(granted(spec, place.limits))
+    user = place.user
+    return {
+        **apparmor(spec, place.limits),
+        "terminal": spec.tty,
+        "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
+        "args": arguments(plan.image, spec),
+        "env": environment(plan, user.home),
+        "cwd": directory(plan.image, spec),
+        "capabilities": {"bounding": caps, "effective": caps, "permitted": caps},
+        "rlimits": [rlimit(item, place.limits) for item in spec.ulimits],
+        "noNewPrivileges": bool(spec.privileges and spec.privileges.no_new_privileges),
+        "oomScoreAdj": oom_score(spec.oom_score_adj, place.limits),
+    }
+
+
+def hooked(shape: dict[str, Any], hook: Hook, user: User | None, host: HostLimits) -> dict[str, Any]:
+    """A container's `process` as one of its hooks runs it; no user: the container's own."""
+    found = dict(shape)
+    names = {item.partition("=")[0] for item in hook.environment}
+    found["env"] = [*(item for item in shape["env"] if item.partition("=")[0] not in names), *hook.environment]
+    if hook.working_dir:
+        found["cwd"] = hook.working_dir
+    if user:
+        found["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)}
+    if hook.privileged:
+        caps = sorted(host.capabilities)
+        found["capabilities"] = {"bounding": caps, "effective": caps, "permitted": caps}
+    return found
+
+
+def arguments(image: Image, spec: ContainerSpec) -> list[str]:
+    """A new entrypoint drops the image's command; [""] is none. Raises RuntimeFailure when nothing is left to run."""
+    entrypoint = [] if spec.command == [""] else spec.command or list(image.entrypoint)
+    command = spec.args or ([] if spec.command else list(image.command))
+    if not entrypoint and not command:
+        raise RuntimeFailure(f"no command specified: neither the service nor image {spec.image} names one")
+    return [*([INIT_PATH, "--"] if spec.init else []), *entrypoint, *command]
+
+
+def environment(plan: ContainerPlan, home: str) -> list[str]:
+    """Later ones win; a name without "=" removes the variable."""
+    spec = plan.spec.container_spec
+    first = [oci_defaults.PATH, f"HOSTNAME={plan.hostname}", *(["TERM=xterm"] if spec.tty else [])]
+    found: dict[str, str] = {}
+    for item in (*first, *plan.image.env, *spec.env, *plan.env):
+        name, equals, _ = item.partition("=")
+        found.pop(name, None) if not equals else found.update({name: item})
+    if found.get("HOME", "HOME=") == "HOME=":
+        found["HOME"] = f"HOME={home}"
+    return list(found.values())
+
+
+def directory(image: Image, spec: ContainerSpec) -> str:
+    """Where the process starts; always absolute."""
+    path = spec.dir or image.directory or "/"
+    return path if path.startswith("/") else f"/{path}"
+
+
+def capabilities(add: Iterable[str], drop: Iterable[str]) -> set[str]:
+    """Docker's fourteen, more, fewer; `ALL` on either side. Raises RuntimeFailure for an unknown one."""
+    more, fewer = {_capability(name) for name in add}, {_capability(name) for name in drop}
+    everything = set(oci_defaults.ALL_CAPABILITIES)
+    kept = everything if "ALL" in more else set(oci_defaults.CAPABILITIES)
+    kept = set() if "ALL" in fewer else kept - fewer
+    return kept | (more - {"ALL"})
+
+
+def granted(spec: ContainerSpec, host: HostLimits) -> set[str]:
+    """A container's capabilities: all there are when privileged; of "all" only those this process may give."""
+    if host_config(spec).privileged:
+        return set(host.capabilities)
+    found = capabilities(spec.capability_add, spec.capability_drop)
+    if "ALL" in {_capability(name) for name in spec.capability_add}:
+        found &= host.capabilities | {_capability(name) for name in spec.capability_add}
+    return found
+
+
+def apparmor(spec: ContainerSpec, host: HostLimits) -> dict[str, Any]:
+    """The AppArmor profile, if the spec names one. Raises RuntimeFailure where the host could not enforce it."""
+    wanted = spec.privileges.app_armor if spec.privileges else None
+    wanted = wanted or SecurityProfile()
+    if not wanted.profile or wanted.mode in ("disabled", "unconfined") or host_config(spec).privileged:
+        return {}
+    if not host.apparmor:
+        raise RuntimeFailure(f"AppArmor profile {wanted.profile!r} cannot be applied: this host does not run AppArmor")
+    return {"apparmorProfile": wanted.profile}
+
+
+def _capability(name: str) -> str:
+    upper = name.upper()
+    if upper in ("ALL", "CAP_ALL"):
+        return "ALL"
+    full = upper if upper.startswith("CAP_") else f"CAP_{upper}"
+    if full not in oci_defaults.ALL_CAPABILITIES:
+        raise RuntimeFailure(f"invalid capability {name!r}")
+    return full
+
+
+def mounts(spec: ContainerSpec, place: Place) -> list[dict[str, Any]]:
+    """Default mounts that nothing stands in the place of, then the others, outer before inner."""
+    taken = {mount["destination"] for mount in place.mounts}
+    usual = (_usual(mount, host_config(spec)) for mount in oci_defaults.MOUNTS if mount["destination"] not in taken)
+    found = [mount for mount in usual if mount]
+    found += sorted(place.mounts, key=lambda mount: mount["destination"].count("/"))
+    if spec.init:
+        if not place.init:
+            raise RuntimeFailure("`init` needs tini on the host; install the package tini")
+        options = ["bind", "ro"]
+        found.append({"destination": INIT_PATH, "type": "bind", "source": place.init, "options": options})
+    return found
+
+
+def _usual(mount: dict[str, Any], wanted: HostConfig) -> dict[str, Any]:
+    """A default mount as a container with such wishes gets it; empty for none."""
+    where, options = mount["destination"], list(mount["options"])
+    if where == "/dev/shm" and wanted.ipc_mode == "host":
+        return {
+            "destination": where,
+            "type": "bind",
+            "source": where,
+            "options": ["rbind", "nosuid", "noexec", "nodev"],
+        }
+    if where == "/dev/shm" and wanted.ipc_mode == "none":
+        return {}
+    if where == "/dev/shm" and wanted.shm_size:
+        options = [*(option for option in options if not option.startswith("size=")), f"size={wanted.shm_size}"]
+    if where in ("/sys", "/sys/fs/cgroup") and wanted.privileged:
+        options = [option for option in options if option != "ro"]
+    return {**mount, "options": options}
+
+
+def linux(plan: ContainerPlan, place: Place) -> dict[str, Any]:
+    """The `linux` object."""
+    spec, wanted = plan.spec.container_spec, host_config(plan.spec.container_spec)
+    namespaces = [{"type": kind} for kind in _namespaces(wanted, place.limits)]
+    if plan.netns:
+        namespaces.append({"type": "network", "path": plan.netns})
+    limits = plan.spec.resources.limits if plan.spec.resources else None
+    domain = {"kernel.domainname": spec.domainname} if spec.domainname else {}
+    found: dict[str, Any] = {
+        "cgroupsPath": place.cgroup,
+        "namespaces": namespaces,
+        "sysctl": {**(oci_defaults.SYSCTLS if plan.netns else {}), **domain, **spec.sysctls},
+        "maskedPaths": _paths(wanted, wanted.masked_paths, oci_defaults.MASKED_PATHS),
+        "readonlyPaths": _paths(wanted, wanted.readonly_paths, oci_defaults.READONLY_PATHS),
+        "resources": resources(limits, place.limits, wanted, place.devices, place.disks),
+    }
+    if propagation := _root_propagation(place.mounts):
+        found["rootfsPropagation"] = propagation
+    if place.devices:
+        found["devices"] = [_device(node) for node in place.devices]
+    if place.seccomp is not None:
+        found["seccomp"] = place.seccomp
+    return found
+
+
+def _root_propagation(mounts: Sequence[dict[str, Any]]) -> str:
+    """What the root must be so that a mount can be what it asks for; "" for the runtime's default. Docker's rule."""
+    asked = {option for mount in mounts for option in mount.get("options", ())}
+    if asked & {"shared", "rshared"}:
+        return "shared"
+    return "rslave" if asked & {"slave", "rslave"} else ""
+
+
+def _namespaces(wanted: HostConfig, host: HostLimits) -> list[str]:
+    own_cgroup = wanted.cgroupns_mode == "private" or (host.cgroup_v2 and wanted.cgroupns_mode != "host")
+    shared = {"pid": wanted.pid_mode, "ipc": wanted.ipc_mode, "uts": wanted.uts_mode}
+    kinds = [kind for kind, mode in shared.items() if mode != "host"]
+    return [*kinds, "mount", *(["cgroup"] if own_cgroup else [])]
+
+
+def _paths(wanted: HostConfig, asked: list[str] | None, usual: Sequence[str]) -> list[str]:
+    if wanted.privileged:
+        return []
+    return list(usual if asked is None else asked)
+
+
+def _device(node: DeviceNode) -> dict[str, Any]:
+    numbers = {"major": node.major, "minor": node.minor, "fileMode": node.mode, "uid": node.uid, "gid": node.gid}
+    return {"path": node.path, "type": node.kind, **numbers}
+
+
+def rlimit(wanted: Ulimit, host: HostLimits) -> dict[str, Any]:
+    """One ulimit, no higher than this process may give."""
+    most = -1 if host.may_raise else host.rlimits.get(wanted.name.lower(), -1)
+    hard = _least(wanted.hard, most)
+    return {
+        "type": f"RLIMIT_{wanted.name.upper()}",
+        "hard": _unsigned(hard),
+        "soft": _unsigned(_least(wanted.soft, hard)),
+    }
+
+
+def _least(first: int, second: int) -> int:
+    return max(first, second) if min(first, second) < 0 else min(first, second)
+
+
+def _unsigned(value: int) -> int:
+    return value if value >= 0 else 2**64 - 1
+
+
+def oom_score(wanted: int, host: HostLimits) -> int:
+    """As wanted, but no lower than our own unless we may."""
+    return wanted if host.may_raise else max(wanted, host.oom_score_adj)
+
+
+def own_rlimits() -> dict[str, int]:
+    """This process' hard limits by their names in a spec."""
+    names = {
+        name.removeprefix("RLIMIT_").lower(): number for name, number in vars(resource).items() if "RLIMIT_" in name
+    }
+    limits = {name: resource.getrlimit(number)[1] for name, number in names.items()}
+    return {name: -1 if hard == resource.RLIM_INFINITY else hard for name, hard in limits.items()}

@@ -1,0 +1,179 @@
+"""Seccomp: from the profile form (conditions on capabilities and machine) to the OCI's list of rules. Pure.
+
+The default profile is ours (syscalls.py); a spec may bring another as a file in Docker's form.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from agent.runtime.interface import RuntimeFailure
+from agent.runtime.oci import syscalls
+from agent.runtime.oci.syscalls import Test
+from api.service.service_spec import SecurityProfile
+
+_ARCHITECTURES = {
+    "amd64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
+    "arm64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
+    "arm": ("SCMP_ARCH_ARM",),
+    "386": ("SCMP_ARCH_X86",),
+    "ppc64le": ("SCMP_ARCH_PPC64LE",),
+    "riscv64": ("SCMP_ARCH_RISCV64",),
+    "s390x": ("SCMP_ARCH_S390X", "SCMP_ARCH_S390"),
+}
+
+
+# A machine's name in profiles, where it is not Go's.
+_IN_PROFILES = {"386": "x86"}
+_OPERATORS = {"==": "SCMP_CMP_EQ", "<": "SCMP_CMP_LT", ">": "SCMP_CMP_GT"}
+_ALLOW, _REFUSE = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
+
+
+class Condition(msgspec.Struct, rename="camel"):
+    """Where a rule holds."""
+
+    arches: list[str] = []
+    caps: list[str] = []
+    min_kernel: str = ""
+
+
+class Rule(msgspec.Struct, rename="camel"):
+    """Some syscalls and what happens on them."""
+
+    names: list[str] = []
+    name: str = ""
+    action: str = ""
+    args: list[dict[str, Any]] | None = None
+    includes: Condition = msgspec.field(default_factory=Condition)
+    excludes: Condition = msgspec.field(default_factory=Condition)
+    errno_ret: int | None = None
+
+
+class Profile(msgspec.Struct, rename="camel"):
+    """A profile file."""
+
+    default_action: str
+    default_errno_ret: int | None = None
+    syscalls: list[Rule] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a container gets: the OCI's `linux.seccomp`; None for unconfined."""
+
+    rules: dict[str, Any] | None
+
+
+def default_profile() -> Profile:
+    """What a container gets unless its spec says otherwise."""
+    allowed = [Rule(names=syscalls.ALWAYS, action=_ALLOW)]
+    allowed += [
+        Rule(names=names, action=_ALLOW, includes=Condition(caps=[capability]))
+        for capability, names in syscalls.WITH_CAPABILITY.items()
+    ]
+    allowed += [
+        Rule(names=list(names), action=_ALLOW, includes=Condition(arches=list(machines)))
+        for machines, names in syscalls.ON_MACHINES
+    ]
+    allowed += [
+        Rule(name=name, action=_ALLOW, args=[_comparison(test)])
+        for name, tests in syscalls.WITH_ARGUMENT.items()
+        for test in tests
+    ]
+    return Profile(_REFUSE, errno.EPERM, [*allowed, *_clone()])
+
+
+def _clone() -> list[Rule]:
+    """Processes and threads, no namespaces. clone3 hides its flags in memory: at ENOSYS the C library takes clone."""
+    swapped = list(syscalls.CLONE_SWAPPED)
+    admin = ["CAP_SYS_ADMIN"]
+    first, second = ([_comparison(Test(number, "mask", syscalls.NEW_NAMESPACES))] for number in (0, 1))
+    return [
+        Rule(name="clone", action=_ALLOW, args=first, excludes=Condition(caps=admin, arches=swapped)),
+        Rule(
+            name="clone",
+            action=_ALLOW,
+            args=second,
+            includes=Condition(arches=swapped),
+            excludes=Condition(caps=admin),
+        ),
+        Rule(name="clone3", action=_REFUSE, errno_ret=errno.ENOSYS, excludes=Condition(caps=admin)),
+    ]
+
+
+def _comparison(test: Test) -> dict[str, Any]:
+    if test.operator == "mask":
+        return {"index": test.argument, "value": test.value, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    return {"index": test.argument, "value": test.value, "valueTwo": 0, "op": _OPERATORS[test.operator]}
+
+
+def read(data: bytes) -> Profile:
+    """A profile. Raises RuntimeFailure for a broken one."""
+    try:
+        return msgspec.json.decode(data, type=Profile)
+    except msgspec.MsgspecError as error:
+        raise RuntimeFailure(f"the seccomp profile cannot be read: {error}") from None
+
+
+def choose(wanted: SecurityProfile | None, default: Profile) -> Profile | None:
+    """The profile a spec asks for; None when it wants none. Raises RuntimeFailure."""
+    mode = wanted.mode if wanted else ""
+    if mode == "unconfined":
+        return None
+    if mode != "custom":
+        return default
+    assert wanted
+    try:
+        return read(base64.b64decode(wanted.profile, validate=True))
+    except binascii.Error:
+        return read(wanted.profile.encode())
+
+
+def rules(profile: Profile, capabilities: Collection[str], machine: str, kernel: str = "") -> dict[str, Any]:
+    """The OCI's `linux.seccomp` for a container with these capabilities. `machine` is Go's name (amd64), `kernel` the
+    host's release ("" for newer than any a profile names)."""
+    found: dict[str, Any] = {
+        "defaultAction": profile.default_action,
+        "architectures": list(_ARCHITECTURES.get(machine, ())),
+        "syscalls": [
+            _rule(r) for r in profile.syscalls if _holds(r, capabilities, _IN_PROFILES.get(machine, machine), kernel)
+        ],
+    }
+    if profile.default_errno_ret is not None:
+        found["defaultErrnoRet"] = profile.default_errno_ret
+    return found
+
+
+def _holds(rule: Rule, capabilities: Collection[str], machine: str, kernel: str) -> bool:
+    yes, no = rule.includes, rule.excludes
+    return (
+        (not yes.arches or machine in yes.arches)
+        and machine not in no.arches
+        and all(cap in capabilities for cap in yes.caps)
+        and not any(cap in capabilities for cap in no.caps)
+        and _is_at_least(kernel, yes.min_kernel)
+        and not (no.min_kernel and _is_at_least(kernel, no.min_kernel))
+    )
+
+
+def _is_at_least(kernel: str, wanted: str) -> bool:
+    """Docker's rule: major and minor count."""
+    have, want = ([int(part) for part in re.findall(r"\d+", text)[:2]] for text in (kernel, wanted))
+    return not have or have >= want
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    found: dict[str, Any] = {"names": rule.names or [rule.name], "action": rule.action}
+    if rule.args:
+        found["args"] = rule.args
+    if rule.errno_ret is not None:
+        found["errnoRet"] = rule.errno_ret
+    return found

@@ -1,0 +1,1 @@
+"""Volumes, mounts, and paths inside root filesystems that are not trusted."""

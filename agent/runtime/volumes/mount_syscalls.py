@@ -1,0 +1,105 @@
+"""Mounts made by this process: overlay root filesystems and volumes with a file system of their own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.runtime.interface import RuntimeFailure
+from kit import process
+
+_MNT_DETACH = 2
+_MS_NOSUID, _MS_NODEV = 2, 4
+_MS_BIND, _MS_REC = 0x1000, 0x4000
+_PAGE = 4096
+PATIENCE = 60.0
+"""Seconds that mounting a volume may take: its server may be dead."""
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
+    """A writable root over the layers (`lower`, uppermost first). Raises RuntimeFailure.
+
+    The kernel takes one page of options. Where absolute paths would not fit, numbered links to the layers are made
+    beside `upper` and given through a descriptor of that directory: 20 bytes for each.
+    """
+    tail = f"upperdir={upper},workdir={work}"
+    options = f"lowerdir={':'.join(map(str, lower))},{tail}"
+    if len(options) < _PAGE:
+        _mount("overlay", str(target), "overlay", options)
+        return
+    links = upper.parent / "lower"
+    links.mkdir(exist_ok=True)
+    for number, path in enumerate(lower):
+        (links / str(number)).symlink_to(path)
+    fd = os.open(links, os.O_PATH | os.O_DIRECTORY)
+    try:
+        short = ":".join(f"/proc/self/fd/{fd}/{number}" for number in range(len(lower)))
+        _mount("overlay", str(target), "overlay", f"lowerdir={short},{tail}")
+    finally:
+        os.close(fd)
+
+
+def mount_tmpfs(target: Path, size: int) -> None:
+    """A memory file system of so many bytes, for root alone; never swapped out where the kernel can (6.4).
+
+    Raises RuntimeFailure.
+    """
+    options = f"mode=0700,size={size}"
+    try:
+        _mount("tmpfs", str(target), "tmpfs", f"{options},noswap", _MS_NOSUID | _MS_NODEV)
+    except RuntimeFailure:
+        _mount("tmpfs", str(target), "tmpfs", options, _MS_NOSUID | _MS_NODEV)
+
+
+def bind(source: str, target: Path) -> None:
+    """Have a file or directory, with all that is mounted below it, at another place too. Raises RuntimeFailure."""
+    if _libc.mount(os.fsencode(source), os.fsencode(target), None, _MS_BIND | _MS_REC, None) != 0:
+        raise RuntimeFailure(f"cannot bind {source} to {target}: {os.strerror(ctypes.get_errno())}")
+
+
+def unmount(target: Path) -> None:
+    """Detach whatever is mounted there; nothing happens when nothing is."""
+    while is_mount(target) and _libc.umount2(os.fsencode(target), _MNT_DETACH) == 0:
+        pass
+
+
+def is_mount(target: Path) -> bool:
+    """Whether something is mounted there (bind mounts too)."""
+    path = str(target).replace(" ", "\\040")
+    with open("/proc/self/mountinfo") as file:
+        return any(line.split(" ", 5)[4] == path for line in file)
+
+
+async def mount_volume(kind: str, device: str, options: str, target: Path) -> None:
+    """Mount what a volume's driver options name (type, device, o), by mount(8). Raises RuntimeFailure."""
+    if kind.startswith("nfs"):
+        device, options = _nfs(device, options)
+    flags = ["-o", options] if options else []
+    wanted = ["-t", kind] if kind and kind not in ("none", "bind") else []
+    if kind == "bind" and "bind" not in options.split(","):
+        flags = ["-o", f"bind,{options}" if options else "bind"]
+    what = f"volume {target.parent.name} ({kind} {device})"
+    try:
+        result = await process.run("mount", *wanted, *flags, device or kind, str(target), timeout=PATIENCE)
+    except TimeoutError:
+        raise RuntimeFailure(f"cannot mount {what}: no answer within {PATIENCE:g} s") from None
+    if not result.ok:
+        raise RuntimeFailure(f"cannot mount {what}: {result.complaint}")
+
+
+def _nfs(device: str, options: str) -> tuple[str, str]:
+    """Docker's form (`addr=` among the options, device ":/path") as mount.nfs wants it."""
+    items = [item for item in options.split(",") if item]
+    address = next((item[5:] for item in items if item.startswith("addr=")), "")
+    if address and device.startswith(":"):
+        return address + device, ",".join(item for item in items if not item.startswith("addr="))
+    return device, options
+
+
+def _mount(source: str, target: str, kind: str, options: str, flags: int = 0) -> None:
+    if _libc.mount(source.encode(), os.fsencode(target), kind.encode(), flags, os.fsencode(options)) != 0:
+        number = ctypes.get_errno()
+        raise RuntimeFailure(f"cannot mount {kind} at {target}: {os.strerror(number)}")

@@ -1,0 +1,1 @@
+"""What this host does for others over gRPC, and who may ask."""

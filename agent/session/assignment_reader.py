@@ -1,0 +1,70 @@
+"""What managers send, read entry by entry where that is needed: one that this host cannot read stops no other.
+
+A manager of a later version may have kinds of resources, or values in them, that are unknown here. Each is named in the
+log once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from api.codec import decode, encode
+from api.wire.assignments import Resource
+from api.wire.rpc import read
+from api.wire.session_messages import ManagerMessage
+from kit.reported_once import Said
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class _Entry(msgspec.Struct):
+    """As much of a resource as any has."""
+
+    type: str = ""
+    id: str = msgspec.field(default="", name="ID")
+
+
+def read_entries(kind: type[T], data: bytes, said: Said) -> T:
+    """A message, without the resources in it that cannot be read. Raises Invalid when the rest is none either."""
+    try:
+        return decode(kind, data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # looked at in detail
+    fields = read(dict[str, msgspec.Raw], data)
+    entries = read(list[msgspec.Raw], bytes(fields.get("Put", msgspec.Raw(b"[]"))))
+    good = [entry for entry in entries if _is_readable(bytes(entry), said)]
+    return read(kind, encode({**fields, "Put": good}))
+
+
+def _is_readable(entry: bytes, said: Said) -> bool:
+    try:
+        decode(Resource, entry)  # type: ignore[arg-type]
+        return True
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        name = _name(entry)
+        if said.is_news(name, str(error)):
+            log.error("an entry of the assignments cannot be read, and is left out", entry=name, reason=str(error))
+        return False
+
+
+def _name(entry: bytes) -> str:
+    try:
+        known: Any = msgspec.json.decode(entry, type=_Entry)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return "one without a kind and an id"
+    return f"{known.type} {known.id}"
+
+
+class ManagerReader:
+    """Reads the messages of one manager."""
+
+    def __init__(self) -> None:
+        self._said = Said()
+
+    def read(self, data: bytes) -> Any:
+        """A ManagerMessage. Raises Invalid."""
+        return read_entries(ManagerMessage, data, self._said)  # type: ignore[arg-type]

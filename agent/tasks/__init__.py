@@ -1,0 +1,1 @@
+"""Makes a task's life happen: the worker, a runner per task, and what is remembered on disk."""

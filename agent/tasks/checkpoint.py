@@ -1,0 +1,165 @@
+"""What the agent knows, on disk: a journal from which a restarted agent goes on without any manager.
+
+One file of JSON lines. An Assignments line is a message as it came (a full one is the start of a new file); a Noted
+line is a task's status worth remembering (running, or ended). The set is kept in memory too and the file is rewritten
+when it has grown to several times the set, so a change costs one short write whatever the size of the cluster.
+
+Lines are not synced: after a crash of the agent the kernel still has them, and after a power cut no container runs
+any more. A torn last line is dropped. Kept by: runner (notes), worker (assignments).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from agent.lifecycle.assignment_set import AssignmentSet, Change
+from agent.session.assignment_reader import read_entries
+from api.codec import Value, encode
+from api.errors import Invalid
+from api.objects.wanted import TaskStatus
+from api.wire.assignments import Resource, SecretOrder
+from api.wire.session_messages import Assignments
+from kit.reported_once import Said
+from kit.troubles import Troubles
+
+log = structlog.get_logger(__name__)
+
+REWRITE_BYTES = 1024 * 1024
+"""A journal below this size is never worth rewriting."""
+REWRITE_FACTOR = 4
+ABOUT = "assignments on disk"
+
+
+class Noted(Value, frozen=True, tag="noted"):
+    """A task's status at the time of the line; the last one counts."""
+
+    task_id: str
+    status: TaskStatus
+
+
+Line = Assignments | Noted
+
+
+class Storage:
+    """The assignment set and the noted statuses, in memory and in `<directory>/assignments.jsonl`."""
+
+    def __init__(self, directory: Path, troubles: Troubles | None = None) -> None:
+        self._troubles = troubles or Troubles()
+        self.assignments = AssignmentSet()
+        self.statuses: dict[str, TaskStatus] = {}
+        self._path = directory / "assignments.jsonl"
+        self._fd = -1
+        self._size = 0
+        self._base = 0
+
+    def load(self) -> None:
+        """Read what a former agent left, as far as it can be read; a line that cannot be does not end the others."""
+        self.assignments, self.statuses = AssignmentSet(), {}
+        data, said = b"", Said()
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._failed(error)
+        damaged = [number for number, line in enumerate(data.splitlines(), 1) if not self._restore(line, said)]
+        if damaged:
+            # a torn last line is what a crash leaves; more is not, and is kept for whoever looks into it
+            log.error("assignments on disk cannot be read", file=str(self._path), lines=damaged)
+            self._path.with_suffix(".damaged").write_bytes(data)
+        self._rewrite()
+
+    def apply(self, message: Assignments) -> Change:
+        """Take a message in and remember it; returns what it changed."""
+        change = self._take(message)
+        if message.full:
+            self._rewrite()
+        else:
+            self._append(msgspec.structs.replace(message, put=_without_secrets(message.put)))
+        return change
+
+    def note(self, task_id: str, status: TaskStatus) -> None:
+        """Remember how far a task has come."""
+        line = Noted(task_id, status)
+        self._take(line)
+        self._append(line)
+
+    def erase(self) -> None:
+        """Forget everything, on disk too."""
+        self.assignments = AssignmentSet()
+        self.statuses.clear()
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _restore(self, data: bytes, said: Said) -> bool:
+        """Take in a line of a former agent, of whatever version, as far as it is understood; whether it was at all."""
+        try:
+            self._take(read_entries(Line, data, said))  # type: ignore[arg-type]
+        except Invalid as error:
+            log.warning("a line of the assignments on disk is left out", reason=str(error))
+            return False
+        return True
+
+    def _take(self, line: Line) -> Change:
+        if isinstance(line, Noted):
+            self.statuses[line.task_id] = line.status
+            return Change()
+        change = self.assignments.apply(line)
+        for id in change.removed_ids("task"):
+            self.statuses.pop(id, None)
+        return change
+
+    def _append(self, line: Line) -> None:
+        data = encode(line) + b"\n"
+        if self._fd < 0 or self._size + len(data) > max(REWRITE_BYTES, REWRITE_FACTOR * self._base):
+            return self._rewrite()
+        try:
+            _write_all(self._fd, data)
+            self._size += len(data)
+        except OSError as error:
+            self._failed(error)
+        return None
+
+    def _rewrite(self) -> None:
+        lines: list[Line] = [Assignments(number=0, full=True, put=_without_secrets(self.assignments.all()))]
+        lines += [Noted(id, status) for id, status in self.statuses.items()]
+        data = b"".join(encode(line) + b"\n" for line in lines)
+        fresh = self._path.with_suffix(".new")
+        try:
+            self.close()
+            # Not for everybody: specs have passwords in their environment.
+            self._fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            _write_all(self._fd, data)
+            fresh.replace(self._path)
+            self._base = self._size = len(data)
+            self._troubles.well(ABOUT)
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        # A full disk must not stop containers; the next line tries a whole new file.
+        self._troubles.say(ABOUT, f"{self._path}: {error.strerror or error}")
+        self.close()
+
+
+def _without_secrets(resources: Iterable[Resource]) -> list[Resource]:
+    """What may be written to a disk. A manager sends the rest again with the next session."""
+    return [resource for resource in resources if not isinstance(resource, SecretOrder)]
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

@@ -1,0 +1,268 @@
+"""What a runner does for its task: one method per action, over the runtime and the networks.
+
+All of it is idempotent. Each says what it learned by `see`; what to do next is task.step's to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from agent.lifecycle import container_plan, task_files
+from agent.lifecycle.health import Check, Health, HealthState, check_of
+from agent.lifecycle.step import Action, Observed, Wanted
+from agent.runtime.interface import Runtime, RuntimeFailure, container_id
+from agent.session.status_reporter import Reporter
+from agent.tasks import hooks
+from agent.tasks.checkpoint import Storage
+from agent.tasks.health_probe import probe_forever
+from api.defaults import DRAIN_LIMIT, SECOND, STOP_GRACE_PERIOD
+from api.errors import ArgosyError
+from api.service.service_spec import ContainerSpec
+from api.wire.assignments import SpecOrder
+from kit.timing import Clock, backoff
+from kit.troubles import Troubles
+from overlay.interface import Networks
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the runners of a host share."""
+
+    node_id: str
+    runtime: Runtime
+    networks: Networks
+    reporter: Reporter
+    storage: Storage
+    places: asyncio.Semaphore
+    """How many containers may be started at once; first come, first served."""
+    removals: asyncio.Semaphore
+    """How many may be removed at once."""
+    clock: Clock
+    rng: random.Random
+    address: str = ""
+    """Where containers reach the host itself (`host-gateway`)."""
+    hostname: str = ""
+    architecture: str = ""
+    """As the kernel calls it; these two are what templates in specs may ask for."""
+    told_health: Callable[[str, str], None] = lambda *_: None
+    """Told of a container whose health has changed, and what it is now."""
+    troubles: Troubles = field(default_factory=Troubles)
+    """What does not work on the host."""
+
+
+class Activities:
+    """What is wanted and seen of one task, and the ways to act on it. `changed` is set when there is news."""
+
+    def __init__(self, host: Host, wanted: Wanted, seen: Observed) -> None:
+        self.wanted = wanted
+        self.seen = seen
+        self.changed = asyncio.Event()
+        self.delays = backoff(host.rng)
+        self.id = container_id(wanted.order.id)
+        self._host = host
+
+    def see(self, **facts: Any) -> None:
+        """Learn something of the task (fields of Observed)."""
+        self.seen = replace(self.seen, **facts)
+
+    async def perform(self, action: Action) -> None:
+        """Do it. Raises ArgosyError for what cannot be done."""
+        match action:
+            case Action.FETCH:
+                await self._fetch(self._spec)
+            case Action.CONNECT:
+                await self._connect()
+            case Action.QUEUE:
+                await self._queue()
+            case Action.OPEN:
+                await self._open(self._spec)
+            case Action.CREATE:
+                await self._create(self._spec)
+            case Action.START:
+                await self._start()
+            case Action.HOOK:
+                await self._post_start(self._spec.task.container_spec)
+            case Action.WATCH:
+                await self._watch()
+            case Action.DRAIN:
+                await self._drain()
+            case Action.LINGER:
+                self.see(drained=True)
+                await asyncio.sleep(self.wanted.order.linger)
+                self.see(lingered=True)
+            case Action.STOP:
+                await self._stop()
+            case Action.CLOSE:
+                await self._close()
+            case Action.REMOVE:
+                await self._remove()
+            case Action.IDLE | Action.LEAVE:
+                pass
+
+    @property
+    def _spec(self) -> SpecOrder:
+        """With its templates expanded for this task. Raises RuntimeFailure."""
+        assert self.wanted.spec
+        host = self._host
+        return container_plan.spec_for(
+            self.wanted.order, self.wanted.spec, host.node_id, host.hostname, host.architecture
+        )
+
+    async def _fetch(self, spec: SpecOrder) -> None:
+        container = spec.task.container_spec
+        login = task_files.login(self.wanted.order.service_id, self.wanted.files)
+        reference = container.image if container.pull_policy == "always" else self.wanted.image or container.image
+        image = await self._host.runtime.image(reference, self.wanted.peers, container.pull_policy, login)
+        self.see(image=image)
+
+    async def _connect(self) -> None:
+        await self._host.networks.ready(container_plan.networks_of(self.wanted.order))
+        self.see(connected=True)
+
+    async def _queue(self) -> None:
+        await self._host.places.acquire()
+        self.see(turn=True)
+
+    def leave_place(self) -> None:
+        """Give back the place in the queue, if it has one."""
+        if self.seen.turn:
+            self.see(turn=False)
+            self._host.places.release()
+
+    async def _open(self, spec: SpecOrder) -> None:
+        if container_plan.uses_host_network(spec):
+            self.see(netns="")
+            return
+        self.see(maybe_sandbox=True)
+        netns = await self._host.networks.open(container_plan.sandbox_of(self.wanted.order, spec))
+        self.see(netns=netns, ports=container_plan.ports_of(self._host.networks.host_ports(self.id)))
+
+    async def _create(self, spec: SpecOrder) -> None:
+        assert self.seen.image
+        assert self.seen.netns is not None
+        addresses = self._host.networks.addresses(self.id) if self.seen.netns else {}
+        plan = container_plan.container_of(
+            self.wanted.order,
+            spec,
+            self._host.node_id,
+            self.seen.image,
+            self.seen.netns,
+            addresses,
+            task_files.planned(spec.task.container_spec, self.wanted.files),
+            self._host.address,
+        )
+        self.see(maybe_container=True)
+        await self._host.runtime.create(plan)
+        self.see(created=True)
+
+    async def _start(self) -> None:
+        pid = await self._host.runtime.start(self.id)
+        health = Health(HealthState.STARTING if self._check else HealthState.NONE)
+        self.see(pid=pid, started=self._host.clock(), health=health)
+
+    async def _post_start(self, spec: ContainerSpec) -> None:
+        """Failing fails the task, as in Compose; a container that ends meanwhile has ended, no more."""
+        end = asyncio.ensure_future(self._host.runtime.wait(self.id))
+        run = asyncio.ensure_future(hooks.run_all(self._host.runtime, self.id, "post_start", spec.post_start))
+        try:
+            await asyncio.wait([end, run], return_when=asyncio.FIRST_COMPLETED)
+            if not end.done():
+                await run
+                return self.see(hooked=True)
+        finally:
+            for task in (end, run):
+                task.cancel()
+            await asyncio.gather(end, run, return_exceptions=True)
+        return self.see(exit=end.result(), hooked=True)
+
+    @property
+    def _check(self) -> Check | None:
+        spec, image = self.wanted.spec, self.seen.image
+        return check_of(spec.task.container_spec.healthcheck if spec else None, image.healthcheck if image else None)
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._readopt()), group.create_task(self._probe())]
+            exit = await self._host.runtime.wait(self.id)
+            for helper in helpers:
+                helper.cancel()
+        self.see(exit=exit)
+
+    async def _readopt(self) -> None:
+        # Of a container that a former agent started: its names are to be answered again.
+        spec = self.wanted.spec
+        while spec and self.seen.netns is None:
+            try:
+                await self._host.networks.ready(container_plan.networks_of(self.wanted.order))
+                async with self._host.places:
+                    await self._open(self._spec)
+                self.changed.set()
+            except ArgosyError as error:
+                log.warning("cannot take over a sandbox yet", task=self.wanted.order.name, why=str(error))
+                await asyncio.sleep(next(self.delays))
+
+    async def _probe(self) -> None:
+        if check := self._check:
+            await probe_forever(
+                self._host.runtime,
+                self.id,
+                check,
+                self.seen.health,
+                self.seen.started,
+                self._host.clock,
+                self._judge,
+            )
+
+    def _judge(self, health: Health) -> None:
+        if health.state is not self.seen.health.state:
+            self._host.told_health(self.id, health.state.value)
+        self.see(health=health)
+        self.changed.set()
+
+    async def _drain(self) -> None:
+        """Given up when the managers say that it is over."""
+        await asyncio.sleep(DRAIN_LIMIT)
+        log.warning("stopping although a host may still send it connections", task=self.wanted.order.name)
+        self.see(drained=True)
+
+    async def _stop(self) -> None:
+        spec, image = self.wanted.spec, self.seen.image
+        container = spec.task.container_spec if spec else ContainerSpec()
+        signal = container.stop_signal or (image.stop_signal if image else "")
+        grace = STOP_GRACE_PERIOD if container.stop_grace_period is None else container.stop_grace_period
+        await self._pre_stop(container, grace / SECOND)
+        try:
+            await self._host.runtime.stop(self.id, signal, grace / SECOND)
+        except RuntimeFailure as error:
+            if not signal:
+                raise
+            # Nothing may be unstoppable because its image asks for a signal that does not exist.
+            log.warning("stopping with SIGTERM instead", task=self.wanted.order.name, why=str(error))
+            await self._host.runtime.stop(self.id, "", grace / SECOND)
+        self.see(exit=await self._host.runtime.wait(self.id))
+
+    async def _pre_stop(self, spec: ContainerSpec, grace: float) -> None:
+        """At most as long as it would have to stop by itself; whatever comes of it, it is stopped then."""
+        try:
+            async with asyncio.timeout(grace):
+                await hooks.run_all(self._host.runtime, self.id, "pre_stop", spec.pre_stop)
+        except (ArgosyError, TimeoutError) as error:
+            log.warning("pre_stop did not end well", task=self.wanted.order.name, why=str(error) or "out of time")
+
+    async def _close(self) -> None:
+        await self._host.networks.close(self.id)
+        self.see(maybe_sandbox=False, netns=None)
+
+    async def _remove(self) -> None:
+        async with self._host.removals:
+            await self._host.runtime.remove(self.id)
+        self.see(maybe_container=False, created=False)

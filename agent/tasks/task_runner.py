@@ -1,0 +1,157 @@
+"""Runs one task: asks task.step what to do, does it, looks again.
+
+At any time a runner does one thing (its activity). Things that only wait are given up when what is wanted changes;
+things that make or remove something are carried to their end first, so nothing is left half done. All is idempotent:
+a runner of a restarted agent goes the same way over what exists already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+
+from agent.lifecycle.step import Action, Failure, Observed, Wanted, step
+from agent.tasks.task_actions import Activities, Host
+from api.errors import ArgosyError, NotFound
+from api.objects.wanted import TaskStatus
+from api.states import TaskState
+from api.wire.host_bounds import MOST_TEXT
+
+log = structlog.get_logger(__name__)
+
+INTERRUPTIBLE = frozenset(
+    {Action.DRAIN, Action.LINGER, Action.IDLE, Action.FETCH, Action.CONNECT, Action.QUEUE, Action.HOOK, Action.WATCH}
+)
+STARTING = frozenset({Action.OPEN, Action.CREATE, Action.START})
+"""What a place in the queue is held for."""
+CLEANING = frozenset({Action.STOP, Action.CLOSE, Action.REMOVE})
+"""What is tried until it works."""
+
+
+class Runner:
+    """One task on this host, from its order to its last trace."""
+
+    def __init__(self, host: Host, wanted: Wanted, seen: Observed, status: TaskStatus | None = None) -> None:
+        self._host = host
+        self._work = Activities(host, wanted, seen)
+        self._told = status
+        self._doing: Action | None = None
+        self._activity: asyncio.Task[None] | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it was told last."""
+        return self._work.wanted
+
+    @property
+    def seen(self) -> Observed:
+        """What it knows."""
+        return self._work.seen
+
+    def update(self, wanted: Wanted) -> None:
+        """The managers want something else."""
+        if wanted != self._work.wanted:
+            self._work.wanted = wanted
+            self._work.changed.set()
+
+    async def news(self) -> None:
+        """Until something else is wanted; for a runner that does not run."""
+        self._work.changed.clear()
+        await self._work.changed.wait()
+
+    def tell_trouble(self, why: str) -> None:
+        """The agent cannot go on with the task now."""
+        told = self._told or TaskStatus(TaskState.ACCEPTED)
+        if not told.state.is_terminal and not self._work.wanted.gone:
+            message = _clip(f"cannot be handled, trying again: {why}")
+            told = msgspec.structs.replace(told, message=message, timestamp=self._host.clock())
+            self._host.reporter.report(self._work.wanted.order.id, told)
+
+    async def run(self) -> None:
+        """Until nothing is left of the task."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while (action := self._decide()) is not Action.LEAVE:
+                    self._work.changed.clear()
+                    await self._turn_to(action, group)
+                    await self._work.changed.wait()
+                await self._give_up()
+        finally:
+            self._work.leave_place()
+
+    def _decide(self) -> Action:
+        now = step(self._work.wanted, self._work.seen)
+        if now.action not in STARTING and now.action is not Action.QUEUE:
+            self._work.leave_place()
+        if not self._work.wanted.gone:
+            self._tell(now.status)
+        return now.action
+
+    def _tell(self, status: TaskStatus) -> None:
+        status = msgspec.structs.replace(status, message=_clip(status.message), error=_clip(status.error))
+        id, told, now = self._work.wanted.order.id, self._told, self._host.clock()
+        started = told.started_at if told else 0.0
+        if not started and status.state is TaskState.RUNNING:
+            started = now
+        if told and msgspec.structs.replace(status, timestamp=told.timestamp, started_at=started) == told:
+            return self._host.reporter.report(id, told)
+        self._told = told = msgspec.structs.replace(status, timestamp=now, started_at=started)
+        self._work.see(reached=told.state, final=told if told.state.is_terminal else None)
+        if told.state >= TaskState.RUNNING:
+            self._host.storage.note(id, told)
+        return self._host.reporter.report(id, told)
+
+    async def _turn_to(self, action: Action, group: asyncio.TaskGroup) -> None:
+        if action is self._doing or (self._activity and self._doing not in INTERRUPTIBLE):
+            return
+        await self._give_up()
+        if action is not Action.IDLE:
+            self._doing = action
+            self._activity = group.create_task(self._perform(action), name=f"{action.name} {self._work.id[:12]}")
+
+    async def _give_up(self) -> None:
+        if self._activity:
+            self._activity.cancel()
+            await asyncio.wait([self._activity])
+        self._doing = self._activity = None
+
+    async def _perform(self, action: Action) -> None:
+        try:
+            await self._work.perform(action)
+            self._work.see(trouble="")
+        except Exception as error:
+            await self._failed(action, self._told_error(error))
+        finally:
+            self._doing = self._activity = None
+            self._work.changed.set()
+
+    async def _failed(self, action: Action, error: ArgosyError) -> None:
+        lost = action is Action.STOP and isinstance(error, NotFound)
+        if (action in CLEANING and not lost) or (action is Action.FETCH and error.temporary):
+            name = self._work.wanted.order.name
+            log.warning(
+                "a task's step failed, will be tried again", task=name, step=action.name.lower(), why=str(error)
+            )
+            self._work.see(trouble=str(error))
+            self._work.changed.set()
+            await asyncio.sleep(next(self._work.delays))
+            return
+        before = action not in (Action.START, Action.HOOK, Action.WATCH, Action.STOP)
+        failure = Failure(TaskState.REJECTED if before else TaskState.FAILED, str(error))
+        # one whose hook failed still runs, and is stopped as such
+        self._work.see(failure=failure, pid=self._work.seen.pid if action is Action.HOOK else 0)
+
+    def _told_error(self, error: Exception) -> ArgosyError:
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if isinstance(error, ArgosyError):
+            return error
+        log.error("a task's step broke", task=self._work.wanted.order.name, exc_info=error)
+        return ArgosyError("an internal error of the agent; argosyd's log has the details")
+
+
+def _clip(text: str) -> str:
+    """What a runtime or a health check wrote may be of any length; managers take so much."""
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"

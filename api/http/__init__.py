@@ -1,0 +1,1 @@
+"""What serving the HTTP API needs, whoever serves it: the application, listening, event streams."""

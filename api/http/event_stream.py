@@ -1,0 +1,128 @@
+"""GET /events, for whoever has some to tell of: managers of the cluster, agents of their host; both on one stream.
+
+A Source is read by position, so a reader misses nothing that is still kept and never hears anything twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from api.codec import encode
+from api.http.app import filters, label_match, moment
+from kit.timing import Clock
+
+Event = dict[str, Any]
+FILTERS = frozenset({
+    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
+    "service", "task", "type", "volume",
+})  # fmt: skip
+LOOK_UP = 5.0
+"""Seconds between looks whether the client is still there."""
+
+
+class Source(Protocol):
+    """Something that things happen to."""
+
+    def position(self, since: float) -> int:
+        """The position before everything not older than `since` (Unix seconds); of the newest event for 0."""
+        ...
+
+    def after(self, position: int) -> tuple[list[Event], int]:
+        """What came after a position, as the Engine API shows it, oldest first; and the position after that."""
+        ...
+
+    async def newer(self, position: int) -> None:
+        """Until there may be something after the position."""
+        ...
+
+
+def event(time: float, kind: str, action: str, id: str, attributes: dict[str, str], scope: str) -> Event:
+    """An event as the Engine API shows it; those of containers with the fields that old clients read."""
+    view: Event = {
+        "Type": kind,
+        "Action": action,
+        "Actor": {"ID": id, "Attributes": attributes},
+        "scope": scope,
+        "time": int(time),
+        "timeNano": int(time * 1e9),
+    }
+    if kind in ("container", "image"):
+        view |= {"status": action, "id": id}
+        if kind == "container":
+            view["from"] = attributes.get("image", "")
+    return view
+
+
+async def stream(request: web.Request, sources: Sequence[Source], clock: Clock) -> web.StreamResponse:
+    """The answer to GET /events?since=&until=&filters=. Raises Invalid."""
+    chosen = filters(request, FILTERS)
+    since, until = moment(request, "since"), moment(request, "until") or float("inf")
+    places = [source.position(since) for source in sources]
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    # a client that goes away is nothing to complain of
+    with suppress(ConnectionError):
+        while request.transport is not None and not request.transport.is_closing():
+            left = until - clock()
+            read = [source.after(place) for source, place in zip(sources, places, strict=True)]
+            places = [place for _, place in read]
+            news = sorted((one for events, _ in read for one in events), key=lambda one: int(one["timeNano"]))
+            told = (one for one in news if one["timeNano"] <= until * 1e9 and passes(one, chosen))
+            if lines := b"".join(encode(one) + b"\n" for one in told):
+                await response.write(lines)
+            if left <= 0:
+                break
+            waits = [lambda s=source, p=place: s.newer(p) for source, place in zip(sources, places, strict=True)]
+            await _any(waits, min(LOOK_UP, left))
+        await response.write_eof()
+    return response
+
+
+def passes(event: Event, chosen: dict[str, set[str]]) -> bool:
+    """Whether an event is among those asked for: any value of each filter."""
+    return all(_passes_one(event, name, values) for name, values in chosen.items())
+
+
+def _passes_one(event: Event, name: str, values: set[str]) -> bool:
+    kind, actor = event["Type"], event["Actor"]
+    attributes = actor["Attributes"]
+    match name:
+        case "type":
+            return kind in values
+        case "event":
+            action = event["Action"]
+            return action in values or action.partition(":")[0] in values  # "exec_start: ls", "health_status: healthy"
+        case "scope":
+            return event["scope"] in values
+        case "label":
+            return label_match(attributes, values)
+        case "service" | "node" if kind == "task":
+            return bool({attributes.get(name), attributes.get(f"{name}.name")} & values)
+        case "image" if kind == "container":
+            return bool({attributes.get("image", ""), _untagged(attributes.get("image", ""))} & values)
+        case "container":
+            named = actor["ID"].startswith(tuple(values)) or attributes.get("name") in values
+            return kind == "container" and named
+        case _:
+            return kind == name and bool({actor["ID"], attributes.get("name")} & values)
+
+
+def _untagged(image: str) -> str:
+    name = image.partition("@")[0]
+    return name[: name.rindex(":")] if ":" in name.rpartition("/")[2] else name
+
+
+async def _any(waits: Sequence[Callable[[], Any]], seconds: float) -> None:
+    """Until one of them is done, at most so long."""
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    try:
+        await asyncio.wait(tasks, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

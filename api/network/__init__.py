@@ -1,0 +1,1 @@
+"""What a network means: its spec, its checks, and arithmetic of subnets. Pure."""

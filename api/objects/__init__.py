@@ -1,0 +1,1 @@
+"""What the cluster stores, by who writes it. Pure."""

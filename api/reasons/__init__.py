@@ -1,0 +1,1 @@
+"""Why, as a value. Pure."""

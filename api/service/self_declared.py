@@ -1,0 +1,38 @@
+"""What a host says of itself, and who gets secrets by it. Pure.
+
+Ids, roles and node labels are given by managers; host names, addresses, platforms, engine labels and generic resources
+are what a host says, and one that lies is given the tasks that are placed by them.
+"""
+
+from __future__ import annotations
+
+from api.errors import Invalid
+from api.service.placement import parse
+from api.service.service_spec import ServiceSpec
+
+CONFIRMED = ("node.id", "node.role", "node.labels.")
+"""Beginnings of constraint keys whose values a manager has given."""
+ADVICE = "place it by node.id, or by a label that a manager gives: `argosy node update --label-add secure=yes NODE`"
+
+
+def self_declared(spec: ServiceSpec) -> list[str]:
+    """By what the spec chooses its hosts that they say of themselves, in order."""
+    placement, resources = spec.task_template.placement, spec.task_template.resources
+    keys: list[str] = []
+    for expression in placement.constraints if placement else ():
+        try:
+            keys += [constraint.key for constraint in parse([expression])]
+        except Invalid:
+            continue  # fulfilled by no node
+    chosen = [key for key in keys if not key.lower().startswith(CONFIRMED)]
+    reserved = resources.reservations.generic_resources if resources and resources.reservations else []
+    forms = (one.named_resource_spec or one.discrete_resource_spec for one in reserved)
+    chosen += [f"generic resource {form.kind}" for form in forms if form]
+    return list(dict.fromkeys(chosen))
+
+
+def secrets_warning(spec: ServiceSpec) -> str:
+    """What to say of a service whose secrets go where hosts say of themselves that they should; "" for nothing."""
+    if not spec.task_template.container_spec.secrets or not (chosen := self_declared(spec)):
+        return ""
+    return f"its secrets go to hosts chosen by {', '.join(chosen)}, which hosts say of themselves: {ADVICE}"

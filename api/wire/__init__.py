@@ -1,0 +1,1 @@
+"""Messages between hosts, and the RPC that carries them."""

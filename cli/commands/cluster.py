@@ -1,0 +1,82 @@
+"""`argosy cluster`: what holds for the whole cluster, shown and changed while it runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from cli.client import current
+from cli.command_errors import Wrong
+from cli.flags.flag_values import assignment, duration
+from cli.lazy_group import Group
+
+REBALANCE = "argosy.rebalance"
+"""The cluster's label that the managers read (docs/design/task-lifecycle.md, "Moves")."""
+
+
+@click.group(cls=Group)
+def cluster() -> None:
+    """Show and change what holds for the whole cluster."""
+
+
+@cluster.command("inspect")
+def inspect_() -> None:
+    """Show the cluster's settings as JSON."""
+    found = current().get_json("/swarm")
+    found.pop("JoinTokens", None)  # they are asked for by name: argosy join-token
+    click.echo(json.dumps(found, indent=4, ensure_ascii=False))
+
+
+@cluster.command()
+@click.option(
+    "--rebalance/--no-rebalance",
+    default=None,
+    help="Move tasks to hosts that join or return, for services that do not say otherwise.",
+)
+@click.option("--label-add", multiple=True, metavar="KEY=VALUE", help="Add or replace a label. Repeatable.")
+@click.option("--label-rm", multiple=True, metavar="KEY", help="Take a label away. Repeatable.")
+@click.option("--task-history-limit", type=click.IntRange(0), help="Ended tasks kept per slot.")
+@click.option("--dispatcher-heartbeat", metavar="DURATION", help="Time between heartbeats.")
+@click.option("--cert-expiry", metavar="DURATION", help="Life of the hosts' certificates.")
+def update(rebalance: bool | None, label_add: tuple[str, ...], label_rm: tuple[str, ...], **given: Any) -> None:
+    """Change settings of the cluster; what is not said stays as it is.
+
+    \b
+    Examples:
+      argosy cluster update --rebalance
+      argosy cluster update --task-history-limit 10 --label-add site=berlin
+    """
+    client = current()
+    found = client.get_json("/swarm")
+    labels = {key: value for key, value in (found["Spec"].get("Labels") or {}).items() if key not in label_rm}
+    try:
+        labels |= dict(pair for text in label_add for pair in assignment(text))
+    except ValueError as error:
+        raise Wrong(f"--label-add: {error}") from None
+    spec = {**found["Spec"], "Labels": relabelled(labels, rebalance), **_changed(given)}
+    client.send("/swarm/update", spec, {"version": found["Version"]["Index"]})
+
+
+def relabelled(labels: dict[str, str], rebalance: bool | None) -> dict[str, str]:
+    """The cluster's labels with balance switched on or off, or as it is (None)."""
+    if rebalance is None:
+        return labels
+    rest = {key: value for key, value in labels.items() if key != REBALANCE}
+    return {**rest, REBALANCE: "true"} if rebalance else rest
+
+
+def _changed(given: dict[str, Any]) -> dict[str, Any]:
+    """The parts of the cluster's spec that the options speak of."""
+    spec: dict[str, Any] = {}
+    if given["task_history_limit"] is not None:
+        spec["Orchestration"] = {"TaskHistoryRetentionLimit": given["task_history_limit"]}
+    try:
+        if given["dispatcher_heartbeat"]:
+            spec["Dispatcher"] = {"HeartbeatPeriod": duration(given["dispatcher_heartbeat"])}
+        if given["cert_expiry"]:
+            spec["CAConfig"] = {"NodeCertExpiry": duration(given["cert_expiry"])}
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return spec

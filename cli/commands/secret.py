@@ -1,0 +1,8 @@
+"""`argosy secret`: data for containers that nobody reads but they."""
+
+from __future__ import annotations
+
+from api.stored_file import SecretSpec
+from cli.commands.stored_files import commands
+
+secret = commands("secret", SecretSpec)

@@ -1,0 +1,275 @@
+"""`argosy service`: the commands on services. (The flags are in cli/flags/service_flags.py.)"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from api.field_names import new_id
+from cli.client import Client, current
+from cli.command_errors import Wrong
+from cli.flags.service_flags import changed_spec, common_flags, create_flags, new_spec, scaled, update_flags
+from cli.flags.stored_file_flags import with_file_ids
+from cli.insights import History, RolledBack
+from cli.lazy_group import Group
+from cli.show.convergence import Judge
+from cli.show.log_output import log_options, show_service_logs
+from cli.show.output import (
+    each,
+    format_option,
+    inspect,
+    inspect_format_option,
+    list_options,
+    show_rows,
+)
+from cli.show.revision_rows import COLUMNS as HISTORY_COLUMNS
+from cli.show.revision_rows import history_lines, history_rows
+from cli.show.run_rows import is_scheduled, run_lines, runs_of, tell_next_run
+from cli.show.service_progress import Wait, update_start, wait_options
+from cli.show.service_rows import COLUMNS, service_rows
+from cli.show.task_rows import TaskList, task_list_options
+from cli.views import Created, Service, Task
+
+
+@click.group(cls=Group)
+def service() -> None:
+    """Manage services."""
+
+
+@service.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@create_flags
+@common_flags
+@wait_options
+@click.argument("image")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def create(image: str, args: tuple[str, ...], wait: Wait, **given: Any) -> None:
+    """Create a service that runs IMAGE, and wait until it runs.
+
+    \b
+    Examples:
+      argosy service create --name web --replicas 3 -p 8080:80 nginx
+      argosy service create --name web --secret source=tls-key,target=key.pem,mode=0400 nginx
+      argosy service create --name import --mode replicated-job --replicas 5 --max-concurrent 2 import:1
+      argosy service create --name backup --mode replicated-job --schedule "0 3 * * *" backup:1
+      argosy service create --name api --depends-on db=healthy api:1
+    """
+    client = current()
+    name = given["name"] or f"service-{new_id()[:8]}"
+    spec = with_file_ids(client, new_spec(name, image, args, given))
+    headers = _login(image) if given["with_registry_auth"] else {}
+    created = client.post("/services/create", Created, spec, headers=headers)
+    for warning in created.warnings or []:
+        click.echo(f"WARNING: {warning}", err=True)
+    click.echo(created.id)
+    if is_scheduled(spec):
+        _tell_next_run(client, created.id, wait)
+    else:
+        wait.until_converged(client, Judge(created.id))
+
+
+@service.command()
+@list_options
+def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
+    """List services."""
+    services = current().get_json("/services", {"status": True}, filters)
+    if quiet and not template:
+        for item in services:
+            click.echo(item["ID"])
+        return
+    show_rows(service_rows(services), COLUMNS, template)
+
+
+@service.command()
+@task_list_options
+@click.argument("services", nargs=-1, required=True)
+def ps(services: tuple[str, ...], wanted: TaskList) -> None:
+    """List the tasks of services."""
+    client = current()
+    ids = [client.get(f"/services/{name}", Service).id for name in services]
+    wanted.show(client, client.get("/tasks", list[Task], filters={**wanted.filters, "service": ids}))
+
+
+@service.command("inspect")
+@inspect_format_option
+@click.option("--pretty", is_flag=True, help="For people.")
+@click.argument("services", nargs=-1, required=True)
+def inspect_(services: tuple[str, ...], template: str | None, pretty: bool) -> None:
+    """Show everything about services."""
+    client = current()
+    if not pretty or template:
+        inspect(client, "service", "/services", services, template)
+        return
+    from cli.show.service_details import lines
+
+    for name in services:
+        for line in lines(client.get(f"/services/{name}", Service), time.time()):  # noqa: TID251
+            click.echo(line)
+
+
+@service.command()
+@wait_options
+@click.argument("targets", nargs=-1, required=True, metavar="SERVICE=REPLICAS…")
+def scale(targets: tuple[str, ...], wait: Wait) -> None:
+    """Change the number of tasks of services."""
+    client = current()
+    wanted = [_parse_target(target) for target in targets]
+    judges = []
+    for name, replicas in wanted:
+        found = client.get(f"/services/{name}", Service)
+        judges.append(Judge(found.id, update_start(found)))
+        _update(client, found, scaled(found.spec, replicas))
+        if not wait.quiet:
+            click.echo(f"{found.spec.name} scaled to {replicas}")
+    wait.until_converged(client, *judges)
+
+
+def _parse_target(target: str) -> tuple[str, int]:
+    name, equals, count = target.rpartition("=")
+    if not equals or not name or not count.isdigit():
+        raise Wrong(f"{target!r} is not of the form SERVICE=REPLICAS")
+    return name, int(count)
+
+
+@service.command()
+@log_options
+@click.option("--no-resolve", is_flag=True, help="Show ids in place of names.")
+@click.option("--no-task-ids", is_flag=True, help="Leave the tasks' ids out.")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
+@click.option("--raw", is_flag=True, help="Show the output as it is, without whose it is.")
+@click.argument("name", metavar="SERVICE|TASK")
+def logs(name: str, **options: Any) -> None:
+    """Show the output of a service's tasks, or of one task."""
+    show_service_logs(current(), name, **options)
+
+
+@service.command()
+@click.argument("services", nargs=-1, required=True)
+def rm(services: tuple[str, ...]) -> None:
+    """Remove services."""
+    client = current()
+    each(services, lambda name: client.delete(f"/services/{name}"))
+
+
+@service.command()
+@update_flags
+@common_flags
+@wait_options
+@click.option("--args", help="Replaces the command's arguments.")
+@click.option("--force", is_flag=True, help="Replace all tasks, also when nothing changed.")
+@click.option("--image", help="The image to run.")
+@click.option("--rollback", is_flag=True, help="Go back to the previous revision.")
+@click.argument("name", metavar="SERVICE")
+def update(name: str, wait: Wait, rollback: bool, **given: Any) -> None:
+    """Change a service, and wait until the change is through.
+
+    \b
+    Examples:
+      argosy service update --image nginx:1.27 --update-order start-first web
+      argosy service update --env-add LEVEL=debug --env-rm OLD --publish-rm 80 web
+      argosy service update --secret-rm key-1 --secret-add source=key-2,target=key web
+    """
+    client = current()
+    if rollback:
+        _roll_back(client, name, wait)
+        return
+    found = client.get(f"/services/{name}", Service)
+    spec = with_file_ids(client, changed_spec(_with_network_names(client, found.spec), given))
+    _update(client, found, spec, _login(spec.task_template.container_spec.image) if given["with_registry_auth"] else {})
+    click.echo(name)
+    if is_scheduled(spec):
+        _tell_next_run(client, found.id, wait)
+    else:
+        wait.until_converged(client, Judge(found.id, update_start(found)))
+
+
+@service.command("rollback")
+@click.option("--to", type=click.IntRange(1), metavar="N", help="The revision, as `service history` numbers them.")
+@wait_options
+@click.argument("name", metavar="SERVICE")
+def rollback_(name: str, to: int | None, wait: Wait) -> None:
+    """Put a service back to its previous revision, or to any that is kept.
+
+    \b
+    Examples:
+      argosy service rollback web
+      argosy service rollback --to 3 web
+    """
+    _roll_back(current(), name, wait, to)
+
+
+def _roll_back(client: Client, name: str, wait: Wait, to: int | None = None) -> None:
+    found = client.get(f"/services/{name}", Service)
+    query: dict[str, str | int | bool] = {"version": found.version.index}
+    if to is not None:
+        query["to"] = to
+    done = client.post(f"/argosy/v1/services/{found.id}/rollback", RolledBack, query=query)
+    for warning in done.warnings or []:
+        click.echo(f"WARNING: {warning}", err=True)
+    click.echo(f"{name} goes back to revision {done.to}" if done.to else name)
+    wait.until_converged(client, Judge(found.id, update_start(found), is_rollback=True))
+
+
+@service.command()
+@format_option
+@click.option("--changes/--no-changes", default=True, show_default=True, help="Also what each changed.")
+@click.argument("name", metavar="SERVICE")
+def history(name: str, template: str | None, changes: bool) -> None:
+    """List the kept revisions of a service, what each changed, and the runs of a scheduled job.
+
+    \b
+    Example:
+      argosy service history web
+    """
+    client = current()
+    about = client.get(f"/argosy/v1/services/{name}/history", History)
+    if template:
+        show_rows(history_rows(about), HISTORY_COLUMNS, template)
+        return
+    for line in history_lines(about, changes):
+        click.echo(line)
+    if any(is_scheduled(revision.spec) for revision in about.revisions):
+        click.echo()
+        for line in run_lines(runs_of(client, name), time.time()):  # noqa: TID251
+            click.echo(line)
+
+
+@service.command()
+@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
+@click.argument("services", nargs=-1, required=True)
+def explain(services: tuple[str, ...], as_json: bool) -> None:
+    """Say what of services does not run, why, and what to do about it."""
+    from cli.show.explanation import show
+
+    show(current(), services, as_json)
+
+
+def _tell_next_run(client: Client, id: str, wait: Wait) -> None:
+    """A scheduled job runs when it is due, so there is nothing to wait for."""
+    if not wait.quiet:
+        click.echo(tell_next_run(client, id))
+
+
+def _update(client: Client, found: Service, spec: Any, headers: dict[str, str] | None = None) -> None:
+    client.send(f"/services/{found.id}/update", spec, {"version": found.version.index}, headers)
+
+
+def _login(image: str) -> dict[str, str]:
+    from cli.deploy.docker_logins import login_headers  # few commands need it
+
+    return login_headers(image)
+
+
+def _with_network_names(client: Client, spec: Any) -> Any:
+    """Stored specs have ids of networks; flags name them, so that --network-rm finds them."""
+    import msgspec
+
+    from cli.views import Network
+
+    template = spec.task_template
+    if not template.networks:
+        return spec
+    names = {network.id: network.name for network in client.get("/networks", list[Network])}
+    networks = [msgspec.structs.replace(item, target=names.get(item.target, item.target)) for item in template.networks]
+    return msgspec.structs.replace(spec, task_template=msgspec.structs.replace(template, networks=networks))

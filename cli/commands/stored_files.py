@@ -1,0 +1,94 @@
+"""`argosy secret` and `argosy config`: small files that the cluster keeps for containers. One definition of both."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from api.codec import Value
+from api.stored_file import ConfigSpec, SecretSpec
+from cli.client import current
+from cli.command_errors import Wrong
+from cli.flags.flag_values import assignment
+from cli.lazy_group import Group
+from cli.show.formatting import ago, unix_time
+from cli.show.output import each, inspect, inspect_format_option, list_options, show_rows
+from kit.timing import wall_clock
+
+COLUMNS = {"ID": "ID", "Name": "NAME", "CreatedAt": "CREATED", "UpdatedAt": "UPDATED"}
+
+
+class Created(Value, frozen=True):
+    """Answer to a create."""
+
+    id: str = ""
+
+
+class Kept(Value, frozen=True):
+    """A secret or config, as lists show it."""
+
+    id: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+    spec: SecretSpec = SecretSpec()
+
+
+def commands(what: str, kind: type[SecretSpec] | type[ConfigSpec]) -> click.Group:
+    """The commands of one of the two; `what` is "secret" or "config"."""
+    group = Group(what, help=f"Manage the cluster's {what}s.")
+    but = " but their data" if what == "secret" else ""
+
+    @group.command(help=f"Create a {what} from a file, or from standard input (-).")
+    @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label. Repeatable.")
+    @click.argument("name")
+    @click.argument("file", default="-")
+    def create(name: str, file: str, label: tuple[str, ...]) -> None:
+        spec = kind(name=name, labels=_labels(label), data=_data(what, file))
+        click.echo(current().post(f"/{what}s/create", Created, spec).id)
+
+    @group.command(help=f"List {what}s.")
+    @list_options
+    def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
+        found = current().get(f"/{what}s", list[Kept], filters=filters)
+        show_rows([_row(item) for item in sorted(found, key=lambda item: item.spec.name)], COLUMNS, template, quiet)
+
+    @group.command("inspect", help=f"Show everything about {what}s{but}.")
+    @inspect_format_option
+    @click.argument("names", nargs=-1, required=True)
+    def inspect_(names: tuple[str, ...], template: str | None) -> None:
+        inspect(current(), what, f"/{what}s", names, template)
+
+    @group.command(help=f"Remove {what}s that no service uses.")
+    @click.argument("names", nargs=-1, required=True)
+    def rm(names: tuple[str, ...]) -> None:
+        client = current()
+        each(names, lambda name: client.delete(f"/{what}s/{name}"))
+
+    return group
+
+
+def _data(what: str, file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Wrong(f"cannot read the {what} from {file}: {error.strerror}") from None
+
+
+def _labels(texts: tuple[str, ...]) -> dict[str, str]:
+    try:
+        return dict(pair for text in texts for pair in assignment(text))
+    except ValueError as error:
+        raise Wrong(f"--label: {error}") from None
+
+
+def _row(item: Kept) -> dict[str, str]:
+    now = wall_clock()
+    return {
+        "ID": item.id,
+        "Name": item.spec.name,
+        "CreatedAt": ago(unix_time(item.created_at), now),
+        "UpdatedAt": ago(unix_time(item.updated_at), now),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(item.spec.labels.items())),
+    }

@@ -1,0 +1,1 @@
+"""Plans a stack's deploy and carries it out."""

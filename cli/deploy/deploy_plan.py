@@ -1,0 +1,234 @@
+"""What a deploy has to do: a pure comparison of a stack with what the cluster has of it.
+
+`stack plan` prints it, `stack deploy` does it. Deploying twice changes nothing: see cli/deploy/canonical.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from api.errors import Invalid
+from api.service.self_declared import secrets_warning
+from api.service.service_spec import ServiceSpec
+from cli.deploy.canonical import essence, normal
+from cli.deploy.plan_files import FileChange, FileKind, missing_files, new_files, old_files, remembered
+from cli.deploy.plan_networks import NetworkChange, network_changes
+from cli.deploy.plan_ports import given_up, taken
+from cli.show.differences import Difference, differences
+from cli.views import File, Network, Service
+from compose.model.stack import IMAGE, Stack, StackService
+
+Resolve = Literal["always", "changed", "never"]
+_replace = msgspec.structs.replace
+_PLACEMENT = "TaskTemplate.Placement.Constraints"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the cluster has."""
+
+    services: Sequence[Service] = ()
+    """The stack's."""
+    networks: Sequence[Network] = ()
+    """All."""
+    files: Mapping[FileKind, Sequence[File]] = field(default_factory=dict)
+    """All secrets and configs."""
+    everyone: Sequence[Service] = ()
+    """All services; asked for only when a network has to be replaced, or a name or port to be given out."""
+    kept: Sequence[ServiceSpec] = ()
+    """The kept revisions of the stack's services, which a rollback may bring back; of each the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceChange:
+    """One service: to create, to update, or to leave."""
+
+    service: StackService
+    spec: ServiceSpec
+    """As it is to be sent, but for the ids of secrets and configs."""
+    current: Service | None = None
+    fields: tuple[Difference, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why its tasks are replaced, beside its own changes."""
+    replaces: bool = False
+    """Whether the tasks it has are replaced."""
+    is_made_anew: bool = False
+    """Whether the service has to be removed and created, because it cannot become what it is to be."""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything is to be sent."""
+        return bool(self.current is None or self.fields or self.reasons)
+
+    @property
+    def verb(self) -> str:
+        """For people."""
+        if self.current is None:
+            return "create"
+        if not self.is_changed:
+            return "unchanged"
+        if self.is_made_anew:
+            return "replace"
+        return "update" if self.fields else "restart"
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"{self.verb} service {self.spec.name}"
+        yield from (f"    {difference}" for difference in self.fields)
+        yield from (f"    restart: {reason}" for reason in self.reasons)
+        if self.verb == "update" and not self.reasons:
+            yield f"    {self._effect()}"
+
+    def _effect(self) -> str:
+        if self.replaces:
+            return "restart: what its tasks are made of changes"
+        if any(field.path.startswith(_PLACEMENT) for field in self.fields):
+            return "no task is restarted, but those on hosts that do not meet the constraints move"
+        return "no task is restarted"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything a deploy does, in its order."""
+
+    networks: tuple[NetworkChange, ...] = ()
+    """To create, or to replace."""
+    files: tuple[FileChange, ...] = ()
+    services: tuple[ServiceChange, ...] = ()
+    prune: tuple[Service, ...] = ()
+    old_networks: tuple[Network, ...] = ()
+    old_files: tuple[tuple[FileKind, File], ...] = ()
+    """Versions that nothing uses any more."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is to be done."""
+        rest = (self.networks, self.files, self.prune, self.old_networks, self.old_files)
+        return not any(rest) and not any(change.is_changed for change in self.services)
+
+    def warnings(self) -> list[str]:
+        """What to think of before it is done: one line each."""
+        told = ((change.spec.name, secrets_warning(change.spec)) for change in self.services)
+        return [f"{name}: {warning}" for name, warning in told if warning]
+
+    def lines(self) -> list[str]:
+        """For people: `stack plan`."""
+        return [
+            *(line for network in self.networks for line in network.lines()),
+            *(f"create {change.kind} {change.file.name}" for change in self.files),
+            *(f"remove service {service.spec.name}" for service in self.prune),
+            *(line for change in self.services for line in change.lines()),
+            *(f"remove network {network.name}" for network in self.old_networks),
+            *(f"remove {kind} {file.spec.name}" for kind, file in self.old_files),
+        ]
+
+
+def plan(stack: Stack, present: Present, *, prune: bool = False, resolve: Resolve = "changed") -> Changes:
+    """Compare. Raises Invalid with all that stands in the way."""
+    networks, problems = network_changes(stack, present.networks, present.everyone)
+    problems += missing_files(stack, present.files)
+    wanted = {item.spec.name for item in stack.services}
+    gone = tuple(service for service in present.services if prune and service.spec.name not in wanted)
+    moving = {service.id for service in present.services if prune or service.spec.name in wanted}
+    others = (service for service in present.everyone if service.id not in moving)
+    problems += taken((item.spec for item in stack.services), others)
+    if problems:
+        raise Invalid("\n".join(problems))
+    names = {network.id: network.name for network in present.networks}
+    services = _services(stack, present, names, networks, resolve)
+    kept_networks = {spec.name for spec in stack.networks}
+    files = tuple(new_files(stack, present.files))
+    return Changes(
+        networks=networks,
+        files=files,
+        services=services,
+        prune=gone,
+        old_networks=tuple(
+            network
+            for network in present.networks
+            if prune and network.stack == stack.name and network.name not in kept_networks
+        ),
+        old_files=tuple(old_files(stack, present.files, _in_use(present, services, gone, networks), prune)),
+    )
+
+
+def _in_use(
+    present: Present,
+    services: Sequence[ServiceChange],
+    gone: Sequence[Service],
+    networks: Sequence[NetworkChange],
+) -> list[ServiceSpec]:
+    """The specs of the services that stay or come, and of their revisions that will still be kept."""
+    past = {service.spec.name for service in gone} | {change.spec.name for change in services if change.is_made_anew}
+    changed = {change.spec.name: change.spec for change in services if change.current and change.is_changed}
+    updates = Counter(changed.keys())
+    for user in (user for network in networks for user in network.users):
+        updates[user.spec.name] += 1 if user.spec.name in changed else 2  # it is stopped, and started again
+    updates.update(service.spec.name for service, _ in given_up((c.current, c.spec) for c in services))
+    return [
+        *(change.spec for change in services),
+        *(spec for spec in remembered(present.kept, updates, changed) if spec.name not in past),
+        *(service.spec for service in present.services if service.spec.name not in past),
+    ]
+
+
+def _services(
+    stack: Stack,
+    present: Present,
+    names: Mapping[str, str],
+    networks: Sequence[NetworkChange],
+    resolve: Resolve,
+) -> tuple[ServiceChange, ...]:
+    """In the stack's order, in which a service stands behind those it depends on."""
+    current = {service.spec.name: service for service in present.services}
+    replaced = {change.spec.name for change in networks if change.current}
+    restarted: set[str] = set()
+    changes = []
+    for item in stack.services:
+        change = _service(item, current.get(item.spec.name), names, replaced, restarted, resolve)
+        if change.replaces:
+            restarted.add(item.spec.name)
+        changes.append(change)
+    return tuple(changes)
+
+
+def _service(
+    item: StackService,
+    current: Service | None,
+    names: Mapping[str, str],
+    replaced: set[str],
+    restarted: set[str],
+    resolve: Resolve,
+) -> ServiceChange:
+    spec = item.spec
+    if current is None:
+        return ServiceChange(item, spec)
+    old_task, task = current.spec.task_template, spec.task_template
+    if current.spec.labels.get(IMAGE) == spec.labels.get(IMAGE) and resolve != "always":
+        task = _replace(task, container_spec=_replace(task.container_spec, image=old_task.container_spec.image))
+    task = _replace(task, force_update=old_task.force_update)
+    spec = _replace(spec, task_template=task)
+    old, new = normal(current.spec, names), normal(spec, names)
+    if _kind(old) != _kind(new):
+        reason = "a service's mode cannot be changed; it is removed and created, and its history is lost"
+        return ServiceChange(item, item.spec, current, tuple(differences(old, new)), (reason,), True, is_made_anew=True)
+    on = [target.target for target in old.task_template.networks if target.target in replaced]
+    reasons = [f"its network {name} is replaced" for name in on]
+    is_remade = essence(old) != essence(new)
+    if not is_remade and not reasons:
+        needs = [wait.service for wait in spec.depends_on if wait.restart and wait.service in restarted]
+        reasons = [f"it depends on {name}, whose tasks are replaced" for name in needs]
+        if reasons:
+            spec = _replace(spec, task_template=_replace(task, force_update=task.force_update + 1))
+    found = tuple(differences(old, new))
+    return ServiceChange(item, spec, current, found, tuple(reasons), replaces=is_remade or bool(reasons))
+
+
+def _kind(spec: ServiceSpec) -> str:
+    """Which of the modes it is of."""
+    return next((name for name in spec.mode.__struct_fields__ if getattr(spec.mode, name) is not None), "")

@@ -1,0 +1,187 @@
+"""Doing what a plan says: secrets and configs, networks, services; then, once all runs, what is not needed any more.
+
+The order of services does not matter to the cluster: the managers keep a service's tasks waiting for those it depends
+on. It is kept so that a dependency's update is known before those that wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import click
+import msgspec
+
+from api.service.service_spec import ServiceSpec
+from api.stored_file import ConfigSpec, SecretSpec
+from cli.client import Client
+from cli.command_errors import ApiError, Failed
+from cli.deploy.deploy_plan import Changes, Present, Resolve, ServiceChange, plan
+from cli.deploy.docker_logins import login_headers
+from cli.deploy.network_replacement import Replacement
+from cli.deploy.plan_files import FILE_KINDS, FileKind
+from cli.deploy.plan_networks import must_be_replaced
+from cli.deploy.plan_ports import asks_for_more, given_up
+from cli.insights import History
+from cli.show.convergence import Judge
+from cli.show.service_progress import Wait, update_start
+from cli.views import Created, File, Network, NetworkCreated, Service
+from compose.model.stack import NAMESPACE, Stack
+
+_replace = msgspec.structs.replace
+
+
+def stack_filter(stack: str) -> dict[str, list[str]]:
+    """The filter for everything of a stack."""
+    return {"label": [f"{NAMESPACE}={stack}"]}
+
+
+def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> tuple[Changes, Present]:
+    """What is to be done, and what there is. Raises Invalid."""
+    services = client.get("/services", list[Service], filters=stack_filter(stack.name))
+    networks = client.get("/networks", list[Network])
+    by_name = {service.spec.name: service for service in services}
+    is_more = asks_for_more((by_name.get(item.spec.name), item.spec) for item in stack.services)
+    wants = {
+        "secret": prune or stack.secrets or stack.external_secrets,
+        "config": prune or stack.configs or stack.external_configs,
+    }
+    files = {kind: client.get(f"/{kind}s", list[File]) for kind in FILE_KINDS if wants[kind]}
+    is_worth_it = any(file.stack == stack.name for found in files.values() for file in found)
+    present = Present(
+        services=services,
+        networks=networks,
+        files=files,
+        everyone=client.get("/services", list[Service]) if is_more or must_be_replaced(stack, networks) else (),
+        kept=kept_revisions(client, services) if is_worth_it else (),
+    )
+    return plan(stack, present, prune=prune, resolve=resolve), present
+
+
+def kept_revisions(client: Client, services: Sequence[Service]) -> list[ServiceSpec]:
+    """The specs that a rollback could bring back."""
+    specs = []
+    for service in services:
+        try:
+            history = client.get(f"/argosy/v1/services/{service.id}/history", History)
+        except ApiError as error:
+            if not error.is_missing:
+                raise
+        else:
+            specs += [revision.spec for revision in history.revisions]
+    return specs
+
+
+class Deployment:
+    """One run of `stack deploy`."""
+
+    def __init__(
+        self, client: Client, changes: Changes, present: Present, wait: Wait, with_logins: bool = False
+    ) -> None:
+        self.with_logins = with_logins
+        """Whether the user's logins at the images' registries go along."""
+        self.client = client
+        self.changes = changes
+        self.wait = wait
+        self.judges: list[Judge] = []
+        self._touched: set[str] = set()
+        """Ids of services that were changed before their turn."""
+        self._ids: dict[tuple[FileKind, str], str] = {
+            (kind, file.spec.name): file.id for kind, files in present.files.items() for file in files
+        }
+
+    def run(self) -> None:
+        """Do everything; wait for all unless detached. Raises Failed, ApiError."""
+        self._create_files()
+        for service in self.changes.prune:
+            self.client.delete(f"/services/{service.id}")
+            self._say(f"Removed service {service.spec.name}")
+        for change in self.changes.services:
+            if change.current is not None and change.is_made_anew:
+                self.client.delete(f"/services/{change.current.id}")
+                self._say(f"Removed service {change.spec.name}")
+        replacement = Replacement(self.client, self.changes, self.wait, self._say)
+        replacement.take_down()
+        for network in self.changes.networks:
+            self.client.post("/networks/create", NetworkCreated, network.spec)
+            self._say(f"Created network {network.spec.name}")
+        self._free_ports()
+        for change in self.changes.services:
+            self._apply(change)
+        replacement.bring_back()
+        self.wait.until_converged(self.client, *self.judges)
+        self._clean_up()
+
+    def _create_files(self) -> None:
+        for change in self.changes.files:
+            file, kind = change.file, change.kind
+            make = SecretSpec if kind == "secret" else ConfigSpec
+            spec = make(name=file.name, labels=dict(file.labels), data=file.data)
+            self._ids[kind, file.name] = self.client.post(f"/{kind}s/create", Created, spec).id
+            self._say(f"Created {kind} {file.name}")
+
+    def _free_ports(self) -> None:
+        """Have services give up the ports that others of the stack are to get."""
+        changes = self.changes.services
+        pairs = [(None if change.is_made_anew else change.current, change.spec) for change in changes]
+        for service, spec in given_up(pairs):
+            now = self.client.get(f"/services/{service.id}", Service)  # it may have been stopped for its network's sake
+            freed = _replace(now.spec, endpoint_spec=spec.endpoint_spec)
+            self.client.send(f"/services/{service.id}/update", freed, {"version": now.version.index})
+            self._touched.add(service.id)
+
+    def _apply(self, change: ServiceChange) -> None:
+        name, current = change.spec.name, change.current
+        try:
+            if current is None or change.is_made_anew:
+                created = self.client.post(
+                    "/services/create", Created, with_ids(change.spec, self._ids), headers=self._login(change)
+                )
+                self.judges.append(Judge(created.id))
+                for warning in created.warnings or []:
+                    click.echo(f"WARNING: {name}: {warning}", err=True)
+                self._say(f"Created service {name}")
+                return
+            self.judges.append(Judge(current.id, update_start(current)))
+            if change.is_changed:
+                if change.reasons or current.id in self._touched:  # it may have been stopped for its network's sake
+                    current = self.client.get(f"/services/{current.id}", Service)
+                query = {"version": current.version.index}
+                spec = with_ids(change.spec, self._ids)
+                self.client.send(f"/services/{current.id}/update", spec, query, self._login(change))
+                self._say(f"{'Updated' if change.fields else 'Restarted'} service {name}")
+        except ApiError as error:
+            raise Failed(f"service {name}: {error.message}") from None
+
+    def _login(self, change: ServiceChange) -> dict[str, str]:
+        return login_headers(change.spec.task_template.container_spec.image) if self.with_logins else {}
+
+    def _clean_up(self) -> None:
+        """What nothing uses any more; somebody else may have begun to, or have been faster."""
+        for network in self.changes.old_networks:
+            self.client.delete(f"/networks/{network.id}")
+            self._say(f"Removed network {network.name}")
+        for kind, file in self.changes.old_files:
+            try:
+                self.client.delete(f"/{kind}s/{file.id}")
+            except ApiError as error:
+                if not error.is_missing:
+                    click.echo(f"WARNING: {kind} {file.spec.name} was not removed: {error.message}", err=True)
+            else:
+                self._say(f"Removed {kind} {file.spec.name}")
+
+    def _say(self, line: str) -> None:
+        if not self.wait.quiet:
+            click.echo(line)
+
+
+def with_ids(spec: ServiceSpec, ids: Mapping[tuple[FileKind, str], str]) -> ServiceSpec:
+    """The spec with the ids of the secrets and configs that it names."""
+    container = spec.task_template.container_spec
+    if not container.secrets and not container.configs:
+        return spec
+    container = _replace(
+        container,
+        secrets=[_replace(s, secret_id=ids.get(("secret", s.secret_name), s.secret_id)) for s in container.secrets],
+        configs=[_replace(c, config_id=ids.get(("config", c.config_name), c.config_id)) for c in container.configs],
+    )
+    return _replace(spec, task_template=_replace(spec.task_template, container_spec=container))

@@ -1,0 +1,167 @@
+"""Binds of a stack that lead to this machine: what the user is told of them, and how they can go along.
+
+A path below the project's directory, or the user's home, is on the machine where the command is given; a cluster's
+hosts look for it at the same place on their own disks. `--ship-binds` makes configs of read-only files, which go to
+every host, and holds services with other binds of this kind on this host. Pure, but for the disk that is handed in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from msgspec import structs
+
+from api.service import service_spec
+from api.stored_file import MOST_CONFIG
+from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, digest_of, version_name
+from compose.model.stack import Stack, StackFile, StackService
+
+MOST_FILES = 50
+"""Files of a directory that go along as configs."""
+_SOCKET = "docker.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is at a path of this machine. `files` by path relative to it ("" for a file itself), with mode."""
+
+    is_directory: bool = False
+    files: Mapping[str, tuple[bytes, int]] | None = None
+    """None: it is too much, or nothing that a config can hold."""
+
+
+Look = Callable[[str], Found | None]
+"""What is at a path; None for nothing."""
+
+
+def look(path: str) -> Found | None:
+    """On this machine's disk."""
+    if os.path.isfile(path):
+        content = _content(path)
+        return Found(files={"": content} if content else None)
+    if not os.path.isdir(path):
+        return Found() if os.path.exists(path) else None
+    files: dict[str, tuple[bytes, int]] = {}
+    for folder, _, names in os.walk(path):
+        for name in names:
+            whole = os.path.join(folder, name)
+            content = _content(whole) if len(files) < MOST_FILES else None
+            if content is None:
+                return Found(is_directory=True)
+            files[os.path.relpath(whole, path)] = content
+    return Found(is_directory=True, files=files)
+
+
+def _content(path: str) -> tuple[bytes, int] | None:
+    """A regular file's bytes and permission bits, if a config can hold it."""
+    try:
+        if not os.path.isfile(path) or not 0 < os.path.getsize(path) < MOST_CONFIG:
+            return None
+        with open(path, "rb") as file:
+            return file.read(MOST_CONFIG), os.fstat(file.fileno()).st_mode & 0o777
+    except OSError:
+        return None
+
+
+def remarks(stack: Stack, own: Sequence[str], look: Look) -> Iterator[str]:
+    """One line for each bind that will not do on other hosts; `own` are the directories that are this machine's."""
+    for service in stack.services:
+        name = service.spec.name
+        for mount in binds(service):
+            found = look(mount.source)
+            if os.path.basename(mount.source) == _SOCKET:
+                yield (
+                    f"{name} binds {mount.source}: it speaks to the engine of the host it runs on; for the whole"
+                    " cluster place it on managers (node.role == manager)"
+                )
+            elif _is_own(mount.source, own) and found is None:
+                yield f"{name} binds {mount.source}, which does not exist" + (
+                    ": an empty directory is made on each host" if _is_made(mount) else "; its tasks will be rejected"
+                )
+            elif _is_own(mount.source, own):
+                yield (
+                    f"{name} binds {mount.source} of this machine: other hosts look for it on their own disks;"
+                    " --ship-binds makes configs of read-only files, and keeps services with others here"
+                )
+
+
+def shipped(stack: Stack, own: Sequence[str], look: Look, node_id: str) -> tuple[Stack, list[str]]:
+    """The stack with what is this machine's going along; and what was done, a line each.
+
+    `node_id` is this host's, for services that have to stay on it; "" when the command speaks to no host of its own.
+    """
+    services: list[StackService] = []
+    configs: dict[str, StackFile] = {file.name: file for file in stack.configs}
+    told: list[str] = []
+    for service in stack.services:
+        made = _Shipment(stack.name, service, own, look)
+        configs |= {file.name: file for file in made.files}
+        told += made.told
+        services.append(_placed(made.service, node_id, told) if made.has_to_stay else made.service)
+    return replace(stack, services=tuple(services), configs=tuple(configs.values())), told
+
+
+class _Shipment:
+    """One service's."""
+
+    def __init__(self, stack: str, service: StackService, own: Sequence[str], look: Look) -> None:
+        self.files: list[StackFile] = []
+        self.told: list[str] = []
+        self.has_to_stay = False
+        container = service.spec.task_template.container_spec
+        mounts, uses = [], list(container.configs)
+        for mount in container.mounts:
+            is_mine = mount.type == "bind" and _is_own(mount.source, own) and not mount.source.endswith(_SOCKET)
+            found = look(mount.source) if is_mine else None
+            if found and found.files and mount.read_only:
+                uses += self._configs(stack, service, mount, found)
+                continue
+            self.has_to_stay = self.has_to_stay or is_mine
+            mounts.append(mount)
+        container = structs.replace(container, mounts=mounts, configs=uses)
+        task = structs.replace(service.spec.task_template, container_spec=container)
+        self.service = replace(service, spec=structs.replace(service.spec, task_template=task))
+
+    def _configs(
+        self, stack: str, service: StackService, mount: service_spec.Mount, found: Found
+    ) -> Iterator[service_spec.ConfigReference]:
+        for path, (data, mode) in sorted((found.files or {}).items()):
+            target = os.path.join(mount.target, path) if path else mount.target
+            short = (
+                f"{service.short_name.replace('.', '-')}-bind-{digest_of(target.encode(), is_secret=False, salt='')}"
+            )
+            digest = digest_of(data, is_secret=False, salt="")
+            name = version_name(f"{stack}_{short}", digest)
+            self.files.append(StackFile(short, name, data, {NAMESPACE: stack, SHORT_NAME: short, DIGEST: digest}))
+            yield service_spec.ConfigReference(file=service_spec.FileTarget(name=target, mode=mode), config_name=name)
+        self.told.append(f"{service.spec.name}: {mount.source} goes along as a config, to {mount.target}")
+
+
+def _placed(service: StackService, node_id: str, told: list[str]) -> StackService:
+    """Held on this host."""
+    name, task = service.spec.name, service.spec.task_template
+    if not node_id:
+        told.append(
+            f"{name}: has binds of this machine that cannot go along, and this machine is no host of the cluster"
+        )
+        return service
+    placement = task.placement or service_spec.Placement()
+    constraints = [*placement.constraints, f"node.id == {node_id}"]
+    task = structs.replace(task, placement=structs.replace(placement, constraints=constraints))
+    told.append(f"{name}: stays on this host, for its binds that can be written or are too big to go along")
+    return replace(service, spec=structs.replace(service.spec, task_template=task))
+
+
+def binds(service: StackService) -> list[service_spec.Mount]:
+    """What a service has of its hosts' directories and files."""
+    return [mount for mount in service.spec.task_template.container_spec.mounts if mount.type == "bind"]
+
+
+def _is_own(path: str, own: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in own if folder not in ("", "/"))
+
+
+def _is_made(mount: service_spec.Mount) -> bool:
+    return bool(mount.bind_options and mount.bind_options.create_mountpoint)

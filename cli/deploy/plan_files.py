@@ -1,0 +1,93 @@
+"""What becomes of a stack's secrets and configs: pure. They are versions by content, never changed.
+
+Other content is another version, whose users roll; an old one goes when neither a service nor a revision that a
+rollback may bring back uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from api import defaults
+from api.service.service_spec import ServiceSpec
+from cli.views import File
+from compose.model.stack import SHORT_NAME, Stack, StackFile
+
+FileKind = Literal["secret", "config"]
+FILE_KINDS: tuple[FileKind, FileKind] = ("secret", "config")
+Files = Mapping[FileKind, Sequence[File]]
+"""All that the cluster has."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A secret or config to create."""
+
+    kind: FileKind
+    file: StackFile
+
+
+def missing_files(stack: Stack, files: Files) -> list[str]:
+    """External ones that are not there, for people."""
+    return [
+        f"{kind} {name} is external and does not exist; create it first"
+        for kind in FILE_KINDS
+        for name in _of_stack(stack, kind)[1]
+        if name not in {file.spec.name for file in files.get(kind, ())}
+    ]
+
+
+def new_files(stack: Stack, files: Files) -> Iterator[FileChange]:
+    """Versions to be created."""
+    for kind in FILE_KINDS:
+        there = {file.spec.name for file in files.get(kind, ())}
+        yield from (FileChange(kind, file) for file in _of_stack(stack, kind)[0] if file.name not in there)
+
+
+def old_files(
+    stack: Stack, files: Files, in_use: Sequence[ServiceSpec], prune: bool
+) -> Iterator[tuple[FileKind, File]]:
+    """Versions that none of the specs in use names; those whose name the files have no more: if pruned."""
+    for kind in FILE_KINDS:
+        own = {file.short_name for file in _of_stack(stack, kind)[0]}
+        used = {name for spec in in_use for name in used_files(spec, kind)} | {
+            file.name for file in _of_stack(stack, kind)[0]
+        }
+        for file in files.get(kind, ()):
+            short = file.spec.labels.get(SHORT_NAME, "")
+            if file.stack == stack.name and short and file.spec.name not in used and (prune or short in own):
+                yield kind, file
+
+
+def remembered(
+    kept: Sequence[ServiceSpec], updates: Mapping[str, int], changed: Mapping[str, ServiceSpec]
+) -> Iterator[ServiceSpec]:
+    """The revisions still kept after so many `updates` of each service, as the managers forget them.
+
+    `kept` has those of today, of each service the newest first. The newest of them stays in any case, as the previous
+    one. Source: manager/orchestrator/updates/revisions.py, `prune`.
+    """
+    by_name: dict[str, list[ServiceSpec]] = {}
+    for spec in kept:
+        by_name.setdefault(spec.name, []).append(spec)
+    for name, specs in by_name.items():
+        limit = changed.get(name, specs[0]).revision_history
+        most = limit if limit is not None else defaults.REVISION_HISTORY
+        yield from specs[: max(most - updates[name], 1)] if updates.get(name) else specs
+
+
+def used_files(spec: ServiceSpec, kind: FileKind) -> Iterator[str]:
+    """Names of the secrets or configs a service refers to."""
+    container = spec.task_template.container_spec
+    if kind == "secret":
+        yield from (reference.secret_name for reference in container.secrets)
+    else:
+        yield from (reference.config_name for reference in container.configs)
+
+
+def _of_stack(stack: Stack, kind: FileKind) -> tuple[tuple[StackFile, ...], tuple[str, ...]]:
+    if kind == "secret":
+        return stack.secrets, stack.external_secrets
+    return stack.configs, stack.external_configs

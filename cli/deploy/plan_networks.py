@@ -1,0 +1,105 @@
+"""What becomes of a stack's networks: pure. A network is never changed in place, because tasks are on it.
+
+One that has to change is replaced: its services stop, it is removed, made anew, and they start again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from api.service.service_spec import NetworkSpec
+from cli.show.differences import NONE, Difference
+from cli.views import Network, Service
+from compose.model.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChange:
+    """A network to create, or (with `current`) to replace."""
+
+    spec: NetworkSpec
+    current: Network | None = None
+    fields: tuple[Difference, ...] = ()
+    users: tuple[Service, ...] = ()
+    """The stack's services that are on the one to be replaced."""
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        if self.current is None:
+            yield f"create network {self.spec.name}"
+            return
+        yield f"replace network {self.spec.name}"
+        yield from (f"    {difference}" for difference in self.fields)
+        if self.users:
+            yield f"    stops until it is there again: {', '.join(service.spec.name for service in self.users)}"
+
+
+def network_changes(
+    stack: Stack, networks: Sequence[Network], everyone: Sequence[Service]
+) -> tuple[tuple[NetworkChange, ...], list[str]]:
+    """What to create and replace, and what stands in the way. `networks` and services are all of the cluster's."""
+    by_name = {network.name: network for network in networks if network.scope != "local"}
+    all_names = {network.name for network in networks}
+    problems = [
+        f"network {name} is external and does not exist; create it first"
+        for name in stack.external_networks
+        if name not in all_names
+    ]
+    changes = []
+    for spec in stack.networks:
+        current = by_name.get(spec.name)
+        if current is None:
+            changes.append(NetworkChange(spec))
+        elif current.stack != stack.name:
+            problems.append(
+                f"network {spec.name} exists and is not of stack {stack.name}; say `external: true`, "
+                "or choose another name"
+            )
+        elif fields := tuple(_fields(spec, current)):
+            users = tuple(service for service in everyone if current.id in service.network_ids)
+            strangers = [service.spec.name for service in users if service.stack != stack.name]
+            if strangers:
+                problems.append(
+                    f"network {spec.name} would have to be replaced ({'; '.join(map(str, fields))}), and "
+                    f"{', '.join(strangers)} of other stacks {'is' if len(strangers) == 1 else 'are'} on it; "
+                    "take them off it first"
+                )
+            changes.append(NetworkChange(spec, current, fields, users))
+    return tuple(changes), problems
+
+
+def must_be_replaced(stack: Stack, networks: Sequence[Network]) -> bool:
+    """Whether the users of networks have to be known."""
+    return any(change.current for change in network_changes(stack, networks, ())[0])
+
+
+def _fields(spec: NetworkSpec, network: Network) -> Iterator[Difference]:
+    """What differs. Addresses that the file does not say stay as the cluster chose them."""
+    for path, wanted, present in (
+        ("Internal", spec.internal, network.internal),
+        ("Attachable", spec.attachable, network.attachable),
+    ):
+        if wanted is not present:
+            yield Difference(path, str(present).lower(), str(wanted).lower())
+    picked = {} if _VNI in spec.options else {_VNI}
+    yield from _mapping("Options", spec.options, {k: v for k, v in (network.options or {}).items() if k not in picked})
+    yield from _mapping("Labels", spec.labels, network.labels or {})
+    parts = network.ipam.config or []
+    for number, part in enumerate(spec.ipam.config):
+        now = parts[number] if number < len(parts) else None
+        for name in ("subnet", "ip_range", "gateway"):
+            wanted_text, text = getattr(part, name), getattr(now, name) if now else ""
+            if wanted_text and wanted_text != text:
+                yield Difference(f"IPAM.Config[{number}].{_IPAM[name]}", text or NONE, wanted_text)
+
+
+_IPAM = {"subnet": "Subnet", "ip_range": "IPRange", "gateway": "Gateway"}
+_VNI = "com.docker.network.driver.overlay.vxlanid_list"
+"""The option that tells the network's number, which the cluster picks."""
+
+
+def _mapping(path: str, wanted: Mapping[str, str], present: Mapping[str, str]) -> Iterator[Difference]:
+    for name in sorted({*wanted, *present}):
+        if wanted.get(name) != present.get(name):
+            yield Difference(f"{path}.{name}", present.get(name, NONE), wanted.get(name, NONE))

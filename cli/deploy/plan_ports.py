@@ -1,0 +1,96 @@
+"""Published ports of a stack: that others have, and that move from one of its services to another. Pure.
+
+The cluster gives a port to one service at a time, so the one that has it must give it up before the other can ask for
+it, also when two services swap theirs. Giving up a port of the routing mesh restarts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+from api.service.host_address import overlap
+from api.service.service_spec import PortConfig, ServiceSpec
+from cli.views import Service
+
+_replace = msgspec.structs.replace
+_Key = tuple[str, int, str]
+"""Protocol, published port, and the address of the hosts it is at ("": every one)."""
+_T = TypeVar("_T")
+
+
+def given_up(wanted: Iterable[tuple[Service | None, ServiceSpec]]) -> Iterator[tuple[Service, ServiceSpec]]:
+    """Services that hold a port which another one wants and they do not any more, each without such ports.
+
+    `wanted` has what each service is now (None for a new one) and is to be.
+    """
+    pairs = list(wanted)
+    claims = _by_number((key, spec.name) for _, spec in pairs for key in map(_key, _mesh(spec)) if key[1])
+    for current, spec in pairs:
+        if current is None or current.spec.endpoint_spec is None:
+            continue
+        lost = {
+            key
+            for key in map(_key, _mesh(current.spec))
+            if any(name != spec.name and overlap(key[2], address) for address, name in claims.get(key[:2], ()))
+        }
+        if lost:
+            endpoint = current.spec.endpoint_spec
+            kept = [port for port in endpoint.ports if port.publish_mode == "host" or _key(port) not in lost]
+            yield current, _replace(current.spec, endpoint_spec=_replace(endpoint, ports=kept))
+
+
+def asks_for_more(wanted: Iterable[tuple[Service | None, ServiceSpec]]) -> bool:
+    """Whether a service is to have a name or a port that it has not, so that all others have to be looked at."""
+    return any(current is None or set(_ports(spec)) - set(_ports(current.spec)) for current, spec in wanted)
+
+
+def taken(specs: Iterable[ServiceSpec], others: Iterable[Service]) -> Iterator[str]:
+    """What stands in the way, for people: names and ports that services have which stay as they are.
+
+    The rule is the managers' (service_admission.py): two of mode host may have the same port, on different hosts,
+    and any two may have it at different addresses of a host.
+    """
+    others = list(others)
+    names = {service.spec.name for service in others}
+    ports = _by_number((key, (mode, other.spec.name)) for other in others for key, mode in _held(other).items())
+    for spec in specs:
+        if spec.name in names:
+            yield f"service {spec.name} exists and is not of this stack; choose another name, or remove it"
+        for (protocol, number, address), mode in _ports(spec).items():
+            for held, (holder_mode, holder) in ports.get((protocol, number), ()):
+                if overlap(address, held) and not mode == holder_mode == "host":
+                    yield f"service {spec.name}: port {number}/{protocol} is already in use by service {holder}"
+
+
+def _by_number(keys: Iterable[tuple[_Key, _T]]) -> dict[tuple[str, int], list[tuple[str, _T]]]:
+    """By protocol and number: the addresses of the hosts, each with what belongs to it."""
+    found: dict[tuple[str, int], list[tuple[str, _T]]] = {}
+    for (protocol, number, address), value in keys:
+        found.setdefault((protocol, number), []).append((address, value))
+    return found
+
+
+def _ports(spec: ServiceSpec) -> dict[_Key, str]:
+    """The published ports that it names, and their modes."""
+    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
+    return {_key(port): port.publish_mode for port in ports if port.published_port}
+
+
+def _held(service: Service) -> dict[_Key, str]:
+    """With those that were picked for it."""
+    ports = service.spec.endpoint_spec.ports if service.spec.endpoint_spec else []
+    targets = {(port.protocol, port.target_port) for port in ports if not port.published_port}
+    picked = [port for port in service.endpoint.ports or [] if (port.protocol, port.target_port) in targets]
+    return _ports(service.spec) | {_key(port): port.publish_mode for port in picked}
+
+
+def _mesh(spec: ServiceSpec) -> list[PortConfig]:
+    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
+    return [port for port in ports if port.publish_mode == "ingress"]
+
+
+def _key(port: PortConfig) -> _Key:
+    return port.protocol, port.published_port, port.host_ip

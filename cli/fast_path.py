@@ -1,0 +1,113 @@
+"""The commonest questions, answered before anything heavy is loaded: `--help`, `service ls`, `node ls`.
+
+Loading click and the schema takes longer than asking the daemon. Only the plainest form of a question is answered here,
+and only when all goes well; whatever is unusual (other options, a narrow terminal, TCP, an error) is left to
+cli/root_command.py, which says the same more slowly. Tests compare the two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cli.command_table import ABOUT, COMMANDS, DEFAULT_HOST, host_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # loading typing takes a tenth of the time that there is
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    Get = Callable[[str], Any]
+    Rows = tuple[Mapping[str, str], Sequence[Mapping[str, str]]]
+    """Columns (field → heading), and the rows."""
+
+WIDTH = 80
+"""Columns of the help text, as click breaks it on terminals that are at least as wide."""
+_HELP = f"""\
+Usage: argosy [OPTIONS] COMMAND [ARGS]...
+
+  {ABOUT}
+
+Options:
+  -H, --host URL  Where argosyd listens: unix://PATH or tcp://HOST:PORT
+                  [$ARGOSY_HOST, $DOCKER_HOST, {DEFAULT_HOST}]
+  --version       Show the version.
+  -h, --help      Show this message and exit.
+
+Commands:
+"""
+
+
+class Unusual(Exception):
+    """Something for the whole command line to deal with."""
+
+
+def answer(arguments: Sequence[str]) -> bool:
+    """Print the answer; False when the question is not one of ours."""
+    if list(arguments) in (["--help"], ["-h"]) and _is_wide():
+        sys.stdout.write(help_text())
+        return True
+    said = None
+    if len(arguments) > 2 and arguments[0] in ("-H", "--host"):
+        said, arguments = arguments[1], arguments[2:]
+    ask = _QUESTIONS.get(tuple(arguments))
+    host = host_of(said)
+    if ask is None or not host.startswith("unix:///"):
+        return False
+    try:
+        columns, rows = ask(lambda path: _get(host.removeprefix("unix://"), path))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, Unusual):
+        return False
+    from cli.show.formatting import table
+
+    cells = [[row[name] for name in columns] for row in rows]
+    sys.stdout.write("".join(f"{line}\n" for line in table(list(columns.values()), cells)))
+    return True
+
+
+def help_text() -> str:
+    """What `argosy --help` prints on a terminal of WIDTH columns or more."""
+    room = max(map(len, COMMANDS))
+    return _HELP + "".join(f"  {name:<{room}}  {entry[1]}\n" for name, entry in COMMANDS.items())
+
+
+def _is_wide() -> bool:
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns) >= WIDTH
+    except (OSError, ValueError):
+        return True  # no terminal: click takes it for one of 80 columns
+
+
+def _services(get: Get) -> Rows:
+    from cli.show.service_rows import COLUMNS, service_rows
+
+    return COLUMNS, service_rows(get("/services?status=1"))
+
+
+def _nodes(get: Get) -> Rows:
+    from cli.show.node_rows import columns, node_rows
+
+    rows = node_rows(get("/nodes"), get("/info")["Swarm"]["NodeID"])
+    return columns(rows), rows
+
+
+_QUESTIONS: dict[tuple[str, ...], Callable[[Get], Rows]] = {("service", "ls"): _services, ("node", "ls"): _nodes}
+
+
+def _get(path: str, request: str) -> Any:
+    """The JSON that a daemon at a unix socket answers with. Raises Unusual for any answer but a whole 200."""
+    import json
+    from _socket import AF_UNIX, SOCK_STREAM, socket  # what the module socket is built on, without what that loads
+
+    connection = socket(AF_UNIX, SOCK_STREAM)
+    connection.connect(path)
+    connection.sendall(f"GET {request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    parts = []
+    while part := connection.recv(1 << 16):
+        parts.append(part)
+    connection.close()
+    head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+    status, *headers = head.decode("latin-1").lower().split("\r\n")
+    if status.split()[1:2] != ["200"] or f"content-length: {len(body)}" not in headers:
+        raise Unusual
+    return json.loads(body)

@@ -1,0 +1,1 @@
+"""Flags: their small languages, and how they reach a spec."""

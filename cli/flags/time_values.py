@@ -1,0 +1,29 @@
+"""Points in time as flags say them."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from cli.command_errors import Wrong
+from cli.flags.flag_values import duration
+from cli.show.formatting import unix_time
+
+_UNIX = re.compile(r"\d+(\.\d+)?")
+
+
+def moment(flag: str, text: str) -> str:
+    """A time ("2026-01-02T15:04:05Z"), Unix seconds, or a duration before now ("42m"), as Unix seconds.
+
+    Raises a usage error that names the flag.
+    """
+    if _UNIX.fullmatch(text):
+        return text
+    try:
+        return f"{time.time() - duration(text) / 1e9:.9f}"  # noqa: TID251
+    except ValueError:
+        pass
+    try:
+        return f"{unix_time(text):.9f}"
+    except ValueError:
+        raise Wrong(f"{flag} {text!r} is neither a time nor a duration") from None

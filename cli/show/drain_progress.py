@@ -1,0 +1,91 @@
+"""Waiting until a node is drained: nothing of it runs any more, and what was there runs elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import click
+
+from cli.client import Client
+from cli.command_errors import Failed
+from cli.show.formatting import span_short
+from cli.show.service_progress import PERIOD, tasks_of
+from cli.states import is_alive
+from cli.views import Service, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a drain is."""
+
+    left: int
+    """Tasks that still run on the node."""
+    lacking: tuple[str, ...] = ()
+    """Services that do not have all their tasks yet, with why."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return not self.left and not self.lacking
+
+    def __str__(self) -> str:
+        parts = [f"{self.left} task{'' if self.left == 1 else 's'} still on it"] if self.left else []
+        return "; ".join([*parts, *self.lacking]) or "done"
+
+
+def progress(on_node: Iterable[Task], services: Iterable[Service], tasks: Sequence[Task]) -> Progress:
+    """Judge. `services` are those that had tasks on the node, with their status; `tasks` are all of theirs."""
+    left = sum(_is_alive(task) for task in on_node)
+    lacking = []
+    for service in services:
+        status = service.service_status
+        if status is None or status.running_tasks >= status.desired_tasks:
+            continue
+        why = next((t.status.err for t in tasks if t.service_id == service.id and _waits(t)), "")
+        text = f"{service.spec.name} has {status.running_tasks} of {status.desired_tasks} tasks running"
+        lacking.append(f"{text} ({why})" if why else text)
+    return Progress(left, tuple(lacking))
+
+
+def _is_alive(task: Task) -> bool:
+    return is_alive(task.status.state, task.desired_state)
+
+
+def _waits(task: Task) -> bool:
+    return task.status.state in ("new", "pending") and bool(task.status.err)
+
+
+class Drain:
+    """One node's drain; make it before the drain begins, so that it knows what was there."""
+
+    def __init__(self, client: Client, node_id: str, name: str) -> None:
+        self.client = client
+        self.node_id = node_id
+        self.name = name
+        self.service_ids = sorted({task.service_id for task in self._tasks() if _is_alive(task)})
+
+    def wait(self, timeout: float, quiet: bool = False) -> None:
+        """Until it is done. Raises Failed with what is left when it takes too long."""
+        end, told = time.monotonic() + timeout, ""
+        while not (now := self._look()).is_done:
+            if not quiet and str(now) != told:
+                told = str(now)
+                click.echo(f"{self.name}: {told}")
+            if time.monotonic() > end:
+                raise Failed(f"node {self.name} is not drained after {span_short(timeout)}: {now}")
+            time.sleep(PERIOD)
+        if not quiet:
+            click.echo(f"{self.name}: drained")
+
+    def _look(self) -> Progress:
+        services, tasks = [], []
+        if self.service_ids:
+            services = self.client.get("/services", list[Service], {"status": True}, {"id": self.service_ids})
+        for service in services:  # one by one: any may be removed meanwhile
+            tasks += tasks_of(self.client, {"service": [service.id]})
+        return progress(self._tasks(), services, tasks)
+
+    def _tasks(self) -> list[Task]:
+        return tasks_of(self.client, {"node": [self.node_id]})

@@ -1,0 +1,65 @@
+"""`service explain` and `stack explain`: what does not run, why, and what to do about it."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+
+import click
+
+from cli.client import Client
+from cli.command_errors import Failed
+from cli.insights import Explanation, Problem
+from cli.show.formatting import span, unix_time
+
+_WIDTH = 116
+
+
+def show(client: Client, names: Sequence[str], as_json: bool = False) -> None:
+    """Print what is to be said of services (by name or id)."""
+    if as_json:
+        import json
+
+        found = [client.get_json(_path(name)) for name in names]
+        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
+        return
+    now = time.time()  # noqa: TID251
+    for name in names:
+        for line in lines(client.get(_path(name), Explanation), now):
+            click.echo(line)
+
+
+def show_stack(client: Client, stack: str, names: Sequence[str], as_json: bool = False) -> None:
+    """The same for all services of a stack."""
+    if not names:
+        raise Failed(f"there is no stack {stack!r}")
+    show(client, names, as_json)
+
+
+def lines(about: Explanation, now: float) -> Iterator[str]:
+    """A service's heading, and a paragraph for each problem."""
+    yield f"{about.service_name} ({about.mode}): {about.summary}"
+    for problem in about.problems:
+        yield from _paragraph(problem, now)
+
+
+def _paragraph(problem: Problem, now: float) -> Iterator[str]:
+    where = f"task {problem.slot}" if problem.scope == "task" else "service"
+    node = f" on {problem.node}" if problem.node else ""
+    since = unix_time(problem.since)
+    when = f" for {span(now - since).lower()}" if since and since <= now else ""
+    yield from _wrapped(f"{where}{node}: {problem.code}{when}: {problem.reason or problem.state}", "  ")
+    if problem.advice:
+        yield from _wrapped(f"→ {problem.advice}", "      ")
+    retry = unix_time(problem.retry_at)
+    if retry > now:
+        yield from _wrapped(f"is tried again in {span(retry - now).lower()}", "      ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ") or [indent]
+
+
+def _path(name: str) -> str:
+    return f"/argosy/v1/services/{name}/explain"

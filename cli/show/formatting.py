@@ -1,0 +1,81 @@
+"""How values are shown to people: sizes, times, ids, and tables."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # cli/fast_path.py has no time to load it
+    from collections.abc import Sequence
+
+
+def own_version() -> str:
+    """The installed version of Argosy."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("argosy")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def short_id(full: str) -> str:
+    """The first 12 characters, without "sha256:"."""
+    return full.removeprefix("sha256:")[:12]
+
+
+def unix_time(text: str) -> float:
+    """A timestamp of the API to Unix seconds; 0 for none."""
+    from datetime import datetime  # not needed by what has to be quick
+
+    if not text or text.startswith("0001-"):
+        return 0.0
+    head, _, rest = text.partition(".")
+    if rest:  # nanoseconds; Python reads six digits
+        digits = rest.rstrip("Z").split("+")[0]
+        text = f"{head}.{digits[:6]:0<6}Z"
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def span(seconds: float) -> str:
+    """A duration as docker words it: "About a minute", "3 hours"."""
+    seconds = max(seconds, 0)
+    if seconds < 1:
+        return "Less than a second"
+    for name, length, limit in (("second", 1, 60), ("minute", 60, 60), ("hour", 3600, 48), ("day", 86400, 14)):
+        count = int(seconds / length)
+        if count < limit:
+            if count == 1 and name != "second":
+                return f"About {'an' if name == 'hour' else 'a'} {name}"
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    weeks = int(seconds / 604800)
+    return f"{weeks} weeks" if weeks < 9 else f"{int(seconds / 2592000)} months"
+
+
+def span_short(seconds: float) -> str:
+    """ "1m30s"; what --timeout takes."""
+    if seconds < 60 or seconds != int(seconds):
+        return f"{seconds:g}s"
+    hours, minutes, rest = int(seconds) // 3600, int(seconds) // 60 % 60, int(seconds) % 60
+    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if count)
+
+
+def ago(then: float, now: float) -> str:
+    """ "3 hours ago"; "" when it is not known."""
+    return f"{span(now - then)} ago" if then else ""
+
+
+def byte_count(count: float) -> str:
+    """ "12.3MB", in powers of 1000, as docker shows images."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:.3g}TB"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], gap: int = 3) -> list[str]:
+    """Lines of aligned columns."""
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    return [
+        "".join(cell.ljust(width + gap) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [heads, *rows]
+    ]

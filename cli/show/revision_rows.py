@@ -1,0 +1,63 @@
+"""`service history`: the kept revisions of a service."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+from cli.insights import Change, History, Revision
+from cli.show.formatting import ago, table, unix_time
+from cli.show.output import Row
+
+COLUMNS = {"Number": "REVISION", "Created": "CREATED", "Image": "IMAGE", "State": "STATE", "Tasks": "TASKS"}
+_LONGEST = 100
+
+
+def history_rows(about: History) -> list[Row]:
+    """Rows, the newest first."""
+    now = time.time()  # noqa: TID251
+    return [
+        {
+            "Number": str(revision.number),
+            "Created": ago(unix_time(revision.created_at), now),
+            "Image": revision.image.partition("@")[0],
+            "State": _state(revision),
+            "Tasks": f"{revision.running}/{revision.tasks}" if revision.tasks else "",
+            "SameAs": str(revision.same_as or ""),
+        }
+        for revision in about.revisions
+    ]
+
+
+def history_lines(about: History, changes: bool) -> Iterator[str]:
+    """The table, with what each revision changed below its row."""
+    rows = history_rows(about)
+    head, *lines = table(list(COLUMNS.values()), [[row[key] for key in COLUMNS] for row in rows])
+    yield head
+    for revision, line in zip(about.revisions, lines, strict=True):
+        yield line
+        if revision.same_as:
+            yield f"    the same as revision {revision.same_as}"
+        elif changes:
+            yield from (f"    {_change(change)}" for change in revision.changes)
+
+
+def _state(revision: Revision) -> str:
+    words = ["in force"] if revision.in_force else []
+    if revision.wanted and not revision.in_force:
+        words.append("wanted, not in force")
+    if revision.previous:
+        words.append("previous")
+    return ", ".join(words)
+
+
+def _change(change: Change) -> str:
+    return f"{change.path}: {_text(change.old)} → {_text(change.new)}"
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "(none)"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,0 +1,89 @@
+"""The runs of a scheduled job, as people see them: when the next one is due, and what came of those before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from api.codec import Value
+from api.service.service_spec import ServiceSpec
+from cli.client import Client
+from cli.show.formatting import ago, span, table, unix_time
+
+_HEADS = ("RUN", "DUE", "STARTED", "TOOK", "OUTCOME", "REVISION")
+
+
+class Run(Value, frozen=True):
+    """One run. Times as the API writes them, "" for none."""
+
+    number: int = 0
+    outcome: str = ""
+    revision: int = 0
+    due_at: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+
+
+class Runs(Value, frozen=True):
+    """GET /argosy/v1/services/{id}/runs, newest first."""
+
+    next_at: str = ""
+    schedule: dict[str, object] | None = None
+    runs: list[Run] = []
+
+
+def is_scheduled(spec: ServiceSpec) -> bool:
+    """Whether it is a job that runs when it is due, not when it is deployed. Raises Invalid for wrong labels."""
+    if spec.mode.replicated_job is None and spec.mode.global_job is None:
+        return False
+    from api.service.schedule import schedule_of  # loads time zones, which few commands need
+
+    return schedule_of(spec) is not None
+
+
+def runs_of(client: Client, name: str) -> Runs:
+    """What is known of a service's runs. Raises what the client raises."""
+    return client.get(f"/argosy/v1/services/{name}/runs", Runs)
+
+
+def next_run(about: Runs, now: float) -> str:
+    """When the next run is due, as a sentence; `now` in Unix seconds."""
+    if about.schedule is None:
+        return "it has no schedule"
+    if not about.next_at:
+        return "no run is due: its schedule is suspended, or names no time that comes"
+    at = unix_time(about.next_at)
+    return f"the next run is due at {_moment(about.next_at)} (in {span(max(0.0, at - now)).lower()})"
+
+
+def tell_next_run(client: Client, name: str) -> str:
+    """The same, asked for now."""
+    return next_run(runs_of(client, name), time.time())  # noqa: TID251
+
+
+def run_lines(about: Runs, now: float) -> Iterator[str]:
+    """The runs that are kept, newest first, and when the next is due."""
+    rows = [
+        (
+            str(run.number or ""),
+            _moment(run.due_at),
+            ago(unix_time(run.started_at), now) if run.started_at else "",
+            _took(run, now),
+            run.outcome,
+            str(run.revision or ""),
+        )
+        for run in about.runs
+    ]
+    if rows:
+        yield from table(_HEADS, rows)
+    yield next_run(about, now)
+
+
+def _took(run: Run, now: float) -> str:
+    if not run.started_at:
+        return ""
+    return span(max(0.0, (unix_time(run.ended_at) if run.ended_at else now) - unix_time(run.started_at))).lower()
+
+
+def _moment(text: str) -> str:
+    return f"{text[:10]} {text[11:19]} UTC" if text else ""

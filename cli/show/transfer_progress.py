@@ -1,0 +1,65 @@
+"""Images on their way: archives that are sent, and the progress that the daemon tells meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import click
+import msgspec
+
+from api.codec import Value
+from cli.client import Client
+from cli.client_streams import lines
+from cli.command_errors import Failed
+
+_CHUNK = 1 << 20
+
+
+class ErrorDetail(Value, frozen=True):
+    """Part of a progress message."""
+
+    message: str = msgspec.field(default="", name="message")
+
+
+class Progress(msgspec.Struct, frozen=True, rename="camel"):
+    """One line of a progress stream."""
+
+    status: str = ""
+    id: str = ""
+    stream: str = ""
+    error: str = ""
+    error_detail: ErrorDetail | None = None
+
+
+def load_archive(client: Client, path: str) -> None:
+    """Load the images of an archive of ours. Raises Failed, ApiError."""
+    with open(path, "rb") as file:
+        load_file(client, file)
+
+
+def load_file(client: Client, file: BinaryIO, quiet: bool = False) -> None:
+    """Send an archive and show what becomes of it; `quiet` leaves out how far it is. Raises Failed, ApiError."""
+    with client.stream("POST", "/images/load", {"quiet": quiet}, _blocks(file)) as chunks:
+        show_progress(chunks, quiet=False)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(_CHUNK):
+        yield block
+
+
+def show_progress(chunks: Iterable[bytes], quiet: bool) -> None:
+    """The messages of a progress stream. Raises Failed for the one that is an error."""
+    last: dict[str, str] = {}
+    for line in lines(chunks):
+        try:
+            message = msgspec.json.decode(line, type=Progress)
+        except msgspec.MsgspecError:
+            continue  # a progress form that we do not know is nobody's loss
+        if message.error or message.error_detail:
+            raise Failed(message.error or (message.error_detail.message if message.error_detail else ""))
+        text = message.stream.rstrip("\n") or ": ".join(part for part in (message.id, message.status) if part)
+        if text and not quiet and last.get(message.id) != text:
+            last[message.id] = text
+            click.echo(text)

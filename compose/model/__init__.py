@@ -1,0 +1,1 @@
+"""The project as types, and what goes from phase to phase."""

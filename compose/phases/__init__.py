@@ -1,0 +1,1 @@
+"""The phases of loading, one file each."""

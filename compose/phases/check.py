@@ -1,0 +1,140 @@
+"""Phase 4: hold every document against the attribute table.
+
+Unknown keys, refused attributes, wrong kinds and values outside the allowed ones are reported, all of them, and marked
+broken, so that later phases can go on and find what else is wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Container
+from dataclasses import replace
+
+from compose.model.load_state import Work
+from compose.read.report import Report
+from compose.read.tree import OVERRIDE, RESET, Node, Path, children, is_extension, is_ours
+from compose.read.value_kinds import KINDS, WrongKind
+from compose.table.rule import Rule
+from compose.table.schema import SCHEMA, Schema
+
+MERGED = (("depends_on",), ("ulimits",), ("build", "ulimits"))
+"""Mappings of a service whose entries may come from several files: what they lack is told when they are merged."""
+_LATER = frozenset(f"services.*.{'.'.join(keys)}.*" for keys in MERGED)
+
+
+def check(work: Work) -> Work:
+    """The documents without the user's own extensions, wrong values marked."""
+    return replace(work, documents=tuple(_node(work.report, document, SCHEMA, ()) for document in work.documents))
+
+
+def _node(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+    if node.is_broken or node.tag == RESET:
+        return node
+    if sentence := _refusal(schema.rule, node, path):
+        return report.wrong(node, path, sentence)
+    if sentence := _complaint(schema.rule, node):
+        return report.wrong(node, path, sentence)
+    if schema.rule.note:
+        report.note(node, path, schema.rule.note)
+    return _below(report, node, schema, path)
+
+
+def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+    if isinstance(node.value, list):
+        item = schema.child("[0]")
+        if item is None:
+            return node
+        checked = [_item(report, child, item, (*path, part)) for part, child in children(node)]
+        return node if all(map(operator.is_, checked, node.value)) else node.with_value([*checked])
+    if not isinstance(node.value, dict):
+        return node
+    entries: dict[str, Node] = {}
+    for key, child in node.value.items():
+        if is_extension(key) and "*" not in schema.below and not is_ours(key):
+            continue
+        below = schema.child(key)
+        if below and (_is_harmless(below.rule, child) or _is_unset(report, below.rule, child, (*path, key))):
+            continue
+        entries[key] = (
+            _node(report, child, below, (*path, key))
+            if below
+            else report.wrong(child, (*path, key), _unknown(key, schema))
+        )
+    if node.tag != OVERRIDE and schema.pattern not in _LATER and (sentence := lacking(schema.rule, entries)):
+        return report.wrong(node, path, sentence)
+    return node.with_value(entries)
+
+
+def lacking(rule: Rule, entries: Container[str]) -> str:
+    """What is missing among the keys of a mapping; "" for nothing."""
+    missing = [name for name in rule.required if name not in entries]
+    return f"lacks {' and '.join(missing)}" if missing else ""
+
+
+def _item(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+    if node.tag == RESET:
+        return report.wrong(node, path, "an item cannot be reset; say !override at the list, with what is to be left")
+    return _node(report, node, schema, path)
+
+
+def _is_harmless(rule: Rule, node: Node) -> bool:
+    """Whether a refused attribute asks for nothing, or for what is the case anyway: it may go."""
+    if not rule.refusal or node.tag:
+        return False
+    if node.value in rule.harmless or node.value in (None, [], {}):
+        return True
+    return bool(rule.harmless) and isinstance(node.value, str) and _as_boolean(node.value) in rule.harmless
+
+
+def _is_unset(report: Report, rule: Rule, node: Node, path: Path) -> bool:
+    """Whether a choice is left open by a variable that is not set: then it is as if it were not there."""
+    return node.value == "" and bool(rule.one_of) and report.comes_of_unset(node, path)
+
+
+def _refusal(rule: Rule, node: Node, path: Path) -> str:
+    return f"{path[-1]} is refused: {rule.refusal}" if rule.refusal else ""
+
+
+def _as_boolean(text: str) -> object:
+    try:
+        return KINDS["boolean"].read(text)
+    except WrongKind:
+        return text
+
+
+def _complaint(rule: Rule, node: Node) -> str:
+    for name in rule.kinds:
+        try:
+            value = KINDS[name].read(node.value)
+        except WrongKind:
+            continue
+        if rule.one_of and value not in rule.one_of:
+            return f"must be {_choice([word for word in rule.one_of if word])}, not {node.text!r}"
+        return ""
+    if not rule.kinds:
+        return ""
+    phrase = _choice([KINDS[name].phrase for name in rule.kinds if name != "null"])
+    hint = f'; write "{node.text}"' if "string" in rule.kinds and isinstance(node.value, int | float) else ""
+    return f"must be {phrase}, not {_describe(node)}{hint}"
+
+
+def _describe(node: Node) -> str:
+    if isinstance(node.value, dict):
+        return "a mapping"
+    if isinstance(node.value, list):
+        return "a list"
+    if isinstance(node.value, str):
+        return repr(node.value)
+    return "empty" if node.value is None else node.text
+
+
+def _choice(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _unknown(key: str, schema: Schema) -> str:
+    near = difflib.get_close_matches(key, schema.names, n=1)
+    if near:
+        return f"there is no attribute {key!r} here; did you mean {near[0]!r}?"
+    return f"there is no attribute {key!r} here"

@@ -1,0 +1,125 @@
+"""Phase 8: `extends`: a service that begins as another one, of the same file or of another.
+
+The base is merged with the service as an earlier file is with a later one, so a base's `extends` comes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from compose.model.load_state import EMPTY, Work
+from compose.phases.canonical import canonical
+from compose.phases.check import check
+from compose.phases.interpolate import interpolate
+from compose.phases.merge import merged_service
+from compose.phases.paths import locate
+from compose.phases.sources import read_sources
+from compose.read.report import Report
+from compose.read.tree import RESET, Node, Path
+
+_PHASES = (read_sources, interpolate, check, canonical, locate)
+"""What a file that is only extended goes through."""
+_DEPTH = 50
+_WHOLE = 2
+"""Parts of the path of a service."""
+Place = tuple[str, str]
+"""A file ("" for the project's own) and a service of it."""
+
+
+def extend(work: Work) -> Work:
+    """The documents without `extends`. A service of the same file is meant, or of one given before it."""
+    if not any(service.get("extends") for service in _services(work.documents)):
+        return work
+    extended: list[Node] = []
+    for document in work.documents:
+        extended.append(_Extender(work, extended).document(document))
+    return replace(work, documents=tuple(extended))
+
+
+def _services(documents: Iterable[Node]) -> Iterable[Node]:
+    return (service for document in documents for service in document.at("services").values())
+
+
+@dataclass(slots=True)
+class _Extender:
+    """Extends the services of one document."""
+
+    work: Work
+    earlier: list[Node]
+    files: dict[str, Node] = field(default_factory=dict)
+    """Documents of other files, by path."""
+    reports: dict[str, Report] = field(default_factory=dict)
+    """What was found in them. Only what is extended counts: the rest may be for another tool, or another time."""
+
+    def document(self, document: Node) -> Node:
+        services = document.get("services")
+        if services is None or not isinstance(services.value, dict):
+            return document
+        found = {name: self._service(document, "", name, ()) for name in services.value}
+        return document.with_value(document.entries | {"services": services.with_value(found)})
+
+    def _service(self, document: Node, file: str, name: str, trail: tuple[Place, ...]) -> Node:
+        service = document.at("services")[name]
+        extends = service.get("extends")
+        if extends is None or extends.tag == RESET:
+            return service
+        where = ("services", name, "extends")
+        own = service.with_value({key: node for key, node in service.entries.items() if key != "extends"})
+        if extends.is_broken:
+            return own.with_value({"image": extends, **own.entries})
+        base = self._base(document, file, extends, where, (*trail, (file, name)))
+        if base is None:
+            return own.with_value({"image": extends.broken(), **own.entries})  # that it has none is no news then
+        return merged_service(base, own)
+
+    def _base(self, document: Node, file: str, extends: Node, where: Path, trail: tuple[Place, ...]) -> Node | None:
+        other, name_node = extends.get("file"), extends.get("service")
+        name = name_node.text if name_node else ""
+        target = other.text if other and other.text else file
+        source = self._file(target, extends, where) if other and other.text else document
+        if source is None:
+            return None
+        if (target, name) in trail:
+            circle = [*trail[trail.index((target, name)) :], (target, name)]
+            self.work.report.wrong(extends, where, f"goes in a circle: {' → '.join(self._shown(*p) for p in circle)}")
+            return None
+        if len(trail) > _DEPTH:
+            self.work.report.wrong(extends, where, f"goes through more than {_DEPTH} services")
+            return None
+        if name in source.at("services"):
+            if target:
+                self.work.report.take(self.reports[target], lambda where: where[:_WHOLE] == ("services", name))
+            return self._service(source, target, name, trail)
+        for before in [] if target else reversed(self.earlier):
+            if name in before.at("services"):
+                return before.at("services")[name]
+        if not source.is_broken:
+            known = ", ".join(source.at("services")) or "none"
+            place = f" in {self.work.shown(target)}" if target else ""
+            self.work.report.wrong(extends, where, f"there is no service {name!r}{place}; there are: {known}")
+        return None
+
+    def _file(self, path: str, extends: Node, where: Path) -> Node | None:
+        """The document of another file; None when it is not there, which is said."""
+        if path not in self.files:
+            report = self.reports[path] = Report()
+            inner = replace(self.work, files=(path,), directory=os.path.dirname(path), documents=(), report=report)
+            if not self._exists(path):
+                self.work.report.wrong(extends, where, f"there is no file {self.work.shown(path)}")
+                return None
+            for phase in _PHASES:
+                inner = phase(inner)
+            self.files[path] = inner.documents[0] if inner.documents else EMPTY.broken()
+            self.work.report.take(report, lambda where: len(where) < _WHOLE)
+        return self.files[path]
+
+    def _exists(self, path: str) -> bool:
+        try:
+            return self.work.data(path) is not None
+        except OSError:
+            return True  # reading it says what is wrong
+
+    def _shown(self, file: str, name: str) -> str:
+        return f"{name} ({self.work.shown(file)})" if file else name

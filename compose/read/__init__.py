@@ -1,0 +1,1 @@
+"""Text to values: YAML trees, variables, and the small languages of attributes."""

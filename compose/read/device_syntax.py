@@ -1,0 +1,71 @@
+"""Devices: from "/dev/snd:/dev/snd:rw" and "vendor.com/class=name" to the long form, and what their parts may be."""
+
+from __future__ import annotations
+
+import re
+
+from compose.read.report import Report
+from compose.read.tree import Node, Path
+
+_CDI = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*=[a-zA-Z0-9][a-zA-Z0-9._:-]*$")
+_PERMISSIONS = re.compile(r"[rwm]{1,3}$")
+ALL = -1
+"""A count that means every one there is."""
+
+
+def is_cdi(source: str) -> bool:
+    """Whether a device is named as the host's CDI files name it, and not by its path."""
+    return bool(_CDI.match(source))
+
+
+def long_devices(report: Report, node: Node, path: Path) -> Node:
+    """The form of `devices`."""
+    items = [
+        _long(report, item, (*path, f"[{number}]")) if isinstance(item.value, str) else item
+        for number, item in enumerate(node.items)
+    ]
+    return node.with_value([*items])
+
+
+def _long(report: Report, item: Node, path: Path) -> Node:
+    text = item.text
+    if is_cdi(text):
+        return item.with_value({"source": item})
+    parts = text.split(":")
+    if len(parts) == 2 and _PERMISSIONS.match(parts[1]):
+        parts = [parts[0], parts[0], parts[1]]
+    if len(parts) > 3 or not all(parts):
+        return report.wrong(item, path, f'{text!r} is not a device; write "/dev/source:/dev/target:rwm"')
+    entries = dict(zip(("source", "target", "permissions"), parts, strict=False))
+    return item.with_value({key: item.with_value(value) for key, value in entries.items()})
+
+
+def long_requests(report: Report, node: Node, path: Path) -> Node:
+    """The form of `gpus`: "all", or the long form; what is not said of each is every one."""
+    if not isinstance(node.value, str):
+        return node
+    if node.value != "all":
+        return report.wrong(node, path, f"must be all or a list of mappings, not {node.text!r}")
+    return node.with_value([node.with_value({"count": node.with_value(ALL)})])
+
+
+def long_count(report: Report, node: Node, path: Path) -> Node:
+    """The form of a count: "all" is -1."""
+    if node.value == "all":
+        return node.with_value(ALL)
+    if isinstance(node.value, str) and not re.fullmatch(r"-1|[0-9]+", node.value):
+        return report.wrong(node, path, f'must be a whole number or "all", not {node.text!r}')
+    return node
+
+
+def device_problem(source: str, target: str, permissions: str) -> str:
+    """What is wrong with a device; "" for nothing."""
+    if is_cdi(source):
+        return "a CDI device has no target and no permissions" if target or permissions else ""
+    if not source.startswith("/"):
+        return f'{source!r} is neither an absolute path nor a CDI device such as "vendor.com/class=name"'
+    if target and not target.startswith("/"):
+        return f"target {target!r} is not an absolute path"
+    if permissions and not _PERMISSIONS.match(permissions):
+        return f"permissions {permissions!r} are not made of r, w and m"
+    return ""

@@ -1,0 +1,160 @@
+"""The kinds of values attributes take: how each is recognised, named in messages, and made one Python type.
+
+Numbers and truth values may come as strings, as they do when they come from variables. Durations become nanoseconds,
+sizes become bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from compose.read.tree import Content, scalar_text
+from kit.sizes import parse_size
+
+NANOSECONDS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
+_TRUE = {"true", "yes", "on", "y", "1"}
+_FALSE = {"false", "no", "off", "n", "0"}
+
+
+_MOST = 2.0**63
+
+
+class WrongKind(Exception):
+    """The value is not of the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`read` makes the value, or raises WrongKind. `phrase` completes "must be …"."""
+
+    phrase: str
+    read: Callable[[Content], Content]
+
+
+def duration(value: Content) -> int:
+    """Go's form ("1m30s", "1.5h", "0") to nanoseconds."""
+    text = scalar_text(value)
+    if text == "0":
+        return 0
+    if not isinstance(value, str) or not _DURATION.match(text):
+        raise WrongKind
+    return _bounded(sum(float(number) * NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text)))
+
+
+def size(value: Content) -> int:
+    """Docker's sizes ("512m", "1.5gb", 4096) to bytes; units are powers of 1024."""
+    text = scalar_text(value)
+    sign = -1 if text.startswith("-") else 1
+    try:
+        if isinstance(value, bool):
+            raise WrongKind
+        return sign * parse_size(text.removeprefix("-"))
+    except ValueError:
+        raise WrongKind from None
+
+
+def _bounded(number: float) -> int:
+    """The nearest whole number, of 64 bits as everything that is stored."""
+    if not abs(number) < _MOST:
+        raise WrongKind
+    return round(number)
+
+
+def microseconds(value: Content) -> int:
+    """A number of microseconds, or a duration."""
+    try:
+        return _integer(value)
+    except WrongKind:
+        return duration(value) // 1000
+
+
+def _integer(value: Content) -> int:
+    number = _whole(value)
+    if not -_MOST <= number < _MOST:
+        raise WrongKind
+    return number
+
+
+def _whole(value: Content) -> int:
+    if isinstance(value, str) and len(value) > 30:
+        raise WrongKind
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.match(r"-?\d+$", value):
+        return int(value)
+    if isinstance(value, str) and re.match(r"0o?[0-7]+$", value):
+        return int(value.replace("o", ""), 8)
+    raise WrongKind
+
+
+def _number(value: Content) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise WrongKind
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise WrongKind from None
+    if not abs(number) < _MOST:
+        raise WrongKind
+    return number
+
+
+def _boolean(value: Content) -> bool:
+    text = scalar_text(value).lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise WrongKind
+
+
+def _string(value: Content) -> str:
+    if isinstance(value, str):
+        return value
+    raise WrongKind
+
+
+def _scalar(value: Content) -> str:
+    if isinstance(value, str | int | float):
+        return scalar_text(value)
+    raise WrongKind
+
+
+def _mode(value: Content) -> int:
+    """Permission bits: 0440, "0440" and "440" are octal."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o7777:
+        return value
+    if isinstance(value, str) and re.match(r"(0o?)?[0-7]{1,4}$", value):
+        return int(value.replace("o", ""), 8)
+    raise WrongKind
+
+
+def _of_type(kind: type) -> Callable[[Content], Content]:
+    def read(value: Content) -> Content:
+        if isinstance(value, kind):
+            return value
+        raise WrongKind
+
+    return read
+
+
+KINDS: dict[str, Kind] = {
+    "null": Kind("empty", _of_type(type(None))),
+    "map": Kind("a mapping", _of_type(dict)),
+    "list": Kind("a list", _of_type(list)),
+    "string": Kind("a string", _string),
+    "integer": Kind("a whole number", _integer),
+    "number": Kind("a number", _number),
+    "boolean": Kind("true or false", _boolean),
+    "scalar": Kind("a string or a number", _scalar),
+    "duration": Kind('a duration such as "1m30s"', duration),
+    "microseconds": Kind('microseconds, or a duration such as "50ms"', microseconds),
+    "size": Kind('a size such as "512m"', size),
+    "mode": Kind("permission bits such as 0440", _mode),
+}

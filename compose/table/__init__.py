@@ -1,0 +1,1 @@
+"""One rule per attribute of the Compose Specification."""

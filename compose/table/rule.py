@@ -1,0 +1,140 @@
+"""What the attribute table is made of: one Rule per attribute, and words to write tables in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compose.read.tree import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`kinds` are names of compose/read/value_kinds.py, the first that fits counts; `one_of` bounds strings."""
+
+    kinds: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    refusal: str = ""
+    """Why the attribute cannot be honoured and what to do instead; "" when it is honoured."""
+    harmless: tuple[Scalar, ...] = ()
+    """Values of a refused attribute that ask for what is the case anyway."""
+    note: str = ""
+    """Said when the attribute is met: what it does here is not what its user may expect."""
+    how: str = ""
+    """Where it is honoured in another way than Docker Compose does it: which. For the manual."""
+    required: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """In the manual's words."""
+        if self.refusal:
+            return "refused"
+        return "differently" if self.how or self.note else "honoured"
+
+
+Table = dict[str, Rule]
+
+
+def takes(kinds: str, *one_of: str, note: str = "", how: str = "", required: tuple[str, ...] = ()) -> Rule:
+    """An honoured attribute."""
+    return Rule(tuple(kinds.split("|")), one_of, note=note, how=how, required=required)
+
+
+def refused(reason: str, *harmless: Scalar) -> Rule:
+    """An attribute that is refused by name."""
+    return Rule(refusal=reason, harmless=harmless)
+
+
+def refused_whole(path: str, reason: str, *parts: str) -> Table:
+    """An attribute that is refused with everything below it."""
+    return {path: refused(reason)} | {f"{path}.{part}": refused(reason) for part in parts}
+
+
+def strings(path: str, how: str = "", note: str = "") -> Table:
+    """A list of strings."""
+    return {path: takes("list|null", how=how, note=note), f"{path}.[]": takes("scalar")}
+
+
+def one_or_more(path: str, how: str = "") -> Table:
+    """A string or a list of them."""
+    return {path: takes("list|scalar|null", how=how), f"{path}.[]": takes("scalar")}
+
+
+def assignments(path: str, how: str = "") -> Table:
+    """A mapping, or a list of KEY=VALUE."""
+    return {path: takes("map|list|null", how=how), f"{path}.*": takes("scalar|null"), f"{path}.[]": takes("scalar")}
+
+
+def options(path: str, how: str = "") -> Table:
+    """A mapping of strings."""
+    return {path: takes("map|null", how=how), f"{path}.*": takes("scalar|null")}
+
+
+def external(path: str) -> Table:
+    """`external: true`, or the old form with a name."""
+    return {path: takes("map|boolean"), f"{path}.name": takes("string")}
+
+
+def hosts(path: str) -> Table:
+    """Names with addresses, as a mapping or as "name:address" items."""
+    return {
+        path: takes("map|list"),
+        f"{path}.[]": takes("string"),
+        f"{path}.*": takes("list|string"),
+        f"{path}.*.[]": takes("string"),
+    }
+
+
+def ulimits(path: str) -> Table:
+    """Limits of processes, one number or two."""
+    return {
+        path: takes("map"),
+        f"{path}.*": takes("map|integer", required=("soft", "hard")),
+        f"{path}.*.soft": takes("integer"),
+        f"{path}.*.hard": takes("integer"),
+    }
+
+
+def files(path: str) -> Table:
+    """Uses of secrets or configs, by name or in full."""
+    return {
+        path: takes("list|null"),
+        f"{path}.[]": takes("map|string", required=("source",)),
+        f"{path}.[].source": takes("string"),
+        f"{path}.[].target": takes("string"),
+        f"{path}.[].uid": takes("scalar"),
+        f"{path}.[].gid": takes("scalar"),
+        f"{path}.[].mode": takes("mode"),
+    }
+
+
+def hook(path: str) -> Table:
+    """A command to run in a container. `path` is the hook itself."""
+    return {
+        path: takes("map", required=("command",)),
+        **one_or_more(f"{path}.command"),
+        f"{path}.user": takes("scalar"),
+        f"{path}.privileged": takes("boolean"),
+        f"{path}.working_dir": takes("string"),
+        **assignments(f"{path}.environment"),
+    }
+
+
+_NO_OPTIONS = "there are no options of device drivers; the CDI files of the hosts say how devices are given"
+
+
+def device_requests(path: str, *others: str) -> Table:
+    """Devices by what they can do."""
+    return {
+        path: takes("|".join(["list", *others])),
+        f"{path}.[]": takes("map"),
+        **strings(f"{path}.[].capabilities"),
+        f"{path}.[].count": takes("integer|string"),
+        **strings(f"{path}.[].device_ids"),
+        f"{path}.[].driver": takes("string"),
+        **refused_whole(f"{path}.[].options", _NO_OPTIONS, "*", "[]"),
+    }
+
+
+def under(prefix: str, table: Table) -> Table:
+    """The same table further down."""
+    return {f"{prefix}.{path}": rule for path, rule in table.items()}

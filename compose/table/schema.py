@@ -1,0 +1,42 @@
+"""The attribute table as a tree, and the one walk down a document along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from compose.table.attributes import ATTRIBUTES, OURS
+from compose.table.rule import Rule
+
+
+@dataclass(slots=True)
+class Schema:
+    """A place in the table: its rule and what may stand below it."""
+
+    pattern: str
+    rule: Rule
+    below: dict[str, Schema] = field(default_factory=dict)
+
+    def child(self, part: str) -> Schema | None:
+        """The place below for a key or an item ("[3]"); None when there is none of that name."""
+        if part.startswith("["):
+            return self.below.get("[]")
+        return self.below.get(part) or self.below.get("*")
+
+    @property
+    def names(self) -> list[str]:
+        """The keys known below."""
+        return [name for name in self.below if name not in ("*", "[]")]
+
+
+def _grow(table: Mapping[str, Rule]) -> Schema:
+    root = Schema("", Rule(("map",)))
+    for path, rule in sorted(table.items(), key=lambda item: item[0].count(".")):
+        parent, parts = root, path.split(".")
+        for part in parts[:-1]:
+            parent = parent.below[part]
+        parent.below[parts[-1]] = Schema(path, rule)
+    return root
+
+
+SCHEMA = _grow({**ATTRIBUTES, **OURS})

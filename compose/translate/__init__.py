@@ -1,0 +1,1 @@
+"""From the project to the services, networks and files of a stack."""

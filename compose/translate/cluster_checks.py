@@ -1,0 +1,184 @@
+"""What the cluster itself would refuse of a stack, told at the place in the file it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from api.network.network_validation import network_problems
+from api.service.service_validation import service_problems
+from api.service.unsupported import network_refusals, service_refusals
+from api.stored_file import MOST_CONFIG, MOST_SECRET, ConfigSpec, SecretSpec, file_problems
+from compose.model.load_state import Work
+from compose.model.project import project_of
+from compose.model.stack import Stack, StackService
+from compose.read.option_syntax import BadOption
+from compose.read.report import Remark
+from compose.read.tree import Node, Path, plain
+from compose.read.volume_syntax import BadVolume
+from compose.translate.translate import translate
+
+_CONTAINER = "TaskTemplate.ContainerSpec."
+_SERVICE: dict[str, tuple[str, ...]] = {
+    f"{_CONTAINER}Image": ("image",),
+    f"{_CONTAINER}Hosts": ("extra_hosts",),
+    f"{_CONTAINER}DNSConfig": ("dns",),
+    f"{_CONTAINER}Ulimits": ("ulimits",),
+    f"{_CONTAINER}StopGracePeriod": ("stop_grace_period",),
+    f"{_CONTAINER}StopSignal": ("stop_signal",),
+    f"{_CONTAINER}OomScoreAdj": ("oom_score_adj",),
+    f"{_CONTAINER}Healthcheck": ("healthcheck",),
+    f"{_CONTAINER}Mounts": ("volumes",),
+    f"{_CONTAINER}Env": ("environment",),
+    f"{_CONTAINER}Labels": ("labels",),
+    f"{_CONTAINER}Hostname": ("hostname",),
+    f"{_CONTAINER}Secrets": ("secrets",),
+    f"{_CONTAINER}Configs": ("configs",),
+    f"{_CONTAINER}Sysctls": ("sysctls",),
+    f"{_CONTAINER}Privileges": ("security_opt",),
+    f"{_CONTAINER}Platform": ("platform",),
+    f"{_CONTAINER}PostStart": ("post_start",),
+    f"{_CONTAINER}PreStop": ("pre_stop",),
+    f"{_CONTAINER}HostConfig.Devices": ("devices",),
+    f"{_CONTAINER}HostConfig.DeviceRequests": ("gpus",),
+    f"{_CONTAINER}HostConfig.DeviceCgroupRules": ("device_cgroup_rules",),
+    f"{_CONTAINER}HostConfig.CgroupParent": ("cgroup_parent",),
+    f"{_CONTAINER}HostConfig.CpusetCpus": ("cpuset",),
+    f"{_CONTAINER}HostConfig.MemorySwap": ("memswap_limit",),
+    f"{_CONTAINER}HostConfig.Blkio": ("blkio_config",),
+    f"{_CONTAINER}HostConfig.IpcMode": ("ipc",),
+    f"{_CONTAINER}HostConfig.PidMode": ("pid",),
+    f"{_CONTAINER}HostConfig.ShmSize": ("shm_size",),
+    f"{_CONTAINER}HostConfig.UTSMode": ("uts",),
+    f"{_CONTAINER}HostConfig.UsernsMode": ("userns_mode",),
+    f"{_CONTAINER}HostConfig.CgroupnsMode": ("cgroup",),
+    f"{_CONTAINER}HostConfig.Annotations": ("annotations",),
+    f"{_CONTAINER}HostConfig.Runtime": ("runtime",),
+    f"{_CONTAINER}HostConfig.OomKillDisable": ("oom_kill_disable",),
+    f"{_CONTAINER}HostConfig.CpuShares": ("cpu_shares",),
+    f"{_CONTAINER}HostConfig.CpuPeriod": ("cpu_period",),
+    f"{_CONTAINER}HostConfig.CpuQuota": ("cpu_quota",),
+    f"{_CONTAINER}HostConfig.CpuRealtimePeriod": ("cpu_rt_period",),
+    f"{_CONTAINER}HostConfig.CpuRealtimeRuntime": ("cpu_rt_runtime",),
+    f"{_CONTAINER}HostConfig.MemoryReservation": ("mem_reservation",),
+    f"{_CONTAINER}HostConfig.MemorySwappiness": ("mem_swappiness",),
+    f"{_CONTAINER}HostConfig.Privileged": ("privileged",),
+    f"{_CONTAINER}CapabilityAdd": ("cap_add",),
+    f"{_CONTAINER}CapabilityDrop": ("cap_drop",),
+    f"{_CONTAINER}PullPolicy": ("pull_policy",),
+    f"{_CONTAINER}Domainname": ("domainname",),
+    f"{_CONTAINER}User": ("user",),
+    f"{_CONTAINER}Groups": ("group_add",),
+    f"{_CONTAINER}Dir": ("working_dir",),
+    "DependsOn": ("depends_on",),
+    "TaskTemplate.LogDriver": ("logging",),
+    "TaskTemplate.Resources.Limits": ("deploy", "resources", "limits"),
+    "TaskTemplate.Resources.Reservations": ("deploy", "resources", "reservations"),
+    "TaskTemplate.RestartPolicy": ("deploy", "restart_policy"),
+    "TaskTemplate.Placement": ("deploy", "placement"),
+    "TaskTemplate.Networks": ("networks",),
+    "UpdateConfig": ("deploy", "update_config"),
+    "RollbackConfig": ("deploy", "rollback_config"),
+    "EndpointSpec.Ports": ("ports",),
+    "EndpointSpec": ("deploy", "endpoint_mode"),
+    "Mode": ("deploy", "mode"),
+    "Labels": ("deploy", "labels"),
+    "Schedule": ("x-argosy-schedule",),
+    "Schedule.Cron": ("x-argosy-schedule", "cron"),
+    "Schedule.TimeZone": ("x-argosy-schedule", "timezone"),
+    "Schedule.Overlap": ("x-argosy-schedule", "overlap"),
+    "Schedule.MissedWindow": ("x-argosy-schedule", "missed_window"),
+    "Schedule.ActiveDeadline": ("x-argosy-schedule", "active_deadline"),
+    "Schedule.History": ("x-argosy-schedule", "history"),
+}
+_ELSEWHERE: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
+    ("gpus",): (("deploy", "resources", "reservations", "devices"), ("devices",)),
+    ("volumes",): (("tmpfs",),),
+    ("networks",): (("network_mode",), ("mac_address",)),
+    ("deploy", "resources", "limits"): (("cpus",), ("mem_limit",), ("pids_limit",)),
+    ("deploy", "resources", "reservations"): (("mem_reservation",),),
+    ("deploy", "restart_policy"): (("restart",),),
+    ("deploy", "mode"): (("scale",),),
+}
+"""Where else in a service it may come from."""
+_FILE: dict[str, tuple[str, ...]] = {"Name": ("name",), "Labels": ("labels",)}
+_NETWORK: dict[str, tuple[str, ...]] = {
+    "Driver": ("driver",),
+    "IPAM": ("ipam",),
+    "Options": ("driver_opts",),
+    "Labels": ("labels",),
+    "EnableIPv6": ("enable_ipv6",),
+    "Name": ("name",),
+}
+
+
+def refusals(tree: Node, stack: Stack) -> list[Remark]:
+    """Every problem, where the file asks for it."""
+    services = tree.at("services")
+    found = [remark for item in stack.services for remark in _of_service(services, item)]
+    return [*found, *_of_networks(tree, stack), *_of_files(tree, stack)]
+
+
+def further_refusals(work: Work) -> list[Remark]:
+    """Those of the parts that could be read, when there are problems already: so that all are told at once."""
+    stack = work.stack or "stack"
+    found: list[Remark] = []
+    tree = plain(work.tree) or {}
+    defined = {kind: tree.get(kind) or {} for kind in ("networks", "volumes", "secrets", "configs")}
+    for name, entries in (tree.get("services") or {}).items():
+        try:
+            project = project_of({**defined, "services": {name: entries}})
+            part = translate(project, stack, work.contents)
+        except (msgspec.ValidationError, BadOption, BadVolume, KeyError):
+            continue  # what is wrong with it was said
+        found += refusals(work.tree, part)
+    said = {(problem.mark, problem.path) for problem in work.report.problems}
+    return [remark for remark in found if (remark.mark, remark.path) not in said]
+
+
+def _of_service(services: Mapping[str, Node], item: StackService) -> Iterator[Remark]:
+    path = ("services", item.short_name)
+    for sentence in (*service_problems(item.spec), *service_refusals(item.spec)):
+        yield _placed(services[item.short_name], path, sentence, _SERVICE)
+
+
+def _of_files(tree: Node, stack: Stack) -> Iterator[Remark]:
+    for file in stack.secrets:
+        spec = SecretSpec(file.name, dict(file.labels), file.data)
+        for sentence in file_problems("secret", spec, MOST_SECRET):
+            yield _placed(tree.at("secrets")[file.short_name], ("secrets", file.short_name), sentence, _FILE)
+    for file in stack.configs:
+        found = ConfigSpec(file.name, dict(file.labels), file.data)
+        for sentence in file_problems("config", found, MOST_CONFIG):
+            yield _placed(tree.at("configs")[file.short_name], ("configs", file.short_name), sentence, _FILE)
+
+
+def _of_networks(tree: Node, stack: Stack) -> Iterator[Remark]:
+    networks = tree.at("networks")
+    for spec in stack.networks:
+        name = spec.name if spec.name in networks else spec.name.removeprefix(f"{stack.name}_")
+        found = [key for key, node in networks.items() if spec.name == _text(node, "name")] or [name]
+        node = networks.get(found[0], tree)
+        for sentence in (*network_problems(spec), *network_refusals(spec)):
+            yield _placed(node, ("networks", found[0]), sentence, _NETWORK)
+
+
+def _text(node: Node, key: str) -> str:
+    found = node.get(key)
+    return found.text if found else ""
+
+
+def _placed(node: Node, path: Path, sentence: str, places: dict[str, tuple[str, ...]]) -> Remark:
+    """The sentence at the attribute its API path comes from; with that path when there is no such attribute."""
+    where, _, rest = sentence.partition(": ")
+    for prefix in sorted(places, key=len, reverse=True):
+        if not where.startswith(prefix):
+            continue
+        if prefix == "Options" and (option := node.get("driver_opts", where.removeprefix("Options."))):
+            return Remark(option.mark, (*path, "driver_opts", where.removeprefix("Options.")), rest)
+        for keys in (places[prefix], *_ELSEWHERE.get(places[prefix], ())):
+            target = node.get(*keys)
+            if target is not None:
+                return Remark(target.mark, (*path, *keys), rest)
+    return Remark(node.mark, path, sentence)

@@ -1,0 +1,37 @@
+"""Phase 13: braces that are another program's. The cluster expands templates in some fields, and would refuse these.
+
+Docker Compose expands none, so files are full of them: topics of a message broker, formats of a log shipper. They are
+written so that they come to themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from msgspec import structs
+
+from api.service.template_text import literal
+from api.service.templates import is_foreign, mapped
+from compose.model.stack import Stack, StackService
+
+NOTE = "holds {{…}} that says nothing of a service, node or task: it stays as it is"
+
+
+def settled(stack: Stack) -> Stack:
+    """The stack with all of them as texts."""
+    return replace(stack, services=tuple(map(_settled, stack.services)))
+
+
+def concerned(stack: Stack) -> Iterator[str]:
+    """Services that have such a text."""
+    return (new.short_name for old, new in zip(stack.services, settled(stack).services, strict=True) if old != new)
+
+
+def _settled(service: StackService) -> StackService:
+    task = service.spec.task_template
+    container = mapped(task.container_spec, lambda text: literal(text) if is_foreign(text) else text)
+    if container == task.container_spec:
+        return service
+    task = structs.replace(task, container_spec=container)
+    return replace(service, spec=structs.replace(service.spec, task_template=task))

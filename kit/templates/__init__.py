@@ -1,0 +1,1 @@
+"""Go's text/template, as far as services and `--format` need it. Pure."""

@@ -1,0 +1,209 @@
+"""What is given out: addresses, subnets, VNIs and ports, and who uses which network. Kept up with the state.
+
+Everything that is given out stands in a decided object, in the field of its holder, and nowhere else: this view only
+turns that around. An address is free again when the object that held it is changed or deleted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from api.objects.wanted import (
+    INGRESS,
+    KINDS,
+    NETWORK,
+    NETWORK_DECISION,
+    NODE_DECISION,
+    REVISION,
+    SERVICE,
+    SERVICE_DECISION,
+    TASK,
+    ServiceDecision,
+    Task,
+)  # fmt: skip
+from api.service.service_spec import ServiceSpec
+from manager.store.state import Event, State
+
+_NO_NETWORK = ("host", "none", "bridge")
+Port = tuple[str, int]
+"""Protocol and published port."""
+PortHolder = tuple[str, str]
+"""Id of a service, and the host's address ("": every one) it publishes the port at."""
+
+
+def networks_of(spec: ServiceSpec) -> list[str]:
+    """The networks that tasks of a service have an address on; ingress among them if it publishes ports there."""
+    targets = [network.target for network in spec.task_template.networks or spec.networks]
+    found = dict.fromkeys(target for target in targets if target not in _NO_NETWORK)
+    if publishes(spec):
+        found[INGRESS] = None
+    return list(found)
+
+
+def fixed_addresses(spec: ServiceSpec) -> dict[str, str]:
+    """By network: the address that the one task of a service is to have."""
+    targets = spec.task_template.networks or spec.networks
+    return {target.target: target.ipv4_address for target in targets if target.ipv4_address}
+
+
+def publishes(spec: ServiceSpec) -> bool:
+    """Whether the service has ports on the routing mesh."""
+    return any(port.publish_mode == "ingress" for port in spec.endpoint_spec.ports) if spec.endpoint_spec else False
+
+
+class Book:
+    """A view of the state: what is held, by what it is."""
+
+    def __init__(self, state: State) -> None:
+        self.held: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        """By network: addresses as numbers."""
+        self.latest: dict[str, int] = {}
+        """By network: the address given to a task or node last."""
+        self.subnets: dict[str, IPv4Network] = {}
+        self.vnis: Counter[int] = Counter()
+        self.ports: defaultdict[Port, Counter[PortHolder]] = defaultdict(Counter)
+        """Who holds each port, at which address of the hosts: never two at one address but by mistake."""
+        self.bridges: Counter[str] = Counter()
+        """By network: nodes with a bridge on it."""
+        self.revisions: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        """By service: revisions whose tasks hold addresses."""
+        self.on_node: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By node: networks that its tasks hold addresses on."""
+        self.wanted_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By network: services whose spec names it."""
+        self.kept_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By network: services with a kept revision that names it."""
+        self.fixed: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        """By network: addresses that services ask for; nobody else gets them."""
+        self.lacking: Counter[str] = Counter()
+        """Services that could not get all they want."""
+        self.undecided: set[str] = set()
+        self.spans: dict[str, tuple[int, int, int]] = {}
+        """By network: from where to where addresses were counted last, and how many are held there."""
+        self.leaving: set[str] = set()
+        """Networks that are to go, or that are gone and leave a decision behind."""
+        self._state = state
+        for kind in KINDS:
+            if kind.name in _TURNS:
+                for id, value in state.table(kind).items():
+                    self.follow(Event(kind, id, value, 0))
+
+    def used(self, network_id: str, low: int, high: int) -> int:
+        """How many addresses from the one to the other are held: counted once, then kept up."""
+        span = self.spans.get(network_id)
+        if span is None or span[:2] != (low, high):
+            number = sum(1 for held in self.held.get(network_id, ()) if low <= held <= high)
+            span = self.spans[network_id] = (low, high, number)
+        return span[2]
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change."""
+        if (turn := _TURNS.get(event.kind.name)) is None:
+            return
+        if event.old is not None:
+            turn(self, event.id, event.old, -1)
+        if event.new is not None:
+            turn(self, event.id, event.new, +1)
+        if event.kind in (NETWORK, NETWORK_DECISION):
+            self._judge_network(event.id)
+
+    def _task(self, id: str, task: Task, sign: int) -> None:
+        if task.addresses:
+            _count_in(self.revisions, task.service_id, task.revision, sign)
+        for held in task.addresses:
+            self._hold(held.network_id, held.address, sign)
+            if task.node_id:
+                _count_in(self.on_node, task.node_id, held.network_id, sign)
+
+    def _node(self, id: str, decision: Any, sign: int) -> None:
+        for gateway in decision.gateways:
+            _count(self.bridges, gateway.network_id, sign)
+            self._hold(gateway.network_id, gateway.address, sign)
+
+    def _service(self, id: str, decision: ServiceDecision, sign: int) -> None:
+        if decision.message:
+            _count(self.lacking, id, sign)
+        for vip in decision.vips:
+            self._take(vip.network_id, number_of(vip.address), sign)
+        for port in decision.ports:
+            _count_in(self.ports, (port.protocol, port.published_port), (id, port.host_ip), sign)
+
+    def _network(self, id: str, decision: Any, sign: int) -> None:
+        _count(self.vnis, decision.vni, sign)
+        if sign > 0:
+            self.subnets[id] = IPv4Network(decision.subnet)
+        else:
+            self.subnets.pop(id, None)
+            self.latest.pop(id, None)
+
+    def _wanted_service(self, id: str, service: Any, sign: int) -> None:
+        for network_id in networks_of(service.spec):
+            _count_in(self.wanted_by, network_id, id, sign)
+        for network_id, address in fixed_addresses(service.spec).items():
+            _count_in(self.fixed, network_id, number_of(address), sign)
+
+    def _revision(self, id: str, revision: Any, sign: int) -> None:
+        for network_id in networks_of(revision.spec):
+            _count_in(self.kept_by, network_id, revision.service_id, sign)
+
+    def _wanted_network(self, id: str, network: Any, sign: int) -> None:
+        """Judged below: what counts is both halves of it."""
+
+    def _hold(self, network_id: str, address: str, sign: int) -> None:
+        number = number_of(address)
+        self._take(network_id, number, sign)
+        if sign > 0:
+            self.latest[network_id] = number
+
+    def _take(self, network_id: str, number: int, sign: int) -> None:
+        before = number in self.held.get(network_id, ())
+        _count_in(self.held, network_id, number, sign)
+        if (span := self.spans.get(network_id)) and span[0] <= number <= span[1]:
+            after = number in self.held.get(network_id, ())
+            self.spans[network_id] = (*span[:2], span[2] + after - before)
+
+    def _judge_network(self, id: str) -> None:
+        network, decided = self._state.networks.get(id), id in self._state.network_decisions
+        leaving = network.removed if network else decided
+        for group, member in ((self.undecided, not leaving and not decided), (self.leaving, leaving)):
+            if member and (network or decided):
+                group.add(id)
+            else:
+                group.discard(id)
+
+
+_TURNS: dict[str, Callable[[Book, str, Any, int], None]] = {
+    TASK.name: Book._task,
+    NODE_DECISION.name: Book._node,
+    SERVICE_DECISION.name: Book._service,
+    NETWORK_DECISION.name: Book._network,
+    SERVICE.name: Book._wanted_service,
+    REVISION.name: Book._revision,
+    NETWORK.name: Book._wanted_network,
+}
+
+
+def number_of(address: str) -> int:
+    """An address, with or without prefix length, as a number."""
+    a, b, c, d = address.partition("/")[0].split(".")
+    return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+
+
+def text_of(number: int) -> str:
+    """The address of a number."""
+    return str(IPv4Address(number))
+
+
+def _count_in(table: defaultdict[Any, Counter[Any]], row: Any, key: Any, sign: int) -> None:
+    _count(table[row], key, sign)
+    if not table[row]:
+        del table[row]
+
+
+def _count(counter: Counter[Any], key: Any, sign: int) -> None:
+    counter[key] += sign
+    if not counter[key]:
+        del counter[key]

@@ -1,0 +1,162 @@
+"""One round of allocating: what the book says is free, less what this round has given out already."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from itertools import chain
+
+from api.objects.wanted import NETWORK_DECISION
+from api.service.host_address import overlap
+from api.states import TaskState
+from manager.allocator.allocation_index import Book, Port, PortHolder, number_of
+from manager.allocator.subnet_layout import Layout, layout
+from manager.plan import Draft
+
+
+@dataclass(slots=True)
+class Room:
+    """How many tasks a network still has addresses for, when each may need one for its node's bridge as well."""
+
+    free: int
+    lacking: int
+    """Nodes without a bridge on it."""
+    unplaced: int
+    """Tasks that have an address and no node yet."""
+    granted: int = 0
+    """Addresses given to tasks in this round."""
+
+    def has_one_more(self) -> bool:
+        """Whether another task can be served."""
+        tasks = self.granted + 1
+        return self.free - tasks >= min(self.lacking, self.unplaced + tasks)
+
+
+class Allocation:
+    """Hands out addresses and ports; nothing twice."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.state = draft.state
+        self.book = draft.state.view(Book)
+        self.subnets: dict[str, IPv4Network] = {}
+        """Given to networks in this round."""
+        self.vnis: set[int] = set()
+        self.ports: defaultdict[Port, set[PortHolder]] = defaultdict(set)
+        """Given to services in this round."""
+        self.trouble: dict[str, str] = {}
+        """By network: why it has no subnet."""
+        self._taken: defaultdict[str, set[int]] = defaultdict(set)
+        self._latest: dict[str, int] = {}
+        self._full: set[tuple[str, int]] = set()
+        self._rooms: dict[str, Room] = {}
+        self._layouts: dict[str, Layout | None] = {}
+
+    def network_name(self, network_id: str) -> str:
+        """What users call it."""
+        network = self.state.networks.get(network_id)
+        return network.spec.name if network and network.spec.name else network_id
+
+    def problem(self, network_id: str) -> str:
+        """Why nobody can get an address on a network; "" if they can."""
+        network = self.state.networks.get(network_id)
+        if network is None:
+            return f"network {network_id} does not exist"
+        if network.removed:
+            return f"network {network.spec.name} is being removed"
+        if self.layout(network_id) is None:
+            return f"network {network.spec.name}: {self.trouble.get(network_id, 'it has no subnet yet')}"
+        return ""
+
+    def layout(self, network_id: str) -> Layout | None:
+        """How the network is divided; None while it has no subnet."""
+        if network_id not in self._layouts:
+            decision = self.draft.get(NETWORK_DECISION, network_id)
+            network = self.state.networks.get(network_id)
+            self._layouts[network_id] = layout(network, decision) if decision else None
+        return self._layouts[network_id]
+
+    def host_address(self, network_id: str) -> str | None:
+        """An address for a task or a bridge, with prefix length. Those given back rest for as long as possible."""
+        parts = self.layout(network_id)
+        if parts is None:
+            return None
+        after = self._latest.get(network_id, self.book.latest.get(network_id, 0))
+        number = self._take(network_id, parts.hosts, parts.reserved, after)
+        if number is None:
+            return None
+        self._latest[network_id] = number
+        return parts.address(number)
+
+    def task_address(self, network_id: str) -> str | None:
+        """An address for a task, if one is left for the bridge of the node it will come to, too."""
+        room = self._room(network_id)
+        if room is None or not room.has_one_more():
+            return None
+        address = self.host_address(network_id)
+        room.granted += address is not None
+        return address
+
+    def fixed_address(self, network_id: str, wanted: str) -> str | None:
+        """The very address a task asks for, with prefix length; None while something else has it."""
+        parts, room, number = self.layout(network_id), self._room(network_id), number_of(wanted)
+        if parts is None or room is None or not parts.takes(number):
+            return None
+        if number in self.book.held.get(network_id, ()) or number in self._taken[network_id]:
+            return None
+        self._taken[network_id].add(number)
+        room.granted += 1
+        return parts.address(number)
+
+    def vip(self, network_id: str) -> str | None:
+        """A virtual address, without prefix length."""
+        parts = self.layout(network_id)
+        number = self._take(network_id, parts.vips, parts.reserved, 0) if parts else None
+        return parts.address(number).partition("/")[0] if parts and number is not None else None
+
+    def put_back(self, network_id: str, number: int) -> None:
+        """Undo: an address taken in this round is not needed after all."""
+        self._taken[network_id].discard(number)
+        self._rooms[network_id].granted -= 1
+
+    def port_holder(self, port: Port, address: str, service_id: str) -> str | None:
+        """The other service that holds a port at this address of the hosts ("": at any)."""
+        for other, held in chain(self.ports.get(port, ()), self.book.ports.get(port, ())):
+            if other != service_id and overlap(address, held):
+                return other
+        return None
+
+    def _room(self, network_id: str) -> Room | None:
+        parts = self.layout(network_id)
+        if parts is None:
+            return None
+        if network_id not in self._rooms:
+            low, high = parts.hosts
+            held: Container[int] = self.book.held.get(network_id, ())
+            others = {*self._taken[network_id], *parts.reserved}
+            used = sum(1 for number in others if low <= number <= high and number not in held)
+            free = high - low + 1 - used - self.book.used(network_id, low, high)
+            lacking = len(self.state.nodes) - self.book.bridges.get(network_id, 0)
+            self._rooms[network_id] = Room(free, lacking, self._unplaced(network_id))
+        return self._rooms[network_id]
+
+    def _unplaced(self, network_id: str) -> int:
+        pending = self.state.tasks_in(TaskState.PENDING).values()
+        return sum(1 for task in pending if any(held.network_id == network_id for held in task.addresses))
+
+    def _take(self, network_id: str, span: tuple[int, int], reserved: Container[int], after: int) -> int | None:
+        low, high = span
+        if (network_id, low) in self._full:
+            return None
+        held: Container[int] = self.book.held.get(network_id, ())
+        fixed: Container[int] = self.book.fixed.get(network_id, ())
+        taken = self._taken[network_id]
+        start = after + 1 if low <= after < high else low
+        for number in chain(range(start, high + 1), range(low, start)):
+            if number not in held and number not in taken and number not in reserved and number not in fixed:
+                taken.add(number)
+                return number
+        self._full.add((network_id, low))
+        return None

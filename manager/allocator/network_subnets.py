@@ -1,0 +1,110 @@
+"""Networks: each gets a subnet and a VNI once, and gives them back when it is gone and nothing is on it any more."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from api import defaults
+from api.network import subnets
+from api.objects.wanted import INGRESS, NETWORK, NETWORK_DECISION, Network, NetworkDecision
+from manager.allocator.allocation_round import Allocation
+from manager.allocator.subnet_layout import free_subnet, free_vni, overlapping, requested_subnet, vip_range
+from manager.status.occupied_prefixes import Occupied, in_use
+
+VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
+
+
+def decide_networks(allocation: Allocation) -> None:
+    """Give subnets to networks that have none, the oldest first; let those go that are to go."""
+    for network_id in sorted(allocation.book.leaving):
+        _let_go(allocation, network_id)
+    undecided = (allocation.state.networks[id] for id in allocation.book.undecided)
+    for network in sorted(undecided, key=lambda network: (network.created_at, network.id)):
+        _decide(allocation, network)
+
+
+def _let_go(allocation: Allocation, network_id: str) -> None:
+    book = allocation.book
+    if book.held.get(network_id) or book.wanted_by.get(network_id):
+        return
+    allocation.draft.delete(NETWORK, network_id)
+    allocation.draft.delete(NETWORK_DECISION, network_id)
+
+
+def _decide(allocation: Allocation, network: Network) -> None:
+    subnet, problem = _subnet_for(allocation, network)
+    if subnet is None:
+        allocation.trouble[network.id] = problem
+        return
+    used = {*allocation.book.vnis, *allocation.vnis}
+    vni = _requested_vni(network)
+    if vni is None or vni in used:
+        vni = free_vni(used, defaults.FIRST_VNI)
+    allocation.subnets[network.id] = subnet
+    allocation.vnis.add(vni)
+    decision = NetworkDecision(str(subnet), vip_range(network, subnet), vni)
+    allocation.draft.put(NETWORK_DECISION, network.id, decision)
+
+
+def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network | None, str]:
+    state, used = allocation.state, {**allocation.book.subnets, **allocation.subnets}
+    wanted, problem = requested_subnet(network)
+    if problem:
+        return None, problem
+    if wanted is None:
+        return _any_subnet(allocation, network, used)
+    if (other := overlapping(wanted, used)) is not None:
+        return None, f"subnet {wanted} overlaps with that of network {allocation.network_name(other)}"
+    if user := subnets.special(wanted) or in_use(state, wanted):
+        return None, f"subnet {wanted} overlaps {user}"
+    return wanted, ""
+
+
+def _any_subnet(
+    allocation: Allocation, network: Network, used: dict[str, IPv4Network]
+) -> tuple[IPv4Network | None, str]:
+    """From the cluster's pools. A new cluster's first network is there sooner than the first host's word."""
+    state, cluster = allocation.state, allocation.state.cluster
+    if state.nodes and not state.descriptions:
+        return None, "it gets a subnet when the first host has said which it uses itself"
+    pools = (cluster.address_pool if cluster else []) or [defaults.ADDRESS_POOL]
+    length = cluster.subnet_length if cluster else defaults.SUBNET_LENGTH
+    taken = [*used.values(), *_not_ours(allocation, network)]
+    if network.id == INGRESS and pools == [defaults.ADDRESS_POOL]:
+        # room for an address of every task that publishes a port, and of every host
+        usual = IPv4Network(defaults.INGRESS_SUBNET)
+        if not any(usual.overlaps(other) for other in taken):
+            return usual, ""
+        length = usual.prefixlen
+    subnet = free_subnet(pools, length, taken) or free_subnet(pools, defaults.SUBNET_LENGTH, taken)
+    if subnet is None:
+        return None, f"no subnet is left in the cluster's address pool {', '.join(pools)}{_by_hosts(allocation, pools)}"
+    return subnet, ""
+
+
+def _by_hosts(allocation: Allocation, pools: list[str]) -> str:
+    """That a host uses some of the pools itself, where one does."""
+    users = (in_use(allocation.state, IPv4Network(pool)) for pool in pools)
+    found = next((user for user in users if user), "")
+    return f" (hosts use some of it themselves: {found})" if found else ""
+
+
+def _not_ours(allocation: Allocation, network: Network) -> list[IPv4Network]:
+    """Subnets that would be in the way: what hosts use, what other networks ask for, and what ingress will get."""
+    state = allocation.state
+    found = [*subnets.SPECIAL]
+    for node_id, prefixes in state.view(Occupied).prefixes.items():
+        if node_id in state.nodes:
+            found += prefixes
+    if network.id != INGRESS and INGRESS not in allocation.book.subnets:
+        found.append(IPv4Network(defaults.INGRESS_SUBNET))
+    for id in allocation.book.undecided:
+        wanted, _ = requested_subnet(allocation.state.networks[id])
+        if wanted is not None:
+            found.append(wanted)
+    return found
+
+
+def _requested_vni(network: Network) -> int | None:
+    first = network.spec.options.get(VNI_OPTION, "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and 0 < int(first) < 1 << 24 else None

@@ -1,0 +1,50 @@
+"""Gateways: the address of each node's bridge on each network it takes part in.
+
+A node takes part in a network while a task on it holds an address there, and in ingress always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from api.objects.wanted import INGRESS, NODE_DECISION, Gateway, NodeDecision
+from manager.allocator.allocation_round import Allocation
+
+_RETRY = 5.0
+"""Seconds until a node for whose bridge no address was left is looked at again."""
+
+
+def decide_gateways(allocation: Allocation, node_ids: Iterable[str]) -> None:
+    """Bring the nodes' gateways to what their tasks need."""
+    for node_id in sorted(node_ids):
+        decision = allocation.state.node_decisions.get(node_id)
+        if decision is not None and node_id in allocation.state.nodes:
+            _decide(allocation, node_id, decision)
+
+
+def _explain(allocation: Allocation, node_id: str, network_id: str) -> None:
+    """Tell it where it is looked for: at the tasks that wait for the bridge."""
+    message = f"no address is left in network {allocation.network_name(network_id)} for the bridge of its node"
+    for task in list(allocation.state.tasks_on(node_id).values()):
+        if task.message != message and any(held.network_id == network_id for held in task.addresses):
+            allocation.draft.put_task(task, message=message)
+
+
+def _decide(allocation: Allocation, node_id: str, decision: NodeDecision) -> None:
+    wanted = dict.fromkeys(sorted(allocation.book.on_node.get(node_id, ())))
+    if not allocation.problem(INGRESS):
+        wanted[INGRESS] = None
+    held = {gateway.network_id: gateway for gateway in decision.gateways}
+    gateways = [gateway for gateway in decision.gateways if gateway.network_id in wanted]
+    for network_id in wanted:
+        if network_id in held:
+            continue
+        if address := allocation.host_address(network_id):
+            gateways.append(Gateway(network_id, address))
+        else:
+            allocation.draft.again("nodes", node_id, allocation.draft.now + _RETRY)
+            _explain(allocation, node_id, network_id)
+    if gateways != decision.gateways:
+        allocation.draft.put(NODE_DECISION, node_id, replace(decision, gateways=gateways))

@@ -1,0 +1,108 @@
+"""Services: a virtual address on each of their networks, and ports on the routing mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.objects.wanted import SERVICE_DECISION, Service, ServiceDecision, ServiceVIP
+from api.service.host_address import overlap
+from api.service.service_spec import PortConfig, ServiceSpec
+from manager.allocator.allocation_index import networks_of
+from manager.allocator.allocation_round import Allocation
+
+
+def decide_services(allocation: Allocation, service_ids: Iterable[str]) -> dict[str, str]:
+    """Give the services what they lack, the oldest first. By service: what it could not get, or waits for."""
+    services = [service for id in service_ids if (service := allocation.state.services.get(id)) is not None]
+    services.sort(key=lambda service: (service.created_at, service.id))
+    return {service.id: problem for service in services if (problem := _decide(allocation, service))}
+
+
+def _decide(allocation: Allocation, service: Service) -> str:
+    decision = allocation.state.service_decisions.get(service.id)
+    revisions = allocation.state.revisions_of(service.id)
+    if decision is None or decision.revision not in revisions:
+        return "the service is being taken up"
+    spec = revisions[decision.revision].spec
+    # Tasks of older revisions keep the VIPs they were promised.
+    older = sorted(allocation.book.revisions.get(service.id, {}).keys() - {decision.revision})
+    specs = [spec, *(revisions[number].spec for number in older if number in revisions)]
+    vips, problem = _vips(allocation, decision, specs)
+    ports, conflict = _ports(allocation, service.id, decision, spec)
+    message = conflict or problem
+    allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, message=message))
+    return message or (decision.waits if decision.held else "")
+
+
+def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]) -> tuple[list[ServiceVIP], str]:
+    endpoint = specs[0].endpoint_spec
+    if endpoint is not None and endpoint.mode == "dnsrr":
+        return [], ""
+    held = {vip.network_id: vip for vip in decision.vips}
+    vips, problem = [], ""
+    for network_id in dict.fromkeys(id for spec in specs for id in networks_of(spec)):
+        vip = held.get(network_id)
+        if vip is None:
+            address = None if allocation.problem(network_id) else allocation.vip(network_id)
+            vip = ServiceVIP(network_id, address) if address else None
+        if vip is not None:
+            vips.append(vip)
+        elif network_id in networks_of(specs[0]):
+            name = allocation.network_name(network_id)
+            problem = allocation.problem(network_id) or f"no virtual address is left in network {name}"
+    return vips, problem
+
+
+def _ports(
+    allocation: Allocation, service_id: str, decision: ServiceDecision, spec: ServiceSpec
+) -> tuple[list[PortConfig], str]:
+    wanted = spec.endpoint_spec.ports if spec.endpoint_spec else []
+    wanted = [port for port in wanted if port.publish_mode == "ingress"]
+    fixed: set[tuple[str, int]] = {(port.protocol, port.published_port) for port in wanted}
+    before = [port for port in decision.ports if (port.protocol, port.published_port) not in fixed]
+    got: list[PortConfig] = []
+    problem = ""
+    for port in wanted:
+        number = port.published_port or _kept(before, port) or _picked(allocation, port.protocol, fixed, service_id)
+        holder = allocation.port_holder((port.protocol, number), port.host_ip, service_id)
+        if holder is not None:
+            problem = f"port '{number}' is already in use by service {_name(allocation, holder)}"
+        elif any(_meet(port, number, other) for other in got):
+            continue  # said twice; the API refuses it
+        elif not number:
+            low, high = defaults.AUTO_PORTS
+            problem = f"no port is left between {low} and {high}"
+        else:
+            allocation.ports[port.protocol, number].add((service_id, port.host_ip))
+            fixed.add((port.protocol, number))
+            got.append(replace(port, published_port=number))
+    return got, problem
+
+
+def _meet(port: PortConfig, number: int, other: PortConfig) -> bool:
+    same = (port.protocol, number) == (other.protocol, other.published_port)
+    return same and overlap(port.host_ip, other.host_ip)
+
+
+def _kept(before: list[PortConfig], port: PortConfig) -> int:
+    """The port picked for the same target earlier; each is kept once."""
+    for index, old in enumerate(before):
+        if (old.protocol, old.target_port, old.host_ip) == (port.protocol, port.target_port, port.host_ip):
+            return before.pop(index).published_port
+    return 0
+
+
+def _picked(allocation: Allocation, protocol: str, own: set[tuple[str, int]], service_id: str) -> int:
+    low, high = defaults.AUTO_PORTS
+    for number in range(low, high + 1):
+        if (protocol, number) not in own and allocation.port_holder((protocol, number), "", service_id) is None:
+            return number
+    return 0
+
+
+def _name(allocation: Allocation, service_id: str) -> str:
+    service = allocation.state.services.get(service_id)
+    return f"'{service.spec.name}' ({service_id})" if service else service_id

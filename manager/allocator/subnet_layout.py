@@ -1,0 +1,119 @@
+"""How a network's subnet is divided, and which subnet a network gets. Pure arithmetic.
+
+    10.0.1.0           never given out, nor is the first address after it
+    10.0.1.2 … .191    the hosts' bridges and the tasks
+    10.0.1.192 … .254  VIPs: the last quarter (`vip_range` 10.0.1.192/26)
+    10.0.1.255         never given out
+With an IP range of the user's, both parts are cut from that range instead of the whole subnet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network
+
+from api.objects.wanted import Network, NetworkDecision
+from api.service.service_spec import IPAMConfig
+
+SMALLEST = 29
+"""Longest prefix of a subnet that has room for hosts and VIPs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The parts of a decided network, as numbers, ends included."""
+
+    hosts: tuple[int, int]
+    vips: tuple[int, int]
+    prefix: int
+    reserved: frozenset[int]
+
+    def takes(self, number: int) -> bool:
+        """Whether a task may have this very address: it is of the subnet, and neither reserved nor kept for VIPs."""
+        bits = 32 - self.prefix
+        inside = number >> bits == self.hosts[0] >> bits
+        return inside and number not in self.reserved and not self.vips[0] <= number <= self.vips[1]
+
+    def address(self, number: int) -> str:
+        """With prefix length."""
+        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{self.prefix}"
+
+
+def layout(network: Network | None, decision: NetworkDecision) -> Layout:
+    """Divide a network that has its subnet."""
+    config = network.spec.ipam.config[0] if network and network.spec.ipam.config else IPAMConfig()
+    kept = (config.gateway, *config.auxiliary_addresses.values())
+    return _divided(decision.subnet, decision.vip_range, config.ip_range, kept)
+
+
+@lru_cache(maxsize=1024)
+def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) -> Layout:
+    """Asked in every round for each network that is dirty, and always the same."""
+    subnet, vips = IPv4Network(wanted), IPv4Network(vip_range)
+    pool = IPv4Network(ip_range, strict=False) if ip_range else subnet
+    reserved = {int(subnet[0]), int(subnet[1]), int(subnet[-1])}
+    for text in kept:
+        if text:
+            reserved.add(int(IPv4Network(text.partition("/")[0])[0]))
+    return Layout(
+        (int(pool[0]), int(vips[0]) - 1), (int(vips[0]), int(vips[-1])), subnet.prefixlen, frozenset(reserved)
+    )
+
+
+def vip_range(network: Network, subnet: IPv4Network) -> str:
+    """The part of a subnet that is kept for VIPs."""
+    config = network.spec.ipam.config[0] if network.spec.ipam.config else IPAMConfig()
+    return str(list(_range_of(config, subnet).subnets(2))[-1])
+
+
+def requested_subnet(network: Network) -> tuple[IPv4Network | None, str]:
+    """The subnet the user asked for, if any, and what is wrong with it."""
+    config = network.spec.ipam.config
+    if not config or not config[0].subnet:
+        return None, ""
+    try:
+        subnet = IPv4Network(config[0].subnet, strict=False)
+        narrow = _range_of(config[0], subnet)
+    except ValueError as error:
+        return None, f"its subnet cannot be used: {error}"
+    if subnet.prefixlen > SMALLEST or narrow.prefixlen > 30:
+        return None, f"subnet {subnet} is too small; the smallest is a /{SMALLEST}"
+    if not narrow.subnet_of(subnet):
+        return None, f"IP range {narrow} is not inside subnet {subnet}"
+    return subnet, ""
+
+
+def free_subnet(pools: Iterable[str], length: int, used: Iterable[IPv4Network]) -> IPv4Network | None:
+    """The first subnet of that prefix length in the pools that overlaps none in use."""
+    ranges = sorted((int(net[0]), int(net[-1])) for net in used)
+    for pool in map(IPv4Network, pools):
+        size = 1 << (32 - max(length, pool.prefixlen))
+        start = int(pool[0])
+        for low, high in ranges:
+            if high < start:
+                continue
+            if low >= start + size:
+                break
+            start = -(-(high + 1) // size) * size
+        if start + size - 1 <= int(pool[-1]):
+            return IPv4Network((start, max(length, pool.prefixlen)))
+    return None
+
+
+def overlapping(subnet: IPv4Network, used: dict[str, IPv4Network]) -> str | None:
+    """The id of a network whose subnet overlaps."""
+    return next((id for id, other in used.items() if subnet.overlaps(other)), None)
+
+
+def free_vni(used: Collection[int], first: int) -> int:
+    """A VNI nobody uses: one beyond all of them, so that one given back lies idle for long."""
+    highest = max(used, default=0)
+    if highest + 1 < 1 << 24:
+        return max(first, highest + 1)
+    return next(number for number in range(first, 1 << 24) if number not in used)
+
+
+def _range_of(config: IPAMConfig, subnet: IPv4Network) -> IPv4Network:
+    return IPv4Network(config.ip_range, strict=False) if config.ip_range else subnet

@@ -1,0 +1,67 @@
+"""Tasks: a NEW one gets an address on each of its networks and becomes PENDING; an ended one gives them back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from api.objects.wanted import Task, TaskAddress
+from api.states import GOING, TaskState
+from manager.allocator.allocation_index import fixed_addresses, networks_of, number_of
+from manager.allocator.allocation_round import Allocation
+
+Groups = dict[tuple[str, int], list[Task]]
+"""Tasks by service and revision: what holds for one of a group holds for all."""
+
+
+def new_tasks(allocation: Allocation) -> Groups:
+    """Tasks that wait for addresses."""
+    groups: defaultdict[tuple[str, int], list[Task]] = defaultdict(list)
+    for task in allocation.state.tasks_in(TaskState.NEW).values():
+        if task.desired in GOING:
+            groups[task.service_id, task.revision].append(task)
+    return dict(groups)
+
+
+def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, str]) -> None:
+    """Serve the tasks that wait; `problems` are those of whole services."""
+    for (service_id, number), tasks in groups.items():
+        revision = allocation.state.revisions_of(service_id).get(number)
+        if revision is None:
+            continue
+        networks, fixed = networks_of(revision.spec), fixed_addresses(revision.spec)
+        problem = problems.get(service_id, "") or next(filter(None, map(allocation.problem, networks)), "")
+        for task in tasks:
+            problem = _serve(allocation, task, networks, fixed, problem)
+
+
+def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
+    """Free the addresses of tasks that have ended."""
+    for id in task_ids:
+        task = allocation.state.tasks.get(id)
+        if task is not None and task.addresses and allocation.state.has_ended(task):
+            allocation.draft.put_task(task, addresses=[])
+
+
+def _serve(allocation: Allocation, task: Task, networks: list[str], fixed: dict[str, str], problem: str) -> str:
+    """Give one task its addresses; returns what stands in the way of the others."""
+    addresses: list[TaskAddress] = []
+    for network_id in networks if not problem else ():
+        wanted = fixed.get(network_id, "")
+        address = allocation.fixed_address(network_id, wanted) if wanted else allocation.task_address(network_id)
+        if address is None:
+            name = allocation.network_name(network_id)
+            problem = (
+                f"address {wanted} of network {name} is in use, or kept for the network itself or for virtual addresses"
+                if wanted
+                else f"no address is left in network {name}"
+            )
+            break
+        addresses.append(TaskAddress(network_id, address))
+    if problem:
+        for held in addresses:
+            allocation.put_back(held.network_id, number_of(held.address))
+        allocation.draft.put_task(task, message=problem)
+    else:
+        allocation.draft.put_task(task, addresses=addresses, state=TaskState.PENDING, message="")
+    return problem

@@ -1,0 +1,1 @@
+"""What each host is to be told. Pure."""

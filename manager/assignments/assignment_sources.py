@@ -1,0 +1,361 @@
+"""What each host is told: the stored objects turned into resources (assignments.py), and sets of them compared.
+
+Pure. A source (a service, a task, a node) yields the resources it contributes to the networks; a host adds its own
+tasks, their specs and images. `assignment_set` is the whole of it for one host, the plain definition; the dispatcher
+keeps the same sets up to date by difference (manager/assignments/assignment_index.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from api.errors import Invalid
+from api.objects.wanted import INGRESS, REVISION, Revision, Service, Task, revision_id
+from api.service.service_spec import NetworkTarget, PortConfig, ServiceSpec
+from api.service.template_text import expand, is_template
+from api.service.templates import TemplateContext
+from api.states import Role, TaskState
+from api.wire.assignments import (
+    Attachment,
+    EndpointOrder,
+    MemberOrder,
+    NetworkOrder,
+    PeerOrder,
+    Resource,
+    ResourceKey,
+    ServiceOrder,
+    SpecOrder,
+    TaskOrder,
+    key_of,
+    login_id,
+)  # fmt: skip
+from api.wire.rpc import key_digest
+from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_serving
+from manager.assignments.image_sources import holder_keys, image_names, image_order, needs_image
+from manager.assignments.stored_file_assignments import file_orders
+from manager.dispatch.border import host_address
+from manager.security.registry_credentials import login_orders
+from manager.store.state import State
+
+MTU_OPTION = "com.docker.network.driver.mtu"
+
+
+# ── what a service, a task and a node contribute to networks ─────────────────────────────────────────────────────
+
+
+def service_orders(state: State, service_id: str) -> Iterator[ServiceOrder]:
+    """A service on each network it is on."""
+    service = state.services.get(service_id)
+    if service is None:
+        return
+    decision = state.service_decisions.get(service_id)
+    vips = {vip.network_id: vip.address for vip in decision.vips} if decision else {}
+    ports = list(decision.ports) if decision else []
+    aliases = {target.target: target.aliases for target in targets(service.spec)}
+    networks = {*aliases, *vips, *((INGRESS,) if ports else ())}
+    for network in networks:
+        yield ServiceOrder(
+            id=f"{service_id}.{network}",
+            network_id=network,
+            service_id=service_id,
+            name=service.spec.name,
+            vip=vips.get(network, ""),
+            aliases=list(aliases.get(network, ())),
+            ports=ports if network == INGRESS else [],
+        )
+
+
+def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
+    """A task on each of its networks, from when it is assigned until it has ended."""
+    task = state.tasks.get(task_id)
+    if task is None or not task.addresses or not is_live(state, task):
+        return
+    node = state.descriptions.get(task.node_id)
+    if node is None:
+        return
+    name, ready = task_name(state, task), is_serving(state, task)
+    hostname, macs = container_hostname(state, task), _macs(_revision(state, task))
+    for address in task.addresses:
+        yield EndpointOrder(
+            id=f"{task_id}.{address.network_id}",
+            network_id=address.network_id,
+            service_id=task.service_id,
+            task_id=task_id,
+            task_name=name,
+            node_id=task.node_id,
+            host=host_address(node.address),
+            address=_bare(address.address),
+            hostname=hostname,
+            ready=ready,
+            mac_address=macs.get(address.network_id, ""),
+        )
+
+
+def container_hostname(state: State, task: Task) -> str:
+    """The host name that its spec gives a task's container; "" when it gives none, or one that cannot be made out."""
+    revision, node = _revision(state, task), state.descriptions.get(task.node_id)
+    hostname = revision.spec.task_template.container_spec.hostname if revision else ""
+    if revision is None or node is None or not is_template(hostname):
+        return hostname
+    context = TemplateContext(
+        service_id=task.service_id,
+        service_name=revision.spec.name,
+        service_labels=revision.spec.labels,
+        node_id=task.node_id,
+        hostname=node.hostname,
+        architecture=node.architecture,
+        os=node.os,
+        task_id=task.id,
+        task_name=task_name(state, task),
+        slot=task.slot,
+    )
+    try:
+        return expand(hostname, context.fields)
+    except Invalid:
+        return ""  # its host rejects the task, and says why
+
+
+def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
+    """A node's bridge on each network that has one there."""
+    decision, node = state.node_decisions.get(node_id), state.descriptions.get(node_id)
+    if decision is None or node is None or not (host := host_address(node.address)):
+        return  # stored before addresses were checked: no other host could do anything with it
+    for gateway in decision.gateways:
+        yield PeerOrder(
+            id=f"{node_id}.{gateway.network_id}",
+            network_id=gateway.network_id,
+            node_id=node_id,
+            host=host,
+            gateway=_bare(gateway.address),
+        )
+
+
+def member_order(state: State, node_id: str) -> MemberOrder | None:
+    """A node as every host is told of it; None when it is none (any more)."""
+    node = state.nodes.get(node_id)
+    return MemberOrder(node_id, node.spec.role is Role.MANAGER, key_digest(node.public_key)) if node else None
+
+
+def is_live(state: State, task: Task) -> bool:
+    """Whether the task is assigned and has not ended."""
+    return bool(task.node_id) and task.state is TaskState.ASSIGNED and not state.task_state(task).is_terminal
+
+
+def task_name(state: State, task: Task) -> str:
+    """<service>.<slot>.<task id>; tasks bound to a node have the node's id for a slot."""
+    return f"{service_name(state, task)}.{place_of(task)}"
+
+
+def place_of(task: Task) -> str:
+    """A task's name behind that of its service."""
+    return f"{task.slot or task.node_id}.{task.id}"
+
+
+def service_name(state: State, task: Task) -> str:
+    """The name of a task's service, even if that is gone while its last tasks stop."""
+    if revision := _revision(state, task):
+        return revision.spec.name
+    service = state.services.get(task.service_id)
+    return service.spec.name if service else task.service_id
+
+
+def targets(spec: ServiceSpec) -> list[NetworkTarget]:
+    """The networks a service asks for, from either place of its spec."""
+    return spec.task_template.networks or spec.networks
+
+
+# ── what a host gets of its own ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A host's own part of its assignments."""
+
+    resources: dict[ResourceKey, Resource] = field(default_factory=dict)
+    """Its tasks and their specs, and the networks it takes part in."""
+    networks: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
+    """References that its tasks still need."""
+    withheld: bool = False
+    """Whether a task waits for a revision, a network or an address of the node."""
+    leaving: bool = False
+    """Whether a task is to stop that may still be sent connections (manager/assignments/connection_draining.py)."""
+
+
+Made = dict[str, tuple[Task, Revision | None, Drain, TaskOrder]]
+"""Orders made earlier, by task, with what they were made of."""
+
+
+def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
+    """A host's tasks with what is needed to run them, and its networks.
+
+    `made` is the caller's to keep: an order is made anew only when its task or revision is another one.
+    """
+    made = {} if made is None else made
+    possible = network_orders(state, node_id)
+    resources: dict[ResourceKey, Resource] = {}
+    networks = {INGRESS} & possible.keys()
+    images: set[str] = set()
+    withheld = leaving = False
+    drains = state.view(Drains)
+    for task in state.tasks_on(node_id).values():
+        if task.state is not TaskState.ASSIGNED:
+            continue
+        revision, live = _revision(state, task), is_live(state, task)
+        needed = {address.network_id for address in task.addresses} if live else set()
+        if task.desired <= TaskState.COMPLETE and live and (revision is None or not needed <= possible.keys()):
+            withheld = True
+            continue
+        drain = AT_ONCE
+        if live and task.desired > TaskState.COMPLETE and task.addresses:
+            leaving, drain = True, drains.of(task)
+        known = made.get(task.id)
+        if known is None or known[:3] != (task, revision, drain) or revision is None:
+            known = made[task.id] = (task, revision, drain, task_order(state, task, drain))
+        resources["task", task.id] = known[3]
+        if revision is not None:
+            if ("spec", known[3].spec_id) not in resources:
+                _put(resources, spec_order(revision, state.services.get(task.service_id)))
+            if live and task.desired <= TaskState.COMPLETE:
+                for order in file_orders(state, revision.spec.task_template.container_spec, resources):
+                    _put(resources, order)
+                if ("secret", login_id(task.service_id)) not in resources:
+                    for login in login_orders(state, task.service_id):
+                        _put(resources, login)
+            if live and needs_image(state, task):
+                images.add(revision.spec.task_template.container_spec.image)
+        networks |= needed & possible.keys()
+    for network in networks:
+        _put(resources, possible[network])
+    return Own(resources, frozenset(networks), frozenset(images), withheld, leaving)
+
+
+def task_order(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskOrder:
+    """A task as its host is told of it."""
+    revision = _revision(state, task)
+    aliases = {target.target: target.aliases for target in targets(revision.spec)} if revision else {}
+    macs = _macs(revision)
+    return TaskOrder(
+        id=task.id,
+        name=task_name(state, task),
+        service_id=task.service_id,
+        service_name=service_name(state, task),
+        spec_id=revision_id(task.service_id, task.revision),
+        slot=task.slot,
+        desired=task.desired,
+        generic_resources=task.generic_resources,
+        attachments=[
+            Attachment(a.network_id, a.address, list(aliases.get(a.network_id, ())), macs.get(a.network_id, ""))
+            for a in task.addresses
+        ],
+        draining=drain.waiting,
+        linger=drain.linger,
+    )
+
+
+def spec_order(revision: Revision, service: Service | None) -> SpecOrder:
+    """A revision as a host is told of it; the service is gone while its last tasks stop."""
+    return SpecOrder(
+        id=revision_id(revision.service_id, revision.number),
+        task=revision.spec.task_template,
+        service_labels=revision.spec.labels,
+        host_ports=_host_ports(revision.spec),
+        registry_login=bool(service and service.registry_login),
+    )
+
+
+def network_orders(state: State, node_id: str) -> dict[str, NetworkOrder]:
+    """Every network that has an address for the node's bridge, whether a task is on it or not."""
+    decision = state.node_decisions.get(node_id)
+    orders: dict[str, NetworkOrder] = {}
+    for gateway in decision.gateways if decision else ():
+        wanted = state.networks.get(gateway.network_id)
+        decided = state.network_decisions.get(gateway.network_id)
+        if wanted is None or decided is None:
+            continue
+        orders[wanted.id] = NetworkOrder(
+            id=wanted.id,
+            name=wanted.spec.name,
+            vni=decided.vni,
+            subnet=decided.subnet,
+            vip_range=decided.vip_range,
+            gateway=gateway.address,
+            internal=wanted.spec.internal,
+            ingress=wanted.spec.ingress,
+            mtu=_mtu(wanted.spec.options),
+        )
+    return orders
+
+
+# ── whole sets ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assignment_set(state: State, node_id: str) -> dict[ResourceKey, Resource]:
+    """All a host is to be told, from scratch."""
+    own = own_part(state, node_id)
+    resources = dict(own.resources)
+    for shared in _all_shared(state):
+        if shared.network_id in own.networks and not is_own_peer(shared, node_id):
+            _put(resources, shared)
+    for other in state.nodes:
+        if (order := member_order(state, other)) is not None:
+            _put(resources, order)
+    for reference in own.images:
+        names = holder_keys(state, reference)
+        holders = [id for id, node in state.descriptions.items() if names & image_names(node)]
+        if images := image_order(state, reference, node_id, holders):
+            _put(resources, images)
+    return resources
+
+
+def difference(
+    old: Mapping[ResourceKey, Resource], new: Mapping[ResourceKey, Resource]
+) -> tuple[list[Resource], list[ResourceKey]]:
+    """What to put and what to remove to turn one set into the other."""
+    put = [resource for key, resource in new.items() if old.get(key) != resource]
+    return put, [key for key in old if key not in new]
+
+
+Shared = ServiceOrder | EndpointOrder | PeerOrder
+
+
+def is_own_peer(resource: Shared, node_id: str) -> bool:
+    """Whether this is the host's own bridge, which it knows from its NetworkOrder."""
+    return isinstance(resource, PeerOrder) and resource.node_id == node_id
+
+
+def _all_shared(state: State) -> Iterator[Shared]:
+    for service_id in state.services:
+        yield from service_orders(state, service_id)
+    for task_id in state.tasks:
+        yield from endpoint_orders(state, task_id)
+    for node_id in state.node_decisions:
+        yield from peer_orders(state, node_id)
+
+
+def _put(resources: dict[ResourceKey, Resource], resource: Resource) -> None:
+    resources[key_of(resource)] = resource
+
+
+def _revision(state: State, task: Task) -> Revision | None:
+    return state.table(REVISION).get(revision_id(task.service_id, task.revision))
+
+
+def _macs(revision: Revision | None) -> dict[str, str]:
+    """By network: the MAC address that a service asks for."""
+    wanted = targets(revision.spec) if revision else ()
+    return {target.target: target.mac_address for target in wanted if target.mac_address}
+
+
+def _bare(address: str) -> str:
+    return address.partition("/")[0]
+
+
+def _host_ports(spec: ServiceSpec) -> list[PortConfig]:
+    return [port for port in (spec.endpoint_spec.ports if spec.endpoint_spec else ()) if port.publish_mode == "host"]
+
+
+def _mtu(options: Mapping[str, str]) -> int:
+    text = options.get(MTU_OPTION, "")
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,109 @@
+"""Where a host that needs an image may fetch it: from other hosts that have announced it. Pure.
+
+What is fetched is a digest, always, and the host that fetches checks it: an announcement says where something may be,
+never what it is. A tag that was not resolved when the service was made is so by what managers say of it now.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from api.errors import Invalid
+from api.image_reference import image_id, parse
+from api.objects.wanted import NodeDescription, Task
+from api.service.host_address import join_host_port
+from api.states import TaskState
+from api.wire.assignments import ImageOrder
+from manager.dispatch.border import host_address
+from manager.images.image_tags import is_manager, meaning, tellers
+from manager.store.state import State
+
+MOST_IMAGE_PEERS = 8
+"""A host is told of so many givers of an image; which ones differs from host to host, to spread the load."""
+
+
+def image_names(description: NodeDescription) -> frozenset[str]:
+    """What a node can give to others, as specs refer to it."""
+    return frozenset(description.images)
+
+
+def tags_said(state: State, node_id: str) -> frozenset[tuple[str, str]]:
+    """What a node's tags mean, if that counts."""
+    said = state.descriptions.get(node_id)
+    return frozenset(said.tags.items()) if said and is_manager(state, node_id) else frozenset()
+
+
+def digest_now(state: State, reference: str) -> str:
+    """The digest by which a reference names an image: its own, or what managers say of its tag; "" when none do."""
+    try:
+        wanted = parse(reference)
+    except Invalid:
+        return image_id(reference)
+    return wanted.digest or meaning(tellers(state), wanted).digest
+
+
+def holder_keys(state: State, reference: str) -> frozenset[str]:
+    """The names under which a node may have announced the image."""
+    digest = digest_now(state, reference)
+    try:
+        name = parse(reference).name
+    except Invalid:
+        return frozenset({digest} if digest else ())
+    return frozenset({digest, f"{name}@{digest}"} if digest else ())
+
+
+def watched_keys(state: State, reference: str) -> frozenset[str]:
+    """What a host that needs the image is to be told news of: those names, and the tag."""
+    try:
+        return holder_keys(state, reference) | {str(parse(reference))}
+    except Invalid:
+        return holder_keys(state, reference)
+
+
+def image_order(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageOrder | None:
+    """Where a host may fetch an image; None when no other host has it."""
+    known = state.descriptions
+    givers = [other for other in holders if other != node_id and other in known and host_address(known[other].address)]
+    if not givers:
+        return None
+    givers.sort(key=lambda other: (zlib.crc32(f"{node_id} {other}".encode()), other))
+    chosen, rest = givers[:MOST_IMAGE_PEERS], givers[MOST_IMAGE_PEERS:]
+    if not any(is_manager(state, other) for other in chosen):  # workers' announcements may be false, all eight of them
+        chosen[-1:] = [other for other in rest if is_manager(state, other)][:1] or chosen[-1:]
+    peers = [_peer_address(other, state.descriptions[other]) for other in chosen]
+    return ImageOrder(reference, peers, "" if "@" in reference else digest_now(state, reference))
+
+
+def may_fetch(state: State, node_id: str, reference: str) -> str:
+    """Why a node may not have the image of that digest from another; "" when it has a task that needs it now."""
+    wanted = _digest(reference)
+    if not wanted:
+        return f"{reference} is no digest"
+    if node_id not in state.nodes:
+        return f"node {node_id} is not part of this cluster"
+    for task in state.tasks_on(node_id).values():
+        spec = state.task_spec(task) if needs_image(state, task) else None
+        if spec and digest_now(state, spec.container_spec.image) == wanted:
+            return ""
+    return f"node {node_id} has no task that needs it"
+
+
+def needs_image(state: State, task: Task) -> bool:
+    """Whether the task is still to have its image on its node."""
+    return (
+        task.state is TaskState.ASSIGNED
+        and task.desired <= TaskState.COMPLETE
+        and state.task_state(task) < TaskState.STARTING
+    )
+
+
+def _digest(reference: str) -> str:
+    try:
+        return parse(reference).digest
+    except Invalid:
+        return image_id(reference)
+
+
+def _peer_address(node_id: str, node: NodeDescription) -> str:
+    return f"{node_id}@{join_host_port(node.address, node.host_port)}"

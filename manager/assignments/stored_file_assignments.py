@@ -1,0 +1,43 @@
+"""The secrets and configs a task's host is sent: decrypted here, so that workers never see the cluster's key. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from api.objects.wanted import CONFIG, SECRET
+from api.service.service_spec import ConfigReference, ContainerSpec, SecretReference
+from api.wire.assignments import ConfigOrder, ResourceKey, SecretOrder
+from manager.security import encryption
+from manager.security.data_key import unsealed
+from manager.store.state import State
+
+
+def file_orders(
+    state: State, spec: ContainerSpec, known: Container[ResourceKey]
+) -> Iterator[SecretOrder | ConfigOrder]:
+    """What the container's spec refers to and `known` does not have."""
+    for secret in spec.secrets:
+        if ("secret", secret.secret_id) not in known:
+            yield _secret(state, secret)
+    for config in spec.configs:
+        if ("config", config.config_id) not in known:
+            yield _config(state, config)
+
+
+def _secret(state: State, reference: SecretReference) -> SecretOrder:
+    id, name = reference.secret_id, reference.secret_name
+    stored = state.table(SECRET).get(id)
+    if stored is None:
+        return SecretOrder(id, name, trouble=f"secret {name} was removed from the cluster")
+    try:
+        return SecretOrder(id, name, unsealed(state, id, stored.sealed))
+    except encryption.Unreadable as error:
+        return SecretOrder(id, name, trouble=f"secret {name}: {error}; remove it and create it again")
+
+
+def _config(state: State, reference: ConfigReference) -> ConfigOrder:
+    id, name = reference.config_id, reference.config_name
+    stored = state.table(CONFIG).get(id)
+    if stored is None:
+        return ConfigOrder(id, name, trouble=f"config {name} was removed from the cluster")
+    return ConfigOrder(id, name, stored.spec.data)

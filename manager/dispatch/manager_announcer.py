@@ -1,0 +1,69 @@
+"""Tells hosts that have no session where the managers are now.
+
+An agent finds managers by the addresses it was told last. If all of those have changed meanwhile (the only manager got
+another address), it cannot find them; but they know where it is, and call it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+import structlog
+
+from api.errors import ArgosyError
+from api.wire.session_messages import ManagersNotice
+from manager.dispatch.dispatcher import welcome_of
+from manager.hosts.host_client import HostClient
+from manager.store.interface import Store
+from manager.store.state import State
+
+PAUSE = 1.5
+"""Seconds between two looks at who has no session."""
+PATIENCE = 12
+"""Looks after which a host that does not answer is called more rarely: every so many."""
+AT_ONCE = 16
+
+log = structlog.get_logger(__name__)
+
+
+def strayed(state: State, me: str, connected: Collection[str]) -> list[str]:
+    """Nodes that no manager alive has a session with."""
+    found = []
+    for node_id in state.nodes:
+        session = state.sessions.get(node_id)
+        if session is not None and session.left:
+            continue
+        holder = session.manager_id if session is not None else ""
+        if node_id not in connected and (holder == me or holder not in state.members):
+            found.append(node_id)
+    return sorted(found)
+
+
+class Announcer:
+    """One manager's."""
+
+    def __init__(self, store: Store, node_id: str, hosts: HostClient, connected: Callable[[], Collection[str]]) -> None:
+        self._store, self._node_id, self._hosts, self._connected = store, node_id, hosts, connected
+
+    async def run(self) -> NoReturn:
+        """For ever."""
+        tried: dict[str, int] = {}
+        limit = asyncio.Semaphore(AT_ONCE)
+        while True:
+            now = strayed(self._store.state, self._node_id, self._connected())
+            tried = {id: tried.get(id, -1) + 1 for id in now}
+            called = [id for id in now if tried[id] < PATIENCE or not tried[id] % PATIENCE]
+            await asyncio.gather(*(self._call(id, limit) for id in called))
+            await asyncio.sleep(PAUSE)
+
+    async def _call(self, node_id: str, limit: asyncio.Semaphore) -> None:
+        told = welcome_of(self._store.state, node_id)
+        notice = ManagersNotice(told.managers, told.apis, told.ids)
+        async with limit:
+            try:
+                await self._hosts.announce(node_id, notice)
+                log.info("a host without a session was told where the managers are", node=node_id)
+            except ArgosyError:
+                pass  # it is off, or its argosyd is; it finds us itself when it is back

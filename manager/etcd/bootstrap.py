@@ -1,0 +1,93 @@
+"""Bringing this manager's etcd member up: alone, as a learner that is promoted when it has caught up, or again.
+
+A learner answers nearly no request, so it is the others that promote it. Where they are is remembered beside the
+database, so that a manager that was stopped as a learner finds them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from api.errors import ArgosyError
+from api.wire.rpc import Credentials
+from api.wire.session_messages import MemberAnswer
+from manager.etcd.command_line import MemberSettings
+from manager.etcd.etcd_client import Connection
+from manager.etcd.etcd_members import Members
+from manager.etcd.etcd_process import Member
+
+log = structlog.get_logger(__name__)
+
+
+def has_database(settings: MemberSettings) -> bool:
+    """Whether a member was started there before: it is in the cluster, and starts again."""
+    return (settings.data / "member").exists()
+
+
+async def start_member(member: Member, credentials: Credentials, joined: MemberAnswer | None) -> list[str]:
+    """Start etcd; returns the endpoints for the store, our own first. Raises Unavailable, Invalid."""
+    own, path = member.settings.endpoint, others_file(member.settings)
+    if joined is not None:
+        remember(path, joined.endpoints)
+    await member.start(joined.initial_cluster if joined is not None else "")
+    connection = Connection([own], credentials)
+    try:
+        status = await Members(connection).status()
+        if status.learner:
+            await _promote(recall(path), credentials, status.member_id)
+            await Members(connection).wait_voting()
+        others = await _others(Members(connection), status.member_id)
+    finally:
+        await connection.close()
+    remember(path, others)
+    return [own, *others]
+
+
+async def _promote(others: Sequence[str], credentials: Credentials, member_id: int) -> None:
+    connection = Connection(others, credentials)
+    try:
+        log.info("this manager's etcd is catching up", member=f"{member_id:x}")
+        await Members(connection).promote_when_ready(member_id)
+    finally:
+        await connection.close()
+
+
+async def _others(members: Members, own_id: int) -> list[str]:
+    """The other members' client endpoints; none when they cannot be listed now."""
+    try:
+        listed = await members.list()
+    except ArgosyError as error:
+        log.warning("the other etcd members are not known", reason=str(error))
+        return []
+    others = [member for member in listed if member.id != own_id and not member.learner]
+    return [url.rpartition("/")[2] for member in others for url in member.client_urls]
+
+
+def others_file(settings: MemberSettings) -> Path:
+    """Where the other members' endpoints are written down."""
+    return settings.directory / "others.json"
+
+
+async def other_endpoints(members: Members, node_id: str) -> list[str]:
+    """Client endpoints of the other managers' members, in a stable order. Raises Unavailable."""
+    others = [one for one in await members.list() if one.name != node_id and not one.learner]
+    return sorted(url.rpartition("/")[2] for one in others for url in one.client_urls)
+
+
+def remember(path: Path, endpoints: Sequence[str]) -> None:
+    """Write the endpoints down; none say nothing new."""
+    if endpoints:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_bytes(msgspec.json.encode(list(endpoints)))
+
+
+def recall(path: Path) -> list[str]:
+    """The endpoints written down; none when there are none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[str])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return []

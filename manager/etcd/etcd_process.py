@@ -1,0 +1,308 @@
+"""This manager's own etcd: started, watched over, restarted when it crashes, stopped with us.
+
+It survives us being killed; the next start takes it over if it runs with the same arguments, and replaces it if not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import random
+import shutil
+import signal
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from api.errors import ArgosyError, Conflict, Invalid, Unavailable
+from api.wire.rpc import Credentials
+from kit import cgroups
+from kit.process import run, send_signal, wait_pid
+from kit.supervisor import guard, stop
+from kit.timing import backoff
+from manager.etcd.command_line import MemberSettings, check_version, command, parse_version
+from manager.etcd.connection_ending import hang_up
+from manager.etcd.etcd_client import Connection
+from manager.etcd.etcd_members import Members
+from manager.security.revocation import named_in, revocation_list
+
+log = structlog.get_logger(__name__)
+STOP_TIMEOUT = 10.0
+"""Seconds from SIGTERM to SIGKILL."""
+START_TIMEOUT = 60.0
+"""Seconds until a member that does not answer is reported; a big database takes a while to load."""
+LOG_SIZE = 4 << 20
+"""Bytes of log kept, twice: the present file and the one before."""
+CALM = 60.0
+"""Seconds a member must have run for its next crash to count as the first."""
+
+
+class Member:
+    """One etcd process. `settings` say where; `credentials` must be a manager's, for the settings' address."""
+
+    def __init__(self, settings: MemberSettings, credentials: Credentials) -> None:
+        self.settings, self._credentials = settings, credentials
+        self._supervisor: list[asyncio.Task[None]] = []
+        self._pid = 0
+        self._command: list[str] = []
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database already, so that `start` is a restart."""
+        return (self.settings.data / "member").exists()
+
+    @property
+    def pid(self) -> int:
+        """Of the running etcd; 0 while there is none."""
+        return self._pid
+
+    async def start(self, others: str = "") -> None:
+        """Start etcd and wait until it takes requests. `others`: MemberAnswer.initial_cluster to join, "" for a new
+        cluster; without meaning when the database exists.
+
+        Raises Invalid (binary missing or unsafe, bad settings), Unavailable (not ready in time; it is kept running).
+        """
+        version = await _version(self.settings.binary)
+        check_version(version)
+        self._write_credentials()
+        self._command = command(self.settings, version, None if self.exists else others)
+        await self._settle_leftover()
+        # Lives from start to stop, which no block of a TaskGroup spans.
+        supervise = guard(self._supervise(), "etcd member")
+        self._supervisor = [asyncio.get_running_loop().create_task(supervise, name="etcd member")]
+        await self._until_ready()
+
+    async def stop(self, *, hurry: bool = False) -> None:
+        """Stop etcd and wait until it has ended; in a hurry without a word, as a crash would."""
+        await stop(self._supervisor)
+        self._supervisor = []
+        if self._pid:
+            await (_kill if hurry else _terminate)(self._pid)
+            self._gone()
+            cgroups.forget(self._group)
+
+    def renew(self, credentials: Credentials) -> None:
+        """Use a new certificate: etcd reads it with the next connection. A new CA needs a restart of etcd."""
+        self._credentials = credentials
+        self._write_credentials()
+
+    def revoke(self, serials: Iterable[int]) -> bool:
+        """Let nobody connect any more who shows a certificate of these; others that were revoked may again.
+
+        Whether there are some among them that were not revoked before.
+        """
+        wanted, present = frozenset(serials), _revoked(self.settings.revoked)
+        if present != wanted:
+            _write(self.settings.revoked, revocation_list(wanted))
+        return bool(wanted - (present or frozenset()))
+
+    async def hang_up(self, spared: Iterable[str], former: Iterable[str]) -> None:
+        """End the connections to etcd, for it asks for certificates at their beginning only. Those from this host and
+        from spared IP addresses stay, unless a former manager has the address too. Where the kernel cannot do that,
+        etcd is started again.
+        """
+        own = {self.settings.address, self.settings.listen_address, "127.0.0.1"} - {""}
+        kept = (own | set(spared)) - set(former)
+        if not await hang_up((self.settings.client_port, self.settings.peer_port), kept) and self._pid:
+            log.warning("connections of a former manager cannot be ended one by one: etcd is started again")
+            await _terminate(self._pid)
+
+    def wipe(self) -> None:
+        """Delete the database of a stopped member that has left the cluster."""
+        if self._pid:
+            raise Conflict("etcd is still running on the database that should be deleted")
+        shutil.rmtree(self.settings.data, ignore_errors=True)
+
+    # ── the process ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _supervise(self) -> None:
+        loop, delays = asyncio.get_running_loop(), backoff(random.Random(), first=0.2, most=10.0)
+        while True:
+            started = loop.time()
+            try:
+                await self._run_once()
+            except OSError as error:
+                log.error("etcd cannot be started", reason=str(error))
+            if loop.time() - started > CALM:
+                delays = backoff(random.Random(), first=0.2, most=10.0)
+            await asyncio.sleep(next(delays))
+
+    async def _run_once(self) -> None:
+        """Start etcd, or take over the one that runs, and stay until it ends."""
+        if self._pid:
+            await self._stay(wait_pid(self._pid))
+        else:
+            with self.settings.log.open("ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
+                    env=_environment(self.settings.memory), start_new_session=True,
+                )  # fmt: skip
+            self._set_apart(process.pid)
+            self._pid = process.pid
+            self.settings.pid_file.write_text(f"{process.pid}\n")
+            await self._stay(process.wait())
+        self._gone()
+        log.error("etcd has ended and is started again", reason=_last_line(self.settings.log))
+
+    def _set_apart(self, pid: int) -> None:
+        """etcd outlives us: it has a control group and a memory limit of its own."""
+        try:
+            cgroups.place(pid, self._group, self.settings.memory)
+        except OSError as error:
+            log.warning("etcd's memory is not bounded", reason=str(error))
+
+    @property
+    def _group(self) -> str:
+        return f"argosy/etcd-{self.settings.node_id[:12]}"
+
+    async def _stay(self, end: Coroutine[Any, Any, Any]) -> None:
+        """Keep the log small until the process ends."""
+        ended = asyncio.ensure_future(end)
+        try:
+            while not ended.done():
+                _bound(self.settings.log)
+                await asyncio.wait((ended,), timeout=10.0)
+        finally:
+            ended.cancel()
+
+    async def _settle_leftover(self) -> None:
+        """Take over an etcd that an earlier argosyd left, or end it."""
+        self._pid = 0
+        pid, arguments = _leftover(self.settings)
+        if not pid:
+            return
+        if arguments[1:] == self._command[1:]:
+            log.info("taking over the running etcd", pid=pid)
+            self._pid = pid
+        else:
+            log.info("replacing a running etcd that has other arguments", pid=pid)
+            await _terminate(pid)
+
+    def _gone(self) -> None:
+        self._pid = 0
+        self.settings.pid_file.unlink(missing_ok=True)
+
+    # ── readiness ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _until_ready(self) -> None:
+        connection = Connection([self.settings.endpoint], self._credentials)
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                while True:
+                    if await self._ready(Members(connection)):
+                        return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            reason = _last_line(self.settings.log)
+            raise Unavailable(f"etcd does not get ready; its log {self.settings.log} ends with: {reason}") from None
+        finally:
+            await connection.close()
+
+    async def _ready(self, members: Members) -> bool:
+        try:
+            status = await members.status()
+            if status.leader and not status.learner:
+                await self._correct_address(members, status.member_id)
+        except ArgosyError:
+            return False
+        return bool(status.leader)
+
+    async def _correct_address(self, members: Members, member_id: int) -> None:
+        """etcd keeps the peer URL it was made with: tell it when the host has another address now."""
+        for member in await members.list():
+            if member.id == member_id and member.peer_urls != (self.settings.peer_url,):
+                log.info("the address of this manager's etcd has changed", url=self.settings.peer_url)
+                await members.move(member_id, self.settings.peer_url)
+
+    def _write_credentials(self) -> None:
+        self.settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(self.settings.directory / "node.key", self._credentials.key)
+        _write(self.settings.directory / "node.crt", self._credentials.certificate)
+        _write(self.settings.directory / "ca.crt", self._credentials.ca)
+        if _revoked(self.settings.revoked) is None:  # without a list that it can read, etcd lets nobody in
+            _write(self.settings.revoked, revocation_list(()))
+
+
+async def _version(binary: str) -> tuple[int, int, int]:
+    try:
+        result = await run(binary, "--version", timeout=10)
+    except FileNotFoundError:
+        raise Invalid(
+            f"etcd is not installed ({binary} not found): install etcd-server, or use --etcd-endpoints"
+        ) from None
+    return parse_version(result.stdout.decode(errors="replace"))
+
+
+def _leftover(settings: MemberSettings) -> tuple[int, list[str]]:
+    """Pid and arguments of an etcd that runs on our data; 0 when there is none. A reused pid is not taken for it."""
+    try:
+        pid = int(settings.pid_file.read_text())
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+        program = os.readlink(f"/proc/{pid}/exe")
+    except (OSError, ValueError):
+        return 0, []
+    ours = "etcd" in Path(program).name and f"--data-dir={settings.data}" in arguments
+    return (pid, arguments) if ours else (0, [])
+
+
+async def _kill(pid: int) -> None:
+    send_signal(pid, signal.SIGKILL)
+    await wait_pid(pid)
+
+
+async def _terminate(pid: int) -> None:
+    send_signal(pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await wait_pid(pid)
+    except TimeoutError:
+        send_signal(pid, signal.SIGKILL)
+        await wait_pid(pid)
+
+
+def _environment(memory: int) -> dict[str, str]:
+    """Ours without ETCD_… variables, which would change what the command line says; with a mark for Go's collector."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
+    if memory:
+        kept["GOMEMLIMIT"] = str(memory * 9 // 10)  # from Go 1.19 on it collects harder before the limit kills it
+    if platform.machine() == "aarch64":
+        kept["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # 3.4 starts there only when told so
+    return kept
+
+
+def _revoked(path: Path) -> frozenset[int] | None:
+    """The serial numbers in the list; None when there is no list that can be read."""
+    try:
+        return named_in(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file at once; only root may read it."""
+    if path.exists() and path.read_bytes() == data:
+        return
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_bytes(data)
+    new.replace(path)
+
+
+def _bound(path: Path) -> None:
+    """Move a log that has grown aside; etcd goes on writing to the emptied file, which it appends to."""
+    if path.exists() and path.stat().st_size > LOG_SIZE:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

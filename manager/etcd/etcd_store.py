@@ -1,0 +1,264 @@
+"""The store in etcd: one paged list at a revision, then one watch from it, without a gap; writes as few transactions.
+
+Reads never come here: they are answered by the local state. etcd may be away for any time; requests then fail with
+Unavailable after a few seconds, and the watch goes on where it was when etcd is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from aetcd import rpc
+
+from api.codec import Value, decode, encode
+from api.errors import Unavailable
+from api.objects.wanted import Cluster
+from api.wire.rpc import Credentials
+from api.wire.session_messages import MANAGER_NAME
+from kit.supervisor import guard, stop
+from kit.timing import backoff
+from manager.etcd.etcd_client import CALL_TIMEOUT, Connection, EtcdError, NoSpace
+from manager.etcd.leases import EtcdLease, KeepAlives, grant
+from manager.etcd.space import SpaceKeeper
+from manager.etcd.transactions import Writer, encoded, size_of
+from manager.security.sealing import opened
+from manager.store.batches import Limits, batches, check_distinct
+from manager.store.cache import View
+from manager.store.interface import Change, Fence, LeaseEnded, Put
+from manager.store.keys import PREFIX, PREFIX_END, parse
+from manager.store.state import Event
+
+log = structlog.get_logger(__name__)
+PAGE = 2000
+"""Keys listed, or events decoded, before others get a turn on the event loop."""
+
+
+SMALL = 4096
+"""Bytes up to which an object may grow in a store that is nearly full: services are scaled, nodes are drained."""
+FULL = (
+    "the cluster's store is full: remove services, configs, secrets or networks that are not needed (room is made by"
+    " itself within seconds), or start the managers' argosyd with a larger --etcd-quota; then try again"
+)
+
+
+class KeyHolder(NamedTuple):
+    """A manager, for whom the cluster's keys are wrapped, and its own key (PEM), which opens them."""
+
+    node_id: str
+    private_key: bytes
+
+
+class Compacted(Exception):
+    """The watch cannot go on where it was: what happened since is forgotten. List again."""
+
+
+class EtcdStore(View):
+    """The port `Store` on etcd at `endpoints` ("host:port", several for failover), over mTLS with credentials.
+
+    Call `start` before anything else and `close` at the end. `server_name` is the name the members' certificates
+    must have; None for the endpoints' own. `holder` opens the cluster's keys.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        credentials: Credentials | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        server_name: str | None = MANAGER_NAME,
+        holder: KeyHolder | None = None,
+    ) -> None:
+        super().__init__()
+        self._holder = holder
+        self.connection = Connection(endpoints, credentials, server_name)
+        self._server_name = server_name
+        self._limits = limits
+        self._writer = Writer(self.connection, limits)
+        self._keep_alives = KeepAlives(self.connection)
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.space: SpaceKeeper | None = None
+        """Who keeps room in our own member; None with somebody else's etcd."""
+
+    async def start(self) -> None:
+        """Load everything and begin to watch. Raises Unavailable when etcd cannot be reached."""
+        await self._list()
+        loop = asyncio.get_running_loop()
+        # These two live from start to close, which no block of a TaskGroup spans.
+        self._tasks = [
+            loop.create_task(guard(self._follow(), "watch of etcd"), name="etcd watch"),
+            loop.create_task(guard(self._keep_alives.run(), "lease refreshes"), name="etcd leases"),
+        ]
+
+    async def renew(self, credentials: Credentials) -> None:
+        """Connect with a new certificate from now on; requests under way may fail as Unavailable."""
+        await self.connection.renew(credentials)
+        if self.space is not None:
+            await self.space.connection.renew(credentials)
+
+    def keep_room(self, endpoint: str, credentials: Credentials | None, quota: int) -> None:
+        """Look after the room in our own member at `endpoint` from now on; `quota` in bytes is what it was given."""
+        self.space = SpaceKeeper(Connection([endpoint], credentials, self._server_name), quota)
+        work = guard(self.space.run(), "room in etcd")
+        self._tasks.append(asyncio.get_running_loop().create_task(work, name="room in etcd"))
+
+    async def close(self) -> None:
+        """Stop watching and disconnect. Leases are left to run out."""
+        await stop(self._tasks)
+        await self._writer.close()
+        await self.connection.close()
+        if self.space is not None:
+            await self.space.connection.close()
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def commit(self, changes: Sequence[Change], fence: Fence | None = None) -> int:
+        """Write all changes or none, in one transaction if it can hold them, and wait until the state has them.
+
+        Of a commit that had to be split, the parts before the one that fails stay written. Raises Stale, Fenced,
+        TooLarge or Unavailable; after Unavailable nobody knows whether the last part was written.
+        """
+        check_distinct(changes)
+        if self.space is not None and self.space.full and fence is None:
+            self._check_growth(changes)
+        revision = 0
+        try:
+            for batch in batches(map(encoded, changes), size_of, self._limits):
+                revision = max(revision, await self._writer.write(batch, fence))
+        except NoSpace as error:
+            raise (error if self.space is None else Unavailable(FULL)) from None
+        finally:
+            await self._reached(revision)
+        return revision or self.state.revision
+
+    def _check_growth(self, changes: Sequence[Change]) -> None:
+        """In a store that is nearly full, what users want may only get smaller. Raises Unavailable."""
+        for change in changes:
+            if not isinstance(change, Put) or not change.kind.name.startswith("wanted/"):
+                continue
+            old = self.state.table(change.kind).get(change.id)
+            if old is None or len(encode(change.value)) > max(len(encode(old)), SMALL):
+                raise Unavailable(FULL)
+
+    async def lease(self, ttl: float) -> EtcdLease:
+        """A new lease of `ttl` seconds, rounded up to whole ones."""
+        lease_id = await grant(self.connection, ttl)
+        return EtcdLease(self.connection, self._keep_alives, self._put_leased, lease_id)
+
+    async def _put_leased(self, put: Put, lease_id: int) -> int:
+        try:
+            revision = await self._writer.write([encoded(put)], lease_id=lease_id)
+        except EtcdError as error:
+            if "lease not found" in error.details:
+                raise LeaseEnded("the lease has ended") from None
+            raise
+        await self._reached(revision)
+        return revision
+
+    async def _reached(self, revision: int) -> None:
+        if self.state.revision >= revision:
+            return
+        try:
+            async with asyncio.timeout(2 * CALL_TIMEOUT):
+                await self.wait_newer(revision - 1)
+        except TimeoutError:
+            raise Unavailable("the change is written, but etcd does not tell of it yet") from None
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _list(self) -> None:
+        """Make the state what etcd holds at one revision, page by page."""
+        rows: list[Event] = []
+        start, revision = PREFIX, 0
+        while True:
+            request = rpc.RangeRequest(key=start, range_end=PREFIX_END, limit=PAGE, revision=revision)
+            try:
+                answer = await self.connection.ask("kv", "Range", request)
+            except EtcdError as error:
+                if "compacted" not in error.details:
+                    raise
+                rows, start, revision = [], PREFIX, 0  # it took too long: begin anew
+                continue
+            revision = revision or answer.header.revision
+            rows.extend(self._decoded((kv, True) for kv in answer.kvs))
+            if not answer.more:
+                break
+            start = answer.kvs[-1].key + b"\0"
+        self.replace(rows, revision)
+
+    async def _follow(self) -> None:
+        """Watch for ever, whatever happens to etcd."""
+        delays = backoff(random.Random(), most=2.0)
+        while True:
+            before = self.state.revision
+            try:
+                await self._watch(before + 1)
+            except Compacted:
+                log.info("what changed meanwhile is forgotten by etcd: listing everything", revision=before)
+                await self._relist()
+            except (Unavailable, EtcdError) as error:
+                log.info("watch of etcd interrupted", reason=str(error))
+            if self.state.revision > before:
+                delays = backoff(random.Random(), most=2.0)
+            await asyncio.sleep(next(delays))
+
+    async def _relist(self) -> None:
+        try:
+            await self._list()
+        except (Unavailable, EtcdError) as error:
+            log.info("listing etcd failed", reason=str(error))
+
+    async def _watch(self, revision: int) -> None:
+        """Apply what etcd tells from `revision` on, until the stream fails.
+
+        Raises Compacted, Unavailable or EtcdError.
+        """
+        stream = self.connection.stream("watch", "Watch")
+        try:
+            create = rpc.WatchCreateRequest(key=PREFIX, range_end=PREFIX_END, start_revision=revision)
+            await stream.write(rpc.WatchRequest(create_request=create))
+            while True:
+                answer = await stream.read()
+                if answer.compact_revision:
+                    raise Compacted
+                if answer.canceled:
+                    raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}")
+                if answer.events:
+                    await self._apply(answer.events)
+        finally:
+            stream.cancel()
+
+    async def _apply(self, told: Any) -> None:
+        """Apply one answer of the watch at once: it never ends amid a revision.
+
+        Not the header's revision but the last event's is how far we are: when etcd catches up with a slow watcher the
+        header runs ahead of what it has sent.
+        """
+        events: list[Event] = []
+        for start in range(0, len(told), PAGE):
+            events.extend(
+                self._decoded((event.kv, event.type == rpc.Event.PUT) for event in told[start : start + PAGE])
+            )
+            if len(told) > PAGE:
+                await asyncio.sleep(0)
+        self.advance(events, told[-1].kv.mod_revision)
+
+    def _decoded(self, pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
+        """Events of (key-value, whether it is put). Keys that are none of ours are passed over."""
+        for kv, present in pairs:
+            known = parse(kv.key)
+            if known is None:
+                continue
+            kind, id = known
+            try:
+                value = self._opened(decode(kind.type, kv.value)) if present else None
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                log.error("an object in etcd cannot be read, and is ignored", key=kv.key.decode(), reason=str(error))
+                continue
+            yield Event(kind, id, value, kv.mod_revision)
+
+    def _opened(self, value: Value) -> Value:
+        return opened(value, *self._holder) if self._holder is not None and isinstance(value, Cluster) else value

@@ -1,0 +1,1 @@
+"""Calls to the hosts, and the watch over which of them answer."""

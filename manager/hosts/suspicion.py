@@ -1,0 +1,65 @@
+"""Which nodes are suspected to be gone, by what the managers see of them. Pure.
+
+Each manager writes which hosts give it no sign of life (host_detector.py). The manager that holds a node's session
+is the judge of it, as long as that manager itself is trusted: an agent that cannot reach it goes to another, and is
+judged there. Over a node without such a judge, as are those of a manager that died, all trusted managers have to agree.
+A manager is trusted unless most of the others suspect it; so one bad link, or one manager that reaches nobody, makes
+nobody suspected.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from api.objects.wanted import SUSPICIONS, Suspicions
+from manager.store.state import State
+
+
+class Suspicion(enum.Enum):
+    """What is thought of a node."""
+
+    NONE = 0
+    SUSPECTED = 1
+    """It gets no new connections."""
+    LOST = 2
+    """Its tasks are to run elsewhere."""
+
+
+def suspicion(state: State, node_id: str) -> Suspicion:
+    """What the managers that matter think of a node."""
+    rows = state.table(SUSPICIONS)
+    if not any(node_id in row.suspected for row in rows.values()):
+        return Suspicion.NONE
+    judges = _judges(state, rows, node_id)
+    if not judges or not all(node_id in rows[judge].suspected for judge in judges):
+        return Suspicion.NONE
+    if all(node_id in rows[judge].lost for judge in judges):
+        return Suspicion.LOST
+    return Suspicion.SUSPECTED
+
+
+def is_suspected(state: State, node_id: str) -> bool:
+    """Whether a node is to get no new connections."""
+    return suspicion(state, node_id) is not Suspicion.NONE
+
+
+def judge_of(state: State, node_id: str) -> str:
+    """The manager that alone judges a node; "" when there is none."""
+    session = state.sessions.get(node_id)
+    if session is None or session.left or session.manager_id == node_id:
+        return ""
+    rows = state.table(SUSPICIONS)
+    return session.manager_id if _is_trusted(rows, session.manager_id) else ""
+
+
+def _judges(state: State, rows: Mapping[str, Suspicions], node_id: str) -> list[str]:
+    if judge := judge_of(state, node_id):
+        return [judge]
+    return [id for id in rows if id != node_id and _is_trusted(rows, id)]
+
+
+def _is_trusted(rows: Mapping[str, Suspicions], manager_id: str) -> bool:
+    """Whether a manager judges, and most of the others do not suspect it."""
+    accusers = sum(manager_id in row.suspected for id, row in rows.items() if id != manager_id)
+    return manager_id in rows and 2 * accusers <= len(rows) - 1

@@ -1,0 +1,1 @@
+"""/swarm and /nodes, and the managers' own port."""

@@ -1,0 +1,169 @@
+"""/swarm: the cluster itself and its join tokens. (Making, joining and leaving one is the node's.)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from api import defaults
+from api.codec import Value
+from api.errors import Conflict, Invalid, Unavailable, Unimplemented
+from api.http.app import answer, body, flag
+from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, Cluster
+from api.service.service_spec import Driver
+from manager.http.cluster.cluster_answers import RAFT, cluster_view
+from manager.http.cluster_context import ClusterContext
+from manager.security.ca import join_token, new_secret
+from manager.security.sealing import is_open
+from manager.store.interface import Put
+from manager.store.state import State
+from manager.store.transact import asked_version, commit_at_version
+
+LEAST_CERT_EXPIRY = 1800 * defaults.SECOND
+"""Docker refuses certificates of less than 30 minutes."""
+
+
+class Orchestration(Value, frozen=True):
+    """How many ended tasks to keep per slot."""
+
+    task_history_retention_limit: int | None = None
+
+
+class Dispatcher(Value, frozen=True):
+    """Nanoseconds between an agent's heartbeats."""
+
+    heartbeat_period: int = 0
+
+
+class CAConfig(Value, frozen=True):
+    """Nanoseconds a node's certificate holds; the rest is refused."""
+
+    node_cert_expiry: int = 0
+    external_cas: list[dict[str, Any]] = msgspec.field(default_factory=list, name="ExternalCAs")
+    signing_ca_cert: str = msgspec.field(default="", name="SigningCACert")
+    signing_ca_key: str = msgspec.field(default="", name="SigningCAKey")
+    force_rotate: int = 0
+
+
+class TaskDefaults(Value, frozen=True):
+    """Refused."""
+
+    log_driver: Driver | None = None
+
+
+class EncryptionConfig(Value, frozen=True):
+    """Refused."""
+
+    auto_lock_managers: bool = False
+
+
+class SwarmSpec(Value, frozen=True):
+    """Body of POST /swarm/update."""
+
+    name: str = DEFAULT_CLUSTER
+    labels: dict[str, str] = {}
+    orchestration: Orchestration = Orchestration()
+    raft: dict[str, Any] = {}
+    dispatcher: Dispatcher = Dispatcher()
+    ca_config: CAConfig = msgspec.field(default=CAConfig(), name="CAConfig")
+    task_defaults: TaskDefaults = TaskDefaults()
+    encryption_config: EncryptionConfig = EncryptionConfig()
+
+
+class Swarm:
+    """Handlers of /swarm."""
+
+    def __init__(self, get: Callable[[], ClusterContext]) -> None:
+        self._get = get
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        return [
+            web.get("/swarm", self.inspect),
+            web.post("/swarm/update", self.update),
+            web.get("/swarm/unlockkey", self.unlock_key),
+            web.post("/swarm/unlock", self.unlock),
+        ]
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """GET /swarm."""
+        state = self._get().store.state
+        cluster = _cluster(state)
+        if not is_open(cluster):
+            raise Unavailable("this manager has not been given the cluster's keys yet; try again in a moment")
+        certificate = cluster.ca_certificate.encode()
+        tokens = {
+            "Worker": join_token(certificate, cluster.worker_secret),
+            "Manager": join_token(certificate, cluster.manager_secret),
+        }
+        return answer({**cluster_view(state, cluster), "JoinTokens": tokens})
+
+    async def update(self, request: web.Request) -> web.Response:
+        """POST /swarm/update."""
+        ctx = self._get()
+        spec = await body(request, SwarmSpec)
+        version = await asked_version(ctx.store, CLUSTER, DEFAULT_CLUSTER, "swarm", request)
+        old = _cluster(ctx.store.state)
+        new = updated(old, spec)
+        if flag(request, "rotateWorkerToken"):
+            new = msgspec.structs.replace(new, worker_secret=new_secret())
+        if flag(request, "rotateManagerToken"):
+            new = msgspec.structs.replace(new, manager_secret=new_secret())
+        if new != old:
+            new = msgspec.structs.replace(new, updated_at=ctx.clock())
+            await commit_at_version(ctx.store, [Put(CLUSTER, DEFAULT_CLUSTER, new, version)], "swarm")
+        return web.Response()
+
+    async def unlock_key(self, request: web.Request) -> web.Response:
+        """GET /swarm/unlockkey: managers are never locked."""
+        self._get()
+        return answer({"UnlockKey": ""})
+
+    async def unlock(self, request: web.Request) -> web.Response:
+        """POST /swarm/unlock."""
+        self._get()
+        raise Conflict("swarm is not locked")
+
+
+def updated(cluster: Cluster, spec: SwarmSpec) -> Cluster:
+    """The cluster with the spec's settings; what the spec does not say stays. Raises Invalid or Unimplemented."""
+    _refuse(spec)
+    history, heartbeat = spec.orchestration.task_history_retention_limit, spec.dispatcher.heartbeat_period
+    expiry = spec.ca_config.node_cert_expiry
+    if spec.name not in ("", DEFAULT_CLUSTER):
+        raise Invalid(f"Name: swarm spec must be named '{DEFAULT_CLUSTER}'")
+    if history is not None and history < 0:
+        raise Invalid("Orchestration.TaskHistoryRetentionLimit: must not be negative")
+    if heartbeat < 0 or 0 < heartbeat < defaults.SECOND:
+        raise Invalid("Dispatcher.HeartbeatPeriod: at least 1 second (1000000000)")
+    if expiry and expiry < LEAST_CERT_EXPIRY:
+        raise Invalid("CAConfig.NodeCertExpiry: minimum certificate expiry time must be at least 30 minutes")
+    return msgspec.structs.replace(
+        cluster,
+        labels=spec.labels,
+        task_history=cluster.task_history if history is None else history,
+        heartbeat=heartbeat / defaults.SECOND if heartbeat else cluster.heartbeat,
+        cert_expiry=expiry or cluster.cert_expiry,
+    )
+
+
+def _refuse(spec: SwarmSpec) -> None:
+    refused = {
+        "EncryptionConfig.AutoLockManagers": spec.encryption_config.auto_lock_managers,
+        "TaskDefaults.LogDriver": spec.task_defaults.log_driver is not None and spec.task_defaults.log_driver.name,
+        "CAConfig.ExternalCAs": spec.ca_config.external_cas,
+        "CAConfig.SigningCACert": spec.ca_config.signing_ca_cert or spec.ca_config.signing_ca_key,
+        "CAConfig.ForceRotate": spec.ca_config.force_rotate,
+        **{f"Raft.{name}": value != RAFT.get(name) and value for name, value in spec.raft.items()},
+    }
+    if names := [name for name, value in refused.items() if value]:
+        raise Unimplemented(f"{', '.join(names)}: not supported")
+
+
+def _cluster(state: State) -> Cluster:
+    if (cluster := state.cluster) is None:
+        raise Unavailable("the cluster's state has not arrived on this manager yet; try again in a moment")
+    return cluster

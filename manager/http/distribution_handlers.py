@@ -1,0 +1,123 @@
+"""GET /distribution/{name}/json, and the resolving of tags to digests: what a registry says of an image.
+
+A tag is resolved once, by a manager, so that all hosts run one image. An image that was loaded on a manager, with no
+registry as its source, is known by its id (image_tags.py), without asking anybody; what workers say of tags is
+never asked. Answers are kept for a few seconds: the docker client asks here before it creates the service, and neither
+of the two should wait for a dead registry twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from api.errors import NotFound
+from api.http.app import answer
+from api.image_reference import Reference, parse
+from api.registry_auth import HEADER, Login, login_of
+from kit.timing import Clock
+from manager.http.cluster_context import ClusterContext
+from manager.images.image_tags import Meaning, meaning, tellers
+from manager.images.registry import Manifest, ask_registry
+from manager.store.state import State
+
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+KEEP = 10.0
+"""Seconds an answer of a registry is used again."""
+MOST_KEPT = 256
+Ask = Callable[[Reference, Login | None], Awaitable[Manifest]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    until: float
+    manifest: Manifest | None
+    why: str = ""
+
+
+def login_sent(request: web.Request) -> Login | None:
+    """The registry login sent along, if there is one. Raises Invalid for a header that is none."""
+    return login_of(request.headers.get(HEADER, ""))
+
+
+class Distribution:
+    """Knows what tags mean now."""
+
+    def __init__(self, get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> None:
+        self._get = get
+        self._ask = ask
+        self._kept: dict[tuple[str, Login | None], _Kept] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        return [web.get("/distribution/{name:.+}/json", self.inspect)]
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """GET /distribution/{name}/json."""
+        ctx = self._get()
+        reference = parse(request.match_info["name"])
+        manifest = await self.resolve(ctx.store.state, reference, login_sent(request), ctx.clock)
+        return answer(manifest_view(manifest))
+
+    async def pin(self, ctx: ClusterContext, image: str, before: str, login: Login | None) -> tuple[str, list[str]]:
+        """The image with its digest, where it can be had (else as it is), and warnings.
+
+        `before` is the image of the service as it was: its digest is kept when the tag cannot be resolved anew.
+        """
+        reference = parse(image)
+        if reference.digest:
+            return image, []
+        told = self._fresh(reference, login, ctx.clock()) is not None
+        try:
+            manifest = await self.resolve(ctx.store.state, reference, login, ctx.clock)
+        except NotFound as error:
+            if before and _without_digest(before) == image:
+                return before, []
+            return image, [] if told else [
+                f"image {image} could not be resolved to a digest ({error}); hosts use the tag"
+            ]
+        return f"{image}@{manifest.digest}", []
+
+    async def resolve(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> Manifest:
+        """What the reference means now. Raises NotFound."""
+        kept = self._fresh(reference, login, clock())
+        if kept is None:
+            kept = await self._look(state, reference, login, clock)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[str(reference), login] = kept
+        if kept.manifest is None:
+            raise NotFound(kept.why)
+        return kept.manifest
+
+    def _fresh(self, reference: Reference, login: Login | None, now: float) -> _Kept | None:
+        kept = self._kept.get((str(reference), login))
+        return kept if kept and kept.until > now else None
+
+    async def _look(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _Kept:
+        said = meaning(tellers(state), reference) if reference.tag else Meaning()
+        known = Manifest(said.digest, CONFIG_TYPE, 0, said.platforms) if said.digest else None
+        if said.local:
+            return _Kept(clock() + KEEP, known, said.why)
+        try:
+            return _Kept(clock() + KEEP, await self._ask(reference, login))
+        except NotFound as error:
+            return _Kept(clock() + KEEP, known, str(error))
+
+
+def manifest_view(manifest: Manifest) -> dict[str, Any]:
+    """The Engine API's DistributionInspect."""
+    return {
+        "Descriptor": {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size},
+        "Platforms": [
+            {"architecture": architecture, "os": system, **({"variant": variant} if variant else {})}
+            for architecture, system, variant in manifest.platforms
+        ],
+    }
+
+
+def _without_digest(image: str) -> str:
+    return image.partition("@")[0]

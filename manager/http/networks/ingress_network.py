@@ -1,0 +1,51 @@
+"""The network of the routing mesh: there is one; it goes when no service publishes on it, and can be made anew."""
+
+from __future__ import annotations
+
+import asyncio
+
+from api.errors import Conflict, Forbidden, Invalid
+from api.objects.wanted import INGRESS
+from api.service.service_spec import NetworkSpec, ServiceSpec
+from manager.store.interface import Store
+from manager.store.state import State
+
+PATIENCE = 10.0
+"""Seconds that a new one waits for a former one to go, which every host takes down first."""
+
+
+def publishes(spec: ServiceSpec) -> bool:
+    """Whether the service has ports on the routing mesh."""
+    return any(port.publish_mode == "ingress" for port in spec.endpoint_spec.ports) if spec.endpoint_spec else False
+
+
+def is_there(state: State) -> bool:
+    """Whether the mesh has a network that is not about to go."""
+    network = state.networks.get(INGRESS)
+    return network is not None and not network.removed
+
+
+def check_removable(state: State) -> None:
+    """Raises Forbidden, as Docker does, while a service needs it."""
+    users = sorted(service.spec.name for service in state.services.values() if publishes(service.spec))
+    if users:
+        raise Forbidden(
+            f"ingress network cannot be removed because service {users[0]} depends on it;"
+            " remove the services that publish ports, or publish theirs in mode host"
+        )
+
+
+async def make_way(store: Store, spec: NetworkSpec) -> None:
+    """Until a network for the mesh can be made. Raises Invalid, Conflict."""
+    if spec.internal:
+        raise Invalid("Internal: the routing mesh's network is there to be reached from outside")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (former := store.state.networks.get(INGRESS)) is not None:
+                if not former.removed:
+                    raise Conflict(
+                        f"Ingress: network {former.spec.name} is the routing mesh's; remove it before you make another"
+                    )
+                await store.wait_newer(store.state.revision)
+    except TimeoutError:
+        raise Conflict("Ingress: the former network of the routing mesh is not gone yet; try again") from None

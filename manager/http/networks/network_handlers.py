@@ -1,0 +1,286 @@
+"""/networks: the cluster's overlay networks, and this host's predefined ones."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from api.codec import Value
+from api.errors import Conflict, Forbidden, Invalid, NotFound, NotManager, Unimplemented
+from api.field_names import new_id
+from api.http.app import answer, body, filters, flag, label_match
+from api.network.network_validation import network_problems
+from api.objects.wanted import INGRESS, NETWORK, Network
+from api.service.service_spec import NetworkSpec
+from api.service.unsupported import network_refusals
+from manager.http.cluster_context import ClusterContext
+from manager.http.networks import ingress_network
+from manager.http.networks.network_answers import network_view, uses
+from manager.http.networks.predefined_networks import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
+from manager.http.services.service_admission import is_taken
+from manager.http.services.service_handlers import claim, release
+from manager.status.occupied_prefixes import in_use
+from manager.store.interface import Change, Put, Stale
+from manager.store.lookup import find_network
+from manager.store.state import State
+from manager.store.transact import RETRIES, after_stale
+
+FILTERS = frozenset({"dangling", "driver", "id", "label", "name", "scope", "type"})
+PRUNE_FILTERS = frozenset({"label", "label!"})
+_VALUES = {
+    "type": {"builtin", "custom"},
+    "scope": {"global", "local", "swarm"},
+    "dangling": {"0", "1", "false", "true"},
+}
+
+
+Host = Callable[[], list[dict[str, Any]]]
+
+
+class ConfigFrom(Value, frozen=True):
+    """A network to take the settings from."""
+
+    network: str = ""
+
+
+class NetworkRequest(NetworkSpec, frozen=True):
+    """Body of POST /networks/create: the spec, and what is only said to be refused or ignored."""
+
+    check_duplicate: bool = False
+    """Deprecated by Docker: duplicates are always refused."""
+    enable_ipv4: bool = msgspec.field(default=True, name="EnableIPv4")
+    config_only: bool = False
+    config_from: ConfigFrom | None = None
+
+
+class Networks:
+    """Handlers of /networks."""
+
+    def __init__(self, get: Callable[[], ClusterContext], host: Host | None = None) -> None:
+        """`host` gives the views of the networks that a host takes part in that is no manager."""
+        self._get = get
+        self._host = host
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        return [
+            web.get("/networks", self.list_all),
+            web.get("/networks/", self.list_all),
+            web.post("/networks/create", self.create),
+            web.post("/networks/prune", self.prune),
+            web.get("/networks/{id}", self.inspect),
+            web.delete("/networks/{id}", self.delete),
+            web.post("/networks/{id}/connect", self.connect),
+            web.post("/networks/{id}/disconnect", self.connect),
+        ]
+
+    async def list_all(self, request: web.Request) -> web.Response:
+        """GET /networks."""
+        chosen = filters(request, FILTERS)
+        for name, allowed in _VALUES.items():
+            if wrong := sorted(chosen.get(name, set()) - allowed):
+                raise Invalid(f"invalid filter '{name}={wrong[0]}'; {', '.join(sorted(allowed))} are possible")
+        try:
+            ctx = self._get()
+        except NotManager:
+            if self._host is None:
+                raise
+            return answer([view for view in self._host() if _passes(view, view["Scope"] == "swarm", chosen)])
+        state = ctx.store.state
+        used = {id for id in state.networks if users_of(state, id)}
+        views = [network_view(state, network) for network in state.networks.values() if not network.removed]
+        views = [*predefined_networks(ctx.node_id), *sorted(views, key=lambda view: str(view["Name"]))]
+        return answer([view for view in views if _passes(view, view["Id"] in used, chosen)])
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """GET /networks/{id}."""
+        try:
+            ctx = self._get()
+        except NotManager:
+            if self._host is None:
+                raise
+            return answer(_of_host(self._host(), request.match_info["id"], request.query.get("scope", "")))
+        reference, scope = request.match_info["id"], request.query.get("scope", "")
+        if scope not in ("", "local", "swarm", "global"):
+            raise Invalid(f"scope: {scope!r} is none of swarm, local, global")
+        if scope == "swarm" and reference in DRIVERS:
+            return answer(predefined_of_swarm(reference))
+        if scope != "swarm" and (name := predefined_name(ctx.node_id, reference)):
+            return answer(next(view for view in predefined_networks(ctx.node_id) if view["Name"] == name))
+        if scope in ("local", "global"):
+            raise NotFound(f"network {reference} not found")
+        state = ctx.store.state
+        network = find_network(state, reference)
+        return answer(network_view(state, network, own_id=ctx.node_id, verbose=flag(request, "verbose")))
+
+    async def create(self, request: web.Request) -> web.Response:
+        """POST /networks/create."""
+        ctx = self._get()
+        spec = _admissible(await body(request, NetworkRequest))
+        for _ in range(RETRIES):
+            state, seen = ctx.store.state, ctx.store.state.revision
+            _check_free(state, spec)
+            if spec.ingress:
+                await ingress_network.make_way(ctx.store, spec)
+                state, seen = ctx.store.state, ctx.store.state.revision
+            id = INGRESS if spec.ingress else new_id()
+            network = Network(id=id, created_at=ctx.clock(), spec=spec)
+            changes = [claim(state, "network", spec.name, network.id), Put(NETWORK, network.id, network, 0)]
+            try:
+                await ctx.store.commit(changes)
+            except Stale:
+                await after_stale(ctx.store, seen)
+            else:
+                return answer({"Id": network.id, "Warning": ""}, 201)
+        raise Conflict(f"network with name {spec.name} already exists")
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /networks/{id}: hidden at once; the leader deletes it when the last task has left."""
+        ctx = self._get()
+        reference = request.match_info["id"]
+        if name := predefined_name(ctx.node_id, reference):
+            raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
+        for _ in range(RETRIES):
+            state, seen = ctx.store.state, ctx.store.state.revision
+            network = find_network(state, reference)
+            if network.spec.ingress:
+                ingress_network.check_removable(state)
+            if users := users_of(state, network.id):
+                raise Conflict(f"network {network.spec.name} ({network.id}) is in use by service {', '.join(users)}")
+            try:
+                await ctx.store.commit(removal(state, network))
+            except Stale:
+                await after_stale(ctx.store, seen)
+            else:
+                return web.Response(status=204)
+        raise Conflict(f"network {reference} keeps changing; try again")
+
+    async def prune(self, request: web.Request) -> web.Response:
+        """POST /networks/prune: remove what no service is on; none where networks cannot be removed."""
+        chosen = filters(request, PRUNE_FILTERS)
+        try:
+            ctx = self._get()
+        except NotManager:
+            if self._host is None:
+                raise
+            return answer({"NetworksDeleted": None})
+        state = ctx.store.state
+        removed = []
+        for network in list(state.networks.values()):
+            labels = network.spec.labels
+            kept = network.removed or network.spec.ingress or users_of(state, network.id)
+            if kept or not label_match(labels, chosen.get("label", set())):
+                continue
+            if any(label_match(labels, {label}) for label in chosen.get("label!", ())):
+                continue
+            try:
+                await ctx.store.commit(removal(state, network))
+                removed.append(network.spec.name)
+            except Stale:
+                continue  # somebody works with it: it is in use after all
+        return answer({"NetworksDeleted": sorted(removed)})
+
+    async def connect(self, request: web.Request) -> web.Response:
+        """POST /networks/{id}/connect and /disconnect."""
+        find_network(self._get().store.state, request.match_info["id"])
+        raise Unimplemented(
+            "containers cannot be connected to or disconnected from a network; change the networks of their service"
+        )
+
+
+def removal(state: State, network: Network) -> list[Change]:
+    """Marks a network as going and frees its name."""
+    gone = msgspec.structs.replace(network, removed=True)
+    return [
+        Put(NETWORK, network.id, gone, state.version(NETWORK, network.id)),
+        *release(state, "network", network.spec.name, network.id),
+    ]
+
+
+def users_of(state: State, network_id: str) -> list[str]:
+    """Names of the services on a network; removed services whose tasks still stop are none."""
+    return sorted(service.spec.name for service in state.services.values() if uses(service, network_id))
+
+
+def _admissible(request: NetworkRequest) -> NetworkSpec:
+    spec = NetworkSpec(**{name: getattr(request, name) for name in NetworkSpec.__struct_fields__})
+    if problems := network_problems(spec):
+        raise Invalid.of(problems)
+    refusals = network_refusals(spec)
+    if not request.enable_ipv4:
+        refusals.append("EnableIPv4: IPv4 cannot be disabled on a network of the cluster")
+    if request.config_only or (request.config_from and request.config_from.network):
+        refusals.append("ConfigOnly, ConfigFrom: configuration networks are not supported")
+    if refusals:
+        raise Unimplemented("; ".join(refusals))
+    options = {name: value for name, value in spec.options.items() if name != "encrypted"}
+    return msgspec.structs.replace(spec, driver="overlay", scope="swarm", options=options)
+
+
+def _check_free(state: State, spec: NetworkSpec) -> None:
+    if spec.name in DRIVERS:
+        raise Forbidden(f"operation is not permitted on predefined {spec.name} network")
+    if state.network_named(spec.name) or is_taken(state, "network", spec.name):
+        raise Conflict(f"network with name {spec.name} already exists")
+    for config in spec.ipam.config:
+        if not config.subnet:
+            continue
+        wanted = ipaddress.IPv4Network(config.subnet)
+        if user := in_use(state, wanted):
+            raise Conflict(f"IPAM.Config[0].Subnet: {config.subnet} overlaps {user}; choose another subnet")
+        for name, subnet in _subnets(state):
+            if wanted.overlaps(ipaddress.ip_network(subnet)):
+                raise Conflict(f"IPAM.Config[0].Subnet: {config.subnet} overlaps with {subnet} of network {name}")
+
+
+def _subnets(state: State) -> set[tuple[str, str]]:
+    """(network, subnet) of all that is given out or asked for, by networks on their way out too."""
+    found = set()
+    for network in state.networks.values():
+        if decision := state.network_decisions.get(network.id):
+            found.add((network.spec.name, decision.subnet))
+        found.update((network.spec.name, config.subnet) for config in network.spec.ipam.config if config.subnet)
+    return found
+
+
+def _of_host(views: list[dict[str, Any]], reference: str, scope: str) -> dict[str, Any]:
+    """The one meant by a name, an id, or the beginning of one. Raises NotFound, Invalid."""
+    views = [view for view in views if scope in ("", view["Scope"])]
+    exact = [view for view in views if reference in (view["Name"], view["Id"])]
+    found = exact or [view for view in views if view["Id"].startswith(reference)]
+    if not found:
+        raise NotFound(f"network {reference} not found on this host, which is no manager and knows only its own")
+    if len(found) > 1:
+        raise Invalid(f"network {reference} is ambiguous: {len(found)} ids begin so")
+    return found[0]
+
+
+def _passes(view: dict[str, Any], used: bool, chosen: dict[str, set[str]]) -> bool:
+    builtin = view["Name"] in DRIVERS or view["Ingress"]
+    checks: dict[str, Callable[[set[str]], bool]] = {
+        "driver": lambda values: view["Driver"] in values,
+        "scope": lambda values: view["Scope"] in values,
+        "id": lambda values: _matches(view["Id"], values),
+        "name": lambda values: _matches(view["Name"], values),
+        "label": lambda values: label_match(view["Labels"], values),
+        "type": lambda values: ("builtin" if builtin else "custom") in values,
+        "dangling": lambda values: (not used and not builtin) == bool(values & {"1", "true"}),
+    }
+    return all(checks[name](values) for name, values in chosen.items())
+
+
+def _matches(text: str, patterns: set[str]) -> bool:
+    """Docker's match for networks: a regular expression found anywhere (moby daemon/network/filter.go)."""
+    for pattern in patterns:
+        try:
+            if re.search(pattern, text):
+                return True
+        except re.error:
+            if pattern in text:
+                return True
+    return False

@@ -1,0 +1,37 @@
+"""/secrets: data that goes into containers and never comes out of the API again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from api.objects.wanted import SECRET, Secret
+from api.stored_file import MOST_SECRET, SecretSpec
+from manager.http.services.service_answers import Json
+from manager.http.stored_file_handlers import Files
+from manager.security import encryption
+from manager.security.data_key import data_key, unsealed
+from manager.store.interface import Change
+from manager.store.state import State
+
+
+class Secrets(Files[Secret, SecretSpec]):
+    """Handlers of /secrets."""
+
+    what = "secret"
+    most = MOST_SECRET
+    kind = SECRET
+    spec_type = SecretSpec
+
+    def made(self, state: State, id: str, now: float, spec: SecretSpec) -> tuple[Secret, list[Change]]:
+        """The first secret of a cluster brings the key with it."""
+        key, more = data_key(state)
+        bare = msgspec.structs.replace(spec, data=b"", driver=None, templating=None)
+        return Secret(id, now, now, bare, encryption.seal(key, id, spec.data)), more
+
+    def data(self, state: State, stored: Secret) -> bytes:
+        """Compared only."""
+        return unsealed(state, stored.id, stored.sealed)
+
+    def shown(self, stored: Secret) -> Json:
+        """Never the data."""
+        return {}

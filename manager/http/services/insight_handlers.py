@@ -1,0 +1,108 @@
+"""Argosy's own view of a service: its history, going back to any kept revision, and why something does not run.
+
+GET /argosy/v1/services/{id}/history, POST …/rollback, GET …/explain (docs/design/http-api.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from api.errors import Conflict, Invalid, NotFound
+from api.http.app import answer, number
+from api.objects.wanted import SERVICE, Service
+from api.service.service_spec import ServiceSpec
+from manager.http.cluster_context import ClusterContext
+from manager.http.services.service_admission import admit, canonical
+from manager.http.services.service_answers import previous_revision, spec_in_force
+from manager.status.explanation import explanation
+from manager.status.revision_history import history_view, kept_revision, runs_view
+from manager.store.interface import Put, Stale
+from manager.store.lookup import find_service
+from manager.store.state import State
+from manager.store.transact import RETRIES, after_stale, asked_version
+
+PREFIX = "/argosy/v1/services/{id}"
+
+
+class Insight:
+    """Handlers of /argosy/v1/services."""
+
+    def __init__(self, get: Callable[[], ClusterContext]) -> None:
+        self._get = get
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        return [
+            web.get(f"{PREFIX}/history", self.history),
+            web.get(f"{PREFIX}/explain", self.explain),
+            web.get(f"{PREFIX}/runs", self.runs),
+            web.post(f"{PREFIX}/rollback", self.rollback),
+        ]
+
+    async def history(self, request: web.Request) -> web.Response:
+        """The kept revisions."""
+        state = self._get().store.state
+        return answer(history_view(state, find_service(state, request.match_info["id"])))
+
+    async def runs(self, request: web.Request) -> web.Response:
+        """The runs of a scheduled job."""
+        ctx = self._get()
+        service = find_service(ctx.store.state, request.match_info["id"])
+        return answer(runs_view(ctx.store.state, service, ctx.clock()))
+
+    async def explain(self, request: web.Request) -> web.Response:
+        """Why the service is not as it should be."""
+        ctx = self._get()
+        service = find_service(ctx.store.state, request.match_info["id"])
+        return answer(explanation(ctx.store.state, service, ctx.clock()))
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        """Make a kept revision's spec the wanted one again."""
+        ctx = self._get()
+        to = number(request, "to", 0)
+        for _ in range(RETRIES):
+            seen = ctx.store.state.revision
+            service = find_service(ctx.store.state, request.match_info["id"])
+            version = ctx.store.state.version(SERVICE, service.id)
+            if "version" in request.query:
+                version = await asked_version(ctx.store, SERVICE, service.id, "service", request)
+                service = ctx.store.state.services[service.id]
+            changed, source = going_back(ctx.store.state, service, to, ctx.clock())
+            try:
+                if changed is not service:
+                    await ctx.store.commit([Put(SERVICE, service.id, changed, version)])
+            except Stale:
+                await after_stale(ctx.store, seen)
+            else:
+                return answer({"Revision": changed.revision, "To": source, "Warnings": []})
+        raise Conflict(f"service {request.match_info['id']} keeps changing; try again")
+
+
+def going_back(state: State, service: Service, to: int, now: float) -> tuple[Service, int]:
+    """The service with the spec of revision `to` (0: the previous one), and that revision's number. The service itself
+    when that spec is in force already. Raises Invalid, NotFound, and what admission raises: ports or networks may be
+    gone by now."""
+    source, spec = _source(state, service, to)
+    spec = admit(state, canonical(spec), service)
+    if spec == spec_in_force(state, service):
+        return service, source
+    return msgspec.structs.replace(
+        service, spec=spec, revision=service.revision + 1, rollback=True, updated_at=now
+    ), source
+
+
+def _source(state: State, service: Service, to: int) -> tuple[int, ServiceSpec]:
+    if to < 0:
+        raise Invalid(f"to: {to} is no revision's number; they count from 1")
+    revision = kept_revision(state, service, to) if to else previous_revision(state, service)
+    if revision is not None:
+        return revision.number, revision.spec
+    if not to:
+        raise Invalid(f"service {service.spec.name} does not have a previous spec")
+    kept = sorted(state.revisions_of(service.id))
+    raise NotFound(
+        f"revision {to} of service {service.spec.name} is not kept; kept are {', '.join(map(str, kept)) or 'none'}"
+    )

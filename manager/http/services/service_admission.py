@@ -1,0 +1,281 @@
+"""From the spec a client sent to the spec that is stored: canonical form, checks, and names turned into ids. Pure.
+
+Canonical form matters because equal specs mean "no change": what means the same is written the same, whoever sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, TypeVar
+
+import msgspec
+
+from api import defaults, image_reference
+from api.errors import Conflict, Invalid, NotFound, Unimplemented
+from api.objects.wanted import CLAIM, CONFIG, SECRET, Kind, Service
+from api.service.host_address import overlap
+from api.service.host_config import HostConfig
+from api.service.service_spec import (
+    ContainerSpec,
+    DNSConfig,
+    EndpointSpec,
+    Healthcheck,
+    Mode,
+    NetworkTarget,
+    Placement,
+    Platform,
+    PortConfig,
+    Privileges,
+    Replicated,
+    Resources,
+    RestartPolicy,
+    ServiceSpec,
+    TaskSpec,
+    UpdateConfig,
+)  # fmt: skip
+from api.service.service_validation import service_problems
+from api.service.unsupported import service_refusals
+from manager.http.networks import ingress_network
+from manager.http.networks.predefined_networks import DRIVERS, HOST, NONE
+from manager.http.stored_file_references import with_ids
+from manager.store.lookup import find_network
+from manager.store.state import State
+
+T = TypeVar("T")
+replace = msgspec.structs.replace
+
+
+def canonical(spec: ServiceSpec) -> ServiceSpec:
+    """The spec in its one form: empty parts dropped, enumerations said, networks where they belong."""
+    task = spec.task_template
+    task = replace(
+        task,
+        container_spec=_container(task.container_spec),
+        resources=_resources(task.resources),
+        placement=_placement(task),
+        restart_policy=_restart(task.restart_policy),
+        networks=task.networks or spec.networks,
+        runtime="" if task.runtime == "container" else task.runtime,
+    )
+    return replace(
+        spec,
+        task_template=task,
+        networks=[],
+        depends_on=sorted(spec.depends_on, key=lambda item: item.service),
+        mode=_mode(spec.mode),
+        update_config=_update(spec.update_config),
+        rollback_config=_update(spec.rollback_config),
+        endpoint_spec=_endpoint(spec.endpoint_spec),
+    )
+
+
+def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> ServiceSpec:
+    """The spec to store for a new service, or for `service` when it is changed; takes the canonical form.
+
+    Raises Invalid, Unimplemented, NotFound (a network), Conflict (the name).
+    """
+    if problems := service_problems(spec):
+        raise Invalid.of(problems)
+    if refusals := service_refusals(spec):
+        raise Unimplemented("; ".join(refusals))
+    if service is None:
+        _check_name(state, spec.name)
+    else:
+        _check_same(service.spec, spec)
+    _check_ports(state, spec, service.id if service else "")
+    if ingress_network.publishes(spec) and not ingress_network.is_there(state):
+        raise Invalid(
+            "EndpointSpec.Ports: the routing mesh has no network now; make one (`docker network create --ingress`),"
+            " or publish in mode host"
+        )
+    _check_circle(state, spec)
+    networks = [_resolve(state, target) for target in spec.task_template.networks]
+    if len({target.target for target in networks}) < len(networks):
+        raise Invalid("TaskTemplate.Networks: a network is given twice, by different names")
+    spec = with_ids(state, spec)
+    return replace(spec, task_template=replace(spec.task_template, networks=networks))
+
+
+# ── the parts of the canonical form ──────────────────────────────────────────────────────────────────────────────
+
+
+def _container(spec: ContainerSpec) -> ContainerSpec:
+    try:
+        image = image_reference.parse(spec.image).familiar
+    except Invalid:
+        image = spec.image  # the checks will say what is wrong with it
+    return replace(
+        spec,
+        image=image,
+        # `docker service update` sends mounts sorted by source; by target, what is mounted over comes first
+        mounts=sorted(spec.mounts, key=lambda mount: mount.target),
+        dns_config=None if spec.dns_config == DNSConfig() else spec.dns_config,
+        privileges=None if spec.privileges == Privileges() else spec.privileges,
+        healthcheck=None if spec.healthcheck == Healthcheck() else spec.healthcheck,
+        isolation="" if spec.isolation == "default" else spec.isolation,
+        host_config=None if spec.host_config == HostConfig() else spec.host_config,
+        pull_policy="" if spec.pull_policy in ("missing", "if_not_present") else spec.pull_policy,
+    )
+
+
+def _placement(task: TaskSpec) -> Placement | None:
+    """An image of one platform runs on hosts of that platform."""
+    placement, platform = task.placement or Placement(), task.container_spec.platform
+    if platform and not placement.platforms:
+        system, _, rest = platform.partition("/")
+        placement = replace(placement, platforms=[Platform(rest.partition("/")[0], system)])
+    return None if placement == Placement() else placement
+
+
+def _resources(resources: Resources | None) -> Resources | None:
+    if resources is None:
+        return None
+    trimmed = Resources(_said(resources.limits), _said(resources.reservations))
+    return None if trimmed == Resources() else trimmed
+
+
+def _said(part: T | None) -> T | None:
+    """None for what says nothing."""
+    return part if part is not None and msgspec.to_builtins(part) else None
+
+
+def _restart(policy: RestartPolicy | None) -> RestartPolicy | None:
+    if policy is None or policy == RestartPolicy():
+        return None
+    return replace(policy, condition=policy.condition or "any")
+
+
+def _mode(mode: Mode) -> Mode:
+    if mode == Mode() or mode.replicated == Replicated():
+        return replace(mode, replicated=Replicated(defaults.REPLICAS))
+    return mode
+
+
+def _update(config: UpdateConfig | None) -> UpdateConfig | None:
+    if config is None:
+        return None
+    return replace(config, failure_action=config.failure_action or "pause", order=config.order or "stop-first")
+
+
+def _endpoint(endpoint: EndpointSpec | None) -> EndpointSpec | None:
+    if endpoint is None or endpoint in (EndpointSpec(), EndpointSpec(mode="vip")):
+        return None
+    ports = [replace(port, host_ip="") if port.host_ip == "0.0.0.0" else port for port in endpoint.ports]
+    return replace(endpoint, mode=endpoint.mode or "vip", ports=ports)
+
+
+# ── checks against the rest of the cluster ───────────────────────────────────────────────────────────────────────
+
+
+def _check_name(state: State, name: str) -> None:
+    if state.service_named(name) or is_taken(state, "service", name):
+        raise Conflict(f"name conflicts with an existing object: service {name} already exists")
+
+
+def is_taken(state: State, what: str, name: str) -> bool:
+    """Whether a living object of that kind ("service", "network", "secret", "config") holds the claim on a name."""
+    claim = state.table(CLAIM).get(claim_id(what, name))
+    if claim is None:
+        return False
+    if what == "service":
+        service = state.services.get(claim.owner)
+        return service is not None and service.spec.name == name
+    if what in ("secret", "config"):
+        kind: Kind[Any] = SECRET if what == "secret" else CONFIG
+        held = state.table(kind).get(claim.owner)
+        return held is not None and held.spec.name == name
+    network = state.networks.get(claim.owner)
+    return network is not None and network.spec.name == name and not network.removed
+
+
+def claim_id(what: str, name: str) -> str:
+    """Store id of the claim on a name."""
+    return f"{what}.{name}"
+
+
+def _check_same(old: ServiceSpec, new: ServiceSpec) -> None:
+    if old.name != new.name:
+        raise Unimplemented(f"renaming services is not supported ({old.name} to {new.name})")
+    if _mode_of(old.mode) != _mode_of(new.mode):
+        raise Unimplemented("service mode change is not allowed")
+
+
+def _mode_of(mode: Mode) -> str:
+    for name in ("global_", "replicated_job", "global_job"):
+        if getattr(mode, name) is not None:
+            return name
+    return "replicated"
+
+
+def _check_circle(state: State, spec: ServiceSpec) -> None:
+    """Services that wait for one another would do so for ever."""
+    seen: set[str] = set()
+    ways = [[item.service] for item in spec.depends_on]
+    while ways:
+        way = ways.pop()
+        if way[-1] == spec.name:
+            raise Invalid(f"DependsOn: {spec.name} would wait for itself: {' → '.join([spec.name, *way])}")
+        other = state.service_named(way[-1])
+        if other is not None and other.id not in seen:
+            seen.add(other.id)
+            ways += [[*way, item.service] for item in other.spec.depends_on]
+
+
+def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
+    """Published ports are the cluster's (swarmkit checkPortConflicts); host-mode ones are the scheduler's."""
+    wanted = [port for port in _published(spec) if port.published_port]
+    if not wanted:
+        return
+    for service in state.services.values():
+        if service.id == own_id:
+            continue
+        taken: dict[tuple[str, int], list[PortConfig]] = {}
+        for held in _ports_of(state, service):
+            taken.setdefault((held.protocol, held.published_port), []).append(held)
+        for port in wanted:
+            others = taken.get((port.protocol, port.published_port), ())
+            clash = next((other for other in others if _clash(port, other)), None)
+            if clash is None:
+                continue
+            how = "a host-published" if clash.publish_mode == "host" else "an ingress"
+            raise Invalid(
+                f"port '{port.published_port}' is already in use by service"
+                f" '{service.spec.name}' ({service.id}) as {how} port"
+            )
+
+
+def _clash(port: PortConfig, other: PortConfig) -> bool:
+    """Whether two ports of one number cannot both be: at one address, and not both left to the scheduler."""
+    return overlap(port.host_ip, other.host_ip) and not port.publish_mode == other.publish_mode == "host"
+
+
+def _published(spec: ServiceSpec) -> list[PortConfig]:
+    return spec.endpoint_spec.ports if spec.endpoint_spec else []
+
+
+def _ports_of(state: State, service: Service) -> Iterator[PortConfig]:
+    """Those it asks for, and those that were picked for it. (What it holds of an older revision, it will give up.)"""
+    decision = state.service_decisions.get(service.id)
+    yield from _published(service.spec)
+    open_ones = {(port.protocol, port.target_port) for port in _published(service.spec) if not port.published_port}
+    yield from (port for port in (decision.ports if decision else ()) if (port.protocol, port.target_port) in open_ones)
+
+
+def _resolve(state: State, target: NetworkTarget) -> NetworkTarget:
+    name = target.target
+    if name in (HOST, NONE):
+        return target
+    if name in DRIVERS:
+        raise Invalid(f"network {name} cannot be used with services: only overlay networks, host and none can")
+    try:
+        network = find_network(state, name)
+    except NotFound:
+        raise NotFound(f"network {name} not found") from None
+    if network.spec.ingress:
+        raise Invalid(f"network {network.spec.name} is the routing mesh's; publish a port to use it")
+    decision = state.network_decisions.get(network.id)
+    if target.ipv4_address and decision and IPv4Address(target.ipv4_address) not in IPv4Network(decision.subnet):
+        where = f"{decision.subnet} of network {network.spec.name}"
+        raise Invalid(f"TaskTemplate.Networks: address {target.ipv4_address} is not in subnet {where}")
+    return replace(target, target=network.id)

@@ -1,0 +1,218 @@
+"""/services: what users want to run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from api.errors import Conflict, Invalid
+from api.field_names import new_id
+from api.http.app import answer, body, filters, flag, label_match
+from api.image_reference import parse
+from api.objects.wanted import CLAIM, SERVICE, Claim, Service
+from api.service.self_declared import secrets_warning
+from api.service.service_spec import ServiceSpec
+from manager.http.cluster_context import ClusterContext
+from manager.http.distribution_handlers import Distribution, login_sent
+from manager.http.services.name_generator import invented_name
+from manager.http.services.preserved_fields import is_dockers, kept
+from manager.http.services.service_admission import admit, canonical, claim_id
+from manager.http.services.service_answers import previous_revision, service_view, spec_in_force
+from manager.security.registry_credentials import Kept, kept_of, sealed
+from manager.store.interface import Change, Delete, Put, Stale
+from manager.store.lookup import find_service
+from manager.store.state import State
+from manager.store.transact import RETRIES, after_stale, asked_version, commit_at_version
+
+FILTERS = frozenset({"id", "label", "mode", "name", "runtime"})
+_MODES = {"replicated", "global", "replicated-job", "global-job"}
+
+
+class Services:
+    """Handlers of /services."""
+
+    def __init__(self, get: Callable[[], ClusterContext], distribution: Distribution) -> None:
+        self._get = get
+        self._distribution = distribution
+        self._rng = random.SystemRandom()
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        return [
+            web.get("/services", self.list_all),
+            web.post("/services/create", self.create),
+            web.get("/services/{id}", self.inspect),
+            web.post("/services/{id}/update", self.update),
+            web.delete("/services/{id}", self.delete),
+        ]
+
+    async def list_all(self, request: web.Request) -> web.Response:
+        """GET /services."""
+        state = self._get().store.state
+        chosen = filters(request, FILTERS)
+        for mode in chosen.get("mode", ()):
+            if mode not in _MODES:
+                raise Invalid(f"invalid filter 'mode={mode}'; modes are {', '.join(sorted(_MODES))}")
+        services = sorted(state.services.values(), key=lambda s: (s.created_at, s.id))
+        status = flag(request, "status")
+        return answer([service_view(state, s, status=status) for s in services if _passes(s, chosen)])
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """GET /services/{id}."""
+        state = self._get().store.state
+        service = find_service(state, request.match_info["id"])
+        return answer(service_view(state, service, insert_defaults=flag(request, "insertDefaults")))
+
+    async def create(self, request: web.Request) -> web.Response:
+        """POST /services/create."""
+        ctx = self._get()
+        spec = canonical(await body(request, ServiceSpec))
+        if not spec.name:
+            spec = msgspec.structs.replace(spec, name=invented_name(self._rng))
+        admit(ctx.store.state, spec)  # what is wrong is said before a registry is asked
+        login = _login(request, spec)
+        spec, warnings = await self._pinned(ctx, spec, login)
+        service = await self._store_new(ctx, spec, login)
+        warnings += _warnings(spec)
+        return answer({"ID": service.id, "Warnings": warnings}, 201)
+
+    async def update(self, request: web.Request) -> web.Response:
+        """POST /services/{id}/update."""
+        ctx = self._get()
+        service = find_service(ctx.store.state, request.match_info["id"])
+        asked = canonical(await body(request, ServiceSpec))
+        version = await asked_version(ctx.store, SERVICE, service.id, "service", request)
+        service = ctx.store.state.services[service.id]
+        if is_dockers(request):
+            asked = kept(asked, service.spec)
+        rollback = _rollback(request)
+        warnings: list[str] = []
+        login = _login(request, asked) or kept_of(ctx.store.state, service)
+        if rollback:
+            asked = _previous(ctx.store.state, service)
+        spec = admit(ctx.store.state, asked, service)
+        if not rollback:
+            spec, warnings = await self._pinned(ctx, spec, login, service.spec)
+        changed, more = sealed(ctx.store.state, service, login) if login else (service, [])
+        if spec != spec_in_force(ctx.store.state, service):
+            changed = msgspec.structs.replace(
+                changed, spec=spec, revision=service.revision + 1, rollback=rollback, updated_at=ctx.clock()
+            )
+        if changed != service:
+            await commit_at_version(ctx.store, [Put(SERVICE, service.id, changed, version), *more], "service")
+        return answer({"Warnings": warnings + _warnings(spec)})
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /services/{id}."""
+        store = self._get().store
+        for _ in range(RETRIES):
+            seen = store.state.revision
+            service = find_service(store.state, request.match_info["id"])
+            try:
+                await store.commit(removal(store.state, service))
+            except Stale:
+                await after_stale(store, seen)
+            else:
+                return web.Response()
+        raise Conflict(f"service {request.match_info['id']} keeps changing; try again")
+
+    async def _pinned(
+        self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None, old: ServiceSpec | None = None
+    ) -> tuple[ServiceSpec, list[str]]:
+        """The spec with its image's tag resolved to a digest, where that can be done, and what to warn of."""
+        container = spec.task_template.container_spec
+        before = old.task_template.container_spec.image if old else ""
+        is_its = login is not None and login.domain == parse(container.image).domain
+        image, warnings = await self._distribution.pin(
+            ctx, container.image, before, login.login if login and is_its else None
+        )
+        container = msgspec.structs.replace(container, image=image)
+        task = msgspec.structs.replace(spec.task_template, container_spec=container)
+        return msgspec.structs.replace(spec, task_template=task), warnings
+
+    async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None) -> Service:
+        for _ in range(RETRIES):
+            seen = ctx.store.state.revision
+            admitted = admit(ctx.store.state, spec)  # raises Conflict once the other's service is seen
+            now = ctx.clock()
+            service = Service(id=new_id(), created_at=now, updated_at=now, spec=admitted)
+            service, more = sealed(ctx.store.state, service, login) if login else (service, [])
+            try:
+                await ctx.store.commit([
+                    claim(ctx.store.state, "service", spec.name, service.id),
+                    Put(SERVICE, service.id, service, 0),
+                    *more,
+                ])  # fmt: skip
+            except Stale:
+                await after_stale(ctx.store, seen)
+            else:
+                return service
+        raise Conflict(f"name conflicts with an existing object: service {spec.name} already exists")
+
+
+def claim(state: State, what: str, name: str, owner: str) -> Put:
+    """Takes a name for a new object; part of the commit that makes it, and stale when another manager takes it too."""
+    id = claim_id(what, name)
+    return Put(CLAIM, id, Claim(owner), state.version(CLAIM, id))
+
+
+def release(state: State, what: str, name: str, owner: str) -> list[Change]:
+    """Gives a name back, if the owner holds it."""
+    id = claim_id(what, name)
+    held = state.table(CLAIM).get(id)
+    return [Delete(CLAIM, id, state.version(CLAIM, id))] if held and held.owner == owner else []
+
+
+def removal(state: State, service: Service) -> list[Change]:
+    """What removes a service; its tasks, addresses and history go with the leader's next round."""
+    return [
+        Delete(SERVICE, service.id, state.version(SERVICE, service.id)),
+        *release(state, "service", service.spec.name, service.id),
+    ]
+
+
+def _passes(service: Service, chosen: dict[str, set[str]]) -> bool:
+    spec, mode = service.spec, service.spec.mode
+    modes = {
+        "global": mode.global_ is not None,
+        "replicated-job": mode.replicated_job is not None,
+        "global-job": mode.global_job is not None,
+    }
+    own_mode = next((name for name, is_it in modes.items() if is_it), "replicated")
+    checks = {
+        "id": lambda values: service.id.startswith(tuple(values)),
+        "name": lambda values: spec.name.startswith(tuple(values)),
+        "label": lambda values: label_match(spec.labels, values),
+        "mode": lambda values: own_mode in values,
+        "runtime": lambda values: (spec.task_template.runtime or "container") in values,
+    }
+    return all(checks[name](values) for name, values in chosen.items())
+
+
+def _warnings(spec: ServiceSpec) -> list[str]:
+    return [warning] if (warning := secrets_warning(spec)) else []
+
+
+def _login(request: web.Request, spec: ServiceSpec) -> Kept | None:
+    login = login_sent(request)
+    return Kept(parse(spec.task_template.container_spec.image).domain, login) if login else None
+
+
+def _rollback(request: web.Request) -> bool:
+    asked = request.query.get("rollback", "")
+    if asked not in ("", "none", "previous"):
+        raise Invalid(f"invalid rollback option '{asked}'; previous is the only one")
+    source = request.query.get("registryAuthFrom", "")
+    if source not in ("", "spec", "previous-spec"):
+        raise Invalid(f"invalid registryAuthFrom '{source}'; spec or previous-spec")
+    return asked == "previous"
+
+
+def _previous(state: State, service: Service) -> ServiceSpec:
+    previous = previous_revision(state, service)
+    if previous is None:
+        raise Invalid(f"service {service.spec.name} does not have a previous spec")
+    return previous.spec

@@ -1,0 +1,108 @@
+"""/tasks: what runs, ran, or should run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiohttp import web
+
+from api.errors import Invalid, NotFound
+from api.http.app import answer, filters, label_match
+from api.objects.wanted import Task
+from api.states import TaskState
+from manager.assignments.assignment_sources import task_name
+from manager.http.cluster_context import ClusterContext
+from manager.http.services.preserved_fields import is_dockers
+from manager.http.services.service_answers import is_up_to_date, task_labels, task_view
+from manager.store.lookup import find_node, find_service, find_task
+from manager.store.state import State
+
+FILTERS = frozenset({"desired-state", "id", "label", "name", "node", "service", "runtime", "_up-to-date"})
+
+
+class Tasks:
+    """Handlers of /tasks."""
+
+    def __init__(self, get: Callable[[], ClusterContext]) -> None:
+        self._get = get
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        return [web.get("/tasks", self.list_all), web.get("/tasks/{id}", self.inspect)]
+
+    async def list_all(self, request: web.Request) -> web.Response:
+        """GET /tasks."""
+        ctx = self._get()
+        chosen = filters(request, FILTERS)
+        tasks = sorted(chosen_tasks(ctx, chosen), key=lambda task: (task.created_at, task.id))
+        views = [task_view(ctx.store.state, task) for task in tasks]
+        if "_up-to-date" in chosen and is_dockers(request):
+            for view, task in zip(views, tasks, strict=True):
+                _count_from_zero(ctx.store.state, view, task)
+        return answer(views)
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """GET /tasks/{id}."""
+        state = self._get().store.state
+        return answer(task_view(state, find_task(state, request.match_info["id"])))
+
+
+def _count_from_zero(state: State, view: dict[str, Any], task: Task) -> None:
+    """Slots of replicated jobs as the progress bars of Docker's client expect them, which ask with that filter.
+
+    Elsewhere they count from 1, as those of every other service; with a slot 0 the client would show a node's id.
+    """
+    service = state.services.get(task.service_id)
+    if service is not None and service.spec.mode.replicated_job is not None and task.slot:
+        view["Slot"] = task.slot - 1
+
+
+def chosen_tasks(ctx: ClusterContext, chosen: dict[str, set[str]]) -> Iterable[Task]:
+    """The tasks that pass all filters; looks at those of the services or nodes named only. Raises NotFound, Invalid."""
+    state = ctx.store.state
+    services = {_service_id(state, name) for name in chosen.get("service", ())}
+    nodes = {find_node(state, name, ctx.node_id).id for name in chosen.get("node", ())}
+    desired = {_desired(text) for text in chosen.get("desired-state", ())}
+    for task in _candidates(state, services, nodes):
+        if (
+            (not nodes or task.node_id in nodes)
+            and (not desired or task.desired in desired)
+            and _passes(state, task, chosen)
+        ):
+            yield task
+
+
+def _candidates(state: State, services: set[str], nodes: set[str]) -> Iterable[Task]:
+    if services:
+        return [task for id in services for task in state.tasks_of(id).values()]
+    if nodes:
+        return [task for id in nodes for task in state.tasks_on(id).values()]
+    return list(state.tasks.values())
+
+
+def _service_id(state: State, reference: str) -> str:
+    try:
+        return find_service(state, reference).id
+    except NotFound:
+        if state.tasks_of(reference):  # removed; its last tasks are stopping
+            return reference
+        raise
+
+
+def _desired(text: str) -> TaskState:
+    try:
+        return TaskState(text.lower())
+    except ValueError:
+        raise Invalid(f"invalid filter 'desired-state={text}'; running, shutdown and accepted are used") from None
+
+
+def _passes(state: State, task: Task, chosen: dict[str, set[str]]) -> bool:
+    checks: dict[str, Callable[[set[str]], bool]] = {
+        "id": lambda values: task.id.startswith(tuple(values)),
+        "name": lambda values: task_name(state, task).startswith(tuple(values)),
+        "label": lambda values: label_match(task_labels(state, task), values),
+        "runtime": lambda values: "container" in values,
+        "_up-to-date": lambda values: is_up_to_date(state, task) == ("true" in values or "1" in values),
+    }
+    return all(check(chosen[name]) for name, check in checks.items() if name in chosen)

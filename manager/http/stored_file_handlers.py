@@ -1,0 +1,229 @@
+"""What /secrets and /configs share: small named files, created, listed, shown, relabelled, and removed when unused.
+
+Texts and codes are Docker's (swarmkit manager/controlapi/{secret,config}.go). What tells the two apart is in
+secrets.py and configs.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from api.errors import Conflict, Invalid, Unimplemented
+from api.field_names import new_id
+from api.http.app import answer, body, filters, label_match
+from api.objects.wanted import SECRET, Config, Kind, Secret
+from api.stored_file import ConfigSpec, SecretSpec, file_problems, file_refusals
+from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, base_of, digest_of, newest, short_name, version_name
+from manager.http.cluster_context import ClusterContext
+from manager.http.services.service_admission import is_taken
+from manager.http.services.service_answers import Json, meta
+from manager.http.services.service_handlers import claim, release
+from manager.http.stored_file_references import used_ids, users_of
+from manager.store.interface import Change, Delete, Put, Stale
+from manager.store.lookup import find_file
+from manager.store.state import State
+from manager.store.transact import RETRIES, after_stale, asked_version, commit_at_version
+
+FILTERS = frozenset({"id", "label", "name", "names"})
+
+_TICK = 0.001
+"""Seconds by which a version is newer than the one before it, at least."""
+
+Stored = TypeVar("Stored", bound=Secret | Config)
+Spec = TypeVar("Spec", bound=SecretSpec | ConfigSpec)
+
+
+class Files(ABC, Generic[Stored, Spec]):
+    """Handlers of one of the two."""
+
+    what: str
+    """Singular: "secret"."""
+    most: int
+    """Bytes; the data must be smaller."""
+    kind: Kind[Stored]
+    spec_type: type[Spec]
+
+    def __init__(self, get: Callable[[], ClusterContext]) -> None:
+        self._get = get
+
+    @abstractmethod
+    def made(self, state: State, id: str, now: float, spec: Spec) -> tuple[Stored, list[Change]]:
+        """A new object, and what else has to be written with it."""
+
+    @abstractmethod
+    def data(self, state: State, stored: Stored) -> bytes:
+        """What is in it."""
+
+    @abstractmethod
+    def shown(self, stored: Stored) -> Json:
+        """Its spec as answers show it."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to serve."""
+        base = f"/{self.what}s"
+        return [
+            web.get(base, self.list_all),
+            web.post(f"{base}/create", self.create),
+            web.get(f"{base}/{{id}}", self.inspect),
+            web.delete(f"{base}/{{id}}", self.delete),
+            web.post(f"{base}/{{id}}/update", self.update),
+        ]
+
+    async def list_all(self, request: web.Request) -> web.Response:
+        """GET: all that pass the filters."""
+        state = self._get().store.state
+        chosen = filters(request, FILTERS)
+        found = [one for one in state.table(self.kind).values() if _passes(one, chosen)]
+        found.sort(key=lambda one: (one.created_at, one.id))
+        meant = {one.id: name for name in _asked(chosen) if (one := newest(found, name))}
+        return answer([self._view(state, one, meant.get(one.id, "")) for one in found])
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """GET /{id}."""
+        state = self._get().store.state
+        return answer(self._view(state, find_file(state, self.kind, self.what, request.match_info["id"])))
+
+    async def create(self, request: web.Request) -> web.Response:
+        """POST /create."""
+        ctx = self._get()
+        spec = await body(request, self.spec_type)
+        if problems := file_problems(self.what, spec, self.most):
+            raise Invalid.of(problems)
+        if refusals := file_refusals(self.what, spec):
+            raise Unimplemented("; ".join(refusals))
+        if NAMESPACE in spec.labels and DIGEST not in spec.labels:
+            return answer({"ID": await self._version(spec)}, 201)
+        for _ in range(RETRIES):
+            state, seen = ctx.store.state, ctx.store.state.revision
+            if is_taken(state, self.what, spec.name):
+                break
+            stored, more = self.made(state, new_id(), ctx.clock(), spec)
+            name = claim(state, self.what, spec.name, stored.id)
+            try:
+                await ctx.store.commit([name, *more, Put(self.kind, stored.id, stored, 0)])
+            except Stale:
+                await after_stale(ctx.store, seen)
+            else:
+                return answer({"ID": stored.id}, 201)
+        raise Conflict(f"{self.what} {spec.name} already exists")
+
+    async def update(self, request: web.Request) -> web.Response:
+        """POST /{id}/update: the labels, and nothing else."""
+        ctx = self._get()
+        stored = find_file(ctx.store.state, self.kind, self.what, request.match_info["id"])
+        spec = await body(request, self.spec_type)
+        version = await asked_version(ctx.store, self.kind, stored.id, self.what, request)
+        state = ctx.store.state
+        stored = state.table(self.kind)[stored.id]
+        if spec.name and spec.name == base_of(stored):
+            await self._version(msgspec.structs.replace(spec, data=spec.data or self.data(state, stored)))
+            return web.Response()
+        if (
+            spec.name != stored.spec.name
+            or file_refusals(self.what, spec)
+            or (spec.data and spec.data != self.data(state, stored))
+        ):
+            raise Invalid("only updates to Labels are allowed")
+        if spec.labels != stored.spec.labels:
+            relabelled = msgspec.structs.replace(stored.spec, labels=spec.labels)
+            changed = msgspec.structs.replace(stored, spec=relabelled, updated_at=ctx.clock())
+            await commit_at_version(ctx.store, [Put(self.kind, stored.id, changed, version)], self.what)
+        return web.Response()
+
+    async def _version(self, spec: Spec) -> str:
+        """A stack's secret or config, as docker's `stack deploy` sends it: the id of the version with its content.
+
+        Docker cannot change the data of one that exists. Here other data is another version, as when our own client
+        deploys, and versions that nothing refers to any more go.
+        """
+        if problems := file_problems(self.what, spec, self.most):
+            raise Invalid.of(problems)
+        ctx, base, stack = self._get(), spec.name, spec.labels.get(NAMESPACE, "")
+        digest = await asyncio.to_thread(digest_of, spec.data, is_secret=self.kind is SECRET, salt=base)
+        labels = {**spec.labels, SHORT_NAME: short_name(base, stack), DIGEST: digest}
+        wanted = msgspec.structs.replace(spec, name=version_name(base, digest), labels=labels)
+        for _ in range(RETRIES):
+            state, seen = ctx.store.state, ctx.store.state.revision
+            there = next((one for one in state.table(self.kind).values() if one.spec.name == wanted.name), None)
+            if there is not None and newest(state.table(self.kind).values(), base) is there:
+                return there.id
+            last = newest(state.table(self.kind).values(), base)
+            now = max(ctx.clock(), last.updated_at + _TICK if last else 0.0)  # clocks may stand still, or go back
+            changes = self._deployed(state, wanted, there, now)
+            try:
+                await ctx.store.commit([*changes, *unused_versions(state, self.kind, self.what, base, wanted.name)])
+            except Stale:
+                await after_stale(ctx.store, seen)
+        raise Conflict(f"{self.what} {base} keeps changing; try again")
+
+    def _deployed(self, state: State, wanted: Spec, there: Stored | None, now: float) -> list[Change]:
+        """What makes a version the one that was deployed last."""
+        if there is not None:
+            again = msgspec.structs.replace(there, updated_at=now)
+            return [Put(self.kind, there.id, again, state.version(self.kind, there.id))]
+        stored, more = self.made(state, new_id(), now, wanted)
+        return [claim(state, self.what, wanted.name, stored.id), *more, Put(self.kind, stored.id, stored, 0)]
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /{id}."""
+        store, reference = self._get().store, request.match_info["id"]
+        for _ in range(RETRIES):
+            state, seen = store.state, store.state.revision
+            stored = find_file(state, self.kind, self.what, reference)
+            name = stored.spec.name
+            if users := users_of(state, self.kind, stored.id):
+                plural = "s" if len(users) > 1 else ""
+                raise Invalid(f"{self.what} '{name}' is in use by the following service{plural}: {', '.join(users)}")
+            gone = Delete(self.kind, stored.id, state.version(self.kind, stored.id))
+            try:
+                await store.commit([gone, *release(state, self.what, name, stored.id)])
+            except Stale:
+                await after_stale(store, seen)
+            else:
+                return web.Response(status=204)
+        raise Conflict(f"{self.what} {reference} keeps changing; try again")
+
+    def _view(self, state: State, stored: Stored, name: str = "") -> Json:
+        """`name`: what it was asked for as, when that is what all its versions are called."""
+        version = state.version(self.kind, stored.id)
+        return {
+            "ID": stored.id,
+            **meta(version, stored.created_at, stored.updated_at),
+            "Spec": {"Name": name or stored.spec.name, "Labels": stored.spec.labels, **self.shown(stored)},
+        }
+
+
+def unused_versions(state: State, kind: Kind[Any], what: str, base: str, keep: str) -> list[Change]:
+    """What removes the versions that no service and no kept revision refers to."""
+    used = used_ids(state, kind)
+    found = [one for one in state.table(kind).values() if base_of(one) == base and one.spec.name != keep]
+    gone = [one for one in found if one.id not in used]
+    return [
+        change
+        for one in gone
+        for change in (
+            Delete(kind, one.id, state.version(kind, one.id)),
+            *release(state, what, one.spec.name, one.id),
+        )
+    ]
+
+
+def _asked(chosen: dict[str, set[str]]) -> set[str]:
+    return chosen.get("name", set()) | chosen.get("names", set())
+
+
+def _passes(stored: Secret | Config, chosen: dict[str, set[str]]) -> bool:
+    spec = stored.spec
+    checks = {
+        "id": lambda values: stored.id.startswith(tuple(values)),
+        "name": lambda values: spec.name.startswith(tuple(values)),
+        "names": lambda values: spec.name in values or base_of(stored) in values,
+        "label": lambda values: label_match(spec.labels, values),
+    }
+    return all(checks[name](values) for name, values in chosen.items())

@@ -1,0 +1,1 @@
+"""What an image's tag means, and what a registry says of it."""

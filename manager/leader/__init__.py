@@ -1,0 +1,1 @@
+"""One term of leadership: who leads, and the loop around the planners."""

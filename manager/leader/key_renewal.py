@@ -1,0 +1,56 @@
+"""The leader's loop that makes the cluster's keys anew when that is due (rekeying.py)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+import structlog
+
+from api.errors import ArgosyError
+from api.objects.wanted import CLUSTER, LEADERSHIP, NODE, SECRET
+from kit.timing import Clock
+from manager.security.rekeying import again_in, due
+from manager.security.rights import is_manager, leads, watch
+from manager.store.interface import Store
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 1.0
+"""Seconds after a write that failed."""
+
+
+class Keeper:
+    """One manager's; it acts while that leads, and is a manager itself."""
+
+    def __init__(self, store: Store, node_id: str, clock: Clock) -> None:
+        self._store = store
+        self._node_id = node_id
+        self._clock = clock
+        self._moved = asyncio.Event()
+        watch(store.state, (NODE, CLUSTER, SECRET, LEADERSHIP), self._moved.set)
+
+    async def run(self) -> NoReturn:
+        """For ever."""
+        while True:
+            self._moved.clear()
+            wait = await self._look()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._moved.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> float | None:
+        """Do what is due; returns the seconds to wait when nothing changes."""
+        state = self._store.state
+        while leads(state, self._node_id) and is_manager(state, self._node_id):
+            if not (changes := due(state, self._clock())):
+                return again_in(state)
+            try:
+                await self._store.commit(changes)
+                log.info("the cluster's keys were brought up to date", objects=len(changes))
+            except ArgosyError as error:
+                log.info("the cluster's keys could not be brought up to date yet", reason=str(error))
+                return PAUSE
+        return None

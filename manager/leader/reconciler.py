@@ -1,0 +1,143 @@
+"""The one shell around all planners: watch, ask them, commit, retry. It decides nothing.
+
+A round is: take what is dirty; each planner plans on the state; one fenced commit; and because a commit returns once
+the state has it, the next round sees the result. Whatever fails is put back and looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+import structlog
+
+from api.errors import ArgosyError, Unavailable
+from kit.delay_queue import Agenda
+from kit.timing import Clock, backoff
+from manager.store.interface import Change, Fence, Fenced, Plan, Planner, Stale, Store
+from manager.store.state import Dirty
+
+log = structlog.get_logger(__name__)
+MOST_PAUSE = 0.2
+"""Seconds that a round which planned for long, and for nothing, leaves to others, most."""
+STALE_WAIT = 1.0
+"""Seconds to wait for the change that beat us to show in the state."""
+
+
+async def reconcile(store: Store, planners: Sequence[Planner], clock: Clock, fence: Fence | None = None) -> NoReturn:
+    """Bring the cluster to what its planners want, for as long as we lead. Raises Fenced when we do no longer."""
+    dirty = store.track()
+    try:
+        await Reconciler(store, planners, clock, fence, dirty).run()
+    finally:
+        store.untrack(dirty)
+
+
+class Reconciler:
+    """The rounds of one term. `dirty` is what the store marks; everything is in it at first."""
+
+    def __init__(
+        self, store: Store, planners: Sequence[Planner], clock: Clock, fence: Fence | None, dirty: Dirty
+    ) -> None:
+        self._store, self._planners, self._clock, self._fence, self._dirty = store, planners, clock, fence, dirty
+        self._agenda: Agenda[tuple[int, str, str]] = Agenda()
+        """Per planner, so that one planner's delay does not replace another's for the same object."""
+        self._planned = 0.0
+        """Seconds the last round's planning took."""
+        self._idle = False
+        """Whether it found nothing to do. Then the next one waits as long, to look at more news at once."""
+        self._calm()
+
+    async def run(self) -> NoReturn:
+        """Round after round, with a wait whenever there is nothing to do."""
+        while True:
+            revision = self._store.state.revision
+            for _, kind, id in self._agenda.due(self._clock()):
+                self._dirty.add(kind, id)
+            if self._dirty:
+                await self.round()
+                if self._idle:
+                    await asyncio.sleep(min(self._planned, MOST_PAUSE))
+            else:
+                await self._wait(revision)
+
+    async def round(self) -> None:
+        """Look at what is dirty once. Raises Fenced."""
+        taken, seen = self._dirty.take(), self._store.state.revision
+        plans, sound = await self._ask(taken)
+        try:
+            changes = without_rivals(plans)
+            self._idle = not changes
+            if changes:
+                await self._store.commit(changes, self._fence)
+        except Fenced:
+            raise
+        except Stale:
+            self._dirty.merge(taken)
+            await self._wait_newer(seen, STALE_WAIT)
+        except ArgosyError as error:
+            log.log(_LEVELS[isinstance(error, Unavailable)], "commit failed, will look again", reason=str(error))
+            self._dirty.merge(taken)
+            await asyncio.sleep(next(self._delays))
+        else:
+            await self._after(taken, sound)
+
+    async def _ask(self, dirty: Dirty) -> tuple[list[Plan], bool]:
+        """Every planner's plan, and whether none of them broke. Between them others get the event loop."""
+        plans, sound, loop = [], True, asyncio.get_running_loop()
+        self._planned = 0.0
+        for number, planner in enumerate(self._planners):
+            began = loop.time()
+            try:
+                plan = planner(self._store.state, dirty, self._clock())
+            except Exception:
+                log.exception("a planner failed", planner=getattr(planner, "__name__", type(planner).__name__))
+                sound = False
+                continue
+            for (kind, id), time in plan.again.items():
+                self._agenda.put((number, kind, id), time)
+            plans.append(plan)
+            self._planned += loop.time() - began
+            await asyncio.sleep(0)
+        return plans, sound
+
+    async def _after(self, taken: Dirty, sound: bool) -> None:
+        """A broken planner must not keep the others from their work, nor be asked without pause."""
+        if sound:
+            self._calm()
+        else:
+            self._dirty.merge(taken)
+            await asyncio.sleep(next(self._delays))
+
+    def _calm(self) -> None:
+        self._delays = backoff(random.Random())
+
+    async def _wait(self, revision: int) -> None:
+        time = self._agenda.next_time()
+        await self._wait_newer(revision, None if time is None else max(0.0, time - self._clock()))
+
+    async def _wait_newer(self, revision: int, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._store.wait_newer(revision)
+        except TimeoutError:
+            pass  # time to look again
+
+
+def without_rivals(plans: Iterable[Plan]) -> list[Change]:
+    """All changes, but for those to a key that an earlier planner changes: its owner looks again when that shows."""
+    claimed: set[tuple[str, str]] = set()
+    changes: list[Change] = []
+    for plan in plans:
+        for change in plan.changes:
+            key = (change.kind.name, change.id)
+            if key not in claimed:
+                claimed.add(key)
+                changes.append(change)
+    return changes
+
+
+_LEVELS = {True: 20, False: 40}
+"""That etcd is away for a while is worth a line; that it refuses us is an error."""

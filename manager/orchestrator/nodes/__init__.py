@@ -1,0 +1,1 @@
+"""What nodes do to tasks: liveness, constraints, drain and balance. Pure."""

@@ -1,0 +1,77 @@
+"""What a node's tasks reserve, against what the node has: which of them have to go when it has less than before.
+
+A machine may come back with less memory, or without a device. The tasks that were there first stay, as far as they
+fit; those that do not are stopped, and their slots find another node or say why there is none. Sums are read off the
+scheduler's `Load`, so that the usual case (everything fits) costs nothing for each task. Source: swarmkit
+orchestrator/constraintenforcer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from api.objects.wanted import Task
+from api.service.service_spec import Reservations
+from api.states import GOING, TaskState
+from manager.orchestrator.slots.slots import in_order, is_done
+from manager.plan import Draft
+from manager.scheduler.node_load import Load, Named, Need
+
+SHORT = "assigned node no longer has the resources that the task reserves"
+
+
+def enforce_resources(draft: Draft, node_id: str) -> None:
+    """Stop the tasks for which a node has no room any more."""
+    seen = draft.state.descriptions.get(node_id)
+    offered = seen.resources.reservations if seen is not None and seen.resources else None
+    if offered is None:
+        return
+    load, room = draft.state.view(Load), Room(offered)
+    sums = load.of(node_id)
+    if room.holds(sums.nano_cpus, sums.memory_bytes, sums.discrete, sums.named):
+        return
+    for task in in_order(draft.state.tasks_on(node_id).values()):
+        if task.desired not in GOING or draft.state.has_ended(task) or is_done(draft.state, task):
+            continue  # it leaves by itself
+        if not room.take(task, load.need_of(task)):
+            draft.put_task(task, desired=TaskState.SHUTDOWN, message=SHORT)
+
+
+class Room:
+    """What is left of a node's resources."""
+
+    def __init__(self, offered: Reservations) -> None:
+        self._nano_cpus, self._memory = offered.nano_cpus, offered.memory_bytes
+        self._discrete: Counter[str] = Counter()
+        self._named: set[Named] = set()
+        for generic in offered.generic_resources:
+            if counted := generic.discrete_resource_spec:
+                self._discrete[counted.kind] += counted.value
+            elif named := generic.named_resource_spec:
+                self._named.add((named.kind, named.value))
+
+    def holds(self, nano_cpus: int, memory: int, discrete: dict[str, int], named: dict[Named, int]) -> bool:
+        """Whether there is so much of everything."""
+        return (
+            nano_cpus <= self._nano_cpus
+            and memory <= self._memory
+            and all(number <= self._discrete[kind] for kind, number in discrete.items())
+            and named.keys() <= self._named
+        )
+
+    def take(self, task: Task, need: Need) -> bool:
+        """Take what a task was given, if there is so much; whether there was."""
+        discrete: Counter[str] = Counter()
+        named: dict[Named, int] = {}
+        for given in task.generic_resources:
+            if counted := given.discrete_resource_spec:
+                discrete[counted.kind] += counted.value
+            elif one := given.named_resource_spec:
+                named[one.kind, one.value] = 1
+        if not self.holds(need.nano_cpus, need.memory_bytes, discrete, named):
+            return False
+        self._nano_cpus -= need.nano_cpus
+        self._memory -= need.memory_bytes
+        self._discrete -= discrete
+        self._named -= named.keys()
+        return True

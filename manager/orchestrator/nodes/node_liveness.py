@@ -1,0 +1,224 @@
+"""Nodes: whether they live, and which of their tasks have to go.
+
+A node with a session is READY, unless the managers have lost its host (suspicion.py); one that had a session
+and has none is DOWN, but not while a new leader waits for the agents to come back to it; one never seen is UNKNOWN and
+left alone.
+Tasks on a node that is down, removed, no longer meets their constraints or has less than they reserve (capacity.py)
+are told to shut down; their slots see to the replacement. On a drained node that goes for global services and jobs
+only; others move step by step (moves.py).
+Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, are called ORPHANED.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.codec import Value
+from api.objects.wanted import (
+    CURRENT_LEADER,
+    DESCRIPTION,
+    LEADERSHIP,
+    NODE_DECISION,
+    REVISION,
+    NodeDecision,
+    Revision,
+    Task,
+)
+from api.service.service_spec import TaskSpec
+from api.states import GOING, NodeState, TaskState
+from manager.hosts.suspicion import Suspicion, suspicion
+from manager.orchestrator.nodes.constraint_enforcer import enforce_resources
+from manager.orchestrator.nodes.relocation import is_gentle
+from manager.orchestrator.slots import node_eligibility
+from manager.orchestrator.slots.service_pass import essence
+from manager.orchestrator.slots.slots import ServiceSlots, Slots, is_done
+from manager.plan import Draft
+from manager.store.state import Event, State
+
+UNMET = "assigned node no longer meets constraints"
+
+
+class Constrained:
+    """Services with a kept revision that has constraints; a view of the state.
+
+    A node is looked at whenever one of its tasks changes; only these services are then worth a check.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.ids: set[str] = set()
+        self._revisions: Counter[str] = Counter()
+        for revision in state.table(REVISION).values():
+            self._count(revision, +1)
+
+    def __contains__(self, service_id: str) -> bool:
+        return service_id in self.ids
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change of a revision."""
+        if event.kind is REVISION:
+            self._count(event.old, -1)
+            self._count(event.new, +1)
+
+    def _count(self, revision: Value | None, by: int) -> None:
+        if isinstance(revision, Revision) and _constraints(revision.spec.task_template):
+            self._revisions[revision.service_id] += by
+            if self._revisions[revision.service_id]:
+                self.ids.add(revision.service_id)
+            else:
+                self.ids.discard(revision.service_id)
+                del self._revisions[revision.service_id]
+
+
+def _constraints(template: TaskSpec) -> list[str]:
+    return template.placement.constraints if template.placement else []
+
+
+def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
+    """Decide a node's state and what becomes of its tasks."""
+    if draft.state.nodes.get(node_id) is None:
+        draft.delete(NODE_DECISION, node_id)
+        draft.delete(DESCRIPTION, node_id)  # an agent's key, but there is no agent any more that could
+        _orphan(draft, node_id, "the node was removed")
+        return
+    decision = _decide_state(draft, node_id)
+    if reason := node_eligibility.unfit(draft, node_id):
+        stop_tasks(draft, node_id, reason, spare=is_gentle if not node_eligibility.is_lost(draft, node_id) else None)
+    if not reason or not node_eligibility.is_lost(draft, node_id):
+        enforce_constraints(draft, slots, node_id)
+        enforce_resources(draft, node_id)
+    if decision.state is NodeState.DOWN:
+        _give_up(draft, node_id, decision)
+
+
+def stop_tasks(
+    draft: Draft,
+    node_id: str,
+    reason: str,
+    spare: Callable[[State, str], bool] | None = None,
+) -> None:
+    """Have a node's tasks stopped, but for those of services that are to be spared."""
+    for task in list(draft.state.tasks_on(node_id).values()):
+        if spare is None or not spare(draft.state, task.service_id):
+            _stop(draft, task, reason)
+
+
+def _stop(draft: Draft, task: Task, reason: str) -> bool:
+    if task.desired not in GOING or is_done(draft.state, task):
+        return False
+    draft.put_task(task, desired=TaskState.SHUTDOWN, message=reason)
+    return True
+
+
+def enforce_constraints(draft: Draft, slots: Slots, node_id: str) -> None:
+    """Stop tasks on a node that does not meet their constraints any more."""
+    for service_id in sorted(draft.state.view(Constrained).ids & slots.services_on(node_id)):
+        _stop_unmet(draft, service_id, node_id)
+
+
+def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> bool:
+    """The same for all nodes with tasks of a service; whether any was stopped."""
+    template = _template_in_force(draft, service_id)
+    if template is None:
+        return False
+    stopped = _call_off(draft, slots, service_id, template)
+    if _constraints(template):
+        stopped += sum(_stop_unmet(draft, service_id, node_id) for node_id in slots.nodes)
+    return stopped > 0
+
+
+def _call_off(draft: Draft, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
+    """Give up tasks that wait for a node by a placement that holds no more; their slots get others. How many it were.
+
+    (One that has its node is none the worse for another placement; one that differs in more is the update's.)
+    """
+    revisions, wanted = draft.state.revisions_of(service_id), draft.state.service_decisions[service_id].revision
+    stale = {
+        number for number in slots.going
+        if number in revisions
+        and revisions[number].spec.task_template.placement != template.placement
+        and essence(revisions[number].spec) == essence(revisions[wanted].spec)
+    }  # fmt: skip
+    waiting = draft.state.tasks_in(TaskState.PENDING).values() if stale else ()
+    found = [task for task in waiting if task.service_id == service_id and task.revision in stale]
+    return sum(_stop(draft, task, "") for task in found)
+
+
+def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
+    """Whether a change of a node can make a service's tasks outdated: constraints are newer than they are."""
+    decision = state.service_decisions.get(service_id)
+    older = decision is not None and slots.going.keys() - {decision.revision}
+    return bool(older) and service_id in state.view(Constrained)
+
+
+def _stop_unmet(draft: Draft, service_id: str, node_id: str) -> int:
+    """Stop a service's tasks on a node that meets neither its constraints now nor those the task was placed under.
+
+    A task that only the new ones exclude has done nothing wrong: it is outdated, and the update replaces it in its
+    turn (Deployment.is_outdated). But one that is bound to its node has no replacement to wait for. How many were
+    stopped.
+    """
+    template = _template_in_force(draft, service_id)
+    if template is None or node_eligibility.allowed(draft.state, template, node_id):
+        return 0
+    stopped, revisions = 0, draft.state.revisions_of(service_id)
+    for task in list(draft.state.tasks_on(node_id).values()):
+        if task.service_id != service_id:
+            continue
+        own = revisions.get(task.revision)
+        if own is None or not task.slot or not node_eligibility.allowed(draft.state, own.spec.task_template, node_id):
+            stopped += _stop(draft, task, UNMET)
+    return stopped
+
+
+def _template_in_force(draft: Draft, service_id: str) -> TaskSpec | None:
+    decision = draft.state.service_decisions.get(service_id)
+    revision = draft.state.revisions_of(service_id).get(decision.revision) if decision else None
+    return revision.spec.task_template if revision else None
+
+
+def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
+    old = draft.state.node_decisions.get(node_id) or NodeDecision()
+    state = old.state
+    session, lost = draft.state.sessions.get(node_id), suspicion(draft.state, node_id) is Suspicion.LOST
+    if session and not session.left and not lost:
+        state = NodeState.READY
+    elif not session and not lost and state is NodeState.READY and (patience := _patience(draft)) > draft.now:
+        # With every manager away for a while all sessions are gone, and the agents are about to open them anew.
+        draft.again("nodes", node_id, patience)
+    elif state is not NodeState.UNKNOWN:
+        state = NodeState.DOWN
+    if state is old.state:
+        return old
+    message = ("its host does not answer" if lost else "its agent does not answer") if state is NodeState.DOWN else ""
+    new = replace(old, state=state, since=draft.now, message=message)
+    draft.put(NODE_DECISION, node_id, new)
+    return new
+
+
+def _patience(draft: Draft) -> float:
+    """Until when a node without a session may still be on its way to us: so long after the leader's term began."""
+    leadership = draft.state.table(LEADERSHIP).get(CURRENT_LEADER)
+    return leadership.since + defaults.RECONNECT_TIME if leadership else 0.0
+
+
+def _give_up(draft: Draft, node_id: str, decision: NodeDecision) -> None:
+    lost = decision.since + defaults.ORPHAN_TIMEOUT
+    if draft.now >= lost:
+        _orphan(draft, node_id, "the node has been down for too long")
+    elif draft.state.tasks_on(node_id):
+        draft.again("nodes", node_id, lost)
+
+
+def _orphan(draft: Draft, node_id: str, reason: str) -> None:
+    for task in list(draft.state.tasks_on(node_id).values()):
+        if draft.state.task_state(task).is_terminal:
+            continue
+        changes: dict[str, Any] = {"state": TaskState.ORPHANED, "message": reason}
+        if task.desired in GOING:
+            changes["desired"] = TaskState.SHUTDOWN
+        draft.put_task(task, **changes)

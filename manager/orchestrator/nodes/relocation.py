@@ -1,0 +1,234 @@
+"""Moves to other nodes: away from nodes that are being drained, and to nodes that joined, for the sake of balance.
+
+Only slots of replicated services are moved; global services and jobs are stopped on a drained node at once (nodes.py).
+- Drain: as many slots at once as the update's parallelism leaves. Start-first where the update order says so, or where
+  none is given and tasks share nothing with their successor (no volume, no bind mount, no host-mode port): the old
+  task goes on until the new one runs, however long that takes, unless it is in the new one's way itself (blocking.py).
+  Otherwise the old one is stopped first, as Swarm does.
+- Balance, for services that opt in (or all that may have two tasks in a slot, where the cluster does): one slot at a
+  time, start-first, until no two nodes differ by more than one task.
+
+`Task.replaces` marks a task that is to take over; settle.py stops the old one when it runs.
+"""
+
+from __future__ import annotations
+
+from api import defaults
+from api.objects.wanted import NODE, NODE_DECISION, Node, Task
+from api.service.service_spec import ServiceSpec
+from api.states import Availability, TaskState
+from manager.orchestrator.slots import restart
+from manager.orchestrator.slots.service_pass import Deployment, going, yield_to
+from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, by_number
+from manager.orchestrator.updates.rolling_update import IN_PROGRESS, parallelism
+from manager.store.state import Event, State
+
+DRAINED = "the node is being drained"
+WAITS = "the node is being drained; this task goes on until its replacement runs"
+LABEL = "argosy.rebalance"
+
+
+class Draining:
+    """Ids of the nodes that are being drained; a view of the state."""
+
+    def __init__(self, state: State) -> None:
+        self.ids = {node.id for node in state.nodes.values() if node.spec.availability is Availability.DRAIN}
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change of a node."""
+        if event.kind is NODE:
+            self.ids.discard(event.id)
+            if isinstance(event.new, Node) and event.new.spec.availability is Availability.DRAIN:
+                self.ids.add(event.id)
+
+
+def moves_gently(spec: ServiceSpec) -> bool:
+    """Whether a drain moves the service's tasks slot by slot, rather than stopping them all."""
+    return not (spec.mode.global_ or spec.mode.global_job or spec.mode.replicated_job)
+
+
+def starts_first(spec: ServiceSpec) -> bool:
+    """Whether two tasks of a slot may run for a while: then a move starts the replacement before it stops a task."""
+    if spec.update_config is not None and spec.update_config.order:
+        return spec.update_config.order == "start-first"
+    shares = any(mount.type != "tmpfs" for mount in spec.task_template.container_spec.mounts)
+    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
+    return not shares and not any(port.publish_mode == "host" for port in ports)
+
+
+def wants_balance(state: State, spec: ServiceSpec) -> bool:
+    """Whether the service's tasks move to nodes that join. Spreading over labels is another kind of balance."""
+    if not moves_gently(spec) or (spec.task_template.placement and spec.task_template.placement.preferences):
+        return False
+    if spec.rebalance is not None:
+        return spec.rebalance
+    if LABEL in spec.labels:
+        return _is_true(spec.labels[LABEL])
+    everywhere = _is_true(state.cluster.labels.get(LABEL, "")) if state.cluster else False
+    return everywhere and starts_first(spec)  # nobody asked those that do not about having two at once
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("true", "1")
+
+
+def move(deployment: Deployment) -> None:
+    """Take the moves of a service's tasks a step further."""
+    if not moves_gently(deployment.spec):
+        return
+    leaving = {id for id in deployment.state.view(Draining).ids if id in deployment.slots.nodes}
+    _give_up(deployment, leaving)
+    if leaving:
+        _drain(deployment, leaving)
+    elif wants_balance(deployment.state, deployment.spec):
+        _balance(deployment)
+
+
+def is_uneven(slots: ServiceSlots, node_id: str) -> bool:
+    """Whether a node has so few of a service's tasks that one could move there."""
+    return bool(slots.nodes) and slots.nodes[node_id] + 1 < max(slots.nodes.values())
+
+
+def _give_up(deployment: Deployment, leaving: set[str]) -> None:
+    """Forget replacements that have no place yet, when nobody has to move any more, or (for balance) after a while."""
+    for slot in by_number(deployment.slots.moving):
+        running = going(deployment.tasks(slot))
+        if slot in deployment.touched or len(running) < 2 or not running[-1].replaces:
+            continue
+        newest, old = running[-1], running[0]
+        if newest.state >= TaskState.ASSIGNED or old.node_id in leaving:
+            continue
+        until = newest.created_at + defaults.REBALANCE_PATIENCE if newest.node_id else deployment.now
+        if deployment.now >= until:
+            deployment.stop(slot, newest)
+            deployment.draft.put_task(old, message="")
+        else:
+            deployment.again(until)
+
+
+# ── drain ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _drain(deployment: Deployment, leaving: set[str]) -> None:
+    room, gently = parallelism(deployment.update_config), starts_first(deployment.spec)
+    candidates: list[tuple[SlotKey, Task]] = []
+    busy = len(deployment.touched - deployment.slots.in_use)  # slots made in this look
+    for slot in by_number(deployment.slots.moving - deployment.touched):
+        running = going(deployment.tasks(slot))
+        if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
+            yield_to(deployment, slot, *running)
+    for slot in by_number(deployment.slots.in_use):
+        task = _leaves(deployment, slot, leaving)
+        if task is None:
+            busy += _is_busy(deployment, slot)
+        elif deployment.state.task_state(task) is not TaskState.RUNNING:
+            deployment.stop(slot, task, DRAINED)  # nothing is lost by that
+            busy += 1
+        elif (free := deployment.free_at(deployment.tasks(slot))) > deployment.now:
+            deployment.again(free)
+            busy += 1
+        elif gently and (at := _again_at(deployment, slot, task)) != 0.0:
+            if at is not None:
+                deployment.again(at)
+            busy += 1
+        else:
+            candidates.append((slot, task))
+    for slot, task in candidates[: max(0, room - busy) if room else None]:
+        if gently:
+            deployment.draft.put_task(task, message=WAITS)
+            deployment.create(slot, task.restarts, replaces=task.id)
+        else:
+            deployment.stop(slot, task, DRAINED)
+
+
+def _leaves(deployment: Deployment, slot: SlotKey, leaving: set[str]) -> Task | None:
+    """The one task to run of a slot, if it is on one of the nodes and nothing is done about it yet."""
+    running = going(deployment.tasks(slot))
+    if slot in deployment.touched or len(running) != 1 or running[0].node_id not in leaving:
+        return None
+    update = deployment.decision.update
+    if update is not None and update.state in IN_PROGRESS and deployment.is_outdated(running[0]):
+        return None  # the update replaces it, and counts it
+    return running[0]
+
+
+def _is_busy(deployment: Deployment, slot: SlotKey) -> bool:
+    tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
+    running = going(tasks)
+    if slot in deployment.touched or len(running) > 1:
+        return True
+    if running:
+        return deployment.state.task_state(running[0]) is not TaskState.RUNNING
+    newest = tasks[-1]
+    state = deployment.state.task_state(newest)
+    return not all(map(deployment.ended, tasks)) or restart.due(deployment.policy, newest, state) is not None
+
+
+def _again_at(deployment: Deployment, slot: SlotKey, task: Task) -> float | None:
+    """When a replacement that failed is to be tried again; 0 for now, None for never."""
+    newest = deployment.tasks(slot)[-1]
+    if newest.replaces != task.id or not deployment.ended(newest):
+        return 0.0
+    at = restart.due(deployment.policy, newest, deployment.state.task_state(newest))
+    return 0.0 if at is not None and at <= deployment.now else at
+
+
+# ── balance ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _balance(deployment: Deployment) -> None:
+    update = deployment.decision.update
+    if (update is not None and update.state in IN_PROGRESS) or not is_quiet(deployment):
+        return
+    found = _widest(deployment)
+    if found is None:
+        return
+    fewest, most = found
+    decision = deployment.draft.get(NODE_DECISION, fewest)
+    calm = (decision.since if decision else deployment.now) + defaults.REBALANCE_CALM
+    if calm > deployment.now:
+        deployment.again(calm)
+        return
+    candidates = ((s, t) for s in by_number(deployment.slots.in_use)[::-1] for t in _on(deployment, s, most))
+    if (candidate := next(candidates, None)) is None:  # they are all being stopped just now
+        return
+    slot, task = candidate
+    newest = deployment.tasks(slot)[-1]
+    if newest.replaces == task.id and newest.updated_at + defaults.REBALANCE_PAUSE > deployment.now:
+        deployment.again(newest.updated_at + defaults.REBALANCE_PAUSE)  # the last attempt failed
+        return
+    deployment.create(slot, task.restarts, replaces=task.id, node_id=fewest)
+
+
+def is_quiet(deployment: Deployment) -> bool:
+    """Whether every slot has one task to run, that runs."""
+    if deployment.touched or deployment.slots.unsettled:
+        return False
+    return all(
+        deployment.state.task_state(task) is TaskState.RUNNING
+        for slot in deployment.slots.in_use
+        for task in going(deployment.tasks(slot))
+    )
+
+
+def _widest(deployment: Deployment) -> tuple[str, str] | None:
+    """The nodes with the fewest and the most tasks, if they differ by more than one."""
+    counts = deployment.slots.nodes
+    if not counts:
+        return None
+    most = max(counts, key=lambda id: (counts[id], id))
+    free = [id for id in deployment.state.nodes if counts[id] + 1 < counts[most] and deployment.node_takes_tasks(id)]
+    if not free:
+        return None
+    return min(free, key=lambda id: (counts[id], id)), most
+
+
+def _on(deployment: Deployment, slot: SlotKey, node_id: str) -> list[Task]:
+    return [task for task in going(deployment.tasks(slot)) if task.node_id == node_id]
+
+
+def is_gentle(state: State, service_id: str) -> bool:
+    """Whether the service sees to its tasks on a drained node itself."""
+    decision = state.service_decisions.get(service_id)
+    revision = state.revisions_of(service_id).get(decision.revision) if decision else None
+    return service_id in state.services and revision is not None and moves_gently(revision.spec)

@@ -1,0 +1,59 @@
+"""Whether a node can keep or take the tasks of a service, as far as that does not depend on what else it runs."""
+
+from __future__ import annotations
+
+from api.objects.wanted import NODE, NODE_DECISION, NodeDescription
+from api.service.placement import architecture, matches
+from api.service.service_spec import Placement, Platform, PortConfig, ServiceSpec, TaskSpec
+from api.states import Availability, NodeState
+from manager.plan import Draft
+from manager.store.state import State
+
+
+def unfit(draft: Draft, node_id: str) -> str:
+    """Why a node can keep no task at all; "" when it can. A node never seen yet is left alone."""
+    node, decision = draft.get(NODE, node_id), draft.get(NODE_DECISION, node_id)
+    if node is None:
+        return "the node was removed"
+    if decision is not None and decision.state is NodeState.DOWN:
+        return "the node is down"
+    if node.spec.availability is Availability.DRAIN:
+        return "the node is being drained"
+    return ""
+
+
+def is_lost(draft: Draft, node_id: str) -> bool:
+    """Whether nobody can be told to stop tasks there: the node was removed, or is down."""
+    decision = draft.get(NODE_DECISION, node_id)
+    return draft.get(NODE, node_id) is None or (decision is not None and decision.state is NodeState.DOWN)
+
+
+def allowed(state: State, template: TaskSpec, node_id: str) -> bool:
+    """Whether a node meets the constraints."""
+    placement, node = template.placement, state.nodes.get(node_id)
+    if placement is None or not placement.constraints:
+        return True
+    return node is not None and matches(placement.constraints, node, state.descriptions.get(node_id))
+
+
+def suits(state: State, template: TaskSpec, node_id: str) -> bool:
+    """Whether a node meets the constraints and is of one of the platforms."""
+    return allowed(state, template, node_id) and runs_on(template.placement, state.descriptions.get(node_id))
+
+
+def runs_on(placement: Placement | None, seen: NodeDescription | None) -> bool:
+    """Whether a node is of one of the platforms; none asked for: any node; a node that says nothing: none."""
+    if placement is None or not placement.platforms:
+        return True
+    return seen is not None and any(_same_platform(platform, seen) for platform in placement.platforms)
+
+
+def host_ports(spec: ServiceSpec) -> list[PortConfig]:
+    """Ports published on the task's own host."""
+    return [port for port in spec.endpoint_spec.ports if port.publish_mode == "host"] if spec.endpoint_spec else []
+
+
+def _same_platform(wanted: Platform, seen: NodeDescription) -> bool:
+    if wanted.os and wanted.os.lower() != seen.os.lower():
+        return False
+    return not wanted.architecture or architecture(wanted.architecture) == architecture(seen.architecture)

@@ -1,0 +1,326 @@
+"""One look at one service: what is in force, its slots, and the moves that the parts of the orchestrator make.
+
+Every part (modes, settle, update, reap) works on a Deployment. A slot that one of them has touched in this look is
+left alone by those after it: the next look sees what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.errors import Invalid
+from api.objects.wanted import (
+    NODE_DECISION,
+    REVISION,
+    SERVICE_DECISION,
+    TASK,
+    JobRun,
+    Service,
+    ServiceDecision,
+    Task,
+    TaskStatus,
+    UpdateStatus,
+    revision_id,
+)  # fmt: skip
+from api.service.schedule import schedule_of
+from api.service.service_spec import Placement, PortConfig, RestartPolicy, Schedule, ServiceSpec, TaskSpec, UpdateConfig
+from api.states import GOING, Availability, NodeState, TaskState
+from manager.orchestrator.slots import node_eligibility, restart
+from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, in_order
+from manager.orchestrator.slots.start_first_blocking import YIELDS, is_in_the_way
+from manager.plan import Draft
+
+NO_STATUS = TaskStatus(TaskState.NEW)
+
+
+class Deployment:
+    """A service during one round."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        slots: ServiceSlots,
+        service: Service,
+        decision: ServiceDecision,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.draft = draft
+        self.state = draft.state
+        self.now = draft.now
+        self.slots = slots
+        self.unrest = slots.unrest
+        self.service = service
+        self.decision = decision
+        self.touched: set[SlotKey] = set()
+        self.early_ends: list[str] = []
+        """Tasks of the revision in force that ended early, seen in this look."""
+        self._new_id = new_id
+        self._specs: dict[int, ServiceSpec] = {}
+        """Asked for once per slot, so kept for the look."""
+        self._outdated: dict[int, bool] = {}
+        self._unmet: dict[int, frozenset[str]] = {}
+        self._schedules: dict[int, Schedule | None] = {}
+
+    # ── what is in force ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def spec(self) -> ServiceSpec:
+        """The spec in force."""
+        number = self.decision.revision
+        if (found := self._specs.get(number)) is None:
+            if (found := self.spec_of(number)) is None:
+                return self.service.spec
+            self._specs[number] = found
+        return found
+
+    @property
+    def policy(self) -> RestartPolicy | None:
+        """The restart policy in force."""
+        said = self.spec.task_template.restart_policy
+        return said if self.schedule is None else restart.of_run(said)
+
+    @property
+    def is_job(self) -> bool:
+        """Whether its tasks are to complete."""
+        return bool(self.spec.mode.replicated_job or self.spec.mode.global_job)
+
+    @property
+    def is_global(self) -> bool:
+        """Whether its slots are nodes."""
+        return bool(self.spec.mode.global_ or self.spec.mode.global_job)
+
+    @property
+    def update_config(self) -> UpdateConfig:
+        """The parameters of updates that hold: the rollback's while one is under way."""
+        status = self.decision.update
+        rolling_back = status is not None and status.state.startswith("rollback")
+        return (self.spec.rollback_config if rolling_back else self.spec.update_config) or UpdateConfig()
+
+    @property
+    def monitor(self) -> float:
+        """Seconds after its start within which the end of a task counts as a failure of the update."""
+        wanted = self.update_config.monitor
+        return (wanted if wanted is not None else defaults.UPDATE_MONITOR) / defaults.SECOND
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When its runs are due; None for what is no scheduled job."""
+        number = self.decision.revision
+        if number not in self._schedules:
+            try:
+                self._schedules[number] = schedule_of(self.spec)
+            except Invalid:  # labels of a spec from before they were checked
+                self._schedules[number] = None
+        return self._schedules[number]
+
+    def spec_of(self, revision: int) -> ServiceSpec | None:
+        """A kept revision's spec."""
+        kept = self.draft.get(REVISION, revision_id(self.service.id, revision))
+        return kept.spec if kept else None
+
+    def is_outdated(self, task: Task) -> bool:
+        """Whether the task is not what the revision in force asks for. Runs of a scheduled job end as they began."""
+        if self.is_job and self.schedule is not None:
+            return False
+        return self.is_outdated_revision(task.revision) or task.node_id in self._excluded(task.revision)
+
+    def _excluded(self, number: int) -> Container[str]:
+        """Nodes with tasks of the service that constraints exclude which are newer than that revision."""
+        known = self._unmet.get(number)
+        if known is None:
+            spec = self.spec_of(number) if number != self.decision.revision else None
+            template = self.spec.task_template
+            if spec is None or _constraints(spec.task_template) == _constraints(template):
+                known = frozenset()
+            else:
+                nodes = self.slots.nodes
+                known = frozenset(id for id in nodes if id and not node_eligibility.allowed(self.state, template, id))
+            self._unmet[number] = known
+        return known
+
+    def is_outdated_revision(self, number: int) -> bool:
+        """Whether tasks of that revision need to be replaced. For a job: of any revision but the one in force."""
+        if number == self.decision.revision:
+            return False
+        known = self._outdated.get(number)
+        if known is None:
+            spec = self.spec_of(number)
+            known = self.is_job or spec is None or essence(spec) != essence(self.spec)
+            self._outdated[number] = known
+        return known
+
+    def outdated_slots(self) -> set[SlotKey]:
+        """Slots with a task to run that is outdated and can be replaced."""
+        found: set[SlotKey] = set()
+        for number, slots in self.slots.going.items():
+            if self.is_outdated_revision(number):
+                found |= slots
+            elif self._excluded(number):
+                found.update(slot for slot in slots if any(map(self.is_outdated, going(self.tasks(slot)))))
+        if self.is_global:  # a node that takes no tasks keeps the ones it has until it does
+            found = {slot for slot in found if self.node_takes_tasks(str(slot))}
+        return found
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tasks(self, slot: SlotKey) -> list[Task]:
+        """A slot's tasks as they will be, oldest first."""
+        stored = self.slots.tasks.get(slot, {})
+        return in_order(task for id in stored if (task := self.draft.get(TASK, id)) is not None)
+
+    def status(self, task: Task) -> TaskStatus:
+        """What the task's agent says."""
+        return self.state.statuses.get(task.id, NO_STATUS)
+
+    def ended(self, task: Task) -> bool:
+        """Whether nothing of the task can be running."""
+        return self.state.has_ended(task)
+
+    def waits_until(self, task: Task) -> float:
+        """Until when a task that was told to stop is waited for: not at all if its node cannot be reached.
+
+        A node that was away hears of it only when it is back: its time to stop the task begins then.
+        """
+        if not task.node_id or node_eligibility.is_lost(self.draft, task.node_id):
+            return self.now
+        node = self.draft.get(NODE_DECISION, task.node_id)
+        return max(task.updated_at, node.since if node else 0.0) + self.stop_timeout(task)
+
+    def node_takes_tasks(self, node_id: str) -> bool:
+        """Whether the node can get a new task of the service."""
+        node, decision = self.state.nodes.get(node_id), self.draft.get(NODE_DECISION, node_id)
+        if node is None or decision is None or decision.state is not NodeState.READY:
+            return False
+        if node.spec.availability is not Availability.ACTIVE:
+            return False
+        return node_eligibility.suits(self.state, self.spec.task_template, node_id)
+
+    # ── moves ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def free_at(self, tasks: Iterable[Task]) -> float:
+        """When those of a slot's tasks that were told to stop are gone, or not waited for any longer."""
+        leaving = [task for task in tasks if task.desired not in GOING and not self.ended(task)]
+        return max((self.waits_until(task) for task in leaving), default=self.now)
+
+    def is_free(self, slot: SlotKey) -> bool:
+        """Whether a slot that is not in use can get a task: what was told to leave it is gone, or waited for no longer.
+
+        If it cannot yet, the service is looked at again when it can.
+        """
+        if slot in self.touched:
+            return False
+        stored = self.slots.tasks.get(slot)
+        if not stored or (at := self.free_at(stored.values())) <= self.now:
+            return True
+        self.again(at)
+        return False
+
+    def create(self, slot: SlotKey, restarts: list[float] | None = None, replaces: str = "", node_id: str = "") -> Task:
+        """A new task of the revision in force; on the node named, if one is."""
+        task = Task(
+            id=self._new_id(),
+            service_id=self.service.id,
+            revision=self.decision.revision,
+            slot=slot if isinstance(slot, int) else 0,
+            node_id=slot if isinstance(slot, str) else node_id,
+            desired=TaskState.COMPLETE if self.is_job else TaskState.RUNNING,
+            created_at=self._birth(slot),
+            updated_at=self.now,
+            job_iteration=self._iteration(slot) if self.is_job else 0,
+            restarts=restarts or [],
+            replaces=replaces,
+        )
+        self.draft.put(TASK, task.id, task)
+        self.touched.add(slot)
+        return task
+
+    def _iteration(self, slot: SlotKey) -> int:
+        if self.schedule is None:
+            return self.decision.revision
+        runs = active(self.decision)
+        own = [run for run in runs if isinstance(slot, str) or run.base < slot <= run.base + run.total]
+        return (own or runs)[-1].number if runs else 0
+
+    def _birth(self, slot: SlotKey) -> float:
+        """Now, but after all others of the slot: their order must not hang on the clocks of two leaders."""
+        last = max((task.created_at for task in self.slots.tasks.get(slot, {}).values()), default=0.0)
+        return max(self.now, last + 0.001)
+
+    def stop(self, slot: SlotKey, task: Task, message: str = "") -> Task:
+        """Have the task stopped; it becomes history."""
+        self.touched.add(slot)
+        return self.draft.put_task(task, desired=TaskState.SHUTDOWN, message=message or task.message)
+
+    def remove(self, slots: Iterable[SlotKey]) -> None:
+        """Have all tasks of the slots stopped, and forgotten once they have."""
+        for slot in slots:
+            self.touched.add(slot)
+            for task in self.tasks(slot):
+                if task.desired is not TaskState.REMOVE:
+                    self.draft.put_task(task, desired=TaskState.REMOVE)
+
+    def again(self, at: float) -> None:
+        """Look at the service again at that time."""
+        self.draft.again("services", self.service.id, max(at, self.now))
+
+    def decide(self, **changes: object) -> None:
+        """Change what is decided of the service."""
+        self.decision = replace(self.decision, **changes)
+        self._outdated.clear()
+        self._unmet.clear()
+        self.draft.put(SERVICE_DECISION, self.service.id, self.decision)
+
+    def set_update(self, update: UpdateStatus | None) -> None:
+        """Change the status of the update."""
+        self.decide(update=update)
+
+    def stop_timeout(self, task: Task) -> float:
+        """Seconds after which a task that was told to stop is no longer waited for."""
+        spec = self.state.task_spec(task)
+        grace = spec.container_spec.stop_grace_period if spec else None
+        return (grace if grace is not None else defaults.STOP_GRACE_PERIOD) / defaults.SECOND + defaults.STOP_TIMEOUT
+
+
+def yield_to(deployment: Deployment, slot: SlotKey, old: Task, new: Task) -> bool:
+    """Stop a task that is in the way of the one that is to take over from it; whether it was.
+
+    What else is in the way may change without news of the service, so that it is looked at again.
+    """
+    if new.state >= TaskState.ASSIGNED or deployment.decision.held:
+        return False
+    slots = deployment.slots
+    there = (task for other in slots.unsettled for task in slots.tasks.get(other, {}).values())
+    leaving = [task for task in there if task.desired not in GOING and not deployment.ended(task)]
+    if not is_in_the_way(deployment.state, old, new, leaving, deployment.now):
+        deployment.again(deployment.now + defaults.BLOCKED_PAUSE)
+        return False
+    deployment.stop(slot, old, YIELDS)
+    return True
+
+
+def active(decision: ServiceDecision) -> list[JobRun]:
+    """Runs of a scheduled job that are at work."""
+    return [run for run in decision.runs if run.outcome == "running"]
+
+
+def _constraints(template: TaskSpec) -> list[str]:
+    return template.placement.constraints if template.placement else []
+
+
+def going(tasks: Iterable[Task]) -> list[Task]:
+    """Those that are to run."""
+    return [task for task in tasks if task.desired in GOING]
+
+
+def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
+    """What of a spec its tasks are made from. Of the placement only the platforms are in it, as in swarmkit
+    (IsTaskDirtyPlacementConstraintsOnly): a node that meets the new constraints keeps its task (for one that does not
+    see `is_outdated`); preferences and the most per node are for tasks yet to be placed."""
+    template = spec.task_template
+    if template.placement:
+        rest = Placement(platforms=template.placement.platforms)
+        template = replace(template, placement=rest if rest.platforms else None)
+    return template, node_eligibility.host_ports(spec)

@@ -1,0 +1,88 @@
+"""Whether a task that is to take over cannot come to run because the very task it replaces is in its way. Pure.
+
+Start-first means that both run for a while. That cannot be where they want the same thing: a host's port, a named
+device, the node's last free memory, the one place per node, an address. Then nobody gains by waiting: the slot is done
+stop-first, by stopping the old task (`YIELDS` is its message).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+from api.objects.wanted import Task
+from api.states import TaskState
+from manager.allocator.allocation_index import fixed_addresses, networks_of, number_of
+from manager.allocator.allocation_round import Allocation
+from manager.plan import Draft
+from manager.scheduler.filters import Pipeline
+from manager.scheduler.node_load import EMPTY
+from manager.scheduler.node_set import Roster
+from manager.scheduler.service_spread import Spread
+from manager.scheduler.task_group import Candidate, Group, group_of
+from manager.scheduler.unschedulable import TAKES
+from manager.store.state import State
+
+YIELDS = "stopped before its successor runs, which finds no place beside it"
+
+
+def is_in_the_way(state: State, old: Task, new: Task, leaving: Sequence[Task], now: float) -> bool:
+    """Whether the new task waits, and would not if the old one were gone. `leaving`: tasks of the service that stop
+    just now; a place that one of them is about to leave is waited for."""
+    if not new.message or state.has_ended(old) or old.state is not TaskState.ASSIGNED:
+        return False  # nobody has said yet that there is no place
+    if new.state is TaskState.PENDING:
+        return _takes_its_place(state, old, new, leaving)
+    return new.state is TaskState.NEW and _takes_its_address(state, old, new, now)
+
+
+def _takes_its_place(state: State, old: Task, new: Task, leaving: Sequence[Task]) -> bool:
+    """Whether no node takes the new task, and the old one's would without it."""
+    if new.node_id not in ("", old.node_id):
+        return False
+    roster = state.view(Roster)
+    roster.catch_up()
+    revision = state.revisions_of(new.service_id).get(new.revision)
+    if revision is None:
+        return False
+    group = group_of(revision, roster.load.need_of(new))
+    if not _takes(roster, group, old.node_id, without=[old, *leaving]):
+        return False
+    possible = [new.node_id] if new.node_id else roster.hosts
+    if any(_takes(roster, group, node_id, without=leaving) for node_id in {task.node_id for task in leaving}):
+        return False
+    return not any(_takes(roster, group, node_id) for node_id in possible)
+
+
+def _takes(roster: Roster, group: Group, node_id: str, without: Sequence[Task] = ()) -> bool:
+    """Whether a node takes a task of the group when some tasks are gone."""
+    if (host := roster.hosts.get(node_id)) is None:
+        return False
+    load, counts = roster.load.nodes.get(node_id, EMPTY), roster.load.services.get(group.service_id) or Spread()
+    group.spread = counts
+    if gone := [task for task in without if task.node_id == node_id]:
+        group.spread, load = Spread(), deepcopy(load)
+        if (left := counts.counts.get(node_id, 0) - len(gone)) > 0:
+            group.spread.shift(node_id, left)
+        for task in gone:
+            load.add(task, roster.load.need_of(task), -1)
+    return Pipeline(group).refusal(Candidate(node_id, host.node, host.seen, host.ready, load)) == TAKES
+
+
+def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
+    """Whether all the addresses that the new task cannot get are such as the old one has."""
+    revision = state.revisions_of(new.service_id).get(new.revision)
+    if revision is None:
+        return False
+    allocation, held = Allocation(Draft(state, now)), {one.network_id: one.address for one in old.addresses}
+    fixed, lacking = fixed_addresses(revision.spec), False
+    for network_id in networks_of(revision.spec):
+        if allocation.problem(network_id):
+            return False
+        wanted = fixed.get(network_id, "")
+        if allocation.fixed_address(network_id, wanted) if wanted else allocation.task_address(network_id):
+            continue
+        if network_id not in held or (wanted and number_of(held[network_id]) != number_of(wanted)):
+            return False
+        lacking = True
+    return lacking

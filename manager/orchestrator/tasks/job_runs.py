@@ -1,0 +1,238 @@
+"""Runs of scheduled jobs: which is due, which is at work, what came of those before. All of it is in the decision.
+
+`ServiceDecision.scheduled_to` says up to when everything due has been decided about; it is written in one commit with
+the run that was started, so a change of leader neither doubles a run nor forgets one. A run that is due
+- starts, if none is at work, or its overlap policy is "allow", or "replace" (then the one at work is stopped first);
+- waits, while another is at work ("forbid"), for as long as it may be late;
+- is "missed", or "skipped" if another run was in its way, when it is later than that.
+A run has failed when a task of it has, and is not tried again: after RUN_ATTEMPTS restarts, if the policy does not say.
+It has also failed when it is at work for longer than the schedule's active deadline; then its tasks are stopped.
+An update of the service starts no run: those to come, and tasks of the present one that are yet to be made, are of
+the new revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import Literal
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.objects.wanted import JobRun, Task
+from api.service import schedule
+from api.service.service_spec import Schedule
+from api.states import TaskState
+from manager.orchestrator.slots import node_eligibility, restart
+from manager.orchestrator.slots.service_pass import Deployment, active, going
+from manager.orchestrator.slots.slots import SlotKey, is_done
+from manager.orchestrator.tasks.scaling import concurrency, replicas
+
+MOST_AT_ONCE = 200
+"""Due times decided about in one look, so that a long absence does not hold up the other services."""
+Outcome = Literal["completed", "failed"]
+
+
+def advance(deployment: Deployment) -> None:
+    """Close the runs that are over and start those that are due."""
+    wanted, decision = deployment.schedule, deployment.decision
+    if wanted is None:
+        if decision.scheduled_to:
+            ended = [
+                _ended(run, deployment.now, "replaced") if run in active(decision) else run for run in decision.runs
+            ]
+            deployment.decide(scheduled_to=0.0, schedule="", runs=ended)
+        return
+    text = f"{wanted.cron} {wanted.time_zone}"
+    if decision.schedule != text:
+        since = deployment.service.updated_at or deployment.service.created_at or deployment.now
+        deployment.decide(schedule=text, scheduled_to=min(since, deployment.now))
+    _close(deployment, wanted)
+    for _ in range(MOST_AT_ONCE):
+        due = schedule.next_after(wanted, deployment.decision.scheduled_to)
+        if due > deployment.now:
+            if due < float("inf"):
+                deployment.again(due)
+            return
+        if not _decide_about(deployment, wanted, due):
+            return
+    deployment.again(deployment.now)
+
+
+def shape(deployment: Deployment, nodes: Iterable[str]) -> None:
+    """Remove the tasks of runs before the newest, and make those that the runs at work still lack."""
+    kept = {run.number for run in deployment.decision.runs if run.outcome == "running"} | {newest_run(deployment)}
+    deployment.remove([slot for slot in deployment.slots.in_use if _is_of_another(deployment, slot, kept)])
+    for run in active(deployment.decision):
+        if deployment.is_global:
+            gone = [slot for slot in deployment.slots.in_use if slot not in deployment.state.nodes]
+            deployment.remove(gone)
+            wanted: Iterable[SlotKey] = [id for id in nodes if deployment.node_takes_tasks(id)]
+            room = len(deployment.state.nodes)
+        else:
+            wanted, room = slots_of(run), _room(deployment, run)
+        for slot in wanted:
+            if room > 0 and slot not in deployment.slots.in_use and deployment.is_free(slot):
+                deployment.create(slot)
+                room -= 1
+
+
+def newest_run(deployment: Deployment) -> int:
+    """Number of the run begun last; 0 for none."""
+    return max((run.number for run in deployment.decision.runs), default=0)
+
+
+def slots_of(run: JobRun) -> range:
+    """The slots of a run of a replicated job."""
+    return range(run.base + 1, run.base + run.total + 1)
+
+
+# ── what is over ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _close(deployment: Deployment, wanted: Schedule) -> None:
+    runs = list(deployment.decision.runs)
+    for index, run in enumerate(runs):
+        if run.outcome != "running":
+            continue
+        if outcome := _outcome(deployment, run):
+            runs[index] = _ended(run, deployment.now, outcome)
+        elif _is_over_time(deployment, wanted, run):
+            _stop(deployment, run, f"the run has taken longer than its active deadline of {_seconds(wanted):g} s")
+            runs[index] = _ended(run, deployment.now, "failed")
+    if runs != deployment.decision.runs:
+        deployment.decide(runs=runs)
+
+
+def _outcome(deployment: Deployment, run: JobRun) -> Outcome | None:
+    """What became of a run; None while there is something to do."""
+    failed, slots = False, deployment.slots.in_use if deployment.is_global else slots_of(run)
+    if deployment.is_global and not slots:
+        return None
+    for slot in slots:
+        tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
+        if not tasks or tasks[-1].job_iteration != run.number:
+            return None
+        if not is_done(deployment.state, tasks[-1]):
+            if not _is_given_up(deployment, tasks[-1]) and not _has_lost_its_node(deployment, slot, tasks[-1]):
+                return None
+            failed = True
+    return "failed" if failed else "completed"
+
+
+def _is_over_time(deployment: Deployment, wanted: Schedule, run: JobRun) -> bool:
+    """Whether a run has been at work for longer than it may; if not yet, it is looked at again when it has."""
+    until = run.started_at + _seconds(wanted)
+    if until == inf or deployment.now >= until:
+        return until < inf
+    deployment.again(until)
+    return False
+
+
+def _seconds(wanted: Schedule) -> float:
+    """How long a run may be at work."""
+    return wanted.active_deadline / defaults.SECOND if wanted.active_deadline is not None else inf
+
+
+def _stop(deployment: Deployment, run: JobRun, message: str) -> None:
+    for slot in deployment.slots.in_use if deployment.is_global else slots_of(run):
+        for task in going(deployment.tasks(slot)):
+            if task.job_iteration == run.number and not is_done(deployment.state, task):
+                deployment.stop(slot, task, message)
+
+
+def _is_given_up(deployment: Deployment, task: Task) -> bool:
+    if not deployment.ended(task):
+        return False
+    return restart.due(deployment.policy, task, deployment.state.task_state(task), job=True) is None
+
+
+def _has_lost_its_node(deployment: Deployment, slot: SlotKey, task: Task) -> bool:
+    """Whether a task that is bound to its node ended without success, or cannot be told, and will have no successor."""
+    if not isinstance(slot, str) or deployment.node_takes_tasks(slot):
+        return False
+    return deployment.ended(task) or node_eligibility.is_lost(deployment.draft, slot)
+
+
+def _ended(run: JobRun, now: float, outcome: Outcome | Literal["replaced"]) -> JobRun:
+    return replace(run, ended_at=now, outcome=outcome)
+
+
+# ── what is due ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _decide_about(deployment: Deployment, wanted: Schedule, due: float) -> bool:
+    """Start, pass over or miss what is due; False when it has to wait."""
+    at_work, latest = active(deployment.decision), _latest(wanted, due)
+    if wanted.suspend:
+        deployment.decide(scheduled_to=due)
+        return True
+    if deployment.now >= latest:
+        _record(deployment, wanted, JobRun(0, due, outcome="skipped" if at_work else "missed"))
+        return True
+    in_the_way = at_work and wanted.overlap in ("", "forbid")
+    if in_the_way or (deployment.is_global and not any(map(deployment.node_takes_tasks, deployment.state.nodes))):
+        if latest < float("inf"):
+            deployment.again(latest)
+        return False
+    _start(deployment, wanted, due)
+    return True
+
+
+def _latest(wanted: Schedule, due: float) -> float:
+    """When it is too late to start the run due then."""
+    if wanted.missed_window is not None:
+        return due + wanted.missed_window / defaults.SECOND
+    return max(due + defaults.RUN_LATENESS / defaults.SECOND, schedule.next_after(wanted, due))
+
+
+def _start(deployment: Deployment, wanted: Schedule, due: float) -> None:
+    now, decision = deployment.now, deployment.decision
+    if wanted.overlap == "replace":
+        runs = [_ended(run, now, "replaced") if run.outcome == "running" else run for run in decision.runs]
+        deployment.decide(runs=runs)
+    total = 0 if deployment.is_global else replicas(deployment.spec.mode)
+    base = _free_base(active(deployment.decision), total)
+    number = 1 + max(newest_run(deployment), *(task.job_iteration for task in _tasks(deployment)), 0)
+    run = JobRun(number, due, now, revision=deployment.decision.revision, base=base, total=total)
+    _record(deployment, wanted, run)
+
+
+def _record(deployment: Deployment, wanted: Schedule, run: JobRun) -> None:
+    runs = [*deployment.decision.runs, run]
+    surplus = len(runs) - schedule.history(wanted)
+    newest = max(one.number for one in runs)
+    for old in [one for one in runs if one.outcome != "running" and one.number != newest][: max(0, surplus)]:
+        runs.remove(old)
+    deployment.decide(runs=runs, scheduled_to=run.due_at)
+
+
+def _free_base(at_work: list[JobRun], total: int) -> int:
+    ends = sorted(run.base + run.total for run in at_work)
+    return next(
+        base for base in [0, *ends]
+        if not any(run.base < base + total and base < run.base + run.total for run in at_work)
+    )  # fmt: skip
+
+
+# ── slots ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _tasks(deployment: Deployment) -> Iterator[Task]:
+    for tasks in deployment.slots.tasks.values():
+        yield from tasks.values()
+
+
+def _is_of_another(deployment: Deployment, slot: SlotKey, kept: set[int]) -> bool:
+    return any(
+        task.desired is not TaskState.REMOVE and task.job_iteration not in kept for task in deployment.tasks(slot)
+    )
+
+
+def _room(deployment: Deployment, run: JobRun) -> int:
+    busy = sum(
+        1 for slot in slots_of(run)
+        if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
+    )  # fmt: skip
+    return max(0, concurrency(deployment.spec.mode) - busy)

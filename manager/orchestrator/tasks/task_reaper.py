@@ -1,0 +1,58 @@
+"""What is forgotten: tasks to be removed that have ended, history beyond the limit, services that are gone."""
+
+from __future__ import annotations
+
+from api.objects.wanted import REVISION, SERVICE_DECISION, Task, revision_id
+from api.states import GOING, TaskState
+from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.slots.slots import ServiceSlots, by_number, history_limit, in_order, overfull
+from manager.plan import Draft
+from manager.store.state import State
+
+
+def reap(deployment: Deployment) -> None:
+    """Delete a service's tasks that nobody needs to see any more. What is deleted is looked at again: it may fail."""
+    state, unrest = deployment.state, deployment.unrest
+    visit, unrest.to_reap = by_number(unrest.to_reap & deployment.slots.unsettled), set()
+    for slot in visit:
+        tasks = list(deployment.slots.tasks.get(slot, {}).values())
+        over = [task for task in tasks if task.desired is TaskState.REMOVE and state.has_ended(task)]
+        if overfull(state, len(tasks) - len(over)):
+            over += _surplus(state, [task for task in tasks if task not in over])
+        for task in over:
+            deployment.draft.delete_task(task.id)
+            unrest.to_reap.add(slot)
+
+
+def remove_service(draft: Draft, slots: ServiceSlots, service_id: str) -> None:
+    """Stop and delete what is left of a service that is no longer wanted."""
+    unrest = slots.unrest
+    unrest.begin("removed", draft.now, slots.tasks)
+    visit, unrest.to_reap, deleted = unrest.to_reap, set(), 0
+    for slot in visit:
+        for task in slots.tasks.get(slot, {}).values():
+            if _is_over(draft.state, task):
+                draft.delete_task(task.id)
+                deleted += 1
+            elif task.desired is not TaskState.REMOVE:
+                draft.put_task(task, desired=TaskState.REMOVE)
+            else:
+                continue
+            unrest.to_reap.add(slot)
+    unrest.end()
+    if deleted == len(draft.state.tasks_of(service_id)):
+        for number in draft.state.revisions_of(service_id):
+            draft.delete(REVISION, revision_id(service_id, number))
+        draft.delete(SERVICE_DECISION, service_id)
+
+
+def _surplus(state: State, tasks: list[Task]) -> list[Task]:
+    """All but the newest so many of a slot; a task that has not ended is never forgotten."""
+    surplus = len(tasks) - max(history_limit(state), 1)
+    history = [task for task in in_order(tasks) if task.desired not in GOING and state.has_ended(task)]
+    newest = in_order(tasks)[-1]  # carries the slot's restarts: it is kept whatever the limit
+    return [task for task in history[:surplus] if task is not newest]
+
+
+def _is_over(state: State, task: Task) -> bool:
+    return state.task_state(task).is_terminal or task.state < TaskState.ASSIGNED

@@ -1,0 +1,125 @@
+"""Services that wait for others (`ServiceSpec.depends_on`): what they wait for, and who waits for whom.
+
+A service waits once for each revision that starts tasks: on its first deploy its tasks stay NEW (`held`), on an update
+the revision in force stays in force. What befalls a dependency later does not touch it. Readiness is read off the
+tasks, so it survives a change of leader; nothing is remembered but that the wait is over.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from api.objects.wanted import SERVICE, Service, ServiceDecision, Task
+from api.reasons import dependencies
+from api.service.service_spec import Dependency, ServiceSpec
+from api.states import GOING, TaskState
+from manager.orchestrator.slots.service_pass import essence
+from manager.orchestrator.slots.slots import SlotKey, in_order, slot_of
+from manager.orchestrator.tasks.scaling import replicas
+from manager.store.state import Event, State
+
+
+class Dependants:
+    """Which services depend on which names; a view of the state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._names: dict[str, str] = {}
+        self._removed: dict[str, str] = {}
+        """Ids of removed services by name, so that those who wait hear of it."""
+        self._of: defaultdict[str, set[str]] = defaultdict(set)
+        for service in state.services.values():
+            self._file(service)
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change of a service."""
+        if event.kind is not SERVICE:
+            return
+        if isinstance(event.old, Service):
+            self._unfile(event.old)
+        if isinstance(event.new, Service):
+            self._file(event.new)
+
+    def waiting(self, service_ids: Iterable[str]) -> Iterator[str]:
+        """Ids of services that wait, and depend on one of these."""
+        if not self._of:
+            return
+        for id in service_ids:
+            for dependant in self._of.get(self._names.get(id, ""), ()):
+                decision = self._state.service_decisions.get(dependant)
+                if decision is not None and decision.waits:
+                    yield dependant
+
+    def _file(self, service: Service) -> None:
+        name = service.spec.name
+        if (old := self._removed.pop(name, "")) != service.id:
+            self._names.pop(old, None)
+        self._names[service.id] = name
+        for dependency in service.spec.depends_on:
+            self._of[dependency.service].add(service.id)
+
+    def _unfile(self, service: Service) -> None:
+        self._removed[service.spec.name] = service.id
+        for dependency in service.spec.depends_on:
+            self._of[dependency.service].discard(service.id)
+            if not self._of[dependency.service]:
+                del self._of[dependency.service]
+
+
+def unmet(state: State, spec: ServiceSpec) -> str:
+    """What a service of that spec has to wait for, as a sentence; "" when it may start."""
+    return dependencies.sentence([item for item in spec.depends_on if not _is_met(state, item)])
+
+
+def starts_tasks(state: State, service: Service, decision: ServiceDecision) -> bool:
+    """Whether the wanted revision is made of other tasks than the one in force."""
+    kept = state.revisions_of(service.id).get(decision.revision)
+    mode = service.spec.mode
+    return kept is None or bool(mode.replicated_job or mode.global_job) or essence(kept.spec) != essence(service.spec)
+
+
+def _is_met(state: State, dependency: Dependency) -> bool:
+    service = state.service_named(dependency.service)
+    if service is None:
+        return dependency.optional
+    decision = state.service_decisions.get(service.id)
+    if decision is None or decision.wanted != service.revision:
+        return False  # what it will be is not there yet
+    revision = state.revisions_of(service.id).get(decision.revision)
+    spec = revision.spec if revision else service.spec
+    newest = _newest(state, service.id, decision.revision, spec)
+    if dependency.optional and any(_gave_up(state, task) for task in newest.values()):
+        return True
+    ready = sum(_shows(state, task, dependency.condition) for task in newest.values())
+    if spec.mode.global_ or spec.mode.global_job:  # all that are to run, and at least one
+        rest = [t for t in newest.values() if t.desired in GOING and not _shows(state, t, dependency.condition)]
+        return ready > 0 and not rest
+    return ready >= replicas(spec.mode)
+
+
+def _newest(state: State, service_id: str, revision: int, spec: ServiceSpec) -> dict[SlotKey, Task]:
+    """The newest task of every slot, where it is of the revision in force or of one that makes the same tasks."""
+    same = {revision}
+    if not (spec.mode.replicated_job or spec.mode.global_job):
+        wanted = essence(spec)
+        same |= {n for n, kept in state.revisions_of(service_id).items() if essence(kept.spec) == wanted}
+    slots: dict[SlotKey, Task] = {}
+    for task in in_order(state.tasks_of(service_id).values()):
+        if task.desired is not TaskState.REMOVE and task.revision in same:
+            slots[slot_of(task)] = task
+    return slots
+
+
+def _shows(state: State, task: Task, condition: str) -> bool:
+    at = state.task_state(task)
+    if condition == "completed":
+        return at is TaskState.COMPLETE
+    if condition == "healthy":  # a task runs only once its health check has passed
+        return at is TaskState.RUNNING and task.desired in GOING
+    status = state.statuses.get(task.id)
+    return at in (TaskState.RUNNING, TaskState.COMPLETE) or bool(status and (status.pid or status.started_at))
+
+
+def _gave_up(state: State, task: Task) -> bool:
+    return state.task_state(task) in (TaskState.FAILED, TaskState.REJECTED)

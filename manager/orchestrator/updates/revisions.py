@@ -1,0 +1,93 @@
+"""Which revision of a service is in force, and which older ones are kept.
+
+Users want (`Service.revision`); the leader puts in force (`ServiceDecision.revision`). The two differ only after an
+automatic rollback, until the user wants something new, and while the wanted one waits for other services.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from api import defaults
+from api.objects.wanted import (
+    REVISION,
+    SERVICE_DECISION,
+    Revision,
+    Service,
+    ServiceDecision,
+    UpdateStatus,
+    revision_id,
+)  # fmt: skip
+from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.updates.dependencies import starts_tasks, unmet
+from manager.orchestrator.updates.rolling_update import PAUSED, UPDATING
+from manager.plan import Draft
+
+
+def take_up(draft: Draft, service: Service) -> ServiceDecision:
+    """Keep the wanted revision, and put it in force if it is new; what is decided of the service then."""
+    state = draft.state
+    if service.revision not in state.revisions_of(service.id):
+        kept = Revision(service.id, service.revision, service.spec, draft.now)
+        draft.put(REVISION, revision_id(service.id, service.revision), kept)
+    old = state.service_decisions.get(service.id)
+    if old is not None and old.wanted == service.revision and not old.held:
+        return old
+    new = _waiting(draft, old, service)
+    draft.put(SERVICE_DECISION, service.id, new)
+    return new
+
+
+def _waiting(draft: Draft, old: ServiceDecision | None, service: Service) -> ServiceDecision:
+    """The wanted revision in force, unless it has to wait for other services (dependencies.py)."""
+    state, waits = draft.state, ""
+    if service.spec.depends_on and not service.rollback:
+        waits = unmet(state, service.spec)
+    if old is None or old.held:
+        new = old if old and old.wanted == service.revision else _enforced(old, service, draft.now)
+        return replace(new, waits=waits, held=bool(waits))
+    if waits and starts_tasks(state, service, old):
+        return replace(old, waits=waits)
+    return _enforced(old, service, draft.now)
+
+
+def prune(deployment: Deployment) -> None:
+    """Forget revisions beyond the history that nothing uses."""
+    service_id, decision = deployment.service.id, deployment.decision
+    kept = deployment.state.revisions_of(service_id)
+    wanted = deployment.service.spec.revision_history
+    limit = wanted if wanted is not None else defaults.REVISION_HISTORY
+    if len(kept) <= limit:
+        return
+    used = {decision.revision, decision.wanted, decision.previous, *deployment.slots.revisions}
+    for number in sorted(kept)[:-limit]:
+        if number not in used:
+            deployment.draft.delete(REVISION, revision_id(service_id, number))
+
+
+def _enforced(old: ServiceDecision | None, service: Service, now: float) -> ServiceDecision:
+    if old is None:
+        return ServiceDecision(revision=service.revision, wanted=service.revision)
+    update = None
+    if service.rollback:
+        update = UpdateStatus("rollback_started", now, message="manually requested rollback", revision=service.revision)
+    return replace(
+        old,
+        update=update,
+        revision=service.revision,
+        wanted=service.revision,
+        previous=old.revision if service.rollback else last_complete(old),
+        waits="",
+        held=False,
+    )
+
+
+def last_complete(decision: ServiceDecision) -> int:
+    """The revision to go back to from the next one: the last that all slots came to be of.
+
+    One whose update was paused, or is not through, has not shown that it works: the one before it stays the one to go
+    back to. (Swarm's PreviousSpec is the spec before, whatever came of it.)
+    """
+    update = decision.update
+    unproved = update is not None and update.state in (UPDATING, PAUSED)
+    return decision.previous if unproved and decision.previous else decision.revision

@@ -1,0 +1,62 @@
+"""Generic resources of a node: how many are free, and which a task gets. A kind is either counted or named."""
+
+from __future__ import annotations
+
+from api.objects.wanted import NodeDescription
+from api.service.service_spec import DiscreteResource, GenericResource, NamedResource
+from manager.scheduler.node_load import Need, NodeLoad
+
+
+def wanted(need: Need) -> bool:
+    """Whether a task asks for any."""
+    return bool(need.generic or need.generic_named)
+
+
+def fits(need: Need, seen: NodeDescription, load: NodeLoad) -> bool:
+    """Whether what a task asks for is free on a node."""
+    return not wanted(need) or pick(need, seen, load) is not None
+
+
+def pick(need: Need, seen: NodeDescription, load: NodeLoad) -> list[GenericResource] | None:
+    """What a task gets; None when it is not to be had."""
+    free = _free_named(seen, load)
+    got: list[GenericResource] = []
+    for kind, value in need.generic_named:
+        if value not in free.get(kind, ()):
+            return None
+        free[kind].remove(value)
+        got.append(_named(kind, value))
+    for kind, number in need.generic:
+        if kind in free:
+            if len(free[kind]) < number:
+                return None
+            got += [_named(kind, free[kind].pop(0)) for _ in range(number)]
+        elif _discrete(seen, kind) - load.discrete.get(kind, 0) < number:
+            return None
+        else:
+            got.append(GenericResource(discrete_resource_spec=DiscreteResource(kind, number)))
+    return got
+
+
+def _free_named(seen: NodeDescription, load: NodeLoad) -> dict[str, list[str]]:
+    free: dict[str, list[str]] = {}
+    for generic in _all(seen):
+        if named := generic.named_resource_spec:
+            values = free.setdefault(named.kind, [])
+            if (named.kind, named.value) not in load.named:
+                values.append(named.value)
+    return free
+
+
+def _discrete(seen: NodeDescription, kind: str) -> int:
+    specs = (generic.discrete_resource_spec for generic in _all(seen))
+    return sum(spec.value for spec in specs if spec and spec.kind == kind)
+
+
+def _all(seen: NodeDescription) -> list[GenericResource]:
+    offered = seen.resources.reservations if seen.resources else None
+    return offered.generic_resources if offered else []
+
+
+def _named(kind: str, value: str) -> GenericResource:
+    return GenericResource(named_resource_spec=NamedResource(kind, value))

@@ -1,0 +1,77 @@
+"""Pending tasks of one service revision: alike in everything that matters to placement, so decided on together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from api.objects.wanted import Node, NodeDescription, Revision, Task
+from api.service.host_config import DeviceRequest
+from api.service.service_spec import Placement
+from api.states import GOING, TaskState
+from manager.scheduler.node_load import Load, Need, NodeLoad
+from manager.scheduler.service_spread import Spread
+from manager.store.state import State
+
+_ANYWHERE = Placement()
+
+
+@dataclass(slots=True)
+class Group:
+    """Tasks waiting for a node."""
+
+    service_id: str
+    revision: int
+    placement: Placement
+    need: Need
+    devices: Sequence[DeviceRequest] = ()
+    """What each asks of its host's CDI files."""
+    tasks: list[Task] = field(default_factory=list)
+    """Those that may go anywhere, the oldest first."""
+    bound: list[Task] = field(default_factory=list)
+    """Those bound to a node."""
+    spread: Spread = field(default_factory=Spread)
+    """Where the service's tasks are, with this round's."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A node, and what is on it with this round's placements."""
+
+    id: str
+    node: Node
+    seen: NodeDescription
+    ready: bool
+    load: NodeLoad
+
+
+def pending_groups(state: State, load: Load) -> list[Group]:
+    """All that waits, grouped; groups and their tasks in the order in which they began to wait."""
+    groups: dict[tuple[str, int], Group | None] = {}
+    service_id, number, group = "", -1, None
+    for task in state.tasks_in(TaskState.PENDING).values():
+        if task.desired not in GOING:
+            continue
+        if task.service_id != service_id or task.revision != number:  # they mostly come in runs
+            service_id, number = task.service_id, task.revision
+            key = (service_id, number)
+            if key not in groups:
+                revision = state.revisions_of(service_id).get(number)
+                groups[key] = group_of(revision, load.need_of(task)) if revision else None
+            group = groups[key]
+        if group is not None:
+            (group.bound if task.node_id else group.tasks).append(task)
+    return [group for group in groups.values() if group is not None]
+
+
+def group_of(revision: Revision, need: Need) -> Group:
+    """A group of tasks of a revision, without any yet."""
+    task = revision.spec.task_template
+    host = task.container_spec.host_config
+    return Group(
+        revision.service_id,
+        revision.number,
+        task.placement or _ANYWHERE,
+        need,
+        host.device_requests if host else (),
+    )

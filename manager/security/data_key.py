@@ -1,0 +1,37 @@
+"""The key that secrets and registry logins are encrypted with: part of the cluster, made with the first of them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from api.errors import Unavailable
+from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER
+from manager.security import encryption
+from manager.security.sealing import is_open
+from manager.store.interface import Change, Put
+from manager.store.state import State
+
+
+def unsealed(state: State, id: str, sealed: bytes) -> bytes:
+    """What was encrypted with the data key or a former one. Raises vault.Unreadable."""
+    cluster = state.cluster
+    keys = [cluster.data_key, *cluster.former_data_keys] if cluster is not None else []
+    for key in keys[:-1]:
+        try:
+            return encryption.unseal(key, id, sealed)
+        except encryption.Unreadable:
+            continue
+    return encryption.unseal(keys[-1] if keys else b"", id, sealed)
+
+
+def data_key(state: State) -> tuple[bytes, list[Change]]:
+    """The key, and what to commit along with what it encrypts. Raises Unavailable before there is a cluster."""
+    cluster = state.cluster
+    if cluster is None:
+        raise Unavailable("the cluster is being set up; try again")
+    if not is_open(cluster) and cluster.sealed:
+        raise Unavailable("this manager has not been given the cluster's keys yet; try again")
+    if cluster.data_key:
+        return cluster.data_key, []
+    keyed = msgspec.structs.replace(cluster, data_key=encryption.new_key())
+    return keyed.data_key, [Put(CLUSTER, DEFAULT_CLUSTER, keyed, state.version(CLUSTER, DEFAULT_CLUSTER))]

@@ -1,0 +1,53 @@
+"""The login that a service's hosts pull its image with: sent by the user, kept encrypted, told only to those hosts.
+
+It belongs to the service, not to a revision: tokens expire, and the newest one is good for every task. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from api.objects.wanted import Service
+from api.registry_auth import Login, auth_json
+from api.wire.assignments import SecretOrder, login_id
+from manager.security import encryption
+from manager.security.data_key import data_key, unsealed
+from manager.store.interface import Change
+from manager.store.state import State
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A login, and the only registry that it is for."""
+
+    domain: str
+    login: Login
+
+
+def sealed(state: State, service: Service, kept: Kept) -> tuple[Service, list[Change]]:
+    """The service with the login, and what to commit along; the service itself when it has that login already."""
+    if kept_of(state, service) == kept:
+        return service, []
+    key, changes = data_key(state)
+    data = encryption.seal(key, login_id(service.id), msgspec.json.encode(kept))
+    return msgspec.structs.replace(service, registry_login=data), changes
+
+
+def kept_of(state: State, service: Service) -> Kept | None:
+    """A service's login; None when it has none that can be read."""
+    if not service.registry_login or state.cluster is None:
+        return None
+    try:
+        data = unsealed(state, login_id(service.id), service.registry_login)
+    except encryption.Unreadable:
+        return None
+    return msgspec.json.decode(data, type=Kept)
+
+
+def login_orders(state: State, service_id: str) -> Iterator[SecretOrder]:
+    """What a host of the service is sent: one, or none."""
+    service = state.services.get(service_id)
+    if service is not None and service.registry_login:
+        kept = kept_of(state, service)
+        yield SecretOrder(login_id(service_id), data=auth_json(kept.login, kept.domain) if kept else b"")

@@ -1,0 +1,71 @@
+"""Which managers' certificates etcd must not take any more: those of nodes that are managers no more. Pure.
+
+Every certificate that is made for a manager is noted in the store (its serial number, whose it is, when it ends). Whose
+node is gone or wanted as a worker, that one is withdrawn; nothing has to be written for it. What is noted of a
+certificate goes when it has ended by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from api.objects.wanted import CERTIFICATE, Certificate
+from api.wire.rpc import public_key
+from manager.security.rights import is_manager
+from manager.store.interface import Change, Delete, Put
+from manager.store.state import State
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def noted(node_id: str, certificate: bytes) -> Put:
+    """The note on a manager's certificate (PEM)."""
+    leaf = x509.load_pem_x509_certificate(certificate)
+    return Put(CERTIFICATE, f"{leaf.serial_number:x}", Certificate(node_id, leaf.not_valid_after_utc.timestamp()))
+
+
+def is_noted(state: State, certificate: bytes) -> bool:
+    """Whether there is a note on the certificate (PEM)."""
+    return f"{x509.load_pem_x509_certificate(certificate).serial_number:x}" in state.table(CERTIFICATE)
+
+
+def public_key_of(certificate: bytes) -> bytes:
+    """The public key (DER) a certificate (PEM) is for."""
+    return public_key(x509.load_pem_x509_certificate(certificate))
+
+
+def ended(state: State, now: float) -> list[Change]:
+    """Takes back the notes on certificates that have ended."""
+    return [Delete(CERTIFICATE, id) for id, one in state.table(CERTIFICATE).items() if one.expires_at < now]
+
+
+def withdrawn(state: State) -> dict[str, set[int]]:
+    """By node that is a manager no more: the serial numbers of the certificates it was one with."""
+    found: dict[str, set[int]] = {}
+    for id, certificate in state.table(CERTIFICATE).items():
+        if not is_manager(state, certificate.node_id):
+            found.setdefault(certificate.node_id, set()).add(int(id, 16))
+    return found
+
+
+def revocation_list(serials: Iterable[int]) -> bytes:
+    """A list (CRL, PEM) that names them. For a reader that goes by the file alone: nobody has signed it who matters."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swarm-ca")])
+    builder = x509.CertificateRevocationListBuilder().issuer_name(name)
+    builder = builder.last_update(_EPOCH).next_update(_EPOCH + timedelta(days=200 * 365))
+    for serial in sorted(serials):
+        one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_EPOCH)
+        builder = builder.add_revoked_certificate(one.build())
+    return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def named_in(crl: bytes) -> frozenset[int]:
+    """The serial numbers in such a list."""
+    return frozenset(one.serial_number for one in x509.load_pem_x509_crl(crl))

@@ -1,0 +1,127 @@
+"""The cluster's keys as they lie in etcd: sealed, so that etcd's files alone open nothing.
+
+What must not be read there (the CA's key, the join tokens' secrets, the data keys) is encrypted with the *seal key*.
+That key is in etcd only wrapped, once for each manager: encrypted for the public key the manager joined with (ECDH on
+P-256, HKDF, AES-256-GCM). So nothing but a manager's own key file opens it, nothing has to be handed from host to host,
+and a manager that was away when the seal key was made anew just opens the new wrapping. Applied at the store's border:
+in memory a manager has the cluster with its keys.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_private_key,
+)
+
+from api.codec import Value, decode, encode
+from api.errors import Unavailable
+from api.objects.wanted import Cluster
+from manager.security import encryption
+from manager.security.encryption import Unreadable
+
+_CURVE = ec.SECP256R1()
+_POINT_BYTES = 65
+_NONCE_BYTES = 12
+_PURPOSE = b"argosy seal key for "
+
+
+class Keys(Value, frozen=True):
+    """What is sealed of a cluster; fields as in Cluster."""
+
+    ca_key: str = ""
+    worker_secret: str = ""
+    manager_secret: str = ""
+    data_key: bytes = b""
+    former_data_keys: list[bytes] = []
+
+
+_NOTHING = {name: getattr(Keys(), name) for name in Keys.__struct_fields__}
+
+
+def new_key() -> bytes:
+    """A seal key."""
+    return encryption.new_key()
+
+
+# ── wrapping the seal key ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def wrap(key: bytes, node_id: str, public_key: bytes) -> bytes:
+    """The seal key for one manager, by the public key (DER) it joined with."""
+    receiver = load_der_public_key(public_key)
+    assert isinstance(receiver, ec.EllipticCurvePublicKey), "joining admits no other"
+    passing = ec.generate_private_key(_CURVE)
+    point = passing.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    nonce = os.urandom(_NONCE_BYTES)
+    secret = _derived(passing.exchange(ec.ECDH(), receiver), point, node_id)
+    return point + nonce + AESGCM(secret).encrypt(nonce, key, node_id.encode())
+
+
+def unwrap(wrapped: bytes, node_id: str, private_key: bytes) -> bytes:
+    """The seal key, by the node's private key (PEM). Raises Unreadable."""
+    point, nonce, text = wrapped[:_POINT_BYTES], wrapped[_POINT_BYTES:][:_NONCE_BYTES], wrapped[77:]
+    own = load_pem_private_key(private_key, password=None)
+    assert isinstance(own, ec.EllipticCurvePrivateKey), "nodes have no other"
+    try:
+        sender = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, point)
+        return AESGCM(_derived(own.exchange(ec.ECDH(), sender), point, node_id)).decrypt(nonce, text, node_id.encode())
+    except (InvalidTag, ValueError):
+        raise Unreadable("the cluster's seal key is wrapped for another key than this node's") from None
+
+
+def wraps(key: bytes, managers: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The seal key for several managers, by their public keys."""
+    return {node_id: wrap(key, node_id, public_key) for node_id, public_key in managers.items()}
+
+
+def _derived(shared: bytes, point: bytes, node_id: str) -> bytes:
+    info = _PURPOSE + node_id.encode() + point
+    return HKDF(hashes.SHA256(), length=encryption.KEY_BYTES, salt=None, info=info).derive(shared)
+
+
+# ── the cluster, sealed and opened ───────────────────────────────────────────────────────────────────────────────
+
+
+def closed(cluster: Cluster) -> Cluster:
+    """The cluster as it may lie in etcd. One that was never sealed stays as it is; so does one that was not opened.
+
+    Raises Unavailable when keys would be lost: a cluster that was not opened, with keys set on it.
+    """
+    keys = Keys(**{name: getattr(cluster, name) for name in _NOTHING})
+    if not cluster.seal_key:
+        if cluster.sealed and keys != Keys():
+            raise Unavailable("this manager has not opened the cluster's keys, so it cannot change them; try again")
+        return cluster
+    sealed = encryption.seal(cluster.seal_key, f"cluster.{cluster.id}", encode(keys))
+    return msgspec.structs.replace(cluster, seal_key=b"", sealed=sealed, **_NOTHING)
+
+
+def opened(cluster: Cluster, node_id: str, private_key: bytes) -> Cluster:
+    """The cluster with its keys, for a manager that the seal key is wrapped for; else as it is."""
+    wrapped = cluster.wraps.get(node_id)
+    if not cluster.sealed or wrapped is None:
+        return cluster
+    try:
+        key = unwrap(wrapped, node_id, private_key)
+        keys = decode(Keys, encryption.unseal(key, f"cluster.{cluster.id}", cluster.sealed))
+    except (Unreadable, msgspec.DecodeError):
+        return cluster
+    fields = {name: getattr(keys, name) for name in _NOTHING}
+    return msgspec.structs.replace(cluster, seal_key=key, sealed=b"", **fields)
+
+
+def is_open(cluster: Cluster) -> bool:
+    """Whether its keys are there to be used."""
+    return bool(cluster.ca_key)

@@ -1,0 +1,1 @@
+"""What the state says to people: verdicts, reasons, histories, events. Pure."""

@@ -1,0 +1,122 @@
+"""What the hosts themselves use of the address space, as they announce it, and which networks overlap it. Pure.
+
+A network gets no subnet that overlaps a host's prefix. A host that comes later with one, or changes, is told of in
+words: at the node, at the network, in the log.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from api.network import subnets
+from api.objects.wanted import DESCRIPTION, NETWORK_DECISION, NodeDescription
+from manager.store.state import Event, State
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A network and a host in each other's way."""
+
+    network_id: str
+    subnet: IPv4Network
+    node_id: str
+    prefix: IPv4Network
+
+
+class Occupied:
+    """A view of the state: prefixes by host, and the networks' subnets in order."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.prefixes: dict[str, tuple[IPv4Network, ...]] = {}
+        """By node."""
+        self._subnets: list[tuple[int, str, IPv4Network]] = []
+        """Ordered by the last address; they do not overlap one another."""
+        for id, description in state.descriptions.items():
+            self.prefixes[id] = prefixes_of(description)
+        self._sort()
+
+    def follow(self, event: Event) -> None:
+        """Keep up with a change."""
+        if event.kind is DESCRIPTION:
+            if isinstance(event.new, NodeDescription):
+                self.prefixes[event.id] = prefixes_of(event.new)
+            else:
+                self.prefixes.pop(event.id, None)
+        elif event.kind is NETWORK_DECISION:
+            self._sort()
+
+    def overlapping(self, subnet: IPv4Network) -> tuple[str, IPv4Network] | None:
+        """A host that uses something of a subnet, and the prefix; None when no host does."""
+        for node_id, prefixes in self.prefixes.items():
+            if node_id in self._state.nodes:
+                for prefix in prefixes:
+                    if prefix.overlaps(subnet):
+                        return node_id, prefix
+        return None
+
+    def of_node(self, node_id: str, prefixes: Iterable[IPv4Network]) -> Iterator[Overlap]:
+        """The networks that have something of a host's."""
+        for prefix in prefixes:
+            place = bisect_left(self._subnets, (int(prefix.network_address), ""))
+            for _, network_id, subnet in self._subnets[place:]:
+                if int(subnet.network_address) > int(prefix.broadcast_address):
+                    break
+                yield Overlap(network_id, subnet, node_id, prefix)
+
+    def of_network(self, network_id: str) -> Iterator[Overlap]:
+        """The hosts that use something of a network's."""
+        own = next((subnet for _, id, subnet in self._subnets if id == network_id), None)
+        for node_id, prefixes in self.prefixes.items() if own else ():
+            for prefix in prefixes:
+                if own and node_id in self._state.nodes and prefix.overlaps(own):
+                    yield Overlap(network_id, own, node_id, prefix)
+
+    def _sort(self) -> None:
+        decided = ((id, IPv4Network(one.subnet)) for id, one in self._state.network_decisions.items())
+        self._subnets = sorted((int(subnet.broadcast_address), id, subnet) for id, subnet in decided)
+
+
+def prefixes_of(description: NodeDescription) -> tuple[IPv4Network, ...]:
+    """What a host has announced, and the address that others reach it at."""
+    found = (subnets.parse(text) for text in (*description.prefixes, f"{description.address}/32"))
+    known = [network for network in found if network is not None]
+    return tuple(one for one in known if not any(one != other and one.subnet_of(other) for other in known))
+
+
+def in_use(state: State, subnet: IPv4Network) -> str:
+    """Who uses something of a subnet, for a sentence: "10.3.0.0/16 of host web-1"; "" for nobody."""
+    found = state.view(Occupied).overlapping(subnet)
+    return f"{found[1]} of host {_host(state, found[0])}" if found else ""
+
+
+def node_troubles(state: State, node_id: str, description: NodeDescription) -> list[str]:
+    """Sentences about networks that have something of this host's."""
+    overlaps = state.view(Occupied).of_node(node_id, prefixes_of(description))
+    return [
+        f"its {one.prefix} overlaps {one.subnet} of network {_network(state, one.network_id)}: containers there and"
+        " the machines behind that prefix cannot reach each other from this host"
+        for one in overlaps
+    ]
+
+
+def network_troubles(state: State, network_id: str) -> list[str]:
+    """Sentences about hosts that use something of this network's."""
+    return [
+        f"{one.prefix} of host {_host(state, one.node_id)} overlaps its {one.subnet}; make the network anew with"
+        " another subnet, or change the host's addresses or routes"
+        for one in state.view(Occupied).of_network(network_id)
+    ]
+
+
+def _host(state: State, node_id: str) -> str:
+    description = state.descriptions.get(node_id)
+    return description.hostname if description and description.hostname else node_id
+
+
+def _network(state: State, network_id: str) -> str:
+    network = state.networks.get(network_id)
+    return network.spec.name if network else network_id

@@ -1,0 +1,89 @@
+"""The HostContext of the host part of the HTTP API: what the host has, in a cluster or out of one."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from agent.http.host_network_answers import views
+from agent.http.system_info import engine_info
+from agent.lifecycle.health import Health
+from agent.runtime.images.image_store import ImageStore
+from agent.runtime.oci_runtime import OciRuntime
+from agent.runtime.volumes.local_volumes import Volumes
+from kit.timing import Clock
+from manager.http.networks.predefined_networks import predefined_networks
+from node.membership.membership import HostSwarm
+from node.settings import Settings
+from overlay.host_networks import HostNetworks
+from overlay.interface import Networks
+
+
+class NodeContext:
+    """Implements agent/http/host_context.py's `HostContext`."""
+
+    def __init__(self, settings: Settings, swarm: HostSwarm, runtime: OciRuntime, clock: Clock) -> None:
+        self._settings = settings
+        self._swarm = swarm
+        self._runtime = runtime
+        self._clock = clock
+        # never started: out of a cluster there are no sandboxes
+        self._no_networks = HostNetworks("127.0.0.1", settings.exec_root)
+
+    @property
+    def runtime(self) -> OciRuntime:
+        """Containers."""
+        return self._runtime
+
+    @property
+    def images(self) -> ImageStore:
+        """Images."""
+        return self._runtime.image_store
+
+    @property
+    def volumes(self) -> Volumes:
+        """Volumes."""
+        return self._runtime.volumes
+
+    @property
+    def networks(self) -> Networks:
+        """The host's networks."""
+        return self._swarm.parts.networks if self._swarm.parts is not None else self._no_networks
+
+    @property
+    def node_id(self) -> str:
+        """ "" while the host is in no cluster."""
+        return self._swarm.identity.node_id if self._swarm.identity is not None else ""
+
+    @property
+    def hostname(self) -> str:
+        """The host's name."""
+        return socket.gethostname()
+
+    @property
+    def data_root(self) -> str:
+        """Where everything is kept."""
+        return str(self._settings.data_root)
+
+    @property
+    def clock(self) -> Clock:
+        """Unix seconds."""
+        return self._clock
+
+    async def info(self) -> dict[str, Any]:
+        """GET /info as far as the host itself is concerned."""
+        labels = [f"{key}={value}" for key, value in self._settings.labels.items()]
+        return {**await engine_info(self), "Labels": labels}
+
+    def health(self, task_id: str) -> Health:
+        """How healthy a task's container is."""
+        return self._swarm.parts.agent.health(task_id) if self._swarm.parts is not None else Health()
+
+    def network_name(self, id: str) -> str:
+        """A network's name; its id when the host was not told of it."""
+        return self._swarm.network_names.get(id, id)
+
+    def network_views(self) -> list[dict[str, Any]]:
+        """The networks this host takes part in, for when no manager runs here that knows all of them."""
+        orders = self._swarm.parts.agent.networks() if self._swarm.parts is not None else []
+        return [*predefined_networks(self.node_id), *views(orders)]

@@ -1,0 +1,158 @@
+"""The node's own part of the HTTP API: /_ping, /version, /info, and how the host comes into a cluster and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from agent.http.system_info import version_info
+from api.errors import NotManager, Unavailable
+from api.http.app import API_VERSION, answer, body, flag
+from api.states import Role
+from api.version import release
+from manager.http.cluster.cluster_answers import swarm_block
+from manager.http.cluster_context import ClusterContext
+from node.membership.identity import Identity
+from node.membership.swarm_requests import InitRequest, JoinBody
+
+NOT_MANAGER = (
+    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
+    "Please run this command on a manager node or promote the current node to a manager."
+)
+NO_SWARM = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
+    "to connect this node to swarm and try again."
+)
+
+
+class Swarm(Protocol):
+    """The host's place in a cluster, as the handlers see it (node/membership/membership.py)."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """None outside of a cluster."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where others reach this host; "" outside of a cluster."""
+        ...
+
+    @property
+    def context(self) -> ClusterContext | None:
+        """The running manager; None on a worker, and while a manager starts."""
+        ...
+
+    async def init(self, request: InitRequest) -> str:
+        """Make a cluster; returns the node id."""
+        ...
+
+    async def join(self, request: JoinBody) -> None:
+        """Become a node of a cluster."""
+        ...
+
+    async def leave(self, *, force: bool) -> None:
+        """Be no node any more."""
+        ...
+
+
+def cluster_of(swarm: Swarm) -> ClusterContext:
+    """The manager on this host. Raises NotManager with Docker's words, or Unavailable while it starts."""
+    if (context := swarm.context) is not None:
+        return context
+    if swarm.identity is None:
+        raise NotManager(NO_SWARM)
+    if swarm.identity.role is Role.WORKER:
+        raise NotManager(NOT_MANAGER)
+    raise Unavailable("the manager on this node is starting, or waits for a majority of the managers; try again soon")
+
+
+def swarm_state(swarm: Swarm) -> str:
+    """The `Swarm` header of /_ping."""
+    if swarm.identity is None:
+        return "inactive"
+    if swarm.identity.role is Role.MANAGER:
+        return "active/manager" if swarm.context is not None else "pending"
+    return "active/worker"
+
+
+class NodeRoutes:
+    """The handlers."""
+
+    def __init__(self, swarm: Swarm, host_info: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        """`host_info` is GET /info as far as the host itself is concerned."""
+        self._swarm = swarm
+        self._host_info = host_info
+
+    def routes(self) -> list[web.RouteDef]:
+        """For api.http.make_app."""
+        return [
+            web.get("/_ping", self.ping),
+            web.get("/version", self.version),
+            web.get("/info", self.info),
+            web.post("/swarm/init", self.init),
+            web.post("/swarm/join", self.join),
+            web.post("/swarm/leave", self.leave),
+        ]
+
+    async def ping(self, request: web.Request) -> web.Response:
+        """Alive, and what can be expected of us, in the headers the docker client reads first."""
+        headers = {
+            "Api-Version": API_VERSION,
+            "Ostype": "linux",
+            "Docker-Experimental": "false",
+            "Builder-Version": "",
+            "Swarm": swarm_state(self._swarm),
+            "Server": f"Argosy/{release()} (linux)",
+            "Cache-Control": "no-cache, no-store, must-revalidate",
+            "Pragma": "no-cache",
+        }
+        return web.Response(text="" if request.method == "HEAD" else "OK", headers=headers)
+
+    async def version(self, request: web.Request) -> web.Response:
+        """GET /version."""
+        return answer(version_info())
+
+    async def info(self, request: web.Request) -> web.Response:
+        """GET /info: the host's part, and the cluster's."""
+        return answer({**await self._host_info(), "Swarm": self._swarm_block()})
+
+    async def init(self, request: web.Request) -> web.Response:
+        """POST /swarm/init: the node id, as a JSON string."""
+        return answer(await self._swarm.init(await body(request, InitRequest)))
+
+    async def join(self, request: web.Request) -> web.Response:
+        """POST /swarm/join."""
+        await self._swarm.join(await body(request, JoinBody))
+        return web.Response()
+
+    async def leave(self, request: web.Request) -> web.Response:
+        """POST /swarm/leave?force=."""
+        await self._swarm.leave(force=flag(request, "force"))
+        return web.Response()
+
+    def _swarm_block(self) -> dict[str, Any]:
+        if (context := self._swarm.context) is not None:
+            return swarm_block(context)
+        return worker_block(self._swarm)
+
+
+def worker_block(swarm: Swarm) -> dict[str, Any]:
+    """The Swarm part of GET /info on a host that runs no manager now."""
+    identity = swarm.identity
+    if identity is None:
+        return {
+            "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "",
+            "RemoteManagers": None,
+        }  # fmt: skip
+    managers = [{"NodeID": "", "Addr": address} for address in identity.membership.apis]
+    return {
+        "NodeID": identity.node_id,
+        "NodeAddr": swarm.address,
+        "LocalNodeState": "active" if identity.role is Role.WORKER else "pending",
+        "ControlAvailable": False,
+        "Error": "",
+        "RemoteManagers": managers or None,
+    }

@@ -1,0 +1,1 @@
+"""This host's place in a cluster, on disk and running."""

@@ -1,0 +1,93 @@
+"""What becomes of a host whose address is not there any more: it takes the one it has, or says what is wrong. Pure.
+
+An address that was once seen on an interface of the host and is gone was changed (DHCP, a new subnet): the address that
+the same interface has now takes its place, else the only one there is. One that was never on an interface (a public
+address in front of the host) is left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from api.errors import Invalid
+from api.service.host_address import join_host_port
+from node.membership.advertise_address import Interfaces, host_port, only_address
+from node.membership.identity import Membership
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """What a look at the host's interfaces says of its place in the cluster."""
+
+    membership: Membership
+    """As it should be now."""
+    trouble: str = ""
+    """Why that cannot be told."""
+
+    def moves(self, former: Membership) -> bool:
+        """Whether others reach the host elsewhere than before, so that all parts have to begin anew."""
+        return _ways(self.membership) != _ways(former)
+
+
+def relocate(membership: Membership, present: Interfaces, preferred: str = "", port: int = 0) -> Relocation:
+    """Look at a host's interfaces. `preferred`: what was given as the address to advertise, if it is an interface's
+    name; `port` is the host's gRPC port, of whose address lists of managers speak."""
+    interface = _holder(membership.address, present)
+    if interface:
+        return Relocation(_data_path(replace(membership, interface=interface), present))
+    if not membership.interface:
+        return Relocation(_data_path(membership, present))
+    try:
+        address = _successor(membership.interface, preferred, present)
+    except Invalid as error:
+        was = f"its address {membership.address} is not on this host any more"
+        return Relocation(membership, f"{was}, and which one to use instead is not clear: {error}")
+    moved = replace(
+        membership,
+        address=address,
+        interface=_holder(address, present),
+        listen_addr=_elsewhere(membership.listen_addr, membership.address, address),
+        managers=_all_elsewhere(membership.managers, membership.address, address, port),
+        apis=_all_elsewhere(membership.apis, membership.address, address, host_port(membership.listen_addr, 0)[1]),
+    )
+    return Relocation(_data_path(moved, present))
+
+
+def _ways(membership: Membership) -> tuple[str, str, str]:
+    return membership.address, membership.data_path_addr, membership.listen_addr
+
+
+def _holder(address: str, present: Interfaces) -> str:
+    """The interface that has an address; "" when none has."""
+    return next((name for name, addresses in present.items() if address in addresses), "")
+
+
+def _successor(interface: str, preferred: str, present: Interfaces) -> str:
+    for name in (preferred, interface):
+        if addresses := present.get(name):
+            return addresses[0]
+    return only_address(present)
+
+
+def _data_path(membership: Membership, present: Interfaces) -> Membership:
+    """The same for the address that VXLAN packets are sent from, if it has one of its own."""
+    if not membership.data_path_addr:
+        return membership
+    if interface := _holder(membership.data_path_addr, present):
+        return replace(membership, data_path_interface=interface)
+    if addresses := present.get(membership.data_path_interface):
+        return replace(membership, data_path_addr=addresses[0])
+    return membership
+
+
+def _elsewhere(text: str, old: str, new: str) -> str:
+    host, port = host_port(text, 0)
+    return join_host_port(new, port) if host == old else text
+
+
+def _all_elsewhere(listed: list[str], old: str, new: str, port: int) -> list[str]:
+    """A list of managers with this host's entry under its new address."""
+    former = join_host_port(old, port)
+    return [join_host_port(new, port) if one == former else one for one in listed]

@@ -1,0 +1,169 @@
+"""What runs on a host that is a node: the gRPC port, the agent, on managers the manager, and the certificate's renewal.
+
+Made for one identity, started and stopped as a whole. The agent never waits for the manager: a manager that cannot
+come up (no majority) is tried again and again while containers run on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+
+from agent.main import Agent
+from api.errors import ArgosyError, Unavailable
+from api.wire.rpc import Credentials
+from api.wire.session_messages import MemberAnswer
+from kit.supervisor import stop
+from kit.timing import Clock, backoff
+from kit.troubles import Troubles, supervise
+from manager.main import Manager
+from manager.store.interface import Put
+from node.membership.grpc_server import HostServer
+from node.membership.identity import Identity
+from overlay.host_networks import HostNetworks
+
+log = structlog.get_logger(__name__)
+
+
+Join = Callable[[], Awaitable[MemberAnswer | None]]
+
+
+class Factory(Protocol):
+    """Makes the parts for a node (node/membership/factory.py)."""
+
+    troubles: Troubles
+
+    def networks(self, identity: Identity) -> HostNetworks:
+        """The host's networks, not started."""
+        ...
+
+    def agent(self, identity: Identity, networks: HostNetworks, credentials: Callable[[], Credentials]) -> Agent:
+        """The agent."""
+        ...
+
+    def manager(self, identity: Identity, credentials: Callable[[], Credentials]) -> Manager:
+        """A manager, not started."""
+        ...
+
+    def host_server(self, credentials: Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
+        """The gRPC port, not started."""
+        ...
+
+    def listen(self) -> tuple[str, int]:
+        """Where the gRPC port listens."""
+        ...
+
+
+class Parts:
+    """The running parts of a node."""
+
+    def __init__(self, identity: Identity, factory: Factory, clock: Clock, rng: random.Random) -> None:
+        self.identity = identity
+        self._factory = factory
+        self._clock = clock
+        self._rng = rng
+        self._server: HostServer | None = None
+        self.networks = factory.networks(identity)
+        """The host's networks; the agent starts and stops them."""
+        self.agent = factory.agent(identity, self.networks, self._credentials)
+        self._agent_task: list[asyncio.Task[Any]] = []
+        self._manager_task: list[asyncio.Task[Any]] = []
+        self.manager: Manager | None = None
+
+    @property
+    def serving_manager(self) -> Manager | None:
+        """The manager, once it serves."""
+        return self.manager if self.manager is not None and self.manager.serving else None
+
+    async def start(self) -> None:
+        """Listen and run the agent. Raises Unavailable when the port is taken."""
+        await self._listen()
+        delays = partial(backoff, self._rng, first=0.5)
+        work = supervise(self.agent.run, "agent", self._factory.troubles, delays)
+        self._agent_task = [asyncio.get_running_loop().create_task(work, name="agent")]
+
+    async def start_manager(self, first: Sequence[Put] = (), joined: MemberAnswer | None = None) -> None:
+        """Bring the manager up, or raise why it does not come up."""
+        manager = self._factory.manager(self.identity, self._credentials)
+        self.manager = manager
+        try:
+            await manager.start(first, joined)
+        except BaseException:
+            await manager.stop()
+            self.manager = None
+            raise
+
+    def resume_manager(self, join: Join) -> None:
+        """Bring the manager up in the background, however long that takes. `join` is asked where its etcd member
+        belongs, if it has no database yet: to begin one of its own would be a second cluster.
+        """
+        self._manager_task = [asyncio.get_running_loop().create_task(self._resume(join), name="manager start")]
+
+    async def stop(self, *, hurry: bool = False) -> None:
+        """Stop everything; containers and networks stay as they are. `hurry`: etcd is not waited for."""
+        await stop(self._manager_task)
+        await stop(self._agent_task)
+        if self.manager is not None:
+            await self.manager.stop(hurry=hurry)
+        if self._server is not None:
+            await self._server.stop()
+
+    async def leave(self) -> None:
+        """Stop everything and remove what the node had: containers, networks, etcd's data."""
+        await self.agent.farewell()
+        await stop(self._manager_task)
+        await stop(self._agent_task)
+        try:
+            await self.agent.leave()
+        finally:
+            if self.manager is not None:
+                await self.manager.leave()
+            if self._server is not None:
+                await self._server.stop()
+
+    async def stop_manager(self) -> None:
+        """The node is a worker from now on: take the manager out of the cluster's store and stop it."""
+        await stop(self._manager_task)
+        self._manager_task = []
+        if self.manager is not None:
+            await self.manager.leave()
+            self.manager = None
+
+    async def renew(self, identity: Identity) -> None:
+        """Use a renewed certificate everywhere. Sessions at this host's port are broken off and come back."""
+        self.identity = identity
+        if self.manager is not None:
+            await self.manager.renew()
+        if self._server is not None:
+            await self._server.stop()
+        await self._listen()
+
+    def _credentials(self) -> Credentials:
+        return self.identity.credentials
+
+    def _dispatcher(self) -> Any:
+        return self.manager.dispatcher if self.manager is not None else None
+
+    async def _listen(self) -> None:
+        server = self._factory.host_server(self.identity.credentials, self._dispatcher, self.agent)
+        await server.start(*self._factory.listen())
+        self._server = server
+
+    async def _resume(self, join: Join) -> None:
+        for delay in backoff(self._rng, first=0.5):
+            try:
+                await self.start_manager(joined=await join())
+            except Unavailable as error:
+                log.warning("the manager does not come up yet", reason=str(error))
+            except ArgosyError as error:
+                log.error("the manager does not come up", reason=str(error))
+            except Exception:
+                log.exception("the manager does not come up")
+            else:
+                return
+            await asyncio.sleep(delay)

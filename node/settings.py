@@ -1,0 +1,155 @@
+"""What argosyd is started with: every address, port, directory and socket, named as dockerd names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.runtime.logs.log_file import policy
+from agent.runtime.oci.container_defaults import Usual
+from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
+from api.errors import Invalid
+from api.service.free_form_options import log_option_problems
+from api.service.service_spec import DiscreteResource, Driver, GenericResource, NamedResource
+from api.wire.rpc import Credentials
+from kit.cgroups import machine_memory, read_size
+from manager.etcd.command_line import DEFAULT_QUOTA
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of the command line; constant for the life of the process."""
+
+    data_root: Path = Path("/var/lib/argosy")
+    exec_root: Path = Path("/run/argosy")
+    hosts: tuple[str, ...] = ()
+    """Where the HTTP API listens: "unix:///path"; none: `docker.sock` in the exec root."""
+    docker_socket: Path | None = None
+    """Where the API is served besides, while no other daemon listens there; None: nowhere."""
+    pidfile: Path | None = None
+    listen_addr: str = f"0.0.0.0:{MANAGER_PORT}"
+    """Of the manager's HTTPS port, when a request to init or join names none."""
+    advertise_addr: str = ""
+    """Where other hosts reach this one; "": its only address."""
+    host_addr: str = "0.0.0.0"
+    host_port: int = HOST_PORT
+    etcd_client_port: int = ETCD_CLIENT_PORT
+    etcd_peer_port: int = ETCD_PEER_PORT
+    etcd_quota: int = DEFAULT_QUOTA
+    """Bytes that the cluster's state may take on disk."""
+    etcd_memory: int = 0
+    """Bytes of memory for our own etcd; 0: half of the machine's, between 512 MiB and 4 GiB."""
+    memory: int = 0
+    """Bytes of memory for this daemon and what it runs beside containers; 0: no limit of ours (systemd has one)."""
+    etcd_endpoints: tuple[str, ...] = ()
+    """An etcd cluster of somebody else's, instead of a member of our own."""
+    etcd_ca: Path | None = None
+    etcd_cert: Path | None = None
+    etcd_key: Path | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    generic_resources: tuple[GenericResource, ...] = ()
+    """What the host has beside CPUs and memory, for tasks to reserve."""
+    usual: Usual = field(default_factory=Usual)
+    """What containers get whose specs do not say."""
+    log_level: str = "info"
+
+    def etcd_credentials(self) -> Credentials | None:
+        """For somebody else's etcd; None for a plain connection. Raises OSError when a file cannot be read."""
+        if self.etcd_ca is None or self.etcd_cert is None or self.etcd_key is None:
+            return None
+        return Credentials(self.etcd_cert.read_bytes(), self.etcd_key.read_bytes(), self.etcd_ca.read_bytes())
+
+    @property
+    def etcd_memory_limit(self) -> int:
+        """Bytes."""
+        return self.etcd_memory or min(4 << 30, max(512 << 20, machine_memory() // 2))
+
+    @property
+    def node_directory(self) -> Path:
+        """Identity and certificates."""
+        return self.data_root / "node"
+
+    @property
+    def etcd_directory(self) -> Path:
+        """The etcd member's data."""
+        return self.data_root / "etcd"
+
+    @property
+    def sockets(self) -> tuple[Path, ...]:
+        """The unix sockets of the HTTP API."""
+        return tuple(socket_path(host) for host in self.hosts) or (self.exec_root / "docker.sock",)
+
+    @property
+    def all_sockets(self) -> tuple[Path, ...]:
+        """Docker's too."""
+        return (*self.sockets, *([self.docker_socket] if self.docker_socket else []))
+
+    @property
+    def pid_path(self) -> Path:
+        """Where the process id is written."""
+        return self.pidfile or self.exec_root / "argosyd.pid"
+
+
+def socket_path(host: str) -> Path:
+    """The path in a `--host` value. Raises Invalid for anything but unix:///absolute/path."""
+    path = host.removeprefix("unix://")
+    if path == host or not path.startswith("/"):
+        raise Invalid(f"--host {host}: only unix:///absolute/path is possible; managers serve TCP on --listen-addr")
+    return Path(path)
+
+
+def size_option(name: str, text: str, least: int) -> int:
+    """Bytes of an option like 512m or 2g; 0 when it is not given. Raises Invalid."""
+    if not text:
+        return 0
+    try:
+        size = read_size(text)
+    except ValueError as error:
+        raise Invalid(f"{name}: {error}") from None
+    if size < least:
+        raise Invalid(f"{name} {text}: at least {least >> 20}m is needed")
+    return size
+
+
+def read_labels(items: tuple[str, ...]) -> dict[str, str]:
+    """`--label key=value`. Raises Invalid."""
+    labels = {}
+    for item in items:
+        key, _, value = item.partition("=")
+        if not key:
+            raise Invalid(f"--label {item!r}: it has no key; write key=value")
+        labels[key] = value
+    return labels
+
+
+def read_usual(pids_limit: int, log_driver: str, log_options: tuple[str, ...]) -> Usual:
+    """`--default-pids-limit`, `--log-driver` and `--log-opt key=value`. Raises Invalid."""
+    options = dict(item.partition("=")[::2] for item in log_options)
+    for problem in log_option_problems("--log-opt", log_driver, options):
+        raise Invalid(problem)
+    if log_driver == "none" and options:
+        raise Invalid(f"--log-opt {next(iter(options))}: log driver none keeps nothing, so it has no options")
+    return Usual(max(pids_limit, 0), log_driver, policy(Driver(log_driver, options)))
+
+
+def read_generic_resources(items: tuple[str, ...]) -> tuple[GenericResource, ...]:
+    """`--node-generic-resource KIND=VALUE[,KIND=VALUE…]`: a number counts, anything else names one. Raises Invalid."""
+    found: list[GenericResource] = []
+    counted: dict[str, bool] = {}
+    for item in (part.strip() for text in items for part in text.split(",")):
+        kind, _, value = item.partition("=")
+        if not kind or not value or (value.isdecimal() and int(value) == 0):
+            raise Invalid(
+                f"--node-generic-resource {item!r}: write KIND=NUMBER or KIND=NAME, such as ssd=3 or gpu=UUID1"
+            )
+        if counted.setdefault(kind, value.isdecimal()) is not value.isdecimal():
+            raise Invalid(f"--node-generic-resource {item!r}: {kind} is counted in one place and named in another")
+        resource = (
+            GenericResource(discrete_resource_spec=DiscreteResource(kind, int(value)))
+            if value.isdecimal()
+            else GenericResource(named_resource_spec=NamedResource(kind, value))
+        )
+        if resource in found:
+            raise Invalid(f"--node-generic-resource {item!r}: it is given twice")
+        found.append(resource)
+    return tuple(found)

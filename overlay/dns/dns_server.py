@@ -1,0 +1,140 @@
+"""The DNS server of one sandbox: 127.0.0.11:53 inside it, served by the agent's event loop.
+
+Known names are answered by the resolver (resolver.py); everything else is forwarded. While argosyd is away the stand-in
+serves the same sockets (standin.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+
+from overlay.dns import dns_message
+from overlay.dns.dns_message import Malformed, Query
+from overlay.dns.forwarder import Forwarder
+from overlay.dns.resolver import Resolver
+from overlay.kernel.namespaces import DnsSockets
+
+log = structlog.get_logger(__name__)
+
+AT_A_WAKE = 64
+"""Datagrams served before others get their turn."""
+CONNECTIONS = 32
+PENDING = 256
+"""Forwarded questions of one sandbox under way; more are dropped, and asked again by the client."""
+IDLE = 10.0
+"""Seconds a TCP client may be silent."""
+
+
+class DnsServer:
+    """One sandbox's sockets."""
+
+    def __init__(
+        self, resolver: Resolver, sockets: DnsSockets, forwarder: Forwarder, servers: Callable[[], Sequence[str]]
+    ) -> None:
+        self.resolver = resolver
+        self._sockets = sockets
+        self._forwarder = forwarder
+        self._servers = servers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = 0
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sockets.udp, self._read_udp)
+        loop.add_reader(sockets.tcp, self._accept)
+
+    def close(self) -> None:
+        """Stop serving and give the sockets back."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sockets.udp)
+        loop.remove_reader(self._sockets.tcp)
+        for task in self._tasks:
+            task.cancel()
+        self._sockets.close()
+
+    def _read_udp(self) -> None:
+        for _ in range(AT_A_WAKE):
+            try:
+                data, client = self._sockets.udp.recvfrom(4096)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an earlier answer could not be delivered
+            answer = self.resolver.quick(data) or self._local(data, client)
+            if answer:
+                self._send(answer, client)
+
+    def _send(self, answer: bytes, client: tuple[str, int]) -> None:
+        try:
+            self._sockets.udp.sendto(answer, client)
+        except OSError:
+            pass  # full buffer or a client that is gone: it asks again
+
+    def _local(self, data: bytes, client: tuple[str, int]) -> bytes | None:
+        """The answer to a question not asked before; starts to forward what is not ours."""
+        try:
+            query = dns_message.parse_query(data)
+        except Malformed:
+            return dns_message.refuse(data, dns_message.FORMERR)
+        answers = [dns_message.truncate(answer, query) for answer in self.resolver.answer(query)]
+        if not answers:
+            if len(self._tasks) < PENDING:
+                self._start(self._forward_udp(data, query, client))
+            return None
+        self.resolver.remember(data, answers)
+        return answers[0]
+
+    async def _forward_udp(self, data: bytes, query: Query, client: tuple[str, int]) -> None:
+        answer = await self._forwarder.ask(data, query, self._servers(), tcp=False)
+        self._send(dns_message.truncate(answer, query), client)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._sockets.tcp.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        if self._connections >= CONNECTIONS:
+            connection.close()
+            return
+        self._connections += 1
+        self._start(self._serve_tcp(connection))
+
+    async def _serve_tcp(self, connection: socket.socket) -> None:
+        try:
+            reader, writer = await asyncio.open_connection(sock=connection)
+            try:
+                await self._converse(reader, writer)
+            finally:
+                writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # clients may go as they please
+        finally:
+            self._connections -= 1
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            async with asyncio.timeout(IDLE):
+                data = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+            try:
+                query = dns_message.parse_query(data)
+            except Malformed:
+                return
+            answers = self.resolver.answer(query)
+            answer = answers[0] if answers else await self._forwarder.ask(data, query, self._servers(), tcp=True)
+            writer.write(len(answer).to_bytes(2, "big") + answer)
+            async with asyncio.timeout(IDLE):
+                await writer.drain()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a DNS question failed", error=repr(error))

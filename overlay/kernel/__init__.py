@@ -1,0 +1,1 @@
+"""What the kernel holds, read and changed."""

@@ -1,0 +1,341 @@
+"""Containers' network namespaces: made, furnished, entered and removed by one long-lived thread.
+
+Namespaces belong to threads, so one thread can go into another namespace while the rest of the agent stays in the
+host's; no process is forked. A socket opened there belongs there for ever: the event loop serves the DNS sockets from
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from overlay.interface import NetworkFailure
+from overlay.kernel import netlink_messages, unsent_data
+from overlay.kernel.kernel_networks import (
+    IFA_ADDRESS,
+    IFA_LOCAL,
+    IFLA_ADDRESS,
+    IFLA_IFNAME,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    INFO_DATA,
+    INFO_KIND,
+    PROTOCOL_STATIC,
+    RTA_GATEWAY,
+    SCOPE_UNIVERSE,
+    UNICAST,
+    container_port,
+    delete_link,
+    links,
+    write_sysctls,
+)
+from overlay.kernel.netlink_socket import PRESENT, Refused, Request, RouteSocket
+from overlay.kernel.nftables import Nft
+from overlay.kernel.port_guard import PortGuard
+from overlay.plan import sysctls
+from overlay.plan.port_guard_rules import Plug
+
+CLONE_NEWNET = 0x40000000
+MS_BIND, MNT_DETACH = 4096, 2
+VETH_INFO_PEER, IFLA_NET_NS_FD = 1, 28
+TABLE_MAIN = 254
+DNS_ADDRESS = "127.0.0.11"
+FORGET_RULES = "add table ip argosy\ndelete table ip argosy\n"
+# Without state: no connection of a container needs tracking for this. Replies pass the same chain.
+DNS_RULES = """table ip argosy {{
+  chain output {{ type filter hook output priority raw; policy accept;
+    oifname != "lo" accept
+    ip daddr {address} udp dport 53 udp dport set {udp}
+    ip daddr {address} tcp dport 53 tcp dport set {tcp}
+    ip saddr {address} udp sport {udp} udp sport set 53
+    ip saddr {address} tcp sport {tcp} tcp sport set 53
+  }}
+}}
+"""
+CONTAINER_SYSCTLS = {
+    # as Docker has them: any port and ping without capabilities
+    "ipv4/ip_unprivileged_port_start": "0",
+    "ipv4/ping_group_range": "0 2147483647",
+    "ipv6/conf/default/disable_ipv6": "1",
+    # One clock towards all: what goes to a backend directly and what goes there through a VIP may meet its TIME_WAIT
+    # under the same addresses and ports, and is told apart from old packets by its timestamp only.
+    "ipv4/tcp_timestamps": "2",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One interface of a container, and the bridge it is plugged into."""
+
+    host_link: str
+    name: str
+    bridge: str
+    mac: str
+    mtu: int
+    address: str
+    """With prefix length."""
+
+    @property
+    def plug(self) -> Plug:
+        """What it may send."""
+        return Plug(self.host_link, self.mac, self.address.partition("/")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSockets:
+    """Reached at 127.0.0.11:53 inside a container's namespace; not blocking.
+
+    They are bound to ports that nobody wants, so that a container can be a name server itself on 0.0.0.0:53.
+    """
+
+    udp: socket.socket
+    tcp: socket.socket
+
+    def close(self) -> None:
+        """Give both back."""
+        self.udp.close()
+        self.tcp.close()
+
+
+class Namespaces:
+    """The thread that goes where the containers are."""
+
+    def __init__(self, table: str = "argosy") -> None:
+        """`table` is the nftables table that guards the ports."""
+        self._pool: ThreadPoolExecutor | None = None
+        self._guard = PortGuard(table)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._home = -1
+        self._route: RouteSocket | None = None
+
+    async def make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
+        """A namespace bound to the file `path`, with these interfaces, its default route, and DNS sockets.
+
+        Raises NetworkFailure; nothing stays behind then.
+        """
+        return await self._call(lambda: self._make(path, wires, gateway))
+
+    async def reopen(self, path: str) -> DnsSockets:
+        """DNS sockets in a namespace that a former agent made. Raises NetworkFailure when it is no namespace."""
+        return await self._call(lambda: self._reopen(path))
+
+    async def remove(self, path: str) -> None:
+        """Let go of a namespace: the kernel removes it, and its interfaces, when its last process has ended."""
+        await self._call(lambda: self._remove(path))
+
+    async def owes(self, path: str) -> bool:
+        """Whether TCP in a namespace still has answers under way. Raises NetworkFailure, OSError."""
+        return await self._call(lambda: self._visit(path, unsent_data.owes))
+
+    async def guard(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
+        """Guard the ports of namespaces that a former agent made, by path. Raises NetworkFailure."""
+        await self._call(lambda: self._guarded(lambda: self._guard.take_over(plugs)))
+
+    async def mend(self, tunnels: frozenset[str]) -> None:
+        """Write the guard of all ports, and of these VXLAN devices, anew. Raises NetworkFailure."""
+        await self._call(lambda: self._guarded(lambda: self._guard.renew(tunnels)))
+
+    async def unguard(self) -> None:
+        """Take the guard out of the kernel. Raises NetworkFailure."""
+        await self._call(lambda: self._guarded(self._guard.remove))
+
+    def close(self) -> None:
+        """End the thread; namespaces stay. Another use starts another one."""
+        if self._pool:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+        self._guard.close()
+        if self._route:
+            self._route.close()
+            self._route = None
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        self._pool = self._pool or ThreadPoolExecutor(1, "netns")
+        # shielded: a cancelled caller must not leave half a namespace unseen by the thread
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        self._at_home()
+        work()
+
+    def _make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
+        host = self._at_home()
+        inner: RouteSocket | None = None
+        sockets: DnsSockets | None = None
+        try:
+            self._guard.admit(path, tuple(one.plug for one in wires))
+            inner, sockets = self._inside(lambda: self._new(path))
+            with open(path, "rb") as namespace:
+                for one in wires:
+                    _plug(host, one, namespace.fileno())
+            indexes = {name: index for index, (name, _) in links(inner).items()}
+            inner.apply([request for one in wires for request in _furnish(one, indexes[one.name])])
+            if gateway:
+                inner.apply([_default_route(gateway)])
+            return sockets
+        except BaseException as error:
+            if sockets:
+                sockets.close()
+            self._remove(path)
+            if isinstance(error, OSError):
+                raise NetworkFailure(f"A network namespace could not be made at {path}: {error.strerror}.") from error
+            raise
+        finally:
+            if inner:
+                inner.close()
+
+    def _new(self, path: str) -> tuple[RouteSocket, DnsSockets]:
+        self._check(self._libc.unshare(CLONE_NEWNET))
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o444))
+        self._check(self._libc.mount(b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None))
+        write_sysctls({**CONTAINER_SYSCTLS, **sysctls.for_sandbox()})
+        inner = RouteSocket()
+        up = netlink_messages.link(1, netlink_messages.IFF_UP, netlink_messages.IFF_UP)
+        inner.apply([Request(netlink_messages.NEWLINK, 0, up, "set the loopback interface up")])
+        return inner, _listen(anew=False)
+
+    def _reopen(self, path: str) -> DnsSockets:
+        return self._visit(path, lambda: _listen(anew=True))
+
+    def _visit(self, path: str, work: Callable[[], T]) -> T:
+        """Do it in a namespace that exists."""
+        self._at_home()
+        try:
+            target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NetworkFailure(f"There is no network namespace at {path}: {error.strerror}.") from error
+        try:
+            return self._inside(lambda: self._enter(target, work))
+        except OSError as error:
+            raise NetworkFailure(f"The network namespace at {path} cannot be used: {error.strerror}.") from error
+        finally:
+            os.close(target)
+
+    def _enter(self, target: int, work: Callable[[], T]) -> T:
+        self._check(self._libc.setns(target, CLONE_NEWNET))
+        return work()
+
+    def _remove(self, path: str) -> None:
+        self._guard.forget(path)
+        self._libc.umount2(path.encode(), MNT_DETACH)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+
+    def _at_home(self) -> RouteSocket:
+        if self._route is None:
+            self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            self._route = RouteSocket()
+        return self._route
+
+    def _inside(self, work: Callable[[], T]) -> T:
+        """Run what moves this thread elsewhere, and come back."""
+        try:
+            return work()
+        finally:
+            self._check(self._libc.setns(self._home, CLONE_NEWNET))
+
+    def _check(self, result: int) -> None:
+        if result:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+
+def _listen(anew: bool) -> DnsSockets:
+    """`anew`: there may be rules already. (To forget them takes 5 ms also where there are none.)"""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        udp.bind((DNS_ADDRESS, 0))
+        tcp.bind((DNS_ADDRESS, 0))
+        tcp.listen(64)
+        rules = DNS_RULES.format(address=DNS_ADDRESS, udp=udp.getsockname()[1], tcp=tcp.getsockname()[1])
+        # a context belongs to the namespace that it was made in
+        nft = Nft()
+        try:
+            nft.run(FORGET_RULES + rules if anew else rules)
+        finally:
+            nft.close()
+    except BaseException:
+        udp.close()
+        tcp.close()
+        raise
+    return DnsSockets(udp, tcp)
+
+
+def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
+    """The pair in one message. The kernel refuses a peer that is to be up at once (ENOTCONN)."""
+    peer = netlink_messages.nested(
+        VETH_INFO_PEER,
+        netlink_messages.link(),
+        netlink_messages.text(IFLA_IFNAME, one.name),
+        netlink_messages.attribute(IFLA_ADDRESS, netlink_messages.ethernet(one.mac)),
+        netlink_messages.u32(IFLA_MTU, one.mtu),
+        netlink_messages.u32(IFLA_NET_NS_FD, namespace),
+    )
+    try:
+        bridge = socket.if_nametoindex(one.bridge)
+    except OSError:
+        raise NetworkFailure(f"The network of bridge {one.bridge} is not on this host.") from None
+    body = netlink_messages.link(0, netlink_messages.IFF_UP, netlink_messages.IFF_UP) + netlink_messages.text(
+        IFLA_IFNAME, one.host_link
+    )
+    body += netlink_messages.u32(IFLA_MTU, one.mtu) + netlink_messages.u32(IFLA_MASTER, bridge)
+    body += netlink_messages.nested(
+        IFLA_LINKINFO, netlink_messages.text(INFO_KIND, "veth"), netlink_messages.nested(INFO_DATA, peer)
+    )
+    add = Request(
+        netlink_messages.NEWLINK,
+        netlink_messages.CREATE | netlink_messages.EXCL,
+        body,
+        f"add interface {one.host_link}",
+    )
+    try:
+        host.apply([add])
+    except Refused as refused:
+        if refused.number not in PRESENT:
+            raise
+        # left by a sandbox of the same id that the kernel has not cleared away yet
+        host.apply([delete_link(one.host_link), add])
+    host.apply(container_port(one.host_link, one.mac))
+
+
+def _furnish(one: Wire, index: int) -> list[Request]:
+    up = netlink_messages.link(0, netlink_messages.IFF_UP, netlink_messages.IFF_UP) + netlink_messages.text(
+        IFLA_IFNAME, one.name
+    )
+    address, _, length = one.address.partition("/")
+    packed = netlink_messages.ipv4(address)
+    body = netlink_messages.address(index, int(length or 32))
+    body += netlink_messages.attribute(IFA_LOCAL, packed) + netlink_messages.attribute(IFA_ADDRESS, packed)
+    return [
+        Request(netlink_messages.NEWLINK, 0, up, f"set {one.name} up"),
+        Request(
+            netlink_messages.NEWADDR,
+            netlink_messages.CREATE | netlink_messages.REPLACE,
+            body,
+            f"give {one.address} to {one.name}",
+        ),
+    ]
+
+
+def _default_route(gateway: str) -> Request:
+    body = netlink_messages.route(0, TABLE_MAIN, PROTOCOL_STATIC, SCOPE_UNIVERSE, UNICAST)
+    body += netlink_messages.attribute(RTA_GATEWAY, netlink_messages.ipv4(gateway))
+    return Request(
+        netlink_messages.NEWROUTE, netlink_messages.CREATE | netlink_messages.EXCL, body, f"route through {gateway}"
+    )

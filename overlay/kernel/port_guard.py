@@ -1,0 +1,86 @@
+"""Keeps the guard of the containers' ports in the kernel. Blocking; used by the one thread that makes namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from overlay.interface import NetworkFailure
+from overlay.kernel.nft_elements import SetElements
+from overlay.kernel.nftables import Nft
+from overlay.plan import port_guard_rules
+from overlay.plan.port_guard_rules import Plug
+
+
+class PortGuard:
+    """The table of `guard`, by the sandboxes whose ports stand in it."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._plugs: dict[str, tuple[Plug, ...]] = {}
+        self._tunnels: frozenset[str] = frozenset()
+        self._frame = ""
+        """The table without its elements, as it was loaded."""
+        self._nft: Nft | None = None
+        self._elements: SetElements | None = None
+
+    def take_over(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
+        """The sandboxes that a former agent left. Raises NetworkFailure."""
+        self._plugs = dict(plugs)
+        self._write()
+
+    def admit(self, id: str, plugs: tuple[Plug, ...]) -> None:
+        """Before the ports of a sandbox are made. Raises NetworkFailure."""
+        self._plugs[id] = plugs
+        if not plugs:
+            return
+        self._elements = self._elements or SetElements(self._table)
+        try:
+            self._elements.add(port_guard_rules.keys(plugs))
+        except NetworkFailure:
+            # somebody took the table away
+            self._write()
+
+    def forget(self, id: str) -> None:
+        """A sandbox is gone. Its entries go at the next `renew`: no port is ever called like a former one."""
+        self._plugs.pop(id, None)
+
+    def renew(self, tunnels: frozenset[str]) -> None:
+        """The table as it should be, whatever became of it, with these VXLAN devices. Raises NetworkFailure."""
+        self._tunnels = tunnels
+        self._write()
+
+    def remove(self) -> None:
+        """Take it out of the kernel. Raises NetworkFailure."""
+        self._frame = ""
+        self._run(port_guard_rules.remove(self._table))
+
+    def close(self) -> None:
+        """Give the nftables context back; the table stays."""
+        if self._nft:
+            self._nft.close()
+            self._nft = None
+        if self._elements:
+            self._elements.close()
+            self._elements = None
+
+    def _write(self) -> None:
+        """The table is replaced only where it is not ours any more: meanwhile packets would pass it."""
+        plugs = [plug for plugs in self._plugs.values() for plug in plugs]
+        wanted = port_guard_rules.wanted(plugs, self._tunnels)
+        frame, there = port_guard_rules.read(self._listing())
+        if not self._frame or frame != self._frame:
+            self._run(port_guard_rules.full(self._table, wanted))
+            self._frame = port_guard_rules.read(self._listing())[0]
+        elif text := port_guard_rules.delta(self._table, there, wanted):
+            self._run(text)
+
+    def _listing(self) -> str:
+        try:
+            return self._run(f"list table bridge {self._table}")
+        except NetworkFailure:
+            return ""
+
+    def _run(self, commands: str) -> str:
+        # made here, so that it belongs to the network namespace of the thread that uses it
+        self._nft = self._nft or Nft()
+        return self._nft.run(commands)

@@ -1,0 +1,73 @@
+"""A network with all that is on it, as one value.
+
+A view names networks, services, endpoints and peers side by side; plans, rules and names are made per network. Slices
+are compared to tell which networks changed: as long as nothing did their tuples hold the same objects: that is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol, TypeVar
+
+from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from overlay.interface import LOCAL_BRIDGE, NetworkView
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One network of this host."""
+
+    network: NetworkOrder
+    services: tuple[ServiceOrder, ...] = ()
+    endpoints: tuple[EndpointOrder, ...] = ()
+    peers: tuple[PeerOrder, ...] = ()
+
+    @property
+    def ingress(self) -> bool:
+        """Whether published ports lead into this network."""
+        return is_ingress(self.network)
+
+    def ready(self, service_id: str) -> tuple[str, ...]:
+        """Addresses of the service's ready endpoints, in a stable order."""
+        return tuple(e.address for e in self.endpoints if e.ready and e.service_id == service_id)
+
+
+class _OnNetwork(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def network_id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_OnNetwork)
+
+
+def is_ingress(network: NetworkOrder) -> bool:
+    """Whether it is the network of the routing mesh."""
+    return network.ingress
+
+
+def slices(view: NetworkView) -> dict[str, Slice]:
+    """The view's networks, by id. What refers to a network the view does not have is left out."""
+    services = _by_network(view.services.values())
+    endpoints = _by_network(view.endpoints.values())
+    peers = _by_network(view.peers.values())
+    return {
+        id: Slice(network, services.get(id, ()), endpoints.get(id, ()), peers.get(id, ()))
+        for id, network in view.networks.items()
+    }
+
+
+def local_slice(subnet: str, gateway: str, mtu: int) -> Slice:
+    """The host's own network (LOCAL_BRIDGE): no VXLAN, no services."""
+    return Slice(
+        NetworkOrder(id=LOCAL_BRIDGE, name="bridge", vni=0, subnet=subnet, vip_range="", gateway=gateway, mtu=mtu)
+    )
+
+
+def _by_network(values: Iterable[T]) -> Mapping[str, tuple[T, ...]]:
+    ordered = sorted(values, key=attrgetter("network_id", "id"))
+    return {id: tuple(group) for id, group in groupby(ordered, key=attrgetter("network_id"))}

@@ -1,0 +1,97 @@
+"""Pure: the ports of sandboxes → an nftables table of the bridge family; each sends under its own addresses only.
+
+A frame is looked at where it comes out of a container, before the bridge or br_netfilter see it: its source MAC and
+IPv4 address, and in ARP the sender's, must be those of this very port. VLAN tags, IPv6 and everything else that is not
+plain IPv4 or ARP is dropped; so is ARP that comes out of a tunnel (it is answered on each host from the tables).
+
+A packet costs one hash look-up, however many ports there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from overlay.kernel.netlink_messages import ethernet, ipv4
+from overlay.plan.link_names import VETH
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """A container's interface, seen from the host."""
+
+    link: str
+    """The host's end: a port of the network's bridge."""
+    mac: str
+    address: str
+    """IPv4, without prefix length."""
+
+
+_SETS = {"tunnels": "ifname", "ports": "ifname", "own": "ifname . ether_addr . ipv4_addr"}
+_SET = re.compile(r"set (\w+) \{(.*?)\n\t\}", re.DOTALL)
+_ELEMENTS = re.compile(r"\n\s*elements = \{(.*?)\}", re.DOTALL)
+# `ether type` is read as it came, tags and all: one with an 802.1Q tag, of VLAN 0 too, is not ip
+_CHAIN = f"""  chain guard {{ type filter hook prerouting priority -350; policy accept;
+    ether type != ip iifname @tunnels drop
+    iifname != "{VETH}*" accept
+    ether type ip iifname . ether saddr . ip saddr @own accept
+    ether type arp iifname . ether saddr . arp saddr ip @own iifname . arp saddr ether . arp saddr ip @own accept
+    iifname @ports drop
+  }}"""
+
+
+Elements = Mapping[str, frozenset[str]]
+"""By set, as nftables writes them."""
+
+
+def wanted(plugs: Iterable[Plug], tunnels: Iterable[str]) -> Elements:
+    """What stands in the sets. `tunnels`: names of VXLAN devices."""
+    plugs = tuple(plugs)
+    return {
+        "tunnels": frozenset(f'"{name}"' for name in tunnels),
+        "ports": frozenset(f'"{plug.link}"' for plug in plugs),
+        "own": frozenset(f'"{plug.link}" . {plug.mac} . {plug.address}' for plug in plugs),
+    }
+
+
+def full(table: str, elements: Elements) -> str:
+    """The whole table anew, in one transaction. While it is replaced ports are unguarded for an instant."""
+    lines = [f"add table bridge {table}", f"delete table bridge {table}", f"table bridge {table} {{"]
+    lines += [f"  set {name} {{ type {kind}; }}" for name, kind in _SETS.items()]
+    lines += [_CHAIN, "}"]
+    return "\n".join(lines) + "\n" + delta(table, {}, elements)
+
+
+def delta(table: str, old: Elements, new: Elements) -> str:
+    """What turns the elements of the one into those of the other, in one transaction; "" when they are equal."""
+    lines = []
+    for verb, before, after in (("delete", new, old), ("add", old, new)):
+        for name in _SETS:
+            if changed := sorted(after.get(name, frozenset()) - before.get(name, frozenset())):
+                lines.append(f"{verb} element bridge {table} {name} {{ {', '.join(changed)} }}\n")
+    return "".join(lines)
+
+
+def read(listing: str) -> tuple[str, Elements]:
+    """Of a table as nftables prints it: what it is without its elements, and those."""
+    found = {}
+    for name, body in _SET.findall(listing):
+        within = _ELEMENTS.search(body)
+        found[name] = frozenset(one.strip() for one in within[1].split(",")) if within else frozenset[str]()
+    return _ELEMENTS.sub("", listing), found
+
+
+def keys(plugs: Iterable[Plug]) -> dict[str, list[bytes]]:
+    """The same elements as the kernel has them, by set: each part padded to four bytes."""
+    found: dict[str, list[bytes]] = {"ports": [], "own": []}
+    for plug in plugs:
+        link = plug.link.encode().ljust(16, b"\0")
+        found["ports"].append(link)
+        found["own"].append(link + ethernet(plug.mac) + bytes(2) + ipv4(plug.address))
+    return found
+
+
+def remove(table: str) -> str:
+    """What takes the table away, if it is there."""
+    return f"add table bridge {table}\ndelete table bridge {table}\n"

@@ -1,0 +1,65 @@
+"""Differences of specs, as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.service import service_spec
+from cli.show.differences import differences
+
+Container = service_spec.ContainerSpec
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (Container(image="a"), Container(image="a"), []),
+        (Container(image="a"), Container(image="b"), ["Image: a → b"]),
+        (Container(), Container(init=False), ["Init: (none) → false"]),
+        (Container(env=["A=1", "B=2"]), Container(env=["B=2", "A=3"]), ["Env[A]: 1 → 3"]),
+        (Container(env=["A=1"]), Container(env=[]), ["Env[A]: 1 → (none)"]),
+        (Container(args=["a"]), Container(args=["a", "b"]), ['Args: ["a"] → ["a", "b"]']),
+        (
+            Container(mounts=[service_spec.Mount(target="/a", source="x"), service_spec.Mount(target="/b")]),
+            Container(mounts=[service_spec.Mount(target="/b"), service_spec.Mount(target="/a", source="y")]),
+            ["Mounts[/a].Source: x → y"],
+        ),
+        (
+            Container(stop_grace_period=10 * 10**9),
+            Container(stop_grace_period=90 * 10**9),
+            ["StopGracePeriod: 10s → 1m30s"],
+        ),
+        (
+            service_spec.Limits(500_000_000, 64 << 20),
+            service_spec.Limits(),
+            ["MemoryBytes: 64M → (none)", "NanoCPUs: 0.5 → (none)"],
+        ),
+        (Container(labels={"a": "1"}), Container(labels={"a": ""}), ['Labels.a: 1 → ""']),
+        (
+            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)]),
+            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80, published_port=8080)]),
+            ["Ports[80/tcp].PublishedPort: (none) → 8080"],
+        ),
+        (
+            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)] * 2),
+            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)]),
+            ["Ports[80/tcp#2].TargetPort: 80 → (none)"],
+        ),
+    ],
+)  # fmt: skip
+def test_fields_are_told_by_what_names_them(old: object, new: object, lines: list[str]) -> None:
+    assert [str(difference) for difference in differences(old, new)] == lines
+
+
+def test_long_values_are_cut() -> None:
+    (found,) = differences(Container(image="a"), Container(image="b" * 500))
+    assert len(str(found)) < 150
+
+
+def test_values_that_came_as_json_are_compared_by_value() -> None:
+    from api.codec import decode
+
+    said = decode(
+        service_spec.EndpointSpec, '{"Ports": [{"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}]}'
+    )
+    assert differences(said, service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)])) == []

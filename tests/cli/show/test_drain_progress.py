@@ -1,0 +1,31 @@
+"""When a node is drained."""
+
+from __future__ import annotations
+
+from api.service import service_spec
+from cli.show.drain_progress import Progress, progress
+from cli.views import Service, ServiceStatus, Task, TaskStatus
+
+
+def service(running: int, wanted: int) -> Service:
+    return Service("s", spec=service_spec.ServiceSpec(name="web"), service_status=ServiceStatus(running, wanted))
+
+
+def task(state: str, err: str = "", desired: str = "shutdown") -> Task:
+    return Task("t", service_id="s", status=TaskStatus(state=state, err=err), desired_state=desired)
+
+
+def test_a_node_is_drained_when_nothing_runs_on_it_and_all_runs_elsewhere() -> None:
+    assert progress([task("shutdown")], [service(2, 2)], []).is_done
+    assert progress([], [], []).is_done
+    assert progress([task("pending")], [], []).is_done
+
+
+def test_tasks_that_stop_are_waited_for() -> None:
+    found = progress([task("running"), task("starting"), task("failed")], [service(2, 2)], [])
+    assert (found.is_done, str(found)) == (False, "2 tasks still on it")
+
+
+def test_replacements_are_waited_for_and_what_keeps_them_is_told() -> None:
+    found = progress([task("shutdown")], [service(1, 2)], [task("pending", "no suitable node (x)")])
+    assert found == Progress(0, ("web has 1 of 2 tasks running (no suitable node (x))",))

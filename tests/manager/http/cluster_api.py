@@ -1,0 +1,228 @@
+"""A cluster of one manager for tests of the HTTP API: a store in memory, an application, hosts whose logs are lists."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from api.errors import NotFound, Unavailable
+from api.http.app import answer, make_app
+from api.objects.wanted import (
+    CLUSTER,
+    DEFAULT_CLUSTER,
+    DESCRIPTION,
+    INGRESS,
+    MEMBER,
+    NETWORK,
+    NODE,
+    NODE_DECISION,
+    SESSION,
+    Cluster,
+    EngineDescription,
+    Member,
+    Network,
+    Node,
+    NodeDecision,
+    NodeDescription,
+    Session,
+)  # fmt: skip
+from api.registry_auth import Login
+from api.service.service_spec import NetworkSpec, NodeSpec, Reservations, Resources
+from api.states import NodeState, Role
+from api.wire.session_messages import LogLine, LogsRequest
+from manager.http.cluster.cluster_answers import swarm_block
+from manager.http.cluster_context import ClusterContext
+from manager.http.cluster_routes import routes
+from manager.images.registry import Manifest
+from manager.security.ca import new_authority
+from manager.status.event_log import History
+from manager.store.in_memory import MemoryDatabase, MemoryStore
+from manager.store.interface import Put
+
+NOW = 1_700_000_000.25
+M1, W1, W2 = "m1m1m1m1m1m1m1m1m1m1m1m1m", "w1w1w1w1w1w1w1w1w1w1w1w1w", "w2w2w2w2w2w2w2w2w2w2w2w2w"
+HOSTNAMES = {M1: "m1", W1: "w1", W2: "w2"}
+
+
+class ListedHosts:
+    """Hosts by what they have to say: task id → lines; `down` are nodes that do not answer."""
+
+    def __init__(self) -> None:
+        self.output: dict[str, list[LogLine]] = {}
+        self.down: set[str] = set()
+        self.asked: list[LogsRequest] = []
+
+    async def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[list[LogLine]]:
+        self.asked.append(request)
+        if node_id in self.down:
+            raise Unavailable(f"host {HOSTNAMES[node_id]} does not answer")
+        if request.task_id not in self.output:
+            raise NotFound("no such container")
+        lines = self.output[request.task_id]
+        for line in lines if request.tail < 0 else lines[len(lines) - request.tail :]:
+            if (request.stdout and line.stream == "stdout") or (request.stderr and line.stream == "stderr"):
+                yield [line]
+        if request.follow:
+            await asyncio.Event().wait()
+
+
+@dataclass
+class OneManager:
+    """The context of the handlers."""
+
+    store: MemoryStore
+    hosts: ListedHosts = field(default_factory=ListedHosts)
+    node_id: str = M1
+    now: float = NOW
+    events: History = field(init=False)
+    removed: list[str] = field(default_factory=list)
+    """Managers taken out of the store's quorum."""
+
+    def __post_init__(self) -> None:
+        self.events = self.store.state.view(partial(History, clock=lambda: self.clock()))
+
+    async def remove_member(self, node_id: str) -> None:
+        self.removed.append(node_id)
+
+    def clock(self) -> float:
+        return self.now
+
+    def leader_id(self) -> str:
+        return M1
+
+
+class Registry:
+    """What registries answer: full reference → manifest. Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.manifests: dict[str, Manifest] = {}
+        self.asked: list[tuple[str, Login | None]] = []
+
+    async def ask(self, reference: Any, login: Login | None) -> Manifest:
+        self.asked.append((str(reference), login))
+        if str(reference) not in self.manifests:
+            raise NotFound(f"{reference.familiar}: registry says manifest unknown")
+        return self.manifests[str(reference)]
+
+
+def description(node_id: str, tags: Mapping[str, str] | None = None) -> NodeDescription:
+    """A host of two CPUs, with images that were loaded there under these names."""
+    return NodeDescription(
+        hostname=HOSTNAMES[node_id],
+        architecture="x86_64",
+        resources=Resources(reservations=Reservations(2_000_000_000, 4 << 30)),
+        engine=EngineDescription("0.1.0", {"disk": "ssd"} if node_id == W1 else {}),
+        address=f"10.1.0.{list(HOSTNAMES).index(node_id) + 1}",
+        manager_port=2377 if node_id == M1 else 0,
+        images=[*(tags or {}), *(tags or {}).values()],
+        tags=dict(tags or {}),
+    )
+
+
+def seed(tags: Mapping[str, Mapping[str, str]]) -> Iterator[Put]:
+    """A cluster of a manager and two workers, all ready. `tags`: by node, what its tags mean."""
+    authority = new_authority(NOW)
+    yield Put(
+        CLUSTER,
+        DEFAULT_CLUSTER,
+        Cluster(
+            "c1c1c1c1c1c1c1c1c1c1c1c1c", NOW, NOW, authority.certificate.decode(), authority.key.decode(),
+            "0" * 25, "1" * 25,
+        ),
+    )  # fmt: skip
+    for number, node_id in enumerate(HOSTNAMES):
+        role = Role.MANAGER if node_id == M1 else Role.WORKER
+        yield Put(NODE, node_id, Node(node_id, NOW + number, NOW + number, NodeSpec(role=role)))
+        yield Put(DESCRIPTION, node_id, description(node_id, tags.get(node_id)))
+        yield Put(NODE_DECISION, node_id, NodeDecision(NodeState.READY, NOW))
+        yield Put(SESSION, node_id, Session(M1, NOW))
+    yield Put(MEMBER, M1, Member("10.1.0.1:2377", NOW))
+    yield Put(NETWORK, INGRESS, Network(INGRESS, NOW, NetworkSpec("ingress", "overlay", "swarm", ingress=True)))
+
+
+async def new_manager(
+    database: MemoryDatabase | None = None, tags: Mapping[str, Mapping[str, str]] | None = None
+) -> OneManager:
+    """A manager on a database, seeded if it is new."""
+    manager = OneManager(MemoryStore(lambda: NOW, database))
+    if not manager.store.state.nodes:
+        await manager.store.commit(list(seed(tags or {})))
+    return manager
+
+
+def application(manager: ClusterContext, registry: Registry) -> web.Application:
+    """The cluster's routes, and of the node's own what the docker client asks for."""
+
+    async def ping(request: web.Request) -> web.Response:
+        return web.Response(
+            text="OK", headers={"Api-Version": "1.50", "Ostype": "linux", "Swarm": "active/manager", "Server": "Docker"}
+        )
+
+    async def version(request: web.Request) -> web.Response:
+        return answer({"Version": "0.1.0", "ApiVersion": "1.50", "MinAPIVersion": "1.24", "Os": "linux"})
+
+    async def info(request: web.Request) -> web.Response:
+        return answer({"ID": M1, "Name": "m1", "OSType": "linux", "Swarm": swarm_block(manager)})
+
+    own = [web.get("/_ping", ping), web.get("/version", version), web.get("/info", info)]
+    return make_app([*own, *routes(lambda: manager, registry.ask)])
+
+
+@dataclass
+class Api:
+    """Talks to an application as a client does."""
+
+    client: TestClient[web.Request, web.Application]
+    manager: OneManager
+    registry: Registry
+
+    async def call(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
+        """Status and decoded answer. A body of bytes is sent as it is; `filters` are encoded."""
+        if "filters" in query and not isinstance(query["filters"], str):
+            query["filters"] = json.dumps(query["filters"])
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        async with self.client.request(
+            method, path, data=data, params={k: str(v) for k, v in query.items()}, headers=headers
+        ) as response:
+            text = await response.read()
+            is_json = response.content_type == "application/json" and text
+            return response.status, json.loads(text) if is_json else text
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The answer of a GET that succeeds."""
+        status, value = await self.call("GET", path, **query)
+        assert status == 200, value
+        return value
+
+    async def create(self, name: str, **changes: Any) -> str:
+        """A new service's id."""
+        status, value = await self.call("POST", "/services/create", service(name, **changes))
+        assert status == 201, value
+        return str(value["ID"])
+
+    async def update(self, id: str, spec: Any, **query: Any) -> tuple[int, Any]:
+        """Update a service at its present version."""
+        version = (await self.get(f"/services/{id}"))["Version"]["Index"]
+        return await self.call("POST", f"/services/{id}/update", spec, **{"version": version, **query})
+
+
+def service(name: str, image: str = "demo:1", **changes: Any) -> dict[str, Any]:
+    """A service's spec, as small as it gets; `changes` go over its top level."""
+    return {"Name": name, "TaskTemplate": {"ContainerSpec": {"Image": image}}, **changes}
+
+
+@asynccontextmanager
+async def serve(manager: OneManager, registry: Registry | None = None) -> AsyncIterator[Api]:
+    """A running API on a manager."""
+    registry = registry or Registry()
+    async with TestClient(TestServer(application(manager, registry))) as client:
+        yield Api(client, manager, registry)

@@ -1,0 +1,42 @@
+"""What Docker's clients cannot say stays as it is when they update a service."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from api.service.service_spec import ContainerSpec, PortConfig, Schedule, ServiceSpec, TaskSpec, UpdateConfig
+from api.service.service_spec import EndpointSpec as Endpoint
+from manager.http.services.preserved_fields import kept
+
+OURS = ServiceSpec(
+    name="web",
+    revision_history=3,
+    schedule=Schedule(cron="@daily"),
+    task_template=TaskSpec(container_spec=ContainerSpec(image="a:1", pull_policy="always")),
+    update_config=UpdateConfig(parallelism=2, progress_deadline=5),
+    endpoint_spec=Endpoint(ports=[PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")]),
+)
+THEIRS = ServiceSpec(
+    name="web",
+    task_template=TaskSpec(container_spec=ContainerSpec(image="a:2")),
+    update_config=UpdateConfig(parallelism=3),
+    endpoint_spec=Endpoint(ports=[PortConfig(target_port=80, published_port=8080)]),
+)
+
+
+def test_what_docker_says_changes_and_what_it_cannot_say_stays() -> None:
+    merged = kept(THEIRS, OURS)
+
+    container = replace(OURS.task_template.container_spec, image="a:2")
+    assert merged == replace(
+        OURS,
+        task_template=TaskSpec(container_spec=container),
+        update_config=UpdateConfig(parallelism=3, progress_deadline=5),
+    )
+
+
+def test_what_docker_takes_away_goes() -> None:
+    merged = kept(replace(THEIRS, update_config=None, endpoint_spec=None), OURS)
+
+    assert merged.update_config is None
+    assert merged.endpoint_spec is None

@@ -1,0 +1,223 @@
+"""Names are answered while argosyd is away: the real stand-in on loopback, no namespace needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from overlay.dns import standin
+from overlay.dns.standin_client import Relief
+from overlay.interface import Interface, Sandbox
+from overlay.kernel.namespaces import DnsSockets
+from overlay.plan.dns_zone import Names, index
+from tests.overlay.dns.test_dns_server import addresses, question
+from tests.overlay.orders import ingress_slice
+
+OWN = {"n1": "10.0.1.40"}
+
+
+def sandbox(id: str = "c1") -> Sandbox:
+    return Sandbox(id, "t1", "api.1", "api", "box", (Interface("n1", "10.0.1.40/24", ("me",)),))
+
+
+def sockets() -> DnsSockets:
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    udp.bind(("127.0.0.1", 0))
+    tcp.bind(udp.getsockname())
+    tcp.listen(8)
+    return DnsSockets(udp, tcp)
+
+
+async def ask(server: DnsSockets | tuple[str, int], name: str, seconds: float = 10.0) -> list[str] | None:
+    """The addresses that the socket's server answers with; None when there is no answer."""
+    where = server if isinstance(server, tuple) else server.udp.getsockname()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as client:
+        await loop.sock_connect(client, where)
+        await loop.sock_sendall(client, question(name))
+        try:
+            async with asyncio.timeout(seconds):
+                return addresses(await loop.sock_recv(client, 4096))
+        except TimeoutError:
+            return None
+
+
+async def ask_tcp(where: tuple[str, int], name: str) -> list[str]:
+    reader, writer = await asyncio.open_connection(*where)
+    data = question(name)
+    writer.write(len(data).to_bytes(2, "big") + data)
+    async with asyncio.timeout(10):
+        answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+    writer.close()
+    return addresses(answer)
+
+
+async def told(relief: Relief) -> None:
+    """Until the stand-in has been told everything."""
+    async with asyncio.timeout(20):
+        while relief._told_rooms != set(relief._rooms) or relief._told_names != dict(relief._names):
+            await asyncio.sleep(0.01)
+        while relief._told_passive is not relief._passive:
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> AsyncIterator[Path]:
+    place = tmp_path / "names.sock"
+    yield place
+    await Relief(place).end()
+
+
+async def begun(path: Path, held: DnsSockets) -> Relief:
+    """A relief with one sandbox, whose stand-in knows all."""
+    relief = Relief(path)
+    assert await relief.take_over() == {}
+    relief.serve(sandbox(), OWN, False, held)
+    relief.know({"n1": index(ingress_slice())})
+    relief.relieve()
+    relief.start()
+    await told(relief)
+    return relief
+
+
+async def test_the_stand_in_answers_from_when_argosyd_is_gone_and_gives_the_sockets_back(path: Path) -> None:
+    held = sockets()
+    where = held.udp.getsockname()
+    first = await begun(path, held)
+    assert await ask(where, "web", 0.3) is None, "it does nothing while argosyd is there"
+
+    asked = asyncio.ensure_future(ask(where, "www"))  # comes in before, is answered after
+    await asyncio.sleep(0.1)
+    first.hang_up()
+    held.close()
+    assert await asked == ["10.0.1.130"]
+    assert await ask(where, "web") == ["10.0.1.130"]
+    assert sorted(await ask(where, "tasks.web") or []) == ["10.0.1.11", "10.0.1.12"]
+    assert await ask(where, "box") == await ask(where, "me") == ["10.0.1.40"]
+    assert await ask_tcp(where, "web") == ["10.0.1.130"]
+
+    second = Relief(path)
+    back = await second.take_over()
+    assert set(back) == {"c1"}
+    assert back["c1"].udp.getsockname() == where
+    assert await ask(where, "web") == ["10.0.1.130"], "it goes on until argosyd knows the names"
+    second.serve(sandbox(), OWN, False, back["c1"])
+    second.start()
+    second.know({"n1": index(ingress_slice())})
+    second.relieve()
+    await told(second)
+    assert await ask(where, "web", 0.3) is None
+    back["c1"].close()
+    await second.end()
+
+
+async def test_what_changes_is_told_and_what_is_gone_is_let_go(path: Path) -> None:
+    held, other = sockets(), sockets()
+    relief = await begun(path, held)
+    relief.serve(sandbox("c2"), OWN, False, other)
+    relief.know({"n1": Names("n1", {}, {}, {"new": ("10.0.1.99",)}, {})})
+    await told(relief)
+    relief.drop("c1")
+    await told(relief)
+    gone, where = held.udp.getsockname(), other.udp.getsockname()
+    held.close()
+    other.close()
+    relief.hang_up()
+
+    assert await ask(where, "new") == ["10.0.1.99"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(gone)  # nobody holds it any more
+
+
+async def test_a_stand_in_that_dies_is_replaced_and_told_everything(path: Path) -> None:
+    held = sockets()
+    relief = await begun(path, held)
+    assert relief._process is not None
+    first = relief._process.pid
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while relief._process.pid == first:
+            await asyncio.sleep(0.05)
+    await told(relief)
+    where = held.udp.getsockname()
+    relief.hang_up()
+    held.close()
+    assert await ask(where, "web") == ["10.0.1.130"]
+
+
+async def test_another_version_hands_over_and_ends_when_its_successor_knows_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = sockets()
+    where = held.udp.getsockname()
+    old = await begun(path, held)
+    process = old._process
+    assert process is not None
+    old.hang_up()
+    held.close()
+    monkeypatch.setattr("overlay.dns.standin_client.VERSION", "another")
+
+    new = Relief(path)
+    back = await new.take_over()
+    new.serve(sandbox(), OWN, False, back["c1"])
+    new.know({"n1": index(ingress_slice())})
+    new.start()
+    async with asyncio.timeout(20):
+        await process.wait()
+        await told(new)
+    assert await ask(where, "web") == ["10.0.1.130"]
+    assert new._process is not None
+    assert new._process.pid != process.pid
+    back["c1"].close()
+    new.hang_up()
+
+
+async def test_an_argosyd_that_hangs_is_stood_in_for_until_it_moves_again(path: Path) -> None:
+    held = sockets()
+    relief = await begun(path, held)
+    where = held.udp.getsockname()
+    relief._tasks[0].cancel()  # nothing is said any more, and the connection stays
+    assert await ask(where, "web") == ["10.0.1.130"]
+
+    relief._tasks.clear()
+    relief.start()
+    async with asyncio.timeout(20):
+        while await ask(where, "web", 0.3) is not None:
+            pass
+    relief.hang_up()
+    held.close()
+
+
+async def test_it_ends_with_its_last_sandbox_when_argosyd_is_gone(path: Path) -> None:
+    held = sockets()
+    relief = await begun(path, held)
+    process = relief._process
+    assert process is not None
+    relief.drop("c1")
+    await told(relief)
+    relief.hang_up()
+    held.close()
+    async with asyncio.timeout(20):
+        await process.wait()
+
+
+def test_it_needs_little() -> None:
+    """Not asyncio, nor anything that is installed: it stays small."""
+    script = Path(standin.__file__).read_text()
+    assert "import asyncio" not in script
+    heavy = {"asyncio", "msgspec", "dataclasses", "typing", "inspect", "ssl"}
+    root = Path(standin.__file__).parents[2]
+    code = (
+        f"import sys; sys.path.insert(0, {str(root)!r}); import overlay.dns.standin; print({heavy} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
