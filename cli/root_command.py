@@ -10,9 +10,9 @@ from cli.lazy_group import LazyGroup
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from cli.show.formatting import own_version
+        from api.version import release
 
-        click.echo(f"argosy version {own_version()}")
+        click.echo(f"argosy version {release()}")
         ctx.exit()
 
 

@@ -1,9 +1,8 @@
-"""Answers that go on for a while: JSON progress, raw bytes, log frames; they end when the client goes away."""
+"""Answers that go on for a while: JSON progress, raw bytes; they end when the client goes away."""
 
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -16,7 +15,6 @@ from kit.streams import closable
 
 _LOOK = 0.5
 """Seconds between looks whether the client is still there."""
-_STREAMS = {"stdout": 1, "stderr": 2}
 
 
 class Gone(Exception):
@@ -53,11 +51,6 @@ async def send_progress(request: web.Request, lines: AsyncIterator[dict[str, Any
             yield msgspec.json.encode(problem) + b"\r\n"
 
     return await send(request, encoded(), "application/json")
-
-
-def frame(stream: str, text: bytes) -> bytes:
-    """Docker's multiplexed form (stdcopy)."""
-    return struct.pack(">BxxxI", _STREAMS.get(stream, 1), len(text)) + text
 
 
 async def _pump(response: web.StreamResponse, first: bytes, source: AsyncIterator[bytes]) -> None:

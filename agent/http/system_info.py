@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,7 @@ from agent.http.host_context import HostContext
 from agent.runtime.bundle import cdi
 from agent.runtime.bundle.host_features import CgroupMode, machine
 from api.http.app import API_VERSION, MIN_API_VERSION, timestamp
-
-
-def release() -> str:
-    """The version of Argosy, as installed."""
-    try:
-        return version("argosy")
-    except PackageNotFoundError:
-        return "0.1.0"
+from api.version import release
 
 
 async def engine_info(context: HostContext) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from api.version import release
 from cli.client import Client, current
 from cli.command_errors import ApiError, Failed, Unreachable
-from cli.show.formatting import ago, byte_count, own_version, short_id
+from cli.show.formatting import ago, byte_count, short_id
 from cli.show.log_output import copy_output, log_options, log_query, show_service_logs
 from cli.show.output import filter_option, format_option, no_trunc_option, quiet_option, show_rows
 from cli.views import Container, DaemonVersion, Info
@@ -138,10 +139,10 @@ def version(template: str | None) -> None:
     except Unreachable as error:
         daemon, problem = DaemonVersion(), error
     if template:
-        row = {"Client": own_version(), "Server": daemon.version, "APIVersion": daemon.api_version}
+        row = {"Client": release(), "Server": daemon.version, "APIVersion": daemon.api_version}
         show_rows([row], {key: key for key in row}, template)
     else:
-        click.echo(f"Client:  {own_version()}")
+        click.echo(f"Client:  {release()}")
         if not problem:
             click.echo(f"Server:  {daemon.version} (API {daemon.api_version}, {daemon.os}/{daemon.arch})")
     if problem:

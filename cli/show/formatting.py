@@ -7,16 +7,6 @@ if TYPE_CHECKING:  # cli/fast_path.py has no time to load it
     from collections.abc import Sequence
 
 
-def own_version() -> str:
-    """The installed version of Argosy."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("argosy")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def short_id(full: str) -> str:
     """The first 12 characters, without "sha256:"."""
     return full.removeprefix("sha256:")[:12]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -13,11 +13,10 @@ from cli.client import Client
 from cli.command_errors import ApiError, Wrong
 from cli.flags.time_values import moment
 from cli.views import Node, Service, Task
+from kit.stdcopy import frames
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_HEADER = 8
-_STDERR = 2
 _DETAIL = re.compile(r"([\w.\-]+)=([^,\s]*)")
 
 
@@ -44,24 +43,11 @@ def log_query(follow: bool, since: str | None, tail: str, timestamps: bool) -> d
     return query
 
 
-def frames(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The frames of a multiplexed stream: its number (1 stdout, 2 stderr) and the payload."""
-    buffer = bytearray()
-    for chunk in chunks:
-        buffer += chunk
-        while len(buffer) >= _HEADER:
-            length = int.from_bytes(buffer[4:_HEADER], "big")
-            if len(buffer) < _HEADER + length:
-                break
-            yield buffer[0], bytes(buffer[_HEADER : _HEADER + length])
-            del buffer[: _HEADER + length]
-
-
 def copy_output(chunks: Iterable[bytes], prefix: Callable[[bytes], bytes] | None = None, raw: bool = False) -> None:
     """Write a stream to our own stdout and stderr. `prefix` rewrites each line."""
-    pairs = ((1, chunk) for chunk in chunks) if raw else frames(chunks)
-    for number, payload in pairs:
-        out = sys.stderr.buffer if number == _STDERR else sys.stdout.buffer
+    parts = (("stdout", chunk) for chunk in chunks) if raw else frames(chunks)
+    for stream, payload in parts:
+        out = sys.stderr.buffer if stream == "stderr" else sys.stdout.buffer
         out.write(prefix(payload) if prefix else payload)
         out.flush()
 

@@ -19,6 +19,7 @@ from api.http.app import flag, moment, tail, timestamp
 from api.objects.wanted import Task
 from api.states import TaskState
 from api.wire.session_messages import LogLine, LogsRequest
+from kit.stdcopy import frame
 from kit.supervisor import stop
 from manager.http.cluster_context import ClusterContext
 from manager.store.lookup import find_service, find_task
@@ -30,7 +31,6 @@ QUEUE = 32
 """Batches of lines between the readers and the client; a batch is some hundred KiB at most."""
 LOOK_UP = 1.0
 """Seconds between looks whether the client is still there."""
-_STREAMS = {"stdout": 1, "stderr": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +226,3 @@ def dressed(line: LogLine, origin: Origin, options: Options) -> bytes:
         words.append(origin.details())
     prefix = "".join(f"{word} " for word in words).encode()
     return prefix + line.text
-
-
-def frame(stream: str, text: bytes) -> bytes:
-    """Docker's stdcopy frame: one byte for the stream, three of padding, four of length."""
-    return bytes([_STREAMS[stream], 0, 0, 0]) + len(text).to_bytes(4, "big") + text

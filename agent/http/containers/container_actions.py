@@ -12,13 +12,13 @@ from aiohttp import web
 from agent.http.containers.container_handlers import find
 from agent.http.hijack import MULTIPLEXED, RAW, hijacked
 from agent.http.host_context import HostContext
-from agent.http.response_streams import frame
 from agent.runtime.containers import signals
 from agent.runtime.interface import RuntimeFailure
 from api.codec import encode
 from api.defaults import SECOND, STOP_GRACE_PERIOD
 from api.errors import Invalid, Unimplemented
 from api.http.app import flag, number
+from kit.stdcopy import frame
 from kit.streams import closable
 
 MOST_GRACE = 365 * 86400

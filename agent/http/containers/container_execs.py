@@ -13,13 +13,13 @@ from msgspec import field
 from agent.http.containers.container_handlers import find
 from agent.http.hijack import MULTIPLEXED, RAW, console_size, hijacked
 from agent.http.host_context import HostContext
-from agent.http.response_streams import frame
 from agent.runtime.execs.execs import Exec, Wish
 from agent.runtime.interface import RuntimeFailure
 from api.codec import Value
 from api.errors import Invalid
 from api.http.app import answer, body, number
 from api.service.host_config import Hook
+from kit.stdcopy import frame
 from kit.supervisor import stop
 
 _CHUNK = 32 * 1024

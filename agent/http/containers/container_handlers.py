@@ -10,14 +10,14 @@ from aiohttp import web
 
 from agent.http.containers import container_answers
 from agent.http.host_context import HostContext
-from agent.http.response_streams import frame, send
+from agent.http.response_streams import send
 from agent.lifecycle.health import HealthState
 from agent.runtime.containers.container_record import Record
 from agent.runtime.interface import Container
 from api.bounds import whole_number
 from api.errors import Invalid, NotFound
 from api.http.app import answer, filters, flag, label_match, moment, number, tail, timestamp
-from api.wire.session_messages import LogLine
+from kit.stdcopy import frame
 from kit.streams import closable
 
 _FILTERS = frozenset([
@@ -100,11 +100,6 @@ async def logs(request: web.Request, context: HostContext) -> web.StreamResponse
                 )
 
     return await send(request, chunks(), _RAW if tty else _MULTIPLEXED)
-
-
-def _shown(line: LogLine, stamped: bool, tty: bool) -> bytes:
-    text = timestamp(line.time).encode() + b" " + line.text if stamped else line.text
-    return text if tty else frame(line.stream, text)
 
 
 async def find(request: web.Request, context: HostContext) -> Container:
