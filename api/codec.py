@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -13,6 +13,9 @@ from api.engine.unsupported_fields import LACKING
 from api.errors import ArgosyError, Invalid, Unimplemented
 from api.field_names import docker_name
 from api.mismatch import mismatch
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -31,8 +34,8 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def decode(kind: type[T], data: bytes | str) -> T:
-    """A value from JSON we wrote ourselves; unknown fields (of a newer version) are ignored."""
+def decode(kind: TypeForm[T], data: bytes | str) -> T:
+    """A value from JSON of ours, of a type or a union of types; unknown fields (of later versions) are left out."""
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)

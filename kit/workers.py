@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -34,23 +35,19 @@ class Workers:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
-        def settle(result: T | None, error: BaseException | None) -> None:
+        def finish(report: Callable[[], None]) -> None:
             self._places.release()
-            if done.cancelled():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)  # type: ignore[arg-type]  # None stands for an error only
+            if not done.cancelled():
+                report()
 
         def run() -> None:
-            result, failure = None, None
+            report: Callable[[], None]
             try:
-                result = work(*args, **kwargs)
+                report = partial(done.set_result, work(*args, **kwargs))
             except BaseException as error:
-                failure = error
+                report = partial(done.set_exception, error)
             with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(settle, result, failure)
+                loop.call_soon_threadsafe(finish, report)
 
         limit = asyncio.timeout(self._patience)
         try:

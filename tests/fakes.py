@@ -45,6 +45,8 @@ class FakeRuntime:
         self.create_delay = 0.0
         self.outages = 0
         """So many times no image can be had."""
+        self.list_failure: RuntimeFailure | None = None
+        """What a list of the images is answered with."""
         self.all: dict[str, Container] = {}
         self.plans: dict[str, ContainerPlan] = {}
         self.calls: list[tuple[str, str]] = []
@@ -171,6 +173,8 @@ class FakeRuntime:
         return list(self.all.values())
 
     async def images(self) -> list[Image]:
+        if self.list_failure:
+            raise self.list_failure
         return list(self.store.values())
 
     async def wait_images(self) -> None:

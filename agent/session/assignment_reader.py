@@ -6,7 +6,7 @@ log once.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import structlog
@@ -16,6 +16,9 @@ from api.wire.assignments import Resource
 from api.wire.rpc import read
 from api.wire.session_messages import ManagerMessage
 from kit.reported_once import Said
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -28,7 +31,7 @@ class _Entry(msgspec.Struct):
     id: str = msgspec.field(default="", name="ID")
 
 
-def read_entries(kind: type[T], data: bytes, said: Said) -> T:
+def read_entries(kind: TypeForm[T], data: bytes, said: Said) -> T:
     """A message, without the resources in it that cannot be read. Raises Invalid when the rest is none either."""
     try:
         return decode(kind, data)
@@ -42,7 +45,7 @@ def read_entries(kind: type[T], data: bytes, said: Said) -> T:
 
 def _is_readable(entry: bytes, said: Said) -> bool:
     try:
-        decode(Resource, entry)  # type: ignore[arg-type]
+        decode(Resource, entry)
         return True
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         name = _name(entry)
@@ -53,7 +56,7 @@ def _is_readable(entry: bytes, said: Said) -> bool:
 
 def _name(entry: bytes) -> str:
     try:
-        known: Any = msgspec.json.decode(entry, type=_Entry)
+        known = msgspec.json.decode(entry, type=_Entry)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return "one without a kind and an id"
     return f"{known.type} {known.id}"
@@ -65,6 +68,6 @@ class ManagerReader:
     def __init__(self) -> None:
         self._said = Said()
 
-    def read(self, data: bytes) -> Any:
-        """A ManagerMessage. Raises Invalid."""
-        return read_entries(ManagerMessage, data, self._said)  # type: ignore[arg-type]
+    def read(self, data: bytes) -> ManagerMessage:
+        """Raises Invalid."""
+        return read_entries(ManagerMessage, data, self._said)

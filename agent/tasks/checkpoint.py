@@ -106,7 +106,7 @@ class Storage:
     def _restore(self, data: bytes, said: Said) -> bool:
         """Take in a line of a former agent, of whatever version, as far as it is understood; whether it was at all."""
         try:
-            self._take(read_entries(Line, data, said))  # type: ignore[arg-type]
+            self._take(read_entries(Line, data, said))
         except Invalid as error:
             log.warning("a line of the assignments on disk is left out", reason=str(error))
             return False

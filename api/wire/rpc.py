@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import msgspec
@@ -23,6 +23,9 @@ from api.errors import Forbidden, Invalid
 from api.states import Role
 from api.wire.host_bounds import MOST_MESSAGE
 from api.wire.session_messages import MANAGER_NAME
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 T = TypeVar("T")
 CONNECTION = [
@@ -141,7 +144,7 @@ def _writer(kind: Any) -> Callable[[Any], bytes]:
     return _raw if kind is bytes else encode
 
 
-def read(kind: type[T], data: bytes) -> T:
+def read(kind: TypeForm[T], data: bytes) -> T:
     """A message that somebody else wrote. Raises Invalid for whatever is none."""
     try:
         return decode(kind, data)

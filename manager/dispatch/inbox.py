@@ -48,7 +48,7 @@ class Inbox:
             return None
         now = self._clock()
         await _pause(max(self._messages.take(1, now), self._bytes.take(len(data), now)))
-        message: AgentMessage = rpc.read(AgentMessage, data)  # type: ignore[arg-type]
+        message = rpc.read(AgentMessage, data)
         if isinstance(message, Statuses):
             await _pause(self._statuses.take(len(message.statuses), self._clock()))
         elif isinstance(message, Hello):

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 import agent.tasks.task_runner
+import agent.tasks.worker
 from agent.runtime.interface import RuntimeFailure
 from agent.session.assignment_reader import ManagerReader
 from api.codec import encode
@@ -42,19 +43,11 @@ async def test_networks_that_do_not_come_up_are_tried_again_and_the_managers_kno
 
 async def test_a_runtime_that_cannot_list_its_images_keeps_no_session_away(tmp_path: Path) -> None:
     async with a_host(tmp_path, agent=False) as lab:
-        real = lab.runtime.images
-        failing = [True]
-
-        async def images() -> Any:
-            if failing:
-                raise RuntimeFailure("the image store is locked")
-            return await real()
-
-        lab.runtime.images = images  # type: ignore[method-assign]
+        lab.runtime.list_failure = RuntimeFailure("the image store is locked")
         lab.start_agent()
         await lab.manager.talking()
         await lab.manager.until(lambda: troubles(lab) == ["list of images: the image store is locked"])
-        failing.clear()
+        lab.runtime.list_failure = None
         await lab.manager.until(lambda: troubles(lab) == [])
 
 
@@ -86,7 +79,7 @@ async def test_one_task_on_the_disk_that_breaks_the_agent_breaks_no_other(
         await runs(lab, "t2")
         await lab.kill_agent()
         lab.manager.statuses.clear()
-        real = agent.worker.observe
+        real = agent.tasks.worker.observe
 
         def observe(status: Any, container: Any, image: Any, spec: Any) -> Any:
             if container is not None and container.task_id == "t1":

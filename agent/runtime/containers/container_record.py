@@ -125,16 +125,17 @@ def tolerant(data: bytes) -> Record:
     except msgspec.ValidationError as error:
         problem = str(error)
     raw = msgspec.json.decode(data, type=dict[str, object])
-    values: dict[str, object] = {"spec": TaskSpec()}
+    parts: dict[str, object] = {"Spec": {}}
     for field in fields_of(Record):
         try:
             if field.encode_name in raw:
-                values[field.name] = msgspec.convert(raw[field.encode_name], field.type)
+                msgspec.convert(raw[field.encode_name], field.type)
+                parts[field.encode_name] = raw[field.encode_name]
         except msgspec.ValidationError:
             log.warning("a part of a container's record is not understood", part=field.encode_name, problem=problem)
-    if lacking := [field.name for field in fields_of(Record) if field.required and field.name not in values]:
+    if lacking := [field.name for field in fields_of(Record) if field.required and field.encode_name not in parts]:
         raise ValueError(f"lacks {', '.join(lacking)}")
-    return Record(**values)  # type: ignore[arg-type]  # each was converted to its field's type
+    return msgspec.convert(parts, Record)
 
 
 def born(pid: int) -> int:

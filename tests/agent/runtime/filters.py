@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ALLOWED = 0x7FFF0000
@@ -30,6 +30,24 @@ class Line:
     test: tuple[int, str, int] | None = None
     code: int = 0
 
+    def restricted(self, condition: str) -> Line:
+        """The line with one more condition, as the table writes it."""
+        match words := condition.split():
+            case ["with", name]:
+                return replace(self, having=name)
+            case ["without", name]:
+                return replace(self, lacking=name)
+            case ["on", names]:
+                return replace(self, machines=frozenset(names.split("|")))
+            case ["not-on", names]:
+                return replace(self, other_machines=frozenset(names.split("|")))
+            case ["errno", code]:
+                return replace(self, code=int(code))
+            case [argument, operator, value]:
+                return replace(self, test=(int(argument.removeprefix("arg")), operator, int(value, 16)))
+        assert words == ["always"], condition
+        return self
+
     def holds(self, machine: str, capabilities: Collection[str]) -> bool:
         """Whether the line counts for a container with these capabilities on that machine."""
         return (
@@ -50,29 +68,6 @@ class Line:
         ]
 
 
-@dataclass
-class _Draft:
-    values: dict[str, object] = field(default_factory=dict)
-
-    def take(self, condition: str) -> None:
-        words = condition.split()
-        match words:
-            case ["with", name]:
-                self.values["having"] = name
-            case ["without", name]:
-                self.values["lacking"] = name
-            case ["on", names]:
-                self.values["machines"] = frozenset(names.split("|"))
-            case ["not-on", names]:
-                self.values["other_machines"] = frozenset(names.split("|"))
-            case ["errno", code]:
-                self.values["code"] = int(code)
-            case [argument, operator, value]:
-                self.values["test"] = (int(argument.removeprefix("arg")), operator, int(value, 16))
-            case _:
-                assert words == ["always"], condition
-
-
 def table() -> list[Line]:
     """Docker's list."""
     found = []
@@ -80,10 +75,10 @@ def table() -> list[Line]:
         if text.startswith("#"):
             continue
         name, _, conditions = text.partition(": ")
-        draft = _Draft()
+        line = Line(name)
         for condition in conditions.split(", "):
-            draft.take(condition)
-        found.append(Line(name, **draft.values))  # type: ignore[arg-type]
+            line = line.restricted(condition)
+        found.append(line)
     return found
 
 

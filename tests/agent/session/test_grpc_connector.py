@@ -140,15 +140,14 @@ async def test_a_worker_cannot_pass_for_a_manager() -> None:
 
 
 async def test_a_refusal_comes_with_its_sentence_and_is_told_from_a_loss() -> None:
-    async def refuse(messages: Any, context: Any) -> AsyncIterator[Any]:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Address: 'x' is not an IPv4 address")
-        yield
+    class Refusing(Dispatcher):
+        async def session(self, messages: AsyncIterator[AgentMessage], context: Any) -> AsyncIterator[Any]:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Address: 'x' is not an IPv4 address")
+            yield
 
-    dispatcher = Dispatcher()
-    dispatcher.session = refuse  # type: ignore[method-assign]
     async with (
         asyncio.timeout(DEADLINE),
-        serving(dispatcher, CA.issue("m1", "manager")) as address,
+        serving(Refusing(), CA.issue("m1", "manager")) as address,
         RpcLink(lambda: CA.issue("w1", "worker")).connect(address) as talk,
     ):
         with pytest.raises(HelloRefused, match="'x' is not an IPv4 address"):
