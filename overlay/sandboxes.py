@@ -78,8 +78,9 @@ class Sandboxes:
         self._servers: dict[str, DnsServer] = {}
         self._names: Mapping[str, Names] = {}
         self._relief = Relief(state / "names.sock", resolv_conf)
-        self._taken_over: dict[str, DnsSockets] = {}
-        """Sockets that the stand-in serves until the names are known here."""
+        self._unserved: dict[str, DnsSockets] = {}
+        """Sockets of a former agent's sandboxes, until the names are known here: the stand-in serves them, or if there
+        is none, questions wait in them."""
         self._last_local = 0
 
     @property
@@ -111,9 +112,7 @@ class Sandboxes:
             try:
                 placed = twofold.load(record, msgspec.json.Decoder(Placed).decode)
                 sockets = held.pop(placed.sandbox.id, None)
-                if sockets is not None:
-                    self._taken_over[placed.sandbox.id] = sockets
-                else:
+                if sockets is None:
                     sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
             except (twofold.Damaged, NetworkFailure) as error:
                 # the machine was restarted: the namespace is gone, and so is the sandbox
@@ -121,10 +120,11 @@ class Sandboxes:
                 await self._discard(record.stem)
                 continue
             self._ports.retake(placed.sandbox.id, placed.ports)
+            self._unserved[placed.sandbox.id] = sockets
             self._serve(placed, sockets)
         for left in held.values():  # of sandboxes that are no more
             left.close()
-        if not self._taken_over:
+        if not self._unserved:
             self._relief.relieve()
         self._relief.start()
         await self._namespaces.guard({str(self._netns / id): one.plugs for id, one in self._placed.items()})
@@ -158,8 +158,8 @@ class Sandboxes:
             await self._settle(id)
         self._relief.drop(id)
         if server := self._servers.pop(id, None):
-            server.close()
-        if sockets := self._taken_over.pop(id, None):
+            server.end()
+        if sockets := self._unserved.pop(id, None):
             sockets.close()
         self._placed.pop(id, None)
         await self._discard(id)
@@ -184,14 +184,14 @@ class Sandboxes:
         """Answer with these names from now on, by network. `sure`: they are what the managers told, so that the
         stand-in of the time without us is not needed any more."""
         self._names = all_names
-        if sure or not self._taken_over:
+        if sure or not self._unserved:
             self._relief.know(all_names)
             self._take_up()
         for server in self._servers.values():
             server.resolver.know(all_names)
 
     def _take_up(self) -> None:
-        taken, self._taken_over = self._taken_over, {}
+        taken, self._unserved = self._unserved, {}
         for id, sockets in taken.items():
             self._answer(self._placed[id], sockets)
         self._relief.relieve()
@@ -199,9 +199,9 @@ class Sandboxes:
     def stop(self) -> None:
         """Stop serving; sandboxes stay, and the stand-in serves them."""
         self._relief.hang_up()
-        for sockets in self._taken_over.values():
+        for sockets in self._unserved.values():
             sockets.close()
-        self._taken_over.clear()
+        self._unserved.clear()
         for server in self._servers.values():
             server.close()
         self._servers.clear()
@@ -210,8 +210,9 @@ class Sandboxes:
 
     def _serve(self, placed: Placed, sockets: DnsSockets) -> None:
         self._placed[placed.sandbox.id] = placed
-        self._relief.serve(placed.sandbox, placed.addresses, placed.internal, sockets)
-        if placed.sandbox.id not in self._taken_over:
+        namespace = str(self._netns / placed.sandbox.id)
+        self._relief.serve(placed.sandbox, placed.addresses, placed.internal, sockets, namespace)
+        if placed.sandbox.id not in self._unserved:
             self._answer(placed, sockets)
 
     def _answer(self, placed: Placed, sockets: DnsSockets) -> None:
@@ -219,7 +220,11 @@ class Sandboxes:
         resolver.know(self._names)
         servers = placed.sandbox.nameservers
         self._servers[placed.sandbox.id] = DnsServer(
-            resolver, sockets, self._forwarder, lambda: servers or self._host_servers.servers()
+            resolver,
+            sockets,
+            self._forwarder,
+            lambda: servers or self._host_servers.servers(),
+            self._relief.pending.of(placed.sandbox.id),
         )
 
     async def _settle(self, id: str) -> None:

@@ -1,7 +1,7 @@
 """The DNS server of one sandbox: 127.0.0.11:53 inside it, served by the agent's event loop.
 
 Known names are answered by the resolver (resolver.py); everything else is forwarded. While argosyd is away the stand-in
-serves the same sockets (standin.py).
+serves the same sockets (standin.py), and takes up what was forwarded and not answered (pending_questions.py).
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import Any
 
 import structlog
 
-from overlay.dns import dns_message
+from overlay.dns import dns_message, question_queue
 from overlay.dns.dns_message import Malformed, Query
 from overlay.dns.forwarder import Forwarder
+from overlay.dns.pending_questions import SandboxQuestions
 from overlay.dns.resolver import Resolver
 from overlay.kernel.namespaces import DnsSockets
 
 log = structlog.get_logger(__name__)
 
-AT_A_WAKE = 64
-"""Datagrams served before others get their turn."""
 CONNECTIONS = 32
 PENDING = 256
 """Forwarded questions of one sandbox under way; more are dropped, and asked again by the client."""
@@ -34,12 +33,18 @@ class DnsServer:
     """One sandbox's sockets."""
 
     def __init__(
-        self, resolver: Resolver, sockets: DnsSockets, forwarder: Forwarder, servers: Callable[[], Sequence[str]]
+        self,
+        resolver: Resolver,
+        sockets: DnsSockets,
+        forwarder: Forwarder,
+        servers: Callable[[], Sequence[str]],
+        pending: SandboxQuestions,
     ) -> None:
         self.resolver = resolver
         self._sockets = sockets
         self._forwarder = forwarder
         self._servers = servers
+        self._pending = pending
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
         loop = asyncio.get_running_loop()
@@ -47,7 +52,7 @@ class DnsServer:
         loop.add_reader(sockets.tcp, self._accept)
 
     def close(self) -> None:
-        """Stop serving and give the sockets back."""
+        """Stop serving and give the sockets back; what is being forwarded stays pending."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._sockets.udp)
         loop.remove_reader(self._sockets.tcp)
@@ -55,17 +60,17 @@ class DnsServer:
             task.cancel()
         self._sockets.close()
 
+    def end(self) -> None:
+        """The sandbox is gone: nobody waits for an answer."""
+        self.close()
+        self._pending.strike_all()
+
     def _read_udp(self) -> None:
-        for _ in range(AT_A_WAKE):
-            try:
-                data, client = self._sockets.udp.recvfrom(4096)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                continue  # an earlier answer could not be delivered
-            answer = self.resolver.quick(data) or self._local(data, client)
-            if answer:
-                self._send(answer, client)
+        question_queue.serve(self._sockets.udp, self._respond)
+
+    def _respond(self, data: bytes, client: tuple[str, int]) -> None:
+        if answer := self.resolver.quick(data) or self._local(data, client):
+            self._send(answer, client)
 
     def _send(self, answer: bytes, client: tuple[str, int]) -> None:
         try:
@@ -82,7 +87,10 @@ class DnsServer:
         answers = [dns_message.truncate(answer, query) for answer in self.resolver.answer(query)]
         if not answers:
             if len(self._tasks) < PENDING:
-                self._start(self._forward_udp(data, query, client))
+                slot = self._pending.add(data, client)
+                task = self._start(self._forward_udp(data, query, client))
+                # cancelled: argosyd ends, and the stand-in asks again
+                task.add_done_callback(lambda task: None if task.cancelled() else self._pending.strike(slot))
             return None
         self.resolver.remember(data, answers)
         return answers[0]
@@ -129,10 +137,11 @@ class DnsServer:
             async with asyncio.timeout(IDLE):
                 await writer.drain()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,85 +1,80 @@
-"""The stand-in: a small process that answers containers' names while argosyd is away.
+"""The stand-in: a small process that answers containers' names while argosyd does not.
 
-It holds a copy of every sandbox's two DNS sockets and what names mean there, and does nothing while argosyd serves them
-(standin_client.py). When the connection to argosyd ends, however argosyd ended, or argosyd says nothing for SILENCE (it
-hangs, or is killed and cannot die yet), it serves the sockets; what came in between waits in them. The next argosyd
-connects, gets the sockets, and says when it knows the names itself; until then the stand-in goes on. It ends when it is
-told to, when it has nothing to serve and nobody is connected, and when its socket's path is gone.
+It holds a copy of every sandbox's two DNS sockets and what names mean there (standin_client.py). As long as argosyd
+serves them it only looks, every LATE, whether a question waits in one; a question that still waits at the next look
+is answered here, for then argosyd hangs, or is being killed and cannot die yet. When the connection to argosyd ends,
+however argosyd ended, the stand-in serves all of them at once, and forwards anew what argosyd had forwarded and not
+answered. The next argosyd connects, gets the sockets, and says when it knows the names itself; until then the stand-in
+goes on. Both may read at the same time (question_queue.py).
+
+It ends when it is told to, when it has nothing to serve and nobody is connected, and when another one listens at its
+path, or none. A sandbox is let go when its namespace is no longer held, whether argosyd says so or not.
 
 Run as a program by its path, with the fd of its listening socket and the host's resolv.conf; the standard library only,
-and little of that: it is there all the time on every host with containers (6 MiB). What is not ours is forwarded by
-threads.
+and little of that: it is there all the time on every host with containers (6 MiB).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import socket
-import struct
 import sys
-import threading
 import time
-from collections import deque
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from overlay.dns import dns_message
-from overlay.dns.dns_message import Malformed, Query
+from overlay.dns import dns_message, question_queue
+from overlay.dns.dns_message import Malformed
+from overlay.dns.pending_questions import PendingQuestions
 from overlay.dns.resolver import Resolver
-from overlay.plan.dns_zone import Names
+from overlay.dns.standin_forwarder import TIMEOUT, Workers, ask, host_servers, received
+from overlay.dns.standin_messages import VERSION, Caller, Frames, frame, names_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-VERSION = "1"
-"""Of what is said over the socket. Another version of argosyd takes the sockets and starts a stand-in of its own."""
-LENGTH = struct.Struct("!I")
-MOST_FRAME = 64 << 20
-TIMEOUT = 2.0
-"""Seconds that argosyd, a nameserver or a client may take."""
-THREADS = 64
-"""Questions and TCP clients that are waited for at once; more are dropped, and asked again."""
-BEAT = 1.0
-"""Seconds after which argosyd says that it is there, when it has nothing else to say."""
-SILENCE = 2.5
-"""Seconds without a word of argosyd after which it is away."""
-LOOK = 5.0
-"""Seconds between two looks at whether it is still wanted."""
+    from overlay.plan.dns_zone import Names
 
-
-class Place:
-    """A sandbox's place on a network, as zone.py wants it."""
-
-    def __init__(self, network_id: str, aliases: Sequence[str]) -> None:
-        self.network_id, self.aliases = network_id, aliases
-
-
-class Claim:
-    """A service, as zone.py wants it."""
-
-    def __init__(self, name: str, service_id: str, vip: str) -> None:
-        self.name, self.service_id, self.vip = name, service_id, vip
-
-
-class Caller:
-    """A sandbox, as zone.py wants it."""
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self.task_name, self.hostname = facts["task_name"], facts["hostname"]
-        self.interfaces = [Place(network, aliases) for network, aliases in facts["interfaces"]]
+LATE = 0.2
+"""Seconds after which a question that argosyd has not read is answered here."""
+CHECK = 5.0
+"""Seconds between two checks of whether it is still wanted."""
+FINISH = 5.0
+"""Seconds that questions under way have when it is told to end."""
 
 
 class Room:
     """One sandbox: who it is, and its sockets."""
 
-    def __init__(self, facts: dict[str, Any], udp: socket.socket, tcp: socket.socket) -> None:
-        self.facts, self.udp, self.tcp = facts, udp, tcp
+    def __init__(self, facts: dict[str, Any], udp: socket.socket, tcp: socket.socket, resolv_conf: str) -> None:
+        self.udp, self.tcp = udp, tcp
         self.resolver = Resolver(Caller(facts), facts["own"], facts["internal"])
-        self.servers: Sequence[str] = facts["servers"]
+        self._servers = facts["servers"]
+        self._namespace = facts["namespace"]
+        self._resolv_conf = resolv_conf
+
+    def servers(self) -> list[str]:
+        """Where to forward to."""
+        return self._servers or host_servers(self._resolv_conf)
+
+    def is_gone(self) -> bool:
+        """Whether its namespace is no longer mounted where it was."""
+        if not self._namespace:
+            return False
+        try:
+            return os.stat(self._namespace).st_dev == os.stat(os.path.dirname(self._namespace)).st_dev
+        except OSError:
+            return True
+
+    def send(self, answer: bytes, client: tuple[str, int]) -> None:
+        """Answer; a client that does not get it asks again."""
+        try:
+            self.udp.sendto(answer, client)
+        except OSError:
+            pass
 
     def close(self) -> None:
         """Let go of it; argosyd may have it still."""
@@ -87,99 +82,47 @@ class Room:
         self.tcp.close()
 
 
-def names_of(id: str, told: dict[str, Any]) -> Names:
-    """A network's names, as they were told."""
-    services = {name: [Claim(*claim) for claim in claims] for name, claims in told["services"].items()}
-    ready = {key: tuple(addresses) for key, addresses in told["ready"].items()}
-    tasks = {key: tuple(addresses) for key, addresses in told["tasks"].items()}
-    return Names(id, services, ready, tasks, told["pointers"])
-
-
-class Frames:
-    """Messages from a stream socket: a length, JSON, and file descriptors that come with it."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.fds: deque[int] = deque()
-        self._data = bytearray()
-
-    def read(self) -> list[dict[str, Any]] | None:
-        """Messages that have come; none when there are none yet, None when the other side is gone."""
-        found: list[dict[str, Any]] | None = []
-        while found == []:
-            try:
-                data, fds, _flags, _address = socket.recv_fds(self.connection, 1 << 18, 64)
-            except (BlockingIOError, InterruptedError):
-                return []
-            except OSError:
-                return None
-            self.fds.extend(fds)
-            if not data:
-                return None
-            self._data += data
-            found = self._complete()
-        return found
-
-    def _complete(self) -> list[dict[str, Any]] | None:
-        found = []
-        while len(self._data) >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(self._data)
-            if length > MOST_FRAME:
-                return None
-            if len(self._data) < LENGTH.size + length:
-                break
-            found.append(json.loads(bytes(self._data[LENGTH.size : LENGTH.size + length])))
-            del self._data[: LENGTH.size + length]
-        return found
-
-    def take_sockets(self) -> tuple[socket.socket, socket.socket]:
-        """The two sockets that came with a sandbox."""
-        udp, tcp = socket.socket(fileno=self.fds.popleft()), socket.socket(fileno=self.fds.popleft())
-        udp.setblocking(False)
-        tcp.setblocking(False)
-        return udp, tcp
-
-    def close(self) -> None:
-        """End it; sockets that nobody took are closed."""
-        for fd in self.fds:
-            os.close(fd)
-        self.fds.clear()
-        self.connection.close()
-
-
-def frame(message: dict[str, Any]) -> bytes:
-    """A message as it is sent."""
-    data = json.dumps(message, separators=(",", ":")).encode()
-    return LENGTH.pack(len(data)) + data
-
-
 class StandIn:
     """The process."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, resolv_conf: str) -> None:
         self._listener = listener
+        self._resolv_conf = resolv_conf
         self._path = listener.getsockname()
+        self._inode = _inode(self._path)
         self._rooms: dict[str, Room] = {}
         self._names: dict[str, Names] = {}
+        self._pending: PendingQuestions | None = None
         self._control: Frames | None = None
         self._poll = select.poll()
         self._readers: dict[int, Callable[[], object]] = {}
-        self._active = True
+        self._serving = True
         self._relieved = False
         """Whether argosyd has said that it serves."""
-        self._heard = time.monotonic()
-        self._threads = threading.Semaphore(THREADS)
+        self._look = select.poll()
+        self._sockets: dict[int, socket.socket] = {}
+        """Of all sandboxes, by their fds."""
+        self._waited: dict[int, object] = {}
+        """What waited in them at the last look."""
+        self._look_at = self._check_at = 0.0
+        self._workers = Workers()
         self._watch(listener, self._accept)
 
     def run(self) -> None:
         """Until nobody wants it any more."""
         while True:
-            for fd, _ in self._poll.poll((BEAT if self._relieved else LOOK) * 1000):
+            for fd, _ in self._poll.poll((LATE if self._relieved else CHECK) * 1000):
                 if (reader := self._readers.get(fd)) is not None:
                     reader()
-            if self._relieved and time.monotonic() - self._heard > SILENCE:
-                self._begin("argosyd does not move")
-            if not os.path.exists(self._path) or not (self._rooms or self._control):
+            now = time.monotonic()
+            if self._relieved and not self._serving and now >= self._look_at:
+                self._look_at = now + LATE
+                self._look_for_late_questions()
+            if now >= self._check_at:
+                self._check_at = now + CHECK
+                for id in [id for id, room in self._rooms.items() if room.is_gone()]:
+                    self._drop(id)
+            if _inode(self._path) != self._inode or not (self._rooms or self._control):
                 return
 
     # ── argosyd ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,7 +130,7 @@ class StandIn:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         while self._control is not None:
-            if not self._heed():  # what the former one said counts
+            if not self._read_control():  # what the former one said counts
                 self._lose()
         connection.settimeout(TIMEOUT)
         try:
@@ -199,9 +142,9 @@ class StandIn:
             pass  # it is gone already; what it said is read all the same
         connection.setblocking(False)
         self._control = Frames(connection)
-        self._watch(connection, self._heed)
+        self._watch(connection, self._read_control)
 
-    def _heed(self) -> bool:
+    def _read_control(self) -> bool:
         """Take in what argosyd says; whether it said something."""
         control = self._control
         if control is None:
@@ -209,35 +152,52 @@ class StandIn:
         messages = control.read()
         for message in messages or ():
             self._take(message, control)
-        if messages:
-            self._heard = time.monotonic()
-            if self._relieved:
-                self._pause()
+        if messages and self._relieved:
+            self._pause()
         if messages is None:
             self._lose()
         return bool(messages)
 
     def _take(self, message: dict[str, Any], control: Frames) -> None:
         if "room" in message:
-            self._drop(message["room"])
-            room = self._rooms[message["room"]] = Room(message["facts"], *control.take_sockets())
-            room.resolver.know(self._names)
-            if self._active:
-                self._serve(room)
+            self._add(message["room"], Room(message["facts"], *control.take_sockets(), self._resolv_conf))
         elif "drop" in message:
             self._drop(message["drop"])
         elif "names" in message:
-            for id, told in message["names"].items():
-                if told is None:
+            for id, facts in message["names"].items():
+                if facts is None:
                     self._names.pop(id, None)
                 else:
-                    self._names[id] = names_of(id, told)
+                    self._names[id] = names_of(id, facts)
             for room in self._rooms.values():
                 room.resolver.know(self._names)
+        elif "memory" in message:
+            fd = control.take_fd()
+            self._pending = PendingQuestions(fd)
+            os.close(fd)
         elif "passive" in message:
             self._relieved = True
         elif "end" in message:
+            self._workers.finish(FINISH)
             raise SystemExit
+
+    def _add(self, id: str, room: Room) -> None:
+        self._drop(id)
+        self._rooms[id] = room
+        room.resolver.know(self._names)
+        for one in (room.udp, room.tcp):
+            self._sockets[one.fileno()] = one
+            self._look.register(one, select.POLLIN)
+        if self._serving:
+            self._serve(room)
+
+    def _drop(self, id: str) -> None:
+        if (room := self._rooms.pop(id, None)) is not None:
+            for one in (room.udp, room.tcp):
+                self._unwatch(one)
+                self._look.unregister(one)
+                del self._sockets[one.fileno()]
+            room.close()
 
     def _lose(self) -> None:
         if self._control is None:
@@ -245,44 +205,44 @@ class StandIn:
         self._unwatch(self._control.connection)
         self._control.close()
         self._control, self._relieved = None, False
-        self._begin("argosyd is away")
+        if not self._serving:
+            say(f"argosyd is away: names of {len(self._rooms)} sandboxes are answered by the stand-in")
+        self._begin()
+        self._take_up_pending()
 
-    def _begin(self, why: str) -> None:
-        if not self._active:
-            self._active = True
-            say(f"{why}: names of {len(self._rooms)} sandboxes are answered by the stand-in")
+    def _begin(self) -> None:
+        if not self._serving:
+            self._serving = True
             for room in self._rooms.values():
                 self._serve(room)
 
     def _pause(self) -> None:
-        if self._active:
-            self._active = False
-            say("argosyd answers names itself")
+        if self._serving:
+            self._serving = False
+            self._waited = {}
             for room in self._rooms.values():
                 self._unwatch(room.udp)
                 self._unwatch(room.tcp)
 
-    def _drop(self, id: str) -> None:
-        if (room := self._rooms.pop(id, None)) is not None:
-            self._unwatch(room.udp)
-            self._unwatch(room.tcp)
-            room.close()
+    def _look_for_late_questions(self) -> None:
+        """Serve until argosyd says something, if what waited at the last look waits still."""
+        waiting = {fd: question_queue.first(self._sockets[fd]) for fd, _ in self._look.poll(0)}
+        if any(fd in self._waited and self._waited[fd] == what for fd, what in waiting.items()):
+            self._begin()
+        self._waited = {**waiting}
 
     # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _serve(self, room: Room) -> None:
-        """argosyd is away."""
         self._watch(room.udp, lambda: self._read_udp(room))
         self._watch(room.tcp, lambda: self._read_tcp(room))
 
     def _read_udp(self, room: Room) -> None:
-        for _ in range(64):
-            try:
-                data, client = room.udp.recvfrom(4096)
-            except OSError:
-                return
-            if answer := room.resolver.quick(data) or self._answer(room, data, client):
-                send(room.udp, answer, client)
+        question_queue.serve(room.udp, lambda data, client: self._respond(room, data, client))
+
+    def _respond(self, room: Room, data: bytes, client: tuple[str, int]) -> None:
+        if answer := room.resolver.quick(data) or self._answer(room, data, client):
+            room.send(answer, client)
 
     def _answer(self, room: Room, data: bytes, client: tuple[str, int]) -> bytes | None:
         try:
@@ -295,11 +255,19 @@ class StandIn:
             return answers[0]
 
         def forward() -> None:
-            answer = ask(data, query, room.servers or host_servers(), tcp=False)
-            send(room.udp, dns_message.truncate(answer, query), client)
+            room.send(dns_message.truncate(ask(data, query, room.servers(), tcp=False), query), client)
 
-        self._start(forward)
+        self._workers.start(forward)
         return None
+
+    def _take_up_pending(self) -> None:
+        """Forward what argosyd had forwarded when it ended, and not answered."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            for id, data, client in pending.left():
+                if room := self._rooms.get(id):
+                    self._respond(room, data, client)
+            pending.close()
 
     def _read_tcp(self, room: Room) -> None:
         try:
@@ -307,21 +275,8 @@ class StandIn:
         except OSError:
             return
         connection.settimeout(TIMEOUT)
-        if not self._start(lambda: converse(room, connection)):
+        if not self._workers.start(lambda: converse(room, connection)):
             connection.close()
-
-    def _start(self, work: Callable[[], None]) -> bool:
-        if not self._threads.acquire(blocking=False):
-            return False
-
-        def worker() -> None:
-            try:
-                work()
-            finally:
-                self._threads.release()
-
-        threading.Thread(target=worker, daemon=True).start()
-        return True
 
     def _watch(self, what: socket.socket, reader: Callable[[], object]) -> None:
         self._readers[what.fileno()] = reader
@@ -332,20 +287,6 @@ class StandIn:
             self._poll.unregister(what)
 
 
-def say(what: str) -> None:
-    """A line in argosyd's log."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    print(f'timestamp={now} level=info event="{what}"', file=sys.stderr, flush=True)
-
-
-def send(udp: socket.socket, answer: bytes, client: tuple[str, int]) -> None:
-    """Answer; a client that does not get it asks again."""
-    try:
-        udp.sendto(answer, client)
-    except OSError:
-        pass
-
-
 def converse(room: Room, connection: socket.socket) -> None:
     """Answer one client over TCP until it goes."""
     with connection:
@@ -353,74 +294,24 @@ def converse(room: Room, connection: socket.socket) -> None:
             while data := received(connection):
                 query = dns_message.parse_query(data)
                 answers = room.resolver.answer(query)
-                answer = answers[0] if answers else ask(data, query, room.servers or host_servers(), tcp=True)
+                answer = answers[0] if answers else ask(data, query, room.servers(), tcp=True)
                 connection.sendall(len(answer).to_bytes(2, "big") + answer)
         except (OSError, Malformed):
             pass
 
 
-def ask(data: bytes, query: Query, servers: Sequence[str], tcp: bool) -> bytes:
-    """The answer of the first server that gives one; SERVFAIL when none does."""
-    for server in servers:
-        id = os.urandom(2)
-        try:
-            answer = b"" if tcp else by_udp(id + data[2:], query, server)
-            if tcp or dns_message.is_truncated(answer):
-                answer = by_tcp(id + data[2:], query, server)
-        except OSError:
-            continue
-        if answer:
-            return query.id.to_bytes(2, "big") + answer[2:]
-    return dns_message.response(query, dns_message.SERVFAIL)
+def say(what: str) -> None:
+    """A line in argosyd's log."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f'timestamp={now} level=info event="{what}"', file=sys.stderr, flush=True)
 
 
-def by_udp(question: bytes, query: Query, server: str) -> bytes:
-    """One server's answer, which may be truncated. Raises OSError."""
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(TIMEOUT)
-        asking.connect((server, 53))
-        asking.send(question)
-        while True:
-            answer = asking.recv(65535)
-            if dns_message.is_answer(answer, int.from_bytes(question[:2], "big"), query.section):
-                return answer
-
-
-def by_tcp(question: bytes, query: Query, server: str) -> bytes:
-    """The same over TCP; empty when it is no answer. Raises OSError."""
-    with socket.create_connection((server, 53), TIMEOUT) as asking:
-        asking.sendall(len(question).to_bytes(2, "big") + question)
-        answer = received(asking)
-    return answer if dns_message.is_answer(answer, int.from_bytes(question[:2], "big"), query.section) else b""
-
-
-def received(connection: socket.socket) -> bytes:
-    """One message with its length before it; empty at the end. Raises OSError."""
-    head = exactly(connection, 2)
-    return exactly(connection, int.from_bytes(head, "big")) if head else b""
-
-
-def exactly(connection: socket.socket, size: int) -> bytes:
-    """So many bytes; empty when the other side ends before."""
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            return b""
-        data += part
-    return data
-
-
-def host_servers() -> list[str]:
-    """The nameservers of the host; its resolv.conf is the second argument."""
+def _inode(path: str) -> int:
     try:
-        with open(sys.argv[2], encoding="utf-8", errors="replace") as file:
-            lines = [line.split() for line in file]
+        return os.stat(path).st_ino
     except OSError:
-        return []
-    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+        return 0
 
 
 if __name__ == "__main__":
-    StandIn(socket.socket(fileno=int(sys.argv[1]))).run()
+    StandIn(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]).run()

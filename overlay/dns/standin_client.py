@@ -1,8 +1,8 @@
 """argosyd's side of the stand-in (standin.py): starts it, keeps it told, and takes the sockets back from it.
 
 Level-triggered: what the stand-in has not been told yet is looked up, never queued. It is started with the first
-sandbox; if it dies another one is told everything. Nothing waits for it: as long as argosyd is there it does nothing.
-One of another version (after an upgrade) is ended when its successor has been told all.
+sandbox, but not before the names are known; if it dies another one is told everything. Nothing waits for it. One of
+another version (after an upgrade) is ended when its successor has been told all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,13 +23,17 @@ import structlog
 
 from kit.supervisor import stop
 from overlay.dns import standin
-from overlay.dns.standin import BEAT, TIMEOUT, VERSION, Frames, frame
+from overlay.dns.pending_questions import PendingQuestions, memory
+from overlay.dns.standin_messages import BEAT, VERSION, Frames, frame, names_facts, sandbox_facts
 from overlay.interface import Sandbox
 from overlay.kernel.namespaces import DnsSockets
 from overlay.plan.dns_zone import Names
 
-PAUSE = 2.0
+TIMEOUT = 5.0
+"""Seconds that a stand-in may take, on a busy machine."""
+PAUSE = 0.5
 """Seconds until a stand-in that cannot be had is tried again."""
+BACKLOG = 64
 Frame = tuple[bytes, list[int]]
 
 log = structlog.get_logger(__name__)
@@ -44,6 +49,12 @@ class Relief:
         self._process: asyncio.subprocess.Process | None = None
         self._rooms: dict[str, tuple[dict[str, Any], DnsSockets]] = {}
         self._names: Mapping[str, Names] = {}
+        self._known = False
+        """Whether the names are: a stand-in without them would forward what is ours to answer."""
+        self._memory = memory()
+        weakref.finalize(self, os.close, self._memory)
+        self.pending = PendingQuestions(self._memory)
+        self._told_memory = False
         self._told_rooms: set[str] = set()
         self._told_names: dict[str, Names] = {}
         self._passive = self._told_passive = False
@@ -89,19 +100,13 @@ class Relief:
         self._tasks = []
         self._hang_up()
         self._rooms.clear()
-        self._names, self._passive = {}, False
+        self._names, self._known, self._passive = {}, False, False
 
-    def serve(self, sandbox: Sandbox, own: Mapping[str, str], internal: bool, sockets: DnsSockets) -> None:
-        """A sandbox is to be served while argosyd is away."""
-        facts = {
-            "task_name": sandbox.task_name,
-            "hostname": sandbox.hostname,
-            "interfaces": [[one.network_id, list(one.aliases)] for one in sandbox.interfaces],
-            "own": dict(own),
-            "internal": internal,
-            "servers": list(sandbox.nameservers),
-        }
-        self._rooms[sandbox.id] = (facts, sockets)
+    def serve(
+        self, sandbox: Sandbox, own: Mapping[str, str], internal: bool, sockets: DnsSockets, namespace: str = ""
+    ) -> None:
+        """A sandbox is to be served while argosyd is away, as long as its namespace is mounted at that path."""
+        self._rooms[sandbox.id] = (sandbox_facts(sandbox, own, internal, namespace), sockets)
         self._news.set()
 
     def drop(self, id: str) -> None:
@@ -111,7 +116,7 @@ class Relief:
 
     def know(self, names: Mapping[str, Names]) -> None:
         """What names mean from now on, by network."""
-        self._names = names
+        self._names, self._known = names, True
         self._news.set()
 
     # ── keeping it told ──────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +128,7 @@ class Relief:
                 async with asyncio.timeout(BEAT):
                     await self._news.wait()
             self._news.clear()
-            if self._control is None and not self._rooms:
+            if self._control is None and not (self._rooms and self._known):
                 continue
             try:
                 if self._control is None:
@@ -145,9 +150,10 @@ class Relief:
     def _due(self) -> tuple[list[Frame], Any]:
         """What the stand-in has not been told, and what to call when it has."""
         names, rooms = dict(self._names), set(self._rooms)
-        changed = {id: _told(one) for id, one in names.items() if self._told_names.get(id) is not one}
+        changed = {id: names_facts(one) for id, one in names.items() if self._told_names.get(id) is not one}
         gone = dict.fromkeys(self._told_names.keys() - names.keys())
-        frames: list[Frame] = [(frame({"drop": id}), []) for id in sorted(self._told_rooms - rooms)]
+        frames: list[Frame] = [] if self._told_memory else [(frame({"memory": True}), [os.dup(self._memory)])]
+        frames += [(frame({"drop": id}), []) for id in sorted(self._told_rooms - rooms)]
         frames += [(frame({"names": {id: told}}), []) for id, told in {**changed, **gone}.items()]
         for id in sorted(rooms - self._told_rooms):
             facts, sockets = self._rooms[id]
@@ -161,6 +167,7 @@ class Relief:
 
         def done() -> None:
             self._told_names, self._told_rooms, self._told_passive = names, rooms, passive
+            self._told_memory = True
             if self._former is not None:  # its successor knows all
                 with self._former, suppress(OSError):
                     self._former.sendall(frame({"end": True}))
@@ -175,7 +182,7 @@ class Relief:
             self._path.unlink(missing_ok=True)
             listener.bind(str(self._path))
             self._path.chmod(0o600)
-            listener.listen(4)
+            listener.listen(BACKLOG)
             command = [sys.executable, "-I", "-S", str(Path(standin.__file__).resolve()), str(listener.fileno())]
             command.append(str(self._resolv_conf))
             self._process = await asyncio.create_subprocess_exec(
@@ -185,7 +192,7 @@ class Relief:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         control.settimeout(TIMEOUT)
         control.connect(str(self._path))
-        self._told_rooms, self._told_names, self._told_passive = set(), {}, False
+        self._forget_told()
         self._watch(control)
         return control
 
@@ -207,10 +214,14 @@ class Relief:
 
     def _hang_up(self) -> None:
         control, self._control = self._control, None
-        self._told_rooms, self._told_names, self._told_passive = set(), {}, False
+        self._forget_told()
         if control is not None:
             asyncio.get_running_loop().remove_reader(control)
             control.close()
+
+    def _forget_told(self) -> None:
+        self._told_rooms, self._told_names = set(), {}
+        self._told_passive = self._told_memory = False
 
     # ── taking over ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -269,14 +280,3 @@ def _send(control: socket.socket, frames: list[Frame]) -> None:
             continue
         sent = socket.send_fds(control, [data], fds)
         control.sendall(data[sent:])
-
-
-def _told(names: Names) -> dict[str, Any]:
-    return {
-        "services": {
-            name: [[one.name, one.service_id, one.vip] for one in claims] for name, claims in names.services.items()
-        },
-        "ready": dict(names.ready),
-        "tasks": dict(names.tasks),
-        "pointers": dict(names.pointers),
-    }
