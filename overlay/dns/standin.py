@@ -10,8 +10,9 @@ goes on. Both may read at the same time (question_queue.py).
 It ends when it is told to, when it has nothing to serve and nobody is connected, and when another one listens at its
 path, or none. A sandbox is let go when its namespace is no longer held, whether argosyd says so or not.
 
-Run as a program by its path, with the fd of its listening socket and the host's resolv.conf; the standard library only,
-and little of that: it is there all the time on every host with containers (6 MiB).
+Run as a program by its path, with the fd of its listening socket, the inode of that socket's file, and the host's
+resolv.conf; the standard library only, and little of that: it is there all the time on every host with containers
+(6 MiB).
 """
 
 from __future__ import annotations
@@ -85,11 +86,11 @@ class Room:
 class StandIn:
     """The process."""
 
-    def __init__(self, listener: socket.socket, resolv_conf: str) -> None:
+    def __init__(self, listener: socket.socket, inode: int, resolv_conf: str) -> None:
         self._listener = listener
         self._resolv_conf = resolv_conf
         self._path = listener.getsockname()
-        self._inode = _inode(self._path)
+        self._inode = inode
         self._rooms: dict[str, Room] = {}
         self._names: dict[str, Names] = {}
         self._pending: PendingQuestions | None = None
@@ -314,4 +315,4 @@ def _inode(path: str) -> int:
 
 
 if __name__ == "__main__":
-    StandIn(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]).run()
+    StandIn(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3]).run()

@@ -184,7 +184,7 @@ class Relief:
             self._path.chmod(0o600)
             listener.listen(BACKLOG)
             command = [sys.executable, "-I", "-S", str(Path(standin.__file__).resolve()), str(listener.fileno())]
-            command.append(str(self._resolv_conf))
+            command += [str(self._path.stat().st_ino), str(self._resolv_conf)]
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(listener.fileno(),), start_new_session=True,

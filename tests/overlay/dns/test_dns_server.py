@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from overlay.dns import dns_message
 from overlay.dns.dns_server import DnsServer
 from overlay.dns.forwarder import Forwarder
+from overlay.dns.pending_questions import PendingQuestions, memory
 from overlay.dns.resolver import Resolver
 from overlay.interface import Interface, Sandbox
 from overlay.kernel.namespaces import DnsSockets
@@ -140,9 +142,13 @@ async def serving(port: int, *, internal: bool = False) -> AsyncIterator[tuple[s
     resolver = Resolver(SANDBOX, {"n1": "10.0.1.40"}, internal)
     resolver.know({"n1": index(ingress_slice())})
     forwarder = Forwarder(port, timeout=0.2)
-    server = DnsServer(resolver, DnsSockets(udp, tcp), forwarder, lambda: ["127.0.0.1"])
+    fd = memory()
+    pending = PendingQuestions(fd)
+    os.close(fd)
+    server = DnsServer(resolver, DnsSockets(udp, tcp), forwarder, lambda: ["127.0.0.1"], pending.of("c1"))
     try:
         yield udp.getsockname()
+        assert list(pending.left()) == [], "what was answered is not pending"
     finally:
         server.close()
 
