@@ -30,7 +30,7 @@ from overlay.dns.dns_message import Malformed
 from overlay.dns.pending_questions import PendingQuestions
 from overlay.dns.resolver import Resolver
 from overlay.dns.standin_forwarder import TIMEOUT, Workers, ask, host_servers, received
-from overlay.dns.standin_messages import VERSION, Caller, Frames, frame, names_of
+from overlay.dns.standin_messages import BACKLOG, VERSION, Caller, Frames, frame, names_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class StandIn:
 
     def __init__(self, listener: socket.socket, inode: int, resolv_conf: str) -> None:
         self._listener = listener
+        listener.listen(BACKLOG)  # again: SO_PEERCRED tells who did last, and that is to be this process
         self._resolv_conf = resolv_conf
         self._path = listener.getsockname()
         self._inode = inode

@@ -24,7 +24,7 @@ import structlog
 from kit.supervisor import stop
 from overlay.dns import standin
 from overlay.dns.pending_questions import PendingQuestions, memory
-from overlay.dns.standin_messages import BEAT, VERSION, Frames, frame, names_facts, sandbox_facts
+from overlay.dns.standin_messages import BACKLOG, BEAT, VERSION, Frames, frame, names_facts, sandbox_facts
 from overlay.interface import Sandbox
 from overlay.kernel.namespaces import DnsSockets
 from overlay.plan.dns_zone import Names
@@ -33,7 +33,6 @@ TIMEOUT = 5.0
 """Seconds that a stand-in may take, on a busy machine."""
 PAUSE = 0.5
 """Seconds until a stand-in that cannot be had is tried again."""
-BACKLOG = 64
 Frame = tuple[bytes, list[int]]
 
 log = structlog.get_logger(__name__)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 VERSION = "2"
 """Another version of argosyd takes the sockets and starts a stand-in of its own."""
+BACKLOG = 64
+"""Connections that may wait: of each argosyd that was killed meanwhile, one."""
 BEAT = 1.0
 """Seconds after which argosyd says that it serves, when it has nothing else to say."""
 _LENGTH = struct.Struct("!I")

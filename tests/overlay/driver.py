@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import msgspec
 from api.errors import ArgosyError
 from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from kit.troubles import Troubles
+from overlay.dns.standin_client import Relief
 from overlay.host_networks import HostNetworks
 from overlay.interface import NetworkView, Sandbox
 
@@ -45,6 +48,8 @@ async def perform(networks: HostNetworks, troubles: Troubles, order: dict) -> ob
             return list(await networks.prefixes())
         case "troubles":
             return troubles.sentences()
+        case "stand-in":
+            return await stand_in(networks._sandboxes._relief)
         case "stop":
             await networks.stop()
         case "remove_all":
@@ -52,6 +57,17 @@ async def perform(networks: HostNetworks, troubles: Troubles, order: dict) -> ob
         case other:
             raise AssertionError(other)
     return None
+
+
+async def stand_in(relief: Relief) -> int:
+    """The stand-in's pid, when it has been told everything."""
+    while relief._told_rooms != set(relief._rooms) or relief._told_passive is not relief._passive:
+        await asyncio.sleep(0.01)
+    if relief._process is not None:
+        return relief._process.pid
+    assert relief._control is not None
+    pid, _, _ = struct.unpack("3i", relief._control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid)
 
 
 async def main(address: str, exec_root: str) -> None:

@@ -143,6 +143,11 @@ class TestHost:
         return f"{PREFIX}-{self.name}"
 
     def start(self) -> None:
+        self.launch()
+        assert "ok" in self.read()
+
+    def launch(self) -> None:
+        """Start it, and do not wait until it is up."""
         # not `ip netns exec`: that makes a mount namespace, and what is mounted there is seen nowhere else
         command = ["nsenter", f"--net=/run/netns/{self.netns}", sys.executable, "-m", "tests.overlay.driver"]
         self.process = subprocess.Popen(
@@ -153,7 +158,6 @@ class TestHost:
             stderr=(self.root / "log").open("a"),
             text=True,
         )
-        assert "ok" in self.read()
 
     def read(self) -> dict:
         assert self.process

@@ -288,6 +288,23 @@ async def test_a_sandbox_is_let_go_when_its_namespace_is_no_longer_mounted(path:
         await process.wait()
 
 
+async def test_one_that_does_not_hand_over_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = sockets()
+    first = await begun(path, held)
+    assert await ask(held, "web") == ["10.0.1.130"]  # it is up
+    process = first._process
+    assert process is not None
+    first.hang_up()
+    os.kill(process.pid, signal.SIGSTOP)
+    monkeypatch.setattr("overlay.dns.standin_client.TIMEOUT", 0.3)
+
+    assert await Relief(path).take_over() == {}
+
+    async with asyncio.timeout(20):
+        assert await process.wait() == -signal.SIGKILL
+    held.close()
+
+
 async def test_it_ends_with_its_last_sandbox_when_argosyd_is_gone(path: Path) -> None:
     held = sockets()
     relief = await begun(path, held)
