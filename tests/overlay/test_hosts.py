@@ -36,6 +36,11 @@ class Task:
     def __post_init__(self) -> None:
         self.id = hashlib.sha256(self.name.encode()).hexdigest()
 
+    @property
+    def enter(self) -> list[str]:
+        """The command line before a command that is to run in its sandbox."""
+        return ["nsenter", f"--net={self.netns}"]
+
 
 def network(id: str, number: int, vni: int, **more: bool) -> NetworkOrder:
     base = f"10.77.{number}"

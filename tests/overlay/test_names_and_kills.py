@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
+from tests.overlay.asker import asking
 from tests.overlay.hosts import Cluster, TestHost
 from tests.overlay.test_hosts import APP, CLIENT_NETNS, Task, network, service, start
 
@@ -30,53 +29,6 @@ def answer(question, client):
     s.sendto(question[:2] + struct.pack("!5H", 0x8180, 1, 1, 0, 0) + question[12:] + record, client)
 while True:
     threading.Thread(target=answer, args=s.recvfrom(512)).start()
-"""
-
-# Asks for each name over UDP, once and from a socket of its own each time, until its input ends; and for the first name
-# over TCP, again when it is hung up on. Prints how often, and what was not answered as it should have been.
-ASKER = """
-import json, select, socket, struct, sys, threading, time
-asked, lost, slowest, threads = 0, [], 0.0, []
-def question(name):
-    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
-    return struct.pack("!6H", asked, 256, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, 1, 1)
-def udp(data):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(20)
-        s.connect(("127.0.0.11", 53))
-        s.send(data)
-        return s.recv(512)
-def tcp(data):
-    for _ in range(5):
-        try:
-            with socket.create_connection(("127.0.0.11", 53), 20) as s:
-                s.sendall(struct.pack("!H", len(data)) + data)
-                if answer := s.recv(512)[2:]:
-                    return answer
-        except ConnectionError:
-            pass
-    return b"hung up"
-def ask(name, how, data):
-    global slowest
-    began = time.monotonic()
-    try:
-        answer = how(data)
-        why = "" if answer[:2] == data[:2] and not answer[3] & 15 and answer[7] else answer.hex()
-    except OSError as error:
-        why = repr(error)
-    took = time.monotonic() - began
-    slowest = max(slowest, took)
-    if why:
-        lost.append(f"{name} {how.__name__} at {time.strftime('%X')}: {why} after {took:.1f} s")
-print("up", flush=True)
-while not select.select([sys.stdin], [], [], 0.02)[0]:
-    for name, how in [*((name, udp) for name in sys.argv[1:]), (sys.argv[1], tcp)]:
-        asked += 1
-        threads.append(threading.Thread(target=ask, args=(name, how, question(name))))
-        threads[-1].start()
-for thread in threads:
-    thread.join()
-print(json.dumps([asked, lost, round(slowest, 2)]), flush=True)
 """
 
 
@@ -98,30 +50,10 @@ def caller(cluster: Cluster) -> Iterator[Task]:
     host.do("close", id=task.id)
 
 
-@contextmanager
-def asking(task: Task, *names: str) -> Iterator[None]:
-    """Meanwhile names are asked for; each question must be answered."""
-    command = ["nsenter", f"--net={task.netns}", sys.executable, "-c", ASKER, *names]
-    asker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert asker.stdout
-        assert asker.stdout.readline() == "up\n"
-        yield
-        time.sleep(0.5)
-        said, _ = asker.communicate("", timeout=60)
-        asked, lost, slowest = json.loads(said)
-        print(f"{asked} asked, {len(lost)} lost, slowest after {slowest} s")
-        assert asked > 50
-        assert lost == []
-    finally:
-        asker.kill()
-        asker.communicate()
-
-
 def test_argosyd_is_killed_at_any_age(cluster: Cluster, caller: Task) -> None:
     host = cluster.hosts[0]
     host.do("stand-in")
-    with asking(caller, "web", "far.example.org"):
+    with asking(caller.enter, "web", "far.example.org"):
         for age in (0.2, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2):  # most of the time it only starts
             host.kill()
             host.launch()
@@ -137,7 +69,7 @@ def test_argosyd_is_killed_at_any_age(cluster: Cluster, caller: Task) -> None:
 
 def test_argosyd_is_restarted(cluster: Cluster, caller: Task) -> None:
     host = cluster.hosts[0]
-    with asking(caller, "web", "far.example.org"):
+    with asking(caller.enter, "web", "far.example.org"):
         for _ in range(3):
             host.do("stop")
             host.kill()
@@ -147,7 +79,7 @@ def test_argosyd_is_restarted(cluster: Cluster, caller: Task) -> None:
 
 
 def test_the_stand_in_is_killed_while_argosyd_serves(cluster: Cluster, caller: Task) -> None:
-    with asking(caller, "web", "far.example.org"):
+    with asking(caller.enter, "web", "far.example.org"):
         another_stand_in(cluster.hosts[0])
         another_stand_in(cluster.hosts[0])
 
@@ -156,7 +88,7 @@ def test_the_stand_in_is_killed_while_argosyd_takes_over(cluster: Cluster, calle
     host = cluster.hosts[0]
     pid = host.do("stand-in")
     assert isinstance(pid, int)
-    with asking(caller, "web"):
+    with asking(caller.enter, "web"):
         host.kill()
         host.start()
         os.kill(pid, signal.SIGKILL)
@@ -169,7 +101,7 @@ def test_argosyd_hangs(cluster: Cluster, caller: Task) -> None:
     host = cluster.hosts[0]
     host.do("stand-in")
     assert host.process
-    with asking(caller, "web"):
+    with asking(caller.enter, "web"):
         os.kill(host.process.pid, signal.SIGSTOP)
         time.sleep(1.5)
         os.kill(host.process.pid, signal.SIGCONT)
