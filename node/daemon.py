@@ -23,7 +23,7 @@ from kit import cgroups
 from kit.directories import OWNERS, PASSABLE, make_directory
 from kit.supervisor import stop
 from kit.timing import Clock, backoff
-from kit.troubles import supervise
+from kit.troubles import Troubles, supervise
 from manager.http.cluster_routes import routes as cluster_routes
 from node.http.api_socket import ApiSocket, restrict
 from node.http.docker_socket import DockerSocket
@@ -32,7 +32,7 @@ from node.http.node_routes import NodeRoutes, cluster_of
 from node.membership.certificate_renewal import Renewal
 from node.membership.factory import NodeFactory
 from node.membership.identity import IdentityFiles
-from node.membership.membership import HostSwarm
+from node.membership.membership import HostMembership
 from node.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,11 +49,11 @@ class Daemon:
         make_directory(settings.exec_root, PASSABLE)  # the group's members reach the socket through it
         peers = GrpcPeers(self._credentials)
         self._runtime = OciRuntime(settings.data_root, settings.exec_root, peers, clock, rng=rng, usual=settings.usual)
-        factory = NodeFactory(settings, self._runtime, clock, rng)
-        self.swarm = HostSwarm(settings, factory, clock, rng)
+        self._troubles = Troubles()
+        factory = NodeFactory(settings, self._runtime, clock, rng, self._troubles, lambda: routes)
+        self.swarm = HostMembership(settings, factory, clock, rng, self._troubles)
         self._renewal = Renewal(self.swarm, self._files, clock, rng)
         context = NodeContext(settings, self.swarm, self._runtime, clock)
-        self._troubles = factory.troubles
         routes = [
             *NodeRoutes(self.swarm, context.info).routes(),
             *cluster_routes(
@@ -63,8 +63,6 @@ class Daemon:
             ),
             *host_routes(lambda: context),
         ]
-        factory.routes = routes
-        factory.heard, factory.refused = self.swarm.heard, self.swarm.refused
         self._socket = ApiSocket(routes, settings.sockets)
 
     async def run(self) -> None:
@@ -76,8 +74,7 @@ class Daemon:
         works = (
             ("runtime", self._runtime.run),
             ("certificate renewal", self._renewal.run),
-            ("the host's address", self.swarm.follow_address),
-            ("removal from the cluster", self.swarm.depart_when_removed),
+            ("membership", self.swarm.run),
             ("bound sockets", SocketBinds(self._runtime, self._settings.all_sockets).run),
         )
         troubles, delays = self._troubles, partial(backoff, self._rng)

@@ -13,7 +13,7 @@ from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.local_volumes import Volumes
 from kit.timing import Clock
 from manager.http.networks.predefined_networks import predefined_networks
-from node.membership.membership import HostSwarm
+from node.membership.membership import HostMembership
 from node.settings import Settings
 from overlay.host_networks import HostNetworks
 from overlay.interface import Networks
@@ -22,7 +22,7 @@ from overlay.interface import Networks
 class NodeContext:
     """Implements agent/http/host_context.py's `HostContext`."""
 
-    def __init__(self, settings: Settings, swarm: HostSwarm, runtime: OciRuntime, clock: Clock) -> None:
+    def __init__(self, settings: Settings, swarm: HostMembership, runtime: OciRuntime, clock: Clock) -> None:
         self._settings = settings
         self._swarm = swarm
         self._runtime = runtime
@@ -48,7 +48,7 @@ class NodeContext:
     @property
     def networks(self) -> Networks:
         """The host's networks."""
-        return self._swarm.parts.networks if self._swarm.parts is not None else self._no_networks
+        return self._swarm.components.networks if self._swarm.components is not None else self._no_networks
 
     @property
     def node_id(self) -> str:
@@ -77,7 +77,7 @@ class NodeContext:
 
     def health(self, task_id: str) -> Health:
         """How healthy a task's container is."""
-        return self._swarm.parts.agent.health(task_id) if self._swarm.parts is not None else Health()
+        return self._swarm.components.agent.health(task_id) if self._swarm.components is not None else Health()
 
     def network_name(self, id: str) -> str:
         """A network's name; its id when the host was not told of it."""
@@ -85,5 +85,5 @@ class NodeContext:
 
     def network_views(self) -> list[dict[str, Any]]:
         """The networks this host takes part in, for when no manager runs here that knows all of them."""
-        orders = self._swarm.parts.agent.networks() if self._swarm.parts is not None else []
+        orders = self._swarm.components.agent.networks() if self._swarm.components is not None else []
         return [*predefined_networks(self.node_id), *views(orders)]

@@ -28,7 +28,12 @@ class Relocation:
 
     def moves(self, former: Membership) -> bool:
         """Whether others reach the host elsewhere than before, so that all parts have to begin anew."""
-        return _ways(self.membership) != _ways(former)
+        return is_reached_elsewhere(former, self.membership)
+
+
+def is_reached_elsewhere(former: Membership, present: Membership) -> bool:
+    """Whether other hosts reach this one at another address or port than before."""
+    return _ways(former) != _ways(present)
 
 
 def relocate(membership: Membership, present: Interfaces, preferred: str = "", port: int = 0) -> Relocation:

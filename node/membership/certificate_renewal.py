@@ -16,9 +16,10 @@ from api.wire.rpc import Credentials
 from kit.timing import Clock, backoff
 from manager.security import ca
 from node.membership.advertise_address import host_port
+from node.membership.entry import certificate_addresses
 from node.membership.identity import Identity, IdentityFiles
 from node.membership.join_client import ManagerClient
-from node.membership.membership import HostSwarm, certificate_addresses
+from node.membership.membership import HostMembership
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ LONGEST_SLEEP = 3600.0
 class Renewal:
     """The loop that renews."""
 
-    def __init__(self, swarm: HostSwarm, files: IdentityFiles, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, swarm: HostMembership, files: IdentityFiles, clock: Clock, rng: random.Random) -> None:
         self._swarm = swarm
         self._files = files
         self._clock = clock

@@ -17,9 +17,9 @@ import structlog
 from agent.main import Agent
 from api.errors import ArgosyError, Unavailable
 from api.wire.rpc import Credentials
-from api.wire.session_messages import MemberAnswer
+from api.wire.session_messages import ManagerMessage, MemberAnswer
 from kit.supervisor import stop
-from kit.timing import Clock, backoff
+from kit.timing import backoff
 from kit.troubles import Troubles, supervise
 from manager.main import Manager
 from manager.store.interface import Put
@@ -31,26 +31,38 @@ log = structlog.get_logger(__name__)
 
 
 Join = Callable[[], Awaitable[MemberAnswer | None]]
+Credentialed = Callable[[], Credentials]
+"""Asked for the credentials of the moment: they are renewed."""
+
+
+class Listener(Protocol):
+    """Who hears what managers tell the agent (node/membership/membership.py)."""
+
+    def heard(self, message: ManagerMessage) -> None:
+        """A manager sent a message."""
+        ...
+
+    def refused(self) -> None:
+        """A manager said that this node is not part of the cluster."""
+        ...
 
 
 class Factory(Protocol):
-    """Makes the parts for a node (node/membership/factory.py)."""
-
-    troubles: Troubles
+    """Makes the components of a node (node/membership/factory.py)."""
 
     def networks(self, identity: Identity) -> HostNetworks:
         """The host's networks, not started."""
         ...
 
-    def agent(self, identity: Identity, networks: HostNetworks, credentials: Callable[[], Credentials]) -> Agent:
+    def agent(self, identity: Identity, networks: HostNetworks, own: Credentialed, listener: Listener) -> Agent:
         """The agent."""
         ...
 
-    def manager(self, identity: Identity, credentials: Callable[[], Credentials]) -> Manager:
+    def manager(self, identity: Identity, own: Credentialed) -> Manager:
         """A manager, not started."""
         ...
 
-    def host_server(self, credentials: Credentials, dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
+    def host_server(self, identity: Callable[[], Identity], dispatcher: Callable[[], Any], agent: Agent) -> HostServer:
         """The gRPC port, not started."""
         ...
 
@@ -59,21 +71,33 @@ class Factory(Protocol):
         ...
 
 
-class Parts:
-    """The running parts of a node."""
+class NodeComponents:
+    """What runs on a node, all under one identity."""
 
-    def __init__(self, identity: Identity, factory: Factory, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, identity: Identity, factory: Factory, listener: Listener, rng: random.Random, troubles: Troubles
+    ) -> None:
         self.identity = identity
         self._factory = factory
-        self._clock = clock
         self._rng = rng
+        self._troubles = troubles
         self._server: HostServer | None = None
         self.networks = factory.networks(identity)
         """The host's networks; the agent starts and stops them."""
-        self.agent = factory.agent(identity, self.networks, self._credentials)
+        self.agent = factory.agent(identity, self.networks, self._credentials, listener)
         self._agent_task: list[asyncio.Task[Any]] = []
         self._manager_task: list[asyncio.Task[Any]] = []
         self.manager: Manager | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the host listens for others and runs the agent."""
+        return bool(self._agent_task)
+
+    @property
+    def is_managing(self) -> bool:
+        """Whether a manager serves, or is being started."""
+        return self.manager is not None or bool(self._manager_task)
 
     @property
     def serving_manager(self) -> Manager | None:
@@ -84,7 +108,7 @@ class Parts:
         """Listen and run the agent. Raises Unavailable when the port is taken."""
         await self._listen()
         delays = partial(backoff, self._rng, first=0.5)
-        work = supervise(self.agent.run, "agent", self._factory.troubles, delays)
+        work = supervise(self.agent.run, "agent", self._troubles, delays)
         self._agent_task = [asyncio.get_running_loop().create_task(work, name="agent")]
 
     async def start_manager(self, first: Sequence[Put] = (), joined: MemberAnswer | None = None) -> None:
@@ -150,7 +174,7 @@ class Parts:
         return self.manager.dispatcher if self.manager is not None else None
 
     async def _listen(self) -> None:
-        server = self._factory.host_server(self.identity.credentials, self._dispatcher, self.agent)
+        server = self._factory.host_server(lambda: self.identity, self._dispatcher, self.agent)
         await server.start(*self._factory.listen())
         self._server = server
 
