@@ -29,9 +29,10 @@ from agent.tasks.checkpoint import Storage
 from agent.tasks.task_actions import Host
 from agent.tasks.worker import Worker
 from api.errors import ArgosyError
-from api.objects.wanted import NodeDescription
+from api.objects.observed import NodeDescription
 from api.wire.assignments import NetworkOrder
-from api.wire.session_messages import Assignments, ManagersNotice
+from api.wire.host_messages import ManagersNotice
+from api.wire.session_messages import Assignments
 from kit.timing import Clock, backoff
 from kit.troubles import Troubles, sentence, supervise
 from overlay.interface import Networks

@@ -12,8 +12,8 @@ import structlog
 from agent.options import AgentConfig
 from agent.runtime.bundle import cdi
 from agent.runtime.interface import Image
-from api.objects.wanted import EngineDescription, NodeDescription
-from api.service.service_spec import Reservations, Resources
+from api.objects.observed import EngineDescription, NodeDescription
+from api.service.resources import Reservations, Resources
 from api.wire.host_bounds import MOST_IMAGES, MOST_IMAGES_BYTES, MOST_ITEMS, MOST_TROUBLES
 
 log = structlog.get_logger(__name__)

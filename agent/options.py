@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.defaults import HOST_PORT
-from api.service.service_spec import GenericResource
+from api.service.resources import GenericResource
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from api.codec import Value
-from api.service.service_spec import Driver
+from api.service.container import Driver
 
 MOST_SECRET = 500 * 1024
 """Bytes; the data must be smaller."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from api.codec import Value
-from api.service.service_spec import EndpointSpec, NodeSpec, PortConfig, ServiceSpec, TaskSpec
+from api.node_spec import NodeSpec
+from api.service.ports import EndpointSpec, PortConfig
+from api.service.service_spec import ServiceSpec, TaskSpec
 
 
 def _stack(labels: dict[str, str] | None) -> str:

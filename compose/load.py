@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from api.errors import Invalid
-from api.field_names import SERVICE_NAME
+from api.ids import SERVICE_NAME
 from compose.model.load_state import FileReader, Phase, Work
 from compose.model.project import Project, project_of
 from compose.model.stack import Stack

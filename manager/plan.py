@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from api.codec import Value
-from api.objects.wanted import STATUS, TASK, Kind, Task
-from api.service.service_spec import GenericResource
+from api.objects.decided import Task
+from api.objects.kinds import STATUS, TASK, Kind
+from api.service.resources import GenericResource
 from api.states import TaskState
 from manager.store.interface import Change, Delete, Plan, Put
 from manager.store.state import State

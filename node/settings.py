@@ -9,8 +9,9 @@ from agent.runtime.logs.log_file import policy
 from agent.runtime.oci.container_defaults import Usual
 from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
 from api.errors import Invalid
+from api.service.container import Driver
 from api.service.free_form_options import log_option_problems
-from api.service.service_spec import DiscreteResource, Driver, GenericResource, NamedResource
+from api.service.resources import DiscreteResource, GenericResource, NamedResource
 from api.wire.rpc import Credentials
 from kit.cgroups import machine_memory, read_size
 from manager.etcd.command_line import DEFAULT_QUOTA

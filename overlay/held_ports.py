@@ -9,7 +9,7 @@ import errno
 import socket
 from collections.abc import Iterable
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from overlay.interface import NetworkFailure
 from overlay.plan.nft_rules import HostPort
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 import structlog
 
 from api.defaults import LOCAL_SUBNET, VXLAN_PORT
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.host_bounds import MOST_PREFIXES
 from kit.process import run
 from kit.supervisor import stop

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from api.errors import ArgosyError
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 
 LOCAL_BRIDGE = "bridge"

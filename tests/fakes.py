@@ -17,17 +17,9 @@ from agent.runtime.interface import Container, ContainerPlan, Exit, Image, Image
 from agent.session.interface import HelloRefused, SessionLost
 from api.errors import NotFound, Unavailable
 from api.service.host_config import Hook
-from api.service.service_spec import PortConfig
-from api.wire.session_messages import (
-    Accepted,
-    AgentMessage,
-    Assignments,
-    Hello,
-    LogLine,
-    ManagerMessage,
-    Statuses,
-    Welcome,
-)
+from api.service.ports import PortConfig
+from api.wire.host_messages import LogLine
+from api.wire.session_messages import Accepted, AgentMessage, Assignments, Hello, ManagerMessage, Statuses, Welcome
 from overlay.interface import NetworkFailure, NetworkView, Sandbox
 
 

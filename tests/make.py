@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.defaults import SECOND
-from api.objects.wanted import (
+from api.network.network_spec import INGRESS, IPAM, IPAMConfig, NetworkSpec
+from api.node_spec import NodeSpec
+from api.objects.decided import NodeDecision, Revision, ServiceDecision, Task
+from api.objects.kinds import (
     CLUSTER,
     DEFAULT_CLUSTER,
     DESCRIPTION,
-    INGRESS,
     NETWORK,
     NODE,
     NODE_DECISION,
@@ -20,43 +22,18 @@ from api.objects.wanted import (
     SESSION,
     STATUS,
     TASK,
-    Cluster,
     Kind,
-    Network,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Revision,
-    Service,
-    ServiceDecision,
-    Session,
-    Task,
-    TaskStatus,
     revision_id,
 )
+from api.objects.observed import NodeDescription, Session, TaskStatus
+from api.objects.wanted import Cluster, Network, Node, Service
+from api.service.container import ContainerSpec
 from api.service.host_config import HostConfig
-from api.service.service_spec import (
-    IPAM,
-    ContainerSpec,
-    Dependency,
-    EmptyMode,
-    EndpointSpec,
-    IPAMConfig,
-    Mode,
-    NetworkSpec,
-    NetworkTarget,
-    NodeSpec,
-    Placement,
-    PortConfig,
-    Replicated,
-    ReplicatedJob,
-    Reservations,
-    Resources,
-    RestartPolicy,
-    ServiceSpec,
-    TaskSpec,
-    UpdateConfig,
-)
+from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
+from api.service.placement import Placement
+from api.service.ports import EndpointSpec, PortConfig
+from api.service.resources import Reservations, Resources
+from api.service.service_spec import Dependency, NetworkTarget, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import NodeState, TaskState
 from manager.store.state import Dirty, Event, State
 
@@ -101,7 +78,7 @@ def description(
     **fields: Any,
 ) -> NodeDescription:
     """What a node says of itself."""
-    from api.objects.wanted import EngineDescription
+    from api.objects.observed import EngineDescription
 
     return NodeDescription(
         **{"hostname": id, "architecture": "x86_64", **fields},

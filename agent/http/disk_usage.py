@@ -18,7 +18,8 @@ from agent.http.volume_handlers import form as volume_form
 from agent.runtime.interface import Container, Image
 from agent.runtime.volumes.local_volumes import Volume
 from api.errors import Conflict, Invalid, NotFound
-from api.http.app import answer, filters, label_match, read_moment
+from api.http.app import answer
+from api.http.query import filters, label_match, read_moment
 
 _IMAGE_FILTERS = frozenset(["dangling", "until", "label", "label!"])
 _VOLUME_FILTERS = frozenset(["all", "label", "label!"])

@@ -14,7 +14,7 @@ from agent.runtime.interface import Runtime
 from agent.runtime.oci.container_defaults import Usual
 from agent.runtime.runtime_events import Journal
 from agent.runtime.volumes.local_volumes import Volumes
-from api.wire.session_messages import LogLine
+from api.wire.host_messages import LogLine
 from kit.timing import Clock
 from overlay.interface import Networks
 

@@ -9,8 +9,9 @@ from aiohttp import web
 from agent.http.host_context import HostContext
 from agent.runtime.volumes.local_volumes import Volume
 from api.codec import Value
-from api.field_names import new_id
-from api.http.app import answer, body, filters, flag, label_match, timestamp
+from api.http.app import answer, body, timestamp
+from api.http.query import filters, flag, label_match
+from api.ids import new_id
 
 _FILTERS = frozenset(["name", "label", "dangling", "driver"])
 

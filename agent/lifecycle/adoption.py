@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.lifecycle.health import Health, HealthState, check_of
 from agent.lifecycle.step import Failure, Observed
 from agent.runtime.interface import Container, Image
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.states import TaskState
 from api.wire.assignments import SpecOrder
 

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from agent.runtime.interface import ContainerPlan, Image, PlannedFile, RuntimeFailure, container_id
 from api.errors import Invalid
-from api.objects.wanted import PortStatus
-from api.service.service_spec import GenericResource, PortConfig
-from api.service.service_validation import HOST_GATEWAY
+from api.objects.observed import PortStatus
+from api.service.container_validation import HOST_GATEWAY
+from api.service.ports import PortConfig
+from api.service.resources import GenericResource
 from api.service.templates import TemplateContext, expanded, has_templates
 from api.wire.assignments import SpecOrder, TaskOrder
 from overlay.interface import Interface, Sandbox

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from api.defaults import SECOND
-from api.service.service_spec import Healthcheck
+from api.service.container import Healthcheck
 
 INTERVAL = 30.0
 TIMEOUT = 30.0

@@ -20,7 +20,7 @@ import msgspec
 from agent.lifecycle import health
 from agent.lifecycle.health import NO_HEALTH, Health, HealthState
 from agent.runtime.interface import Exit, Image, container_id
-from api.objects.wanted import PortStatus, TaskStatus
+from api.objects.observed import PortStatus, TaskStatus
 from api.states import TaskState
 from api.wire.assignments import ConfigOrder, SecretOrder, SpecOrder, TaskOrder
 

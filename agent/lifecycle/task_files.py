@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.runtime.interface import PlannedFile, RuntimeFailure
-from api.service.service_spec import ContainerSpec, FileTarget
+from api.service.container import ContainerSpec, FileTarget
 from api.wire.assignments import ConfigOrder, ResourceKey, SecretOrder, SpecOrder, key_of, login_id
 
 SECRETS = "/run/secrets"

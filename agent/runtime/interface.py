@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from api.errors import ArgosyError
+from api.service.container import Healthcheck
 from api.service.host_config import Hook
-from api.service.service_spec import Healthcheck, TaskSpec
-from api.wire.session_messages import LogLine
+from api.service.service_spec import TaskSpec
+from api.wire.host_messages import LogLine
 
 
 class RuntimeFailure(ArgosyError):

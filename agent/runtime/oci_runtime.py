@@ -35,7 +35,7 @@ from agent.runtime.runtime_events import Journal
 from agent.runtime.volumes.local_volumes import Volumes
 from api.errors import ArgosyError, Conflict, NotFound
 from api.service.host_config import Hook
-from api.wire.session_messages import LogLine
+from api.wire.host_messages import LogLine
 from kit import cgroups, process, twofold
 from kit.directories import make_directory
 from kit.files import replace_file

@@ -14,7 +14,7 @@ from agent.serving.callers import Callers
 from agent.serving.image_grants import Grants
 from api.errors import ArgosyError
 from api.wire import rpc
-from api.wire.session_messages import (
+from api.wire.host_messages import (
     EXPORT_METHOD,
     HOST,
     LOGS_METHOD,

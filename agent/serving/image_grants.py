@@ -11,7 +11,7 @@ import grpc
 
 from api.errors import Forbidden, Unavailable
 from api.wire import rpc
-from api.wire.session_messages import MAY_EXPORT_METHOD, ExportCheck, ExportVerdict
+from api.wire.host_messages import MAY_EXPORT_METHOD, ExportCheck, ExportVerdict
 
 TIME_LIMIT = 8.0
 """Seconds for one manager's answer: it waits a few itself for what it may not have heard yet."""

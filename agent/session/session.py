@@ -17,7 +17,7 @@ import structlog
 from agent.session.interface import Conversation, HelloRefused, Link, SessionLost
 from agent.session.known_managers import Managers
 from agent.session.status_reporter import Reporter
-from api.objects.wanted import NodeDescription
+from api.objects.observed import NodeDescription
 from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, Part, Welcome
 from kit.mailbox import Latest
 from kit.supervisor import heeding

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from api.codec import encode
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.states import TaskState
 from api.wire.host_bounds import MOST_STATUSES, STATUSES_PIECE
 from api.wire.session_messages import Statuses

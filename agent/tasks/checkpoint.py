@@ -21,7 +21,7 @@ from agent.lifecycle.assignment_set import AssignmentSet, Change
 from agent.session.assignment_reader import read_entries
 from api.codec import Value, encode
 from api.errors import Invalid
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.wire.assignments import Resource, SecretOrder
 from api.wire.session_messages import Assignments
 from kit.reported_once import Said

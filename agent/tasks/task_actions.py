@@ -24,7 +24,7 @@ from agent.tasks.checkpoint import Storage
 from agent.tasks.health_probe import probe_forever
 from api.defaults import DRAIN_LIMIT, SECOND, STOP_GRACE_PERIOD
 from api.errors import ArgosyError
-from api.service.service_spec import ContainerSpec
+from api.service.container import ContainerSpec
 from api.wire.assignments import SpecOrder
 from kit.timing import Clock, backoff
 from kit.troubles import Troubles

@@ -15,7 +15,7 @@ import structlog
 from agent.lifecycle.step import Action, Failure, Observed, Wanted, step
 from agent.tasks.task_actions import Activities, Host
 from api.errors import ArgosyError, NotFound
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.states import TaskState
 from api.wire.host_bounds import MOST_TEXT
 

@@ -1,19 +1,17 @@
-"""The plumbing that the cluster part and the host part of the HTTP API share: bodies, filters, errors, versions."""
+"""The plumbing that the cluster part and the host part of the HTTP API share: bodies, errors, versions."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import msgspec
 import structlog
 from aiohttp import web
 
-from api.bounds import LARGEST, LATEST, check_parameter, read_json, whole_number
+from api.bounds import LATEST, check_parameter
 from api.codec import decode_user, encode
 from api.errors import ArgosyError, Invalid, TooLarge, TooSlow
 
@@ -91,67 +89,6 @@ async def upload(request: web.Request, size: int) -> AsyncIterator[bytes]:
         yield piece
 
 
-def filters(request: web.Request, known: frozenset[str]) -> dict[str, set[str]]:
-    """The `filters` of a list request: name → accepted values. Both of Docker's forms; unknown names are refused."""
-    text = request.query.get("filters", "")
-    if not text:
-        return {}
-    try:
-        raw = msgspec.convert(read_json(text, "filters"), dict[str, dict[str, bool] | list[str]])
-    except (msgspec.ValidationError, Invalid):
-        raise Invalid('filters: not of the form {"name": {"value": true}}') from None
-    if unknown := sorted(set(raw) - known):
-        raise Invalid(f"invalid filter '{unknown[0]}'; known here: {', '.join(sorted(known))}")
-    return {name: {v for v in values if not isinstance(values, dict) or values[v]} for name, values in raw.items()}
-
-
-def flag(request: web.Request, name: str) -> bool:
-    """A boolean query parameter, as Docker reads them."""
-    return request.query.get(name, "").lower() not in ("", "0", "no", "false", "none")
-
-
-def number(request: web.Request, name: str, default: int, least: int = 0, most: int = LARGEST) -> int:
-    """An integer query parameter within its bounds. Raises Invalid."""
-    text = request.query.get(name, "")
-    return whole_number(text, name, least, most) if text else default
-
-
-def tail(request: web.Request) -> int:
-    """How many lines of a log are asked for, from its end; -1 for all. Raises Invalid."""
-    text = request.query.get("tail", "")
-    if text in ("", "all", "-1"):
-        return -1
-    try:
-        return whole_number(text, "tail")
-    except Invalid:
-        raise Invalid(f"tail: {text!r} is neither a number of lines nor 'all'") from None
-
-
-def moment(request: web.Request, name: str) -> float:
-    """A point in time from the query, in Unix seconds; 0 when it is not given. Raises Invalid."""
-    text = request.query.get(name, "")
-    if not text:
-        return 0.0
-    if (found := read_moment(text)) is None:
-        raise Invalid(f"{name}: {text[:80]!r} is neither Unix seconds nor a time like 2024-01-31T12:00:00Z")
-    return found
-
-
-def read_moment(text: str) -> float | None:
-    """A point in time, given in Unix seconds or as RFC 3339; None for what is neither, or is not in our calendar.
-
-    What is before 1970 is the beginning of 1970: nothing of ours is older.
-    """
-    try:
-        found = float(text)
-    except ValueError:
-        try:
-            found = datetime.fromisoformat(text).timestamp()
-        except (ValueError, OverflowError):
-            return None
-    return max(found, 0.0) if math.isfinite(found) and found <= LATEST else None
-
-
 def timestamp(seconds: float) -> str:
     """Unix seconds as the API writes times (RFC 3339, UTC); 0 is Go's zero time."""
     if not seconds > 0:
@@ -161,15 +98,6 @@ def timestamp(seconds: float) -> str:
     nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size knows microseconds, no more
     whole, nanoseconds = (whole + 1, 0) if nanoseconds >= 1_000_000_000 else (whole, nanoseconds)
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
-
-
-def label_match(labels: dict[str, str], wanted: set[str]) -> bool:
-    """Docker's label filter: each of "key" or "key=value" must hold."""
-    for item in wanted:
-        key, equals, value = item.partition("=")
-        if key not in labels or (equals and labels[key] != value):
-            return False
-    return True
 
 
 def make_app(routes: list[web.RouteDef]) -> web.Application:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from api.codec import encode
-from api.http.app import filters, label_match, moment
+from api.http.query import filters, label_match, moment
 from kit.timing import Clock
 
 Event = dict[str, Any]

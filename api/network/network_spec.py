@@ -37,3 +37,6 @@ class NetworkSpec(Value, frozen=True):
     ipam: IPAM = IPAM()
     options: dict[str, str] = {}
     labels: dict[str, str] = {}
+
+
+INGRESS = "ingress"

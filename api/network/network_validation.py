@@ -1,13 +1,13 @@
-"""What is wrong with a network's spec, as sentences that each begin with the field's path."""
+"""What is wrong with a network spec, and what of it is not supported: sentences that begin with the field's path."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
+from api.field_rules import NAME_LENGTH, Problems, is_address, label_problems
 from api.network.network_spec import IPAMConfig, NetworkSpec
 from api.network.subnets import special
-from api.service.service_validation import NAME_LENGTH, Problems, is_address, label_problems
 
 NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 NETWORK_NUMBERS = {
@@ -76,3 +76,33 @@ def _within(text: str, outer: ipaddress.IPv4Network | ipaddress.IPv6Network) -> 
     return (
         isinstance(inner, ipaddress.IPv6Network) and isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
     )
+
+
+def network_refusals(spec: NetworkSpec) -> list[str]:
+    """Parts of a network's spec that would not be honoured; the API answers them with 501."""
+    return [*_driver_refusals(spec), *_address_refusals(spec)]
+
+
+def _driver_refusals(spec: NetworkSpec) -> Problems:
+    if spec.driver not in ("", "overlay"):
+        yield f"Driver: {spec.driver!r} is not supported; a cluster's networks are overlay networks"
+    if spec.scope not in ("", "swarm"):
+        yield f"Scope: {spec.scope!r} is not supported; a cluster's networks have the scope swarm"
+    if spec.enable_ipv6:
+        yield "EnableIPv6: IPv6 on overlay networks is not supported"
+    if "encrypted" in spec.options and spec.options["encrypted"] != "false":
+        yield "Options.encrypted: encrypted networks are not supported"
+    for name in sorted(set(spec.options) - {"encrypted", *NETWORK_NUMBERS}):
+        yield f"Options.{name}: this option is not supported"
+
+
+def _address_refusals(spec: NetworkSpec) -> Problems:
+    if spec.ipam.driver not in ("", "default"):
+        yield f"IPAM.Driver: {spec.ipam.driver!r} is not supported; default is"
+    for name in sorted(spec.ipam.options or {}):
+        yield f"IPAM.Options.{name}: this option is not supported"
+    if len(spec.ipam.config) > 1:
+        yield "IPAM.Config: more than one subnet is not supported"
+    for number, config in enumerate(spec.ipam.config):
+        if ":" in config.subnet:
+            yield f"IPAM.Config[{number}].Subnet: IPv6 subnets are not supported"

@@ -1,25 +1,28 @@
-"""What is wrong with the parts of a spec that reach for the host, its networks and its files.
+"""What is wrong with a container's spec: its own fields, and what it asks of the host, of networks and of files.
 
-Pure; sentences begin with the field's path. Rules: moby daemon/config and runconfig/hostconfig_unix.go, cli/opts.
+Pure; sentences begin with the field's path. Rules: swarmkit manager/controlapi/service.go, moby daemon/config and
+runconfig/hostconfig_unix.go, cli/opts.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from api.service.free_form_options import sysctl_problems
+from api import image_reference
+from api.field_rules import Problems, is_address, label_problems, parse_problems
+from api.service import free_form_options
+from api.service.container import MOUNT_TYPES, PROPAGATIONS, ContainerSpec, FileTarget, Healthcheck, Mount
 from api.service.host_config import Device, Hook, HostConfig
-from api.service.service_spec import ContainerSpec, FileTarget, Limits, NetworkTarget, ServiceSpec
+from api.service.resources import Limits
 
-Problems = Iterator[str]
-NO_NETWORK = ("host", "none")
-"""Targets that are no network: a service has at most one of them, and then nothing else."""
+HOST_GATEWAY = "host-gateway"
+"""In place of an address in `Hosts`: the host that the task runs on."""
+LEAST_HEALTH_TIME = 1_000_000
+"""Nanoseconds: Docker refuses health durations under a millisecond."""
 DEVICE_RULE = re.compile(r"[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}")
 _ACCESS = re.compile(r"[rwm]{1,3}")
 _CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _MODES = {
     "ipc_mode": ("IpcMode", ("", "private", "shareable", "host", "none")),
     "pid_mode": ("PidMode", ("", "host")),
@@ -34,7 +37,103 @@ _NOT_NEGATIVE = {
 
 
 def container_problems(path: str, spec: ContainerSpec, limits: Limits | None) -> Problems:
-    """Host access, hooks and files of a container."""
+    """What is wrong with a container's spec, beside limits of its resources."""
+    yield from _container_problems(path, spec)
+    yield from _host_problems(path, spec, limits)
+
+
+def _container_problems(path: str, spec: ContainerSpec) -> Problems:
+    if not spec.image:
+        yield f"{path}.Image: image reference must be provided"
+    else:
+        yield from parse_problems(f"{path}.Image", image_reference.parse, spec.image)
+    yield from label_problems(f"{path}.Labels", spec.labels)
+    yield from _mount_problems(f"{path}.Mounts", spec.mounts)
+    yield from _health_problems(f"{path}.Healthcheck", spec.healthcheck)
+    for number, entry in enumerate(spec.env):
+        if not entry or entry.startswith("="):
+            yield f"{path}.Env[{number}]: {entry!r} has no name; it must be NAME=VALUE"
+    for number, line in enumerate(spec.hosts):
+        address, _, names = line.partition(" ")
+        if not (is_address(address) or address == HOST_GATEWAY) or not names.strip():
+            yield f"{path}.Hosts[{number}]: {line!r} is not of the form 'ADDRESS NAME …'"
+    for number, server in enumerate(spec.dns_config.nameservers if spec.dns_config else ()):
+        if not is_address(server):
+            yield f"{path}.DNSConfig.Nameservers[{number}]: {server!r} is not an IP address"
+    if dns := spec.dns_config:
+        yield from free_form_options.line_problems(f"{path}.DNSConfig", _numbered("Search", dns.search))
+        yield from free_form_options.line_problems(f"{path}.DNSConfig", _numbered("Options", dns.options))
+    yield from free_form_options.line_problems(path, {".Hostname": spec.hostname, ".Domainname": spec.domainname})
+    yield from free_form_options.line_problems(path, _numbered("Hosts", spec.hosts))
+    yield from _sysctl_problems(f"{path}.Sysctls", spec)
+    for limit in spec.ulimits:
+        if limit.name.lower() not in free_form_options.ULIMITS:
+            yield f"{path}.Ulimits: {limit.name!r} is none of {', '.join(sorted(free_form_options.ULIMITS))}"
+        elif limit.hard != -1 and not -1 <= limit.soft <= limit.hard:
+            yield f"{path}.Ulimits: {limit.name}: the soft limit ({limit.soft}) exceeds the hard one ({limit.hard})"
+    if spec.stop_grace_period is not None and spec.stop_grace_period < 0:
+        yield f"{path}.StopGracePeriod: must not be negative"
+    if not -1000 <= spec.oom_score_adj <= 1000:
+        yield f"{path}.OomScoreAdj: {spec.oom_score_adj} is not from -1000 to 1000"
+
+
+def _numbered(name: str, texts: Iterable[str]) -> dict[str, str]:
+    return {f".{name}[{number}]": text for number, text in enumerate(texts)}
+
+
+def _sysctl_problems(path: str, spec: ContainerSpec) -> Problems:
+    host_ipc = bool(spec.host_config and spec.host_config.ipc_mode == "host")
+    # whether it is on the host's network is the service's to say: service_validation.py
+    yield from free_form_options.sysctl_problems(path, spec.sysctls, host_network=False, host_ipc=host_ipc)
+
+
+def _mount_problems(path: str, mounts: list[Mount]) -> Problems:
+    seen: set[str] = set()
+    for number, mount in enumerate(mounts):
+        here = f"{path}[{number}]"
+        if mount.type not in MOUNT_TYPES:
+            continue  # refused, whatever it says
+        if not mount.target.startswith("/"):
+            yield f"{here}.Target: {mount.target!r} must be an absolute path"
+        target = mount.target.rstrip("/")
+        if target == "" and mount.target:
+            yield f"{here}.Target: invalid mount target, must not be /"
+        if target in seen:
+            yield f"{here}.Target: duplicate mount point: {mount.target}"
+        seen.add(target)
+        if mount.type == "bind" and not mount.source.startswith("/"):
+            yield f"{here}.Source: invalid bind mount source, must be an absolute path: {mount.source!r}"
+        if mount.type == "tmpfs" and mount.source:
+            yield f"{here}.Source: invalid tmpfs source, source must be empty"
+        if mount.type == "volume" and ("/" in mount.source or mount.source in (".", "..")):
+            yield f"{here}.Source: {mount.source!r} is not a volume name; for a host path use type bind"
+        if mount.bind_options and mount.bind_options.propagation not in ("", *PROPAGATIONS):
+            words = ", ".join(PROPAGATIONS)
+            yield f"{here}.BindOptions.Propagation: {mount.bind_options.propagation!r} is not one of {words}"
+        driver = mount.volume_options.driver_config if mount.volume_options else None
+        if driver and driver.name in ("", "local"):
+            yield from free_form_options.volume_option_problems(
+                f"{here}.VolumeOptions.DriverConfig.Options", driver.options
+            )
+        if mount.tmpfs_options and mount.tmpfs_options.size_bytes < 0:
+            yield f"{here}.TmpfsOptions.SizeBytes: must not be negative"
+
+
+def _health_problems(path: str, check: Healthcheck | None) -> Problems:
+    if check is None:
+        return
+    if check.test and check.test[0] not in ("", "NONE", "CMD", "CMD-SHELL"):
+        yield f"{path}.Test: begins with {check.test[0]!r}; NONE, CMD or CMD-SHELL is needed"
+    for name in ("interval", "timeout", "start_period", "start_interval"):
+        value = getattr(check, name)
+        if value != 0 and value < LEAST_HEALTH_TIME:
+            yield f"{path}.{name.title().replace('_', '')}: {value} ns cannot be less than 1ms"
+    if check.retries < 0:
+        yield f"{path}.Retries: must not be negative"
+
+
+def _host_problems(path: str, spec: ContainerSpec, limits: Limits | None) -> Problems:
+    """Host access, hooks and files."""
     if host := spec.host_config:
         yield from _host(f"{path}.HostConfig", host, limits or Limits())
         if host.uts_mode == "host" and (spec.hostname or spec.domainname):
@@ -48,47 +147,6 @@ def container_problems(path: str, spec: ContainerSpec, limits: Limits | None) ->
         yield from _file(f"{path}.Configs[{number}].File", config.file)
     if spec.platform and not re.fullmatch(r"linux/[a-z0-9_]+(/v\d+)?", spec.platform):
         yield f"{path}.Platform: {spec.platform!r} is not of the form linux/ARCHITECTURE[/VARIANT]"
-
-
-def network_problems(spec: ServiceSpec) -> Problems:
-    """Addresses of a service's own, and networks that are none."""
-    targets = spec.task_template.networks or spec.networks
-    bare = [target.target for target in targets if target.target in NO_NETWORK]
-    if bare and len(targets) > 1:
-        yield f"TaskTemplate.Networks: {bare[0]} cannot be combined with other networks"
-    if "host" in bare:
-        sysctls = spec.task_template.container_spec.sysctls
-        where = "TaskTemplate.ContainerSpec.Sysctls"
-        yield from sysctl_problems(where, sysctls, host_network=True, host_ipc=False)
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    if bare and ports:
-        why = "it has no network" if bare[0] == "none" else "on the host's network its ports are the host's anyway"
-        yield f"EndpointSpec.Ports: a service on network {bare[0]} cannot publish ports: {why}"
-    for number, target in enumerate(targets):
-        if target.mac_address or target.ipv4_address:
-            yield from _own_address(f"TaskTemplate.Networks[{number}]", target, spec)
-    for number, port in enumerate(ports):
-        if port.host_ip and not _is_ipv4(port.host_ip):
-            yield f"EndpointSpec.Ports[{number}].HostIP: {port.host_ip!r} is not an IPv4 address"
-
-
-def _own_address(path: str, target: NetworkTarget, spec: ServiceSpec) -> Problems:
-    what = "IPv4Address" if target.ipv4_address else "MacAddress"
-    if target.target in NO_NETWORK:
-        yield f"{path}.{what}: network {target.target} has no addresses to give"
-    mode = spec.mode
-    single = not (mode.global_ or mode.global_job or mode.replicated_job) and (
-        mode.replicated is None or mode.replicated.replicas in (None, 0, 1)
-    )
-    if not single:
-        yield f"{path}.{what}: only a service of one replica can have an address of its own"
-    for name, config in (("UpdateConfig", spec.update_config), ("RollbackConfig", spec.rollback_config)):
-        if config and config.order == "start-first":
-            yield f"{path}.{what}: two tasks would have it at once with {name}.Order start-first; use stop-first"
-    if target.ipv4_address and not _is_ipv4(target.ipv4_address):
-        yield f"{path}.IPv4Address: {target.ipv4_address!r} is not an IPv4 address"
-    if target.mac_address and not (_MAC.fullmatch(target.mac_address) and not int(target.mac_address[1], 16) & 1):
-        yield f"{path}.MacAddress: {target.mac_address!r} is not the MAC address of an interface (02:42:ac:11:00:02)"
 
 
 def _host(path: str, host: HostConfig, limits: Limits) -> Problems:
@@ -186,11 +244,3 @@ def _file(path: str, target: FileTarget | None) -> Problems:
             yield f"{path}.{name}: {value!r} is not a numeric id"
     if not 0 <= target.mode <= 0o7777:
         yield f"{path}.Mode: {target.mode:o} is not a file mode"
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True

@@ -17,6 +17,7 @@ from math import floor
 from zoneinfo import ZoneInfo
 
 from api.errors import Invalid
+from api.service.schedule import Schedule
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -205,3 +206,23 @@ def _first_change(start: float, end: float, zone: ZoneInfo) -> float | None:
         else:
             high = middle
     return float(high)
+
+
+def next_after(schedule: Schedule, now: float) -> float:
+    """The first time after `now` at which the job is due (Unix seconds); infinity if there is none for years."""
+    return _next_after(schedule.cron, schedule.time_zone, now)
+
+
+@lru_cache(maxsize=4096)
+def _next_after(expression: str, time_zone: str, now: float) -> float:
+    """Every look at a job asks for the time after the same last run."""
+    return parse(expression).next_after(now, zone(time_zone))
+
+
+@lru_cache(maxsize=256)
+def zone(name: str) -> ZoneInfo:
+    """A time zone by its IANA name; "" is UTC. Raises Invalid."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (OSError, ValueError, KeyError):
+        raise Invalid(f"time zone {name!r} is not known; it must be an IANA name such as Europe/Berlin") from None

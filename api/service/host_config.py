@@ -1,14 +1,24 @@
 """What a container may ask of its host beyond what Swarm's specs can say: the Engine API's `HostConfig`, and hooks.
 
-Names and units are those of Docker's `POST /containers/create`. Part of a ContainerSpec (service_spec.py); honoured by
-the agent's runtime. Docker's own clients do not know these fields in a service: see `EXTENSIONS` there.
+Names and units are those of Docker's `POST /containers/create`. Part of a ContainerSpec; honoured by the agent's
+runtime. Docker's own clients do not know these fields in a service: see manager/http/services/preserved_fields.py.
+
+Which devices of a host are meant by a request (names in the host's CDI files, or GPUs by number) is answered here for
+both sides: the scheduler finds a host by it, and the host makes the container.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
 from api.codec import Value
+from api.errors import NotFound
+
+ALL = "all"
+"""The name, in CDI files, of all devices of a kind together."""
 
 
 class Device(Value, frozen=True):
@@ -107,3 +117,54 @@ class Hook(Value, frozen=True):
     privileged: bool = False
     environment: list[str] = []
     working_dir: str = ""
+
+
+def device_names(request: DeviceRequest, offered: Sequence[str]) -> list[str]:
+    """The devices ("vendor.com/class=name") among those a host offers. Raises NotFound, which says what is not there.
+
+    What is asked for as a GPU, as Docker's `--gpus` does, is looked up among the devices of a kind "<vendor>/gpu".
+    """
+    names = request.device_ids if request.driver == "cdi" else _gpus(request, offered)
+    if missing := [name for name in names if name not in offered]:
+        raise NotFound(f"this host offers no device {missing[0]}")
+    return names
+
+
+def offers_devices(requests: Iterable[DeviceRequest], offered: Sequence[str]) -> bool:
+    """Whether a host with these devices has all that is asked for."""
+    try:
+        return all(device_names(request, offered) is not None for request in requests)
+    except NotFound:
+        return False
+
+
+def devices_text(requests: Iterable[DeviceRequest]) -> str:
+    """What is asked for, for people: "acme.com/card=one", "2 GPUs"."""
+    return ", ".join(part for request in requests for part in _device_text(request))
+
+
+def _device_text(request: DeviceRequest) -> list[str]:
+    if request.driver == "cdi":
+        return request.device_ids
+    if request.device_ids:
+        return [f"GPU {name}" for name in request.device_ids]
+    return ["GPUs"] if request.count < 0 else ["a GPU"] if request.count == 1 else [f"{request.count} GPUs"]
+
+
+def _gpus(request: DeviceRequest, offered: Sequence[str]) -> list[str]:
+    every = [name for name in offered if name.partition("=")[0].endswith("/gpu")]
+    if not every:
+        raise NotFound("this host offers no GPU")
+    kind = every[0].partition("=")[0]
+    if request.device_ids:
+        return [f"{kind}={id}" for id in request.device_ids]
+    single = sorted((name for name in every if name.startswith(f"{kind}=") and name != f"{kind}={ALL}"), key=_order)
+    if request.count < 0:
+        return [f"{kind}={ALL}"] if f"{kind}={ALL}" in every else single
+    if request.count > len(single):
+        raise NotFound(f"{request.count} GPUs are asked for, and this host offers {len(single)}")
+    return single[: request.count]
+
+
+def _order(name: str) -> tuple[list[int], str]:
+    return [int(digits) for digits in re.findall(r"\d+", name)], name

@@ -1,4 +1,4 @@
-"""When scheduled jobs run: the schedule of a service, from its spec or its labels, checked, and its next times.
+"""When a scheduled job runs: in the spec or in labels. Its next times: api/service/cron.py.
 
 Labels say the same as `ServiceSpec.schedule`, for tools that know labels only (`deploy.labels` of a compose file):
 `argosy.schedule` the cron expression, `argosy.schedule.timezone`, `argosy.schedule.overlap`,
@@ -9,14 +9,12 @@ Labels say the same as `ServiceSpec.schedule`, for tools that know labels only (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping
+from typing import Literal
 
 from api import defaults
+from api.codec import Value
 from api.errors import Invalid
-from api.service import cron
-from api.service.service_spec import Schedule, ServiceSpec
 
 LABEL = "argosy.schedule"
 OVERLAPS = ("allow", "forbid", "replace")
@@ -25,13 +23,23 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _KEYS = ("", ".timezone", ".overlap", ".missed-window", ".active-deadline", ".history", ".suspend")
 
 
-def schedule_of(spec: ServiceSpec) -> Schedule | None:
-    """A service's schedule; None if it has none, or is no job. Raises Invalid for labels that make no sense."""
-    if not (spec.mode.replicated_job or spec.mode.global_job):
-        return None
-    if spec.schedule is not None:
-        return spec.schedule if spec.schedule.cron else None
-    return of_labels(spec.labels)
+class Schedule(Value, frozen=True):
+    """When a job is run again. A job with a schedule runs when it is due, not when it is deployed."""
+
+    cron: str = ""
+    """Five fields (minute hour day month weekday), six with seconds first, or @daily and the like."""
+    time_zone: str = ""
+    """IANA name ("Europe/Berlin"); "" is UTC."""
+    overlap: Literal["", "allow", "forbid", "replace"] = ""
+    """When the run before is still at work: start beside it, wait for its end (the default), or stop it."""
+    missed_window: int | None = None
+    """Nanoseconds a run may be late. None: until the next one is due, and a minute at least."""
+    history: int | None = None
+    """Runs kept in the service's history."""
+    suspend: bool = False
+    """Runs that come due while this is set are passed over."""
+    active_deadline: int | None = None
+    """Nanoseconds a run may be at work; then its tasks are stopped, and it has failed. None: as long as it takes."""
 
 
 def of_labels(labels: Mapping[str, str]) -> Schedule | None:
@@ -55,61 +63,9 @@ def of_labels(labels: Mapping[str, str]) -> Schedule | None:
     )
 
 
-def next_after(schedule: Schedule, now: float) -> float:
-    """The first time after `now` at which the job is due (Unix seconds); infinity if there is none for years."""
-    return _next_after(schedule.cron, schedule.time_zone, now)
-
-
-@lru_cache(maxsize=4096)
-def _next_after(expression: str, time_zone: str, now: float) -> float:
-    """Every look at a job asks for the time after the same last run."""
-    return cron.parse(expression).next_after(now, zone(time_zone))
-
-
-@lru_cache(maxsize=256)
-def zone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name; "" is UTC. Raises Invalid."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (OSError, ValueError, KeyError):
-        raise Invalid(f"time zone {name!r} is not known; it must be an IANA name such as Europe/Berlin") from None
-
-
 def history(schedule: Schedule) -> int:
     """Runs to keep."""
     return schedule.history if schedule.history is not None else defaults.RUN_HISTORY
-
-
-def schedule_problems(spec: ServiceSpec) -> Iterator[str]:
-    """What is wrong with a service's schedule, each with the path of the field or label."""
-    where, schedule = "Schedule", spec.schedule
-    is_job = spec.mode.replicated_job or spec.mode.global_job
-    if schedule is None:
-        where = "Labels"
-        try:
-            schedule = of_labels(spec.labels)
-        except Invalid as error:
-            yield f"{where}: {error}"
-    if schedule is None:
-        return
-    if not is_job:
-        yield f"{where}: only jobs can have a schedule; set the mode to replicated-job or global-job"
-    if spec.mode.global_job and schedule.overlap == "allow":
-        yield f"{where}.Overlap: runs of a global job cannot overlap; use forbid or replace"
-    yield from _value_problems(where, schedule)
-
-
-def _value_problems(where: str, schedule: Schedule) -> Iterator[str]:
-    for name, check in (("Cron", lambda: cron.parse(schedule.cron)), ("TimeZone", lambda: zone(schedule.time_zone))):
-        try:
-            check()
-        except Invalid as error:
-            yield f"{where}.{name}: {error}"
-    for name, time in (("MissedWindow", schedule.missed_window), ("ActiveDeadline", schedule.active_deadline)):
-        if time is not None and time < defaults.SECOND:
-            yield f"{where}.{name}: {time} ns is too short; a second at least is needed"
-    if schedule.history is not None and not 1 <= schedule.history <= 1000:
-        yield f"{where}.History: {schedule.history} is not from 1 to 1000"
 
 
 def _duration(labels: Mapping[str, str], key: str) -> int | None:

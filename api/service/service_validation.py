@@ -1,51 +1,38 @@
-"""What is wrong with a spec, as a list of sentences that each begin with the field's path. Empty: nothing.
+"""What is wrong with a service's spec, as a list of sentences that each begin with the field's path. Empty: nothing.
 
 Pure, and about the spec alone: what needs the rest of the cluster (names taken, networks that exist, ports in use) is
-checked where the spec is admitted (service_admission.py). What Argosy does not have is in unsupported.py.
-Limits and texts: swarmkit manager/controlapi/{service,common,node}.go.
+checked where the spec is admitted (manager/http/services/service_admission.py). What Argosy does not have is in
+api/service/unsupported.py. Limits and texts: swarmkit manager/controlapi/{service,common}.go.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator
+import re
 
-from api import image_reference
+from api import defaults
 from api.codec import encode
 from api.errors import Invalid
-from api.field_names import SERVICE_NAME
-from api.service import container_validation, free_form_options
-from api.service import placement as constraints
-from api.service.mounts import MOUNT_TYPES, PROPAGATIONS
-from api.service.schedule import schedule_problems
-from api.service.service_spec import (
-    ContainerSpec,
-    EndpointSpec,
-    GenericResource,
-    Healthcheck,
-    Mount,
-    NodeSpec,
-    Placement,
-    Resources,
-    RestartPolicy,
-    ServiceSpec,
-    TaskSpec,
-    UpdateConfig,
-)
+from api.field_rules import Problems, label_problems, name_problems, parse_problems
+from api.ids import SERVICE_NAME
+from api.service import cron, free_form_options
+from api.service.container_validation import container_problems
+from api.service.cron import zone
+from api.service.free_form_options import sysctl_problems
+from api.service.placement import Placement, is_key, parse
+from api.service.ports import EndpointSpec
+from api.service.resources import GenericResource, Resources
+from api.service.schedule import Schedule, of_labels
+from api.service.service_spec import NO_NETWORK, NetworkTarget, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.service.templates import example, template_problems
-from api.wire.host_bounds import MOST_SPEC
 
-NAME_LENGTH = 63
-HOST_GATEWAY = "host-gateway"
-"""In place of an address in `Hosts`: the host that the task runs on."""
+MOST_SPEC = 2 << 20
+"""Bytes of a spec, encoded: with its envelope it fits into one message to a host (api/wire/host_bounds.py)."""
 LEAST_CPU = 1_000_000
 """Nano-CPUs: 0.001 CPU."""
 LEAST_MEMORY = 4 * 1024 * 1024
 """Bytes."""
-LEAST_HEALTH_TIME = 1_000_000
-"""Nanoseconds: Docker refuses health durations under a millisecond."""
-
-Problems = Iterator[str]
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 def service_problems(spec: ServiceSpec) -> list[str]:
@@ -67,9 +54,9 @@ def _expanded_problems(spec: ServiceSpec) -> list[str]:
         *_update_problems("UpdateConfig", spec.update_config),
         *_update_problems("RollbackConfig", spec.rollback_config),
         *_endpoint_problems(spec.endpoint_spec),
-        *container_validation.network_problems(spec),
+        *_network_problems(spec),
         *_dependency_problems(spec),
-        *schedule_problems(spec),
+        *_schedule_problems(spec),
         *_history_problems(spec),
     ]
 
@@ -92,21 +79,6 @@ def _history_problems(spec: ServiceSpec) -> Problems:
         yield f"RevisionHistory: {spec.revision_history} is not from 1 to 1000"
 
 
-def name_problems(name: str, what: str) -> Problems:
-    """A service's name is also a DNS label."""
-    if not name:
-        yield f"Name: a {what} needs a name"
-    elif len(name) > NAME_LENGTH:
-        yield f"Name: {name[:20]}… has {len(name)} characters; a name must be {NAME_LENGTH} characters or fewer"
-    elif not SERVICE_NAME.fullmatch(name):
-        yield f"Name: {name!r} must be valid as a DNS name component (letters, digits, '-' and '_' between them)"
-
-
-def node_problems(spec: NodeSpec) -> list[str]:
-    """What is wrong with a node's spec."""
-    return list(label_problems("Labels", spec.labels))
-
-
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -114,9 +86,8 @@ def _task_problems(task: TaskSpec) -> Problems:
     path = "TaskTemplate"
     if driver := task.log_driver:
         yield from free_form_options.log_option_problems(f"{path}.LogDriver.Options", driver.name, driver.options)
-    yield from _container_problems(f"{path}.ContainerSpec", task.container_spec)
     limits = task.resources.limits if task.resources else None
-    yield from container_validation.container_problems(f"{path}.ContainerSpec", task.container_spec, limits)
+    yield from container_problems(f"{path}.ContainerSpec", task.container_spec, limits)
     yield from _resource_problems(f"{path}.Resources", task.resources)
     yield from _restart_problems(f"{path}.RestartPolicy", task.restart_policy)
     yield from _placement_problems(f"{path}.Placement", task.placement)
@@ -129,96 +100,6 @@ def _task_problems(task: TaskSpec) -> Problems:
         seen.add(network.target)
     if task.force_update < 0:
         yield f"{path}.ForceUpdate: must not be negative"
-
-
-def _container_problems(path: str, spec: ContainerSpec) -> Problems:
-    if not spec.image:
-        yield f"{path}.Image: image reference must be provided"
-    else:
-        yield from _says(f"{path}.Image", image_reference.parse, spec.image)
-    yield from label_problems(f"{path}.Labels", spec.labels)
-    yield from _mount_problems(f"{path}.Mounts", spec.mounts)
-    yield from _health_problems(f"{path}.Healthcheck", spec.healthcheck)
-    for number, entry in enumerate(spec.env):
-        if not entry or entry.startswith("="):
-            yield f"{path}.Env[{number}]: {entry!r} has no name; it must be NAME=VALUE"
-    for number, line in enumerate(spec.hosts):
-        address, _, names = line.partition(" ")
-        if not (is_address(address) or address == HOST_GATEWAY) or not names.strip():
-            yield f"{path}.Hosts[{number}]: {line!r} is not of the form 'ADDRESS NAME …'"
-    for number, server in enumerate(spec.dns_config.nameservers if spec.dns_config else ()):
-        if not is_address(server):
-            yield f"{path}.DNSConfig.Nameservers[{number}]: {server!r} is not an IP address"
-    if dns := spec.dns_config:
-        yield from free_form_options.line_problems(f"{path}.DNSConfig", _numbered("Search", dns.search))
-        yield from free_form_options.line_problems(f"{path}.DNSConfig", _numbered("Options", dns.options))
-    yield from free_form_options.line_problems(path, {".Hostname": spec.hostname, ".Domainname": spec.domainname})
-    yield from free_form_options.line_problems(path, _numbered("Hosts", spec.hosts))
-    yield from _sysctl_problems(f"{path}.Sysctls", spec)
-    for limit in spec.ulimits:
-        if limit.name.lower() not in free_form_options.ULIMITS:
-            yield f"{path}.Ulimits: {limit.name!r} is none of {', '.join(sorted(free_form_options.ULIMITS))}"
-        elif limit.hard != -1 and not -1 <= limit.soft <= limit.hard:
-            yield f"{path}.Ulimits: {limit.name}: the soft limit ({limit.soft}) exceeds the hard one ({limit.hard})"
-    if spec.stop_grace_period is not None and spec.stop_grace_period < 0:
-        yield f"{path}.StopGracePeriod: must not be negative"
-    if not -1000 <= spec.oom_score_adj <= 1000:
-        yield f"{path}.OomScoreAdj: {spec.oom_score_adj} is not from -1000 to 1000"
-
-
-def _numbered(name: str, texts: Iterable[str]) -> dict[str, str]:
-    return {f".{name}[{number}]": text for number, text in enumerate(texts)}
-
-
-def _sysctl_problems(path: str, spec: ContainerSpec) -> Problems:
-    host_ipc = bool(spec.host_config and spec.host_config.ipc_mode == "host")
-    # whether it is on the host's network is the service's to say: hostproblems.network_problems
-    yield from free_form_options.sysctl_problems(path, spec.sysctls, host_network=False, host_ipc=host_ipc)
-
-
-def _mount_problems(path: str, mounts: list[Mount]) -> Problems:
-    seen: set[str] = set()
-    for number, mount in enumerate(mounts):
-        here = f"{path}[{number}]"
-        if mount.type not in MOUNT_TYPES:
-            continue  # refused, whatever it says
-        if not mount.target.startswith("/"):
-            yield f"{here}.Target: {mount.target!r} must be an absolute path"
-        target = mount.target.rstrip("/")
-        if target == "" and mount.target:
-            yield f"{here}.Target: invalid mount target, must not be /"
-        if target in seen:
-            yield f"{here}.Target: duplicate mount point: {mount.target}"
-        seen.add(target)
-        if mount.type == "bind" and not mount.source.startswith("/"):
-            yield f"{here}.Source: invalid bind mount source, must be an absolute path: {mount.source!r}"
-        if mount.type == "tmpfs" and mount.source:
-            yield f"{here}.Source: invalid tmpfs source, source must be empty"
-        if mount.type == "volume" and ("/" in mount.source or mount.source in (".", "..")):
-            yield f"{here}.Source: {mount.source!r} is not a volume name; for a host path use type bind"
-        if mount.bind_options and mount.bind_options.propagation not in ("", *PROPAGATIONS):
-            words = ", ".join(PROPAGATIONS)
-            yield f"{here}.BindOptions.Propagation: {mount.bind_options.propagation!r} is not one of {words}"
-        driver = mount.volume_options.driver_config if mount.volume_options else None
-        if driver and driver.name in ("", "local"):
-            yield from free_form_options.volume_option_problems(
-                f"{here}.VolumeOptions.DriverConfig.Options", driver.options
-            )
-        if mount.tmpfs_options and mount.tmpfs_options.size_bytes < 0:
-            yield f"{here}.TmpfsOptions.SizeBytes: must not be negative"
-
-
-def _health_problems(path: str, check: Healthcheck | None) -> Problems:
-    if check is None:
-        return
-    if check.test and check.test[0] not in ("", "NONE", "CMD", "CMD-SHELL"):
-        yield f"{path}.Test: begins with {check.test[0]!r}; NONE, CMD or CMD-SHELL is needed"
-    for name in ("interval", "timeout", "start_period", "start_interval"):
-        value = getattr(check, name)
-        if value != 0 and value < LEAST_HEALTH_TIME:
-            yield f"{path}.{name.title().replace('_', '')}: {value} ns cannot be less than 1ms"
-    if check.retries < 0:
-        yield f"{path}.Retries: must not be negative"
 
 
 def _resource_problems(path: str, resources: Resources | None) -> Problems:
@@ -274,12 +155,12 @@ def _placement_problems(path: str, placement: Placement | None) -> Problems:
     if placement is None:
         return
     for number, text in enumerate(placement.constraints):
-        yield from _says(f"{path}.Constraints[{number}]", lambda one: constraints.parse([one]), text)
+        yield from parse_problems(f"{path}.Constraints[{number}]", lambda one: parse([one]), text)
     if placement.max_replicas < 0:
         yield f"{path}.MaxReplicas: must not be negative; 0 is no limit"
     for number, preference in enumerate(placement.preferences):
         over = preference.spread.spread_descriptor if preference.spread else ""
-        if not constraints.is_key(over):
+        if not is_key(over):
             yield f"{path}.Preferences[{number}].Spread.SpreadDescriptor: {over!r} is no node attribute to spread over"
 
 
@@ -338,26 +219,82 @@ def _endpoint_problems(endpoint: EndpointSpec | None) -> Problems:
         others.add(port.host_ip)
 
 
-# ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────────
+def _schedule_problems(spec: ServiceSpec) -> Problems:
+    """What is wrong with a service's schedule, each with the path of the field or label."""
+    where, schedule = "Schedule", spec.schedule
+    is_job = spec.mode.replicated_job or spec.mode.global_job
+    if schedule is None:
+        where = "Labels"
+        try:
+            schedule = of_labels(spec.labels)
+        except Invalid as error:
+            yield f"{where}: {error}"
+    if schedule is None:
+        return
+    if not is_job:
+        yield f"{where}: only jobs can have a schedule; set the mode to replicated-job or global-job"
+    if spec.mode.global_job and schedule.overlap == "allow":
+        yield f"{where}.Overlap: runs of a global job cannot overlap; use forbid or replace"
+    yield from _schedule_value_problems(where, schedule)
 
 
-def label_problems(path: str, labels: Iterable[str]) -> Problems:
-    """What is wrong with labels: a key that is empty."""
-    if any(not key.strip() for key in labels):
-        yield f"{path}: a label has no name"
+def _schedule_value_problems(where: str, schedule: Schedule) -> Problems:
+    for name, check in (("Cron", lambda: cron.parse(schedule.cron)), ("TimeZone", lambda: zone(schedule.time_zone))):
+        try:
+            check()
+        except Invalid as error:
+            yield f"{where}.{name}: {error}"
+    for name, time in (("MissedWindow", schedule.missed_window), ("ActiveDeadline", schedule.active_deadline)):
+        if time is not None and time < defaults.SECOND:
+            yield f"{where}.{name}: {time} ns is too short; a second at least is needed"
+    if schedule.history is not None and not 1 <= schedule.history <= 1000:
+        yield f"{where}.History: {schedule.history} is not from 1 to 1000"
 
 
-def is_address(text: str) -> bool:
-    """Whether it is an IP address."""
+def _network_problems(spec: ServiceSpec) -> Problems:
+    """Addresses of a service's own, and networks that are none."""
+    targets = spec.task_template.networks or spec.networks
+    bare = [target.target for target in targets if target.target in NO_NETWORK]
+    if bare and len(targets) > 1:
+        yield f"TaskTemplate.Networks: {bare[0]} cannot be combined with other networks"
+    if "host" in bare:
+        sysctls = spec.task_template.container_spec.sysctls
+        where = "TaskTemplate.ContainerSpec.Sysctls"
+        yield from sysctl_problems(where, sysctls, host_network=True, host_ipc=False)
+    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
+    if bare and ports:
+        why = "it has no network" if bare[0] == "none" else "on the host's network its ports are the host's anyway"
+        yield f"EndpointSpec.Ports: a service on network {bare[0]} cannot publish ports: {why}"
+    for number, target in enumerate(targets):
+        if target.mac_address or target.ipv4_address:
+            yield from _own_address(f"TaskTemplate.Networks[{number}]", target, spec)
+    for number, port in enumerate(ports):
+        if port.host_ip and not _is_ipv4(port.host_ip):
+            yield f"EndpointSpec.Ports[{number}].HostIP: {port.host_ip!r} is not an IPv4 address"
+
+
+def _own_address(path: str, target: NetworkTarget, spec: ServiceSpec) -> Problems:
+    what = "IPv4Address" if target.ipv4_address else "MacAddress"
+    if target.target in NO_NETWORK:
+        yield f"{path}.{what}: network {target.target} has no addresses to give"
+    mode = spec.mode
+    single = not (mode.global_ or mode.global_job or mode.replicated_job) and (
+        mode.replicated is None or mode.replicated.replicas in (None, 0, 1)
+    )
+    if not single:
+        yield f"{path}.{what}: only a service of one replica can have an address of its own"
+    for name, config in (("UpdateConfig", spec.update_config), ("RollbackConfig", spec.rollback_config)):
+        if config and config.order == "start-first":
+            yield f"{path}.{what}: two tasks would have it at once with {name}.Order start-first; use stop-first"
+    if target.ipv4_address and not _is_ipv4(target.ipv4_address):
+        yield f"{path}.IPv4Address: {target.ipv4_address!r} is not an IPv4 address"
+    if target.mac_address and not (_MAC.fullmatch(target.mac_address) and not int(target.mac_address[1], 16) & 1):
+        yield f"{path}.MacAddress: {target.mac_address!r} is not the MAC address of an interface (02:42:ac:11:00:02)"
+
+
+def _is_ipv4(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        ipaddress.IPv4Address(text)
     except ValueError:
         return False
     return True
-
-
-def _says(path: str, parse: Callable[[str], object], text: str) -> Problems:
-    try:
-        parse(text)
-    except Invalid as error:
-        yield f"{path}: {error}"

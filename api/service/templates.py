@@ -2,20 +2,25 @@
 
 Hostname, the values of environment variables, and of mounts the source, the target, and the volume's labels and driver
 options (swarmkit template/expand.go). The managers check them with an example; each host expands them for its tasks.
+
+The language is Go's (kit/templates/go_template.py), with Swarm's function `join`, whose separator comes first:
+`{{.Node.Hostname}}`, `{{join "-" .Service.Name .Task.Slot}}`. As in Docker a missing field or key is an error, and so
+is a value that is no text: what it has is named.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
 from api.codec import Value
 from api.errors import Invalid
-from api.service.service_spec import ContainerSpec, Mount, ServiceSpec
-from api.service.template_text import expand, is_template
+from api.service.container import ContainerSpec, Mount
+from api.service.service_spec import ServiceSpec
+from kit.templates.go_template import BadTemplate, is_template, render, shown
 
 
 class TemplateContext(Value, frozen=True):
@@ -139,3 +144,34 @@ def _changed_mount(mount: Mount, change: Callable[[str], str]) -> Mount:
             driver_config=driver and replace(driver, options={k: change(text) for k, text in driver.options.items()}),
         )
     return replace(mount, source=change(mount.source), target=change(mount.target), volume_options=options)
+
+
+Fields = Mapping[str, Any]
+"""Nested by name; the leaves are strings."""
+Function = Callable[..., str]
+
+
+def expand(text: str, fields: Fields, functions: Mapping[str, Function] | None = None) -> str:
+    """The text with every action replaced by its value. Raises Invalid with one sentence that names the action."""
+    if not is_template(text):
+        return text
+    try:
+        return render(text, fields, {"join": _join, **(functions or {})}, _text)
+    except BadTemplate as error:
+        raise Invalid(str(error)) from None
+
+
+def literal(text: str) -> str:
+    """A template that comes to just this text."""
+    return text.replace("{{", '{{"{{"}}')
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        there = ", ".join(f".{name}" for name in sorted(value)) or "none"
+        raise BadTemplate(f"template: the value is no text but has fields: {there}")
+    return shown(value)
+
+
+def _join(separator: str, *items: str) -> str:
+    return separator.join(map(shown, items))

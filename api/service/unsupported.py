@@ -1,20 +1,16 @@
 """What a valid spec may ask for and Argosy does not do: refused by name, never dropped.
 
-Each function gives sentences that begin with the field's path; the API answers them with 501. Take an entry out of
+Sentences begin with the field's path; the API answers them with 501. Take an entry out of
 here when the part is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from api.service.mounts import MOUNT_TYPES
-from api.service.service_spec import ContainerSpec, Mount, NetworkSpec, ServiceSpec, TaskSpec
+from api.field_rules import Problems
+from api.service.container import MOUNT_TYPES, ContainerSpec, Mount
+from api.service.service_spec import ServiceSpec, TaskSpec
 
 LOG_DRIVERS = ("", "json-file", "local", "none")
-NETWORK_OPTIONS = ("com.docker.network.driver.mtu", "com.docker.network.driver.overlay.vxlanid_list")
-
-Reasons = Iterator[str]
 
 
 def service_refusals(spec: ServiceSpec) -> list[str]:
@@ -22,12 +18,7 @@ def service_refusals(spec: ServiceSpec) -> list[str]:
     return list(_task(spec.task_template))
 
 
-def network_refusals(spec: NetworkSpec) -> list[str]:
-    """Parts of a network's spec that would not be honoured."""
-    return list(_network(spec))
-
-
-def _task(task: TaskSpec) -> Reasons:
+def _task(task: TaskSpec) -> Problems:
     path = "TaskTemplate"
     if task.runtime not in ("", "container"):
         yield f"{path}.Runtime: {task.runtime!r} is not supported; only containers are"
@@ -39,7 +30,7 @@ def _task(task: TaskSpec) -> Reasons:
     yield from _container(f"{path}.ContainerSpec", task.container_spec)
 
 
-def _container(path: str, spec: ContainerSpec) -> Reasons:
+def _container(path: str, spec: ContainerSpec) -> Problems:
     if spec.host_config and spec.host_config.storage_opt:
         yield f"{path}.HostConfig.StorageOpt: root filesystems have no quota here"
     for number, request in enumerate(spec.host_config.device_requests if spec.host_config else ()):
@@ -57,7 +48,7 @@ def _container(path: str, spec: ContainerSpec) -> Reasons:
         yield from _mount(f"{path}.Mounts[{number}]", mount)
 
 
-def _mount(path: str, mount: Mount) -> Reasons:
+def _mount(path: str, mount: Mount) -> Problems:
     if mount.type not in MOUNT_TYPES:
         yield f"{path}.Type: {mount.type!r} is not supported by Argosy; {', '.join(MOUNT_TYPES)} are"
     driver = mount.volume_options.driver_config if mount.volume_options else None
@@ -65,29 +56,3 @@ def _mount(path: str, mount: Mount) -> Reasons:
         yield f"{path}.VolumeOptions.DriverConfig: volume driver {driver.name!r} is not supported; local is"
     elif driver and "size" in driver.options:
         yield f"{path}.VolumeOptions.DriverConfig.Options.size: volumes have no quota here"
-
-
-def _network(spec: NetworkSpec) -> Reasons:
-    if spec.driver not in ("", "overlay"):
-        yield f"Driver: {spec.driver!r} is not supported; a cluster's networks are overlay networks"
-    if spec.scope not in ("", "swarm"):
-        yield f"Scope: {spec.scope!r} is not supported; a cluster's networks have the scope swarm"
-    if spec.enable_ipv6:
-        yield "EnableIPv6: IPv6 on overlay networks is not supported"
-    if "encrypted" in spec.options and spec.options["encrypted"] != "false":
-        yield "Options.encrypted: encrypted networks are not supported"
-    for name in sorted(set(spec.options) - {"encrypted", *NETWORK_OPTIONS}):
-        yield f"Options.{name}: this option is not supported"
-    yield from _addresses(spec)
-
-
-def _addresses(spec: NetworkSpec) -> Reasons:
-    if spec.ipam.driver not in ("", "default"):
-        yield f"IPAM.Driver: {spec.ipam.driver!r} is not supported; default is"
-    for name in sorted(spec.ipam.options or {}):
-        yield f"IPAM.Options.{name}: this option is not supported"
-    if len(spec.ipam.config) > 1:
-        yield "IPAM.Config: more than one subnet is not supported"
-    for number, config in enumerate(spec.ipam.config):
-        if ":" in config.subnet:
-            yield f"IPAM.Config[{number}].Subnet: IPv6 subnets are not supported"

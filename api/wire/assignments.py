@@ -10,7 +10,9 @@ from __future__ import annotations
 import msgspec
 
 from api.codec import Value
-from api.service.service_spec import GenericResource, PortConfig, TaskSpec
+from api.service.ports import PortConfig
+from api.service.resources import GenericResource
+from api.service.service_spec import TaskSpec
 from api.states import TaskState
 
 

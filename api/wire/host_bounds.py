@@ -6,8 +6,6 @@ MOST_MESSAGE = 4 << 20
 """Bytes of one gRPC message, both ways."""
 PIECE = 1 << 20
 """Bytes of resources after which an assignment set goes on in the next message. One resource may be larger."""
-MOST_SPEC = 2 << 20
-"""Bytes of a service's spec, encoded: with its envelope it fits into one message."""
 MOST_STATUSES = 1000
 """Statuses in one message."""
 STATUSES_PIECE = 1 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api.service import service_spec
+from api.network.network_spec import IPAM, IPAMConfig, NetworkSpec
 from cli.client import current
 from cli.command_errors import Wrong
 from cli.flags.flag_values import assignment
@@ -54,16 +54,16 @@ def create(
     """
     if len(ip_range) > len(subnet) or len(gateway) > len(subnet):
         raise Wrong("every --ip-range and --gateway needs a --subnet that it is in")
-    spec = service_spec.NetworkSpec(
+    spec = NetworkSpec(
         name=name,
         driver=driver,
         scope=scope,
         attachable=attachable,
         internal=internal,
         ingress=ingress,
-        ipam=service_spec.IPAM(
+        ipam=IPAM(
             config=[
-                service_spec.IPAMConfig(
+                IPAMConfig(
                     subnet=part,
                     ip_range=ip_range[number] if number < len(ip_range) else "",
                     gateway=gateway[number] if number < len(gateway) else "",

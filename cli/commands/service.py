@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from api.field_names import new_id
+from api.ids import new_id
 from cli.client import Client, current
 from cli.command_errors import Wrong
 from cli.flags.service_flags import changed_spec, common_flags, create_flags, new_spec, scaled, update_flags

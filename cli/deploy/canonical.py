@@ -9,7 +9,21 @@ import msgspec
 from api import image_reference
 from api.codec import Value
 from api.service import service_spec
-from api.service.service_spec import ContainerSpec, PortConfig, ServiceSpec, TaskSpec
+from api.service.container import (
+    ConfigReference,
+    ContainerSpec,
+    DNSConfig,
+    Driver,
+    Healthcheck,
+    Privileges,
+    SecretReference,
+)
+from api.service.mode import Mode, Replicated
+from api.service.placement import Placement
+from api.service.ports import EndpointSpec, PortConfig
+from api.service.resources import Limits, Reservations, Resources
+from api.service.schedule import Schedule
+from api.service.service_spec import ServiceSpec, TaskSpec
 
 _replace = msgspec.structs.replace
 
@@ -28,7 +42,7 @@ def normal(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
         update_config=_update(spec.update_config),
         rollback_config=_update(spec.rollback_config),
         endpoint_spec=_endpoint(spec.endpoint_spec),
-        schedule=_empty(spec.schedule, service_spec.Schedule()),
+        schedule=_empty(spec.schedule, Schedule()),
         depends_on=sorted(spec.depends_on, key=lambda item: item.service),
         task_template=_replace(
             task,
@@ -37,10 +51,10 @@ def normal(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
                 (_replace(item, target=names.get(item.target, item.target)) for item in networks),
                 key=lambda item: item.target,
             ),
-            placement=_empty(task.placement, service_spec.Placement()),
+            placement=_empty(task.placement, Placement()),
             resources=_resources(task.resources),
             restart_policy=_restart(task.restart_policy),
-            log_driver=_empty(task.log_driver, service_spec.Driver()),
+            log_driver=_empty(task.log_driver, Driver()),
             runtime="" if task.runtime == "container" else task.runtime,
         ),
     )
@@ -53,8 +67,8 @@ def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
     """
     task = spec.task_template
     if task.placement:
-        platforms = service_spec.Placement(platforms=task.placement.platforms)
-        task = _replace(task, placement=_empty(platforms, service_spec.Placement()))
+        platforms = Placement(platforms=task.placement.platforms)
+        task = _replace(task, placement=_empty(platforms, Placement()))
     ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
     return task, [port for port in ports if port.publish_mode == "host"]
 
@@ -65,16 +79,16 @@ def _container(spec: ContainerSpec) -> ContainerSpec:
         image=image_reference.familiar(spec.image),
         env=sorted(spec.env),
         mounts=sorted(spec.mounts, key=lambda mount: mount.target),
-        healthcheck=_empty(spec.healthcheck, service_spec.Healthcheck()),
-        dns_config=_empty(spec.dns_config, service_spec.DNSConfig()),
-        privileges=_empty(spec.privileges, service_spec.Privileges()),
+        healthcheck=_empty(spec.healthcheck, Healthcheck()),
+        dns_config=_empty(spec.dns_config, DNSConfig()),
+        privileges=_empty(spec.privileges, Privileges()),
         isolation="" if spec.isolation == "default" else spec.isolation,
         secrets=sorted((_replace(s, secret_id="") for s in spec.secrets), key=lambda s: (s.secret_name, _target(s))),
         configs=sorted((_replace(c, config_id="") for c in spec.configs), key=lambda c: (c.config_name, _target(c))),
     )
 
 
-def _target(reference: service_spec.SecretReference | service_spec.ConfigReference) -> str:
+def _target(reference: SecretReference | ConfigReference) -> str:
     return reference.file.name if reference.file else ""
 
 
@@ -82,9 +96,9 @@ def _empty(part: Value | None, empty: Value) -> Value | None:
     return None if part == empty else part
 
 
-def _mode(mode: service_spec.Mode) -> service_spec.Mode:
-    if mode in (service_spec.Mode(), service_spec.Mode(replicated=service_spec.Replicated())):
-        return service_spec.Mode(replicated=service_spec.Replicated(1))
+def _mode(mode: Mode) -> Mode:
+    if mode in (Mode(), Mode(replicated=Replicated())):
+        return Mode(replicated=Replicated(1))
     return mode
 
 
@@ -94,17 +108,15 @@ def _update(config: service_spec.UpdateConfig | None) -> service_spec.UpdateConf
     return _replace(config, failure_action=config.failure_action or "pause", order=config.order or "stop-first")
 
 
-def _endpoint(endpoint: service_spec.EndpointSpec | None) -> service_spec.EndpointSpec:
-    endpoint = endpoint or service_spec.EndpointSpec()
+def _endpoint(endpoint: EndpointSpec | None) -> EndpointSpec:
+    endpoint = endpoint or EndpointSpec()
     ports = sorted(endpoint.ports, key=lambda port: (port.published_port, port.target_port, port.protocol))
-    return service_spec.EndpointSpec(mode=endpoint.mode or "vip", ports=ports)
+    return EndpointSpec(mode=endpoint.mode or "vip", ports=ports)
 
 
-def _resources(resources: service_spec.Resources | None) -> service_spec.Resources:
-    resources = resources or service_spec.Resources()
-    return service_spec.Resources(
-        resources.limits or service_spec.Limits(), resources.reservations or service_spec.Reservations()
-    )
+def _resources(resources: Resources | None) -> Resources:
+    resources = resources or Resources()
+    return Resources(resources.limits or Limits(), resources.reservations or Reservations())
 
 
 def _restart(policy: service_spec.RestartPolicy | None) -> service_spec.RestartPolicy | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from api.service import service_spec
+from api.service.container import ConfigReference, FileTarget, Mount
+from api.service.placement import Placement
 from api.stored_file import MOST_CONFIG
 from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, digest_of, version_name
 from compose.model.stack import Stack, StackFile, StackService
@@ -124,9 +125,7 @@ class _Shipment:
         task = structs.replace(service.spec.task_template, container_spec=container)
         self.service = replace(service, spec=structs.replace(service.spec, task_template=task))
 
-    def _configs(
-        self, stack: str, service: StackService, mount: service_spec.Mount, found: Found
-    ) -> Iterator[service_spec.ConfigReference]:
+    def _configs(self, stack: str, service: StackService, mount: Mount, found: Found) -> Iterator[ConfigReference]:
         for path, (data, mode) in sorted((found.files or {}).items()):
             target = os.path.join(mount.target, path) if path else mount.target
             short = (
@@ -135,7 +134,7 @@ class _Shipment:
             digest = digest_of(data, is_secret=False, salt="")
             name = version_name(f"{stack}_{short}", digest)
             self.files.append(StackFile(short, name, data, {NAMESPACE: stack, SHORT_NAME: short, DIGEST: digest}))
-            yield service_spec.ConfigReference(file=service_spec.FileTarget(name=target, mode=mode), config_name=name)
+            yield ConfigReference(file=FileTarget(name=target, mode=mode), config_name=name)
         self.told.append(f"{service.spec.name}: {mount.source} goes along as a config, to {mount.target}")
 
 
@@ -147,14 +146,14 @@ def _placed(service: StackService, node_id: str, told: list[str]) -> StackServic
             f"{name}: has binds of this machine that cannot go along, and this machine is no host of the cluster"
         )
         return service
-    placement = task.placement or service_spec.Placement()
+    placement = task.placement or Placement()
     constraints = [*placement.constraints, f"node.id == {node_id}"]
     task = structs.replace(task, placement=structs.replace(placement, constraints=constraints))
     told.append(f"{name}: stays on this host, for its binds that can be written or are too big to go along")
     return replace(service, spec=structs.replace(service.spec, task_template=task))
 
 
-def binds(service: StackService) -> list[service_spec.Mount]:
+def binds(service: StackService) -> list[Mount]:
     """What a service has of its hosts' directories and files."""
     return [mount for mount in service.spec.task_template.container_spec.mounts if mount.type == "bind"]
 
@@ -163,5 +162,5 @@ def _is_own(path: str, own: Sequence[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in own if folder not in ("", "/"))
 
 
-def _is_made(mount: service_spec.Mount) -> bool:
+def _is_made(mount: Mount) -> bool:
     return bool(mount.bind_options and mount.bind_options.create_mountpoint)

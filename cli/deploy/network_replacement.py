@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from api.service import service_spec
+from api.service.mode import Mode, Replicated
+from api.service.placement import Placement
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
@@ -98,10 +99,10 @@ def detached(spec: ServiceSpec, networks: Iterable[str]) -> ServiceSpec:
     ids = set(networks)
     task = spec.task_template
     left = [target for target in task.networks or spec.networks if target.target not in ids]
-    if spec.mode.replicated is not None or spec.mode == service_spec.Mode():
-        spec = _replace(spec, mode=service_spec.Mode(replicated=service_spec.Replicated(0)))
+    if spec.mode.replicated is not None or spec.mode == Mode():
+        spec = _replace(spec, mode=Mode(replicated=Replicated(0)))
     else:
-        placement = task.placement or service_spec.Placement()
+        placement = task.placement or Placement()
         task = _replace(task, placement=_replace(placement, constraints=[*placement.constraints, _NOWHERE]))
     return _replace(spec, networks=[], depends_on=[], task_template=_replace(task, networks=left))
 

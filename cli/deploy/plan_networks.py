@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from api.service.service_spec import NetworkSpec
+from api.network.network_spec import NetworkSpec
 from cli.show.differences import NONE, Difference
 from cli.views import Network, Service
 from compose.model.stack import Stack

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from api.service.host_address import overlap
-from api.service.service_spec import PortConfig, ServiceSpec
+from api.service.ports import PortConfig, overlap
+from api.service.service_spec import ServiceSpec
 from cli.views import Service
 
 _replace = msgspec.structs.replace

@@ -8,7 +8,10 @@ import shlex
 from typing import Any
 
 from api.service import service_spec
-from api.service.mounts import MOUNT_TYPES
+from api.service.container import MOUNT_TYPES, BindOptions, Driver, Mount, TmpfsOptions, Ulimit, VolumeOptions
+from api.service.placement import Preference, SpreadOver
+from api.service.ports import PortConfig
+from api.service.resources import DiscreteResource, GenericResource
 from compose.read import port_syntax, value_kinds
 
 NANO = 1_000_000_000
@@ -110,38 +113,38 @@ def host_key(line: str) -> str:
     return f"{name}:{address}"
 
 
-def preference(text: str) -> list[service_spec.Preference]:
+def preference(text: str) -> list[Preference]:
     """ "spread=node.labels.zone"."""
     strategy, _, descriptor = text.partition("=")
     if strategy != "spread" or not descriptor:
         raise ValueError(f'{text!r} is not of the form "spread=node.labels.NAME"')
-    return [service_spec.Preference(service_spec.SpreadOver(descriptor))]
+    return [Preference(SpreadOver(descriptor))]
 
 
-def preference_key(item: service_spec.Preference) -> str:
+def preference_key(item: Preference) -> str:
     """What --placement-pref-rm names one by."""
     return f"spread={item.spread.spread_descriptor if item.spread else ''}"
 
 
-def ulimit(text: str) -> list[service_spec.Ulimit]:
+def ulimit(text: str) -> list[Ulimit]:
     """ "nofile=1024:2048"."""
     name, _, limits = text.partition("=")
     soft, _, hard = limits.partition(":")
     try:
-        return [service_spec.Ulimit(name, int(soft), int(hard or soft))]
+        return [Ulimit(name, int(soft), int(hard or soft))]
     except ValueError:
         raise ValueError(f'{text!r} is not of the form "NAME=SOFT[:HARD]"') from None
 
 
-def generic(text: str) -> list[service_spec.GenericResource]:
+def generic(text: str) -> list[GenericResource]:
     """ "gpu=2"."""
     kind, _, count = text.partition("=")
     if not kind or not count.isdigit():
         raise ValueError(f'{text!r} is not of the form "KIND=NUMBER"')
-    return [service_spec.GenericResource(discrete_resource_spec=service_spec.DiscreteResource(kind, int(count)))]
+    return [GenericResource(discrete_resource_spec=DiscreteResource(kind, int(count)))]
 
 
-def generic_key(item: service_spec.GenericResource) -> str:
+def generic_key(item: GenericResource) -> str:
     """What --generic-resource-rm names one by."""
     return item.discrete_resource_spec.kind if item.discrete_resource_spec else ""
 
@@ -186,7 +189,7 @@ def network(text: str) -> list[service_spec.NetworkTarget]:
     return [service_spec.NetworkTarget(name, aliases, options)]
 
 
-def publish(text: str) -> list[service_spec.PortConfig]:
+def publish(text: str) -> list[PortConfig]:
     """ "8080:80/tcp", ranges, or "published=8080,target=80,protocol=tcp,mode=host"."""
     try:
         if "=" in text:
@@ -196,8 +199,8 @@ def publish(text: str) -> list[service_spec.PortConfig]:
         raise ValueError(str(error)) from None
 
 
-def _port(entry: dict[str, Any]) -> service_spec.PortConfig:
-    return service_spec.PortConfig(
+def _port(entry: dict[str, Any]) -> PortConfig:
+    return PortConfig(
         protocol=entry["protocol"],
         target_port=entry["target"],
         published_port=int(entry.get("published", 0)),
@@ -205,7 +208,7 @@ def _port(entry: dict[str, Any]) -> service_spec.PortConfig:
     )
 
 
-def _long_port(text: str) -> service_spec.PortConfig:
+def _long_port(text: str) -> PortConfig:
     found = dict(pairs(text))
     if unknown := found.keys() - {"published", "target", "protocol", "mode"}:
         raise ValueError(f"{min(unknown)!r} is not known; known are published, target, protocol and mode")
@@ -217,7 +220,7 @@ def _long_port(text: str) -> service_spec.PortConfig:
     if mode not in ("ingress", "host"):
         raise ValueError(f"mode {mode!r} is neither ingress nor host")
     published = found.get("published", "0")
-    return service_spec.PortConfig(
+    return PortConfig(
         protocol=protocol,  # type: ignore[arg-type]
         target_port=port_syntax.parse_range(found["target"])[0],
         published_port=0 if published == "0" else port_syntax.parse_range(published)[0],
@@ -225,12 +228,12 @@ def _long_port(text: str) -> service_spec.PortConfig:
     )
 
 
-def port_key(port: service_spec.PortConfig) -> str:
+def port_key(port: PortConfig) -> str:
     """What --publish-rm names a port by: docker's own, the target port."""
     return str(port.target_port)
 
 
-def mount(text: str) -> list[service_spec.Mount]:
+def mount(text: str) -> list[Mount]:
     """ "type=volume,source=data,target=/data,readonly"."""
     found: dict[str, Any] = {"type": "volume"}
     parts: dict[str, dict[str, Any]] = {"bind_options": {}, "volume_options": {}, "tmpfs_options": {}, "driver": {}}
@@ -243,19 +246,17 @@ def mount(text: str) -> list[service_spec.Mount]:
     if found["type"] == "bind" and not found.get("source"):
         raise ValueError(f"{text!r} is a bind mount without source=")
     if driver := parts.pop("driver"):
-        parts["volume_options"]["driver_config"] = service_spec.Driver(
-            driver.get("name", ""), driver.get("options", {})
-        )
+        parts["volume_options"]["driver_config"] = Driver(driver.get("name", ""), driver.get("options", {}))
     for name in ("bind", "volume", "tmpfs"):
         if parts[f"{name}_options"] and name != found["type"]:
             raise ValueError(f"{text!r} has options of a {name} mount and is of type {found['type']}")
     types = {
-        "bind_options": service_spec.BindOptions,
-        "volume_options": service_spec.VolumeOptions,
-        "tmpfs_options": service_spec.TmpfsOptions,
+        "bind_options": BindOptions,
+        "volume_options": VolumeOptions,
+        "tmpfs_options": TmpfsOptions,
     }
     made = {name: types[name](**fields) for name, fields in parts.items() if fields}
-    return [service_spec.Mount(**found, **made)]
+    return [Mount(**found, **made)]
 
 
 _MOUNT_NAMES = {

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from api.service import service_spec
+from api.service.container import Healthcheck
+from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
 from api.service.service_spec import ServiceSpec
 from cli.command_errors import Wrong
 from cli.flags.refused_flags import refused_flags
@@ -198,31 +199,23 @@ def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
     """The spec with another number of tasks. Raises a usage error for services that have none."""
     mode = spec.mode
     if mode.replicated_job is not None:
-        return put(
-            spec, "mode", service_spec.Mode(replicated_job=put(mode.replicated_job, "total_completions", replicas))
-        )
+        return put(spec, "mode", Mode(replicated_job=put(mode.replicated_job, "total_completions", replicas)))
     if mode.global_ is not None or mode.global_job is not None:
         raise Wrong(f"{spec.name} is a global service: it has one task on every node, and cannot be scaled")
-    return msgspec.structs.replace(spec, mode=service_spec.Mode(replicated=service_spec.Replicated(replicas)))
+    return msgspec.structs.replace(spec, mode=Mode(replicated=Replicated(replicas)))
 
 
-def _mode(given: Mapping[str, Any]) -> service_spec.Mode:
+def _mode(given: Mapping[str, Any]) -> Mode:
     mode, replicas, at_once = given["mode"], given.get("replicas"), given.get("max_concurrent")
     if at_once is not None and mode != "replicated-job":
         raise Wrong("--max-concurrent is for --mode replicated-job")
     if mode == "replicated":
-        return service_spec.Mode(replicated=service_spec.Replicated(replicas))
+        return Mode(replicated=Replicated(replicas))
     if mode == "replicated-job":
-        return service_spec.Mode(
-            replicated_job=service_spec.ReplicatedJob(replicas if at_once is None else at_once, replicas)
-        )
+        return Mode(replicated_job=ReplicatedJob(replicas if at_once is None else at_once, replicas))
     if replicas is not None:
         raise Wrong(f"--replicas is not for --mode {mode}: it has one task on every node")
-    return (
-        service_spec.Mode(global_=service_spec.EmptyMode())
-        if mode == "global"
-        else service_spec.Mode(global_job=service_spec.EmptyMode())
-    )
+    return Mode(global_=EmptyMode()) if mode == "global" else Mode(global_job=EmptyMode())
 
 
 def _health(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
@@ -230,7 +223,7 @@ def _health(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
         return spec
     if any(given.get(name) is not None for name in given if name.startswith("health_")):
         raise Wrong("--no-healthcheck goes with none of the --health flags")
-    return put(spec, f"{CONTAINER}.healthcheck", service_spec.Healthcheck(test=["NONE"]))
+    return put(spec, f"{CONTAINER}.healthcheck", Healthcheck(test=["NONE"]))
 
 
 def _env_of_files(paths: tuple[str, ...]) -> list[str]:

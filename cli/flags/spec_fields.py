@@ -12,6 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.service import service_spec
+from api.service.container import DNSConfig, Driver, Healthcheck
+from api.service.placement import Placement
+from api.service.ports import EndpointSpec
+from api.service.resources import Limits, Reservations, Resources
+from api.service.schedule import Schedule
 from api.service.service_spec import ServiceSpec
 from cli.command_errors import Wrong
 from cli.flags import flag_values, stored_file_flags
@@ -19,18 +24,18 @@ from cli.flags import flag_values, stored_file_flags
 T = TypeVar("T", bound=msgspec.Struct)
 
 _EMPTY: dict[str, msgspec.Struct] = {
-    "resources": service_spec.Resources(),
-    "limits": service_spec.Limits(),
-    "reservations": service_spec.Reservations(),
+    "resources": Resources(),
+    "limits": Limits(),
+    "reservations": Reservations(),
     "restart_policy": service_spec.RestartPolicy(),
-    "placement": service_spec.Placement(),
-    "healthcheck": service_spec.Healthcheck(),
-    "dns_config": service_spec.DNSConfig(),
-    "log_driver": service_spec.Driver(),
+    "placement": Placement(),
+    "healthcheck": Healthcheck(),
+    "dns_config": DNSConfig(),
+    "log_driver": Driver(),
     "update_config": service_spec.UpdateConfig(),
     "rollback_config": service_spec.UpdateConfig(),
-    "endpoint_spec": service_spec.EndpointSpec(),
-    "schedule": service_spec.Schedule(),
+    "endpoint_spec": EndpointSpec(),
+    "schedule": Schedule(),
 }
 """What stands in for an absent part when one of its fields is set."""
 

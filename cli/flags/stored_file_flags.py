@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from api.service import service_spec
+from api.service.container import ConfigReference, FileTarget, SecretReference
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.command_errors import Failed
@@ -17,22 +17,22 @@ from cli.views import File
 _replace = msgspec.structs.replace
 
 
-def secret(text: str) -> list[service_spec.SecretReference]:
+def secret(text: str) -> list[SecretReference]:
     """A secret at /run/secrets/TARGET. Raises ValueError."""
     source, file = _reference(text)
-    return [service_spec.SecretReference(_replace(file, name=file.name or source), secret_name=source)]
+    return [SecretReference(_replace(file, name=file.name or source), secret_name=source)]
 
 
-def config(text: str) -> list[service_spec.ConfigReference]:
+def config(text: str) -> list[ConfigReference]:
     """A config at /TARGET. Raises ValueError."""
     source, file = _reference(text)
-    return [service_spec.ConfigReference(_replace(file, name=file.name or f"/{source}"), config_name=source)]
+    return [ConfigReference(_replace(file, name=file.name or f"/{source}"), config_name=source)]
 
 
-def _reference(text: str) -> tuple[str, service_spec.FileTarget]:
+def _reference(text: str) -> tuple[str, FileTarget]:
     if "=" not in text and text:
-        return text, service_spec.FileTarget()
-    source, file = "", service_spec.FileTarget()
+        return text, FileTarget()
+    source, file = "", FileTarget()
     for key, value in pairs(text):
         if key in ("source", "src"):
             source = value

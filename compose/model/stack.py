@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from api.service.service_spec import NetworkSpec, ServiceSpec
+from api.network.network_spec import NetworkSpec
+from api.service.service_spec import ServiceSpec
 from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, digest_of
 
 __all__ = [

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 
-from api.field_names import SERVICE_NAME
+from api.ids import SERVICE_NAME
 from compose.model.load_state import Work
 from compose.model.service_graph import cycle
 from compose.phases.check import MERGED, lacking

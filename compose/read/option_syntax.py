@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from api.service.service_spec import Platform, Privileges, RestartPolicy, SecurityProfile, SELinuxContext
+from api.service.container import Privileges, SecurityProfile, SELinuxContext
+from api.service.placement import Platform
+from api.service.service_spec import RestartPolicy
 
 _RESTART = re.compile(r"on-failure(?::(\d+))?$")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from api.service.mounts import TMPFS_SWITCHES, TMPFS_VALUES
+from api.service.container import TMPFS_SWITCHES, TMPFS_VALUES
 from compose.read.report import Report
 from compose.read.tree import Node, Path
 from compose.read.value_kinds import WrongKind, size

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from api.network.network_validation import network_problems
+from api.network.network_validation import network_problems, network_refusals
 from api.service.service_validation import service_problems
-from api.service.unsupported import network_refusals, service_refusals
+from api.service.unsupported import service_refusals
 from api.stored_file import MOST_CONFIG, MOST_SECRET, ConfigSpec, SecretSpec, file_problems
 from compose.model.load_state import Work
 from compose.model.project import project_of

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 
 import msgspec
 
-from api.service import service_spec
+from api.service import container as container_specs
+from api.service.container import (
+    BindOptions,
+    ConfigReference,
+    ContainerSpec,
+    DNSConfig,
+    Driver,
+    FileTarget,
+    SecretReference,
+    TmpfsOptions,
+    Ulimit,
+    VolumeOptions,
+)
 from compose.model.project import FileUse, Healthcheck, Logging, Mount, Project, Service, Tmpfs, Volume, image_of
 from compose.model.stack import NAMESPACE
 from compose.phases.file_contents import SECCOMP
@@ -20,13 +32,13 @@ API_SOCKET = "/run/argosy/docker.sock"
 
 def container_spec(
     name: str, service: Service, project: Project, stack: str, files: Mapping[tuple[str, str], str]
-) -> service_spec.ContainerSpec:
+) -> ContainerSpec:
     """The container of a service.
 
     `files` are the full names of secrets and configs, by kind and short name, and seccomp profiles, by kind and path.
     """
     profiles = {path: text for (kind, path), text in files.items() if kind == SECCOMP}
-    return service_spec.ContainerSpec(
+    return ContainerSpec(
         image=image_of(stack, name, service),
         labels=service.labels | {NAMESPACE: stack},
         command=service.entrypoint,
@@ -50,7 +62,7 @@ def container_spec(
         sysctls=strings(service.sysctls),
         capability_add=[_capability(name) for name in service.cap_add],
         capability_drop=[_capability(name) for name in service.cap_drop],
-        ulimits=[service_spec.Ulimit(name, limit.soft, limit.hard) for name, limit in sorted(service.ulimits.items())],
+        ulimits=[Ulimit(name, limit.soft, limit.hard) for name, limit in sorted(service.ulimits.items())],
         oom_score_adj=service.oom_score_adj,
         domainname=service.domainname,
         pull_policy=parse_pull_policy(service.pull_policy),
@@ -58,20 +70,14 @@ def container_spec(
         host_config=host_config(service),
         post_start=hooks(service.post_start),
         pre_stop=hooks(service.pre_stop),
-        secrets=[
-            service_spec.SecretReference(file=_file(use), secret_name=files["secrets", use.source])
-            for use in service.secrets
-        ],
-        configs=[
-            service_spec.ConfigReference(file=_file(use), config_name=files["configs", use.source])
-            for use in service.configs
-        ],
+        secrets=[SecretReference(file=_file(use), secret_name=files["secrets", use.source]) for use in service.secrets],
+        configs=[ConfigReference(file=_file(use), config_name=files["configs", use.source]) for use in service.configs],
     )
 
 
-def _file(use: FileUse) -> service_spec.FileTarget:
+def _file(use: FileUse) -> FileTarget:
     """A target without a directory is in /run/secrets, or for configs in /."""
-    return service_spec.FileTarget(
+    return FileTarget(
         name=use.target or use.source,
         uid=use.uid or "0",
         gid=use.gid or "0",
@@ -79,9 +85,9 @@ def _file(use: FileUse) -> service_spec.FileTarget:
     )
 
 
-def log_driver(logging: Logging | None) -> service_spec.Driver | None:
+def log_driver(logging: Logging | None) -> Driver | None:
     """Where output goes."""
-    return service_spec.Driver(logging.driver, strings(logging.options)) if logging else None
+    return Driver(logging.driver, strings(logging.options)) if logging else None
 
 
 def strings(mapping: Mapping[str, str | None]) -> dict[str, str]:
@@ -94,18 +100,18 @@ def _capability(name: str) -> str:
     return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
 
 
-def _dns(service: Service) -> service_spec.DNSConfig | None:
+def _dns(service: Service) -> DNSConfig | None:
     if not (service.dns or service.dns_search or service.dns_opt):
         return None
-    return service_spec.DNSConfig(nameservers=service.dns, search=service.dns_search, options=service.dns_opt)
+    return DNSConfig(nameservers=service.dns, search=service.dns_search, options=service.dns_opt)
 
 
-def _healthcheck(check: Healthcheck | None) -> service_spec.Healthcheck | None:
+def _healthcheck(check: Healthcheck | None) -> container_specs.Healthcheck | None:
     if check is None:
         return None
     if check.disable:
-        return service_spec.Healthcheck(test=["NONE"])
-    return service_spec.Healthcheck(
+        return container_specs.Healthcheck(test=["NONE"])
+    return container_specs.Healthcheck(
         test=check.test,
         interval=check.interval,
         timeout=check.timeout,
@@ -115,19 +121,19 @@ def _healthcheck(check: Healthcheck | None) -> service_spec.Healthcheck | None:
     )
 
 
-def _mounts(service: Service, volumes: Mapping[str, Volume], stack: str) -> list[service_spec.Mount]:
+def _mounts(service: Service, volumes: Mapping[str, Volume], stack: str) -> list[container_specs.Mount]:
     temporary = [msgspec.convert(parse_tmpfs(text), Mount) for text in service.tmpfs]
     mounts = [_mount(mount, volumes, stack) for mount in [*service.volumes, *temporary]]
     if service.use_api_socket:
-        mounts.append(service_spec.Mount(type="bind", source=API_SOCKET, target="/var/run/docker.sock"))
+        mounts.append(container_specs.Mount(type="bind", source=API_SOCKET, target="/var/run/docker.sock"))
     return mounts
 
 
-def _mount(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> service_spec.Mount:
+def _mount(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> container_specs.Mount:
     source, volume_options = mount.source, None
     if mount.type == "volume":
         source, volume_options = _named(mount, volumes, stack)
-    return service_spec.Mount(
+    return container_specs.Mount(
         type=mount.type,
         source=source,
         target=mount.target,
@@ -135,20 +141,18 @@ def _mount(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> service_s
         consistency=mount.consistency,
         bind_options=_bind(mount) if mount.bind else None,
         volume_options=volume_options,
-        tmpfs_options=service_spec.TmpfsOptions(mount.tmpfs.size, mount.tmpfs.mode, mount.tmpfs.options)
-        if mount.tmpfs
-        else None,
+        tmpfs_options=TmpfsOptions(mount.tmpfs.size, mount.tmpfs.mode, mount.tmpfs.options) if mount.tmpfs else None,
     )
 
 
-def _tmpfs(options: Tmpfs | None) -> service_spec.TmpfsOptions | None:
-    return service_spec.TmpfsOptions(options.size, options.mode, options.options) if options else None
+def _tmpfs(options: Tmpfs | None) -> TmpfsOptions | None:
+    return TmpfsOptions(options.size, options.mode, options.options) if options else None
 
 
-def _bind(mount: Mount) -> service_spec.BindOptions | None:
+def _bind(mount: Mount) -> BindOptions | None:
     if mount.bind is None:
         return None
-    return service_spec.BindOptions(
+    return BindOptions(
         propagation=mount.bind.propagation,
         create_mountpoint=bool(mount.bind.create_host_path),
         non_recursive=mount.bind.recursive == "disabled",
@@ -157,20 +161,20 @@ def _bind(mount: Mount) -> service_spec.BindOptions | None:
     )
 
 
-def _named(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> tuple[str, service_spec.VolumeOptions | None]:
+def _named(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> tuple[str, VolumeOptions | None]:
     """A volume's name in the cluster, and how a host makes it when it has none of that name."""
     use = mount.volume
     labels, no_copy, subpath = (strings(use.labels), use.nocopy, use.subpath) if use else ({}, False, "")
     if not mount.source:
-        return "", service_spec.VolumeOptions(no_copy=no_copy, labels=labels, subpath=subpath) if use else None
+        return "", VolumeOptions(no_copy=no_copy, labels=labels, subpath=subpath) if use else None
     volume = volumes[mount.source]
     if volume.external:
         name = volume.name or mount.source
-        return name, service_spec.VolumeOptions(no_copy=no_copy, labels=labels, subpath=subpath) if use else None
+        return name, VolumeOptions(no_copy=no_copy, labels=labels, subpath=subpath) if use else None
     has_driver = volume.driver or volume.driver_opts
-    return volume.name or f"{stack}_{mount.source}", service_spec.VolumeOptions(
+    return volume.name or f"{stack}_{mount.source}", VolumeOptions(
         no_copy=no_copy,
         labels=strings(volume.labels) | labels | {NAMESPACE: stack},
-        driver_config=service_spec.Driver(volume.driver, strings(volume.driver_opts)) if has_driver else None,
+        driver_config=Driver(volume.driver, strings(volume.driver_opts)) if has_driver else None,
         subpath=subpath,
     )

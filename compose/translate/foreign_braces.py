@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from api.service.template_text import literal
-from api.service.templates import is_foreign, mapped
+from api.service.templates import is_foreign, literal, mapped
 from compose.model.stack import Stack, StackService
 
 NOTE = "holds {{…}} that says nothing of a service, node or task: it stays as it is"

@@ -13,7 +13,9 @@ import msgspec
 
 from api import codec
 from api.service import service_spec
+from api.service.container import ContainerSpec, Healthcheck
 from api.service.host_config import HostConfig
+from api.service.mode import Mode, ReplicatedJob
 from compose.model.project import InitStep, Service
 from compose.model.stack import StackService
 
@@ -52,12 +54,12 @@ def _job(
             networks=[service_spec.NetworkTarget(target=network.target) for network in task.networks],
             log_driver=task.log_driver,
         ),
-        mode=service_spec.Mode(replicated_job=service_spec.ReplicatedJob(max_concurrent=1, total_completions=1)),
+        mode=Mode(replicated_job=ReplicatedJob(max_concurrent=1, total_completions=1)),
         depends_on=before,
     )
 
 
-def _container(of: service_spec.ContainerSpec, step: InitStep) -> service_spec.ContainerSpec:
+def _container(of: ContainerSpec, step: InitStep) -> ContainerSpec:
     own = {name.partition("=")[0] for name in step.environment}
     host = replace(of.host_config or HostConfig(), privileged=True) if step.privileged else of.host_config
     return replace(
@@ -72,7 +74,7 @@ def _container(of: service_spec.ContainerSpec, step: InitStep) -> service_spec.C
             *(f"{name}={value or ''}" for name, value in sorted(step.environment.items())),
         ],
         hostname="",
-        healthcheck=service_spec.Healthcheck(test=["NONE"]),
+        healthcheck=Healthcheck(test=["NONE"]),
         host_config=host,
         post_start=[],
         pre_stop=[],

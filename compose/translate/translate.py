@@ -8,7 +8,13 @@ from typing import Literal
 
 import msgspec
 
+from api.network.network_spec import IPAM, IPAMConfig, NetworkSpec
 from api.service import service_spec
+from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
+from api.service.placement import Placement, Preference, SpreadOver
+from api.service.ports import EndpointSpec, PortConfig
+from api.service.resources import DiscreteResource, GenericResource, Limits, Reservations, Resources
+from api.service.schedule import Schedule
 from compose.model import deploy_model
 from compose.model import project as model
 from compose.model.project import Project, Service
@@ -89,17 +95,17 @@ def _external_files(kind: str, project: Project) -> tuple[str, ...]:
     return tuple(defined[name].name or name for name in sorted(used) if defined[name].external)
 
 
-def _network(name: str, network: model.Network, stack: str) -> service_spec.NetworkSpec:
+def _network(name: str, network: model.Network, stack: str) -> NetworkSpec:
     ipam = network.ipam
-    return service_spec.NetworkSpec(
+    return NetworkSpec(
         name=network_name(name, network, stack),
         driver=network.driver if network.driver not in ("", "default", "bridge") else "overlay",
         internal=network.internal,
         attachable=network.attachable,
-        ipam=service_spec.IPAM(
+        ipam=IPAM(
             driver=ipam.driver,
             config=[
-                service_spec.IPAMConfig(part.subnet, part.ip_range, part.gateway, strings(part.aux_addresses))
+                IPAMConfig(part.subnet, part.ip_range, part.gateway, strings(part.aux_addresses))
                 for part in ipam.config
             ],
         ),
@@ -139,11 +145,11 @@ def _service(
     )
 
 
-def _schedule(said: deploy_model.Schedule | None) -> service_spec.Schedule | None:
+def _schedule(said: deploy_model.Schedule | None) -> Schedule | None:
     """`x-argosy-schedule`; the labels that say the same stay labels, and the managers read them."""
     if said is None:
         return None
-    return service_spec.Schedule(
+    return Schedule(
         cron=said.cron,
         time_zone=said.timezone,
         overlap=said.overlap,
@@ -172,9 +178,9 @@ def _dependencies(service: Service, project: Project, stack: str) -> list[servic
     ]
 
 
-def _endpoint(service: Service) -> service_spec.EndpointSpec | None:
+def _endpoint(service: Service) -> EndpointSpec | None:
     ports = [
-        service_spec.PortConfig(
+        PortConfig(
             name=port.name,
             protocol=port.protocol,
             target_port=port.target,
@@ -187,38 +193,36 @@ def _endpoint(service: Service) -> service_spec.EndpointSpec | None:
     if not ports and not service.deploy.endpoint_mode:
         return None
     ports.sort(key=lambda port: (port.published_port, port.target_port, port.protocol))
-    return service_spec.EndpointSpec(mode=service.deploy.endpoint_mode, ports=ports)
+    return EndpointSpec(mode=service.deploy.endpoint_mode, ports=ports)
 
 
-def _mode(service: Service) -> service_spec.Mode:
+def _mode(service: Service) -> Mode:
     deploy = service.deploy
     replicas = deploy.replicas if deploy.replicas is not None else service.scale
     if deploy.mode == "global":
-        return service_spec.Mode(global_=service_spec.EmptyMode())
+        return Mode(global_=EmptyMode())
     if deploy.mode == "global-job":
-        return service_spec.Mode(global_job=service_spec.EmptyMode())
+        return Mode(global_job=EmptyMode())
     if deploy.mode == "replicated-job":
-        return service_spec.Mode(
-            replicated_job=service_spec.ReplicatedJob(max_concurrent=replicas, total_completions=replicas)
-        )
-    return service_spec.Mode(replicated=service_spec.Replicated(replicas))
+        return Mode(replicated_job=ReplicatedJob(max_concurrent=replicas, total_completions=replicas))
+    return Mode(replicated=Replicated(replicas))
 
 
-def _resources(service: Service) -> service_spec.Resources | None:
+def _resources(service: Service) -> Resources | None:
     """`cpus`, `mem_limit` and their like are other words for parts of deploy.resources."""
     limits = service.deploy.resources.limits or deploy_model.Limits()
     reserved = service.deploy.resources.reservations or deploy_model.Reservations()
-    upper = service_spec.Limits(
+    upper = Limits(
         nano_cpus=round((limits.cpus or service.cpus) * NANO),
         memory_bytes=limits.memory or service.mem_limit,
         pids=limits.pids or service.pids_limit,
     )
-    lower = service_spec.Reservations(
+    lower = Reservations(
         nano_cpus=round(reserved.cpus * NANO),
         memory_bytes=reserved.memory or service.mem_reservation,
         generic_resources=[
-            service_spec.GenericResource(
-                discrete_resource_spec=service_spec.DiscreteResource(
+            GenericResource(
+                discrete_resource_spec=DiscreteResource(
                     item.discrete_resource_spec.kind, item.discrete_resource_spec.value
                 )
             )
@@ -226,11 +230,11 @@ def _resources(service: Service) -> service_spec.Resources | None:
             if item.discrete_resource_spec
         ],
     )
-    if upper == service_spec.Limits() and lower == service_spec.Reservations():
+    if upper == Limits() and lower == Reservations():
         return None
-    return service_spec.Resources(
-        limits=upper if upper != service_spec.Limits() else None,
-        reservations=lower if lower != service_spec.Reservations() else None,
+    return Resources(
+        limits=upper if upper != Limits() else None,
+        reservations=lower if lower != Reservations() else None,
     )
 
 
@@ -259,15 +263,15 @@ def _restart(name: str, service: Service, project: Project) -> service_spec.Rest
     )
 
 
-def _placement(service: Service) -> service_spec.Placement | None:
+def _placement(service: Service) -> Placement | None:
     placement = service.deploy.placement or deploy_model.Placement()
-    result = service_spec.Placement(
+    result = Placement(
         constraints=placement.constraints,
-        preferences=[service_spec.Preference(service_spec.SpreadOver(item.spread)) for item in placement.preferences],
+        preferences=[Preference(SpreadOver(item.spread)) for item in placement.preferences],
         max_replicas=placement.max_replicas_per_node,
         platforms=[parse_platform(service.platform)] if service.platform else [],
     )
-    return result if result != service_spec.Placement() else None
+    return result if result != Placement() else None
 
 
 def _update(update: deploy_model.Update | None) -> service_spec.UpdateConfig | None:

@@ -11,19 +11,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from api.objects.wanted import (
-    INGRESS,
-    KINDS,
-    NETWORK,
-    NETWORK_DECISION,
-    NODE_DECISION,
-    REVISION,
-    SERVICE,
-    SERVICE_DECISION,
-    TASK,
-    ServiceDecision,
-    Task,
-)  # fmt: skip
+from api.network.network_spec import INGRESS
+from api.objects.decided import ServiceDecision, Task  # fmt: skip
+from api.objects.kinds import KINDS, NETWORK, NETWORK_DECISION, NODE_DECISION, REVISION, SERVICE, SERVICE_DECISION, TASK
 from api.service.service_spec import ServiceSpec
 from manager.store.state import Event, State
 

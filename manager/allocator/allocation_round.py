@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import chain
 
-from api.objects.wanted import NETWORK_DECISION
-from api.service.host_address import overlap
+from api.objects.kinds import NETWORK_DECISION
+from api.service.ports import overlap
 from api.states import TaskState
 from manager.allocator.allocation_index import Book, Port, PortHolder, number_of
 from manager.allocator.subnet_layout import Layout, layout

@@ -6,7 +6,7 @@ nodes, tasks. Whatever cannot be had leaves its reason as the message of the tas
 
 from __future__ import annotations
 
-from api.objects.wanted import INGRESS
+from api.network.network_spec import INGRESS
 from manager.allocator.allocation_round import Allocation
 from manager.allocator.network_subnets import decide_networks
 from manager.allocator.node_gateways import decide_gateways

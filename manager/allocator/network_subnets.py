@@ -6,7 +6,10 @@ from ipaddress import IPv4Network
 
 from api import defaults
 from api.network import subnets
-from api.objects.wanted import INGRESS, NETWORK, NETWORK_DECISION, Network, NetworkDecision
+from api.network.network_spec import INGRESS
+from api.objects.decided import NetworkDecision
+from api.objects.kinds import NETWORK, NETWORK_DECISION
+from api.objects.wanted import Network
 from manager.allocator.allocation_round import Allocation
 from manager.allocator.subnet_layout import free_subnet, free_vni, overlapping, requested_subnet, vip_range
 from manager.status.occupied_prefixes import Occupied, in_use

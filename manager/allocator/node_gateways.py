@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from api.objects.wanted import INGRESS, NODE_DECISION, Gateway, NodeDecision
+from api.network.network_spec import INGRESS
+from api.objects.decided import Gateway, NodeDecision
+from api.objects.kinds import NODE_DECISION
 from manager.allocator.allocation_round import Allocation
 
 _RETRY = 5.0

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from api import defaults
-from api.objects.wanted import SERVICE_DECISION, Service, ServiceDecision, ServiceVIP
-from api.service.host_address import overlap
-from api.service.service_spec import PortConfig, ServiceSpec
+from api.objects.decided import ServiceDecision, ServiceVIP
+from api.objects.kinds import SERVICE_DECISION
+from api.objects.wanted import Service
+from api.service.ports import PortConfig, overlap
+from api.service.service_spec import ServiceSpec
 from manager.allocator.allocation_index import networks_of
 from manager.allocator.allocation_round import Allocation
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network
 
-from api.objects.wanted import Network, NetworkDecision
-from api.service.service_spec import IPAMConfig
+from api.network.network_spec import IPAMConfig
+from api.objects.decided import NetworkDecision
+from api.objects.wanted import Network
 
 SMALLEST = 29
 """Longest prefix of a subnet that has room for hosts and VIPs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from api.objects.wanted import Task, TaskAddress
+from api.objects.decided import Task, TaskAddress
 from api.states import GOING, TaskState
 from manager.allocator.allocation_index import fixed_addresses, networks_of, number_of
 from manager.allocator.allocation_round import Allocation

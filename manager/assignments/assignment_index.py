@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from api.objects.wanted import INGRESS
+from api.network.network_spec import INGRESS
 from api.states import NodeState
 from api.wire.assignments import ImageOrder, MemberOrder, Resource, ResourceKey, key_of
 from manager.assignments.assignment_sources import (

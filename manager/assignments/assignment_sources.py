@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from api.errors import Invalid
-from api.objects.wanted import INGRESS, REVISION, Revision, Service, Task, revision_id
-from api.service.service_spec import NetworkTarget, PortConfig, ServiceSpec
-from api.service.template_text import expand, is_template
-from api.service.templates import TemplateContext
+from api.network.network_spec import INGRESS
+from api.objects.decided import Revision, Task
+from api.objects.kinds import REVISION, revision_id
+from api.objects.wanted import Service
+from api.service.ports import PortConfig
+from api.service.service_spec import NetworkTarget, ServiceSpec
+from api.service.templates import TemplateContext, expand
 from api.states import Role, TaskState
 from api.wire.assignments import (
     Attachment,
@@ -31,6 +34,7 @@ from api.wire.assignments import (
     login_id,
 )  # fmt: skip
 from api.wire.rpc import key_digest
+from kit.templates.go_template import is_template
 from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_serving
 from manager.assignments.image_sources import holder_keys, image_names, image_order, needs_image
 from manager.assignments.stored_file_assignments import file_orders

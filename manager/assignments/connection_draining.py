@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from api.defaults import LINGER, NAME_TTL
-from api.objects.wanted import (
+from api.objects.decided import Task
+from api.objects.kinds import (
     CONFIRMATION,
     NODE,
     NODE_DECISION,
@@ -23,10 +24,9 @@ from api.objects.wanted import (
     STATUS,
     SUSPICIONS,
     TASK,
-    Session,
-    Task,
     revision_id,
 )
+from api.objects.observed import Session
 from api.states import NodeState, TaskState
 from manager.hosts.suspicion import is_suspected
 from manager.store.state import Event, State

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from api.errors import Invalid
 from api.image_reference import image_id, parse
-from api.objects.wanted import NodeDescription, Task
+from api.objects.decided import Task
+from api.objects.observed import NodeDescription
 from api.service.host_address import join_host_port
 from api.states import TaskState
 from api.wire.assignments import ImageOrder

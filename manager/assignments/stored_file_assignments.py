@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from api.objects.wanted import CONFIG, SECRET
-from api.service.service_spec import ConfigReference, ContainerSpec, SecretReference
+from api.objects.kinds import CONFIG, SECRET
+from api.service.container import ConfigReference, ContainerSpec, SecretReference
 from api.wire.assignments import ConfigOrder, ResourceKey, SecretOrder
 from manager.security import encryption
 from manager.security.data_key import unsealed

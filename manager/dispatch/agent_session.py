@@ -21,7 +21,8 @@ import structlog
 
 from api.defaults import SESSION_LEASE
 from api.errors import Unavailable
-from api.objects.wanted import DESCRIPTION, SESSION, STATUS, NodeDescription, Session, TaskStatus
+from api.objects.kinds import DESCRIPTION, SESSION, STATUS
+from api.objects.observed import NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
 from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
 from kit.timing import Clock, backoff

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from api.errors import Unavailable
-from api.objects.wanted import CONFIRMATION, Confirmation
+from api.objects.kinds import CONFIRMATION
+from api.objects.observed import Confirmation
 from kit.timing import backoff
 from manager.assignments.connection_draining import to_confirm
 from manager.store.interface import Put, Store

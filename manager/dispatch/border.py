@@ -20,7 +20,7 @@ import msgspec
 from api.codec import encode, fields_of
 from api.errors import Conflict, Invalid
 from api.network import subnets
-from api.objects.wanted import NodeDescription, TaskStatus
+from api.objects.observed import NodeDescription, TaskStatus
 from api.wire import host_bounds as bounds
 from api.wire.session_messages import Heartbeat, Statuses
 from manager.store.state import State

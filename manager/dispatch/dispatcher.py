@@ -16,9 +16,10 @@ import structlog
 
 from api.defaults import HEARTBEAT
 from api.errors import ArgosyError, Conflict, Invalid
-from api.objects.wanted import DESCRIPTION
+from api.objects.kinds import DESCRIPTION
 from api.wire import rpc
-from api.wire.session_messages import ExportCheck, ExportVerdict, Hello, Welcome
+from api.wire.host_messages import ExportCheck, ExportVerdict
+from api.wire.session_messages import Hello, Welcome
 from kit.timing import Clock
 from kit.token_buckets import Buckets
 from manager.assignments.assignment_index import AssignmentIndex

@@ -13,7 +13,7 @@ from typing import NoReturn
 import structlog
 
 from api.errors import ArgosyError
-from api.wire.session_messages import ManagersNotice
+from api.wire.host_messages import ManagersNotice
 from manager.dispatch.dispatcher import welcome_of
 from manager.hosts.host_client import HostClient
 from manager.store.interface import Store

@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from api.errors import ArgosyError
+from api.wire.join_messages import MemberAnswer
 from api.wire.rpc import Credentials
-from api.wire.session_messages import MemberAnswer
 from manager.etcd.command_line import MemberSettings
 from manager.etcd.etcd_client import Connection
 from manager.etcd.etcd_members import Members

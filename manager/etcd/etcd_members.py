@@ -15,7 +15,7 @@ import grpc
 from aetcd import rpc
 
 from api.errors import Conflict, Unavailable
-from api.wire.session_messages import MemberAnswer
+from api.wire.join_messages import MemberAnswer
 from manager.etcd.etcd_client import Connection, EtcdError, Untouched
 
 PROMOTE_PAUSE = 0.3

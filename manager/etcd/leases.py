@@ -12,7 +12,7 @@ from aetcd import rpc
 
 from api.codec import Value
 from api.errors import Unavailable
-from api.objects.wanted import Kind
+from api.objects.kinds import Kind
 from kit.supervisor import heeding
 from manager.etcd.etcd_client import Connection, EtcdError, Stream
 from manager.store.interface import ANY, LeaseEnded, Put

@@ -14,7 +14,7 @@ from typing import NoReturn
 import structlog
 
 from api.errors import ArgosyError
-from api.objects.wanted import CERTIFICATE, LEADERSHIP, MEMBER, NODE
+from api.objects.kinds import CERTIFICATE, LEADERSHIP, MEMBER, NODE
 from manager.etcd.etcd_members import Members
 from manager.etcd.etcd_process import Member
 from manager.etcd.etcd_store import EtcdStore

@@ -11,7 +11,7 @@ import grpc
 from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
 from api.service.host_address import join_host_port
 from api.wire import rpc
-from api.wire.session_messages import LOGS_METHOD, MANAGERS_METHOD, LogLine, LogLines, LogsRequest, ManagersNotice
+from api.wire.host_messages import LOGS_METHOD, MANAGERS_METHOD, LogLine, LogLines, LogsRequest, ManagersNotice
 from manager.dispatch.border import host_address
 from manager.store.state import State
 

@@ -24,7 +24,8 @@ import structlog
 
 from api.defaults import HEARTBEAT, LOST_AFTER, PROBE_PAUSE, PROBE_TIMEOUT, SESSION_LEASE, SILENCE
 from api.errors import Unavailable
-from api.objects.wanted import SUSPICIONS, Suspicions
+from api.objects.kinds import SUSPICIONS
+from api.objects.observed import Suspicions
 from api.states import NodeState
 from kit.timing import backoff
 from manager.hosts.suspicion import judge_of

@@ -12,7 +12,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from api.objects.wanted import SUSPICIONS, Suspicions
+from api.objects.kinds import SUSPICIONS
+from api.objects.observed import Suspicions
 from manager.store.state import State
 
 

@@ -6,7 +6,8 @@ import base64
 
 import msgspec
 
-from api.objects.wanted import CONFIG, Config
+from api.objects.kinds import CONFIG
+from api.objects.wanted import Config
 from api.stored_file import MOST_CONFIG, ConfigSpec
 from manager.http.services.service_answers import Json
 from manager.http.stored_file_handlers import Files

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from api.errors import ArgosyError, Invalid, NotFound
-from api.http.app import flag, moment, tail, timestamp
-from api.objects.wanted import Task
+from api.http.app import timestamp
+from api.http.query import flag, moment, tail
+from api.objects.decided import Task
 from api.states import TaskState
-from api.wire.session_messages import LogLine, LogsRequest
+from api.wire.host_messages import LogLine, LogsRequest
 from kit.stdcopy import frame
 from kit.supervisor import stop
 from manager.http.cluster_context import ClusterContext

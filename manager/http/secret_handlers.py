@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from api.objects.wanted import SECRET, Secret
+from api.objects.kinds import SECRET
+from api.objects.wanted import Secret
 from api.stored_file import MOST_SECRET, SecretSpec
 from manager.http.services.service_answers import Json
 from manager.http.stored_file_handlers import Files

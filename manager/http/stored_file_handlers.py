@@ -15,9 +15,11 @@ import msgspec
 from aiohttp import web
 
 from api.errors import Conflict, Invalid, Unimplemented
-from api.field_names import new_id
-from api.http.app import answer, body, filters, label_match
-from api.objects.wanted import SECRET, Config, Kind, Secret
+from api.http.app import answer, body
+from api.http.query import filters, label_match
+from api.ids import new_id
+from api.objects.kinds import SECRET, Kind
+from api.objects.wanted import Config, Secret
 from api.stored_file import ConfigSpec, SecretSpec, file_problems, file_refusals
 from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, base_of, digest_of, newest, short_name, version_name
 from manager.http.cluster_context import ClusterContext

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.errors import Invalid
-from api.objects.wanted import CONFIG, REVISION, SECRET, Config, Kind, Secret, revision_id
-from api.service.service_spec import ConfigReference, ContainerSpec, FileTarget, SecretReference, ServiceSpec
+from api.objects.kinds import CONFIG, REVISION, SECRET, Kind, revision_id
+from api.objects.wanted import Config, Secret
+from api.service.container import ConfigReference, ContainerSpec, FileTarget, SecretReference
+from api.service.service_spec import ServiceSpec
 from api.stored_file_versions import base_of
 from manager.store.lookup import file_named
 from manager.store.state import State

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from api.image_reference import Reference
-from api.objects.wanted import NODE, Node, NodeDescription
+from api.objects.kinds import NODE
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Node
 from api.service.placement import architecture
 from api.states import Role
 from manager.store.state import Event, State

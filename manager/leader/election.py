@@ -13,7 +13,8 @@ import structlog
 
 from api.defaults import LEADER_LEASE
 from api.errors import Unavailable
-from api.objects.wanted import CURRENT_LEADER, LEADERSHIP, Leadership
+from api.objects.kinds import CURRENT_LEADER, LEADERSHIP
+from api.objects.observed import Leadership
 from kit.timing import Clock, backoff
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.store.interface import ABSENT, Delete, Fence, Lease, LeaseEnded, Stale, Store

@@ -8,7 +8,7 @@ from typing import NoReturn
 import structlog
 
 from api.errors import ArgosyError
-from api.objects.wanted import CLUSTER, LEADERSHIP, NODE, SECRET
+from api.objects.kinds import CLUSTER, LEADERSHIP, NODE, SECRET
 from kit.timing import Clock
 from manager.security.rekeying import again_in, due
 from manager.security.rights import is_manager, leads, watch

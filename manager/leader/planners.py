@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from api.field_names import new_id as random_id
+from api.ids import new_id as random_id
 from manager.allocator.allocator import allocator
 from manager.orchestrator.orchestrator import orchestrator
 from manager.scheduler.scheduler import scheduler

@@ -17,8 +17,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable
 
-from api.objects.wanted import CLUSTER, NODE, SERVICE, STATUS, Service
-from api.service.service_spec import Mode
+from api.objects.kinds import CLUSTER, NODE, SERVICE, STATUS
+from api.objects.wanted import Service
+from api.service.mode import Mode
 from manager.orchestrator.nodes.node_liveness import Constrained, enforce_on_service, look_at_node, may_be_outdated
 from manager.orchestrator.nodes.relocation import Draining, is_uneven, move, wants_balance
 from manager.orchestrator.slots.service_pass import Deployment

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from api.objects.wanted import Node, NodeDescription
-from api.service import devices
-from api.service.placement import architecture, matches
-from api.service.service_spec import Placement
+from api.objects.node_matching import matches
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Node
+from api.service.host_config import devices_text, offers_devices
+from api.service.placement import Placement, architecture
 from manager.scheduler import generic_resources
 from manager.scheduler.task_group import Candidate, Group
 
@@ -93,11 +94,11 @@ FILTERS = (
     ),
     Filter(
         applies=lambda group: bool(group.devices),
-        passes=lambda group, node: devices.offers(group.devices, node.seen.devices),
+        passes=lambda group, node: offers_devices(group.devices, node.seen.devices),
         one="{1} not offered on 1 node",
         many="{1} not offered on {0} nodes",
         uses_up=True,
-        what=lambda group: devices.told(group.devices),
+        what=lambda group: devices_text(group.devices),
     ),
     Filter(
         applies=lambda group: bool(group.need.host_ports),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.objects.wanted import NodeDescription
-from api.service.service_spec import DiscreteResource, GenericResource, NamedResource
+from api.objects.observed import NodeDescription
+from api.service.resources import DiscreteResource, GenericResource, NamedResource
 from manager.scheduler.node_load import Need, NodeLoad
 
 

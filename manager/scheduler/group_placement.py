@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import filterfalse, groupby, islice
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.node_ranking import Order
 from manager.scheduler.node_set import Values

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from api import defaults
-from api.objects.wanted import REVISION, STATUS, TASK, Task, TaskStatus, revision_id
-from api.service.service_spec import Resources, ServiceSpec
+from api.objects.decided import Task
+from api.objects.kinds import REVISION, STATUS, TASK, revision_id
+from api.objects.observed import TaskStatus
+from api.service.resources import Resources
+from api.service.service_spec import ServiceSpec
 from api.states import TaskState
 from manager.scheduler.service_spread import Spread
 from manager.store.state import Event, State

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from api.objects.wanted import DESCRIPTION, NODE, NODE_DECISION, Node, NodeDescription
-from api.service.placement import attribute
-from api.service.service_spec import Placement, Platform
+from api.objects.kinds import DESCRIPTION, NODE, NODE_DECISION
+from api.objects.node_matching import attribute
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Node
+from api.service.placement import Placement, Platform
 from api.states import Availability, NodeState
 from manager.scheduler.filters import fits_for_good
 from manager.scheduler.node_load import Journal, Load

@@ -6,7 +6,7 @@ again when a node that has changed takes it (refusals).
 
 from __future__ import annotations
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from manager.plan import Draft
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.group_placement import Filling

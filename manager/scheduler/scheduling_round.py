@@ -6,7 +6,7 @@ is only a plan. That the nodes concerned are looked at again is all a round leav
 
 from __future__ import annotations
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from manager.plan import Draft
 from manager.scheduler import generic_resources
 from manager.scheduler.node_load import EMPTY, NOTHING

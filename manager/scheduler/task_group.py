@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from api.objects.wanted import Node, NodeDescription, Revision, Task
+from api.objects.decided import Revision, Task
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Node
 from api.service.host_config import DeviceRequest
-from api.service.service_spec import Placement
+from api.service.placement import Placement
 from api.states import GOING, TaskState
 from manager.scheduler.node_load import Load, Need, NodeLoad
 from manager.scheduler.service_spread import Spread

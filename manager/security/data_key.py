@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from api.errors import Unavailable
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER
 from manager.security import encryption
 from manager.security.sealing import is_open
 from manager.store.interface import Change, Put

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, SECRET, SERVICE, Cluster
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, SECRET, SERVICE
+from api.objects.wanted import Cluster
 from api.wire.assignments import login_id
 from manager.security import ca, encryption, sealing
 from manager.security.data_key import unsealed

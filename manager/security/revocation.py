@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from api.objects.wanted import CERTIFICATE, Certificate
+from api.objects.kinds import CERTIFICATE
+from api.objects.wanted import Certificate
 from api.wire.rpc import public_key
 from manager.security.rights import is_manager
 from manager.store.interface import Change, Delete, Put

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from api.errors import Forbidden, Unavailable
-from api.objects.wanted import CLUSTER, CURRENT_LEADER, LEADERSHIP, NODE, Kind, Node
+from api.objects.kinds import CLUSTER, CURRENT_LEADER, LEADERSHIP, NODE, Kind
+from api.objects.wanted import Node
 from api.states import Role
 from api.wire.rpc import Caller, key_digest
 from kit.permits import Permits

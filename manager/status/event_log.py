@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from api.objects.wanted import (
+from api.objects.decided import NodeDecision, ServiceDecision, Task
+from api.objects.kinds import (
     CONFIG,
     LEADERSHIP,
     MEMBER,
@@ -25,14 +26,9 @@ from api.objects.wanted import (
     SERVICE_DECISION,
     STATUS,
     TASK,
-    Network,
-    Node,
-    NodeDecision,
-    Service,
-    ServiceDecision,
-    Task,
-    TaskStatus,
-)  # fmt: skip
+)
+from api.objects.observed import TaskStatus  # fmt: skip
+from api.objects.wanted import Network, Node, Service
 from api.states import NodeState, TaskState
 from kit.timing import Clock
 from manager.assignments.assignment_sources import place_of, service_name, task_name

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from math import inf
 
 from api.http.app import timestamp
-from api.objects.wanted import CURRENT_LEADER, INGRESS, LEADERSHIP, Service, Task
-from api.service.schedule import next_after, schedule_of
+from api.network.network_spec import INGRESS
+from api.objects.decided import Task
+from api.objects.kinds import CURRENT_LEADER, LEADERSHIP
+from api.objects.wanted import Service
+from api.service.cron import next_after
+from api.service.mode import Mode
 from api.service.self_declared import secrets_warning
-from api.service.service_spec import Mode
+from api.service.service_spec import schedule_of
 from api.states import Availability, NodeState, TaskState
 from manager.assignments.assignment_sources import task_name
 from manager.http.networks.ingress_network import publishes

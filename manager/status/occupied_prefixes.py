@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from api.network import subnets
-from api.objects.wanted import DESCRIPTION, NETWORK_DECISION, NodeDescription
+from api.objects.kinds import DESCRIPTION, NETWORK_DECISION
+from api.objects.observed import NodeDescription
 from manager.store.state import Event, State
 
 

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Final
 
 from api.errors import Invalid
+from api.objects.node_matching import matches
 from api.objects.wanted import Node
-from api.service.placement import matches, parse
-from api.service.service_spec import Reservations, ServiceSpec
+from api.service.placement import parse
+from api.service.resources import Reservations
+from api.service.service_spec import ServiceSpec
 from api.states import Availability, NodeState
 from manager.orchestrator.slots.node_eligibility import host_ports
 from manager.store.lookup import hostname

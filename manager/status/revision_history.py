@@ -12,8 +12,10 @@ from typing import Any
 
 from api.codec import shown
 from api.http.app import timestamp
-from api.objects.wanted import Revision, Service
-from api.service.schedule import next_after, schedule_of
+from api.objects.decided import Revision
+from api.objects.wanted import Service
+from api.service.cron import next_after
+from api.service.service_spec import schedule_of
 from api.states import GOING, TaskState
 from manager.http.services.service_answers import Json, previous_revision, spec_view
 from manager.store.state import State

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from api.objects.wanted import Service, Task, TaskStatus
-from api.service.schedule import schedule_of
+from api.objects.decided import Task
+from api.objects.observed import TaskStatus
+from api.objects.wanted import Service
+from api.service.service_spec import schedule_of
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.http.services.service_answers import spec_in_force
 from manager.orchestrator.slots import restart

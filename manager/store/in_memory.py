@@ -13,7 +13,7 @@ from typing import Any
 
 from api.codec import Value
 from api.errors import Unavailable
-from api.objects.wanted import Kind
+from api.objects.kinds import Kind
 from kit.timing import Clock, wall_clock
 from manager.store.batches import check_distinct
 from manager.store.cache import View

@@ -14,7 +14,7 @@ import msgspec
 
 from api.codec import Value
 from api.errors import Conflict, Unavailable
-from api.objects.wanted import Kind
+from api.objects.kinds import Kind
 from manager.store.state import Dirty, State
 
 ANY = -1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.objects.wanted import KINDS, Kind
+from api.objects.kinds import KINDS, Kind
 
 PREFIX = b"/argosy/"
 PREFIX_END = b"/argosy0"

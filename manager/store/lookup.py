@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from api.errors import Invalid, NotFound
-from api.objects.wanted import Config, Kind, Network, Node, Secret, Service, Task
+from api.objects.decided import Task
+from api.objects.kinds import Kind
+from api.objects.wanted import Config, Network, Node, Secret, Service
 from api.stored_file_versions import newest
 from manager.assignments.assignment_sources import task_name
 from manager.store.state import State

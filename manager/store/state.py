@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from api.codec import Value
-from api.objects.wanted import (
+from api.objects.decided import NetworkDecision, NodeDecision, Revision, ServiceDecision, Task  # fmt: skip
+from api.objects.kinds import (
     CLUSTER,
     DEFAULT_CLUSTER,
     DESCRIPTION,
@@ -30,23 +31,11 @@ from api.objects.wanted import (
     STATUS,
     SUSPICIONS,
     TASK,
-    Cluster,
     Kind,
-    Member,
-    Network,
-    NetworkDecision,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Revision,
-    Service,
-    ServiceDecision,
-    Session,
-    Suspicions,
-    Task,
-    TaskStatus,
     revision_id,
-)  # fmt: skip
+)
+from api.objects.observed import Member, NodeDescription, Session, Suspicions, TaskStatus
+from api.objects.wanted import Cluster, Network, Node, Service
 from api.service.service_spec import TaskSpec
 from api.states import GOING, NodeState, TaskState
 

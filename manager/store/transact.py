@@ -10,7 +10,7 @@ from aiohttp import web
 
 from api.bounds import whole_number
 from api.errors import Conflict, Invalid
-from api.objects.wanted import Kind
+from api.objects.kinds import Kind
 from manager.store.interface import Change, Stale, Store
 
 PATIENCE = 2.0

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from agent.http.system_info import version_info
 from api.errors import NotManager, Unavailable
-from api.http.app import API_VERSION, answer, body, flag
+from api.http.app import API_VERSION, answer, body
+from api.http.query import flag
 from api.states import Role
 from api.version import release
 from manager.http.cluster.cluster_answers import swarm_block

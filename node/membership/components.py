@@ -16,8 +16,9 @@ import structlog
 
 from agent.main import Agent
 from api.errors import ArgosyError, Unavailable
+from api.wire.join_messages import MemberAnswer
 from api.wire.rpc import Credentials
-from api.wire.session_messages import ManagerMessage, MemberAnswer
+from api.wire.session_messages import ManagerMessage
 from kit.supervisor import stop
 from kit.timing import backoff
 from kit.troubles import Troubles, supervise

@@ -8,13 +8,15 @@ import msgspec
 
 from api.defaults import MANAGER_PORT
 from api.errors import Forbidden, Invalid
-from api.field_names import new_id
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluster, Network, Node
+from api.ids import new_id
+from api.network.network_spec import INGRESS, NetworkSpec
+from api.node_spec import NodeSpec
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NETWORK, NODE
+from api.objects.wanted import Cluster, Network, Node
 from api.service.host_address import join_host_port
-from api.service.service_spec import NetworkSpec, NodeSpec
 from api.states import Role
+from api.wire.join_messages import JoinAnswer, JoinRequest
 from api.wire.rpc import Credentials
-from api.wire.session_messages import JoinAnswer, JoinRequest
 from kit.timing import Clock
 from manager.http.cluster.join_port import read_availability, sign_for
 from manager.security import ca, sealing

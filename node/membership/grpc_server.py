@@ -14,7 +14,8 @@ import grpc
 from api.errors import Unavailable
 from api.service.host_address import join_host_port
 from api.wire import rpc
-from api.wire.session_messages import DISPATCHER, ExportCheck, ExportVerdict
+from api.wire.host_messages import ExportCheck, ExportVerdict
+from api.wire.session_messages import DISPATCHER
 from manager.dispatch.dispatcher import Dispatcher
 from node.membership.port_guard import PortGuard
 

@@ -8,7 +8,7 @@ import random
 import structlog
 
 from api.errors import Unavailable
-from api.wire.session_messages import MemberAnswer
+from api.wire.join_messages import MemberAnswer
 from kit.timing import backoff
 from manager.etcd.bootstrap import has_database
 from manager.etcd.command_line import MemberSettings

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.assignments import ServiceOrder
 from overlay.plan import link_names
 from overlay.plan.network_snapshot import Slice

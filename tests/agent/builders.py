@@ -14,7 +14,8 @@ import msgspec
 from agent.main import Agent
 from agent.options import AgentConfig
 from agent.runtime.interface import container_id
-from api.service.service_spec import ContainerSpec, Healthcheck, TaskSpec
+from api.service.container import ContainerSpec, Healthcheck
+from api.service.service_spec import TaskSpec
 from api.states import TaskState
 from api.wire.assignments import Attachment, NetworkOrder, SpecOrder, TaskOrder
 from kit.supervisor import stop

@@ -10,8 +10,10 @@ import pytest
 
 from agent.runtime.interface import Image, Output, RuntimeFailure
 from api.defaults import DRAIN_LIMIT, SECOND
-from api.objects.wanted import PortStatus
-from api.service.service_spec import ContainerSpec, Healthcheck, NetworkTarget, PortConfig, TaskSpec
+from api.objects.observed import PortStatus
+from api.service.container import ContainerSpec, Healthcheck
+from api.service.ports import PortConfig
+from api.service.service_spec import NetworkTarget, TaskSpec
 from api.states import TaskState
 from api.wire.assignments import ImageOrder, SpecOrder
 from api.wire.session_messages import Heartbeat

@@ -9,8 +9,8 @@ import pytest
 from agent.node_description import describe, describe_host, image_names, repository_of
 from agent.options import AgentConfig
 from agent.runtime.interface import Image
-from api.objects.wanted import EngineDescription, NodeDescription
-from api.service.service_spec import Reservations, Resources
+from api.objects.observed import EngineDescription, NodeDescription
+from api.service.resources import Reservations, Resources
 
 CONFIG = AgentConfig("n1", "host1", Path("/none"), "192.0.2.1", manager_port=2377, labels={"disk": "ssd"})
 IMAGE = Image("sha256:aa", ("reg:5000/shop/web:2", "docker.io/library/web:1"), ("docker.io/library/web@sha256:dd",))

@@ -6,7 +6,9 @@ import msgspec
 
 from agent.lifecycle import container_plan
 from agent.runtime.interface import Image
-from api.service.service_spec import ContainerSpec, NetworkTarget, PortConfig, TaskSpec
+from api.service.container import ContainerSpec
+from api.service.ports import PortConfig
+from api.service.service_spec import NetworkTarget, TaskSpec
 from api.wire.assignments import Attachment, SpecOrder
 from overlay.interface import Interface
 from tests.agent.builders import IMAGE, a_spec, a_task

@@ -7,8 +7,11 @@ import pytest
 
 from api.codec import decode, decode_user, encode, shown
 from api.errors import Invalid
-from api.objects.wanted import TaskStatus
-from api.service.service_spec import EmptyMode, FileTarget, Mode, PortConfig, Replicated, ServiceSpec, UpdateConfig
+from api.objects.observed import TaskStatus
+from api.service.container import FileTarget
+from api.service.mode import EmptyMode, Mode, Replicated
+from api.service.ports import PortConfig
+from api.service.service_spec import ServiceSpec, UpdateConfig
 from api.states import TaskState
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.field_names import ID_LENGTH, SERVICE_NAME, docker_name, new_id
+from api.field_names import docker_name
+from api.ids import ID_LENGTH, SERVICE_NAME, new_id
 
 
 @pytest.mark.parametrize(

@@ -24,18 +24,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from api.codec import decode, encode
-from api.objects.wanted import Cluster, NodeDescription
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Cluster
 from api.states import Role
-from api.wire.session_messages import (
-    EXPORT_METHOD,
-    LOGS_METHOD,
-    SESSION_METHOD,
-    ExportRequest,
-    Hello,
-    LogLine,
-    LogsRequest,
-    ManagerMessage,
-)
+from api.wire.host_messages import EXPORT_METHOD, LOGS_METHOD, ExportRequest, LogLine, LogsRequest
+from api.wire.session_messages import SESSION_METHOD, Hello, ManagerMessage
 from manager.security import ca
 
 TIMEOUT = 20.0

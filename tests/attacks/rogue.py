@@ -11,7 +11,9 @@ from typing import Any
 import grpc
 
 from api.codec import encode
-from api.objects.wanted import (
+from api.network.network_spec import NetworkSpec
+from api.objects.decided import Gateway, NetworkDecision, NodeDecision, Revision, Task, TaskAddress
+from api.objects.kinds import (
     CLUSTER,
     DEFAULT_CLUSTER,
     NETWORK,
@@ -21,19 +23,10 @@ from api.objects.wanted import (
     REVISION,
     SERVICE,
     TASK,
-    Cluster,
-    Gateway,
-    Network,
-    NetworkDecision,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Revision,
-    Service,
-    Task,
-    TaskAddress,
 )
-from api.service.service_spec import NetworkSpec, ServiceSpec
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Cluster, Network, Node, Service
+from api.service.service_spec import ServiceSpec
 from api.states import NodeState, Role, TaskState
 from api.wire import rpc
 from api.wire.session_messages import SESSION_METHOD, Assignments, Hello, ManagerMessage, Welcome

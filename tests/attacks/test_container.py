@@ -12,7 +12,9 @@ from agent.runtime.containers.cgroup_usage import Cgroups
 from agent.runtime.interface import Image
 from agent.runtime.oci.container_defaults import PIDS_LIMIT, Usual
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Driver, Limits, Mount, Resources, TaskSpec
+from api.service.container import Driver, Mount
+from api.service.resources import Limits, Resources
+from api.service.service_spec import TaskSpec
 from kit.process import alive
 from tests.agent.runtime.calls import made, mounts
 from tests.agent.runtime.hosts import load, output, plan, run, runtime_at

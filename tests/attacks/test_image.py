@@ -22,7 +22,7 @@ from agent.runtime.bundle import mounts
 from agent.runtime.containers.copy_helper import FAILED, MISSING
 from agent.runtime.interface import PlannedFile, RuntimeFailure
 from api.errors import Invalid, Unavailable
-from api.service.service_spec import Mount, VolumeOptions
+from api.service.container import Mount, VolumeOptions
 from kit import process
 from tests.agent.runtime.hosts import chunks, make_runtime, output, plan, run
 from tests.attacks.image_tools import PATIENCE, Victim, alive, changed_layers, victim, with_file

@@ -5,9 +5,11 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from api.objects.wanted import NODE, SESSION, SUSPICIONS, Node, NodeDescription, Session, Suspicions
+from api.objects.kinds import NODE, SESSION, SUSPICIONS
+from api.objects.observed import NodeDescription, Session, Suspicions
+from api.objects.wanted import Node
 from api.wire import rpc
-from api.wire.session_messages import MANAGERS_METHOD, ManagersNotice
+from api.wire.host_messages import MANAGERS_METHOD, ManagersNotice
 from manager.hosts.host_detector import probe
 from manager.hosts.suspicion import is_suspected
 from tests import make

@@ -17,12 +17,17 @@ from agent.runtime.images.image_store import ImageStore
 from agent.runtime.interface import ImageMissing
 from agent.serving.host_service import handlers
 from agent.serving.image_grants import MOST_AT_ONCE, ManagerGrants
-from api.objects.wanted import DESCRIPTION, NODE, REVISION, TASK, Node, NodeDescription, Revision, Task, revision_id
-from api.service.service_spec import ContainerSpec, NodeSpec, ServiceSpec, TaskSpec
+from api.node_spec import NodeSpec
+from api.objects.decided import Revision, Task
+from api.objects.kinds import DESCRIPTION, NODE, REVISION, TASK, revision_id
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Node
+from api.service.container import ContainerSpec
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Role, TaskState
 from api.wire import rpc
 from api.wire.assignments import ImageOrder
-from api.wire.session_messages import EXPORT_METHOD, ExportRequest
+from api.wire.host_messages import EXPORT_METHOD, ExportRequest
 from kit.timing import wall_clock
 from manager.assignments.assignment_sources import assignment_set
 from manager.dispatch.dispatcher import Dispatcher

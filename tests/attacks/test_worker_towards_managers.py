@@ -10,8 +10,9 @@ import grpc
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import DESCRIPTION, STATUS, TASK, EngineDescription, TaskStatus
-from api.service.service_spec import DiscreteResource, GenericResource, Reservations, Resources
+from api.objects.kinds import DESCRIPTION, STATUS, TASK
+from api.objects.observed import EngineDescription, TaskStatus
+from api.service.resources import DiscreteResource, GenericResource, Reservations, Resources
 from api.states import Role, TaskState
 from api.wire import rpc
 from api.wire.session_messages import Accepted, Heartbeat, Hello, Statuses

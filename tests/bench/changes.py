@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from api.field_names import new_id
-from api.objects.wanted import SERVICE, SESSION, STATUS, TaskStatus
+from api.ids import new_id
+from api.objects.kinds import SERVICE, SESSION, STATUS
+from api.objects.observed import TaskStatus
 from api.states import TaskState
 from manager.leader.planners import planners
 from manager.store.in_memory import MemoryStore

@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from api.objects.wanted import STATUS, TASK
+from api.objects.kinds import STATUS, TASK
 from api.states import GOING, TaskState
 from manager.store.state import Event, State
 from tests.bench.plane import AGENTS, IMAGE, Plane, plane, quiet

@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from api.objects.wanted import TASK, Task
+from api.objects.decided import Task
+from api.objects.kinds import TASK
 from api.service.service_spec import ServiceSpec
 from api.states import TaskState
 from manager.etcd.etcd_store import EtcdStore

@@ -18,8 +18,9 @@ from aiohttp import web
 from agent.main import Agent, AgentConfig
 from agent.session.grpc_connector import RpcLink
 from api.http.app import make_app
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, INGRESS, NETWORK, NODE, Cluster, Network, Node
-from api.service.service_spec import NetworkSpec
+from api.network.network_spec import INGRESS, NetworkSpec
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NETWORK, NODE
+from api.objects.wanted import Cluster, Network, Node
 from api.wire.rpc import Credentials
 from kit.supervisor import stop
 from kit.timing import wall_clock

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from api.objects.wanted import (
+from api.node_spec import NodeSpec
+from api.objects.decided import NodeDecision, Revision, ServiceDecision, Task
+from api.objects.kinds import (
     DESCRIPTION,
     NODE,
     NODE_DECISION,
@@ -19,30 +21,15 @@ from api.objects.wanted import (
     SESSION,
     STATUS,
     TASK,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Revision,
-    Service,
-    ServiceDecision,
-    Session,
-    Task,
-    TaskStatus,
     revision_id,
-)  # fmt: skip
-from api.service.service_spec import (
-    ContainerSpec,
-    Mode,
-    NodeSpec,
-    Placement,
-    Preference,
-    Replicated,
-    Reservations,
-    Resources,
-    ServiceSpec,
-    SpreadOver,
-    TaskSpec,
 )
+from api.objects.observed import NodeDescription, Session, TaskStatus  # fmt: skip
+from api.objects.wanted import Node, Service
+from api.service.container import ContainerSpec
+from api.service.mode import Mode, Replicated
+from api.service.placement import Placement, Preference, SpreadOver
+from api.service.resources import Reservations, Resources
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import NodeState, TaskState
 from manager.store.interface import Put
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from api.objects.wanted import SERVICE
+from api.objects.kinds import SERVICE
 from manager.store.state import State
 from tests.bench.report import Row, percentile
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api.objects.wanted import CONFIG, SECRET, ServiceDecision
+from api.objects.decided import ServiceDecision
+from api.objects.kinds import CONFIG, SECRET
 from kit.process import Result, run
 from manager.store.state import State
 from tests.cli.conftest import ROOT

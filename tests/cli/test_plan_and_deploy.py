@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.objects.wanted import CONFIG, SECRET
+from api.objects.kinds import CONFIG, SECRET
 from cli.client import Client
 from cli.deploy.deploy_plan import Changes
 from cli.deploy.deployment import Deployment, compare

@@ -14,7 +14,8 @@ import pytest
 
 from agent.runtime.interface import ContainerPlan, ImageMissing, Runtime, container_id
 from api.errors import NotFound
-from api.service.service_spec import ContainerSpec, TaskSpec
+from api.service.container import ContainerSpec
+from api.service.service_spec import TaskSpec
 
 IMAGE = "docker.io/library/demo:1"
 PATIENCE = 30.0

@@ -11,19 +11,11 @@ from typing import Any
 
 import pytest
 
-from api.objects.wanted import (
-    LEADERSHIP,
-    NODE,
-    SERVICE,
-    SESSION,
-    STATUS,
-    Leadership,
-    Node,
-    Service,
-    Session,
-    TaskStatus,
-)
-from api.service.service_spec import NodeSpec, ServiceSpec
+from api.node_spec import NodeSpec
+from api.objects.kinds import LEADERSHIP, NODE, SERVICE, SESSION, STATUS
+from api.objects.observed import Leadership, Session, TaskStatus
+from api.objects.wanted import Node, Service
+from api.service.service_spec import ServiceSpec
 from api.states import TaskState
 from manager.store.interface import ABSENT, Delete, Fence, Fenced, Lease, LeaseEnded, Put, Stale, Store
 from manager.store.keys import path_of

@@ -23,8 +23,9 @@ from agent.runtime.oci_runtime import OciRuntime
 from api.errors import Unavailable
 from api.http.app import make_app
 from api.http.listening import LOCAL, GuardedSite, runner_of, unix_listener
-from api.objects.wanted import KINDS, Member
-from api.wire.session_messages import MemberAnswer
+from api.objects.kinds import KINDS
+from api.objects.observed import Member
+from api.wire.join_messages import MemberAnswer
 from manager.http.cluster.join_port import JoinService
 from manager.http.cluster_routes import routes as cluster_routes
 from manager.http.networks.predefined_networks import predefined_networks

@@ -19,9 +19,11 @@ from aiohttp import web
 
 from agent.http.containers.container_execs import ExecRequest, StartRequest
 from agent.http.volume_handlers import VolumeRequest
-from api.service.service_spec import NetworkSpec, NodeSpec, ServiceSpec
+from api.network.network_spec import NetworkSpec
+from api.node_spec import NodeSpec
+from api.service.service_spec import ServiceSpec
 from api.stored_file import ConfigSpec, SecretSpec
-from api.wire.session_messages import JoinRequest, MemberRequest, RenewRequest
+from api.wire.join_messages import JoinRequest, MemberRequest, RenewRequest
 from manager.http.cluster.swarm_handlers import SwarmSpec
 from node.membership.swarm_requests import InitRequest, JoinBody
 from tests.fuzz.values import HOSTILE_TEXT, Values

@@ -8,7 +8,8 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from itertools import combinations
 
-from api.objects.wanted import INGRESS, Task
+from api.network.network_spec import INGRESS
+from api.objects.decided import Task
 from api.states import TaskState
 from manager.store.state import State
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from api.errors import Conflict
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, NETWORK, Cluster, Network
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NETWORK
+from api.objects.wanted import Cluster, Network
 from api.states import Role
 from kit.timing import wall_clock
 from manager.etcd.command_line import MemberSettings

@@ -12,8 +12,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.objects.wanted import KINDS, SERVICE
-from api.service.service_spec import Dependency, EmptyMode, Mode, Placement, ReplicatedJob, Reservations
+from api.objects.kinds import KINDS, SERVICE
+from api.service.mode import EmptyMode, Mode, ReplicatedJob
+from api.service.placement import Placement
+from api.service.resources import Reservations
+from api.service.service_spec import Dependency
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.allocator.allocation_index import Book
 from manager.leader.planners import planners

@@ -10,7 +10,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from api.objects.wanted import DESCRIPTION, NODE, SERVICE, SESSION, STATUS, Service, Session, Task, TaskStatus
+from api.objects.decided import Task
+from api.objects.kinds import DESCRIPTION, NODE, SERVICE, SESSION, STATUS
+from api.objects.observed import Session, TaskStatus
+from api.objects.wanted import Service
 from api.states import GOING, TaskState
 from manager.leader.planners import planners
 from manager.leader.reconciler import without_rivals

@@ -7,7 +7,7 @@ import pytest
 from agent.runtime.logs.log_file import LogPolicy
 from agent.runtime.oci.container_defaults import PIDS_LIMIT, Usual
 from api.errors import Invalid
-from api.service.service_spec import DiscreteResource, GenericResource, NamedResource
+from api.service.resources import DiscreteResource, GenericResource, NamedResource
 from node.settings import read_generic_resources, read_usual, size_option
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from overlay.plan.kernel_objects import HostFacts
 from overlay.plan.network_snapshot import Slice

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from tests.overlay.hosts import CLIENT, TALKER, Cluster, Keeper, TestHost, sh, until
 from tests.overlay.test_hosts import APP, CLIENT_NETNS, INGRESS, WEB_VIP, Task, network, service, set_ready, start
 

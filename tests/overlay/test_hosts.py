@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import pytest
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder, NetworkOrder, ServiceOrder
 from overlay.interface import Interface, NetworkView, Sandbox
 from overlay.plan import link_names, sysctls

@@ -6,8 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 from api import defaults
-from api.service.schedule import schedule_of
-from api.service.service_spec import UpdateConfig
+from api.service.service_spec import UpdateConfig, schedule_of
 from manager.store.state import State
 from tests.sim.laws import demand
 

@@ -9,16 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from api.objects.wanted import (
-    CLUSTER,
-    CURRENT_LEADER,
-    LEADERSHIP,
-    SERVICE,
-    SERVICE_DECISION,
-    STATUS,
-    TASK,
-    Leadership,
-)
+from api.objects.kinds import CLUSTER, CURRENT_LEADER, LEADERSHIP, SERVICE, SERVICE_DECISION, STATUS, TASK
+from api.objects.observed import Leadership
 from api.states import Availability
 from manager.leader.planners import planners
 from manager.leader.reconciler import without_rivals

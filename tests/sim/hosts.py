@@ -9,8 +9,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from api.objects.wanted import STATUS, SUSPICIONS, Suspicions, Task, TaskStatus
-from api.service.service_spec import GenericResource, NamedResource
+from api.objects.decided import Task
+from api.objects.kinds import STATUS, SUSPICIONS
+from api.objects.observed import Suspicions, TaskStatus
+from api.service.resources import GenericResource, NamedResource
 from api.states import GOING, Availability, TaskState
 from manager.dispatch.agent_session import acceptable
 from tests import make

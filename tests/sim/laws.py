@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Set
 
-from api.objects.wanted import NetworkDecision, NodeDecision, ServiceDecision, Task
-from api.service.placement import matches
+from api.objects.decided import NetworkDecision, NodeDecision, ServiceDecision, Task
+from api.objects.node_matching import matches
 from api.service.service_spec import ServiceSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState, is_legal
 from manager.hosts.suspicion import Suspicion, suspicion

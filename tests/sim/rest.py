@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from api.objects.wanted import Service, Task
+from api.objects.decided import Task
+from api.objects.wanted import Service
 from api.service.service_spec import ServiceSpec
 from api.states import GOING, NodeState, TaskState
 from manager.orchestrator.slots.slots import slot_of

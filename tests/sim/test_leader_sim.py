@@ -13,7 +13,8 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import DESCRIPTION, NODE, SERVICE, SESSION, STATUS, Session, TaskStatus
+from api.objects.kinds import DESCRIPTION, NODE, SERVICE, SESSION, STATUS
+from api.objects.observed import Session, TaskStatus
 from api.states import GOING, NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock

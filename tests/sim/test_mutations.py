@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import TASK, ServiceDecision, Task, TaskAddress
+from api.objects.decided import ServiceDecision, Task, TaskAddress
+from api.objects.kinds import TASK
 from api.states import TaskState
 from manager.orchestrator import orchestrator
 from manager.orchestrator.nodes import node_liveness, relocation

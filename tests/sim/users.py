@@ -8,18 +8,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from api.objects.wanted import Service
-from api.service.service_spec import (
-    DiscreteResource,
-    EmptyMode,
-    GenericResource,
-    Mode,
-    Placement,
-    Replicated,
-    ReplicatedJob,
-    Reservations,
-    Schedule,
-    ServiceSpec,
-)
+from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
+from api.service.placement import Placement
+from api.service.resources import DiscreteResource, GenericResource, Reservations
+from api.service.schedule import Schedule
+from api.service.service_spec import ServiceSpec
 from tests import make
 
 IMAGES = ["web:1", "web:2", "web:3", "bad:1", "stuck:1"]

@@ -17,7 +17,7 @@ from agent.runtime.interface import RuntimeFailure
 from api.codec import encode
 from api.defaults import SECOND, STOP_GRACE_PERIOD
 from api.errors import Invalid, Unimplemented
-from api.http.app import flag, number
+from api.http.query import flag, number
 from kit.stdcopy import frame
 from kit.streams import closable
 

@@ -13,7 +13,8 @@ from agent.runtime.oci.container_defaults import Usual
 from api.codec import plain
 from api.http.app import timestamp
 from api.image_reference import familiar
-from api.service.service_spec import Mount, PortConfig
+from api.service.container import Mount
+from api.service.ports import PortConfig
 
 ANY = "0.0.0.0"
 """All addresses of the host."""

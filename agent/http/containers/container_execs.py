@@ -17,7 +17,8 @@ from agent.runtime.execs.execs import Exec, Wish
 from agent.runtime.interface import RuntimeFailure
 from api.codec import Value
 from api.errors import Invalid
-from api.http.app import answer, body, number
+from api.http.app import answer, body
+from api.http.query import number
 from api.service.host_config import Hook
 from kit.stdcopy import frame
 from kit.supervisor import stop

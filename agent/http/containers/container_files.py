@@ -18,7 +18,8 @@ from agent.http.response_streams import send
 from agent.runtime.containers.copy_helper import MISSING
 from agent.runtime.interface import Container
 from api.errors import Forbidden, Invalid, NotFound, Unavailable
-from api.http.app import flag, upload
+from api.http.app import upload
+from api.http.query import flag
 
 _CHUNK = 256 * 1024
 _STANDSTILL = 60.0

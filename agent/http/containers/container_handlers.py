@@ -16,7 +16,8 @@ from agent.runtime.containers.container_record import Record
 from agent.runtime.interface import Container
 from api.bounds import whole_number
 from api.errors import Invalid, NotFound
-from api.http.app import answer, filters, flag, label_match, moment, number, tail, timestamp
+from api.http.app import answer, timestamp
+from api.http.query import filters, flag, label_match, moment, number, tail
 from kit.stdcopy import frame
 from kit.streams import closable
 

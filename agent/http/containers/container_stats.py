@@ -19,7 +19,8 @@ from agent.runtime.containers import cgroup_usage
 from agent.runtime.containers.cgroup_usage import Transfer, Usage
 from agent.runtime.interface import Container
 from api.errors import Conflict, Invalid, NotFound, Unavailable
-from api.http.app import answer, flag, timestamp
+from api.http.app import answer, timestamp
+from api.http.query import flag
 from kit import process
 
 _LONGEST = 10.0

@@ -17,7 +17,8 @@ from agent.runtime.bundle.host_features import machine
 from agent.runtime.images import image_config
 from agent.runtime.interface import Image
 from api.errors import Invalid, Unimplemented
-from api.http.app import answer, filters, flag, label_match, upload
+from api.http.app import answer, upload
+from api.http.query import filters, flag, label_match
 from api.image_reference import parse
 from api.registry_auth import HEADER, auth_json, login_of
 from api.service.placement import architecture

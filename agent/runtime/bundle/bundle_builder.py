@@ -28,8 +28,8 @@ from agent.runtime.oci.resource_limits import HostLimits
 from agent.runtime.volumes import rootfs_paths
 from agent.runtime.volumes.local_volumes import Volumes
 from agent.runtime.volumes.mount_syscalls import mount_overlay, unmount
+from api.service.container import ContainerSpec, DNSConfig
 from api.service.host_config import Hook
-from api.service.service_spec import ContainerSpec, DNSConfig
 from kit.directories import make_directory
 from kit.files import replace_file
 from kit.workers import Workers

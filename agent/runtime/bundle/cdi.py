@@ -18,8 +18,7 @@ from agent.runtime.bundle.device_nodes import node_at
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.oci.resource_limits import DeviceNode
 from api.errors import NotFound
-from api.service import devices
-from api.service.host_config import DeviceRequest
+from api.service.host_config import DeviceRequest, device_names
 
 DIRECTORIES = (Path("/etc/cdi"), Path("/var/run/cdi"))
 """Later ones win."""
@@ -126,7 +125,7 @@ def wanted(requests: Iterable[DeviceRequest], catalogue: Catalogue) -> list[Edit
     edits: list[Edits] = []
     offered = list(catalogue.devices)
     try:
-        names = [name for request in requests for name in devices.names_of(request, offered)]
+        names = [name for request in requests for name in device_names(request, offered)]
     except NotFound as error:
         unread = f" ({', '.join(catalogue.broken)} could not be read)" if catalogue.broken else ""
         raise RuntimeFailure(f"{error}; devices are what CDI files in /etc/cdi and /var/run/cdi name{unread}") from None

@@ -14,8 +14,7 @@ from typing import Any
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.volumes.local_volumes import Volumes
 from api.errors import ArgosyError
-from api.service.mounts import TMPFS_SWITCHES, TMPFS_VALUES
-from api.service.service_spec import BindOptions, Mount, TmpfsOptions, VolumeOptions
+from api.service.container import TMPFS_SWITCHES, TMPFS_VALUES, BindOptions, Mount, TmpfsOptions, VolumeOptions
 
 _WITH_VALUE = ("size", "mode", *TMPFS_VALUES)
 _TMPFS_OPTIONS = frozenset((*_WITH_VALUE, "ro", "rw", *TMPFS_SWITCHES))

@@ -11,7 +11,8 @@ from agent.runtime.bundle.mounts import MadeMount
 from agent.runtime.interface import Container, ContainerPlan, Exit
 from api.codec import Value, decode, encode, fields_of
 from api.image_reference import familiar
-from api.service.service_spec import Mount, TaskSpec
+from api.service.container import Mount
+from api.service.service_spec import TaskSpec
 from kit import twofold
 
 FILE = "container.json"

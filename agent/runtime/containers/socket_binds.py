@@ -25,7 +25,7 @@ from kit import process
 if TYPE_CHECKING:
     from agent.runtime.interface import Container
     from agent.runtime.oci_runtime import OciRuntime
-    from api.service.service_spec import Mount
+    from api.service.container import Mount
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.runtime.interface import Image
-from api.service.service_spec import Healthcheck
+from api.service.container import Healthcheck
 
 
 class Execution(msgspec.Struct, rename="pascal"):

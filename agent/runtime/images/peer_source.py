@@ -9,7 +9,7 @@ import grpc
 
 from api.errors import Unavailable
 from api.wire import rpc
-from api.wire.session_messages import EXPORT_METHOD, ExportRequest
+from api.wire.host_messages import EXPORT_METHOD, ExportRequest
 from kit.streams import paced
 
 PATIENCE = 120.0

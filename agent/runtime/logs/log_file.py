@@ -12,8 +12,8 @@ from agent.runtime.containers.conmon import reopen_log
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.logs.log_chain import LogChain, count_rotation
 from agent.runtime.logs.log_format import Assembler, Selection
-from api.service.service_spec import Driver
-from api.wire.session_messages import LogLine
+from api.service.container import Driver
+from api.wire.host_messages import LogLine
 from kit.sizes import parse_size
 
 _BRAKE_FACTOR, _LEAST_BRAKE = 4, 64 << 20

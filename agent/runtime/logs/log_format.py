@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api.wire.session_messages import LogLine
+from api.wire.host_messages import LogLine
 
 MOST_BYTES = 1 << 20
 """A longer line is handed on in parts."""

@@ -14,8 +14,8 @@ from agent.runtime.interface import ContainerPlan, Image, RuntimeFailure
 from agent.runtime.oci import oci_defaults
 from agent.runtime.oci.container_user import User
 from agent.runtime.oci.resource_limits import DeviceNode, HostLimits, resources
+from api.service.container import ContainerSpec, SecurityProfile, Ulimit
 from api.service.host_config import Hook, HostConfig
-from api.service.service_spec import ContainerSpec, SecurityProfile, Ulimit
 
 OCI_VERSION = "1.0.2"
 INIT_PATH = "/dev/init"

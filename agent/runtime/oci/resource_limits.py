@@ -9,7 +9,7 @@ from typing import Any
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.oci import oci_defaults
 from api.service.host_config import HostConfig, ThrottleDevice
-from api.service.service_spec import Limits
+from api.service.resources import Limits
 
 Json = dict[str, Any]
 NOTHING = HostConfig()

@@ -18,7 +18,7 @@ import msgspec
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.oci import syscalls
 from agent.runtime.oci.syscalls import Test
-from api.service.service_spec import SecurityProfile
+from api.service.container import SecurityProfile
 
 _ARCHITECTURES = {
     "amd64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),

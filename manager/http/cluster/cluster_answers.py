@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import defaults
 from api.codec import shown
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, NODE, Cluster, Node, NodeDecision, NodeDescription
+from api.objects.decided import NodeDecision
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE
+from api.objects.observed import NodeDescription
+from api.objects.wanted import Cluster, Node
 from api.states import NodeState, Role
 from manager.dispatch.border import host_address, shorten
 from manager.http.cluster_context import ClusterContext

@@ -21,13 +21,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from api.errors import Forbidden, Invalid, TooLarge, Unauthorized, Unavailable
-from api.field_names import new_id
 from api.http.app import Handler, answer, body, make_app
-from api.objects.wanted import NODE, Cluster, Member, Node
-from api.service.service_spec import NodeSpec
+from api.ids import new_id
+from api.node_spec import NodeSpec
+from api.objects.kinds import NODE
+from api.objects.observed import Member
+from api.objects.wanted import Cluster, Node
 from api.states import Availability, Role
+from api.wire.join_messages import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
 from api.wire.rpc import Caller, caller_of, key_digest
-from api.wire.session_messages import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
 from kit.timing import Clock
 from manager.dispatch.dispatcher import api_addresses, manager_addresses
 from manager.http.cluster.join_attempts import JoinAttempts

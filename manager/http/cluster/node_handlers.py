@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from api.errors import Conflict, Invalid
-from api.http.app import answer, body, filters, flag, label_match
-from api.objects.wanted import NODE, Node
-from api.service.service_spec import NodeSpec
-from api.service.service_validation import node_problems
+from api.http.app import answer, body
+from api.http.query import filters, flag, label_match
+from api.node_spec import NodeSpec, node_problems
+from api.objects.kinds import NODE
+from api.objects.wanted import Node
 from api.states import NodeState, Role
 from manager.http.cluster.cluster_answers import is_manager, node_view
 from manager.http.cluster_context import ClusterContext

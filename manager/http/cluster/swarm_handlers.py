@@ -11,9 +11,11 @@ from aiohttp import web
 from api import defaults
 from api.codec import Value
 from api.errors import Conflict, Invalid, Unavailable, Unimplemented
-from api.http.app import answer, body, flag
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, Cluster
-from api.service.service_spec import Driver
+from api.http.app import answer, body
+from api.http.query import flag
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER
+from api.objects.wanted import Cluster
+from api.service.container import Driver
 from manager.http.cluster.cluster_answers import RAFT, cluster_view
 from manager.http.cluster_context import ClusterContext
 from manager.security.ca import join_token, new_secret

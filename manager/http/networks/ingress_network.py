@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from api.errors import Conflict, Forbidden, Invalid
-from api.objects.wanted import INGRESS
-from api.service.service_spec import NetworkSpec, ServiceSpec
+from api.network.network_spec import INGRESS, NetworkSpec
+from api.service.service_spec import ServiceSpec
 from manager.store.interface import Store
 from manager.store.state import State
 

@@ -6,8 +6,8 @@ import ipaddress
 
 from api.codec import shown
 from api.http.app import timestamp
+from api.network.network_spec import IPAMConfig
 from api.objects.wanted import Network, Service
-from api.service.service_spec import IPAMConfig
 from manager.assignments.assignment_sources import targets, task_name
 from manager.http.services.service_answers import Json
 from manager.status.occupied_prefixes import network_troubles

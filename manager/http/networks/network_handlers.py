@@ -12,12 +12,13 @@ from aiohttp import web
 
 from api.codec import Value
 from api.errors import Conflict, Forbidden, Invalid, NotFound, NotManager, Unimplemented
-from api.field_names import new_id
-from api.http.app import answer, body, filters, flag, label_match
-from api.network.network_validation import network_problems
-from api.objects.wanted import INGRESS, NETWORK, Network
-from api.service.service_spec import NetworkSpec
-from api.service.unsupported import network_refusals
+from api.http.app import answer, body
+from api.http.query import filters, flag, label_match
+from api.ids import new_id
+from api.network.network_spec import INGRESS, NetworkSpec
+from api.network.network_validation import network_problems, network_refusals
+from api.objects.kinds import NETWORK
+from api.objects.wanted import Network
 from manager.http.cluster_context import ClusterContext
 from manager.http.networks import ingress_network
 from manager.http.networks.network_answers import network_view, uses

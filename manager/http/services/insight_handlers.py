@@ -11,8 +11,10 @@ import msgspec
 from aiohttp import web
 
 from api.errors import Conflict, Invalid, NotFound
-from api.http.app import answer, number
-from api.objects.wanted import SERVICE, Service
+from api.http.app import answer
+from api.http.query import number
+from api.objects.kinds import SERVICE
+from api.objects.wanted import Service
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.service_admission import admit, canonical

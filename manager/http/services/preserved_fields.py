@@ -12,7 +12,9 @@ import msgspec
 from aiohttp import web
 
 from api.codec import Value
-from api.service.service_spec import ContainerSpec, NetworkTarget, PortConfig, ServiceSpec, UpdateConfig
+from api.service.container import ContainerSpec
+from api.service.ports import PortConfig
+from api.service.service_spec import NetworkTarget, ServiceSpec, UpdateConfig
 
 V = TypeVar("V", bound=Value)
 EXTENSIONS: dict[type[Value], tuple[str, ...]] = {

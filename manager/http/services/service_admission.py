@@ -13,27 +13,15 @@ import msgspec
 
 from api import defaults, image_reference
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
-from api.objects.wanted import CLAIM, CONFIG, SECRET, Kind, Service
-from api.service.host_address import overlap
+from api.objects.kinds import CLAIM, CONFIG, SECRET, Kind
+from api.objects.wanted import Service
+from api.service.container import ContainerSpec, DNSConfig, Healthcheck, Privileges
 from api.service.host_config import HostConfig
-from api.service.service_spec import (
-    ContainerSpec,
-    DNSConfig,
-    EndpointSpec,
-    Healthcheck,
-    Mode,
-    NetworkTarget,
-    Placement,
-    Platform,
-    PortConfig,
-    Privileges,
-    Replicated,
-    Resources,
-    RestartPolicy,
-    ServiceSpec,
-    TaskSpec,
-    UpdateConfig,
-)  # fmt: skip
+from api.service.mode import Mode, Replicated
+from api.service.placement import Placement, Platform
+from api.service.ports import EndpointSpec, PortConfig, overlap
+from api.service.resources import Resources  # fmt: skip
+from api.service.service_spec import NetworkTarget, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.service.service_validation import service_problems
 from api.service.unsupported import service_refusals
 from manager.http.networks import ingress_network

@@ -12,32 +12,14 @@ import msgspec
 from api import defaults
 from api.codec import shown
 from api.http.app import timestamp
-from api.objects.wanted import (
-    NETWORK,
-    REVISION,
-    SERVICE,
-    STATUS,
-    TASK,
-    Revision,
-    Service,
-    ServiceDecision,
-    Task,
-    TaskAddress,
-    TaskStatus,
-    revision_id,
-)  # fmt: skip
-from api.service.schedule import schedule_of
-from api.service.service_spec import (
-    DNSConfig,
-    EndpointSpec,
-    Limits,
-    Reservations,
-    Resources,
-    RestartPolicy,
-    ServiceSpec,
-    TaskSpec,
-    UpdateConfig,
-)  # fmt: skip
+from api.objects.decided import Revision, ServiceDecision, Task, TaskAddress
+from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK, revision_id
+from api.objects.observed import TaskStatus  # fmt: skip
+from api.objects.wanted import Service
+from api.service.container import DNSConfig
+from api.service.ports import EndpointSpec
+from api.service.resources import Limits, Reservations, Resources  # fmt: skip
+from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, schedule_of
 from api.states import TaskState
 from manager.assignments.assignment_sources import task_name
 from manager.orchestrator.slots.service_pass import essence

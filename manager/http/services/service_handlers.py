@@ -9,10 +9,12 @@ import msgspec
 from aiohttp import web
 
 from api.errors import Conflict, Invalid
-from api.field_names import new_id
-from api.http.app import answer, body, filters, flag, label_match
+from api.http.app import answer, body
+from api.http.query import filters, flag, label_match
+from api.ids import new_id
 from api.image_reference import parse
-from api.objects.wanted import CLAIM, SERVICE, Claim, Service
+from api.objects.kinds import CLAIM, SERVICE
+from api.objects.wanted import Claim, Service
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext

@@ -8,8 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from api.errors import Invalid, NotFound
-from api.http.app import answer, filters, label_match
-from api.objects.wanted import Task
+from api.http.app import answer
+from api.http.query import filters, label_match
+from api.objects.decided import Task
 from api.states import TaskState
 from manager.assignments.assignment_sources import task_name
 from manager.http.cluster_context import ClusterContext

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from api.objects.wanted import Task
-from api.service.service_spec import Reservations
+from api.objects.decided import Task
+from api.service.resources import Reservations
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.slots import in_order, is_done
 from manager.plan import Draft

@@ -19,16 +19,8 @@ from msgspec.structs import replace
 
 from api import defaults
 from api.codec import Value
-from api.objects.wanted import (
-    CURRENT_LEADER,
-    DESCRIPTION,
-    LEADERSHIP,
-    NODE_DECISION,
-    REVISION,
-    NodeDecision,
-    Revision,
-    Task,
-)
+from api.objects.decided import NodeDecision, Revision, Task
+from api.objects.kinds import CURRENT_LEADER, DESCRIPTION, LEADERSHIP, NODE_DECISION, REVISION
 from api.service.service_spec import TaskSpec
 from api.states import GOING, NodeState, TaskState
 from manager.hosts.suspicion import Suspicion, suspicion

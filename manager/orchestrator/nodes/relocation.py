@@ -14,7 +14,9 @@ Only slots of replicated services are moved; global services and jobs are stoppe
 from __future__ import annotations
 
 from api import defaults
-from api.objects.wanted import NODE, NODE_DECISION, Node, Task
+from api.objects.decided import Task
+from api.objects.kinds import NODE, NODE_DECISION
+from api.objects.wanted import Node
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, TaskState
 from manager.orchestrator.slots import restart

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from api.objects.wanted import NODE, NODE_DECISION, NodeDescription
-from api.service.placement import architecture, matches
-from api.service.service_spec import Placement, Platform, PortConfig, ServiceSpec, TaskSpec
+from api.objects.kinds import NODE, NODE_DECISION
+from api.objects.node_matching import matches
+from api.objects.observed import NodeDescription
+from api.service.placement import Placement, Platform, architecture
+from api.service.ports import PortConfig
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Availability, NodeState
 from manager.plan import Draft
 from manager.store.state import State

@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from api import defaults
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from api.service.service_spec import RestartPolicy
 from api.states import TaskState
 

@@ -12,21 +12,14 @@ from msgspec.structs import replace
 
 from api import defaults
 from api.errors import Invalid
-from api.objects.wanted import (
-    NODE_DECISION,
-    REVISION,
-    SERVICE_DECISION,
-    TASK,
-    JobRun,
-    Service,
-    ServiceDecision,
-    Task,
-    TaskStatus,
-    UpdateStatus,
-    revision_id,
-)  # fmt: skip
-from api.service.schedule import schedule_of
-from api.service.service_spec import Placement, PortConfig, RestartPolicy, Schedule, ServiceSpec, TaskSpec, UpdateConfig
+from api.objects.decided import JobRun, ServiceDecision, Task, UpdateStatus
+from api.objects.kinds import NODE_DECISION, REVISION, SERVICE_DECISION, TASK, revision_id
+from api.objects.observed import TaskStatus  # fmt: skip
+from api.objects.wanted import Service
+from api.service.placement import Placement
+from api.service.ports import PortConfig
+from api.service.schedule import Schedule
+from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, schedule_of
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.orchestrator.slots import node_eligibility, restart
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, in_order

@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from api.objects.wanted import CLUSTER, DESCRIPTION, NODE, NODE_DECISION, STATUS, TASK, NodeDescription, Task
+from api.objects.decided import Task
+from api.objects.kinds import CLUSTER, DESCRIPTION, NODE, NODE_DECISION, STATUS, TASK
+from api.objects.observed import NodeDescription
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.slot_numbers import Numbers
 from manager.orchestrator.slots.slot_queue import Unrest

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from api.states import TaskState
 from manager.allocator.allocation_index import fixed_addresses, networks_of, number_of
 from manager.allocator.allocation_round import Allocation

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from kit.delay_queue import Agenda
 
 SlotKey = int | str

@@ -20,9 +20,10 @@ from typing import Literal
 from msgspec.structs import replace
 
 from api import defaults
-from api.objects.wanted import JobRun, Task
+from api.objects.decided import JobRun, Task
 from api.service import schedule
-from api.service.service_spec import Schedule
+from api.service.cron import next_after
+from api.service.schedule import Schedule
 from api.states import TaskState
 from manager.orchestrator.slots import node_eligibility, restart
 from manager.orchestrator.slots.service_pass import Deployment, active, going
@@ -50,7 +51,7 @@ def advance(deployment: Deployment) -> None:
         deployment.decide(schedule=text, scheduled_to=min(since, deployment.now))
     _close(deployment, wanted)
     for _ in range(MOST_AT_ONCE):
-        due = schedule.next_after(wanted, deployment.decision.scheduled_to)
+        due = next_after(wanted, deployment.decision.scheduled_to)
         if due > deployment.now:
             if due < float("inf"):
                 deployment.again(due)
@@ -184,7 +185,7 @@ def _latest(wanted: Schedule, due: float) -> float:
     """When it is too late to start the run due then."""
     if wanted.missed_window is not None:
         return due + wanted.missed_window / defaults.SECOND
-    return max(due + defaults.RUN_LATENESS / defaults.SECOND, schedule.next_after(wanted, due))
+    return max(due + defaults.RUN_LATENESS / defaults.SECOND, next_after(wanted, due))
 
 
 def _start(deployment: Deployment, wanted: Schedule, due: float) -> None:

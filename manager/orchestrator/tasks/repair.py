@@ -8,7 +8,7 @@ Rules, for the tasks of a slot from oldest to newest:
 
 from __future__ import annotations
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from api.states import TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import Deployment, active, going

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 
 from api import defaults
-from api.service.service_spec import Mode
+from api.service.mode import Mode
 from api.states import TaskState
 from manager.orchestrator.slots.service_pass import Deployment, active, going
 from manager.orchestrator.slots.slots import SlotKey

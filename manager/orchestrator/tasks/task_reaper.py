@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from api.objects.wanted import REVISION, SERVICE_DECISION, Task, revision_id
+from api.objects.decided import Task
+from api.objects.kinds import REVISION, SERVICE_DECISION, revision_id
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.service_pass import Deployment
 from manager.orchestrator.slots.slots import ServiceSlots, by_number, history_limit, in_order, overfull

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from api.objects.wanted import SERVICE, Service, ServiceDecision, Task
+from api.objects.decided import ServiceDecision, Task
+from api.objects.kinds import SERVICE
+from api.objects.wanted import Service
 from api.reasons import dependencies
 from api.service.service_spec import Dependency, ServiceSpec
 from api.states import GOING, TaskState

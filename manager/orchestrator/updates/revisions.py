@@ -9,15 +9,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from api import defaults
-from api.objects.wanted import (
-    REVISION,
-    SERVICE_DECISION,
-    Revision,
-    Service,
-    ServiceDecision,
-    UpdateStatus,
-    revision_id,
-)  # fmt: skip
+from api.objects.decided import Revision, ServiceDecision, UpdateStatus  # fmt: skip
+from api.objects.kinds import REVISION, SERVICE_DECISION, revision_id
+from api.objects.wanted import Service
 from manager.orchestrator.slots.service_pass import Deployment
 from manager.orchestrator.updates.dependencies import starts_tasks, unmet
 from manager.orchestrator.updates.rolling_update import PAUSED, UPDATING

@@ -15,7 +15,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from api import defaults
-from api.objects.wanted import Task, UpdateStatus
+from api.objects.decided import Task, UpdateStatus
 from api.service.service_spec import UpdateConfig
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import Deployment, going, yield_to

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api import defaults
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from api.states import TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import Deployment, going

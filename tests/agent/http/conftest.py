@@ -21,7 +21,7 @@ from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.local_volumes import Volumes
 from api.http.app import answer, make_app
 from api.http.event_stream import stream
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from kit import process
 from kit.timing import Clock, wall_clock
 from tests.agent.runtime.hosts import runtime_at

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Mount
+from api.service.container import Mount
 from kit import process
 from tests.agent.runtime.hosts import plan, run, text
 from tests.agent.runtime.registries import push, registry

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Mount
+from api.service.container import Mount
 from kit import process
 from tests.agent.runtime.hosts import load, plan, run
 

@@ -14,8 +14,8 @@ from agent.lifecycle.health import HealthState
 from agent.lifecycle.step import Observed
 from agent.runtime.interface import Container, Exit, Image
 from api.defaults import DRAIN_LIMIT, SECOND
-from api.objects.wanted import TaskStatus
-from api.service.service_spec import Healthcheck
+from api.objects.observed import TaskStatus
+from api.service.container import Healthcheck
 from api.states import TaskState
 from tests.agent.builders import NETWORK, a_host, a_spec, a_task, cid, wanting
 from tests.agent.test_agent import running, settled

@@ -7,7 +7,7 @@ import pytest
 
 from agent.lifecycle.container_plan import container_of, resource_variables, sandbox_of, spec_for
 from agent.runtime.interface import Image, RuntimeFailure
-from api.service.service_spec import DiscreteResource, GenericResource, NamedResource
+from api.service.resources import DiscreteResource, GenericResource, NamedResource
 from tests.agent.builders import IMAGE, a_spec, a_task
 
 GPUS = [

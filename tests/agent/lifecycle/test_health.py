@@ -6,7 +6,7 @@ import pytest
 
 from agent.lifecycle.health import Check, Health, HealthState, Probe, after, check_of, complaint, delay
 from api.defaults import SECOND
-from api.service.service_spec import Healthcheck
+from api.service.container import Healthcheck
 
 S, H, U = HealthState.STARTING, HealthState.HEALTHY, HealthState.UNHEALTHY
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from agent.lifecycle.health import Health, HealthState, Probe
 from agent.lifecycle.step import Action, Failure, Observed, Wanted, step
 from agent.runtime.interface import Exit, Image
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.states import TaskState, is_legal
 from tests.agent.builders import IMAGE, a_spec, a_task
 

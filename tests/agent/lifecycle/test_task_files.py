@@ -11,7 +11,7 @@ from agent.lifecycle import task_files
 from agent.lifecycle.step import Action, Observed, Wanted, step
 from agent.runtime.interface import PlannedFile, RuntimeFailure
 from agent.tasks.checkpoint import Storage
-from api.service.service_spec import ConfigReference, ContainerSpec, FileTarget, SecretReference
+from api.service.container import ConfigReference, ContainerSpec, FileTarget, SecretReference
 from api.wire.assignments import ConfigOrder, SecretOrder
 from api.wire.session_messages import Assignments
 from tests.agent.builders import a_spec, a_task

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.runtime.interface import Image
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Mount
+from api.service.container import Mount
 from tests.agent.runtime.hosts import output, plan, run
 
 PYTHON = "/usr/bin/python3"

@@ -13,7 +13,8 @@ from agent.runtime.images.peer_source import PeerSource
 from agent.runtime.interface import Container, ContainerPlan, Image, container_id
 from agent.runtime.oci.container_defaults import Usual
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import ContainerSpec, TaskSpec
+from api.service.container import ContainerSpec
+from api.service.service_spec import TaskSpec
 from kit import cgroups
 from kit.timing import wall_clock
 from tests.images import docker_archive

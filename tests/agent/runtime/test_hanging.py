@@ -15,7 +15,7 @@ from agent.runtime.interface import RuntimeFailure
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes import local_volumes, mount_syscalls
 from agent.runtime.volumes.mount_syscalls import mount_volume
-from api.service.service_spec import Mount
+from api.service.container import Mount
 from kit import process
 from tests.agent.runtime.hosts import load, plan
 

@@ -13,8 +13,10 @@ from agent.runtime.oci import oci_config, oci_defaults
 from agent.runtime.oci.container_user import User
 from agent.runtime.oci.oci_config import Place
 from agent.runtime.oci.resource_limits import DeviceNode, HostLimits, device_rule, resources
+from api.service.container import ContainerSpec, Privileges, SecurityProfile
 from api.service.host_config import HostConfig, ThrottleDevice, WeightDevice
-from api.service.service_spec import ContainerSpec, Limits, Privileges, SecurityProfile, TaskSpec
+from api.service.resources import Limits
+from api.service.service_spec import TaskSpec
 
 HOST = HostLimits(may_raise=True, swap_accounting=True)
 PLACE = Place(root="/r", cgroup="/argosy/id", user=User(), mounts=[], limits=HOST)

@@ -10,8 +10,10 @@ import pytest
 from agent.runtime.interface import Image, RuntimeFailure
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes import mount_syscalls
+from api.service.container import BindOptions, Mount
 from api.service.host_config import Device, Hook, HostConfig
-from api.service.service_spec import BindOptions, Limits, Mount, Resources, TaskSpec
+from api.service.resources import Limits, Resources
+from api.service.service_spec import TaskSpec
 from tests.agent.runtime.hosts import CGROUP_PARENT, output, plan, run
 
 pytestmark = pytest.mark.root

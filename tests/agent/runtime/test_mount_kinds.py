@@ -13,7 +13,7 @@ import pytest
 
 from agent.runtime.interface import Image, RuntimeFailure
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import BindOptions, Mount, TmpfsOptions, VolumeOptions
+from api.service.container import BindOptions, Mount, TmpfsOptions, VolumeOptions
 from tests.agent.runtime.hosts import output, plan, run
 
 pytestmark = pytest.mark.root

@@ -11,17 +11,9 @@ import pytest
 from agent.runtime.interface import Image, RuntimeFailure
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.mount_syscalls import is_mount
-from api.service.service_spec import (
-    Driver,
-    Limits,
-    Mount,
-    Privileges,
-    Resources,
-    TaskSpec,
-    TmpfsOptions,
-    Ulimit,
-    VolumeOptions,
-)
+from api.service.container import Driver, Mount, Privileges, TmpfsOptions, Ulimit, VolumeOptions
+from api.service.resources import Limits, Resources
+from api.service.service_spec import TaskSpec
 from kit import process
 from tests.agent.runtime.hosts import load, make_runtime, only, output, plan, run, text
 

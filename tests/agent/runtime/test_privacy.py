@@ -11,7 +11,7 @@ import pytest
 
 from agent.runtime.interface import Image
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Mount
+from api.service.container import Mount
 from tests.agent.runtime.hosts import make_runtime, output, plan, run
 
 pytestmark = pytest.mark.root

@@ -8,7 +8,7 @@ import pytest
 
 from agent.runtime.interface import Image
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Privileges, SecurityProfile
+from api.service.container import Privileges, SecurityProfile
 from tests.agent.runtime.calls import made, made_by_exec, usable
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not usable(), reason="needs the host's /usr/bin/python3")]

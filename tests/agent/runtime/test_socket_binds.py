@@ -10,7 +10,7 @@ import pytest
 from agent.runtime.containers.socket_binds import SocketBinds
 from agent.runtime.interface import Image
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Mount
+from api.service.container import Mount
 from tests.agent.runtime.calls import PYTHON, mounts, usable
 from tests.agent.runtime.hosts import plan, run
 

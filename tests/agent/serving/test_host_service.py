@@ -13,7 +13,7 @@ from agent.runtime.interface import ContainerPlan
 from agent.serving.host_service import CHUNK, chunks, handlers
 from api.service.service_spec import TaskSpec
 from api.wire import rpc
-from api.wire.session_messages import (
+from api.wire.host_messages import (
     EXPORT_METHOD,
     LOGS_METHOD,
     MANAGERS_METHOD,

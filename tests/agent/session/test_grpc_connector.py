@@ -13,7 +13,7 @@ import pytest
 
 from agent.session.grpc_connector import RpcLink
 from agent.session.interface import HelloRefused, SessionLost
-from api.objects.wanted import NodeDescription, TaskStatus
+from api.objects.observed import NodeDescription, TaskStatus
 from api.states import TaskState
 from api.wire import rpc
 from api.wire.rpc import Credentials

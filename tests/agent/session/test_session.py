@@ -14,7 +14,7 @@ import pytest
 from agent.session.known_managers import Managers
 from agent.session.session import Session
 from agent.session.status_reporter import Reporter
-from api.objects.wanted import NodeDescription, TaskStatus
+from api.objects.observed import NodeDescription, TaskStatus
 from api.states import TaskState
 from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, Statuses, Welcome
 from kit.supervisor import stop

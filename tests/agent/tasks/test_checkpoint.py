@@ -9,7 +9,7 @@ import pytest
 
 from agent.tasks import checkpoint
 from agent.tasks.checkpoint import Storage
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.states import TaskState
 from api.wire.assignments import EndpointOrder
 from api.wire.session_messages import Assignments

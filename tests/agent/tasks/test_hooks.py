@@ -9,7 +9,7 @@ import pytest
 
 from agent.lifecycle.step import Action, Observed, Wanted, step
 from agent.runtime.interface import Output
-from api.objects.wanted import TaskStatus
+from api.objects.observed import TaskStatus
 from api.service.host_config import Hook
 from api.states import TaskState
 from tests.agent.builders import NETWORK, Lab, a_host, a_spec, a_task, cid, wanting

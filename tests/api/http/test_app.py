@@ -14,8 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from api.errors import Conflict, Invalid
 from api.http import app as http
-from api.http.app import MAX_BODY, answer, filters, flag, label_match, make_app, moment, number, raw_body, timestamp
+from api.http.app import MAX_BODY, answer, make_app, raw_body, timestamp
 from api.http.listening import LOCAL, GuardedSite, _http_log, runner_of, unix_listener
+from api.http.query import filters, flag, label_match, moment, number
 
 Client = TestClient[web.Request, web.Application]
 

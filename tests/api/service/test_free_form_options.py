@@ -6,19 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from api.service.container import ContainerSpec, DNSConfig, Driver, Mount, Ulimit, VolumeOptions
 from api.service.free_form_options import log_option_problems, sysctl_problems, volume_option_problems
 from api.service.host_config import HostConfig
-from api.service.service_spec import (
-    ContainerSpec,
-    DNSConfig,
-    Driver,
-    Mount,
-    NetworkTarget,
-    ServiceSpec,
-    TaskSpec,
-    Ulimit,
-    VolumeOptions,
-)
+from api.service.service_spec import NetworkTarget, ServiceSpec, TaskSpec
 from api.service.service_validation import service_problems
 from api.service.unsupported import service_refusals
 from kit.sizes import parse_size

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from api.errors import Invalid
-from api.objects.wanted import EngineDescription, Node, NodeDescription
-from api.service.placement import matches, parse
-from api.service.service_spec import NodeSpec
+from api.node_spec import NodeSpec
+from api.objects.node_matching import matches
+from api.objects.observed import EngineDescription, NodeDescription
+from api.objects.wanted import Node
+from api.service.placement import parse
 from api.states import Role
 
 NODE = Node("abc123", spec=NodeSpec(labels={"zone": "East", "Zone": "other"}, role=Role.MANAGER))

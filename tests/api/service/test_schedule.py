@@ -9,7 +9,10 @@ import pytest
 
 from api.errors import Invalid
 from api.service import cron, schedule
-from api.service.service_spec import ContainerSpec, EmptyMode, Mode, ReplicatedJob, Schedule, ServiceSpec, TaskSpec
+from api.service.container import ContainerSpec
+from api.service.mode import EmptyMode, Mode, ReplicatedJob
+from api.service.schedule import Schedule
+from api.service.service_spec import ServiceSpec, TaskSpec, schedule_of
 from api.service.service_validation import service_problems
 
 JOB = Mode(replicated_job=ReplicatedJob())
@@ -126,7 +129,7 @@ def test_labels_say_what_the_field_says() -> None:
 
 def test_the_field_wins_over_labels() -> None:
     both = ServiceSpec(mode=JOB, labels={"argosy.schedule": "@daily"}, schedule=Schedule("@hourly"))
-    assert schedule.schedule_of(both) == Schedule("@hourly")
+    assert schedule_of(both) == Schedule("@hourly")
 
 
 def test_problems_are_told_with_their_paths() -> None:

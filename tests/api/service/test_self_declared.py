@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from api.service.container import ContainerSpec, SecretReference
+from api.service.placement import Placement
+from api.service.resources import DiscreteResource, GenericResource, Reservations, Resources
 from api.service.self_declared import secrets_warning, self_declared
-from api.service.service_spec import (
-    ContainerSpec,
-    DiscreteResource,
-    GenericResource,
-    Placement,
-    Reservations,
-    Resources,
-    SecretReference,
-    ServiceSpec,
-    TaskSpec,
-)
+from api.service.service_spec import ServiceSpec, TaskSpec
 
 SECRET = SecretReference(secret_id="x", secret_name="x")
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from api.codec import convert_user
-from api.network.network_validation import network_problems
-from api.service.service_spec import NetworkSpec, NodeSpec, ServiceSpec
-from api.service.service_validation import node_problems, service_problems
-from api.service.unsupported import network_refusals, service_refusals
+from api.network.network_spec import NetworkSpec
+from api.network.network_validation import network_problems, network_refusals
+from api.node_spec import NodeSpec, node_problems
+from api.service.service_spec import ServiceSpec
+from api.service.service_validation import service_problems
+from api.service.unsupported import service_refusals
 
 
 def service(container: dict[str, Any] | None = None, **fields: Any) -> ServiceSpec:

@@ -7,6 +7,9 @@ import pytest
 
 from api.errors import Invalid
 from api.service import service_spec
+from api.service.container import ConfigReference, ContainerSpec, FileTarget
+from api.service.mode import EmptyMode, Mode, Replicated
+from api.service.ports import EndpointSpec, PortConfig
 from cli.deploy.deploy_plan import Changes, Present, Resolve, plan
 from cli.deploy.deployment import with_ids
 from cli.deploy.network_replacement import attached, detached
@@ -39,7 +42,7 @@ def stored(spec: service_spec.ServiceSpec, **fields: object) -> Service:
         force_update=7,
         runtime="container",
     )
-    mode = spec.mode if spec.mode.global_ else service_spec.Mode(replicated=service_spec.Replicated(1))
+    mode = spec.mode if spec.mode.global_ else Mode(replicated=Replicated(1))
     return Service(spec.name, spec=msgspec.structs.replace(spec, task_template=task, mode=mode))
 
 
@@ -100,11 +103,9 @@ def test_a_difference_is_told_field_by_field(old: str, new: str, lines: list[str
 
 
 def _other(name: str, mode: str = "ingress", stack: str = "", host_ip: str = "") -> Service:
-    ports = [service_spec.PortConfig(target_port=80, published_port=8000, publish_mode=mode, host_ip=host_ip)]  # type: ignore[arg-type]
+    ports = [PortConfig(target_port=80, published_port=8000, publish_mode=mode, host_ip=host_ip)]  # type: ignore[arg-type]
     labels = {NAMESPACE: stack} if stack else {}
-    return Service(
-        f"id-{name}", spec=service_spec.ServiceSpec(name, labels, endpoint_spec=service_spec.EndpointSpec(ports=ports))
-    )
+    return Service(f"id-{name}", spec=service_spec.ServiceSpec(name, labels, endpoint_spec=EndpointSpec(ports=ports)))
 
 
 def test_a_port_or_name_that_a_service_outside_the_files_has_is_refused_before_anything_is_done() -> None:
@@ -203,9 +204,9 @@ def test_addresses_and_the_number_that_the_cluster_picked_are_no_difference() ->
 def test_a_service_whose_network_is_replaced_is_stopped_and_put_back() -> None:
     spec = stored(stack().services[0].spec).spec
     stopped = detached(spec, ["n1"])
-    assert (stopped.mode.replicated, stopped.task_template.networks) == (service_spec.Replicated(0), [])
+    assert (stopped.mode.replicated, stopped.task_template.networks) == (Replicated(0), [])
     assert attached(spec, {"n1": "shop_net"}).task_template.networks[0].target == "shop_net"
-    everywhere = msgspec.structs.replace(spec, mode=service_spec.Mode(global_=service_spec.EmptyMode()))
+    everywhere = msgspec.structs.replace(spec, mode=Mode(global_=EmptyMode()))
     placement = detached(everywhere, ["n1"]).task_template.placement
     assert placement is not None
     assert placement.constraints == ["node.id==none"]
@@ -251,9 +252,7 @@ def test_scaling_a_dependency_restarts_nothing_else() -> None:
 def with_config(version: str) -> Stack:
     """A stack of one service with one config."""
     name = f"shop_conf-{version}"
-    container = service_spec.ContainerSpec(
-        image="demo", configs=[service_spec.ConfigReference(service_spec.FileTarget("/conf"), config_name=name)]
-    )
+    container = ContainerSpec(image="demo", configs=[ConfigReference(FileTarget("/conf"), config_name=name)])
     spec = service_spec.ServiceSpec(
         name="shop_web", labels={NAMESPACE: "shop"}, task_template=service_spec.TaskSpec(container_spec=container)
     )
@@ -267,7 +266,7 @@ def config(version: str, short: str = "conf") -> File:
 
 def test_a_config_with_other_content_is_a_new_one_and_its_users_roll() -> None:
     current = stored(with_config("1").services[0].spec, configs=[
-        service_spec.ConfigReference(service_spec.FileTarget("/conf"), config_id="c1", config_name="shop_conf-1")
+        ConfigReference(FileTarget("/conf"), config_id="c1", config_name="shop_conf-1")
     ])  # fmt: skip
     assert compared(with_config("1"), current, files={"config": [config("1")]}).is_empty
     changes = compared(with_config("2"), current, files={"config": [config("1")]}, kept=[current.spec])
@@ -292,7 +291,7 @@ def test_versions_that_no_kept_revision_uses_are_collected() -> None:
 def test_a_version_goes_with_the_last_revision_that_uses_it_also_when_nothing_else_is_done() -> None:
     present = {"config": [config("1"), config("2")]}
     current = stored(with_config("2").services[0].spec, configs=[
-        service_spec.ConfigReference(service_spec.FileTarget("/conf"), config_id="c2", config_name="shop_conf-2")
+        ConfigReference(FileTarget("/conf"), config_id="c2", config_name="shop_conf-2")
     ])  # fmt: skip
     assert compared(with_config("2"), current, files=present).lines() == [
         "unchanged service shop_web", "remove config shop_conf-1",

@@ -8,8 +8,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from api.service import service_spec
-from api.service.service_spec import Dependency, FileTarget, ServiceSpec
+from api.service.container import ConfigReference, FileTarget, SecretReference
+from api.service.mode import Mode, ReplicatedJob
+from api.service.ports import PortConfig
+from api.service.resources import DiscreteResource, GenericResource
+from api.service.schedule import Schedule
+from api.service.service_spec import Dependency, ServiceSpec
 from cli.command_errors import Wrong
 from cli.flags.service_flags import changed_spec, common_flags, create_flags, new_spec, update_flags
 from cli.flags.spec_fields import LISTS, SCALARS, get
@@ -51,25 +55,25 @@ def changed(spec: ServiceSpec, *flags: str) -> ServiceSpec:
     ("flags", "path", "value"),
     [
         ("--secret key", "task_template.container_spec.secrets",
-         [service_spec.SecretReference(FileTarget("key"), secret_name="key")]),
+         [SecretReference(FileTarget("key"), secret_name="key")]),
         ("--secret source=key,target=k.pem,uid=1,gid=2,mode=0400", "task_template.container_spec.secrets",
-         [service_spec.SecretReference(FileTarget("k.pem", "1", "2", 0o400), secret_name="key")]),
+         [SecretReference(FileTarget("k.pem", "1", "2", 0o400), secret_name="key")]),
         ("--config conf", "task_template.container_spec.configs",
-         [service_spec.ConfigReference(FileTarget("/conf"), config_name="conf")]),
+         [ConfigReference(FileTarget("/conf"), config_name="conf")]),
         ("--depends-on db=healthy,optional --depends-on queue", "depends_on",
          [Dependency("db", "healthy", optional=True), Dependency("queue")]),
         ("--generic-resource gpu=2", "task_template.resources.reservations.generic_resources",
-         [service_spec.GenericResource(discrete_resource_spec=service_spec.DiscreteResource("gpu", 2))]),
+         [GenericResource(discrete_resource_spec=DiscreteResource("gpu", 2))]),
         ("--mode replicated-job --replicas 6 --max-concurrent 2", "mode",
-         service_spec.Mode(replicated_job=service_spec.ReplicatedJob(2, 6))),
+         Mode(replicated_job=ReplicatedJob(2, 6))),
         ("--mode replicated-job --schedule @daily --schedule-time-zone Europe/Berlin --schedule-overlap replace",
-         "schedule", service_spec.Schedule("@daily", "Europe/Berlin", "replace")),
+         "schedule", Schedule("@daily", "Europe/Berlin", "replace")),
         ("--mode replicated-job --schedule @daily --schedule-active-deadline 1h30m",
          "schedule.active_deadline", 5400 * SECOND),
         ("--update-progress-deadline 2m", "update_config.progress_deadline", 120 * SECOND),
         ("--rebalance --revision-history 3", "rebalance", True),
         ("-p 127.0.0.1:8080:80", "endpoint_spec.ports",
-         [service_spec.PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")]),
+         [PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")]),
     ],
 )  # fmt: skip
 def test_a_flag_of_create_has_its_place(flags: str, path: str, value: object) -> None:
@@ -80,7 +84,7 @@ def test_a_flag_of_create_has_its_place(flags: str, path: str, value: object) ->
     ("old", "flags", "path", "value"),
     [
         ("--secret a --secret b", "--secret-rm a --secret-add c", "task_template.container_spec.secrets",
-         [service_spec.SecretReference(FileTarget(name), secret_name=name) for name in "bc"]),
+         [SecretReference(FileTarget(name), secret_name=name) for name in "bc"]),
         ("--depends-on db", "--depends-on-add db=healthy", "depends_on", [Dependency("db", "healthy")]),
         ("--depends-on db", "--depends-on-rm db", "depends_on", []),
         ("--mode replicated-job", "--max-concurrent 4", "mode.replicated_job.max_concurrent", 4),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from api.service import service_spec
+from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
+from api.service.schedule import Schedule
 from cli.show.convergence import PATIENCE, STABLE, SUSPICIOUS, Judge, Verdict
 from cli.views import ContainerStatus, Service, Task, TaskStatus, UpdateStatus
 
@@ -15,7 +17,7 @@ from cli.views import ContainerStatus, Service, Task, TaskStatus, UpdateStatus
 class Scene:
     """A service and its tasks; `look` moves the clock."""
 
-    mode: service_spec.Mode = field(default_factory=lambda: service_spec.Mode(replicated=service_spec.Replicated(2)))
+    mode: Mode = field(default_factory=lambda: Mode(replicated=Replicated(2)))
     restart: service_spec.RestartPolicy | None = None
     update: UpdateStatus | None = None
     tasks: list[Task] = field(default_factory=list)
@@ -51,7 +53,7 @@ def test_not_all_running_is_waiting_and_says_for_what() -> None:
 
 
 def test_after_a_failure_it_is_watched_for_longer() -> None:
-    scene = Scene(mode=service_spec.Mode(replicated=service_spec.Replicated(1)))
+    scene = Scene(mode=Mode(replicated=Replicated(1)))
     scene.add(1, "failed", "exit 1")
     scene.add(1, "running")
     scene.look()
@@ -81,7 +83,7 @@ def test_a_failure_that_nothing_restarts_is_final() -> None:
 
 
 def test_one_that_ends_well_again_and_again_is_given_up_with_what_to_say_instead() -> None:
-    scene = Scene(mode=service_spec.Mode(replicated=service_spec.Replicated(1)))
+    scene = Scene(mode=Mode(replicated=Replicated(1)))
     for _ in range(3):
         assert scene.look().state == "waiting"
         scene.add(1, "complete")
@@ -93,7 +95,7 @@ def test_one_that_ends_well_again_and_again_is_given_up_with_what_to_say_instead
 
 def test_a_one_shot_that_ended_well_counts_as_ready() -> None:
     scene = Scene(
-        mode=service_spec.Mode(replicated=service_spec.Replicated(1)),
+        mode=Mode(replicated=Replicated(1)),
         restart=service_spec.RestartPolicy(condition="none"),
     )
     scene.add(1, "complete")
@@ -102,7 +104,7 @@ def test_a_one_shot_that_ended_well_counts_as_ready() -> None:
 
 
 def test_a_job_is_done_when_all_have_completed() -> None:
-    scene = Scene(mode=service_spec.Mode(replicated_job=service_spec.ReplicatedJob(1, 2)))
+    scene = Scene(mode=Mode(replicated_job=ReplicatedJob(1, 2)))
     scene.add(1, "complete")
     scene.add(2, "running")
     assert scene.look(100).state == "waiting"
@@ -121,9 +123,7 @@ def test_tasks_without_a_node_are_borne_for_a_while_only() -> None:
 
 
 def test_the_state_of_an_earlier_update_does_not_count() -> None:
-    scene = Scene(
-        mode=service_spec.Mode(replicated=service_spec.Replicated(0)), update=UpdateStatus("paused", "yesterday", "old")
-    )
+    scene = Scene(mode=Mode(replicated=Replicated(0)), update=UpdateStatus("paused", "yesterday", "old"))
     scene.judge = Judge("s", before="yesterday")
     assert scene.look().state == "converged"
 
@@ -147,20 +147,18 @@ def test_why_it_was_rolled_back_is_told_also_when_the_rollback_is_over() -> None
 
 
 def test_a_rollback_that_was_asked_for_is_no_failure() -> None:
-    scene = Scene(
-        mode=service_spec.Mode(replicated=service_spec.Replicated(0)), update=UpdateStatus("rollback_completed", "now")
-    )
+    scene = Scene(mode=Mode(replicated=Replicated(0)), update=UpdateStatus("rollback_completed", "now"))
     scene.judge = Judge("s", is_rollback=True)
     assert scene.look().state == "converged"
 
 
 def test_a_running_update_is_waited_for() -> None:
-    scene = Scene(mode=service_spec.Mode(replicated=service_spec.Replicated(0)), update=UpdateStatus("updating", "now"))
+    scene = Scene(mode=Mode(replicated=Replicated(0)), update=UpdateStatus("updating", "now"))
     assert scene.look(1000).state == "waiting"
 
 
 def test_a_global_service_waits_for_its_first_tasks() -> None:
-    scene = Scene(mode=service_spec.Mode(global_=service_spec.EmptyMode()))
+    scene = Scene(mode=Mode(global_=EmptyMode()))
     assert scene.look().state == "waiting"
     scene.add(0, "running", node="n1")
     scene.add(0, "starting", node="n2")
@@ -168,7 +166,7 @@ def test_a_global_service_waits_for_its_first_tasks() -> None:
 
 
 def test_waiting_for_other_services_is_no_lack_of_nodes() -> None:
-    scene = Scene(mode=service_spec.Mode(replicated=service_spec.Replicated(1)))
+    scene = Scene(mode=Mode(replicated=Replicated(1)))
     scene.add(1, "new", "waiting for service db to be healthy")
     assert scene.look().state == "waiting"
     assert scene.look(PATIENCE * 10) == Verdict("web", "waiting", 0, 1, "1 new (waiting for service db to be healthy)")
@@ -187,6 +185,6 @@ def test_how_long_a_task_may_find_no_node_can_be_said() -> None:
 
 
 def test_a_job_that_runs_by_a_schedule_is_not_waited_for() -> None:
-    mode = service_spec.Mode(replicated_job=service_spec.ReplicatedJob(1, 1))
-    spec = service_spec.ServiceSpec(name="backup", mode=mode, schedule=service_spec.Schedule("@daily"))
+    mode = Mode(replicated_job=ReplicatedJob(1, 1))
+    spec = service_spec.ServiceSpec(name="backup", mode=mode, schedule=Schedule("@daily"))
     assert Judge("s").look(Service("s", spec=spec), [], 0.0).state == "converged"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from api.service import service_spec
+from api.service.container import ContainerSpec, Mount
+from api.service.ports import EndpointSpec, PortConfig
+from api.service.resources import Limits
 from cli.show.differences import differences
 
-Container = service_spec.ContainerSpec
+Container = ContainerSpec
 
 
 @pytest.mark.parametrize(
@@ -20,8 +22,8 @@ Container = service_spec.ContainerSpec
         (Container(env=["A=1"]), Container(env=[]), ["Env[A]: 1 → (none)"]),
         (Container(args=["a"]), Container(args=["a", "b"]), ['Args: ["a"] → ["a", "b"]']),
         (
-            Container(mounts=[service_spec.Mount(target="/a", source="x"), service_spec.Mount(target="/b")]),
-            Container(mounts=[service_spec.Mount(target="/b"), service_spec.Mount(target="/a", source="y")]),
+            Container(mounts=[Mount(target="/a", source="x"), Mount(target="/b")]),
+            Container(mounts=[Mount(target="/b"), Mount(target="/a", source="y")]),
             ["Mounts[/a].Source: x → y"],
         ),
         (
@@ -30,19 +32,19 @@ Container = service_spec.ContainerSpec
             ["StopGracePeriod: 10s → 1m30s"],
         ),
         (
-            service_spec.Limits(500_000_000, 64 << 20),
-            service_spec.Limits(),
+            Limits(500_000_000, 64 << 20),
+            Limits(),
             ["MemoryBytes: 64M → (none)", "NanoCPUs: 0.5 → (none)"],
         ),
         (Container(labels={"a": "1"}), Container(labels={"a": ""}), ['Labels.a: 1 → ""']),
         (
-            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)]),
-            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80, published_port=8080)]),
+            EndpointSpec(ports=[PortConfig(target_port=80)]),
+            EndpointSpec(ports=[PortConfig(target_port=80, published_port=8080)]),
             ["Ports[80/tcp].PublishedPort: (none) → 8080"],
         ),
         (
-            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)] * 2),
-            service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)]),
+            EndpointSpec(ports=[PortConfig(target_port=80)] * 2),
+            EndpointSpec(ports=[PortConfig(target_port=80)]),
             ["Ports[80/tcp#2].TargetPort: 80 → (none)"],
         ),
     ],
@@ -59,7 +61,5 @@ def test_long_values_are_cut() -> None:
 def test_values_that_came_as_json_are_compared_by_value() -> None:
     from api.codec import decode
 
-    said = decode(
-        service_spec.EndpointSpec, '{"Ports": [{"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}]}'
-    )
-    assert differences(said, service_spec.EndpointSpec(ports=[service_spec.PortConfig(target_port=80)])) == []
+    said = decode(EndpointSpec, '{"Ports": [{"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}]}')
+    assert differences(said, EndpointSpec(ports=[PortConfig(target_port=80)])) == []

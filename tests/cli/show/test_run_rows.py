@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from api.service.service_spec import Mode, ReplicatedJob, Schedule, ServiceSpec
+from api.service.mode import Mode, ReplicatedJob
+from api.service.schedule import Schedule
+from api.service.service_spec import ServiceSpec
 from cli.show.run_rows import Run, Runs, is_scheduled, next_run, run_lines
 
 NOON = 1_700_000_000.0

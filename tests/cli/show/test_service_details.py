@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.service.service_spec import Schedule
+from api.service.schedule import Schedule
 from cli.show.service_details import lines
 from cli.views import Service, UpdateStatus
 from tests import make

@@ -6,7 +6,9 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
-from api.objects.wanted import DESCRIPTION, INGRESS, NETWORK, SERVICE, NetworkDecision, Task
+from api.network.network_spec import INGRESS
+from api.objects.decided import NetworkDecision, Task
+from api.objects.kinds import DESCRIPTION, NETWORK, SERVICE
 from api.service.service_spec import NetworkTarget
 from api.states import TaskState
 from manager.allocator.subnet_layout import free_subnet, layout, vip_range

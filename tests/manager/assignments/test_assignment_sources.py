@@ -11,10 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.defaults import LINGER
-from api.objects.wanted import (
+from api.network.network_spec import INGRESS, NetworkSpec
+from api.node_spec import NodeSpec
+from api.objects.decided import (
+    Gateway,
+    NetworkDecision,
+    NodeDecision,
+    Revision,
+    ServiceDecision,
+    ServiceVIP,
+    Task,
+    TaskAddress,
+)
+from api.objects.kinds import (
     CONFIRMATION,
     DESCRIPTION,
-    INGRESS,
     NETWORK,
     NETWORK_DECISION,
     NODE,
@@ -25,33 +36,13 @@ from api.objects.wanted import (
     SESSION,
     STATUS,
     TASK,
-    Confirmation,
-    Gateway,
     Kind,
-    Network,
-    NetworkDecision,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Revision,
-    Service,
-    ServiceDecision,
-    ServiceVIP,
-    Session,
-    Task,
-    TaskAddress,
-    TaskStatus,
 )
-from api.service.service_spec import (
-    ContainerSpec,
-    EndpointSpec,
-    NetworkSpec,
-    NetworkTarget,
-    NodeSpec,
-    PortConfig,
-    ServiceSpec,
-    TaskSpec,
-)
+from api.objects.observed import Confirmation, NodeDescription, Session, TaskStatus
+from api.objects.wanted import Network, Node, Service
+from api.service.container import ContainerSpec
+from api.service.ports import EndpointSpec, PortConfig
+from api.service.service_spec import NetworkTarget, ServiceSpec, TaskSpec
 from api.states import NodeState, Role, TaskState
 from api.wire.assignments import (
     EndpointOrder,

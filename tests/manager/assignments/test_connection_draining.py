@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from api.defaults import LINGER, NAME_TTL
-from api.objects.wanted import (
-    CONFIRMATION,
-    NODE_DECISION,
-    SESSION,
-    STATUS,
-    TASK,
-    Confirmation,
-    NodeDecision,
-    Session,
-    TaskAddress,
-)
+from api.objects.decided import NodeDecision, TaskAddress
+from api.objects.kinds import CONFIRMATION, NODE_DECISION, SESSION, STATUS, TASK
+from api.objects.observed import Confirmation, Session
 from api.states import NodeState, TaskState
 from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, to_confirm
 from manager.store.state import State

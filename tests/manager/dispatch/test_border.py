@@ -10,18 +10,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from api.errors import Conflict, Invalid
-from api.objects.wanted import (
-    DESCRIPTION,
-    NODE,
-    SESSION,
-    EngineDescription,
-    Node,
-    NodeDescription,
-    PortStatus,
-    Session,
-    TaskStatus,
-)
-from api.service.service_spec import DiscreteResource, GenericResource, NamedResource, Reservations, Resources
+from api.objects.kinds import DESCRIPTION, NODE, SESSION
+from api.objects.observed import EngineDescription, NodeDescription, PortStatus, Session, TaskStatus
+from api.objects.wanted import Node
+from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations, Resources
 from api.states import TaskState
 from api.wire import host_bounds as bounds
 from api.wire.session_messages import Heartbeat, Statuses

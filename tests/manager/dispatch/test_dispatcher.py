@@ -13,7 +13,9 @@ import pytest
 
 from agent.session.grpc_connector import RpcLink
 from api.defaults import SESSION_LEASE
-from api.objects.wanted import (
+from api.node_spec import NodeSpec
+from api.objects.decided import Revision, Task, TaskAddress
+from api.objects.kinds import (
     CLUSTER,
     CONFIG,
     CONFIRMATION,
@@ -24,18 +26,12 @@ from api.objects.wanted import (
     SERVICE,
     STATUS,
     TASK,
-    Config,
-    Member,
-    Node,
-    NodeDescription,
-    Revision,
-    Service,
-    Task,
-    TaskAddress,
-    TaskStatus,
 )
+from api.objects.observed import Member, NodeDescription, TaskStatus
 from api.objects.wanted import Cluster as Cluster_
-from api.service.service_spec import ConfigReference, ContainerSpec, NodeSpec, ServiceSpec, TaskSpec
+from api.objects.wanted import Config, Node, Service
+from api.service.container import ConfigReference, ContainerSpec
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Role, TaskState
 from api.stored_file import ConfigSpec
 from api.wire import rpc

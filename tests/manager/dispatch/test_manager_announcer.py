@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from api.errors import Unavailable
-from api.objects.wanted import MEMBER, NODE, SESSION, Member, Node, Session
-from api.service.service_spec import NodeSpec
+from api.node_spec import NodeSpec
+from api.objects.kinds import MEMBER, NODE, SESSION
+from api.objects.observed import Member, Session
+from api.objects.wanted import Node
 from api.states import Role
-from api.wire.session_messages import ManagersNotice
+from api.wire.host_messages import ManagersNotice
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.dispatch.manager_announcer import Announcer, strayed

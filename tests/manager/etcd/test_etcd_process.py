@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 
 from api.errors import ArgosyError, Invalid, Unavailable
-from api.objects.wanted import NODE
+from api.objects.kinds import NODE
 from api.wire.rpc import Credentials
 from kit.process import alive, wait_pid
 from manager.etcd.command_line import MemberSettings

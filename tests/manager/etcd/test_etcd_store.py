@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api.errors import TooLarge, Unavailable
-from api.objects.wanted import NODE, SESSION, Session
+from api.objects.kinds import NODE, SESSION
+from api.objects.observed import Session
 from manager.etcd.etcd_store import EtcdStore
 from manager.store.batches import Limits
 from manager.store.interface import ABSENT, Delete, Put, Stale, Store

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from api.errors import Unavailable
-from api.objects.wanted import CONFIG, NODE, Config
+from api.objects.kinds import CONFIG, NODE
+from api.objects.wanted import Config
 from api.stored_file import ConfigSpec
 from manager.etcd.etcd_store import FULL, EtcdStore
 from manager.etcd.space import Act, Compacted, Space, next_act

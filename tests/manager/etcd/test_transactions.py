@@ -10,7 +10,8 @@ import pytest
 from aetcd import rpc
 
 from api.errors import TooLarge, Unavailable
-from api.objects.wanted import NODE, Node
+from api.objects.kinds import NODE
+from api.objects.wanted import Node
 from manager.etcd.transactions import LANES, SMALL, Writer, encoded
 from manager.store.batches import Limits
 from manager.store.interface import Delete, Put

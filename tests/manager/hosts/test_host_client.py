@@ -9,11 +9,12 @@ import pytest
 from agent.runtime.interface import ContainerPlan, container_id
 from agent.serving.host_service import handlers
 from api.errors import Forbidden, NotFound, Unavailable
-from api.objects.wanted import DESCRIPTION, NodeDescription
+from api.objects.kinds import DESCRIPTION
+from api.objects.observed import NodeDescription
 from api.service.service_spec import TaskSpec
 from api.states import Role
+from api.wire.host_messages import LogLine, LogsRequest
 from api.wire.rpc import Credentials
-from api.wire.session_messages import LogLine, LogsRequest
 from manager.hosts.host_client import HostClient
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Put

@@ -9,18 +9,9 @@ from contextlib import closing, suppress
 import pytest
 
 from api.defaults import LOST_AFTER, PROBE_TIMEOUT, SESSION_LEASE, SILENCE
-from api.objects.wanted import (
-    DESCRIPTION,
-    MEMBER,
-    NODE,
-    SESSION,
-    SUSPICIONS,
-    Member,
-    Node,
-    NodeDescription,
-    Session,
-    Suspicions,
-)
+from api.objects.kinds import DESCRIPTION, MEMBER, NODE, SESSION, SUSPICIONS
+from api.objects.observed import Member, NodeDescription, Session, Suspicions
+from api.objects.wanted import Node
 from api.states import NodeState
 from kit.supervisor import stop
 from kit.timing import loop_clock

@@ -6,15 +6,8 @@ import asyncio
 
 import pytest
 
-from api.objects.wanted import (
-    CURRENT_LEADER,
-    LEADERSHIP,
-    SESSION,
-    SUSPICIONS,
-    Leadership,
-    Session,
-    Suspicions,
-)
+from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SESSION, SUSPICIONS
+from api.objects.observed import Leadership, Session, Suspicions
 from api.states import NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock

@@ -15,29 +15,16 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.errors import NotFound, Unavailable
 from api.http.app import answer, make_app
-from api.objects.wanted import (
-    CLUSTER,
-    DEFAULT_CLUSTER,
-    DESCRIPTION,
-    INGRESS,
-    MEMBER,
-    NETWORK,
-    NODE,
-    NODE_DECISION,
-    SESSION,
-    Cluster,
-    EngineDescription,
-    Member,
-    Network,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Session,
-)  # fmt: skip
+from api.network.network_spec import INGRESS, NetworkSpec
+from api.node_spec import NodeSpec
+from api.objects.decided import NodeDecision  # fmt: skip
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, DESCRIPTION, MEMBER, NETWORK, NODE, NODE_DECISION, SESSION
+from api.objects.observed import EngineDescription, Member, NodeDescription, Session
+from api.objects.wanted import Cluster, Network, Node
 from api.registry_auth import Login
-from api.service.service_spec import NetworkSpec, NodeSpec, Reservations, Resources
+from api.service.resources import Reservations, Resources
 from api.states import NodeState, Role
-from api.wire.session_messages import LogLine, LogsRequest
+from api.wire.host_messages import LogLine, LogsRequest
 from manager.http.cluster.cluster_answers import swarm_block
 from manager.http.cluster_context import ClusterContext
 from manager.http.cluster_routes import routes

@@ -6,25 +6,9 @@ import asyncio
 import json
 from typing import Any
 
-from api.objects.wanted import (
-    CLAIM,
-    MEMBER,
-    NETWORK_DECISION,
-    NODE_DECISION,
-    REVISION,
-    STATUS,
-    TASK,
-    Gateway,
-    Member,
-    NetworkDecision,
-    NodeDecision,
-    PortStatus,
-    Revision,
-    Task,
-    TaskAddress,
-    TaskStatus,
-    revision_id,
-)  # fmt: skip
+from api.objects.decided import Gateway, NetworkDecision, NodeDecision, Revision, Task, TaskAddress
+from api.objects.kinds import CLAIM, MEMBER, NETWORK_DECISION, NODE_DECISION, REVISION, STATUS, TASK, revision_id
+from api.objects.observed import Member, PortStatus, TaskStatus  # fmt: skip
 from api.states import NodeState, TaskState
 from manager.http.cluster.cluster_answers import swarm_block
 from manager.store.in_memory import MemoryDatabase

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.objects.wanted import SERVICE
+from api.objects.kinds import SERVICE
 from api.service.host_config import HostConfig
 from manager.store.interface import Put
 from tests.manager.http.world import World, control_plane

@@ -6,7 +6,9 @@ import asyncio
 
 from msgspec.structs import replace
 
-from api.objects.wanted import DESCRIPTION, INGRESS, NETWORK, NETWORK_DECISION, NetworkDecision
+from api.network.network_spec import INGRESS
+from api.objects.decided import NetworkDecision
+from api.objects.kinds import DESCRIPTION, NETWORK, NETWORK_DECISION
 from manager.http.networks import ingress_network
 from manager.store.interface import Delete, Put
 from tests.manager.http.cluster_api import W1, Api

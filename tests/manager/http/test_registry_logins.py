@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from api.codec import encode
-from api.objects.wanted import REVISION, TASK, Revision, Task, revision_id
+from api.objects.decided import Revision, Task
+from api.objects.kinds import REVISION, TASK, revision_id
 from api.registry_auth import HEADER, Login, header_of
 from api.states import TaskState
 from api.wire.assignments import SecretOrder, SpecOrder, login_id

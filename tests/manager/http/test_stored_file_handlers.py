@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from api.codec import encode
-from api.objects.wanted import REVISION, SECRET, STATUS, TASK, Revision, Task, TaskStatus, revision_id
+from api.objects.decided import Revision, Task
+from api.objects.kinds import REVISION, SECRET, STATUS, TASK, revision_id
+from api.objects.observed import TaskStatus
 from api.states import TaskState
 from api.wire.assignments import ConfigOrder, SecretOrder
 from manager.assignments.assignment_sources import assignment_set

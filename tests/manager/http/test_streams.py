@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import ClientResponse
 
-from api.objects.wanted import SERVICE, STATUS, TASK, Task, TaskStatus
+from api.objects.decided import Task
+from api.objects.kinds import SERVICE, STATUS, TASK
+from api.objects.observed import TaskStatus
 from api.states import TaskState
-from api.wire.session_messages import LogLine
+from api.wire.host_messages import LogLine
 from manager.store.interface import Delete, Put
 from tests.manager.http.cluster_api import NOW, W1, W2, Api, service
 

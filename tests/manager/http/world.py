@@ -13,9 +13,11 @@ import pytest
 from aiohttp import web
 
 from agent.runtime.interface import container_id
-from api.objects.wanted import STATUS, Task, TaskStatus
+from api.objects.decided import Task
+from api.objects.kinds import STATUS
+from api.objects.observed import TaskStatus
 from api.states import TaskState
-from api.wire.session_messages import LogLine
+from api.wire.host_messages import LogLine
 from kit.process import Result, run
 from kit.supervisor import stop
 from kit.timing import wall_clock

@@ -6,20 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from api.image_reference import parse
-from api.objects.wanted import (
-    DESCRIPTION,
-    NODE,
-    REVISION,
-    STATUS,
-    TASK,
-    Node,
-    NodeDescription,
-    Revision,
-    Task,
-    TaskStatus,
-    revision_id,
-)
-from api.service.service_spec import ContainerSpec, NodeSpec, ServiceSpec, TaskSpec
+from api.node_spec import NodeSpec
+from api.objects.decided import Revision, Task
+from api.objects.kinds import DESCRIPTION, NODE, REVISION, STATUS, TASK, revision_id
+from api.objects.observed import NodeDescription, TaskStatus
+from api.objects.wanted import Node
+from api.service.container import ContainerSpec
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Role, TaskState
 from api.wire.assignments import ImageOrder
 from manager.assignments.assignment_sources import assignment_set

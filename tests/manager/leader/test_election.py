@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from api.objects.wanted import NODE
+from api.objects.kinds import NODE
 from kit.timing import loop_clock, wall_clock
 from manager.etcd.etcd_store import EtcdStore
 from manager.leader.election import Election

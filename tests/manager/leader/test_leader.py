@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from api.objects.wanted import NODE
+from api.objects.kinds import NODE
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.leader.election import Election

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from api.objects.wanted import NETWORK, NODE, SERVICE, Network, Service
-from api.service.service_spec import NetworkSpec, ServiceSpec
+from api.network.network_spec import NetworkSpec
+from api.objects.kinds import NETWORK, NODE, SERVICE
+from api.objects.wanted import Network, Service
+from api.service.service_spec import ServiceSpec
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.leader.reconciler import reconcile, without_rivals

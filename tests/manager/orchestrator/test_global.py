@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.objects.wanted import TASK
+from api.objects.kinds import TASK
 from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World

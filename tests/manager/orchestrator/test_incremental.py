@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import KINDS, Task
+from api.objects.decided import Task
+from api.objects.kinds import KINDS
 from api.states import TaskState
 from manager.orchestrator.orchestrator import Orchestrator
 from manager.orchestrator.slots.slots import Slots

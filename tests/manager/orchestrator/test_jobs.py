@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.service.service_spec import EmptyMode, Mode, ReplicatedJob
+from api.service.mode import EmptyMode, Mode, ReplicatedJob
 from api.states import Availability, NodeState, TaskState
 from tests import make
 from tests.manager.world import World

@@ -7,8 +7,10 @@ from collections import Counter
 import pytest
 
 from api.defaults import RECONNECT_TIME
-from api.objects.wanted import CURRENT_LEADER, LEADERSHIP, SESSION, Leadership, Session, Task
-from api.service.service_spec import EmptyMode, Mode
+from api.objects.decided import Task
+from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SESSION
+from api.objects.observed import Leadership, Session
+from api.service.mode import EmptyMode, Mode
 from api.states import Availability, NodeState, TaskState
 from manager.assignments.assignment_sources import task_name
 from tests import make

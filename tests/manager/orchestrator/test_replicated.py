@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from api.objects.wanted import SERVICE, TASK
-from api.service.service_spec import Mode, Placement
+from api.objects.kinds import SERVICE, TASK
+from api.service.mode import Mode
+from api.service.placement import Placement
 from api.states import Availability, NodeState, Role, TaskState
 from tests import make
 from tests.manager.world import World

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from api.objects.wanted import Task
+from api.objects.decided import Task
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from api.service.service_spec import DiscreteResource, GenericResource, Placement, Preference, Reservations, SpreadOver
+from api.service.placement import Placement, Preference, SpreadOver
+from api.service.resources import DiscreteResource, GenericResource, Reservations
 from api.states import NodeState, TaskState
 from tests import make
 from tests.manager.world import World

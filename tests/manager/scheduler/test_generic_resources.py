@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.service.service_spec import DiscreteResource, GenericResource, NamedResource
+from api.service.resources import DiscreteResource, GenericResource, NamedResource
 from manager.scheduler.generic_resources import pick
 from manager.scheduler.node_load import Need, NodeLoad
 from tests import make

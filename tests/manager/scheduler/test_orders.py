@@ -8,9 +8,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.objects.wanted import KINDS, NODE, TASK, Task
-from api.service.placement import attribute
-from api.service.service_spec import Placement, Preference, Reservations, SpreadOver
+from api.objects.decided import Task
+from api.objects.kinds import KINDS, NODE, TASK
+from api.objects.node_matching import attribute
+from api.service.placement import Placement, Preference, SpreadOver
+from api.service.resources import Reservations
 from api.states import Availability, NodeState, TaskState
 from manager.scheduler import node_load
 from manager.scheduler.group_placement import shares

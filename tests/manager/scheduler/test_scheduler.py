@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from api.objects.wanted import DESCRIPTION, NODE, TASK
+from api.objects.kinds import DESCRIPTION, NODE, TASK
 from api.service.host_config import DeviceRequest, HostConfig
-from api.service.service_spec import (
-    DiscreteResource,
-    GenericResource,
-    NamedResource,
-    Placement,
-    Platform,
-    PortConfig,
-    Preference,
-    Reservations,
-    SpreadOver,
-)
+from api.service.placement import Placement, Platform, Preference, SpreadOver
+from api.service.ports import PortConfig
+from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations
 from api.states import Availability, NodeState, TaskState
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.scheduler import scheduler

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, NODE, SECRET, SERVICE, Cluster, Node, Secret, Service
+from api.node_spec import NodeSpec
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE, SECRET, SERVICE
+from api.objects.wanted import Cluster, Node, Secret, Service
 from api.registry_auth import Login
-from api.service.service_spec import NodeSpec
 from api.states import Role
 from api.stored_file import SecretSpec
 from manager.security import ca, encryption, sealing

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from api.objects.wanted import CERTIFICATE, NODE, Certificate, Node
-from api.service.service_spec import NodeSpec
+from api.node_spec import NodeSpec
+from api.objects.kinds import CERTIFICATE, NODE
+from api.objects.wanted import Certificate, Node
 from api.states import Role
 from manager.security.revocation import ended, is_noted, named_in, noted, revocation_list, withdrawn
 from manager.store.in_memory import MemoryStore

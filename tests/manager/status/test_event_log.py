@@ -7,7 +7,10 @@ from functools import partial
 import msgspec
 import pytest
 
-from api.objects.wanted import (
+from api.network.network_spec import NetworkSpec
+from api.node_spec import NodeSpec
+from api.objects.decided import NodeDecision, Revision, ServiceDecision, Task, UpdateStatus  # fmt: skip
+from api.objects.kinds import (
     CONFIG,
     CURRENT_LEADER,
     DESCRIPTION,
@@ -20,21 +23,13 @@ from api.objects.wanted import (
     SERVICE_DECISION,
     STATUS,
     TASK,
-    Config,
-    Leadership,
-    Network,
-    Node,
-    NodeDecision,
-    NodeDescription,
-    Revision,
-    Service,
-    ServiceDecision,
-    Task,
-    TaskStatus,
-    UpdateStatus,
     revision_id,
-)  # fmt: skip
-from api.service.service_spec import ContainerSpec, Mode, NetworkSpec, NodeSpec, Replicated, ServiceSpec, TaskSpec
+)
+from api.objects.observed import Leadership, NodeDescription, TaskStatus
+from api.objects.wanted import Config, Network, Node, Service
+from api.service.container import ContainerSpec
+from api.service.mode import Mode, Replicated
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Availability, NodeState, TaskState
 from api.stored_file import ConfigSpec
 from manager.status import event_log

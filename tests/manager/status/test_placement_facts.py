@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.service.service_spec import DiscreteResource, GenericResource, Placement, Reservations
+from api.service.placement import Placement
+from api.service.resources import DiscreteResource, GenericResource, Reservations
 from api.states import Availability, NodeState
 from manager.status.placement_facts import remedy
 from tests import make

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from api.errors import Unavailable
-from api.objects.wanted import NODE, SESSION, Session
+from api.objects.kinds import NODE, SESSION
+from api.objects.observed import Session
 from kit.timing import loop_clock
 from manager.store.in_memory import MemoryDatabase, MemoryStore
 from manager.store.interface import LeaseEnded, Put, Store

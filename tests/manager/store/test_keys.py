@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.objects.wanted import KINDS, Kind
+from api.objects.kinds import KINDS, Kind
 from manager.store.keys import PREFIX, PREFIX_END, key_of, parse
 
 

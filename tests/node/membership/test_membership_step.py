@@ -9,7 +9,8 @@ from itertools import product
 import msgspec
 import pytest
 
-from api.objects.wanted import NODE, Node
+from api.objects.kinds import NODE
+from api.objects.wanted import Node
 from api.states import Role
 from api.wire.rpc import Credentials
 from manager.security import ca

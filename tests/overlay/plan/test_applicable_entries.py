@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from overlay.plan.applicable_entries import wrong
 from overlay.plan.host_state import Applied

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from overlay.kernel import netlink_messages
 from overlay.kernel.conntrack import ID, TUPLE_ORIG, TUPLE_REPLY, flow_of, glance, name
 from overlay.plan import datagram_routes

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from api.service.service_spec import PortConfig
+from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder
 from overlay.kernel.nftables import Nft
 from overlay.plan import nft_rules

@@ -19,7 +19,8 @@ from agent.runtime.interface import Image, RuntimeFailure, container_id
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.local_volumes import Volumes
 from api.codec import encode
-from api.service.service_spec import ContainerSpec, TaskSpec
+from api.service.container import ContainerSpec
+from api.service.service_spec import TaskSpec
 from kit.timing import wall_clock
 from kit.workers import Workers
 from tests.agent.runtime.hosts import make_runtime, plan, run

@@ -11,7 +11,8 @@ from agent.runtime.interface import Image, RuntimeFailure
 from agent.runtime.logs.log_file import SKIPPED, LogPolicy, policy, read, rotate
 from agent.runtime.logs.log_format import Assembler, Selection
 from agent.runtime.oci_runtime import OciRuntime
-from api.service.service_spec import Driver, TaskSpec
+from api.service.container import Driver
+from api.service.service_spec import TaskSpec
 from tests.agent.runtime.hosts import plan, run, text
 
 ALL = Selection()

@@ -16,7 +16,9 @@ from agent.runtime.oci import oci_config, oci_defaults
 from agent.runtime.oci.container_user import User, resolve
 from agent.runtime.oci.oci_config import Place
 from agent.runtime.oci.resource_limits import HostLimits, resources
-from api.service.service_spec import ContainerSpec, DNSConfig, Limits, Resources, TaskSpec, Ulimit
+from api.service.container import ContainerSpec, DNSConfig, Ulimit
+from api.service.resources import Limits, Resources
+from api.service.service_spec import TaskSpec
 
 IMAGE = Image("sha256:1", ("demo:1",), (), entrypoint=("/entry",), command=("cmd",), env=("A=image", "B=image"))
 HOST = HostLimits(may_raise=False, rlimits={"nofile": 20000, "core": -1})

@@ -10,7 +10,7 @@ import pytest
 from agent.runtime.bundle import seccomp_bpf
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.oci import seccomp
-from api.service.service_spec import SecurityProfile
+from api.service.container import SecurityProfile
 
 PROFILE = {
     "defaultAction": "SCMP_ACT_ERRNO",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from api.objects.wanted import NodeDecision, NodeDescription
+from api.objects.decided import NodeDecision
+from api.objects.observed import NodeDescription
 from api.states import NodeState
 from manager.http.cluster.cluster_answers import node_message
 

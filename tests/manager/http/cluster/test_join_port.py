@@ -16,11 +16,13 @@ from aiohttp import web
 
 from api.errors import Forbidden, Invalid, Unavailable
 from api.http.app import answer
-from api.objects.wanted import CLUSTER, MEMBER, NODE, Member, Node
-from api.service.service_spec import NodeSpec
+from api.node_spec import NodeSpec
+from api.objects.kinds import CLUSTER, MEMBER, NODE
+from api.objects.observed import Member
+from api.objects.wanted import Node
 from api.states import Availability, Role
+from api.wire.join_messages import JoinRequest, MemberAnswer
 from api.wire.rpc import Credentials
-from api.wire.session_messages import JoinRequest, MemberAnswer
 from kit.timing import wall_clock
 from manager.http.cluster.join_port import JoinService, server_context
 from manager.security import ca

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from api.objects.wanted import (
+from api.objects.decided import JobRun, NodeDecision, Revision, ServiceDecision, Task, UpdateStatus
+from api.objects.kinds import (
     CURRENT_LEADER,
     LEADERSHIP,
     NODE_DECISION,
@@ -14,16 +15,9 @@ from api.objects.wanted import (
     SERVICE_DECISION,
     STATUS,
     TASK,
-    JobRun,
-    Leadership,
-    NodeDecision,
-    Revision,
-    ServiceDecision,
-    Task,
-    TaskStatus,
-    UpdateStatus,
     revision_id,
-)  # fmt: skip
+)
+from api.objects.observed import Leadership, TaskStatus  # fmt: skip
 from api.states import NodeState, TaskState
 from manager.status.revision_history import changes
 from manager.store.interface import Put

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from api.service.service_spec import ContainerSpec, PortConfig, Schedule, ServiceSpec, TaskSpec, UpdateConfig
-from api.service.service_spec import EndpointSpec as Endpoint
+from api.service.container import ContainerSpec
+from api.service.ports import EndpointSpec as Endpoint
+from api.service.ports import PortConfig
+from api.service.schedule import Schedule
+from api.service.service_spec import ServiceSpec, TaskSpec, UpdateConfig
 from manager.http.services.preserved_fields import kept
 
 OURS = ServiceSpec(

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from api.objects.wanted import (
-    CLAIM,
-    REVISION,
-    SERVICE,
-    SERVICE_DECISION,
-    STATUS,
-    TASK,
-    Claim,
-    Revision,
-    ServiceDecision,
-    Task,
-    TaskStatus,
-    revision_id,
-)  # fmt: skip
+from api.objects.decided import Revision, ServiceDecision, Task
+from api.objects.kinds import CLAIM, REVISION, SERVICE, SERVICE_DECISION, STATUS, TASK, revision_id
+from api.objects.observed import TaskStatus  # fmt: skip
+from api.objects.wanted import Claim
 from api.states import TaskState
 from manager.http.services.name_generator import invented_name
 from manager.images.registry import Manifest
@@ -62,7 +52,7 @@ async def test_a_service_without_a_mode_has_one_replica_and_without_a_name_gets_
 def test_invented_names_are_names() -> None:
     import random
 
-    from api.field_names import SERVICE_NAME
+    from api.ids import SERVICE_NAME
 
     assert all(SERVICE_NAME.fullmatch(invented_name(random.Random(n))) for n in range(200))
 

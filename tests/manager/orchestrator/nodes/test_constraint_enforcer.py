@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.service.service_spec import DiscreteResource, GenericResource, NamedResource, Reservations
+from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations
 from tests import make
 from tests.manager.world import World
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import CLUSTER, DEFAULT_CLUSTER, NODE_DECISION, Cluster, NodeDecision
-from api.service.service_spec import Mode, Mount, Placement, Preference, ReplicatedJob, Reservations, SpreadOver
+from api.objects.decided import NodeDecision
+from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE_DECISION
+from api.objects.wanted import Cluster
+from api.service.container import Mount
+from api.service.mode import Mode, ReplicatedJob
+from api.service.placement import Placement, Preference, SpreadOver
+from api.service.resources import Reservations
 from api.states import Availability, NodeState, TaskState
 from manager.orchestrator.nodes.relocation import WAITS, starts_first
 from tests import make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.service.service_spec import Mode
+from api.service.mode import Mode
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World

@@ -6,15 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.objects.wanted import NODE
-from api.service.service_spec import (
-    DiscreteResource,
-    GenericResource,
-    NamedResource,
-    NetworkTarget,
-    Placement,
-    Reservations,
-)
+from api.objects.kinds import NODE
+from api.service.placement import Placement
+from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations
+from api.service.service_spec import NetworkTarget
 from api.states import Availability, TaskState
 from manager.orchestrator.slots.start_first_blocking import YIELDS
 from tests import make

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.service.service_spec import EmptyMode, Mode, ReplicatedJob, Schedule
+from api.service.mode import EmptyMode, Mode, ReplicatedJob
+from api.service.schedule import Schedule
 from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World

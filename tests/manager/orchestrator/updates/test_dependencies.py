@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.objects.wanted import SERVICE, Task
-from api.service.service_spec import Dependency, EmptyMode, Mode, ReplicatedJob
+from api.objects.decided import Task
+from api.objects.kinds import SERVICE
+from api.service.mode import EmptyMode, Mode, ReplicatedJob
+from api.service.service_spec import Dependency
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World

@@ -5,18 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import SERVICE, Task
-from api.service.service_spec import (
-    ContainerSpec,
-    Driver,
-    Limits,
-    Mount,
-    Placement,
-    Platform,
-    Preference,
-    Resources,
-    SpreadOver,
-)
+from api.objects.decided import Task
+from api.objects.kinds import SERVICE
+from api.service.container import ContainerSpec, Driver, Mount
+from api.service.placement import Placement, Platform, Preference, SpreadOver
+from api.service.resources import Limits, Resources
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from api.objects.wanted import SERVICE, Task, UpdateStatus
+from api.objects.decided import Task, UpdateStatus
+from api.objects.kinds import SERVICE
 from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from api.errors import Invalid
-from api.service.service_spec import ContainerSpec, Driver, Mount, ServiceSpec, TaskSpec, VolumeOptions
-from api.service.template_text import expand
-from api.service.templates import TemplateContext, expanded, template_problems
+from api.service.container import ContainerSpec, Driver, Mount, VolumeOptions
+from api.service.service_spec import ServiceSpec, TaskSpec
+from api.service.templates import TemplateContext, expand, expanded, template_problems
 
 CONTEXT = TemplateContext(
     "s1", "web", {"tier": "front", "a.b": "dotted"}, "n1", "host1", "x86_64", "linux", "t1", "web.2.t1", 2

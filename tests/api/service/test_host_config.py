@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.errors import NotFound
-from api.service.devices import names_of, offers, told
-from api.service.host_config import DeviceRequest
+from api.service.host_config import DeviceRequest, device_names, devices_text, offers_devices
 
 OFFERED = ["acme.com/card=a", "acme.com/gpu=0", "acme.com/gpu=10", "acme.com/gpu=2", "acme.com/gpu=all"]
 
@@ -25,9 +24,9 @@ def gpus(count: int = 0, ids: list[str] | None = None) -> DeviceRequest:
     ],
 )
 def test_a_request_means_devices_that_the_host_names(request_: DeviceRequest, names: list[str], words: str) -> None:
-    assert names_of(request_, OFFERED) == names
-    assert offers([request_], OFFERED)
-    assert told([request_]) == words
+    assert device_names(request_, OFFERED) == names
+    assert offers_devices([request_], OFFERED)
+    assert devices_text([request_]) == words
 
 
 @pytest.mark.parametrize(
@@ -40,5 +39,5 @@ def test_a_request_means_devices_that_the_host_names(request_: DeviceRequest, na
 )
 def test_what_is_not_offered_is_told(request_: DeviceRequest, offered: list[str], sentence: str) -> None:
     with pytest.raises(NotFound, match=sentence):
-        names_of(request_, offered)
-    assert not offers([request_], offered)
+        device_names(request_, offered)
+    assert not offers_devices([request_], offered)

@@ -1,0 +1,160 @@
+"""What the leader decides; written by it alone, fenced by its term. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from api.codec import Value
+from api.service.ports import PortConfig
+from api.service.resources import GenericResource
+from api.service.service_spec import ServiceSpec
+from api.states import NodeState, TaskState
+
+
+class Revision(Value, frozen=True):
+    """A service's spec at one revision, kept for its tasks and for rollback. Store id: "<service>.<number>"."""
+
+    service_id: str
+    number: int
+    spec: ServiceSpec
+    created_at: float = 0.0
+
+
+class TaskAddress(Value, frozen=True):
+    """A task's address on one network: "10.0.1.7/24"."""
+
+    network_id: str
+    address: str
+
+
+class Task(Value, frozen=True):
+    """One attempt to fill a slot, as the leader decided it: references, not copies.
+
+    `state` is the managers' part of its life (NEW, PENDING, ASSIGNED; ORPHANED for a task of a lost node);
+    the agent's part is its TaskStatus under the same id.
+    """
+
+    id: str
+    service_id: str
+    revision: int
+    slot: int = 0
+    """From 1; 0 for tasks bound to a node (global services)."""
+    node_id: str = ""
+    state: TaskState = TaskState.NEW
+    desired: TaskState = TaskState.RUNNING
+    """RUNNING, COMPLETE (jobs), SHUTDOWN or REMOVE."""
+    addresses: list[TaskAddress] = []
+    """Given back (emptied) once the task has ended."""
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    message: str = ""
+    """Why it is where it is; for a pending task, why no node takes it."""
+    job_iteration: int = 0
+    """For jobs: the revision it works for; for scheduled jobs: the number of the run."""
+    restarts: list[float] = []
+    """When tasks before it in its slot, of the same TaskSpec, were restarted after an end of their own."""
+    generic_resources: list[GenericResource] = []
+    """What it was given of the node's generic resources when it was assigned."""
+    replaces: str = ""
+    """The task of the same slot that goes on until this one runs (a move to another node); "" for none."""
+
+
+class NetworkDecision(Value, frozen=True):
+    """What a network got. Store id: the network's."""
+
+    subnet: str
+    """CIDR; its first address is never given out."""
+    vip_range: str
+    """CIDR inside the subnet, kept for VIPs; "" when services on it have none."""
+    vni: int
+
+
+class ServiceVIP(Value, frozen=True):
+    """A service's virtual address on one network (no prefix length)."""
+
+    network_id: str
+    address: str
+
+
+class UpdateStatus(Value, frozen=True):
+    """How far an update or rollback is. `state`: updating, paused, completed, rollback_started, …"""
+
+    state: str = ""
+    started_at: float = 0.0
+    completed_at: float = 0.0
+    message: str = ""
+    revision: int = 0
+    """The revision the tasks are being brought to."""
+    total: int = 0
+    """Slots that were to be changed when it began."""
+    failures: int = 0
+    """New tasks that ended too early."""
+    done: int = 0
+    """Most slots that were done at once."""
+    progressed_at: float = 0.0
+    """When `done` last grew."""
+    reason: str = ""
+    """Why it was paused or rolled back; stays when `message` says that the rollback is completed."""
+
+
+class JobRun(Value, frozen=True):
+    """One run of a scheduled job. Its tasks have its number as their `job_iteration`."""
+
+    number: int
+    due_at: float = 0.0
+    started_at: float = 0.0
+    """0 for a run that was not started."""
+    ended_at: float = 0.0
+    outcome: Literal["running", "completed", "failed", "replaced", "missed", "skipped"] = "running"
+    """failed: a task failed and is not tried again; missed: nobody was there to start it in time; skipped: the run
+    before was still at work, or the schedule was suspended."""
+    revision: int = 0
+    """The service's revision in force when it began."""
+    base: int = 0
+    """Its slots are base + 1 to base + total, so that runs beside one another have slots of their own."""
+    total: int = 0
+
+
+class ServiceDecision(Value, frozen=True):
+    """What a service got. Store id: the service's."""
+
+    vips: list[ServiceVIP] = []
+    ports: list[PortConfig] = []
+    """Ingress-mode ports, with those that were picked filled in."""
+    update: UpdateStatus | None = None
+    revision: int = 0
+    """The revision in force, which new tasks get. Not the wanted one after an automatic rollback."""
+    wanted: int = 0
+    """The newest Service.revision that the leader has taken up."""
+    previous: int = 0
+    """Where a rollback goes: the last one before that all slots came to be of (orchestrator/revisions.py). 0: none."""
+    message: str = ""
+    """Which address or port it could not get, and why."""
+    waits: str = ""
+    """Which other services it waits for: "waiting for service db to be healthy"; "" for none."""
+    held: bool = False
+    """Whether the revision in force waits, its tasks staying NEW. (Otherwise the wanted one waits to be taken up.)"""
+    runs: list[JobRun] = []
+    """A scheduled job's last runs, oldest first."""
+    scheduled_to: float = 0.0
+    """Every run due up to this time has been decided about; 0 without a schedule."""
+    schedule: str = ""
+    """The cron expression and time zone that `scheduled_to` belongs to."""
+
+
+class Gateway(Value, frozen=True):
+    """The address of one node's bridge on one network: "10.0.1.2/24"."""
+
+    network_id: str
+    address: str
+
+
+class NodeDecision(Value, frozen=True):
+    """What a node got, and what the leader thinks of it. Store id: the node's."""
+
+    state: NodeState = NodeState.UNKNOWN
+    since: float = 0.0
+    """When `state` was decided."""
+    message: str = ""
+    gateways: list[Gateway] = []
+    """One per network with a task on the node; on ingress every node has one."""
