@@ -1,1 +1,3 @@
 """One rule per attribute of the Compose Specification."""
+
+__all__ = ["rule", "schema"]

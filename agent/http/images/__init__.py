@@ -1,1 +1,3 @@
 """/images."""
+
+__all__ = ["image_answers", "image_handlers"]

@@ -1,1 +1,3 @@
 """Containers' logs on disk."""
+
+__all__ = ["log_file", "log_format"]

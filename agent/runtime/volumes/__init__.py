@@ -1,1 +1,3 @@
 """Volumes, mounts, and paths inside root filesystems that are not trusted."""
+
+__all__ = ["local_volumes", "mount_syscalls", "rootfs_paths"]
