@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from api.bounds import read_json
-from api.engine.unsupported_fields import LACKING
-from api.errors import ArgosyError, Invalid, Unimplemented
 from api.field_names import docker_name
-from api.mismatch import mismatch
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -54,11 +49,6 @@ def fields_of(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ..
     return msgspec.structs.fields(kind)
 
 
-@cache
-def _hints_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def shown(value: object) -> Any:
     """The value as an API answer shows it: like `plain`, but with defaults that are not zero (`tcp`, `bind`).
 
@@ -79,62 +69,3 @@ def _is_silent(item: object, field: msgspec.structs.FieldInfo) -> bool:
         return True
     # 0 and False are news where nothing said would be None
     return not item and not isinstance(item, msgspec.Struct) and field.default is not None
-
-
-def decode_user(kind: type[T], data: bytes | str) -> T:
-    """A value from JSON a user sent.
-
-    Raises Invalid for an empty body, bad JSON, wrong types, and fields that do not exist; Unimplemented for fields
-    that Docker has.
-    """
-    if not data:
-        raise Invalid("the request body is empty; a JSON object is needed")
-    return convert_user(kind, read_json(data, "the request body"))
-
-
-def convert_user(kind: type[T], raw: object) -> T:
-    """Like decode_user, from plain values (api/bounds.py)."""
-    try:
-        value = msgspec.convert(raw, kind)
-    except msgspec.ValidationError:
-        raise Invalid(mismatch(kind, raw)) from None
-    if unknown := list(unknown_fields(kind, raw)):
-        raise _unknown(unknown)
-    return value
-
-
-def _unknown(paths: list[str]) -> ArgosyError:
-    """What is Docker's and not ours is told as such, once nothing is simply wrong."""
-    lacking = {path: LACKING.get(path.rpartition(".")[2], "") for path in paths}
-    if wrong := [path for path, why in lacking.items() if not why]:
-        return Invalid(f"unknown field {', '.join(wrong)}")
-    return Unimplemented("; ".join(f"{path.removeprefix('$.')}: {why}" for path, why in lacking.items()))
-
-
-def unknown_fields(kind: Any, raw: object, path: str = "$") -> Iterator[str]:
-    """Paths of the fields in `raw` that `kind` does not have. Null and empty ones do not count."""
-    if isinstance(raw, dict) and (struct := _struct_of(kind)):
-        hints = _hints_of(struct)
-        fields = {f.encode_name: hints[f.name] for f in fields_of(struct)}
-        for name, item in raw.items():
-            if name in fields:
-                yield from unknown_fields(fields[name], item, f"{path}.{name}")
-            elif item not in (None, "", 0, False, [], {}):
-                yield f"{path}.{name}"
-    elif isinstance(raw, list):
-        for number, item in enumerate(raw):
-            yield from unknown_fields(_item_of(kind), item, f"{path}[{number}]")
-
-
-def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
-    for option in (kind, *get_args(kind)):
-        if isinstance(option, type) and issubclass(option, msgspec.Struct):
-            return option
-    return None
-
-
-def _item_of(kind: Any) -> Any:
-    for option in (kind, *get_args(kind)):
-        if getattr(option, "__origin__", None) in (list, tuple):
-            return get_args(option)[0]
-    return Any

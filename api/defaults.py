@@ -72,3 +72,6 @@ LINGER = 0.2
 """Seconds that it goes on after that, for connections that were under way."""
 NAME_TTL = 2
 """Seconds that a client may remember an answer of a container's name server."""
+
+USER_AGENT = "argosy"
+"""How our own command line names itself over HTTP, with or without "/VERSION" behind it."""

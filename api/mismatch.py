@@ -17,17 +17,22 @@ _LONGEST_SHOWN = 60
 
 def mismatch(kind: Any, raw: object) -> str:
     """`Path.To.Field: what is needed there, not what is there`, of the first place that does not fit; never empty."""
-    return _find(_shape(kind), raw, "") or "the value does not have the form that is needed"
+    return _find(shape_of(kind), raw, "") or "the value does not have the form that is needed"
+
+
+def shape_of(kind: Any) -> inspect.Type:
+    """The type as msgspec describes it."""
+    return _described(kind)
 
 
 @cache
-def _shape(kind: Any) -> inspect.Type:
+def _described(kind: Any) -> inspect.Type:
     return inspect.type_info(kind)
 
 
 def _find(shape: inspect.Type, raw: object, path: str) -> str:
     """Depth first, so that the smallest wrong part is named."""
-    for option in _options(shape):
+    for option in options(shape):
         if found := _inside(option, raw, path):
             return found
     if _fits(shape, raw):
@@ -71,7 +76,7 @@ def _join(path: str, name: str) -> str:
 
 def _fits(shape: inspect.Type, raw: object) -> bool:
     """Whether the value itself, its parts aside, is of the shape."""
-    return any(_is(option, raw) for option in _options(shape))
+    return any(_is(option, raw) for option in options(shape))
 
 
 def _is(shape: inspect.Type, raw: object) -> bool:
@@ -113,12 +118,13 @@ def _converts(kind: Any, raw: object) -> bool:
     return True
 
 
-def _options(shape: inspect.Type) -> tuple[inspect.Type, ...]:
+def options(shape: inspect.Type) -> tuple[inspect.Type, ...]:
+    """The members of a union; of any other type itself."""
     return tuple(shape.types) if isinstance(shape, inspect.UnionType) else (shape,)
 
 
 def _needed(shape: inspect.Type) -> str:
-    words = [_name(option) for option in _options(shape) if not isinstance(option, inspect.NoneType)]
+    words = [_name(option) for option in options(shape) if not isinstance(option, inspect.NoneType)]
     return " or ".join(dict.fromkeys(words)) or "null"
 
 
@@ -145,7 +151,7 @@ def _name(shape: inspect.Type) -> str:
 def _choices(shape: inspect.Type) -> list[str]:
     """The texts to choose from; none where any text will do."""
     known: list[object] = []
-    for option in _options(shape):
+    for option in options(shape):
         if isinstance(option, inspect.EnumType):
             known += [choice.value for choice in option.cls]
         elif isinstance(option, inspect.LiteralType):

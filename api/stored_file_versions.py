@@ -10,14 +10,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import TypeVar
 
+from api.labels import DIGEST
 from api.objects.wanted import Config, Secret
-
-NAMESPACE = "com.docker.stack.namespace"
-"""Label of everything that belongs to a stack; the docker CLI's own, so that both see the same stacks."""
-SHORT_NAME = "io.argosy.stack.name"
-"""Label of a secret or config: its name in the file, without stack and digest: the same for all its versions."""
-DIGEST = "io.argosy.stack.digest"
-"""Label of a secret or config: the digest that is part of its name."""
 
 F = TypeVar("F", bound=Secret | Config)
 

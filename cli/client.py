@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 import msgspec
 
+from api.defaults import USER_AGENT
 from cli.command_errors import ApiError, Failed, Unreachable
 from kit.network_errors import why
 
@@ -182,7 +183,11 @@ class Client:
             shape = {name: dict.fromkeys(items, True) for name, items in filters.items()}
             values["filters"] = msgspec.json.encode(shape).decode()
         url = quote(path, safe="/:@") + (f"?{urlencode(values)}" if values else "")
-        headers = {**(extra or {}), **({"Content-Type": content_type} if body is not None else {})}
+        headers = {
+            "User-Agent": USER_AGENT,
+            **(extra or {}),
+            **({"Content-Type": content_type} if body is not None else {}),
+        }
         streamed = body is not None and not isinstance(body, bytes)
         connection.request(method, url, body=body, headers=headers, encode_chunked=streamed)
         return connection.getresponse()

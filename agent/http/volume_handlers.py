@@ -9,7 +9,8 @@ from aiohttp import web
 from agent.http.host_context import HostContext
 from agent.runtime.volumes.local_volumes import Volume
 from api.codec import Value
-from api.http.app import answer, body, timestamp
+from api.engine.common import timestamp
+from api.http.app import answer, body
 from api.http.query import filters, flag, label_match
 from api.ids import new_id
 

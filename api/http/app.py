@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
 from aiohttp import web
 
-from api.bounds import LATEST, check_parameter
-from api.codec import decode_user, encode
+from api.bounds import check_parameter
+from api.codec import encode
+from api.defaults import USER_AGENT
+from api.engine.requests import read_request
 from api.errors import ArgosyError, Invalid, TooLarge, TooSlow
 
 T = TypeVar("T")
@@ -51,7 +52,13 @@ async def body(request: web.Request, kind: type[T], most: int = MAX_BODY, second
     """The request's JSON body, of at most so many bytes and in so many seconds. Raises Invalid, TooLarge or TooSlow."""
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise Invalid(f"unsupported Content-Type header ({request.content_type}): must be 'application/json'")
-    return decode_user(kind, await raw_body(request, most, seconds))
+    return read_request(kind, await raw_body(request, most, seconds), strict=is_ours(request))
+
+
+def is_ours(request: web.Request) -> bool:
+    """Whether the request says that it comes from our own command line, which knows the schema."""
+    agent = request.headers.get("User-Agent", "")
+    return agent == USER_AGENT or agent.startswith(f"{USER_AGENT}/")
 
 
 async def raw_body(request: web.Request, most: int = MAX_BODY, seconds: float = BODY_TIME) -> bytes:
@@ -87,17 +94,6 @@ async def upload(request: web.Request, size: int) -> AsyncIterator[bytes]:
         if not piece:
             return
         yield piece
-
-
-def timestamp(seconds: float) -> str:
-    """Unix seconds as the API writes times (RFC 3339, UTC); 0 is Go's zero time."""
-    if not seconds > 0:
-        return "0001-01-01T00:00:00Z"
-    seconds = min(seconds, LATEST)
-    whole = int(seconds)
-    nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size knows microseconds, no more
-    whole, nanoseconds = (whole + 1, 0) if nanoseconds >= 1_000_000_000 else (whole, nanoseconds)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 def make_app(routes: list[web.RouteDef]) -> web.Application:

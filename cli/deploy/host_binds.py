@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from api.labels import DIGEST, NAMESPACE, SHORT_NAME
 from api.service.container import ConfigReference, FileTarget, Mount
 from api.service.placement import Placement
 from api.stored_file import MOST_CONFIG
-from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, digest_of, version_name
+from api.stored_file_versions import digest_of, version_name
 from compose.model.stack import Stack, StackFile, StackService
 
 MOST_FILES = 50

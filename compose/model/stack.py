@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from api.labels import DIGEST, NAMESPACE, SHORT_NAME
 from api.network.network_spec import NetworkSpec
 from api.service.service_spec import ServiceSpec
-from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, digest_of
+from api.stored_file_versions import digest_of
 
 __all__ = [
     "DIGEST", "IMAGE", "NAMESPACE", "SHORT_NAME", "Stack", "StackFile", "StackService", "digest_of",

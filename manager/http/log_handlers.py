@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from api.engine.common import timestamp
 from api.errors import ArgosyError, Invalid, NotFound
-from api.http.app import timestamp
 from api.http.query import flag, moment, tail
 from api.objects.decided import Task
 from api.states import TaskState

@@ -18,10 +18,11 @@ from api.errors import Conflict, Invalid, Unimplemented
 from api.http.app import answer, body
 from api.http.query import filters, label_match
 from api.ids import new_id
+from api.labels import DIGEST, NAMESPACE, SHORT_NAME
 from api.objects.kinds import SECRET, Kind
 from api.objects.wanted import Config, Secret
 from api.stored_file import ConfigSpec, SecretSpec, file_problems, file_refusals
-from api.stored_file_versions import DIGEST, NAMESPACE, SHORT_NAME, base_of, digest_of, newest, short_name, version_name
+from api.stored_file_versions import base_of, digest_of, newest, short_name, version_name
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.service_admission import is_taken
 from manager.http.services.service_answers import Json, meta

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from api.http.app import timestamp
+from api.engine.common import timestamp
 from api.network.network_spec import INGRESS
 from api.objects.decided import Task
 from api.objects.kinds import CURRENT_LEADER, LEADERSHIP

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from api.codec import shown
-from api.http.app import timestamp
+from api.engine.common import timestamp
 from api.objects.decided import Revision
 from api.objects.wanted import Service
 from api.service.cron import next_after

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from api.codec import decode, decode_user, encode, shown
-from api.errors import Invalid
+from api.codec import decode, encode, shown
 from api.objects.observed import TaskStatus
 from api.service.container import FileTarget
 from api.service.mode import EmptyMode, Mode, Replicated
@@ -32,22 +31,6 @@ def test_shown_values_spell_out_defaults_that_are_not_zero_and_zeros_that_say_so
     assert shown(Mode(Replicated(0))) == {"Replicated": {"Replicas": 0}}
     assert shown(UpdateConfig(parallelism=0)) == {"Parallelism": 0}
     assert shown({"a": [TaskState.NEW]}) == {"a": ["new"]}
-
-
-def test_a_user_s_null_is_as_if_it_were_not_there() -> None:
-    assert decode_user(ServiceSpec, b'{"Name":"web","Labels":null,"TaskTemplate":{"Networks":null}}').name == "web"
-
-
-def test_a_user_s_unknown_fields_are_named_unless_they_say_nothing() -> None:
-    assert decode_user(ServiceSpec, b'{"Colour":null,"Size":0,"Tags":[]}') == ServiceSpec()
-    with pytest.raises(Invalid, match=r"unknown field \$\.Colour, \$\.TaskTemplate\.Networks\[0\]\.Speed"):
-        decode_user(ServiceSpec, b'{"Colour":"red","TaskTemplate":{"Networks":[{"Target":"n","Speed":9}]}}')
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b'{"Name":[]}', b"\xff"])
-def test_whatever_a_user_sends_is_a_value_or_invalid(data: bytes) -> None:
-    with pytest.raises(Invalid):
-        decode_user(ServiceSpec, data)
 
 
 def test_every_kind_of_value_is_frozen() -> None:

@@ -11,7 +11,7 @@ from agent.runtime.containers.container_record import Record
 from agent.runtime.interface import Container
 from agent.runtime.oci.container_defaults import Usual
 from api.codec import plain
-from api.http.app import timestamp
+from api.engine.common import timestamp
 from api.image_reference import familiar
 from api.service.container import Mount
 from api.service.ports import PortConfig

@@ -15,8 +15,9 @@ from agent.lifecycle.health import HealthState
 from agent.runtime.containers.container_record import Record
 from agent.runtime.interface import Container
 from api.bounds import whole_number
+from api.engine.common import timestamp
 from api.errors import Invalid, NotFound
-from api.http.app import answer, timestamp
+from api.http.app import answer
 from api.http.query import filters, flag, label_match, moment, number, tail
 from kit.stdcopy import frame
 from kit.streams import closable

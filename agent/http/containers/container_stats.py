@@ -18,8 +18,9 @@ from agent.http.response_streams import send
 from agent.runtime.containers import cgroup_usage
 from agent.runtime.containers.cgroup_usage import Transfer, Usage
 from agent.runtime.interface import Container
+from api.engine.common import timestamp
 from api.errors import Conflict, Invalid, NotFound, Unavailable
-from api.http.app import answer, timestamp
+from api.http.app import answer
 from api.http.query import flag
 from kit import process
 

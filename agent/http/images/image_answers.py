@@ -8,7 +8,7 @@ from typing import Any
 from agent.runtime.images.image_config import ImageConfig
 from agent.runtime.interface import Image
 from api.codec import plain
-from api.http.app import timestamp
+from api.engine.common import timestamp
 from api.image_reference import familiar, parse
 
 

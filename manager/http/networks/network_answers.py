@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from api.codec import shown
-from api.http.app import timestamp
+from api.engine.common import timestamp
 from api.network.network_spec import IPAMConfig
 from api.objects.wanted import Network, Service
 from manager.assignments.assignment_sources import targets, task_name

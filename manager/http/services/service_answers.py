@@ -11,7 +11,7 @@ import msgspec
 
 from api import defaults
 from api.codec import shown
-from api.http.app import timestamp
+from api.engine.common import timestamp
 from api.objects.decided import Revision, ServiceDecision, Task, TaskAddress
 from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK, revision_id
 from api.objects.observed import TaskStatus  # fmt: skip

@@ -12,9 +12,10 @@ from aiohttp import ClientConnectionResetError, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from api.engine.common import timestamp
 from api.errors import Conflict, Invalid
 from api.http import app as http
-from api.http.app import MAX_BODY, answer, make_app, raw_body, timestamp
+from api.http.app import MAX_BODY, answer, make_app, raw_body
 from api.http.listening import LOCAL, GuardedSite, _http_log, runner_of, unix_listener
 from api.http.query import filters, flag, label_match, moment, number
 

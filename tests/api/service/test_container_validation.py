@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.codec import convert_user
+from api.engine.requests import convert_request
 from api.service.service_spec import ServiceSpec
 from api.service.service_validation import service_problems
 from api.service.unsupported import service_refusals
@@ -18,7 +18,9 @@ MEMORY = {"Limits": {"MemoryBytes": 8 << 20}}
 def service(container: Any = None, host: Any = None, task: Any = None, **fields: Any) -> ServiceSpec:
     """A service from plain values."""
     part = {"Image": "demo:1", **(container or {}), "HostConfig": host or {}}
-    return convert_user(ServiceSpec, {"Name": "web", "TaskTemplate": {"ContainerSpec": part, **(task or {})}, **fields})
+    return convert_request(
+        ServiceSpec, {"Name": "web", "TaskTemplate": {"ContainerSpec": part, **(task or {})}, **fields}, strict=True
+    )
 
 
 def on(*networks: Any, **fields: Any) -> ServiceSpec:

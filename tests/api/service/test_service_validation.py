@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.codec import convert_user
+from api.engine.requests import convert_request
 from api.network.network_spec import NetworkSpec
 from api.network.network_validation import network_problems, network_refusals
 from api.node_spec import NodeSpec, node_problems
@@ -18,12 +18,12 @@ from api.service.unsupported import service_refusals
 def service(container: dict[str, Any] | None = None, **fields: Any) -> ServiceSpec:
     """A service from plain values."""
     template = {"ContainerSpec": {"Image": "demo:1", **(container or {})}, **fields.pop("TaskTemplate", {})}
-    return convert_user(ServiceSpec, {"Name": "web", "TaskTemplate": template, **fields})
+    return convert_request(ServiceSpec, {"Name": "web", "TaskTemplate": template, **fields}, strict=True)
 
 
 def network(**fields: Any) -> NetworkSpec:
     """A network from plain values."""
-    return convert_user(NetworkSpec, {"Name": "net", **fields})
+    return convert_request(NetworkSpec, {"Name": "net", **fields}, strict=True)
 
 
 def subnet(**fields: Any) -> NetworkSpec:

@@ -170,13 +170,15 @@ class Api:
     client: TestClient[web.Request, web.Application]
     manager: OneManager
     registry: Registry
+    agent: str = "tests"
+    """What it says it is: our own clients begin with "argosy"."""
 
     async def call(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
         """Status and decoded answer. A body of bytes is sent as it is; `filters` are encoded."""
         if "filters" in query and not isinstance(query["filters"], str):
             query["filters"] = json.dumps(query["filters"])
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if data is not None else {}
+        headers = {"User-Agent": self.agent, **({"Content-Type": "application/json"} if data is not None else {})}
         async with self.client.request(
             method, path, data=data, params={k: str(v) for k, v in query.items()}, headers=headers
         ) as response:

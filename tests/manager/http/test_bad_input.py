@@ -50,8 +50,6 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
         POST, CREATE, service("web", Mode={"Replicated": {"Replicas": "3"}}), 400,
         "Mode.Replicated.Replicas: must be a whole number, not '3'",
     ),
-    (POST, CREATE, service("web", Replicas=3), 400, "unknown field $.Replicas"),
-    (POST, CREATE, container(Imgae="x"), 400, "unknown field $.TaskTemplate.ContainerSpec.Imgae"),
     # names and images
     (
         POST, CREATE, service("web.1"), 400,
@@ -184,8 +182,9 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
         "TaskTemplate.PluginSpec: plugins are not supported by Argosy",
     ),
     (
-        POST, CREATE, container(Privileges={"CredentialSpec": {"File": "x"}}, Imgae="x"), 400,
-        f"unknown field $.{SPEC}.Imgae",
+        POST, CREATE, container(Privileges={"CredentialSpec": {"File": "x"}}, Imgae="x"), 501,
+        f"{SPEC}.Privileges.CredentialSpec: credential specs are for Windows containers, which are not supported by"
+        " Argosy",
     ),
     (POST, CREATE, container(Secrets=[{"SecretID": "a"}]), 400, "secret not found: a"),
     (POST, CREATE, container(Configs=[{"ConfigName": "a"}]), 400, "config not found: a"),
@@ -352,6 +351,37 @@ TABLE: list[tuple[str, str, Any, int, str]] = [
     ),
     (GET, "/distribution/demo:1/json", None, 404, "demo:1: registry says manifest unknown"),
 ]  # fmt: skip
+
+
+UNKNOWN = [
+    (CREATE, service("web", Replicas=3), "unknown field $.Replicas"),
+    (CREATE, container(Imgae="x"), f"unknown field $.{SPEC}.Imgae"),
+    (CREATE, container(Privileges={"CredentialSpec": {"File": "x"}}, Imgae="x"), f"unknown field $.{SPEC}.Imgae"),
+    (NETWORK, network(Colour="red"), "unknown field $.Colour"),
+    ("/secrets/create", {"Name": "word", "Data": "b3Blbg==", "Sort": "x"}, "unknown field $.Sort"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "message"), UNKNOWN)
+async def test_unknown_fields_of_our_own_client_are_refused_by_name(
+    api: Api, path: str, body: Any, message: str
+) -> None:
+    api.agent = "argosy/0.1.0"
+    assert await api.call(POST, path, body) == (400, {"message": message})
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [(path, body) for path, body, _ in UNKNOWN if "CredentialSpec" not in str(body)]
+)
+async def test_unknown_fields_of_others_are_ignored_as_docker_ignores_them(api: Api, path: str, body: Any) -> None:
+    status, value = await api.call(POST, path, body)
+    assert status == 201, value
+
+
+async def test_a_mode_in_lower_case_is_that_mode(api: Api) -> None:
+    """docker-py, Ansible, aiodocker and dockerode write it so; Docker reads keys in any case."""
+    id = await api.create("agent", Mode={"global": {}})
+    assert (await api.get(f"/services/{id}"))["Spec"]["Mode"] == {"Global": {}}
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "message"), TABLE)

@@ -77,7 +77,6 @@ async def test_a_secrets_data_is_in_no_answer_and_not_readable_in_the_store(api:
     (spec(Driver={"Name": "vault"}), 501, "Driver: secret driver 'vault' is not supported; give the data itself"),
     (spec(Templating={"Name": "golang"}), 501, "Templating: templates in a secret (golang) are not supported"),
     ({"Name": "s"}, 400, "Data: secret data must be larger than 0 and less than 512000 bytes"),
-    (spec(Sort="x"), 400, "unknown field $.Sort"),
 ])  # fmt: skip
 async def test_a_bad_secret_is_refused_with_a_sentence(api: Api, body: Any, status: int, message: str) -> None:
     assert await api.call("POST", "/secrets/create", body) == (status, {"message": message})

@@ -10,7 +10,7 @@ import pytest
 from agent.runtime.bundle import cdi
 from agent.runtime.bundle.cdi import Catalogue
 from agent.runtime.interface import RuntimeFailure
-from api.codec import convert_user
+from api.engine.requests import convert_request
 from api.service.host_config import DeviceRequest
 from api.service.service_spec import ServiceSpec
 from api.service.unsupported import service_refusals
@@ -91,7 +91,7 @@ def test_a_host_without_any_says_so_and_which_files_it_could_not_read(catalogue:
 def test_other_drivers_are_refused_by_name() -> None:
     host = {"DeviceRequests": [{"Driver": "tpu", "Count": 1}]}
     template = {"ContainerSpec": {"Image": "demo:1", "HostConfig": host}}
-    spec = convert_user(ServiceSpec, {"Name": "web", "TaskTemplate": template})
+    spec = convert_request(ServiceSpec, {"Name": "web", "TaskTemplate": template}, strict=True)
 
     (refusal,) = service_refusals(spec)
     assert refusal.endswith("DeviceRequests[0]: only the driver cdi, and GPUs, can be asked for")

@@ -217,7 +217,7 @@ N1, M1 = credentials("n1"), credentials("m1", Role.MANAGER)
         ("POST", "/argosy/v1/join", b"{", None, 400, "not JSON"),
         ("POST", "/argosy/v1/join", b"[]", None, 400, "must be an object"),
         ("POST", "/argosy/v1/join", b"{}", None, 400, "Token"),
-        ("POST", "/argosy/v1/join", b'{"Token":"x","CSR":"y","More":1}', None, 400, "Csr: is needed"),
+        ("POST", "/argosy/v1/join", b'{"Token":"x","More":1}', None, 400, "Csr: is needed"),
         ("POST", "/argosy/v1/join", b'{"Token":"x","Csr":"y"}', None, 403, "valid join token"),
         ("POST", "/argosy/v1/join", json.dumps({"Token": WORKER, "Csr": "y"}).encode(), None, 400, "csr: not a"),
         (

@@ -1,0 +1,64 @@
+"""What bodies of the Engine API have in common. Every body ends in Request or Answer; names of fields are Docker's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from api.bounds import LATEST
+from api.codec import Value
+from api.field_names import docker_name
+
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+"""What Go makes of a time that is not set."""
+
+
+class Request(Value, frozen=True):
+    """Base of what clients send. What is not sent is at its default; read it with requests.read_request."""
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name, gc=False):
+    """Base of what is answered: built by handlers and encoded as it is, and read by our command line.
+
+    A field at its default is left out, as Docker leaves out zeros, unless its default is `always`.
+    """
+
+
+def always(value: Any) -> Any:
+    """The default of a field that an answer has even at its default: "", 0, {}, or null."""
+    make = value.copy if isinstance(value, dict | list) else lambda: value
+    return msgspec.field(default_factory=make)
+
+
+class VersionAnswer(Answer, frozen=True):
+    """An object's version, for `?version=`; and the number of a job's iteration."""
+
+    index: int = always(0)
+
+
+class CreatedAnswer(Answer, frozen=True):
+    """The answer to a create."""
+
+    id: str
+    warnings: list[str] | None = None
+
+
+class ErrorAnswer(Answer, frozen=True, rename="lower"):
+    """What went wrong, in one sentence."""
+
+    message: str
+
+
+@lru_cache(maxsize=8192)
+def timestamp(seconds: float) -> str:
+    """Unix seconds as the API writes times (RFC 3339, UTC, nanoseconds); 0 is Go's zero time."""
+    if not seconds > 0:
+        return _ZERO_TIME
+    seconds = min(seconds, LATEST)
+    whole = int(seconds)
+    nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size knows microseconds, no more
+    whole, nanoseconds = (whole + 1, 0) if nanoseconds >= 1_000_000_000 else (whole, nanoseconds)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
