@@ -67,7 +67,7 @@ class Service(Value, frozen=True):
     @property
     def network_ids(self) -> set[str]:
         """Networks it is on."""
-        return {target.target for target in self.spec.task_template.networks or self.spec.networks}
+        return {target.target for target in self.spec.network_targets}
 
 
 class TaskPorts(Value, frozen=True):

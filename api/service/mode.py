@@ -1,10 +1,38 @@
-"""How many tasks a service has, and whether they are to end: replicated, global, and jobs of both kinds."""
+"""How many tasks a service has, and whether they are to end: replicated, global, and jobs of both kinds.
+
+A replicated service has so many tasks, a global one a task on every node that fits; the tasks of a job end. Whoever
+needs to know asks the spec (`ServiceSpec.is_job`, `replicas`, …): the fields are nobody else's business.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from enum import StrEnum
 
+import msgspec
+from msgspec.structs import replace
+
+from api import defaults
 from api.codec import Value
+from api.errors import Invalid
+
+
+class ModeKind(StrEnum):
+    """The four modes, as the command line, compose files and filters call them."""
+
+    REPLICATED = "replicated"
+    GLOBAL = "global"
+    REPLICATED_JOB = "replicated-job"
+    GLOBAL_JOB = "global-job"
+
+    @property
+    def is_job(self) -> bool:
+        """Whether the tasks are to complete."""
+        return self in (ModeKind.REPLICATED_JOB, ModeKind.GLOBAL_JOB)
+
+    @property
+    def is_global(self) -> bool:
+        """Whether there is a task for each node that fits."""
+        return self in (ModeKind.GLOBAL, ModeKind.GLOBAL_JOB)
 
 
 class EmptyMode(Value, frozen=True):
@@ -32,3 +60,75 @@ class Mode(Value, frozen=True):
     global_: EmptyMode | None = msgspec.field(default=None, name="Global")
     replicated_job: ReplicatedJob | None = None
     global_job: EmptyMode | None = None
+
+    @classmethod
+    def of(cls, kind: str, replicas: int | None = None, concurrency: int | None = None) -> Mode:
+        """A mode by its name (ModeKind). `replicas` is the number of tasks, or of a job's completions; only replicated
+        jobs have a `concurrency`."""
+        if kind == ModeKind.GLOBAL:
+            return cls(global_=EmptyMode())
+        if kind == ModeKind.GLOBAL_JOB:
+            return cls(global_job=EmptyMode())
+        if kind == ModeKind.REPLICATED_JOB:
+            return cls(replicated_job=ReplicatedJob(concurrency, replicas))
+        return cls(replicated=Replicated(replicas))
+
+    @property
+    def kind(self) -> ModeKind:
+        """Which of the four it is."""
+        if self.global_ is not None:
+            return ModeKind.GLOBAL
+        if self.replicated_job is not None:
+            return ModeKind.REPLICATED_JOB
+        return ModeKind.REPLICATED if self.global_job is None else ModeKind.GLOBAL_JOB
+
+    @property
+    def is_job(self) -> bool:
+        """Whether the tasks are to complete."""
+        return self.replicated_job is not None or self.global_job is not None
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the slots are nodes."""
+        return self.global_ is not None or self.global_job is not None
+
+    @property
+    def replicas(self) -> int:
+        """Slots of a replicated service or job. (A global one has as many as there are nodes for it.)"""
+        if self.replicated_job is not None:
+            total = self.replicated_job.total_completions
+            return total if total is not None else self.concurrency
+        wanted = self.replicated.replicas if self.replicated is not None else None
+        return wanted if wanted is not None else defaults.REPLICAS
+
+    @property
+    def concurrency(self) -> int:
+        """Tasks of a replicated job that may be at work at once."""
+        most = self.replicated_job.max_concurrent if self.replicated_job is not None else None
+        return most if most else defaults.REPLICAS
+
+    def scaled(self, replicas: int) -> Mode:
+        """The same with another number of tasks; of a job: of completions. Raises Invalid for a global one."""
+        if self.is_global:
+            raise Invalid("it is a global service: it has one task on every node, and cannot be scaled")
+        if self.replicated_job is not None:
+            return Mode(replicated_job=replace(self.replicated_job, total_completions=replicas))
+        return Mode(replicated=Replicated(replicas))
+
+    def with_concurrency(self, most: int) -> Mode:
+        """The same with another bound on tasks at once. Raises Invalid for what is no replicated job."""
+        if self.replicated_job is None:
+            raise Invalid("it is no replicated job")
+        return Mode(replicated_job=replace(self.replicated_job, max_concurrent=most))
+
+    def explicit(self) -> Mode:
+        """With both numbers of a replicated job said, which Docker's client takes for granted."""
+        if self.replicated_job is None:
+            return self
+        return replace(self, replicated_job=ReplicatedJob(self.concurrency, self.replicas))
+
+    def canonical(self) -> Mode:
+        """With the number of tasks said."""
+        if self == Mode() or self.replicated == Replicated():
+            return replace(self, replicated=Replicated(defaults.REPLICAS))
+        return self

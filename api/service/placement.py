@@ -44,6 +44,12 @@ class Platform(Value, frozen=True):
     architecture: str = ""
     os: str = ""
 
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """From "linux/arm64/v8"; the variant is nobody's to ask for."""
+        system, _, machine = text.partition("/")
+        return cls(machine.partition("/")[0], system)
+
     def is_of(self, os: str, machine: str) -> bool:
         """Whether a host with this system and machine is of the platform; what is "" in it is any."""
         if self.os and self.os.lower() != os.lower():

@@ -18,6 +18,11 @@ class PortConfig(Value, frozen=True):
     host_ip: str = ""
     """The only address of a host it answers at; "" for all. 127.0.0.1: to the host itself alone."""
 
+    @property
+    def is_on_host(self) -> bool:
+        """Whether it is published on each task's own host only, rather than on every host by the routing mesh."""
+        return self.publish_mode == "host"
+
 
 class EndpointSpec(Value, frozen=True):
     """How a service is reached."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from api.codec import Value
+from api.network.network_spec import INGRESS
 from api.service.container import ContainerSpec, Driver
-from api.service.mode import Mode
+from api.service.mode import Mode, ModeKind
 from api.service.placement import Placement
-from api.service.ports import EndpointSpec
+from api.service.ports import EndpointSpec, PortConfig
 from api.service.resources import Resources
 from api.service.schedule import Schedule, of_labels
 
 NO_NETWORK = ("host", "none")
 """Targets that are no network: a service has at most one of them, and then nothing else."""
+PREDEFINED_NETWORKS = (*NO_NETWORK, "bridge")
+"""Networks of every host that are none of the cluster's."""
 
 
 class RestartPolicy(Value, frozen=True):
@@ -101,11 +105,86 @@ class ServiceSpec(Value, frozen=True):
     """Whether its tasks move to nodes that join or return. None: as the label `argosy.rebalance` of the service, then
     of the cluster, says; if none does, they stay."""
 
+    @property
+    def mode_kind(self) -> ModeKind:
+        """Which of the four modes it has."""
+        return self.mode.kind
 
-def schedule_of(spec: ServiceSpec) -> Schedule | None:
-    """A service's schedule; None if it has none, or is no job. Raises Invalid for labels that make no sense."""
-    if not (spec.mode.replicated_job or spec.mode.global_job):
-        return None
-    if spec.schedule is not None:
-        return spec.schedule if spec.schedule.cron else None
-    return of_labels(spec.labels)
+    @property
+    def is_job(self) -> bool:
+        """Whether its tasks are to complete."""
+        return self.mode.is_job
+
+    @property
+    def is_global(self) -> bool:
+        """Whether its slots are nodes."""
+        return self.mode.is_global
+
+    @property
+    def replicas(self) -> int:
+        """Slots of a replicated service or job. (A global one has as many as there are nodes for it.)"""
+        return self.mode.replicas
+
+    @property
+    def concurrency(self) -> int:
+        """Tasks of a replicated job that may be at work at once."""
+        return self.mode.concurrency
+
+    def scaled(self, replicas: int) -> ServiceSpec:
+        """The spec with another number of tasks; of a job: of completions. Raises Invalid for a global service."""
+        return replace(self, mode=self.mode.scaled(replicas))
+
+    def with_concurrency(self, most: int) -> ServiceSpec:
+        """The spec with another number of tasks at once. Raises Invalid for what is no replicated job."""
+        return replace(self, mode=self.mode.with_concurrency(most))
+
+    def explicit(self) -> ServiceSpec:
+        """With both numbers of a replicated job said, which Docker's client takes for granted."""
+        return replace(self, mode=self.mode.explicit())
+
+    def job_schedule(self) -> Schedule | None:
+        """When its runs are due; None if it has no schedule, or is no job. Raises Invalid for labels that make no
+        sense."""
+        if not self.is_job:
+            return None
+        if self.schedule is not None:
+            return self.schedule if self.schedule.cron else None
+        return of_labels(self.labels)
+
+    @property
+    def ports(self) -> list[PortConfig]:
+        """The ports it publishes."""
+        return self.endpoint_spec.ports if self.endpoint_spec else []
+
+    @property
+    def host_ports(self) -> list[PortConfig]:
+        """Those published on each task's own host."""
+        return [port for port in self.ports if port.is_on_host]
+
+    @property
+    def mesh_ports(self) -> list[PortConfig]:
+        """Those published on every host, by the routing mesh."""
+        return [port for port in self.ports if not port.is_on_host]
+
+    @property
+    def has_vip(self) -> bool:
+        """Whether it has a virtual address on its networks; else its name means the addresses of its tasks."""
+        return self.endpoint_spec is None or self.endpoint_spec.mode != "dnsrr"
+
+    @property
+    def network_targets(self) -> list[NetworkTarget]:
+        """The networks it asks for, wherever its spec says them."""
+        return self.task_template.networks or self.networks
+
+    @property
+    def network_ids(self) -> list[str]:
+        """The networks that its tasks have an address on; ingress among them if it publishes ports there."""
+        found = dict.fromkeys(one.target for one in self.network_targets if one.target not in PREDEFINED_NETWORKS)
+        if self.mesh_ports:
+            found[INGRESS] = None
+        return list(found)
+
+    @property
+    def fixed_addresses(self) -> dict[str, str]:
+        """By network: the address that the one task of a service is to have."""
+        return {one.target: one.ipv4_address for one in self.network_targets if one.ipv4_address}

@@ -19,6 +19,7 @@ from api.service import cron, free_form_options
 from api.service.container_validation import container_problems
 from api.service.cron import zone
 from api.service.free_form_options import sysctl_problems
+from api.service.mode import ModeKind
 from api.service.placement import Placement, is_key, parse
 from api.service.ports import EndpointSpec
 from api.service.resources import GenericResource, Resources
@@ -174,7 +175,7 @@ def _mode_problems(spec: ServiceSpec) -> Problems:
         yield "Mode: must specify only one service mode"
     if mode.replicated and (mode.replicated.replicas or 0) < 0:
         yield "Mode.Replicated.Replicas: number of replicas must be non-negative"
-    if (mode.replicated_job or mode.global_job) and (spec.update_config or spec.rollback_config):
+    if spec.is_job and (spec.update_config or spec.rollback_config):
         yield "UpdateConfig, RollbackConfig: may not be used with a job; every update starts it anew"
     if job := mode.replicated_job:
         if (job.max_concurrent or 0) < 0:
@@ -222,7 +223,6 @@ def _endpoint_problems(endpoint: EndpointSpec | None) -> Problems:
 def _schedule_problems(spec: ServiceSpec) -> Problems:
     """What is wrong with a service's schedule, each with the path of the field or label."""
     where, schedule = "Schedule", spec.schedule
-    is_job = spec.mode.replicated_job or spec.mode.global_job
     if schedule is None:
         where = "Labels"
         try:
@@ -231,9 +231,9 @@ def _schedule_problems(spec: ServiceSpec) -> Problems:
             yield f"{where}: {error}"
     if schedule is None:
         return
-    if not is_job:
+    if not spec.is_job:
         yield f"{where}: only jobs can have a schedule; set the mode to replicated-job or global-job"
-    if spec.mode.global_job and schedule.overlap == "allow":
+    if spec.mode_kind is ModeKind.GLOBAL_JOB and schedule.overlap == "allow":
         yield f"{where}.Overlap: runs of a global job cannot overlap; use forbid or replace"
     yield from _schedule_value_problems(where, schedule)
 
@@ -253,7 +253,7 @@ def _schedule_value_problems(where: str, schedule: Schedule) -> Problems:
 
 def _network_problems(spec: ServiceSpec) -> Problems:
     """Addresses of a service's own, and networks that are none."""
-    targets = spec.task_template.networks or spec.networks
+    targets = spec.network_targets
     bare = [target.target for target in targets if target.target in NO_NETWORK]
     if bare and len(targets) > 1:
         yield f"TaskTemplate.Networks: {bare[0]} cannot be combined with other networks"
@@ -261,14 +261,13 @@ def _network_problems(spec: ServiceSpec) -> Problems:
         sysctls = spec.task_template.container_spec.sysctls
         where = "TaskTemplate.ContainerSpec.Sysctls"
         yield from sysctl_problems(where, sysctls, host_network=True, host_ipc=False)
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    if bare and ports:
+    if bare and spec.ports:
         why = "it has no network" if bare[0] == "none" else "on the host's network its ports are the host's anyway"
         yield f"EndpointSpec.Ports: a service on network {bare[0]} cannot publish ports: {why}"
     for number, target in enumerate(targets):
         if target.mac_address or target.ipv4_address:
             yield from _own_address(f"TaskTemplate.Networks[{number}]", target, spec)
-    for number, port in enumerate(ports):
+    for number, port in enumerate(spec.ports):
         if port.host_ip and not _is_ipv4(port.host_ip):
             yield f"EndpointSpec.Ports[{number}].HostIP: {port.host_ip!r} is not an IPv4 address"
 
@@ -277,11 +276,7 @@ def _own_address(path: str, target: NetworkTarget, spec: ServiceSpec) -> Problem
     what = "IPv4Address" if target.ipv4_address else "MacAddress"
     if target.target in NO_NETWORK:
         yield f"{path}.{what}: network {target.target} has no addresses to give"
-    mode = spec.mode
-    single = not (mode.global_ or mode.global_job or mode.replicated_job) and (
-        mode.replicated is None or mode.replicated.replicas in (None, 0, 1)
-    )
-    if not single:
+    if spec.mode_kind is not ModeKind.REPLICATED or spec.replicas > 1:
         yield f"{path}.{what}: only a service of one replica can have an address of its own"
     for name, config in (("UpdateConfig", spec.update_config), ("RollbackConfig", spec.rollback_config)):
         if config and config.order == "start-first":

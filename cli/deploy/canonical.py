@@ -18,7 +18,6 @@ from api.service.container import (
     Privileges,
     SecretReference,
 )
-from api.service.mode import Mode, Replicated
 from api.service.placement import Placement
 from api.service.ports import EndpointSpec, PortConfig
 from api.service.resources import Limits, Reservations, Resources
@@ -34,11 +33,11 @@ def normal(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
     `names` are those of the networks, by id.
     """
     task = spec.task_template
-    networks = task.networks or spec.networks
+    networks = spec.network_targets
     return _replace(
         spec,
         networks=[],
-        mode=_mode(spec.mode),
+        mode=spec.mode.canonical(),
         update_config=_update(spec.update_config),
         rollback_config=_update(spec.rollback_config),
         endpoint_spec=_endpoint(spec.endpoint_spec),
@@ -69,8 +68,7 @@ def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
     if task.placement:
         platforms = Placement(platforms=task.placement.platforms)
         task = _replace(task, placement=_empty(platforms, Placement()))
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    return task, [port for port in ports if port.publish_mode == "host"]
+    return task, spec.host_ports
 
 
 def _container(spec: ContainerSpec) -> ContainerSpec:
@@ -94,12 +92,6 @@ def _target(reference: SecretReference | ConfigReference) -> str:
 
 def _empty(part: Value | None, empty: Value) -> Value | None:
     return None if part == empty else part
-
-
-def _mode(mode: Mode) -> Mode:
-    if mode in (Mode(), Mode(replicated=Replicated())):
-        return Mode(replicated=Replicated(1))
-    return mode
 
 
 def _update(config: service_spec.UpdateConfig | None) -> service_spec.UpdateConfig | None:

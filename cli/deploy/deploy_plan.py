@@ -214,7 +214,7 @@ def _service(
     task = _replace(task, force_update=old_task.force_update)
     spec = _replace(spec, task_template=task)
     old, new = normal(current.spec, names), normal(spec, names)
-    if _kind(old) != _kind(new):
+    if old.mode_kind is not new.mode_kind:
         reason = "a service's mode cannot be changed; it is removed and created, and its history is lost"
         return ServiceChange(item, item.spec, current, tuple(differences(old, new)), (reason,), True, is_made_anew=True)
     on = [target.target for target in old.task_template.networks if target.target in replaced]
@@ -227,8 +227,3 @@ def _service(
             spec = _replace(spec, task_template=_replace(task, force_update=task.force_update + 1))
     found = tuple(differences(old, new))
     return ServiceChange(item, spec, current, found, tuple(reasons), replaces=is_remade or bool(reasons))
-
-
-def _kind(spec: ServiceSpec) -> str:
-    """Which of the modes it is of."""
-    return next((name for name in spec.mode.__struct_fields__ if getattr(spec.mode, name) is not None), "")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from api.service.mode import Mode, Replicated
+from api.service.mode import ModeKind
 from api.service.placement import Placement
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
@@ -98,9 +98,9 @@ def detached(spec: ServiceSpec, networks: Iterable[str]) -> ServiceSpec:
     """The spec off some networks (ids), with no task that runs, and nothing that it waits for."""
     ids = set(networks)
     task = spec.task_template
-    left = [target for target in task.networks or spec.networks if target.target not in ids]
-    if spec.mode.replicated is not None or spec.mode == Mode():
-        spec = _replace(spec, mode=Mode(replicated=Replicated(0)))
+    left = [target for target in spec.network_targets if target.target not in ids]
+    if spec.mode_kind is ModeKind.REPLICATED:
+        spec = spec.scaled(0)
     else:
         placement = task.placement or Placement()
         task = _replace(task, placement=_replace(placement, constraints=[*placement.constraints, _NOWHERE]))
@@ -110,5 +110,5 @@ def detached(spec: ServiceSpec, networks: Iterable[str]) -> ServiceSpec:
 def attached(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
     """The spec with networks that were replaced (id → name) named, so that the new ones are found."""
     task = spec.task_template
-    targets = [_replace(t, target=names.get(t.target, t.target)) for t in task.networks or spec.networks]
+    targets = [_replace(t, target=names.get(t.target, t.target)) for t in spec.network_targets]
     return _replace(spec, networks=[], task_template=_replace(task, networks=targets))

@@ -27,18 +27,18 @@ def given_up(wanted: Iterable[tuple[Service | None, ServiceSpec]]) -> Iterator[t
     `wanted` has what each service is now (None for a new one) and is to be.
     """
     pairs = list(wanted)
-    claims = _by_number((key, spec.name) for _, spec in pairs for key in map(_key, _mesh(spec)) if key[1])
+    claims = _by_number((key, spec.name) for _, spec in pairs for key in map(_key, spec.mesh_ports) if key[1])
     for current, spec in pairs:
         if current is None or current.spec.endpoint_spec is None:
             continue
         lost = {
             key
-            for key in map(_key, _mesh(current.spec))
+            for key in map(_key, current.spec.mesh_ports)
             if any(name != spec.name and overlap(key[2], address) for address, name in claims.get(key[:2], ()))
         }
         if lost:
             endpoint = current.spec.endpoint_spec
-            kept = [port for port in endpoint.ports if port.publish_mode == "host" or _key(port) not in lost]
+            kept = [port for port in endpoint.ports if port.is_on_host or _key(port) not in lost]
             yield current, _replace(current.spec, endpoint_spec=_replace(endpoint, ports=kept))
 
 
@@ -75,21 +75,14 @@ def _by_number(keys: Iterable[tuple[_Key, _T]]) -> dict[tuple[str, int], list[tu
 
 def _ports(spec: ServiceSpec) -> dict[_Key, str]:
     """The published ports that it names, and their modes."""
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    return {_key(port): port.publish_mode for port in ports if port.published_port}
+    return {_key(port): port.publish_mode for port in spec.ports if port.published_port}
 
 
 def _held(service: Service) -> dict[_Key, str]:
     """With those that were picked for it."""
-    ports = service.spec.endpoint_spec.ports if service.spec.endpoint_spec else []
-    targets = {(port.protocol, port.target_port) for port in ports if not port.published_port}
+    targets = {(port.protocol, port.target_port) for port in service.spec.ports if not port.published_port}
     picked = [port for port in service.endpoint.ports or [] if (port.protocol, port.target_port) in targets]
     return _ports(service.spec) | {_key(port): port.publish_mode for port in picked}
-
-
-def _mesh(spec: ServiceSpec) -> list[PortConfig]:
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    return [port for port in ports if port.publish_mode == "ingress"]
 
 
 def _key(port: PortConfig) -> _Key:

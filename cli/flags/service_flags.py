@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from api.service.container import Healthcheck
-from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
+from api.service.mode import Mode, ModeKind
 from api.service.service_spec import ServiceSpec
 from cli.command_errors import Wrong
 from cli.flags.refused_flags import refused_flags
@@ -186,9 +185,9 @@ def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
     if given.get("replicas") is not None:
         spec = scaled(spec, given["replicas"])
     if given.get("max_concurrent") is not None:
-        if spec.mode.replicated_job is None:
+        if spec.mode_kind is not ModeKind.REPLICATED_JOB:
             raise Wrong(f"--max-concurrent is for replicated jobs, which {spec.name} is not")
-        spec = put(spec, "mode.replicated_job.max_concurrent", given["max_concurrent"])
+        spec = spec.with_concurrency(given["max_concurrent"])
     if given.get("force"):
         spec = put(spec, "task_template.force_update", spec.task_template.force_update + 1)
     spec = set_scalars(spec, given)
@@ -197,25 +196,19 @@ def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
 
 def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
     """The spec with another number of tasks. Raises a usage error for services that have none."""
-    mode = spec.mode
-    if mode.replicated_job is not None:
-        return put(spec, "mode", Mode(replicated_job=put(mode.replicated_job, "total_completions", replicas)))
-    if mode.global_ is not None or mode.global_job is not None:
+    if spec.is_global:
         raise Wrong(f"{spec.name} is a global service: it has one task on every node, and cannot be scaled")
-    return msgspec.structs.replace(spec, mode=Mode(replicated=Replicated(replicas)))
+    return spec.scaled(replicas)
 
 
 def _mode(given: Mapping[str, Any]) -> Mode:
     mode, replicas, at_once = given["mode"], given.get("replicas"), given.get("max_concurrent")
-    if at_once is not None and mode != "replicated-job":
+    kind = ModeKind(mode)
+    if at_once is not None and kind is not ModeKind.REPLICATED_JOB:
         raise Wrong("--max-concurrent is for --mode replicated-job")
-    if mode == "replicated":
-        return Mode(replicated=Replicated(replicas))
-    if mode == "replicated-job":
-        return Mode(replicated_job=ReplicatedJob(replicas if at_once is None else at_once, replicas))
-    if replicas is not None:
+    if kind.is_global and replicas is not None:
         raise Wrong(f"--replicas is not for --mode {mode}: it has one task on every node")
-    return Mode(global_=EmptyMode()) if mode == "global" else Mode(global_job=EmptyMode())
+    return Mode.of(kind, replicas, replicas if at_once is None else at_once)
 
 
 def _health(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:

@@ -80,7 +80,7 @@ class Judge:
         if self._running_since is None:
             self._running_since = now
         calm = SUSPICIOUS if any(_failures(service, history) for history in slots.values()) else STABLE
-        if now - self._running_since >= calm or _is_job(service) or wanted == 0:
+        if now - self._running_since >= calm or service.spec.is_job or wanted == 0:
             return verdict("converged")
         return verdict("waiting", "watching whether it stays up")
 
@@ -110,8 +110,7 @@ class Judge:
 
     def _is_too_early(self, service: Service, slots: dict[str, list[Task]], now: float) -> bool:
         """A global service gets its tasks a moment after it is made; none for a while means that no node fits."""
-        is_global = service.spec.mode.global_ is not None or service.spec.mode.global_job is not None
-        return is_global and not slots and now - self.started < self.patience
+        return service.spec.is_global and not slots and now - self.started < self.patience
 
     def _homeless(self, tasks: Sequence[Task], now: float) -> str:
         reasons = [
@@ -143,20 +142,11 @@ def _slots(tasks: Sequence[Task]) -> dict[str, list[Task]]:
 
 
 def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
-    mode = service.spec.mode
     if is_scheduled(service.spec):  # such a job runs when it is due
         return 0
-    if mode.replicated_job is not None:
-        total = mode.replicated_job.total_completions
-        return 1 if total is None else total
-    if mode.global_ is not None or mode.global_job is not None:
+    if service.spec.is_global:
         return sum(any(_is_wanted(task) or task.status.state == "complete" for task in h) for h in slots.values())
-    replicas = mode.replicated.replicas if mode.replicated else None
-    return 1 if replicas is None else replicas
-
-
-def _is_job(service: Service) -> bool:
-    return service.spec.mode.replicated_job is not None or service.spec.mode.global_job is not None
+    return service.spec.replicas
 
 
 def _is_wanted(task: Task) -> bool:
@@ -169,7 +159,7 @@ def _condition(service: Service) -> str:
 
 
 def _is_fulfilled(service: Service, history: Sequence[Task]) -> bool:
-    if _is_job(service):
+    if service.spec.is_job:
         return any(task.status.state == "complete" for task in history)
     if any(task.status.state == "running" and task.desired_state == "running" for task in history):
         return True
@@ -179,7 +169,7 @@ def _is_fulfilled(service: Service, history: Sequence[Task]) -> bool:
 
 def _failures(service: Service, history: Sequence[Task]) -> list[Task]:
     """Tasks that ended as they should not have; where every end is followed by another start, those that ended well."""
-    goes_on = _condition(service) == "any" and not _is_job(service)
+    goes_on = _condition(service) == "any" and not service.spec.is_job
     ends = (*_BAD_ENDS, "complete") if goes_on else _BAD_ENDS
     return [task for task in history if task.status.state in ends]
 

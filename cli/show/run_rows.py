@@ -34,11 +34,7 @@ class Runs(Value, frozen=True):
 
 def is_scheduled(spec: ServiceSpec) -> bool:
     """Whether it is a job that runs when it is due, not when it is deployed. Raises Invalid for wrong labels."""
-    if spec.mode.replicated_job is None and spec.mode.global_job is None:
-        return False
-    from api.service.service_spec import schedule_of  # loads time zones, which few commands need
-
-    return schedule_of(spec) is not None
+    return spec.job_schedule() is not None
 
 
 def runs_of(client: Client, name: str) -> Runs:

@@ -42,17 +42,14 @@ def lines(item: Service, now: float) -> Iterator[str]:
 
 
 def _mode(spec: ServiceSpec) -> Iterator[str]:
-    mode = spec.mode
-    if mode.replicated_job is not None:
-        yield "Service Mode:   Replicated Job"
-        yield f" Max Concurrent:    {mode.replicated_job.max_concurrent or 1}"
-        yield f" Total Completions: {mode.replicated_job.total_completions or 1}"
-    elif mode.global_ is not None or mode.global_job is not None:
-        yield f"Service Mode:   {'Global' if mode.global_ is not None else 'Global Job'}"
+    yield f"Service Mode:   {spec.mode_kind.replace('-', ' ').title()}"
+    if spec.is_global:
+        return
+    if spec.is_job:
+        yield f" Max Concurrent:    {spec.concurrency}"
+        yield f" Total Completions: {spec.replicas}"
     else:
-        yield "Service Mode:   Replicated"
-        replicas = mode.replicated.replicas if mode.replicated else None
-        yield f" Replicas:      {1 if replicas is None else replicas}"
+        yield f" Replicas:      {spec.replicas}"
 
 
 def _update_status(item: Service, now: float) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.service.mode_json import completions, kind_of
 from cli.show.formatting import short_id
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ COLUMNS = {
     "Image": "IMAGE",
     "Ports": "PORTS",
 }
-_MODES = {"Global": "global", "GlobalJob": "global job", "ReplicatedJob": "replicated job"}
 
 
 def service_rows(services: Iterable[Json]) -> list[dict[str, str]]:
@@ -29,7 +29,7 @@ def service_rows(services: Iterable[Json]) -> list[dict[str, str]]:
 
 def mode_of(mode: Json) -> str:
     """A mode's name on the command line."""
-    return next((name for key, name in _MODES.items() if key in mode), "replicated")
+    return kind_of(mode).replace("-", " ")
 
 
 def _row(service: Json) -> dict[str, str]:
@@ -70,9 +70,9 @@ def _replicas(service: Json) -> str:
     running, desired = status.get("RunningTasks", 0), status.get("DesiredTasks", 0)
     completed = status.get("CompletedTasks", 0)
     text, mode = f"{running}/{desired}", spec.get("Mode", {})
-    if "GlobalJob" in mode:
+    if kind_of(mode) == "global-job":
         text += f" ({completed}/{desired + completed} completed)"
-    elif "ReplicatedJob" in mode:
-        text += f" ({completed}/{mode['ReplicatedJob'].get('TotalCompletions', 1)} completed)"
+    elif (total := completions(mode)) is not None:
+        text += f" ({completed}/{total} completed)"
     most = (spec.get("TaskTemplate", {}).get("Placement") or {}).get("MaxReplicas")
     return f"{text} (max {most} per node)" if most else text

@@ -15,7 +15,7 @@ from api import codec
 from api.service import service_spec
 from api.service.container import ContainerSpec, Healthcheck
 from api.service.host_config import HostConfig
-from api.service.mode import Mode, ReplicatedJob
+from api.service.mode import Mode, ModeKind
 from compose.model.project import InitStep, Service
 from compose.model.stack import StackService
 
@@ -54,7 +54,7 @@ def _job(
             networks=[service_spec.NetworkTarget(target=network.target) for network in task.networks],
             log_driver=task.log_driver,
         ),
-        mode=Mode(replicated_job=ReplicatedJob(max_concurrent=1, total_completions=1)),
+        mode=Mode.of(ModeKind.REPLICATED_JOB, 1, 1),
         depends_on=before,
     )
 

@@ -10,7 +10,7 @@ import msgspec
 
 from api.network.network_spec import IPAM, IPAMConfig, NetworkSpec
 from api.service import service_spec
-from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
+from api.service.mode import Mode, ModeKind
 from api.service.placement import Placement, Preference, SpreadOver
 from api.service.ports import EndpointSpec, PortConfig
 from api.service.resources import DiscreteResource, GenericResource, Limits, Reservations, Resources
@@ -199,13 +199,7 @@ def _endpoint(service: Service) -> EndpointSpec | None:
 def _mode(service: Service) -> Mode:
     deploy = service.deploy
     replicas = deploy.replicas if deploy.replicas is not None else service.scale
-    if deploy.mode == "global":
-        return Mode(global_=EmptyMode())
-    if deploy.mode == "global-job":
-        return Mode(global_job=EmptyMode())
-    if deploy.mode == "replicated-job":
-        return Mode(replicated_job=ReplicatedJob(max_concurrent=replicas, total_completions=replicas))
-    return Mode(replicated=Replicated(replicas))
+    return Mode.of(deploy.mode, replicas, replicas)
 
 
 def _resources(service: Service) -> Resources | None:
@@ -248,7 +242,7 @@ def _restart(name: str, service: Service, project: Project) -> service_spec.Rest
         name in other.depends_on and other.depends_on[name].condition == "service_completed_successfully"
         for other in project.services.values()
     )
-    if is_awaited and not service.restart and not service.deploy.mode.endswith("-job"):
+    if is_awaited and not service.restart and not ModeKind(service.deploy.mode).is_job:
         if policy is None:
             return service_spec.RestartPolicy(condition="none")
         if not policy.condition:

@@ -11,37 +11,14 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from api.network.network_spec import INGRESS
 from api.objects.decided import ServiceDecision, Task  # fmt: skip
 from api.objects.kinds import KINDS, NETWORK, NETWORK_DECISION, NODE_DECISION, REVISION, SERVICE, SERVICE_DECISION, TASK
-from api.service.service_spec import ServiceSpec
 from manager.store.state import Event, State
 
-_NO_NETWORK = ("host", "none", "bridge")
 Port = tuple[str, int]
 """Protocol and published port."""
 PortHolder = tuple[str, str]
 """Id of a service, and the host's address ("": every one) it publishes the port at."""
-
-
-def networks_of(spec: ServiceSpec) -> list[str]:
-    """The networks that tasks of a service have an address on; ingress among them if it publishes ports there."""
-    targets = [network.target for network in spec.task_template.networks or spec.networks]
-    found = dict.fromkeys(target for target in targets if target not in _NO_NETWORK)
-    if publishes(spec):
-        found[INGRESS] = None
-    return list(found)
-
-
-def fixed_addresses(spec: ServiceSpec) -> dict[str, str]:
-    """By network: the address that the one task of a service is to have."""
-    targets = spec.task_template.networks or spec.networks
-    return {target.target: target.ipv4_address for target in targets if target.ipv4_address}
-
-
-def publishes(spec: ServiceSpec) -> bool:
-    """Whether the service has ports on the routing mesh."""
-    return any(port.publish_mode == "ingress" for port in spec.endpoint_spec.ports) if spec.endpoint_spec else False
 
 
 class Book:
@@ -130,13 +107,13 @@ class Book:
             self.latest.pop(id, None)
 
     def _wanted_service(self, id: str, service: Any, sign: int) -> None:
-        for network_id in networks_of(service.spec):
+        for network_id in service.spec.network_ids:
             _count_in(self.wanted_by, network_id, id, sign)
-        for network_id, address in fixed_addresses(service.spec).items():
+        for network_id, address in service.spec.fixed_addresses.items():
             _count_in(self.fixed, network_id, number_of(address), sign)
 
     def _revision(self, id: str, revision: Any, sign: int) -> None:
-        for network_id in networks_of(revision.spec):
+        for network_id in revision.spec.network_ids:
             _count_in(self.kept_by, network_id, revision.service_id, sign)
 
     def _wanted_network(self, id: str, network: Any, sign: int) -> None:

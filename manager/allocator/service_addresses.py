@@ -12,7 +12,6 @@ from api.objects.kinds import SERVICE_DECISION
 from api.objects.wanted import Service
 from api.service.ports import PortConfig, overlap
 from api.service.service_spec import ServiceSpec
-from manager.allocator.allocation_index import networks_of
 from manager.allocator.allocation_round import Allocation
 
 
@@ -40,19 +39,18 @@ def _decide(allocation: Allocation, service: Service) -> str:
 
 
 def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]) -> tuple[list[ServiceVIP], str]:
-    endpoint = specs[0].endpoint_spec
-    if endpoint is not None and endpoint.mode == "dnsrr":
+    if not specs[0].has_vip:
         return [], ""
     held = {vip.network_id: vip for vip in decision.vips}
     vips, problem = [], ""
-    for network_id in dict.fromkeys(id for spec in specs for id in networks_of(spec)):
+    for network_id in dict.fromkeys(id for spec in specs for id in spec.network_ids):
         vip = held.get(network_id)
         if vip is None:
             address = None if allocation.problem(network_id) else allocation.vip(network_id)
             vip = ServiceVIP(network_id, address) if address else None
         if vip is not None:
             vips.append(vip)
-        elif network_id in networks_of(specs[0]):
+        elif network_id in specs[0].network_ids:
             name = allocation.network_name(network_id)
             problem = allocation.problem(network_id) or f"no virtual address is left in network {name}"
     return vips, problem
@@ -61,8 +59,7 @@ def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[Service
 def _ports(
     allocation: Allocation, service_id: str, decision: ServiceDecision, spec: ServiceSpec
 ) -> tuple[list[PortConfig], str]:
-    wanted = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    wanted = [port for port in wanted if port.publish_mode == "ingress"]
+    wanted = spec.mesh_ports
     fixed: set[tuple[str, int]] = {(port.protocol, port.published_port) for port in wanted}
     before = [port for port in decision.ports if (port.protocol, port.published_port) not in fixed]
     got: list[PortConfig] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from api.objects.decided import Task, TaskAddress
 from api.states import GOING, TaskState
-from manager.allocator.allocation_index import fixed_addresses, networks_of, number_of
+from manager.allocator.allocation_index import number_of
 from manager.allocator.allocation_round import Allocation
 
 Groups = dict[tuple[str, int], list[Task]]
@@ -29,7 +29,7 @@ def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, s
         revision = allocation.state.revisions_of(service_id).get(number)
         if revision is None:
             continue
-        networks, fixed = networks_of(revision.spec), fixed_addresses(revision.spec)
+        networks, fixed = revision.spec.network_ids, revision.spec.fixed_addresses
         problem = problems.get(service_id, "") or next(filter(None, map(allocation.problem, networks)), "")
         for task in tasks:
             problem = _serve(allocation, task, networks, fixed, problem)

@@ -15,8 +15,6 @@ from api.network.network_spec import INGRESS
 from api.objects.decided import Revision, Task
 from api.objects.kinds import REVISION, revision_id
 from api.objects.wanted import Service
-from api.service.ports import PortConfig
-from api.service.service_spec import NetworkTarget, ServiceSpec
 from api.service.templates import TemplateContext, expand
 from api.states import Role, TaskState
 from api.wire.assignments import (
@@ -56,7 +54,7 @@ def service_orders(state: State, service_id: str) -> Iterator[ServiceOrder]:
     decision = state.service_decisions.get(service_id)
     vips = {vip.network_id: vip.address for vip in decision.vips} if decision else {}
     ports = list(decision.ports) if decision else []
-    aliases = {target.target: target.aliases for target in targets(service.spec)}
+    aliases = {target.target: target.aliases for target in service.spec.network_targets}
     networks = {*aliases, *vips, *((INGRESS,) if ports else ())}
     for network in networks:
         yield ServiceOrder(
@@ -164,11 +162,6 @@ def service_name(state: State, task: Task) -> str:
     return service.spec.name if service else task.service_id
 
 
-def targets(spec: ServiceSpec) -> list[NetworkTarget]:
-    """The networks a service asks for, from either place of its spec."""
-    return spec.task_template.networks or spec.networks
-
-
 # ── what a host gets of its own ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -238,7 +231,7 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
 def task_order(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskOrder:
     """A task as its host is told of it."""
     revision = _revision(state, task)
-    aliases = {target.target: target.aliases for target in targets(revision.spec)} if revision else {}
+    aliases = {target.target: target.aliases for target in revision.spec.network_targets} if revision else {}
     macs = _macs(revision)
     return TaskOrder(
         id=task.id,
@@ -264,7 +257,7 @@ def spec_order(revision: Revision, service: Service | None) -> SpecOrder:
         id=revision_id(revision.service_id, revision.number),
         task=revision.spec.task_template,
         service_labels=revision.spec.labels,
-        host_ports=_host_ports(revision.spec),
+        host_ports=revision.spec.host_ports,
         registry_login=bool(service and service.registry_login),
     )
 
@@ -348,16 +341,12 @@ def _revision(state: State, task: Task) -> Revision | None:
 
 def _macs(revision: Revision | None) -> dict[str, str]:
     """By network: the MAC address that a service asks for."""
-    wanted = targets(revision.spec) if revision else ()
+    wanted = revision.spec.network_targets if revision else ()
     return {target.target: target.mac_address for target in wanted if target.mac_address}
 
 
 def _bare(address: str) -> str:
     return address.partition("/")[0]
-
-
-def _host_ports(spec: ServiceSpec) -> list[PortConfig]:
-    return [port for port in (spec.endpoint_spec.ports if spec.endpoint_spec else ()) if port.publish_mode == "host"]
 
 
 def _mtu(options: Mapping[str, str]) -> int:

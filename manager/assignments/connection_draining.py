@@ -169,5 +169,4 @@ def _note(index: dict[str, set[str]], task: Task, holds: bool) -> None:
 def _linger(state: State, task: Task) -> float:
     """Without a virtual address its own is remembered by clients."""
     revision = state.table(REVISION).get(revision_id(task.service_id, task.revision))
-    endpoint = revision.spec.endpoint_spec if revision else None
-    return NAME_TTL if endpoint and endpoint.mode == "dnsrr" else LINGER
+    return NAME_TTL if revision and not revision.spec.has_vip else LINGER

@@ -19,7 +19,6 @@ from collections.abc import Callable, Hashable, Iterable
 
 from api.objects.kinds import CLUSTER, NODE, SERVICE, STATUS
 from api.objects.wanted import Service
-from api.service.mode import Mode
 from manager.orchestrator.nodes.node_liveness import Constrained, enforce_on_service, look_at_node, may_be_outdated
 from manager.orchestrator.nodes.relocation import Draining, is_uneven, move, wants_balance
 from manager.orchestrator.slots.service_pass import Deployment
@@ -41,13 +40,13 @@ class Globals:
     """Ids of the services whose slots are nodes; a view of the state."""
 
     def __init__(self, state: State) -> None:
-        self.ids = {service.id for service in state.services.values() if _is_global(service.spec.mode)}
+        self.ids = {service.id for service in state.services.values() if service.spec.is_global}
 
     def follow(self, event: Event) -> None:
         """Keep up with a change of a service."""
         if event.kind is SERVICE:
             self.ids.discard(event.id)
-            if isinstance(event.new, Service) and _is_global(event.new.spec.mode):
+            if isinstance(event.new, Service) and event.new.spec.is_global:
                 self.ids.add(event.id)
 
 
@@ -168,10 +167,6 @@ def _frame(deployment: Deployment, nodes_seen: int) -> Hashable:
     rolling_back = decision.update is not None and decision.update.state.startswith("rollback")
     in_force = (decision.revision, written.revision if written else 0, decision.held)
     return state.version(SERVICE, service_id), in_force, rolling_back, nodes_seen
-
-
-def _is_global(mode: Mode) -> bool:
-    return bool(mode.global_ or mode.global_job)
 
 
 def orchestrator(new_id: Callable[[], str]) -> Orchestrator:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from api.objects.node_matching import matches
+from api.objects.node_matching import matches, runs_on
 from api.objects.observed import NodeDescription
 from api.objects.wanted import Node
 from api.service.host_config import devices_text, offers_devices
-from api.service.placement import Placement, architecture
+from api.service.placement import Placement
 from manager.scheduler import generic_resources
 from manager.scheduler.task_group import Candidate, Group
 
@@ -49,19 +49,9 @@ def _has_resources(group: Group, node: Candidate) -> bool:
     return generic_resources.fits(need, node.seen, load)
 
 
-def _is_platform(placement: Placement, seen: NodeDescription) -> bool:
-    return any(
-        (not wanted.os or wanted.os.lower() == seen.os.lower())
-        and (not wanted.architecture or architecture(wanted.architecture) == architecture(seen.architecture))
-        for wanted in placement.platforms
-    )
-
-
 def fits_for_good(placement: Placement, node: Node, seen: NodeDescription) -> bool:
     """Whether a node meets what no task on it can change: constraints and platforms."""
-    if not matches(placement.constraints, node, seen):
-        return False
-    return not placement.platforms or _is_platform(placement, seen)
+    return matches(placement.constraints, node, seen) and runs_on(placement, seen)
 
 
 FILTERS = (
@@ -88,7 +78,7 @@ FILTERS = (
     ),
     Filter(
         applies=lambda group: bool(group.placement.platforms),
-        passes=lambda group, node: _is_platform(group.placement, node.seen),
+        passes=lambda group, node: runs_on(group.placement, node.seen),
         one="unsupported platform on 1 node",
         many="unsupported platform on {0} nodes",
     ),

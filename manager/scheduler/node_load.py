@@ -245,11 +245,9 @@ class Load:
 def need_of(spec: ServiceSpec) -> Need:
     """What each task of a service takes from its node."""
     resources = spec.task_template.resources or Resources()
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
     host_ports = tuple(
-        (port.protocol, port.published_port, port.host_ip) for port in ports
-        if port.publish_mode == "host" and port.published_port
-    )  # fmt: skip
+        (port.protocol, port.published_port, port.host_ip) for port in spec.host_ports if port.published_port
+    )
     wanted = resources.reservations
     if wanted is None:
         return Need(host_ports=host_ports) if host_ports else NOTHING

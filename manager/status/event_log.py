@@ -29,6 +29,7 @@ from api.objects.kinds import (
 )
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Network, Node, Service
+from api.service.mode import ModeKind
 from api.states import NodeState, TaskState
 from kit.timing import Clock
 from manager.assignments.assignment_sources import place_of, service_name, task_name
@@ -144,8 +145,7 @@ def _image(service: Service) -> str:
 
 
 def _replicas(service: Service) -> str:
-    mode = service.spec.mode.replicated
-    return str(mode.replicas) if mode and mode.replicas is not None else ""
+    return str(service.spec.replicas) if service.spec.mode_kind is ModeKind.REPLICATED else ""
 
 
 def _service_decision(state: State, event: Event) -> Told:

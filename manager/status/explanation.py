@@ -15,16 +15,13 @@ from api.objects.decided import Task
 from api.objects.kinds import CURRENT_LEADER, LEADERSHIP
 from api.objects.wanted import Service
 from api.service.cron import next_after
-from api.service.mode import Mode
+from api.service.mode import ModeKind
 from api.service.self_declared import secrets_warning
-from api.service.service_spec import schedule_of
 from api.states import Availability, NodeState, TaskState
 from manager.assignments.assignment_sources import task_name
-from manager.http.networks.ingress_network import publishes
 from manager.http.networks.network_answers import uses
 from manager.http.services.service_answers import Json, service_status, spec_in_force
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
-from manager.orchestrator.tasks.scaling import replicas
 from manager.status.occupied_prefixes import network_troubles
 from manager.status.task_verdict import Account, account_of
 from manager.store.lookup import hostname
@@ -41,7 +38,7 @@ def explanation(state: State, service: Service, now: float) -> Json:
     return {
         "ServiceID": service.id,
         "ServiceName": service.spec.name,
-        "Mode": _mode(service.spec.mode),
+        "Mode": service.spec.mode_kind,
         "Running": running,
         "Wanted": wanted,
         "Summary": _summary(state, service, running, wanted, now),
@@ -53,7 +50,7 @@ def _summary(state: State, service: Service, running: int, wanted: int, now: flo
     decision = state.service_decisions.get(service.id)
     update = decision.update if decision else None
     suffix = f"; {update.message}" if update and update.state in (*_PAUSED, *_UNDER_WAY) and update.message else ""
-    if schedule := schedule_of(service.spec):
+    if schedule := service.spec.job_schedule():
         at = inf if schedule.suspend else next_after(schedule, now)
         due = f"the next run is due at {timestamp(at)[:19]}Z" if at < inf else "no run is due"
         return f"{running} tasks run{suffix}; {due}"
@@ -64,10 +61,10 @@ def _summary(state: State, service: Service, running: int, wanted: int, now: flo
 
 def _of_job(state: State, service: Service, running: int) -> str:
     """How far a job that runs once is; "" for other services."""
-    mode, completed = spec_in_force(state, service).mode, service_status(state, service)["CompletedTasks"]
-    if mode.replicated_job is None and mode.global_job is None:
+    spec, completed = spec_in_force(state, service), service_status(state, service)["CompletedTasks"]
+    if not spec.is_job:
         return ""
-    total = replicas(mode) if mode.replicated_job is not None else len(state.view(Slots).of(service.id).in_use)
+    total = len(state.view(Slots).of(service.id).in_use) if spec.is_global else spec.replicas
     if total and completed >= total:
         again = f"`argosy service update --force {service.spec.name}` runs it again"
         return f"done, {completed} of {total} tasks completed; {again}"
@@ -108,7 +105,7 @@ def _of_service(state: State, service: Service) -> Iterator[Json]:
 def _of_networks(state: State, service: Service) -> Iterator[Json]:
     """Hosts that use something of its networks' subnets themselves."""
     used = [network for id, network in state.networks.items() if uses(service, id)]
-    if publishes(service.spec) and INGRESS in state.networks:
+    if service.spec.mesh_ports and INGRESS in state.networks:
         used.append(state.networks[INGRESS])
     for network in used:
         for overlap in network_troubles(state, network.id):
@@ -140,24 +137,24 @@ def _of_update(state: State, service: Service) -> Iterator[Json]:
 
 
 def _of_mode(state: State, service: Service) -> Iterator[Json]:
-    mode = spec_in_force(state, service).mode
+    spec = spec_in_force(state, service)
     slots = state.view(Slots).of(service.id)
-    if mode.replicated is not None and not replicas(mode):
+    if spec.mode_kind is ModeKind.REPLICATED and not spec.replicas:
         yield _problem(
             "scaled-to-zero", "the service is wanted with 0 replicas", f"argosy service scale {service.spec.name}=1"
         )
-    elif (mode.global_ is not None or mode.global_job is not None) and not slots.in_use:
+    elif spec.is_global and not slots.in_use:
         yield _problem(
             "no-nodes", f"no node can take a task ({_nodes(state)})",
             "check the placement constraints against `argosy node ls`, and that nodes are ready and active",
         )  # fmt: skip
-    elif mode.replicated is not None and len(slots.in_use) < replicas(mode):
-        missing = replicas(mode) - len(slots.in_use)
+    elif spec.mode_kind is ModeKind.REPLICATED and len(slots.in_use) < spec.replicas:
+        missing = spec.replicas - len(slots.in_use)
         yield _problem("missing", f"{missing} tasks have not been made yet", "wait a moment")
 
 
 def _of_schedule(state: State, service: Service) -> Iterator[Json]:
-    schedule, decision = schedule_of(service.spec), state.service_decisions.get(service.id)
+    schedule, decision = service.spec.job_schedule(), state.service_decisions.get(service.id)
     if schedule is None or decision is None:
         return
     if schedule.suspend:
@@ -217,8 +214,3 @@ def _of_task(state: State, slot: SlotKey, task: Task, account: Account) -> Json:
 
 def _problem(code: str, reason: str, advice: str, **more: str) -> Json:
     return {"Code": code, "Scope": "service", "Reason": reason, "Advice": advice, **more}
-
-
-def _mode(mode: Mode) -> str:
-    names = {"global": mode.global_, "replicated-job": mode.replicated_job, "global-job": mode.global_job}
-    return next((name for name, value in names.items() if value is not None), "replicated")

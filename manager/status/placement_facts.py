@@ -15,7 +15,6 @@ from api.service.placement import parse
 from api.service.resources import Reservations
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, NodeState
-from manager.orchestrator.slots.node_eligibility import host_ports
 from manager.store.lookup import hostname
 from manager.store.state import State
 
@@ -79,7 +78,7 @@ def _as_label(constraint: str) -> str:
 
 
 def _ports(_: State, spec: ServiceSpec) -> str:
-    taken = ", ".join(f"{port.published_port}/{port.protocol}" for port in host_ports(spec))
+    taken = ", ".join(f"{port.published_port}/{port.protocol}" for port in spec.host_ports)
     return f"publish another port than {taken}, free it, or publish through the mesh (mode ingress)"
 
 

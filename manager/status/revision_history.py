@@ -15,7 +15,6 @@ from api.engine.common import timestamp
 from api.objects.decided import Revision
 from api.objects.wanted import Service
 from api.service.cron import next_after
-from api.service.service_spec import schedule_of
 from api.states import GOING, TaskState
 from manager.http.services.service_answers import Json, previous_revision, spec_view
 from manager.store.state import State
@@ -50,7 +49,7 @@ def history_view(state: State, service: Service) -> Json:
 
 def runs_view(state: State, service: Service, now: float) -> Json:
     """A scheduled job's kept runs, newest first, and when the next one is due."""
-    schedule, decision = schedule_of(service.spec), state.service_decisions.get(service.id)
+    schedule, decision = service.spec.job_schedule(), state.service_decisions.get(service.id)
     view: Json = {"ServiceID": service.id, "ServiceName": service.spec.name, "Runs": []}
     if schedule is not None:
         view["Schedule"] = shown(schedule)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from api.objects.decided import Task
 from api.objects.observed import TaskStatus
 from api.objects.wanted import Service
-from api.service.service_spec import schedule_of
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.http.services.service_answers import spec_in_force
 from manager.orchestrator.slots import restart
@@ -86,15 +85,14 @@ def _unhealthy(status: TaskStatus | None) -> Account | None:
 def _ended(state: State, service: Service, task: Task, now: float) -> Account:
     """Why it ended, and when another takes its place."""
     where, status, spec = state.task_state(task), state.statuses.get(task.id), spec_in_force(state, service)
-    is_job = spec.mode.replicated_job is not None or spec.mode.global_job is not None
     reason, advice = _end(state, task, where, status)
     if task.desired in GOING:
         return Account(_code(where, reason), reason, "wait a moment: the managers are about to take note of it")
     policy = spec.task_template.restart_policy
     anew = f"then start anew: `argosy service update --force {service.spec.name}`"
-    if is_job and schedule_of(spec) is not None:
+    if spec.job_schedule() is not None:
         policy, anew = restart.of_run(policy), "then wait for the next run"
-    at = restart.due(policy, task, where, is_job)
+    at = restart.due(policy, task, where, spec.is_job)
     if at is None:
         restarts = len(task.restarts)
         tried = f" after {restarts} restarts" if restarts else ""

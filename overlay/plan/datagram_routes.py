@@ -49,7 +49,7 @@ def of_slice(slice: Slice) -> Doors:
         if service.vip:
             found[Door(service.vip)] = frozenset((address, 0) for address in ready)
         for port in service.ports if slice.ingress and ready else ():
-            if port.protocol == "udp" and port.published_port and port.publish_mode == "ingress":
+            if port.protocol == "udp" and port.published_port and not port.is_on_host:
                 door = Door(port.host_ip, port.published_port)
                 found.setdefault(door, frozenset((address, port.target_port) for address in ready))
     return found

@@ -294,7 +294,7 @@ def _vip_chains(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tup
 def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, PortConfig, list[str]]]:
     for service in slice.services:
         for port in service.ports:
-            if backends.get(service.service_id) and port.published_port and port.publish_mode == "ingress":
+            if backends.get(service.service_id) and port.published_port and not port.is_on_host:
                 chain = _port_chain("mesh", port.protocol, port.published_port, port.host_ip)
                 yield chain, port, backends[service.service_id]
 

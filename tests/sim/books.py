@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 from api import defaults
-from api.service.service_spec import UpdateConfig, schedule_of
+from api.service.service_spec import UpdateConfig
 from manager.store.state import State
 from tests.sim.laws import demand
 
@@ -28,7 +28,7 @@ class RunBook:
             self._seen.pop(gone)
         for service in state.services.values():
             decision = state.service_decisions.get(service.id)
-            if decision is None or not decision.runs or schedule_of(service.spec) is None:
+            if decision is None or not decision.runs or service.spec.job_schedule() is None:
                 continue
             seen = self._seen.setdefault(service.id, {})
             for due, number in Counter(run.due_at for run in decision.runs).items():

@@ -21,7 +21,7 @@ from api.http.app import answer, upload
 from api.http.query import filters, flag, label_match
 from api.image_reference import parse
 from api.registry_auth import HEADER, auth_json, login_of
-from api.service.placement import architecture
+from api.service.placement import Platform
 
 _FILTERS = frozenset(["dangling", "label", "reference", "before", "since", "until"])
 _CHUNK = 1 << 20
@@ -90,8 +90,7 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
 
 
 def _is_own(platform: str) -> bool:
-    system, _, rest = platform.lower().partition("/")
-    return system == "linux" and (not rest or architecture(rest.partition("/")[0]) == machine())
+    return bool(platform) and Platform.parse(platform).is_of("linux", machine())
 
 
 async def tag(request: web.Request, context: HostContext) -> web.StreamResponse:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from api.errors import Invalid
-from api.service.placement import architecture
+from api.service import placement
 from kit.files import replace_file
 
 MOST_BYTES = 4 << 20
@@ -87,9 +87,7 @@ def layers_of(document: Document) -> list[str]:
 
 
 def _fits(platform: Platform | None, machine: str) -> bool:
-    return platform is None or (
-        platform.os in ("", "linux") and (not platform.architecture or architecture(platform.architecture) == machine)
-    )
+    return platform is None or placement.Platform(platform.architecture, platform.os).is_of("linux", machine)
 
 
 class Manifests:

@@ -6,17 +6,11 @@ import asyncio
 
 from api.errors import Conflict, Forbidden, Invalid
 from api.network.network_spec import INGRESS, NetworkSpec
-from api.service.service_spec import ServiceSpec
 from manager.store.interface import Store
 from manager.store.state import State
 
 PATIENCE = 10.0
 """Seconds that a new one waits for a former one to go, which every host takes down first."""
-
-
-def publishes(spec: ServiceSpec) -> bool:
-    """Whether the service has ports on the routing mesh."""
-    return any(port.publish_mode == "ingress" for port in spec.endpoint_spec.ports) if spec.endpoint_spec else False
 
 
 def is_there(state: State) -> bool:
@@ -27,7 +21,7 @@ def is_there(state: State) -> bool:
 
 def check_removable(state: State) -> None:
     """Raises Forbidden, as Docker does, while a service needs it."""
-    users = sorted(service.spec.name for service in state.services.values() if publishes(service.spec))
+    users = sorted(service.spec.name for service in state.services.values() if service.spec.mesh_ports)
     if users:
         raise Forbidden(
             f"ingress network cannot be removed because service {users[0]} depends on it;"

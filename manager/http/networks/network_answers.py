@@ -8,7 +8,7 @@ from api.codec import shown
 from api.engine.common import timestamp
 from api.network.network_spec import IPAMConfig
 from api.objects.wanted import Network, Service
-from manager.assignments.assignment_sources import targets, task_name
+from manager.assignments.assignment_sources import task_name
 from manager.http.services.service_answers import Json
 from manager.status.occupied_prefixes import network_troubles
 from manager.store.lookup import hostname
@@ -52,7 +52,7 @@ def network_view(state: State, network: Network, *, own_id: str = "", verbose: b
 
 def uses(service: Service, network_id: str) -> bool:
     """Whether a service is on a network by its spec."""
-    return any(target.target == network_id for target in targets(service.spec))
+    return any(target.target == network_id for target in service.spec.network_targets)
 
 
 def _ranges(state: State, network: Network) -> list[Json]:

@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from api import defaults, image_reference
+from api import image_reference
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
 from api.objects.kinds import CLAIM, CONFIG, SECRET, Kind
 from api.objects.wanted import Service
 from api.service.container import ContainerSpec, DNSConfig, Healthcheck, Privileges
 from api.service.host_config import HostConfig
-from api.service.mode import Mode, Replicated
 from api.service.placement import Placement, Platform
 from api.service.ports import EndpointSpec, PortConfig, overlap
 from api.service.resources import Resources  # fmt: skip
@@ -51,7 +50,7 @@ def canonical(spec: ServiceSpec) -> ServiceSpec:
         task_template=task,
         networks=[],
         depends_on=sorted(spec.depends_on, key=lambda item: item.service),
-        mode=_mode(spec.mode),
+        mode=spec.mode.canonical(),
         update_config=_update(spec.update_config),
         rollback_config=_update(spec.rollback_config),
         endpoint_spec=_endpoint(spec.endpoint_spec),
@@ -72,7 +71,7 @@ def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> Se
     else:
         _check_same(service.spec, spec)
     _check_ports(state, spec, service.id if service else "")
-    if ingress_network.publishes(spec) and not ingress_network.is_there(state):
+    if spec.mesh_ports and not ingress_network.is_there(state):
         raise Invalid(
             "EndpointSpec.Ports: the routing mesh has no network now; make one (`docker network create --ingress`),"
             " or publish in mode host"
@@ -134,12 +133,6 @@ def _restart(policy: RestartPolicy | None) -> RestartPolicy | None:
     return replace(policy, condition=policy.condition or "any")
 
 
-def _mode(mode: Mode) -> Mode:
-    if mode == Mode() or mode.replicated == Replicated():
-        return replace(mode, replicated=Replicated(defaults.REPLICAS))
-    return mode
-
-
 def _update(config: UpdateConfig | None) -> UpdateConfig | None:
     if config is None:
         return None
@@ -185,15 +178,8 @@ def claim_id(what: str, name: str) -> str:
 def _check_same(old: ServiceSpec, new: ServiceSpec) -> None:
     if old.name != new.name:
         raise Unimplemented(f"renaming services is not supported ({old.name} to {new.name})")
-    if _mode_of(old.mode) != _mode_of(new.mode):
+    if old.mode_kind is not new.mode_kind:
         raise Unimplemented("service mode change is not allowed")
-
-
-def _mode_of(mode: Mode) -> str:
-    for name in ("global_", "replicated_job", "global_job"):
-        if getattr(mode, name) is not None:
-            return name
-    return "replicated"
 
 
 def _check_circle(state: State, spec: ServiceSpec) -> None:
@@ -212,7 +198,7 @@ def _check_circle(state: State, spec: ServiceSpec) -> None:
 
 def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
     """Published ports are the cluster's (swarmkit checkPortConflicts); host-mode ones are the scheduler's."""
-    wanted = [port for port in _published(spec) if port.published_port]
+    wanted = [port for port in spec.ports if port.published_port]
     if not wanted:
         return
     for service in state.services.values():
@@ -226,7 +212,7 @@ def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
             clash = next((other for other in others if _clash(port, other)), None)
             if clash is None:
                 continue
-            how = "a host-published" if clash.publish_mode == "host" else "an ingress"
+            how = "a host-published" if clash.is_on_host else "an ingress"
             raise Invalid(
                 f"port '{port.published_port}' is already in use by service"
                 f" '{service.spec.name}' ({service.id}) as {how} port"
@@ -235,18 +221,14 @@ def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
 
 def _clash(port: PortConfig, other: PortConfig) -> bool:
     """Whether two ports of one number cannot both be: at one address, and not both left to the scheduler."""
-    return overlap(port.host_ip, other.host_ip) and not port.publish_mode == other.publish_mode == "host"
-
-
-def _published(spec: ServiceSpec) -> list[PortConfig]:
-    return spec.endpoint_spec.ports if spec.endpoint_spec else []
+    return overlap(port.host_ip, other.host_ip) and not (port.is_on_host and other.is_on_host)
 
 
 def _ports_of(state: State, service: Service) -> Iterator[PortConfig]:
     """Those it asks for, and those that were picked for it. (What it holds of an older revision, it will give up.)"""
     decision = state.service_decisions.get(service.id)
-    yield from _published(service.spec)
-    open_ones = {(port.protocol, port.target_port) for port in _published(service.spec) if not port.published_port}
+    yield from service.spec.ports
+    open_ones = {(port.protocol, port.target_port) for port in service.spec.ports if not port.published_port}
     yield from (port for port in (decision.ports if decision else ()) if (port.protocol, port.target_port) in open_ones)
 
 

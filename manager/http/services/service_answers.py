@@ -17,13 +17,13 @@ from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK, revision
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
 from api.service.container import DNSConfig
+from api.service.mode import ModeKind
 from api.service.ports import EndpointSpec
 from api.service.resources import Limits, Reservations, Resources  # fmt: skip
-from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, schedule_of
+from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import TaskState
 from manager.assignments.assignment_sources import task_name
 from manager.orchestrator.slots.service_pass import essence
-from manager.orchestrator.tasks.scaling import concurrency, replicas
 from manager.store.state import State
 
 Json = dict[str, Any]
@@ -58,7 +58,7 @@ def service_view(state: State, service: Service, *, status: bool = False, insert
     decision = state.service_decisions.get(service.id)
     if decision and (update := _update_status(service, decision)):
         view["UpdateStatus"] = update
-    if service.spec.mode.replicated_job or service.spec.mode.global_job:
+    if service.spec.is_job:
         view["JobStatus"] = _job_status(state, service)
     if status:
         view["ServiceStatus"] = service_status(state, service)
@@ -70,7 +70,7 @@ def _job_status(state: State, service: Service) -> Json:
 
     That of an update is known before the leader has made its tasks: clients wait for tasks of the one they see first.
     """
-    if schedule_of(service.spec) is None:
+    if service.spec.job_schedule() is None:
         return {"JobIteration": {"Index": service.revision}, "LastExecution": timestamp(service.updated_at)}
     iteration = max((task.job_iteration for task in state.tasks_of(service.id).values()), default=0)
     decision = state.service_decisions.get(service.id)
@@ -97,11 +97,8 @@ def _update_status(service: Service, decision: ServiceDecision) -> Json | None:
 
 def spec_view(spec: ServiceSpec) -> Json:
     """A service's spec, with the fields that Docker always shows."""
-    view: Json = {"Name": spec.name, "Labels": {}, **shown(spec)}
+    view: Json = {"Name": spec.name, "Labels": {}, **shown(spec.explicit())}
     view["TaskTemplate"] = task_spec_view(spec.task_template)
-    if spec.mode.replicated_job is not None:  # Docker's client takes both numbers for granted
-        counts = {"MaxConcurrent": concurrency(spec.mode), "TotalCompletions": replicas(spec.mode)}
-        view["Mode"] = {"ReplicatedJob": counts}
     return view
 
 
@@ -138,13 +135,13 @@ def service_status(state: State, service: Service) -> Json:
     running = sum(state.task_state(task) is TaskState.RUNNING for task in wanted)
     iteration = max((task.job_iteration for task in tasks), default=0)
     done = [t for t in tasks if t.job_iteration == iteration and state.task_state(t) is TaskState.COMPLETE]
-    mode = spec_in_force(state, service).mode
-    if mode.replicated_job is not None and schedule_of(service.spec) is None:
-        return _counts(running, min(replicas(mode) - len(done), concurrency(mode)), len(done))
-    if mode.replicated is not None:
-        return _counts(running, replicas(mode), 0)
+    spec = spec_in_force(state, service)
+    if spec.mode_kind is ModeKind.REPLICATED_JOB and service.spec.job_schedule() is None:
+        return _counts(running, min(spec.replicas - len(done), spec.concurrency), len(done))
+    if spec.mode_kind is ModeKind.REPLICATED:
+        return _counts(running, spec.replicas, 0)
     desired = sum(not state.task_state(task).is_terminal for task in wanted)
-    return _counts(running, desired, len(done) if mode.global_job or mode.replicated_job else 0)
+    return _counts(running, desired, len(done) if spec.is_job else 0)
 
 
 def _counts(running: int, desired: int, completed: int) -> Json:
@@ -176,12 +173,11 @@ def with_defaults(spec: ServiceSpec) -> ServiceSpec:
             window=_or(restart.window, 0),
         ),
     )
-    is_job = spec.mode.replicated_job is not None or spec.mode.global_job is not None
     return replace(
         spec,
         task_template=task,
-        update_config=None if is_job else _update_defaults(spec.update_config),
-        rollback_config=None if is_job else _update_defaults(spec.rollback_config),
+        update_config=None if spec.is_job else _update_defaults(spec.update_config),
+        rollback_config=None if spec.is_job else _update_defaults(spec.rollback_config),
         endpoint_spec=spec.endpoint_spec or EndpointSpec(mode="vip"),
     )
 
@@ -204,8 +200,7 @@ def _or(value: int | None, default: int) -> int:
 def _endpoint(state: State, service: Service) -> Json:
     spec, decision = service.spec.endpoint_spec, state.service_decisions.get(service.id)
     view: Json = {"Spec": shown(spec) if spec else {}}
-    host_ports = [port for port in (spec.ports if spec else ()) if port.publish_mode == "host"]
-    ports = [*(decision.ports if decision else ()), *host_ports]
+    ports = [*(decision.ports if decision else ()), *service.spec.host_ports]
     if ports:
         view["Ports"] = [shown(port) for port in ports]
     if decision and decision.vips:
@@ -314,5 +309,8 @@ def is_up_to_date(state: State, task: Task) -> bool:
     if task.revision == service.revision:
         return True
     revision = state.table(REVISION).get(revision_id(task.service_id, task.revision))
-    is_job = service.spec.mode.replicated_job is not None or service.spec.mode.global_job is not None
-    return revision is not None and not is_job and essence(revision.spec) == essence(spec_in_force(state, service))
+    return (
+        revision is not None
+        and not service.spec.is_job
+        and essence(revision.spec) == essence(spec_in_force(state, service))
+    )

@@ -177,18 +177,12 @@ def removal(state: State, service: Service) -> list[Change]:
 
 
 def _passes(service: Service, chosen: dict[str, set[str]]) -> bool:
-    spec, mode = service.spec, service.spec.mode
-    modes = {
-        "global": mode.global_ is not None,
-        "replicated-job": mode.replicated_job is not None,
-        "global-job": mode.global_job is not None,
-    }
-    own_mode = next((name for name, is_it in modes.items() if is_it), "replicated")
+    spec = service.spec
     checks = {
         "id": lambda values: service.id.startswith(tuple(values)),
         "name": lambda values: spec.name.startswith(tuple(values)),
         "label": lambda values: label_match(spec.labels, values),
-        "mode": lambda values: own_mode in values,
+        "mode": lambda values: spec.mode_kind in values,
         "runtime": lambda values: (spec.task_template.runtime or "container") in values,
     }
     return all(checks[name](values) for name, values in chosen.items())

@@ -11,6 +11,7 @@ from api.errors import Invalid, NotFound
 from api.http.app import answer
 from api.http.query import filters, label_match
 from api.objects.decided import Task
+from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.assignments.assignment_sources import task_name
 from manager.http.cluster_context import ClusterContext
@@ -55,7 +56,7 @@ def _count_from_zero(state: State, view: dict[str, Any], task: Task) -> None:
     Elsewhere they count from 1, as those of every other service; with a slot 0 the client would show a node's id.
     """
     service = state.services.get(task.service_id)
-    if service is not None and service.spec.mode.replicated_job is not None and task.slot:
+    if service is not None and service.spec.mode_kind is ModeKind.REPLICATED_JOB and task.slot:
         view["Slot"] = task.slot - 1
 
 

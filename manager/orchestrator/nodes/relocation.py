@@ -17,6 +17,7 @@ from api import defaults
 from api.objects.decided import Task
 from api.objects.kinds import NODE, NODE_DECISION
 from api.objects.wanted import Node
+from api.service.mode import ModeKind
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, TaskState
 from manager.orchestrator.slots import restart
@@ -46,7 +47,7 @@ class Draining:
 
 def moves_gently(spec: ServiceSpec) -> bool:
     """Whether a drain moves the service's tasks slot by slot, rather than stopping them all."""
-    return not (spec.mode.global_ or spec.mode.global_job or spec.mode.replicated_job)
+    return spec.mode_kind is ModeKind.REPLICATED
 
 
 def starts_first(spec: ServiceSpec) -> bool:
@@ -54,8 +55,7 @@ def starts_first(spec: ServiceSpec) -> bool:
     if spec.update_config is not None and spec.update_config.order:
         return spec.update_config.order == "start-first"
     shares = any(mount.type != "tmpfs" for mount in spec.task_template.container_spec.mounts)
-    ports = spec.endpoint_spec.ports if spec.endpoint_spec else []
-    return not shares and not any(port.publish_mode == "host" for port in ports)
+    return not shares and not spec.host_ports
 
 
 def wants_balance(state: State, spec: ServiceSpec) -> bool:

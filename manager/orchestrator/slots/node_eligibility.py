@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from api.objects.kinds import NODE, NODE_DECISION
-from api.objects.node_matching import matches
-from api.objects.observed import NodeDescription
-from api.service.placement import Placement, Platform, architecture
-from api.service.ports import PortConfig
-from api.service.service_spec import ServiceSpec, TaskSpec
+from api.objects.node_matching import matches, runs_on
+from api.service.service_spec import TaskSpec
 from api.states import Availability, NodeState
 from manager.plan import Draft
 from manager.store.state import State
@@ -42,21 +39,3 @@ def allowed(state: State, template: TaskSpec, node_id: str) -> bool:
 def suits(state: State, template: TaskSpec, node_id: str) -> bool:
     """Whether a node meets the constraints and is of one of the platforms."""
     return allowed(state, template, node_id) and runs_on(template.placement, state.descriptions.get(node_id))
-
-
-def runs_on(placement: Placement | None, seen: NodeDescription | None) -> bool:
-    """Whether a node is of one of the platforms; none asked for: any node; a node that says nothing: none."""
-    if placement is None or not placement.platforms:
-        return True
-    return seen is not None and any(_same_platform(platform, seen) for platform in placement.platforms)
-
-
-def host_ports(spec: ServiceSpec) -> list[PortConfig]:
-    """Ports published on the task's own host."""
-    return [port for port in spec.endpoint_spec.ports if port.publish_mode == "host"] if spec.endpoint_spec else []
-
-
-def _same_platform(wanted: Platform, seen: NodeDescription) -> bool:
-    if wanted.os and wanted.os.lower() != seen.os.lower():
-        return False
-    return not wanted.architecture or architecture(wanted.architecture) == architecture(seen.architecture)

@@ -19,7 +19,7 @@ from api.objects.wanted import Service
 from api.service.placement import Placement
 from api.service.ports import PortConfig
 from api.service.schedule import Schedule
-from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, schedule_of
+from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.orchestrator.slots import node_eligibility, restart
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, in_order
@@ -78,12 +78,12 @@ class Deployment:
     @property
     def is_job(self) -> bool:
         """Whether its tasks are to complete."""
-        return bool(self.spec.mode.replicated_job or self.spec.mode.global_job)
+        return self.spec.is_job
 
     @property
     def is_global(self) -> bool:
         """Whether its slots are nodes."""
-        return bool(self.spec.mode.global_ or self.spec.mode.global_job)
+        return self.spec.is_global
 
     @property
     def update_config(self) -> UpdateConfig:
@@ -104,7 +104,7 @@ class Deployment:
         number = self.decision.revision
         if number not in self._schedules:
             try:
-                self._schedules[number] = schedule_of(self.spec)
+                self._schedules[number] = self.spec.job_schedule()
             except Invalid:  # labels of a spec from before they were checked
                 self._schedules[number] = None
         return self._schedules[number]
@@ -316,4 +316,4 @@ def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
     if template.placement:
         rest = Placement(platforms=template.placement.platforms)
         template = replace(template, placement=rest if rest.platforms else None)
-    return template, node_eligibility.host_ports(spec)
+    return template, spec.host_ports

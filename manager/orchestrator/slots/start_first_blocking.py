@@ -12,7 +12,7 @@ from copy import deepcopy
 
 from api.objects.decided import Task
 from api.states import TaskState
-from manager.allocator.allocation_index import fixed_addresses, networks_of, number_of
+from manager.allocator.allocation_index import number_of
 from manager.allocator.allocation_round import Allocation
 from manager.plan import Draft
 from manager.scheduler.filters import Pipeline
@@ -75,8 +75,8 @@ def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
     if revision is None:
         return False
     allocation, held = Allocation(Draft(state, now)), {one.network_id: one.address for one in old.addresses}
-    fixed, lacking = fixed_addresses(revision.spec), False
-    for network_id in networks_of(revision.spec):
+    fixed, lacking = revision.spec.fixed_addresses, False
+    for network_id in revision.spec.network_ids:
         if allocation.problem(network_id):
             return False
         wanted = fixed.get(network_id, "")

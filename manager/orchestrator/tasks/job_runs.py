@@ -28,7 +28,6 @@ from api.states import TaskState
 from manager.orchestrator.slots import node_eligibility, restart
 from manager.orchestrator.slots.service_pass import Deployment, active, going
 from manager.orchestrator.slots.slots import SlotKey, is_done
-from manager.orchestrator.tasks.scaling import concurrency, replicas
 
 MOST_AT_ONCE = 200
 """Due times decided about in one look, so that a long absence does not hold up the other services."""
@@ -193,7 +192,7 @@ def _start(deployment: Deployment, wanted: Schedule, due: float) -> None:
     if wanted.overlap == "replace":
         runs = [_ended(run, now, "replaced") if run.outcome == "running" else run for run in decision.runs]
         deployment.decide(runs=runs)
-    total = 0 if deployment.is_global else replicas(deployment.spec.mode)
+    total = 0 if deployment.is_global else deployment.spec.replicas
     base = _free_base(active(deployment.decision), total)
     number = 1 + max(newest_run(deployment), *(task.job_iteration for task in _tasks(deployment)), 0)
     run = JobRun(number, due, now, revision=deployment.decision.revision, base=base, total=total)
@@ -236,4 +235,4 @@ def _room(deployment: Deployment, run: JobRun) -> int:
         1 for slot in slots_of(run)
         if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
     )  # fmt: skip
-    return max(0, concurrency(deployment.spec.mode) - busy)
+    return max(0, deployment.spec.concurrency - busy)

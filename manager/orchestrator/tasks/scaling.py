@@ -12,26 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from api import defaults
-from api.service.mode import Mode
+from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.orchestrator.slots.service_pass import Deployment, active, going
 from manager.orchestrator.slots.slots import SlotKey
-
-
-def replicas(mode: Mode) -> int:
-    """Slots of a replicated service or job."""
-    if mode.replicated_job:
-        total = mode.replicated_job.total_completions
-        return total if total is not None else concurrency(mode)
-    wanted = mode.replicated.replicas if mode.replicated else None
-    return wanted if wanted is not None else defaults.REPLICAS
-
-
-def concurrency(mode: Mode) -> int:
-    """Tasks of a replicated job that may be at work at once."""
-    most = mode.replicated_job.max_concurrent if mode.replicated_job else None
-    return most if most else defaults.REPLICAS
 
 
 def shape(deployment: Deployment, nodes: list[str]) -> None:
@@ -62,12 +46,12 @@ def _of_another_time(deployment: Deployment) -> list[SlotKey]:
 
 
 def _shape_replicated(deployment: Deployment) -> None:
-    slots, wanted = deployment.slots.in_use, replicas(deployment.spec.mode)
+    slots, wanted = deployment.slots.in_use, deployment.spec.replicas
     if len(slots) > wanted:
         deployment.remove(_least_missed(deployment, len(slots) - wanted))
         return
     missing = wanted - len(slots)
-    if deployment.spec.mode.replicated_job:
+    if deployment.spec.mode_kind is ModeKind.REPLICATED_JOB:
         missing = min(missing, spare(deployment))
     for slot in deployment.slots.numbers.free(missing):
         if deployment.is_free(slot):
@@ -81,7 +65,7 @@ def spare(deployment: Deployment) -> int:
         if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
     )  # fmt: skip
     runs = max(1, len(active(deployment.decision)))  # of a scheduled job, each has room of its own
-    return max(0, concurrency(deployment.spec.mode) * runs - busy)
+    return max(0, deployment.spec.concurrency * runs - busy)
 
 
 def _shape_global(deployment: Deployment, nodes: list[str]) -> None:

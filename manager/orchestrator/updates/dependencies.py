@@ -18,7 +18,6 @@ from api.service.service_spec import Dependency, ServiceSpec
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.service_pass import essence
 from manager.orchestrator.slots.slots import SlotKey, in_order, slot_of
-from manager.orchestrator.tasks.scaling import replicas
 from manager.store.state import Event, State
 
 
@@ -77,8 +76,7 @@ def unmet(state: State, spec: ServiceSpec) -> str:
 def starts_tasks(state: State, service: Service, decision: ServiceDecision) -> bool:
     """Whether the wanted revision is made of other tasks than the one in force."""
     kept = state.revisions_of(service.id).get(decision.revision)
-    mode = service.spec.mode
-    return kept is None or bool(mode.replicated_job or mode.global_job) or essence(kept.spec) != essence(service.spec)
+    return kept is None or service.spec.is_job or essence(kept.spec) != essence(service.spec)
 
 
 def _is_met(state: State, dependency: Dependency) -> bool:
@@ -94,16 +92,16 @@ def _is_met(state: State, dependency: Dependency) -> bool:
     if dependency.optional and any(_gave_up(state, task) for task in newest.values()):
         return True
     ready = sum(_shows(state, task, dependency.condition) for task in newest.values())
-    if spec.mode.global_ or spec.mode.global_job:  # all that are to run, and at least one
+    if spec.is_global:  # all that are to run, and at least one
         rest = [t for t in newest.values() if t.desired in GOING and not _shows(state, t, dependency.condition)]
         return ready > 0 and not rest
-    return ready >= replicas(spec.mode)
+    return ready >= spec.replicas
 
 
 def _newest(state: State, service_id: str, revision: int, spec: ServiceSpec) -> dict[SlotKey, Task]:
     """The newest task of every slot, where it is of the revision in force or of one that makes the same tasks."""
     same = {revision}
-    if not (spec.mode.replicated_job or spec.mode.global_job):
+    if not spec.is_job:
         wanted = essence(spec)
         same |= {n for n, kept in state.revisions_of(service_id).items() if essence(kept.spec) == wanted}
     slots: dict[SlotKey, Task] = {}

@@ -12,7 +12,7 @@ from api.service import cron, schedule
 from api.service.container import ContainerSpec
 from api.service.mode import EmptyMode, Mode, ReplicatedJob
 from api.service.schedule import Schedule
-from api.service.service_spec import ServiceSpec, TaskSpec, schedule_of
+from api.service.service_spec import ServiceSpec, TaskSpec
 from api.service.service_validation import service_problems
 
 JOB = Mode(replicated_job=ReplicatedJob())
@@ -129,7 +129,7 @@ def test_labels_say_what_the_field_says() -> None:
 
 def test_the_field_wins_over_labels() -> None:
     both = ServiceSpec(mode=JOB, labels={"argosy.schedule": "@daily"}, schedule=Schedule("@hourly"))
-    assert schedule_of(both) == Schedule("@hourly")
+    assert both.job_schedule() == Schedule("@hourly")
 
 
 def test_problems_are_told_with_their_paths() -> None:
