@@ -1,0 +1,29 @@
+"""Secrets and configs, as the Engine API answers them. (What clients send is a SecretSpec or a ConfigSpec.)"""
+
+from __future__ import annotations
+
+from api.engine.common import Answer, VersionAnswer, always
+from api.labels import stack_of
+
+
+class StoredFileSpecAnswer(Answer, frozen=True):
+    """What a user said of a secret or a config. Secrets are answered without their data."""
+
+    name: str = always("")
+    labels: dict[str, str] = always({})
+    data: bytes | None = None
+
+
+class StoredFileAnswer(Answer, frozen=True):
+    """GET /secrets/{id} and /configs/{id}, and the items of their lists."""
+
+    id: str
+    version: VersionAnswer
+    created_at: str
+    updated_at: str
+    spec: StoredFileSpecAnswer
+
+    @property
+    def stack(self) -> str:
+        """The stack it belongs to; "" for none."""
+        return stack_of(self.spec.labels)

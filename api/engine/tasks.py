@@ -1,0 +1,96 @@
+"""Tasks, as the Engine API answers them."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from api.engine.common import Answer, VersionAnswer, always
+from api.engine.services import PortAnswer
+from api.service.container import Driver
+from api.service.resources import GenericResource
+from api.service.service_spec import TaskSpec
+
+S = TypeVar("S")
+
+
+class ContainerStatusAnswer(Answer, frozen=True):
+    """A task's container."""
+
+    container_id: str = always("")
+    pid: int = always(0)
+    exit_code: int = always(0)
+
+
+class PortStatusAnswer(Answer, frozen=True):
+    """A task's ports on its host."""
+
+    ports: list[PortAnswer] = []
+
+
+class TaskStatusAnswer(Answer, frozen=True):
+    """Where a task is in its life, and why."""
+
+    timestamp: str = always("")
+    state: str = always("")
+    message: str = always("")
+    err: str = always("")
+    container_status: ContainerStatusAnswer | None = None
+    port_status: PortStatusAnswer = always(PortStatusAnswer())
+
+
+class AttachedNetworkSpecAnswer(Answer, frozen=True):
+    """What a network of a task was asked to be."""
+
+    name: str = always("")
+    labels: dict[str, str] = always({})
+    driver_configuration: Driver = always(Driver("overlay"))
+    attachable: bool = always(False)
+    ingress: bool = always(False)
+    scope: str = always("swarm")
+
+
+class AttachedNetworkAnswer(Answer, frozen=True):
+    """A network of a task. Without a spec once it is gone."""
+
+    id: str
+    version: VersionAnswer
+    created_at: str
+    updated_at: str
+    spec: AttachedNetworkSpecAnswer | None = None
+
+
+class NetworkAttachmentAnswer(Answer, frozen=True):
+    """A task's addresses on one network."""
+
+    network: AttachedNetworkAnswer
+    addresses: list[str] = always([])
+
+
+class TaskFields(Answer, Generic[S], frozen=True):
+    """The fields of a task; S is the form that its spec is in."""
+
+    id: str
+    version: VersionAnswer
+    created_at: str
+    updated_at: str
+    name: str
+    labels: dict[str, str]
+    spec: S
+    service_id: str
+    slot: int = 0
+    node_id: str = always("")
+    status: TaskStatusAnswer = always(TaskStatusAnswer())
+    desired_state: str = always("")
+    networks_attachments: list[NetworkAttachmentAnswer] = []
+    generic_resources: list[GenericResource] = []
+    job_iteration: VersionAnswer | None = None
+
+
+EncodedTaskAnswer = TaskFields[msgspec.Raw]
+"""A task as managers answer it: a revision's spec is encoded once and kept."""
+
+
+class TaskAnswer(TaskFields[TaskSpec], frozen=True):
+    """GET /tasks/{id}, and an item of GET /tasks, as clients read it."""
