@@ -11,32 +11,14 @@ import asyncio
 import ctypes
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from overlay.interface import NetworkFailure
 from overlay.kernel import netlink_messages, unsent_data
-from overlay.kernel.kernel_networks import (
-    IFA_ADDRESS,
-    IFA_LOCAL,
-    IFLA_ADDRESS,
-    IFLA_IFNAME,
-    IFLA_LINKINFO,
-    IFLA_MASTER,
-    IFLA_MTU,
-    INFO_DATA,
-    INFO_KIND,
-    PROTOCOL_STATIC,
-    RTA_GATEWAY,
-    SCOPE_UNIVERSE,
-    UNICAST,
-    container_port,
-    delete_link,
-    links,
-    write_sysctls,
-)
+from overlay.kernel.kernel_networks import container_port, delete_link, write_sysctls
 from overlay.kernel.netlink_socket import PRESENT, Refused, Request, RouteSocket
 from overlay.kernel.nftables import Nft
 from overlay.kernel.port_guard import PortGuard
@@ -45,8 +27,8 @@ from overlay.plan.port_guard_rules import Plug
 
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 4096, 2
-VETH_INFO_PEER, IFLA_NET_NS_FD = 1, 28
-TABLE_MAIN = 254
+LOOPBACK = 1
+"""The number of the loopback interface, in every namespace."""
 DNS_ADDRESS = "127.0.0.11"
 FORGET_RULES = "add table ip argosy\ndelete table ip argosy\n"
 # Without state: no connection of a container needs tracking for this. Replies pass the same chain.
@@ -178,10 +160,11 @@ class Namespaces:
         try:
             self._guard.admit(path, tuple(one.plug for one in wires))
             inner, sockets = self._inside(lambda: self._new(path))
-            with open(path, "rb") as namespace:
+            with open(path, "rb") as file:
+                namespace = file.fileno()
                 for one in wires:
-                    _plug(host, one, namespace.fileno())
-            indexes = {name: index for index, (name, _) in links(inner).items()}
+                    _plug(host, one, namespace)
+                indexes = self._inside(lambda: self._enter(namespace, lambda: dict(_indexes(wires))))
             inner.apply([request for one in wires for request in _furnish(one, indexes[one.name])])
             if gateway:
                 inner.apply([_default_route(gateway)])
@@ -203,8 +186,8 @@ class Namespaces:
         self._check(self._libc.mount(b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None))
         write_sysctls({**CONTAINER_SYSCTLS, **sysctls.for_sandbox()})
         inner = RouteSocket()
-        up = netlink_messages.link(1, netlink_messages.IFF_UP, netlink_messages.IFF_UP)
-        inner.apply([Request(netlink_messages.NEWLINK, 0, up, "set the loopback interface up")])
+        up = netlink_messages.link_up(index=LOOPBACK)
+        inner.apply([Request(netlink_messages.NEW_LINK, 0, up, "set the loopback interface up")])
         return inner, _listen(anew=False)
 
     def _reopen(self, path: str) -> DnsSockets:
@@ -278,32 +261,15 @@ def _listen(anew: bool) -> DnsSockets:
 
 
 def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
-    """The pair in one message. The kernel refuses a peer that is to be up at once (ENOTCONN)."""
-    peer = netlink_messages.nested(
-        VETH_INFO_PEER,
-        netlink_messages.link(),
-        netlink_messages.text(IFLA_IFNAME, one.name),
-        netlink_messages.attribute(IFLA_ADDRESS, netlink_messages.ethernet(one.mac)),
-        netlink_messages.u32(IFLA_MTU, one.mtu),
-        netlink_messages.u32(IFLA_NET_NS_FD, namespace),
-    )
+    """The pair in one message."""
     try:
         bridge = socket.if_nametoindex(one.bridge)
     except OSError:
         raise NetworkFailure(f"The network of bridge {one.bridge} is not on this host.") from None
-    body = netlink_messages.link(0, netlink_messages.IFF_UP, netlink_messages.IFF_UP) + netlink_messages.text(
-        IFLA_IFNAME, one.host_link
+    pair = netlink_messages.veth_pair(
+        one.host_link, one.mtu, bridge, peer=one.name, peer_mac=one.mac, namespace=namespace
     )
-    body += netlink_messages.u32(IFLA_MTU, one.mtu) + netlink_messages.u32(IFLA_MASTER, bridge)
-    body += netlink_messages.nested(
-        IFLA_LINKINFO, netlink_messages.text(INFO_KIND, "veth"), netlink_messages.nested(INFO_DATA, peer)
-    )
-    add = Request(
-        netlink_messages.NEWLINK,
-        netlink_messages.CREATE | netlink_messages.EXCL,
-        body,
-        f"add interface {one.host_link}",
-    )
+    add = Request(netlink_messages.NEW_LINK, netlink_messages.CREATE_NEW, pair, f"add interface {one.host_link}")
     try:
         host.apply([add])
     except Refused as refused:
@@ -314,28 +280,21 @@ def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
     host.apply(container_port(one.host_link, one.mac))
 
 
+def _indexes(wires: Iterable[Wire]) -> Iterator[tuple[str, int]]:
+    """The numbers of containers' interfaces, by name. In their namespace."""
+    for one in wires:
+        yield one.name, socket.if_nametoindex(one.name)
+
+
 def _furnish(one: Wire, index: int) -> list[Request]:
-    up = netlink_messages.link(0, netlink_messages.IFF_UP, netlink_messages.IFF_UP) + netlink_messages.text(
-        IFLA_IFNAME, one.name
-    )
     address, _, length = one.address.partition("/")
-    packed = netlink_messages.ipv4(address)
-    body = netlink_messages.address(index, int(length or 32))
-    body += netlink_messages.attribute(IFA_LOCAL, packed) + netlink_messages.attribute(IFA_ADDRESS, packed)
+    own = netlink_messages.address(index, address, int(length or 32))
     return [
-        Request(netlink_messages.NEWLINK, 0, up, f"set {one.name} up"),
-        Request(
-            netlink_messages.NEWADDR,
-            netlink_messages.CREATE | netlink_messages.REPLACE,
-            body,
-            f"give {one.address} to {one.name}",
-        ),
+        Request(netlink_messages.NEW_LINK, 0, netlink_messages.link_up(one.name), f"set {one.name} up"),
+        Request(netlink_messages.NEW_ADDRESS, netlink_messages.REPLACE, own, f"give {one.address} to {one.name}"),
     ]
 
 
 def _default_route(gateway: str) -> Request:
-    body = netlink_messages.route(0, TABLE_MAIN, PROTOCOL_STATIC, SCOPE_UNIVERSE, UNICAST)
-    body += netlink_messages.attribute(RTA_GATEWAY, netlink_messages.ipv4(gateway))
-    return Request(
-        netlink_messages.NEWROUTE, netlink_messages.CREATE | netlink_messages.EXCL, body, f"route through {gateway}"
-    )
+    body = netlink_messages.default_route(gateway)
+    return Request(netlink_messages.NEW_ROUTE, netlink_messages.CREATE_NEW, body, f"route through {gateway}")

@@ -1,170 +1,447 @@
-"""The netlink wire format: messages and attributes to bytes, and back. No sockets here.
+"""The netlink messages that Argosy exchanges with the kernel, as typed functions. pyroute2's message classes write and
+read their bodies; the header in front of a body is netlink_socket's. No sockets here.
 
-A small encoder of our own: one message costs microseconds here, a hundred times that through a library's dictionaries,
-and a host has thousands of neighbours to write. Numbers are linux/rtnetlink.h's and if_link.h's.
+Functions that write return a body, those that read take one. Numbers of links are the kernel's (ifindex).
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Container
 from dataclasses import dataclass
+from socket import AF_BRIDGE, AF_INET, AF_INET6, IPPROTO_TCP, inet_ntop, inet_pton
+from typing import Any
 
-REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
-REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
-ERROR, DONE = 2, 3
-NEWLINK, DELLINK, GETLINK = 16, 17, 18
-NEWADDR, DELADDR, GETADDR = 20, 21, 22
-NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
-NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
-NEWRULE, DELRULE, GETRULE = 32, 33, 34
+from overlay.kernel.pyroute2_codec import (
+    Attribute,
+    TableReader,
+    Template,
+    body_class,
+    decode,
+    diag,
+    encode,
+    fibmsg,
+    ifaddrmsg,
+    ifinfmsg,
+    ndmsg,
+    nest,
+    netlink,
+    rtmsg,
+    rtnl,
+)
 
-AF_INET, AF_BRIDGE = 2, 7
-IFF_UP = 1
+# ── kinds and flags of messages ──────────────────────────────────────────────────────────────────────────────────
 
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
-NESTED = 0x8000
-TYPE_MASK = 0x3FFF
+CREATE: int = netlink.NLM_F_CREATE
+CREATE_NEW: int = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
+REPLACE: int = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
+NEW_LINK: int = rtnl.RTM_NEWLINK
+DELETE_LINK: int = rtnl.RTM_DELLINK
+GET_LINK: int = rtnl.RTM_GETLINK
+NEW_ADDRESS: int = rtnl.RTM_NEWADDR
+DELETE_ADDRESS: int = rtnl.RTM_DELADDR
+GET_ADDRESS: int = rtnl.RTM_GETADDR
+NEW_ROUTE: int = rtnl.RTM_NEWROUTE
+DELETE_ROUTE: int = rtnl.RTM_DELROUTE
+GET_ROUTE: int = rtnl.RTM_GETROUTE
+NEW_NEIGHBOUR: int = rtnl.RTM_NEWNEIGH
+DELETE_NEIGHBOUR: int = rtnl.RTM_DELNEIGH
+GET_NEIGHBOUR: int = rtnl.RTM_GETNEIGH
+NEW_RULE: int = rtnl.RTM_NEWRULE
+DELETE_RULE: int = rtnl.RTM_DELRULE
+GET_RULE: int = rtnl.RTM_GETRULE
+GET_SOCKET: int = diag.SOCK_DIAG_BY_FAMILY
 
+_LINK, _ADDRESS, _ROUTE = body_class(ifinfmsg), body_class(ifaddrmsg), body_class(rtmsg)
+_NEIGHBOUR, _RULE = body_class(ndmsg.ndmsg), body_class(fibmsg.fibmsg)
+_NEIGHBOURS = TableReader(_NEIGHBOUR)
+_SOCKET_REQUEST = body_class(diag.inet_diag_req)
 
-def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded to four bytes."""
-    return _ATTRIBUTE.pack(len(value) + 4, kind) + value + b"\0" * (-len(value) % 4)
+# ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def nested(kind: int, *attributes: bytes) -> bytes:
-    """An attribute made of attributes."""
-    return attribute(kind | NESTED, b"".join(attributes))
-
-
-def text(kind: int, value: str) -> bytes:
-    """A zero-terminated string."""
-    return attribute(kind, value.encode() + b"\0")
-
-
-def u8(kind: int, value: int) -> bytes:
-    """One byte."""
-    return attribute(kind, bytes((value,)))
-
-
-def u32(kind: int, value: int) -> bytes:
-    """A number in the machine's byte order."""
-    return attribute(kind, struct.pack("=I", value))
-
-
-def u16_network(kind: int, value: int) -> bytes:
-    """A port number."""
-    return attribute(kind, struct.pack("!H", value))
-
-
-def ipv4(value: str) -> bytes:
-    """Four bytes."""
-    return bytes(int(part) for part in value.split("."))
-
-
-def ethernet(value: str) -> bytes:
-    """Six bytes."""
-    return bytes.fromhex(value.replace(":", ""))
+_UP = {"flags": 1, "change": 1}
+"""IFF_UP"""
 
 
-def message(kind: int, flags: int, body: bytes, sequence: int) -> bytes:
-    """A request that is acknowledged."""
-    return _HEADER.pack(len(body) + 16, kind, flags | REQUEST | ACK, sequence, 0) + body
+def all_links() -> bytes:
+    """Ask for every link."""
+    return encode(_LINK)
 
 
-def dump(kind: int, body: bytes, sequence: int) -> bytes:
-    """A request for all objects of a kind."""
-    return _HEADER.pack(len(body) + 16, kind, REQUEST | DUMP, sequence, 0) + body
+def link_named(name: str) -> bytes:
+    """A link and nothing about it, for its removal."""
+    return encode(_LINK, ("IFLA_IFNAME", name))
 
 
-def link(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
-    """struct ifinfomsg."""
-    return struct.pack("=BxHiII", family, 0, index, flags, change)
+def link_up(name: str = "", index: int = 0) -> bytes:
+    """Set a link up, found by name or number."""
+    return encode(_LINK, *([("IFLA_IFNAME", name)] if name else []), index=index, **_UP)
 
 
-def address(index: int, length: int, scope: int = 0) -> bytes:
-    """struct ifaddrmsg."""
-    return struct.pack("=BBBBI", AF_INET, length, 0, scope, index)
+def link_in_bridge(name: str, bridge: int) -> bytes:
+    """Make a link a port of a bridge."""
+    return encode(_LINK, ("IFLA_IFNAME", name), ("IFLA_MASTER", bridge))
 
 
-def route(length: int, table: int, protocol: int, scope: int, kind: int, flags: int = 0) -> bytes:
-    """struct rtmsg. Tables over 255 stand in an attribute."""
-    return struct.pack("=BBBBBBBBI", AF_INET, length, 0, 0, table if table < 256 else 0, protocol, scope, kind, flags)
+def bridge_port(name: str, *, hairpin: bool = False, suppresses_arp: bool = False) -> bytes:
+    """Set up a bridge's port that learns no addresses. `hairpin`: packets may leave by the port they came from;
+    `suppresses_arp`: ARP is answered from the bridge's neighbours."""
+    settings: list[Attribute] = [("IFLA_BRPORT_MODE", 1)] if hairpin else []
+    settings.append(("IFLA_BRPORT_LEARNING", 0))
+    if suppresses_arp:
+        settings.append(("IFLA_BRPORT_NEIGH_SUPPRESS", 1))
+    info = nest(("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", nest(*settings)))
+    return encode(_LINK, ("IFLA_IFNAME", name), ("IFLA_LINKINFO", info))
 
 
-def neighbour(family: int, index: int, state: int, flags: int) -> bytes:
-    """struct ndmsg."""
-    return struct.pack("=BxxxiHBB", family, index, state, flags, 0)
+def bridge(name: str, mac: str, mtu: int) -> bytes:
+    """Make a bridge, up, with netfilter on bridged packets."""
+    return encode(
+        _LINK,
+        ("IFLA_IFNAME", name),
+        ("IFLA_ADDRESS", mac),
+        ("IFLA_MTU", mtu),
+        ("IFLA_LINKINFO", _link_info("bridge", ("IFLA_BR_NF_CALL_IPTABLES", 1))),
+        **_UP,
+    )
 
 
-def rule(table: int, action: int) -> bytes:
-    """struct fib_rule_hdr."""
-    return struct.pack("=BBBBBBBBI", AF_INET, 0, 0, 0, table if table < 256 else 0, 0, 0, action, 0)
+def vxlan(name: str, mtu: int, *, bridge: int, vni: int, local: str, port: int, device: int) -> bytes:
+    """Make a VXLAN device, up, that learns nothing. `bridge` and `device` (0: none) are numbers of links."""
+    data: list[Attribute] = [
+        ("IFLA_VXLAN_ID", vni),
+        ("IFLA_VXLAN_LOCAL", local),
+        ("IFLA_VXLAN_PORT", port),
+        ("IFLA_VXLAN_LEARNING", 0),
+    ]
+    if device:
+        data.append(("IFLA_VXLAN_LINK", device))
+    return encode(
+        _LINK,
+        ("IFLA_IFNAME", name),
+        ("IFLA_MTU", mtu),
+        ("IFLA_MASTER", bridge),
+        ("IFLA_LINKINFO", _link_info("vxlan", *data)),
+        **_UP,
+    )
+
+
+def veth_pair(name: str, mtu: int, bridge: int, *, peer: str, peer_mac: str, namespace: int) -> bytes:
+    """Make a pair of links: one up in a bridge, its peer in the network namespace of an open file.
+
+    The kernel refuses a peer that is to be up at once (ENOTCONN).
+    """
+    other = nest(
+        ("IFLA_IFNAME", peer), ("IFLA_ADDRESS", peer_mac), ("IFLA_MTU", mtu), ("IFLA_NET_NS_FD", namespace), index=0
+    )
+    return encode(
+        _LINK,
+        ("IFLA_IFNAME", name),
+        ("IFLA_MTU", mtu),
+        ("IFLA_MASTER", bridge),
+        ("IFLA_LINKINFO", _link_info("veth", ("VETH_INFO_PEER", other))),
+        **_UP,
+    )
+
+
+def _link_info(kind: str, *data: Attribute) -> dict[str, object]:
+    return nest(("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", nest(*data)))
+
+
+class Link:
+    """A link as the kernel describes it. What is not asked for is not decoded: a description is 1.5 KB long."""
+
+    __slots__ = ("_message", "index", "name")
+
+    def __init__(self, body: bytes) -> None:
+        self._message = decode(_LINK, body)
+        self.index: int = self._message["index"]
+        self.name: str = self._message.get_attr("IFLA_IFNAME")
+
+    @property
+    def mac(self) -> str:
+        """Its link-layer address."""
+        return str(self._message.get_attr("IFLA_ADDRESS"))
+
+    @property
+    def mtu(self) -> int:
+        """Bytes of the largest packet."""
+        return int(self._message.get_attr("IFLA_MTU"))
+
+    @property
+    def bridge(self) -> int:
+        """The number of the link whose port it is; 0 is none."""
+        return int(self._message.get_attr("IFLA_MASTER") or 0)
+
+    @property
+    def kind(self) -> str:
+        """ "bridge", "vxlan", "veth", …; "" for a device."""
+        return str(self._info("IFLA_INFO_KIND") or "")
+
+    @property
+    def learns(self) -> bool:
+        """Whether its bridge learns addresses from what comes in by it."""
+        settings = self._info("IFLA_INFO_SLAVE_DATA")
+        return settings is None or settings.get_attr("IFLA_BRPORT_LEARNING") != 0
+
+    @property
+    def vxlan(self) -> tuple[int, int, str]:
+        """Of a VXLAN device: network identifier, UDP port and the address packets are sent from ("" is any)."""
+        data = self._info("IFLA_INFO_DATA")
+        return (
+            int(data.get_attr("IFLA_VXLAN_ID")),
+            int(data.get_attr("IFLA_VXLAN_PORT")),
+            str(data.get_attr("IFLA_VXLAN_LOCAL") or ""),
+        )
+
+    def _info(self, attribute: str) -> Any:
+        info = self._message.get_attr("IFLA_LINKINFO")
+        return info.get_attr(attribute) if info is not None else None
+
+
+# ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def all_addresses() -> bytes:
+    """Ask for every IPv4 address."""
+    return encode(_ADDRESS, family=AF_INET)
+
+
+def address(link: int, address: str, prefix_length: int) -> bytes:
+    """An IPv4 address of a link."""
+    return encode(
+        _ADDRESS,
+        ("IFA_LOCAL", address),
+        ("IFA_ADDRESS", address),
+        family=AF_INET,
+        prefixlen=prefix_length,
+        index=link,
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message of an answer."""
+class LinkAddress:
+    """An IPv4 address that a link has."""
 
-    kind: int
-    sequence: int
-    body: bytes
-
-    @property
-    def error(self) -> int:
-        """The error number of an acknowledgement; 0 is success."""
-        return -int(struct.unpack_from("=i", self.body)[0])
+    link: int
+    address: str
+    prefix_length: int
 
 
-def messages(data: bytes) -> Iterator[Message]:
-    """The messages of a datagram."""
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind, _flags, sequence, _pid = _HEADER.unpack_from(data, offset)
-        if length < 16:
-            return
-        yield Message(kind, sequence, data[offset + 16 : offset + length])
-        offset += length + (-length % 4)
+def read_address(body: bytes) -> LinkAddress | None:
+    """None for one of another family."""
+    message = decode(_ADDRESS, body)
+    if message["family"] != AF_INET:
+        return None
+    return LinkAddress(message["index"], message.get_attr("IFA_LOCAL") or "", message["prefixlen"])
 
 
-def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
-    """Attributes by kind."""
-    found: dict[int, bytes] = {}
-    while offset + 4 <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < 4:
-            break
-        found[kind & TYPE_MASK] = data[offset + 4 : offset + length]
-        offset += length + (-length % 4)
-    return found
+# ── neighbours and forwarding entries ────────────────────────────────────────────────────────────────────────────
 
 
-def to_text(value: bytes) -> str:
-    """A string attribute."""
-    return value.rstrip(b"\0").decode(errors="replace")
+def all_neighbours() -> bytes:
+    """Ask for every IPv4 neighbour."""
+    return encode(_NEIGHBOUR, family=AF_INET)
 
 
-def to_ipv4(value: bytes) -> str:
-    """Four bytes as an address."""
-    return ".".join(str(byte) for byte in value)
+def all_forwarding_entries() -> bytes:
+    """Ask for the forwarding entries of all bridges and VXLAN devices."""
+    return encode(_NEIGHBOUR, family=AF_BRIDGE)
 
 
-def to_ethernet(value: bytes) -> str:
-    """Six bytes as a MAC address."""
-    return value.hex(":")
+_NO_IP, _NO_MAC = ("NDA_DST", "0.0.0.0"), ("NDA_LLADDR", "00:00:00:00:00:00")
+_NEIGHBOUR_ENTRY = Template(_NEIGHBOUR, _NO_IP, _NO_MAC)
+_HOST_ENTRY = Template(_NEIGHBOUR, _NO_MAC, _NO_IP)
+_PORT_ENTRY = Template(_NEIGHBOUR, _NO_MAC)
 
 
-def to_u32(value: bytes) -> int:
-    """A number."""
-    return int(struct.unpack("=I", value)[0])
+def neighbour(link: int, address: str, mac: str) -> bytes:
+    """A permanent neighbour: who has an IPv4 address."""
+    fields = (AF_INET, link, ndmsg.NUD_PERMANENT, 0, 0)
+    return _NEIGHBOUR_ENTRY.fill(fields, _packed_ip(address), _packed_mac(mac))
 
 
-def to_u16(value: bytes) -> int:
-    """A short number."""
-    return int(struct.unpack("=H", value)[0])
+def host_entry(link: int, mac: str, host: str) -> bytes:
+    """A permanent entry of a VXLAN device: the host that a MAC address is on."""
+    fields = (AF_BRIDGE, link, ndmsg.NUD_PERMANENT, ndmsg.NTF_SELF, 0)
+    return _HOST_ENTRY.fill(fields, _packed_mac(mac), _packed_ip(host))
 
 
-def index(body: bytes) -> int:
-    """The link's number in struct ifinfomsg, ifaddrmsg and ndmsg."""
-    return int(struct.unpack_from("=i", body, 4)[0])
+def port_entry(link: int, mac: str) -> bytes:
+    """A static entry of a bridge: the port that a MAC address is behind."""
+    fields = (AF_BRIDGE, link, ndmsg.NUD_NOARP, ndmsg.NTF_MASTER, 0)
+    return _PORT_ENTRY.fill(fields, _packed_mac(mac))
+
+
+def _packed_ip(address: str) -> bytes:
+    return inet_pton(AF_INET, address)
+
+
+def _packed_mac(address: str) -> bytes:
+    return bytes.fromhex(address.replace(":", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNeighbour:
+    """A neighbour or a forwarding entry."""
+
+    link: int
+    mac: str
+    """"" while it is not resolved."""
+    address: str
+    """Of a neighbour, or the host that a VXLAN device sends to; "" is none."""
+    is_permanent: bool
+    is_static: bool
+    """Not learned, and not the port's own address (NUD_NOARP)."""
+    is_of_device: bool
+    """In the table of a VXLAN device (NTF_SELF)."""
+    is_of_bridge: bool
+    """In the table of a bridge."""
+
+
+def read_neighbour(body: bytes, links: Container[int]) -> LinkNeighbour | None:
+    """Of either table; None when it is on none of these links."""
+    fields = _NEIGHBOURS.fields(body)
+    if fields["ifindex"] not in links:
+        return None
+    attributes, state, flags = _NEIGHBOURS.attributes(body), fields["state"], fields["flags"]
+    return LinkNeighbour(
+        fields["ifindex"],
+        attributes.get("NDA_LLADDR", b"").hex(":"),
+        _ip_text(attributes.get("NDA_DST", b"")),
+        bool(state & ndmsg.NUD_PERMANENT),
+        bool(state & ndmsg.NUD_NOARP),
+        bool(flags & ndmsg.NTF_SELF),
+        "NDA_MASTER" in attributes,
+    )
+
+
+def _ip_text(packed: bytes) -> str:
+    return inet_ntop(AF_INET6 if len(packed) > 4 else AF_INET, packed) if packed else ""
+
+
+# ── routes and rules ─────────────────────────────────────────────────────────────────────────────────────────────
+
+TABLE_MAIN, TABLE_LOCAL = 254, 255
+_MOST_OLD_TABLE = 255
+"""Tables over this stand in an attribute only."""
+_STATIC: int = rtnl.rt_proto["static"]
+_UNICAST: int = rtnl.rt_type["unicast"]
+_LOCAL: int = rtnl.rt_type["local"]
+_ONLINK = 4  # RTNH_F_ONLINK
+
+
+def all_routes() -> bytes:
+    """Ask for every IPv4 route, of all tables."""
+    return encode(_ROUTE, family=AF_INET)
+
+
+def local_route(link: int, base: str, prefix_length: int) -> bytes:
+    """These IPv4 addresses are the host's own, on this link."""
+    return encode(
+        _ROUTE,
+        *([("RTA_DST", base)] if prefix_length else []),
+        ("RTA_OIF", link),
+        family=AF_INET,
+        dst_len=prefix_length,
+        table=TABLE_LOCAL,
+        proto=_STATIC,
+        scope=rtnl.rt_scope["host"],
+        type=_LOCAL,
+    )
+
+
+def table_route(link: int, base: str, prefix_length: int, table: int, gateway: str) -> bytes:
+    """A route in a table of its own, through a gateway that is on the link whatever addresses that has."""
+    return encode(
+        _ROUTE,
+        ("RTA_TABLE", table),
+        ("RTA_GATEWAY", gateway),
+        *([("RTA_DST", base)] if prefix_length else []),
+        ("RTA_OIF", link),
+        family=AF_INET,
+        dst_len=prefix_length,
+        table=_old_table(table),
+        proto=_STATIC,
+        type=_UNICAST,
+        flags=_ONLINK,
+    )
+
+
+def default_route(gateway: str) -> bytes:
+    """The way to everything else."""
+    return encode(_ROUTE, ("RTA_GATEWAY", gateway), family=AF_INET, table=TABLE_MAIN, proto=_STATIC, type=_UNICAST)
+
+
+def _old_table(table: int) -> int:
+    return table if table <= _MOST_OLD_TABLE else 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRoute:
+    """An IPv4 route."""
+
+    link: int
+    """0 for one over several links, and for one that leads nowhere."""
+    base: str
+    prefix_length: int
+    table: int
+    gateway: str
+    """"" is none."""
+    is_static: bool
+    is_unicast: bool
+
+
+def read_route(body: bytes) -> LinkRoute | None:
+    """None for one of another family."""
+    message = decode(_ROUTE, body)
+    if message["family"] != AF_INET:
+        return None
+    return LinkRoute(
+        message.get_attr("RTA_OIF") or 0,
+        message.get_attr("RTA_DST") or "0.0.0.0",
+        message["dst_len"],
+        message.get_attr("RTA_TABLE") or message["table"],
+        message.get_attr("RTA_GATEWAY") or "",
+        message["proto"] == _STATIC,
+        message["type"] == _UNICAST,
+    )
+
+
+def all_rules() -> bytes:
+    """Ask for every IPv4 routing rule."""
+    return encode(_RULE, family=AF_INET)
+
+
+def rule(link: str, table: int, priority: int) -> bytes:
+    """What came in by the link and has the table's number as mark is routed by that table."""
+    return encode(
+        _RULE,
+        ("FRA_IIFNAME", link),
+        ("FRA_PRIORITY", priority),
+        ("FRA_FWMARK", table),
+        ("FRA_FWMASK", 0xFFFFFFFF),
+        ("FRA_TABLE", table),
+        family=AF_INET,
+        table=_old_table(table),
+        action=fibmsg.FR_ACT_TO_TBL,
+    )
+
+
+def read_rule(body: bytes) -> tuple[str, int]:
+    """The link ("" is any) and the table of a routing rule."""
+    message = decode(_RULE, body)
+    return message.get_attr("FRA_IIFNAME") or "", message.get_attr("FRA_TABLE") or message["table"]
+
+
+# ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_UNSENT_STATES = 1 << diag.SS_FIN_WAIT1 | 1 << diag.SS_LAST_ACK | 1 << diag.SS_CLOSING
+
+
+def unsent_tcp_sockets() -> tuple[bytes, bytes]:
+    """Ask for the TCP sockets, of IPv4 and of IPv6, that are closed here and not yet acknowledged by the other end."""
+    ipv4, ipv6 = (
+        encode(_SOCKET_REQUEST, sdiag_family=family, sdiag_protocol=IPPROTO_TCP, idiag_states=_UNSENT_STATES)
+        for family in (AF_INET, AF_INET6)
+    )
+    return ipv4, ipv6

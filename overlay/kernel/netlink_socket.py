@@ -8,13 +8,22 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from overlay.interface import NetworkFailure
-from overlay.kernel import netlink_messages
+from overlay.kernel.pyroute2_codec import netlink
 
-NETLINK_NETFILTER = 12
+NETLINK_NETFILTER: int = netlink.NETLINK_NETFILTER
+NETLINK_SOCK_DIAG: int = netlink.NETLINK_SOCK_DIAG
+REQUEST: int = netlink.NLM_F_REQUEST
+ACKNOWLEDGE: int = netlink.NLM_F_ACK
+DUMP: int = netlink.NLM_F_DUMP
+ERROR: int = netlink.NLMSG_ERROR
+DONE: int = netlink.NLMSG_DONE
+HEADER = struct.Struct("=" + "".join(format for _, format in netlink.nlmsg.header))
+"""Of a message: length, kind, flags, sequence, port."""
 BATCH = 64
 """Messages per send: their acknowledgements must fit into the receive buffer."""
 RECEIVE = 1 << 20
@@ -44,6 +53,46 @@ class Refused(NetworkFailure):
         self.number = number
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of an answer."""
+
+    kind: int
+    sequence: int
+    body: bytes
+
+    @property
+    def is_error(self) -> bool:
+        """An acknowledgement is an error whose number is 0."""
+        return self.kind == ERROR
+
+    @property
+    def error(self) -> int:
+        """The error number of an acknowledgement; 0 is success."""
+        return -int(struct.unpack_from("=i", self.body)[0])
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it ends the list of all objects."""
+        return self.kind == DONE
+
+
+def message(kind: int, flags: int, body: bytes, sequence: int) -> bytes:
+    """A request."""
+    return HEADER.pack(HEADER.size + len(body), kind, flags | REQUEST, sequence, 0) + body
+
+
+def messages(data: bytes) -> Iterator[Message]:
+    """The messages of a datagram."""
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, kind, _flags, sequence, _port = HEADER.unpack_from(data, offset)
+        if length < HEADER.size:
+            return
+        yield Message(kind, sequence, data[offset + HEADER.size : offset + length])
+        offset += length + (-length % 4)
+
+
 class NetlinkSocket:
     """One socket of a netlink family: NETLINK_ROUTE, …"""
 
@@ -69,34 +118,34 @@ class NetlinkSocket:
     def ask(self, kind: int, body: bytes) -> bytes:
         """The body of the one object that answers. Raises Refused."""
         self._sequence += 1
-        self._socket.send(netlink_messages.message(kind, 0, body, self._sequence))
+        self._socket.send(message(kind, ACKNOWLEDGE, body, self._sequence))
         found = b""
         while True:
-            for message in netlink_messages.messages(self._socket.recv(RECEIVE)):
-                if message.sequence != self._sequence:
+            for answer in messages(self._socket.recv(RECEIVE)):
+                if answer.sequence != self._sequence:
                     continue
-                if message.kind != netlink_messages.ERROR:
-                    found = message.body
-                elif message.error:
-                    raise Refused("tell what was asked", message.error)
+                if not answer.is_error:
+                    found = answer.body
+                elif answer.error:
+                    raise Refused("tell what was asked", answer.error)
                 else:
                     return found
 
     def dump(self, kind: int, body: bytes, keep: Callable[[bytes], bool] | None = None) -> Iterator[bytes]:
         """Bodies of all objects of a kind (GETLINK, …), or those of them that are to be kept."""
         self._sequence += 1
-        self._socket.send(netlink_messages.dump(kind, body, self._sequence))
+        self._socket.send(message(kind, DUMP, body, self._sequence))
         found: list[bytes] = []
         while True:
-            for message in netlink_messages.messages(self._socket.recv(RECEIVE)):
-                if message.sequence != self._sequence:
+            for answer in messages(self._socket.recv(RECEIVE)):
+                if answer.sequence != self._sequence:
                     continue
-                if message.kind == netlink_messages.DONE:
+                if answer.is_last:
                     return iter(found)
-                if message.kind == netlink_messages.ERROR:
-                    raise Refused("list its objects", message.error)
-                if keep is None or keep(message.body):
-                    found.append(message.body)
+                if answer.is_error:
+                    raise Refused("list its objects", answer.error)
+                if keep is None or keep(answer.body):
+                    found.append(answer.body)
 
     def _batch(self, requests: Sequence[Request]) -> Refused | None:
         pending: dict[int, Request] = {}
@@ -104,16 +153,17 @@ class NetlinkSocket:
         for request in requests:
             self._sequence += 1
             pending[self._sequence] = request
-            parts.append(netlink_messages.message(request.kind, request.flags, request.body, self._sequence))
+            flags = request.flags | ACKNOWLEDGE
+            parts.append(message(request.kind, flags, request.body, self._sequence))
         self._socket.send(b"".join(parts))
         failure = None
         while pending:
-            for message in netlink_messages.messages(self._socket.recv(RECEIVE)):
-                answered = pending.pop(message.sequence, None)
-                if not answered or message.kind != netlink_messages.ERROR or not message.error:
+            for answer in messages(self._socket.recv(RECEIVE)):
+                answered = pending.pop(answer.sequence, None)
+                if not answered or not answer.is_error or not answer.error:
                     continue
-                if message.error not in answered.fine and failure is None:
-                    failure = Refused(answered.what, message.error)
+                if answer.error not in answered.fine and failure is None:
+                    failure = Refused(answered.what, answer.error)
         return failure
 
 

@@ -8,21 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from collections.abc import Iterable, Mapping
 
 from overlay.interface import NetworkFailure
-from overlay.kernel import netlink_messages
-
-NETLINK_NETFILTER = 12
-FAMILY_BRIDGE = 7
-SUBSYSTEM = 10
-NEW_ELEMENTS = SUBSYSTEM << 8 | 12
-BATCH_BEGIN, BATCH_END = 16, 17
-LIST_TABLE, LIST_SET, LIST_ELEMENTS = 1, 2, 3
-ELEMENT, KEY, VALUE = 1, 1, 1
-_HEADER = struct.Struct("=IHHII")
-_SUBHEADER = struct.Struct("!BBH")
+from overlay.kernel import netfilter_messages, netlink_messages
+from overlay.kernel.netlink_socket import ACKNOWLEDGE, NETLINK_NETFILTER, message, messages
 
 
 class SetElements:
@@ -43,38 +33,20 @@ class SetElements:
         self._socket.send(batch(self._table, sets))
         waiting, failure = {*range(1, len(sets) + 1)}, 0
         while waiting and not failure:
-            for message in netlink_messages.messages(self._socket.recv(1 << 16)):
-                if message.kind == netlink_messages.ERROR:
-                    waiting.discard(message.sequence)
-                    failure = failure or message.error
+            for answer in messages(self._socket.recv(1 << 16)):
+                if answer.is_error:
+                    waiting.discard(answer.sequence)
+                    failure = failure or answer.error
         if failure:
             raise NetworkFailure(f"nftables refused the addresses of a container: {os.strerror(failure)}.")
 
 
 def batch(table: str, sets: Mapping[str, Iterable[bytes]]) -> bytes:
     """The messages of one transaction; that of each set is acknowledged under its number, from 1."""
-    parts = [_message(BATCH_BEGIN, 0, 0, _SUBHEADER.pack(0, 0, SUBSYSTEM))]
+    edge = netfilter_messages.batch_edge()
+    parts = [message(netfilter_messages.BEGIN_BATCH, 0, edge, 0)]
     for number, (name, keys) in enumerate(sets.items(), 1):
-        body = (
-            _SUBHEADER.pack(FAMILY_BRIDGE, 0, 0)
-            + netlink_messages.text(LIST_TABLE, table)
-            + netlink_messages.text(LIST_SET, name)
-        )
-        elements = (
-            netlink_messages.nested(ELEMENT, netlink_messages.nested(KEY, netlink_messages.attribute(VALUE, key)))
-            for key in keys
-        )
-        parts.append(
-            _message(
-                NEW_ELEMENTS,
-                netlink_messages.CREATE | netlink_messages.ACK,
-                number,
-                body + netlink_messages.nested(LIST_ELEMENTS, *elements),
-            )
-        )
-    parts.append(_message(BATCH_END, 0, 0, _SUBHEADER.pack(0, 0, SUBSYSTEM)))
+        elements = netfilter_messages.set_elements(table, name, keys)
+        parts.append(message(netfilter_messages.NEW_ELEMENTS, netlink_messages.CREATE | ACKNOWLEDGE, elements, number))
+    parts.append(message(netfilter_messages.END_BATCH, 0, edge, 0))
     return b"".join(parts)
-
-
-def _message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
-    return _HEADER.pack(len(body) + 16, kind, flags | netlink_messages.REQUEST, sequence, 0) + body

@@ -8,20 +8,16 @@ Blocking; used by one thread at a time.
 from __future__ import annotations
 
 import ctypes
-import struct
 import threading
 from contextlib import suppress
 
 from overlay.interface import NetworkFailure
-from overlay.kernel import netlink_messages
+from overlay.kernel import netfilter_messages
 from overlay.kernel.netlink_socket import NETLINK_NETFILTER, NetlinkSocket, Refused
 from overlay.kernel.nftables import Nft
 from overlay.plan import nft_rules
 from overlay.plan.nft_rules import Part
 
-GET_GENERATION = 10 << 8 | 16
-FAMILY = struct.pack("=BBH", 0, 0, 0)
-GENERATION = 1
 CLONE_NEWNET = 0x40000000
 
 
@@ -103,10 +99,10 @@ class Ruleset:
     def _now(self) -> int:
         """The number of the last transaction of this namespace; 0 when the kernel does not tell."""
         try:
-            answer = netlink_messages.attributes(self._socket.ask(GET_GENERATION, FAMILY), 4)
+            answer = self._socket.ask(netfilter_messages.GET_GENERATION, netfilter_messages.generation())
         except Refused:
             return 0
-        return int.from_bytes(answer.get(GENERATION, b""), "big")
+        return netfilter_messages.read_generation(answer)
 
 
 def printed(text: str, table: str) -> str:

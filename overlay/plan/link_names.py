@@ -37,6 +37,11 @@ def is_ours(link: str) -> bool:
     return _OURS.fullmatch(link) is not None
 
 
+def is_table(number: int) -> bool:
+    """Whether a routing table is one of ours."""
+    return number & TABLE_MASK == TABLE_TAG
+
+
 def number(address: str) -> int:
     """An IPv4 address as a number."""
     a, b, c, d = address.split(".")

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
-from overlay.kernel.netlink_messages import ethernet, ipv4
 from overlay.plan.link_names import VETH
 
 
@@ -88,7 +88,9 @@ def keys(plugs: Iterable[Plug]) -> dict[str, list[bytes]]:
     for plug in plugs:
         link = plug.link.encode().ljust(16, b"\0")
         found["ports"].append(link)
-        found["own"].append(link + ethernet(plug.mac) + bytes(2) + ipv4(plug.address))
+        found["own"].append(
+            link + bytes.fromhex(plug.mac.replace(":", "")) + bytes(2) + IPv4Address(plug.address).packed
+        )
     return found
 
 

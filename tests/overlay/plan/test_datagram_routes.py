@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 
 from api.service.ports import PortConfig
-from overlay.kernel import netlink_messages
-from overlay.kernel.conntrack import ID, TUPLE_ORIG, TUPLE_REPLY, flow_of, glance, name
+from overlay.kernel.netfilter_messages import FlowSieve, flow_to_delete, read_flow
+from overlay.kernel.pyroute2_codec import attribute, nfctsocket
 from overlay.plan import datagram_routes
 from overlay.plan.datagram_routes import UDP, Door, Doors, Flow
 from overlay.plan.network_snapshot import Slice
@@ -103,16 +103,22 @@ ENTRY = bytes.fromhex(
 """192.0.2.9:5000 → 192.0.2.1:5300, answered by 10.0.1.11:53, as the kernel tells it."""
 
 
-def test_an_entry_is_read_at_a_glance_and_in_whole() -> None:
-    assert flow_of(ENTRY) == Flow(UDP, (HOST, 5300), (FIRST, 53))
-    assert glance(ENTRY) == (UDP, bytes([10, 0, 1, 11]))
+def test_an_entry_is_read_and_passed_over_without_reading_it() -> None:
+    assert read_flow(ENTRY) == Flow(UDP, (HOST, 5300), (FIRST, 53))
+    assert FlowSieve([FIRST], [])(ENTRY)
+    assert FlowSieve([], [("", 5300)])(ENTRY)
+    assert FlowSieve([], [(HOST, 0)])(ENTRY)
+    assert not FlowSieve([SECOND], [("", 5301), (VIP, 0)])(ENTRY)
 
 
 def test_an_entry_is_deleted_by_who_answers_as_its_client_may_have_begun_another() -> None:
     """Both have the same first tuple, and the kernel gives them the same id."""
-    body = ENTRY + netlink_messages.attribute(ID, b"same")
+    body = ENTRY + attribute(nfctsocket.nfct_msg, "CTA_ID", 77)
     other = body.replace(bytes([10, 0, 1, 11]), bytes([10, 0, 1, 12]))
+    deletion, first_tuple = flow_to_delete(body), ENTRY[4:56]
 
-    assert netlink_messages.attributes(name(body)).keys() == {TUPLE_REPLY, ID}
-    assert netlink_messages.attributes(body, 4)[TUPLE_ORIG] == netlink_messages.attributes(other, 4)[TUPLE_ORIG]
-    assert name(body) != name(other)
+    assert first_tuple in body
+    assert first_tuple in other
+    assert first_tuple not in deletion
+    assert ENTRY[56:] in deletion
+    assert deletion != flow_to_delete(other)

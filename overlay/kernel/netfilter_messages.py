@@ -1,0 +1,188 @@
+"""The netlink messages of netfilter: flows that conntrack knows, and nftables. As netlink_messages.py: typed functions;
+those that write return a body, those that read take one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from socket import AF_BRIDGE, AF_INET, IPPROTO_UDP
+from typing import Any
+
+from overlay.kernel.pyroute2_codec import (
+    Attribute,
+    attribute,
+    body_class,
+    decode,
+    encode,
+    nest,
+    netlink,
+    nfctsocket,
+    nfnetlink,
+    nftsocket,
+)
+from overlay.plan.datagram_routes import Flow
+
+_CONNTRACK = nfnetlink.NFNL_SUBSYS_CTNETLINK << 8
+GET_FLOW: int = _CONNTRACK | nfctsocket.IPCTNL_MSG_CT_GET
+DELETE_FLOW: int = _CONNTRACK | nfctsocket.IPCTNL_MSG_CT_DELETE
+_NFTABLES = nfnetlink.NFNL_SUBSYS_NFTABLES << 8
+GET_GENERATION: int = _NFTABLES | nftsocket.NFT_MSG_GETGEN
+NEW_ELEMENTS: int = _NFTABLES | nftsocket.NFT_MSG_NEWSETELEM
+BEGIN_BATCH: int = netlink.NLMSG_MIN_TYPE  # NFNL_MSG_BATCH_BEGIN, which pyroute2 has no name for
+END_BATCH: int = BEGIN_BATCH + 1
+
+_FLOW, _FLOW_ENDS = body_class(nfctsocket.nfct_msg), nfctsocket.nfct_msg.cta_tuple
+_NETFILTER, _GENERATION = body_class(nfnetlink.nfgen_msg), body_class(nftsocket.nft_gen_msg)
+
+
+def _elements_class() -> Any:
+    """The elements of a set all have the attribute type that nftables gives them (NFTA_LIST_ELEM), not 1, 2, 3, …"""
+    element = type("set_elem", (nftsocket.nft_set_elem_list_msg.set_elem,), {"header_type": 1})
+    return type("nft_set_elem_list_msg", (body_class(nftsocket.nft_set_elem_list_msg),), {"set_elem": element})
+
+
+_ELEMENTS = _elements_class()
+
+# ── conntrack ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_FILTER_BY = {"CTA_IP_V4_SRC": 0x01, "CTA_IP_V4_DST": 0x02, "CTA_PROTO_NUM": 0x08, "CTA_PROTO_DST_PORT": 0x20}
+"""CTA_FILTER_FLAG(…) of linux/netfilter/nfnetlink_conntrack.h, which pyroute2 has no names for."""
+
+
+def all_flows() -> bytes:
+    """Ask for every IPv4 flow."""
+    return encode(_FLOW, nfgen_family=AF_INET)
+
+
+def udp_flows(*, to: str = "", to_port: int = 0) -> bytes:
+    """Ask for the UDP flows, or for those whose first packet went to an address or to a port.
+
+    Kernels before 5.8 do not know the filter, and answer with all.
+    """
+    protocol: list[Attribute] = [("CTA_PROTO_NUM", IPPROTO_UDP)]
+    if to_port:
+        protocol.append(("CTA_PROTO_DST_PORT", to_port))
+    return _filtered_flows("ORIG", [("CTA_IP_V4_DST", to)] if to else [], protocol)
+
+
+def flows_answered_by(address: str) -> bytes:
+    """Ask for the flows that an address answers."""
+    return _filtered_flows("REPLY", [("CTA_IP_V4_SRC", address)], [])
+
+
+def _filtered_flows(direction: str, ends: Sequence[Attribute], protocol: Sequence[Attribute]) -> bytes:
+    return encode(
+        _FLOW,
+        (f"CTA_TUPLE_{direction}", nest(("CTA_TUPLE_IP", nest(*ends)), ("CTA_TUPLE_PROTO", nest(*protocol)))),
+        (
+            "CTA_FILTER",
+            nest((f"CTA_FILTER_{direction}_FLAGS", sum(_FILTER_BY[name] for name, _ in (*ends, *protocol)))),
+        ),
+        nfgen_family=AF_INET,
+    )
+
+
+def read_flow(body: bytes) -> Flow:
+    """Where a flow's first packet went, and who answers. A port is 0 where the protocol has none."""
+    message = decode(_FLOW, body)
+    first, reply = message.get_attr("CTA_TUPLE_ORIG"), message.get_attr("CTA_TUPLE_REPLY")
+    protocol = first.get_attr("CTA_TUPLE_PROTO")
+    return Flow(
+        protocol.get_attr("CTA_PROTO_NUM"),
+        (first.get_attr("CTA_TUPLE_IP").get_attr("CTA_IP_V4_DST"), protocol.get_attr("CTA_PROTO_DST_PORT") or 0),
+        (
+            reply.get_attr("CTA_TUPLE_IP").get_attr("CTA_IP_V4_SRC"),
+            reply.get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_SRC_PORT") or 0,
+        ),
+    )
+
+
+def flow_to_delete(body: bytes) -> bytes:
+    """What names a flow that was read, and neither another one nor the one that may take its place in a moment.
+
+    By who answers, not by who asked: a client that uses its port again makes a flow with the same first tuple and, as
+    the kernel reuses the memory, with the same id. That one leads elsewhere, and its answer would be lost.
+    """
+    message, named = decode(_FLOW, body), [encode(_NETFILTER, nfgen_family=AF_INET)]
+    for slot in message["attrs"]:
+        if slot.name in ("CTA_TUPLE_REPLY", "CTA_ID", "CTA_ZONE"):
+            named.append(body[slot.nla.offset :][: message.msg_align(slot.nla.length)])
+    return b"".join(named)
+
+
+class FlowSieve:
+    """Which flows may be of interest, without decoding them: tables are long, and decoding a flow takes 50 µs.
+
+    Looks for attributes as pyroute2 encodes them, anywhere. True may be wrong; False is certain.
+    """
+
+    def __init__(self, answered_by: Iterable[str], udp_to: Iterable[tuple[str, int]]) -> None:
+        """Of interest are flows that one of these addresses answers, and UDP flows to an address (port 0) or port."""
+        self._sources = {_cta_source(address) for address in answered_by}
+        doors = tuple(udp_to)
+        self._targets = {_cta_target(address) for address, port in doors if not port}
+        self._ports = {_cta_port(port) for _, port in doors if port}
+
+    def __call__(self, body: bytes) -> bool:
+        """Whether a flow may be of interest."""
+        if not self._sources.isdisjoint(_like(_CTA_SOURCE, body)):
+            return True
+        return _CTA_UDP in body and not (
+            self._targets.isdisjoint(_like(_CTA_TARGET, body)) and self._ports.isdisjoint(_like(_CTA_PORT, body))
+        )
+
+
+def _cta_source(address: str) -> bytes:
+    return attribute(_FLOW_ENDS.cta_ip, "CTA_IP_V4_SRC", address)
+
+
+def _cta_target(address: str) -> bytes:
+    return attribute(_FLOW_ENDS.cta_ip, "CTA_IP_V4_DST", address)
+
+
+def _cta_port(port: int) -> bytes:
+    return attribute(_FLOW_ENDS.cta_proto, "CTA_PROTO_DST_PORT", port)
+
+
+def _like(sample: bytes, body: bytes) -> Iterator[bytes]:
+    """What begins like an attribute, with as many bytes as it."""
+    header = sample[:4]
+    at = body.find(header)
+    while at >= 0:
+        yield body[at : at + len(sample)]
+        at = body.find(header, at + 1)
+
+
+_CTA_SOURCE, _CTA_TARGET, _CTA_PORT = _cta_source("0.0.0.0"), _cta_target("0.0.0.0"), _cta_port(0)
+_CTA_UDP = attribute(_FLOW_ENDS.cta_proto, "CTA_PROTO_NUM", IPPROTO_UDP)
+
+
+# ── nftables ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def generation() -> bytes:
+    """Ask for the number of the last transaction."""
+    return encode(_NETFILTER)
+
+
+def read_generation(body: bytes) -> int:
+    """That number; 0 when the kernel does not tell."""
+    # the message's own prefix is missing in pyroute2, so by the whole name
+    return int(decode(_GENERATION, body).get_attr("NFTA_GEN_ID") or 0)
+
+
+def batch_edge() -> bytes:
+    """The beginning or the end of a transaction."""
+    return encode(_NETFILTER, res_id=nfnetlink.NFNL_SUBSYS_NFTABLES)
+
+
+def set_elements(table: str, name: str, keys: Iterable[bytes]) -> bytes:
+    """Elements of a set in a table of the bridge family."""
+    elements = [nest(("NFTA_SET_ELEM_KEY", nest(("NFTA_DATA_VALUE", key)))) for key in keys]
+    return encode(
+        _ELEMENTS,
+        ("NFTA_SET_ELEM_LIST_TABLE", table),
+        ("NFTA_SET_ELEM_LIST_SET", name),
+        ("NFTA_SET_ELEM_LIST_ELEMENTS", elements),
+        nfgen_family=AF_BRIDGE,
+    )
