@@ -11,7 +11,6 @@ import random
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -256,7 +255,7 @@ class Manager:
 
     async def _serve(self, store: EtcdStore) -> None:
         options = self._options
-        self._events = store.state.view(partial(History, clock=self._clock))
+        self._events = History(store.state, self._clock)
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
         detector = Detector(store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host)

@@ -1,12 +1,10 @@
-"""A plan while it is being made: what a planner has put so far, on top of the state it reads.
-
-All three planners use it. Invariant: the finished plan holds nothing that the state has already.
-"""
+"""What a planner is, what it returns, and a plan while it is being made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -15,14 +13,43 @@ from api.objects.decided import Task
 from api.objects.kinds import STATUS, TASK, Kind
 from api.service.resources import GenericResource
 from api.states import TaskState
-from manager.store.interface import Change, Delete, Plan, Put
-from manager.store.state import State
+from manager.store.interface import Change, Delete, Put
+from manager.store.state import Dirty, State
 
 T = TypeVar("T", bound=Value)
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a planner wants. Applied to their own result, planners want nothing."""
+
+    changes: Sequence[Change] = ()
+    again: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Look at (kind name, id) again at that time, even if nothing moves. Kind names as in Dirty."""
+
+
+class Planner(Protocol[M_contra]):
+    """A pure function: no clock, no random but the ids it is handed, no IO, and nothing kept but in `memory`.
+
+    `memory` saves work: what a planner found out in earlier rounds of this term, so that it looks at what has changed
+    only. It may be empty at any time (a new leader's is), and the plan is the same then, only dearer. What it holds
+    beyond that (who had an address last, where tasks have failed) decides among choices that are equally right.
+
+    Planners run one after the other in one round on one state, and must not change the same key in one round
+    (the store refuses such a commit): orchestrator and allocator act on different kinds or states of tasks.
+    """
+
+    def __call__(self, state: State, memory: M_contra, dirty: Dirty, now: float) -> Plan:
+        """What should change, given what is dirty since the last round."""
+        ...
 
 
 class Draft:
-    """Collects changes by key; the last word on a key counts."""
+    """A plan while it is being made, on top of the state. The last word on a key counts.
+
+    The finished plan holds nothing that the state has already.
+    """
 
     def __init__(self, state: State, now: float) -> None:
         self.state = state

@@ -22,13 +22,11 @@ PortHolder = tuple[str, str]
 
 
 class Book:
-    """A view of the state: what is held, by what it is."""
+    """An index of the state: what is held, by what it is."""
 
     def __init__(self, state: State) -> None:
         self.held: defaultdict[str, Counter[int]] = defaultdict(Counter)
         """By network: addresses as numbers."""
-        self.latest: dict[str, int] = {}
-        """By network: the address given to a task or node last."""
         self.subnets: dict[str, IPv4Network] = {}
         self.vnis: Counter[int] = Counter()
         self.ports: defaultdict[Port, Counter[PortHolder]] = defaultdict(Counter)
@@ -104,7 +102,6 @@ class Book:
             self.subnets[id] = IPv4Network(decision.subnet)
         else:
             self.subnets.pop(id, None)
-            self.latest.pop(id, None)
 
     def _wanted_service(self, id: str, service: Any, sign: int) -> None:
         for network_id in service.spec.network_ids:
@@ -120,10 +117,7 @@ class Book:
         """Judged below: what counts is both halves of it."""
 
     def _hold(self, network_id: str, address: str, sign: int) -> None:
-        number = number_of(address)
-        self._take(network_id, number, sign)
-        if sign > 0:
-            self.latest[network_id] = number
+        self._take(network_id, number_of(address), sign)
 
     def _take(self, network_id: str, number: int, sign: int) -> None:
         before = number in self.held.get(network_id, ())

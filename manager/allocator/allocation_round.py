@@ -12,6 +12,7 @@ from api.objects.kinds import NETWORK_DECISION
 from api.service.ports import overlap
 from api.states import TaskState
 from manager.allocator.allocation_index import Book, Port, PortHolder, number_of
+from manager.allocator.memory import Memory
 from manager.allocator.subnet_layout import Layout, layout
 from manager.plan import Draft
 
@@ -37,10 +38,11 @@ class Room:
 class Allocation:
     """Hands out addresses and ports; nothing twice."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, memory: Memory) -> None:
         self.draft = draft
+        self.memory = memory
         self.state = draft.state
-        self.book = draft.state.view(Book)
+        self.book = draft.state.index(Book)
         self.subnets: dict[str, IPv4Network] = {}
         """Given to networks in this round."""
         self.vnis: set[int] = set()
@@ -49,7 +51,6 @@ class Allocation:
         self.trouble: dict[str, str] = {}
         """By network: why it has no subnet."""
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
-        self._latest: dict[str, int] = {}
         self._full: set[tuple[str, int]] = set()
         self._rooms: dict[str, Room] = {}
         self._layouts: dict[str, Layout | None] = {}
@@ -83,11 +84,13 @@ class Allocation:
         parts = self.layout(network_id)
         if parts is None:
             return None
-        after = self._latest.get(network_id, self.book.latest.get(network_id, 0))
+        after = self.memory.latest.get(network_id)
+        if after is None:
+            after = self._highest(network_id, parts.hosts)
         number = self._take(network_id, parts.hosts, parts.reserved, after)
         if number is None:
             return None
-        self._latest[network_id] = number
+        self.memory.latest[network_id] = number
         return parts.address(number)
 
     def task_address(self, network_id: str) -> str | None:
@@ -127,6 +130,10 @@ class Allocation:
             if other != service_id and overlap(address, held):
                 return other
         return None
+
+    def _highest(self, network_id: str, span: tuple[int, int]) -> int:
+        low, high = span
+        return max((number for number in self.book.held.get(network_id, ()) if low <= number <= high), default=0)
 
     def _room(self, network_id: str) -> Room | None:
         parts = self.layout(network_id)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from api.network.network_spec import INGRESS
 from manager.allocator.allocation_round import Allocation
+from manager.allocator.memory import Memory
 from manager.allocator.network_subnets import decide_networks
 from manager.allocator.node_gateways import decide_gateways
 from manager.allocator.service_addresses import decide_services
 from manager.allocator.task_addresses import give_addresses, new_tasks, take_back
-from manager.plan import Draft
-from manager.store.interface import Plan
+from manager.plan import Draft, Plan
 from manager.store.state import Dirty, State
 
 
-def allocator(state: State, dirty: Dirty, now: float) -> Plan:
-    """The planner that gives addresses and ports and takes them back. See manager/store/interface.py."""
-    allocation = Allocation(Draft(state, now))
+def allocator(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
+    """The planner that gives addresses and ports and takes them back. See manager/plan.py."""
+    for network_id in dirty.networks - state.network_decisions.keys():
+        memory.latest.pop(network_id, None)
+    allocation = Allocation(Draft(state, now), memory)
     decide_networks(allocation)
     waiting = new_tasks(allocation)
     services = dirty.services | allocation.book.lacking.keys() | {service_id for service_id, _ in waiting}

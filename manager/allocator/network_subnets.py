@@ -96,7 +96,7 @@ def _not_ours(allocation: Allocation, network: Network) -> list[IPv4Network]:
     """Subnets that would be in the way: what hosts use, what other networks ask for, and what ingress will get."""
     state = allocation.state
     found = [*subnets.SPECIAL]
-    for node_id, prefixes in state.view(Occupied).prefixes.items():
+    for node_id, prefixes in state.index(Occupied).prefixes.items():
         if node_id in state.nodes:
             found += prefixes
     if network.id != INGRESS and INGRESS not in allocation.book.subnets:

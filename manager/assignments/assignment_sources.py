@@ -195,7 +195,7 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
     networks = {INGRESS} & possible.keys()
     images: set[str] = set()
     withheld = leaving = False
-    drains = state.view(Drains)
+    drains = state.index(Drains)
     for task in state.tasks_on(node_id).values():
         if task.state is not TaskState.ASSIGNED:
             continue

@@ -60,7 +60,7 @@ def is_leaving(state: State, task: Task) -> bool:
 
 
 class Drains:
-    """A view of the state: who serves, who leaves, and up to where all hosts have confirmed."""
+    """An index of the state: who serves, who leaves, and up to where all hosts have confirmed."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -139,7 +139,7 @@ def to_confirm(state: State, manager_id: str, in_force: Mapping[str, int]) -> in
 
     `in_force` says of each host with a session here by which revision it directs its traffic.
     """
-    told = state.view(Drains).told()
+    told = state.index(Drains).told()
     if not told:
         return None
     mine = [id for id, one in state.sessions.items() if one.manager_id == manager_id and _counts(state, id, one)]

@@ -32,7 +32,7 @@ class Meaning:
 
 
 class Managers:
-    """A view of the state: the nodes that are wanted as managers."""
+    """An index of the state: the nodes that are wanted as managers."""
 
     def __init__(self, state: State) -> None:
         self.ids = {node.id for node in state.nodes.values() if node.spec.role is Role.MANAGER}
@@ -46,12 +46,12 @@ class Managers:
 
 def is_manager(state: State, node_id: str) -> bool:
     """Whether what that node says of tags counts."""
-    return node_id in state.view(Managers).ids
+    return node_id in state.index(Managers).ids
 
 
 def tellers(state: State) -> list[NodeDescription]:
     """What managers say of themselves."""
-    return [said for id in state.view(Managers).ids if (said := state.descriptions.get(id))]
+    return [said for id in state.index(Managers).ids if (said := state.descriptions.get(id))]
 
 
 def meaning(managers: Iterable[NodeDescription], reference: Reference) -> Meaning:

@@ -10,8 +10,10 @@ import structlog
 
 from kit.timing import Clock
 from manager.leader.election import Election, Term
+from manager.leader.memory import Memory
 from manager.leader.reconciler import reconcile
-from manager.store.interface import Fenced, Planner, Store
+from manager.plan import Planner
+from manager.store.interface import Fenced, Store
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +21,7 @@ log = structlog.get_logger(__name__)
 class Leader:
     """Runs the planners on this manager whenever it leads."""
 
-    def __init__(self, store: Store, election: Election, planners: Sequence[Planner], clock: Clock) -> None:
+    def __init__(self, store: Store, election: Election, planners: Sequence[Planner[Memory]], clock: Clock) -> None:
         self._store, self._election, self._planners, self._clock = store, election, planners, clock
         self._leading = False
 
@@ -54,6 +56,6 @@ class Leader:
 
     async def _plan(self, term: Term) -> None:
         try:
-            await reconcile(self._store, self._planners, self._clock, term.fence)
+            await reconcile(self._store, self._planners, Memory(), self._clock, term.fence)
         except Fenced:
             log.info("fenced off: another manager leads")

@@ -9,39 +9,53 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 import structlog
 
 from api.errors import ArgosyError, Unavailable
 from kit.delay_queue import Agenda
 from kit.timing import Clock, backoff
-from manager.store.interface import Change, Fence, Fenced, Plan, Planner, Stale, Store
+from manager.plan import Plan, Planner
+from manager.store.interface import Change, Fence, Fenced, Stale, Store
 from manager.store.state import Dirty
 
 log = structlog.get_logger(__name__)
+M = TypeVar("M")
 MOST_PAUSE = 0.2
 """Seconds that a round which planned for long, and for nothing, leaves to others, most."""
 STALE_WAIT = 1.0
 """Seconds to wait for the change that beat us to show in the state."""
 
 
-async def reconcile(store: Store, planners: Sequence[Planner], clock: Clock, fence: Fence | None = None) -> NoReturn:
-    """Bring the cluster to what its planners want, for as long as we lead. Raises Fenced when we do no longer."""
+async def reconcile(
+    store: Store, planners: Sequence[Planner[M]], memory: M, clock: Clock, fence: Fence | None = None
+) -> NoReturn:
+    """Bring the cluster to what its planners want, for as long as we lead. Raises Fenced when we do no longer.
+
+    `memory` is the planners', and belongs to this term.
+    """
     dirty = store.track()
     try:
-        await Reconciler(store, planners, clock, fence, dirty).run()
+        await Reconciler(store, planners, memory, clock, fence, dirty).run()
     finally:
         store.untrack(dirty)
 
 
-class Reconciler:
+class Reconciler(Generic[M]):
     """The rounds of one term. `dirty` is what the store marks; everything is in it at first."""
 
     def __init__(
-        self, store: Store, planners: Sequence[Planner], clock: Clock, fence: Fence | None, dirty: Dirty
+        self,
+        store: Store,
+        planners: Sequence[Planner[M]],
+        memory: M,
+        clock: Clock,
+        fence: Fence | None,
+        dirty: Dirty,
     ) -> None:
-        self._store, self._planners, self._clock, self._fence, self._dirty = store, planners, clock, fence, dirty
+        self._store, self._planners, self._memory = store, planners, memory
+        self._clock, self._fence, self._dirty = clock, fence, dirty
         self._agenda: Agenda[tuple[int, str, str]] = Agenda()
         """Per planner, so that one planner's delay does not replace another's for the same object."""
         self._planned = 0.0
@@ -91,7 +105,7 @@ class Reconciler:
         for number, planner in enumerate(self._planners):
             began = loop.time()
             try:
-                plan = planner(self._store.state, dirty, self._clock())
+                plan = planner(self._store.state, self._memory, dirty, self._clock())
             except Exception:
                 log.exception("a planner failed", planner=getattr(planner, "__name__", type(planner).__name__))
                 sound = False

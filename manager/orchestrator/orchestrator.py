@@ -19,25 +19,25 @@ from collections.abc import Callable, Hashable, Iterable
 
 from api.objects.kinds import CLUSTER, NODE, SERVICE, STATUS
 from api.objects.wanted import Service
+from manager.orchestrator.memory import Memory
 from manager.orchestrator.nodes.node_liveness import Constrained, enforce_on_service, look_at_node, may_be_outdated
 from manager.orchestrator.nodes.relocation import Draining, is_uneven, move, wants_balance
 from manager.orchestrator.slots.service_pass import Deployment
-from manager.orchestrator.slots.slots import Slots
+from manager.orchestrator.slots.slots import Slots, history_limit
 from manager.orchestrator.tasks.job_runs import advance
 from manager.orchestrator.tasks.job_runs import shape as shape_runs
 from manager.orchestrator.tasks.repair import settle
 from manager.orchestrator.tasks.scaling import shape
 from manager.orchestrator.tasks.task_reaper import reap, remove_service
-from manager.orchestrator.updates.dependencies import Dependants
+from manager.orchestrator.updates.dependencies import waiting
 from manager.orchestrator.updates.revisions import prune, take_up
 from manager.orchestrator.updates.rolling_update import update
-from manager.plan import Draft
-from manager.store.interface import Plan
+from manager.plan import Draft, Plan
 from manager.store.state import Dirty, Event, State
 
 
 class Globals:
-    """Ids of the services whose slots are nodes; a view of the state."""
+    """Ids of the services whose slots are nodes; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self.ids = {service.id for service in state.services.values() if service.spec.is_global}
@@ -51,7 +51,7 @@ class Globals:
 
 
 class NodeIds:
-    """Ids of all nodes, in order; a view of the state."""
+    """Ids of all nodes, in order; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self.ids = sorted(state.nodes)
@@ -64,7 +64,7 @@ class NodeIds:
 
 
 class Balanced:
-    """Ids of the services that are to be kept balanced; a view of the state."""
+    """Ids of the services that are to be kept balanced; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -90,24 +90,25 @@ class Orchestrator:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
 
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
-        """See manager/store/interface.py."""
-        draft, slots = Draft(state, now), state.view(Slots)
+    def __call__(self, state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
+        """See manager/plan.py."""
+        draft, slots = Draft(state, now), state.index(Slots)
+        memory.take_in(state, dirty)
         for node_id in sorted(dirty.nodes):
             look_at_node(draft, slots, node_id)
         # what nodes cost their services is not written yet, so no look may rely on having seen it
         certain = draft.is_empty
-        everything, looked_at = state.view(NodeIds).ids, set(self._services(state, dirty))
-        looked_at.update(*map(slots.services_on, dirty.nodes & state.view(Draining).ids))
+        everything, looked_at = state.index(NodeIds).ids, set(self._services(state, dirty))
+        looked_at.update(*map(slots.services_on, dirty.nodes & state.index(Draining).ids))
         there = set().union(*map(slots.services_on, dirty.nodes))
         looked_at.update(there & slots.moving)
-        looked_at.update(id for id in there & state.view(Constrained).ids if may_be_outdated(state, slots.of(id), id))
+        looked_at.update(id for id in there & state.index(Constrained).ids if may_be_outdated(state, slots.of(id), id))
         for service_id in sorted(looked_at):
-            self._look_at_service(draft, slots, service_id, everything, certain)
+            self._look_at_service(draft, memory, service_id, everything, certain)
         if dirty.nodes:
             some = sorted(dirty.nodes & state.nodes.keys())
             for service_id in sorted(self._of_nodes(state, slots, some) - looked_at):
-                self._look_at_service(draft, slots, service_id, some, certain)
+                self._look_at_service(draft, memory, service_id, some, certain)
         for task_id in dirty.tasks:
             if task_id in state.statuses and task_id not in state.tasks:
                 draft.delete(STATUS, task_id)
@@ -118,31 +119,33 @@ class Orchestrator:
         may have changed."""
         if dirty.cluster:
             return dirty.services | state.services.keys()
-        return dirty.services.union(state.view(Dependants).waiting(dirty.services))
+        return dirty.services.union(waiting(state, dirty))
 
     def _of_nodes(self, state: State, slots: Slots, nodes: list[str]) -> set[str]:
         """Services that nodes concern though nothing of theirs is there: global ones, and those out of balance."""
-        found = set(state.view(Globals).ids)
-        for service_id in state.view(Balanced).ids:
+        found = set(state.index(Globals).ids)
+        for service_id in state.index(Balanced).ids:
             own = slots.of(service_id)
             if any(is_uneven(own, node_id) for node_id in nodes):
                 found.add(service_id)
         return found
 
-    def _look_at_service(self, draft: Draft, slots: Slots, service_id: str, nodes: list[str], certain: bool) -> None:
-        service = draft.state.services.get(service_id)
+    def _look_at_service(self, draft: Draft, memory: Memory, service_id: str, nodes: list[str], certain: bool) -> None:
+        service, slots, queue = draft.state.services.get(service_id), draft.state.index(Slots), memory.queue(service_id)
         own = slots.of(service_id)
         if service is None:
-            remove_service(draft, own, service_id)
+            remove_service(draft, own, queue, service_id)
+            if not own.tasks:
+                del memory.queues[service_id]
             return
         decision = take_up(draft, service)
-        deployment = Deployment(draft, own, service, decision, self._new_id)
-        frame = _frame(deployment, slots.nodes_seen) if certain else None
-        new = own.unrest.begin(frame, draft.now, own.unsettled)
+        deployment = Deployment(draft, own, queue, service, decision, self._new_id)
+        inputs = _slot_inputs(deployment, slots.nodes_seen) if certain else None
+        new = queue.begin(inputs, draft.now, own.unsettled)
         if new and own.going.keys() - {decision.revision} and enforce_on_service(draft, own, service_id):
-            own.unrest.distrust()
+            queue.distrust()
         self._go_through(deployment, nodes)
-        own.unrest.end()
+        queue.end()
 
     def _go_through(self, deployment: Deployment, nodes: list[str]) -> None:
         advance(deployment)
@@ -158,7 +161,7 @@ class Orchestrator:
         prune(deployment)
 
 
-def _frame(deployment: Deployment, nodes_seen: int) -> Hashable:
+def _slot_inputs(deployment: Deployment, nodes_seen: int) -> Hashable:
     """All that decides about a service's slots, but for their own tasks; None for jobs, whose slots wait for others."""
     if deployment.is_job:
         return None
@@ -166,7 +169,7 @@ def _frame(deployment: Deployment, nodes_seen: int) -> Hashable:
     written = state.service_decisions.get(service_id)
     rolling_back = decision.update is not None and decision.update.state.startswith("rollback")
     in_force = (decision.revision, written.revision if written else 0, decision.held)
-    return state.version(SERVICE, service_id), in_force, rolling_back, nodes_seen
+    return state.version(SERVICE, service_id), in_force, rolling_back, nodes_seen, history_limit(state)
 
 
 def orchestrator(new_id: Callable[[], str]) -> Orchestrator:

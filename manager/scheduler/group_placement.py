@@ -14,8 +14,8 @@ from itertools import filterfalse, groupby, islice
 
 from api.objects.decided import Task
 from manager.scheduler.filters import Pipeline
+from manager.scheduler.node_pools import Values
 from manager.scheduler.node_ranking import Order
-from manager.scheduler.node_set import Values
 from manager.scheduler.scheduling_round import Round
 from manager.scheduler.service_spread import Spread
 from manager.scheduler.task_group import Group
@@ -35,7 +35,7 @@ class Filling:
         self._round = round
         self._group = group
         self._pool = round.pool(group)
-        self._parts = self._pool.parts(keys)
+        self._parts = self._pool.branches(keys)
         self._placed = 0
         self._fits = self._turns(pipeline, faulty)
 

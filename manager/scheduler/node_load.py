@@ -1,33 +1,29 @@
-"""What every node has on it: kept up with the state, so that placing a task costs no look at the other tasks.
+"""What every node has on it: an index of the state, so that placing a task costs no look at the other tasks.
 
 A task weighs on its node from when it is assigned until it has ended. What it takes is read from its revision once and
-remembered with it: double news of a task is harmless. Which nodes have changed is noted in a journal, for those who
-keep nodes in order. What a round of the scheduler plans is laid on top, and lifted again when the round is over.
+remembered with it: double news of a task is harmless. Which nodes have changed is noted, for those who keep nodes in
+order. What a round of the scheduler plans is no part of it (scheduling_round.py).
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from api import defaults
 from api.objects.decided import Task
 from api.objects.kinds import REVISION, STATUS, TASK, revision_id
-from api.objects.observed import TaskStatus
 from api.service.resources import Resources
 from api.service.service_spec import ServiceSpec
 from api.states import TaskState
+from kit.change_log import ChangeLog
 from manager.scheduler.service_spread import Spread
 from manager.store.state import Event, State
 
 HostPort = tuple[str, int, str]
 Named = tuple[str, str]
 K = TypeVar("K", bound=Hashable)
-_FAILURES = (TaskState.FAILED, TaskState.REJECTED)
-JOURNAL = 100_000
-"""Notes kept; who has not read for longer begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +60,10 @@ class NodeLoad:
             return port in self.host_ports or (protocol, number, "") in self.host_ports
         return any(held[:2] == (protocol, number) for held in self.host_ports)
 
+    def copy(self) -> NodeLoad:
+        """One that can be changed without changing this."""
+        return replace(self, discrete={**self.discrete}, named={**self.named}, host_ports={**self.host_ports})
+
     def add(self, task: Task, need: Need, sign: int = 1) -> None:
         """Put a task on it, or take it off."""
         self.tasks += sign
@@ -81,31 +81,8 @@ class NodeLoad:
 EMPTY = NodeLoad()
 
 
-class Journal:
-    """Ids of the nodes that changed, in order. Each reader remembers how far it has read."""
-
-    def __init__(self) -> None:
-        self._ids: list[str] = []
-        self._start = 0
-
-    @property
-    def end(self) -> int:
-        """Where the next note will stand."""
-        return self._start + len(self._ids)
-
-    def note(self, ids: Iterable[str]) -> None:
-        """Nodes have changed."""
-        if len(self._ids) >= JOURNAL:
-            self._start, self._ids = self.end, []
-        self._ids.extend(ids)
-
-    def since(self, place: int) -> list[str] | None:
-        """What was noted from there on; None when that is forgotten."""
-        return self._ids[place - self._start :] if place >= self._start else None
-
-
 class Load:
-    """A view of the state: the load of every node, and where services keep failing."""
+    """An index of the state: the load of every node, and where every service is."""
 
     def __init__(self, state: State) -> None:
         self.tasks: dict[str, int] = {}
@@ -114,69 +91,17 @@ class Load:
         """By node: what the tasks that take something take."""
         self.services: dict[str, Spread] = {}
         """By service: on which nodes its tasks are."""
-        self.journal = Journal()
+        self.changed = ChangeLog()
         """Nodes with another load."""
         self._state = state
         self._needs: dict[str, Need] = {}
         self._placed: dict[str, tuple[Task, Need]] = {}
-        self._failures: defaultdict[tuple[str, int], dict[str, list[float]]] = defaultdict(dict)
-        """(service, revision) → node → times. Old ones are dropped when asked for; reaping history drops none."""
         for task in state.tasks.values():
             self._weigh(task)
-            if (status := state.statuses.get(task.id)) is not None:
-                self._note_failure(task, None, status)
 
     def of(self, node_id: str) -> NodeLoad:
         """A node's load; not to be changed."""
         return self.nodes.get(node_id, EMPTY)
-
-    def lay(self, service_id: str, ids: Sequence[str], had: int) -> None:
-        """Each of the nodes, that had so many of a service's tasks, has one more."""
-        if (spread := self.services.get(service_id)) is None:
-            spread = self.services[service_id] = Spread()
-        spread.move(ids, had, had + 1)
-        tasks = self.tasks
-        for id in ids:
-            tasks[id] = tasks.get(id, 0) + 1
-        self.journal.note(ids)
-
-    def lift(self, service_id: str, ids: Sequence[str], had: int) -> None:
-        """Each of the nodes, that had so many of a service's tasks, has one less."""
-        spread, tasks = self.services[service_id], self.tasks
-        spread.move(ids, had, had - 1)
-        if not spread.counts:
-            del self.services[service_id]
-        for id in ids:
-            if tasks[id] > 1:
-                tasks[id] -= 1
-            else:
-                del tasks[id]
-        self.journal.note(ids)
-
-    def take(self, task: Task, need: Need) -> NodeLoad:
-        """A task takes what it needs of its node."""
-        if (node := self.nodes.get(task.node_id)) is None:
-            node = self.nodes[task.node_id] = NodeLoad()
-        node.add(task, need)
-        return node
-
-    def give_back(self, task: Task, need: Need) -> None:
-        """A task needs it no more."""
-        node = self.nodes[task.node_id]
-        node.add(task, need, -1)
-        if not node.tasks:
-            del self.nodes[task.node_id]
-
-    def faulty(self, service_id: str, revision: int, now: float) -> set[str]:
-        """Nodes on which a service's revision has kept failing of late."""
-        failures = self._failures.get((service_id, revision))
-        if not failures:
-            return set()
-        for node_id, times in list(failures.items()):
-            times[:] = [at for at in times if at > now - defaults.FAULTY_WINDOW][-defaults.FAULTY_FAILURES :]
-            if not times:
-                del failures[node_id]
-        return {node_id for node_id, times in failures.items() if len(times) >= defaults.FAULTY_FAILURES}
 
     def follow(self, event: Event) -> None:
         """Keep up with a change of a task, its status or its revision."""
@@ -188,12 +113,8 @@ class Load:
         elif event.kind is STATUS:
             if (task := self._state.tasks.get(event.id)) is not None:
                 self._weigh(task)
-                self._note_failure(task, event.old, event.new)
         elif event.kind is REVISION:
             self._needs.pop(event.id, None)
-            if event.new is None:
-                service_id, _, number = event.id.rpartition(".")
-                self._failures.pop((service_id, int(number)), None)
 
     def need_of(self, task: Task) -> Need:
         """What a task takes from its node."""
@@ -216,14 +137,14 @@ class Load:
             self._placed[task.id] = (task, need)
             self._shift(task, +1)
             if need is not NOTHING or task.generic_resources:
-                self.take(task, need)
+                self._take(task, need)
 
     def _remove(self, task_id: str) -> None:
         if (placed := self._placed.pop(task_id, None)) is not None:
             task, need = placed
             self._shift(task, -1)
             if need is not NOTHING or task.generic_resources:
-                self.give_back(task, need)
+                self._give_back(task, need)
 
     def _shift(self, task: Task, by: int) -> None:
         if (spread := self.services.get(task.service_id)) is None:
@@ -232,14 +153,18 @@ class Load:
         if not spread.counts:
             del self.services[task.service_id]
         count(self.tasks, task.node_id, by)
-        self.journal.note((task.node_id,))
+        self.changed.note((task.node_id,))
 
-    def _note_failure(self, task: Task, old: Any, new: Any) -> None:
-        if not isinstance(new, TaskStatus) or new.state not in _FAILURES or not task.node_id:
-            return
-        if not isinstance(old, TaskStatus) or old.state not in _FAILURES:
-            by_node = self._failures[task.service_id, task.revision]
-            by_node.setdefault(task.node_id, []).append(new.timestamp)
+    def _take(self, task: Task, need: Need) -> None:
+        if (node := self.nodes.get(task.node_id)) is None:
+            node = self.nodes[task.node_id] = NodeLoad()
+        node.add(task, need)
+
+    def _give_back(self, task: Task, need: Need) -> None:
+        node = self.nodes[task.node_id]
+        node.add(task, need, -1)
+        if not node.tasks:
+            del self.nodes[task.node_id]
 
 
 def need_of(spec: ServiceSpec) -> Need:

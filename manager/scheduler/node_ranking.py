@@ -23,7 +23,6 @@ class Order:
 
     def __init__(self, tasks: Mapping[str, int]) -> None:
         self._tasks = tasks
-        self._grown = 0
         self._at: dict[str, int] = {}
         self._levels: dict[int, list[str]] = {}
 
@@ -37,15 +36,8 @@ class Order:
         return chain.from_iterable(map(self._levels.__getitem__, sorted(self._levels)))
 
     def is_covered(self, spread: Spread) -> bool:
-        """Whether a service has a task on each of the nodes. Remembered until it has lost one, or there are others."""
-        if len(spread.counts) < len(self._at):
-            return False
-        known = (self, self._grown, spread.left)
-        if spread.covers != known:
-            if not self._at.keys() <= spread.counts.keys():
-                return False
-            spread.covers = known
-        return True
+        """Whether a service has a task on each of the nodes."""
+        return len(spread.counts) >= len(self._at) and self._at.keys() <= spread.counts.keys()
 
     def rank(self, id: str) -> tuple[int, str]:
         """What the order goes by."""
@@ -53,7 +45,6 @@ class Order:
 
     def add(self, ids: Iterable[str]) -> None:
         """Nodes are new."""
-        self._grown += 1
         coming: defaultdict[int, list[str]] = defaultdict(list)
         for id in ids:
             coming[self._tasks.get(id, 0)].append(id)

@@ -1,42 +1,41 @@
 """The scheduler: PENDING tasks get a node, or a message that says why none takes them.
 
-Groups of equal tasks take nodes from orders that are kept from round to round (roster). A group that waits is placed
-again when a node that has changed takes it (refusals).
+Groups of equal tasks take nodes from orders that are kept from round to round (node_pools). A group that waits is
+placed again when a node that has changed takes it (unschedulable).
 """
 
 from __future__ import annotations
 
 from api.objects.decided import Task
-from manager.plan import Draft
+from manager.plan import Draft, Plan
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.group_placement import Filling
-from manager.scheduler.node_set import Roster
+from manager.scheduler.memory import Memory
 from manager.scheduler.scheduling_round import Round
 from manager.scheduler.task_group import Group, pending_groups
-from manager.scheduler.unschedulable import TAKES, Refusals, Waiting
-from manager.store.interface import Plan
+from manager.scheduler.unschedulable import TAKES, Unschedulable
 from manager.store.state import Dirty, State
 
 
-def scheduler(state: State, dirty: Dirty, now: float) -> Plan:
-    """The planner that chooses nodes. See manager/store/interface.py."""
-    draft, roster, waiting = Draft(state, now), state.view(Roster), state.view(Waiting)
-    roster.catch_up()
-    groups = pending_groups(state, roster.load)
+def scheduler(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
+    """The planner that chooses nodes. See manager/plan.py."""
+    draft = Draft(state, now)
+    memory.failures.take_in(state, dirty)
+    pools = memory.pools(state)
+    groups = pending_groups(state, pools.load)
     if not groups:
-        waiting.groups = {}
+        memory.unschedulable = {}
         return draft.plan()
-    round = Round(draft, roster)
+    round = Round(draft, pools)
     try:
         for group in groups:
             if group.bound:
                 _place_bound(draft, group, round)
-        left: dict[tuple[str, int], Refusals] = {}
+        left: dict[tuple[str, int], Unschedulable] = {}
         for group in groups:
-            key = (group.service_id, group.revision)
-            if group.tasks and (refusals := _place(draft, group, round, waiting.groups.get(key))):
-                left[key] = refusals
-        waiting.groups = left
+            if group.tasks and (refusals := _place(draft, group, round, memory)):
+                left[group.service_id, group.revision] = refusals
+        memory.unschedulable = left
     finally:
         round.close()
     return draft.plan()
@@ -55,16 +54,17 @@ def _place_bound(draft: Draft, group: Group, round: Round) -> None:
             round.assign(group, [task], [node.id], group.spread.counts.get(node.id, 0))
 
 
-def _place(draft: Draft, group: Group, round: Round, refusals: Refusals | None) -> Refusals | None:
-    """Place a group's tasks. If some have to wait, what the nodes say; `refusals`: what they said last time."""
+def _place(draft: Draft, group: Group, round: Round, memory: Memory) -> Unschedulable | None:
+    """Place a group's tasks. Returns what the nodes say, if some tasks have to wait."""
     round.enter(group)
     pipeline, left = Pipeline(group), group.tasks
+    refusals = memory.unschedulable.get((group.service_id, group.revision))
     if refusals is None or refusals.ask(round, pipeline):
-        faulty = round.roster.load.faulty(group.service_id, group.revision, draft.now)
+        faulty = memory.failures.faulty(group.service_id, group.revision, draft.now)
         left = Filling(round, group, pipeline, faulty).place()
         if not left:
             return None
-        refusals = refusals or Refusals()
+        refusals = refusals or Unschedulable()
         refusals.ask(round, pipeline)
     message = pipeline.explain(refusals.counts())
     for task in left:

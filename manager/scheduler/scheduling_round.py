@@ -1,7 +1,7 @@
-"""One round of placing: the roster as it is, and on top of it what this round has put where.
+"""One round of placing: what the state has, and on top of it what this round has put where.
 
-What is placed is laid on the views of the state, so that the next group sees it, and lifted again at the end, for this
-is only a plan. That the nodes concerned are looked at again is all a round leaves behind.
+What is placed stands in the round, so that the next group sees it, and in the pools' numbers of tasks, from which it is
+taken back at the end, for this is only a plan. The indexes of the state are never changed.
 """
 
 from __future__ import annotations
@@ -10,50 +10,51 @@ from api.objects.decided import Task
 from manager.plan import Draft
 from manager.scheduler import generic_resources
 from manager.scheduler.node_load import EMPTY, NOTHING
-from manager.scheduler.node_set import Pool, Roster
+from manager.scheduler.node_pools import NodePool, NodePools
+from manager.scheduler.service_spread import Spread
 from manager.scheduler.task_group import Candidate, Group
 
 
 class Round:
     """Places tasks. `close` it at the end."""
 
-    def __init__(self, draft: Draft, roster: Roster) -> None:
+    def __init__(self, draft: Draft, pools: NodePools) -> None:
         self._draft = draft
-        self.roster = roster
-        """With what the round has placed so far laid on it."""
-        self._load = roster.load
-        self._laid: list[tuple[Group, list[str], int]] = []
-        """Groups, nodes that got one task each, and how many of the service they have now."""
-        self._needy: list[tuple[Group, Task]] = []
-        """Tasks that take something."""
+        self.pools = pools
+        self._load = pools.load
+        self._spreads: dict[str, Spread] = {}
+        """Of the services that this round has placed something of."""
+        self._placed: set[str] = set()
+        """Nodes that have got something."""
         self._candidates: dict[str, Candidate] = {}
+        self._laden: set[str] = set()
+        """Nodes whose candidate has a load of its own, not the index's."""
 
     def close(self) -> None:
-        """Leave the views as they were."""
-        for group, ids, count in reversed(self._laid):
-            self._load.lift(group.service_id, ids, count)
-        for group, task in self._needy:
-            self._load.give_back(task, group.need)
+        """Leave the pools as they were."""
+        if self._placed:
+            self.pools.recount(self._placed)
 
     @property
     def size(self) -> int:
         """How many nodes there are."""
-        return len(self.roster.hosts)
+        return len(self.pools.nodes.facts)
 
-    def pool(self, group: Group) -> Pool:
+    def pool(self, group: Group) -> NodePool:
         """The nodes that fit a group."""
-        return self.roster.pool(group.placement)
+        return self.pools.pool(group.placement)
 
     def enter(self, group: Group) -> None:
         """Begin with a group: it is to see what other groups of its service have got."""
-        group.spread = self._load.services.get(group.service_id) or group.spread
+        id = group.service_id
+        group.spread = self._spreads.get(id) or self._load.services.get(id) or group.spread
 
     def candidate(self, id: str) -> Candidate | None:
         """A node with what is on it."""
         found = self._candidates.get(id)
-        if found is None and (host := self.roster.hosts.get(id)) is not None:
+        if found is None and (facts := self.pools.nodes.facts.get(id)) is not None:
             load = self._load.nodes.get(id, EMPTY)
-            found = self._candidates[id] = Candidate(id, host.node, host.seen, host.ready, load)
+            found = self._candidates[id] = Candidate(id, facts.node, facts.seen, facts.ready, load)
         return found
 
     def assign(self, group: Group, tasks: list[Task], ids: list[str], count: int) -> None:
@@ -63,15 +64,23 @@ class Round:
         else:
             for task, id in zip(tasks, ids, strict=True):
                 self._assign_needy(group, task, id)
-        self._load.lay(group.service_id, ids, count)
-        self._laid.append((group, ids, count + 1))
-        group.spread = self._load.services[group.service_id]
+        self._spread(group).move(ids, count, count + 1)
+        self.pools.place(ids)
+        self._placed.update(ids)
+
+    def _spread(self, group: Group) -> Spread:
+        id = group.service_id
+        if (spread := self._spreads.get(id)) is None:
+            known = self._load.services.get(id)
+            spread = group.spread = self._spreads[id] = known.copy() if known is not None else Spread()
+        return spread
 
     def _assign_needy(self, group: Group, task: Task, id: str) -> None:
         need, node = group.need, self.candidate(id)
         given = generic_resources.pick(need, node.seen, node.load) if node and generic_resources.wanted(need) else None
         task = self._draft.assign_task(task, id, given or [])
-        load = self._load.take(task, need)
-        self._needy.append((group, task))
         if node is not None:
-            node.load = load
+            if id not in self._laden:
+                node.load = node.load.copy()
+                self._laden.add(id)
+            node.load.add(task, need)

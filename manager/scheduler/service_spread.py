@@ -14,21 +14,25 @@ FEW = 8
 class Spread:
     """How many tasks of a service are on which node."""
 
-    __slots__ = ("_levels", "counts", "covers", "left")
+    __slots__ = ("_levels", "counts")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         """By node; not to be changed from outside."""
-        self.left = 0
-        """How many times a node has lost the last of them."""
-        self.covers: tuple[object, ...] = ()
-        """The order that has no node without one, as that was found when it was last looked for (see order.py)."""
         self._levels: dict[int, set[str]] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Spread) and self.counts == other.counts and self.levels == other.levels
 
     __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def copy(self) -> Spread:
+        """One that can be changed without changing this."""
+        made = Spread()
+        made.counts = self.counts.copy()
+        if self._levels is not None:
+            made._levels = {number: ids.copy() for number, ids in self._levels.items()}
+        return made
 
     @property
     def levels(self) -> Mapping[int, set[str]]:
@@ -44,7 +48,6 @@ class Spread:
         if had + by:
             counts[id] = had + by
         else:
-            self.left += 1
             del counts[id]
         if levels is None:
             if len(counts) > FEW:
@@ -64,7 +67,6 @@ class Spread:
             for id in ids:
                 counts[id] = to
         else:
-            self.left += len(ids)
             for id in ids:
                 del counts[id]
         if self._levels is not None:

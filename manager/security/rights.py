@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 from api.errors import Forbidden, Unavailable
@@ -83,16 +82,9 @@ class Rights:
 
 def watch(state: State, kinds: Collection[Kind[Any]], tell: Callable[[], object]) -> None:
     """Call `tell` whenever an object of these kinds has changed, for as long as there is that state."""
-    state.view(partial(_Watch, kinds, tell))
 
+    def observe(event: Event) -> None:
+        if event.kind in kinds:
+            tell()
 
-class _Watch:
-    def __init__(self, kinds: Collection[Kind[Any]], tell: Callable[[], object], state: State) -> None:
-        del state  # nothing has to be built from it
-        self._kinds = kinds
-        self._tell = tell
-
-    def follow(self, event: Event) -> None:
-        """See manager.store.state.View."""
-        if event.kind in self._kinds:
-            self._tell()
+    state.observe(observe)

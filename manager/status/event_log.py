@@ -1,6 +1,6 @@
 """What has happened in the cluster, told by the store's changes: the newest MOST happenings, kept by each manager.
 
-A view of the state: it follows each change as it is applied, and never compares whole states. Times are this manager's,
+It observes each change as it is applied, and never compares whole states. Times are this manager's,
 of when it learned of the change, so they never go back. Of tasks, which change most, only what is needed to tell of
 them is kept; the telling is done when somebody listens. Attributes: moby daemon/events.go, and ours for tasks.
 """
@@ -65,6 +65,7 @@ class History:
         """Number of the newest happening."""
         self._removed: dict[str, str] = {}
         """Names of services that are gone, for what is told of their tasks; the newest MOST."""
+        state.observe(self.follow)
 
     def since(self, time: float) -> int:
         """The number after which the happenings are not older than `time`."""

@@ -64,7 +64,7 @@ def _of_job(state: State, service: Service, running: int) -> str:
     spec, completed = spec_in_force(state, service), service_status(state, service)["CompletedTasks"]
     if not spec.is_job:
         return ""
-    total = len(state.view(Slots).of(service.id).in_use) if spec.is_global else spec.replicas
+    total = len(state.index(Slots).of(service.id).in_use) if spec.is_global else spec.replicas
     if total and completed >= total:
         again = f"`argosy service update --force {service.spec.name}` runs it again"
         return f"done, {completed} of {total} tasks completed; {again}"
@@ -138,7 +138,7 @@ def _of_update(state: State, service: Service) -> Iterator[Json]:
 
 def _of_mode(state: State, service: Service) -> Iterator[Json]:
     spec = spec_in_force(state, service)
-    slots = state.view(Slots).of(service.id)
+    slots = state.index(Slots).of(service.id)
     if spec.mode_kind is ModeKind.REPLICATED and not spec.replicas:
         yield _problem(
             "scaled-to-zero", "the service is wanted with 0 replicas", f"argosy service scale {service.spec.name}=1"
@@ -183,7 +183,7 @@ def _nodes(state: State) -> str:
 
 
 def _of_slots(state: State, service: Service, now: float) -> Iterator[Json]:
-    slots, decision = state.view(Slots).of(service.id), state.service_decisions.get(service.id)
+    slots, decision = state.index(Slots).of(service.id), state.service_decisions.get(service.id)
     held = decision is not None and decision.held
     for slot in by_number(slots.in_use):
         tasks = in_order(task for task in slots.tasks[slot].values() if task.desired is not TaskState.REMOVE)

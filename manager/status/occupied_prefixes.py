@@ -28,7 +28,7 @@ class Overlap:
 
 
 class Occupied:
-    """A view of the state: prefixes by host, and the networks' subnets in order."""
+    """An index of the state: prefixes by host, and the networks' subnets in order."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -90,13 +90,13 @@ def prefixes_of(description: NodeDescription) -> tuple[IPv4Network, ...]:
 
 def in_use(state: State, subnet: IPv4Network) -> str:
     """Who uses something of a subnet, for a sentence: "10.3.0.0/16 of host web-1"; "" for nobody."""
-    found = state.view(Occupied).overlapping(subnet)
+    found = state.index(Occupied).overlapping(subnet)
     return f"{found[1]} of host {_host(state, found[0])}" if found else ""
 
 
 def node_troubles(state: State, node_id: str, description: NodeDescription) -> list[str]:
     """Sentences about networks that have something of this host's."""
-    overlaps = state.view(Occupied).of_node(node_id, prefixes_of(description))
+    overlaps = state.index(Occupied).of_node(node_id, prefixes_of(description))
     return [
         f"its {one.prefix} overlaps {one.subnet} of network {_network(state, one.network_id)}: containers there and"
         " the machines behind that prefix cannot reach each other from this host"
@@ -109,7 +109,7 @@ def network_troubles(state: State, network_id: str) -> list[str]:
     return [
         f"{one.prefix} of host {_host(state, one.node_id)} overlaps its {one.subnet}; make the network anew with"
         " another subnet, or change the host's addresses or routes"
-        for one in state.view(Occupied).of_network(network_id)
+        for one in state.index(Occupied).of_network(network_id)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The store's port: what planners, dispatcher and API know of it. etcd and its in-memory twin stand behind it.
+"""The store's interface: what planners, dispatcher and API know of it. etcd and its in-memory twin stand behind it.
 
 One rule: `state` only ever moves forward, from the watch, in the order of the store's revisions; a commit returns
 once `state` has it, so everybody reads their own writes.
@@ -6,8 +6,8 @@ once `state` has it, so everybody reads their own writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -61,27 +61,6 @@ class Fence:
 
     key: str
     revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a planner wants. Applied to their own result, planners want nothing."""
-
-    changes: Sequence[Change] = ()
-    again: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """Look at (kind name, id) again at that time, even if nothing moves. Kind names as in Dirty."""
-
-
-class Planner(Protocol):
-    """Pure: no clock, no random but the ids it is handed, no IO.
-
-    Planners run one after the other in one round on one state, and must not change the same key in one round
-    (the store refuses such a commit): orchestrator and allocator act on different kinds or states of tasks.
-    """
-
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
-        """What should change, given what is dirty since the last look."""
-        ...
 
 
 class Lease(Protocol):

@@ -54,15 +54,19 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """Filled in by the state."""
 
 
-class View(Protocol):
-    """An index of one reader's own that is made from a state and then kept up with it, change by change."""
+class Index(Protocol):
+    """Derived from the state: made from all of it once, then kept up change by change. Its readers only read it.
+
+    What depends on anything but the state (on who has read before, on a clock) is a reader's own memory.
+    """
 
     def follow(self, event: Event) -> None:
         """Take in a change; the state has it already, and `event.old` is filled in."""
         ...
 
 
-V = TypeVar("V", bound=View)
+X = TypeVar("X", bound=Index)
+Observer = Callable[[Event], object]
 
 
 @dataclass(slots=True)
@@ -75,14 +79,17 @@ class Dirty:
     nodes: set[str] = field(default_factory=set)
     networks: set[str] = field(default_factory=set)
     cluster: bool = False
+    gone: dict[str, Task | Service] = field(default_factory=dict)
+    """Of the services and tasks that were deleted: what they were."""
 
     def __bool__(self) -> bool:
         return bool(self.services or self.tasks or self.nodes or self.networks or self.cluster)
 
     def take(self) -> Dirty:
         """What is collected, leaving this empty."""
-        taken = Dirty(self.services, self.tasks, self.nodes, self.networks, self.cluster)
+        taken = Dirty(self.services, self.tasks, self.nodes, self.networks, self.cluster, self.gone)
         self.services, self.tasks, self.nodes, self.networks, self.cluster = set(), set(), set(), set(), False
+        self.gone = {}
         return taken
 
     def add(self, kind: str, id: str) -> None:
@@ -96,6 +103,7 @@ class Dirty:
         self.nodes |= other.nodes
         self.networks |= other.networks
         self.cluster |= other.cluster
+        self.gone |= other.gone
 
 
 class State:
@@ -113,7 +121,8 @@ class State:
         self._revisions_of: dict[str, dict[int, Revision]] = defaultdict(dict)
         self._service_by_name: dict[str, str] = {}
         self._network_by_name: dict[str, str] = {}
-        self._views: dict[Any, View] = {}
+        self._indexes: dict[Any, Index] = {}
+        self._observers: list[Observer] = []
 
     # ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,12 +220,16 @@ class State:
         """The network of that exact name that is not being removed."""
         return self.networks.get(self._network_by_name.get(name, ""))
 
-    def view(self, make: Callable[[State], V]) -> V:
-        """The view that `make` builds from this state; built when it is first asked for, up to date ever after."""
-        found = self._views.get(make)
+    def index(self, make: Callable[[State], X]) -> X:
+        """The index that `make` builds from this state; built when it is first asked for, up to date ever after."""
+        found = self._indexes.get(make)
         if found is None:
-            found = self._views[make] = make(self)
+            found = self._indexes[make] = make(self)
         return found  # type: ignore[return-value]  # the key is its maker
+
+    def observe(self, observer: Observer) -> None:
+        """Call the observer with every change from now on, once the indexes have it."""
+        self._observers.append(observer)
 
     # ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -288,8 +301,10 @@ class State:
             versions[event.id] = event.version
         self._reindex(event.kind, event.id, old, event.new)
         applied = Event(event.kind, event.id, event.new, event.version, old)
-        for view in self._views.values():
-            view.follow(applied)
+        for index in self._indexes.values():
+            index.follow(applied)
+        for observer in self._observers:
+            observer(applied)
         return applied
 
     def _reindex(self, kind: Kind[Any], id: str, old: Any, new: Any) -> None:
@@ -322,6 +337,8 @@ class State:
 
     def _mark(self, dirty: Dirty, event: Event) -> None:
         kind, id = event.kind, event.id
+        if event.new is None and isinstance(event.old, Task | Service):
+            dirty.gone[id] = event.old
         if kind is TASK or kind is STATUS:
             dirty.tasks.add(id)
             for task in (event.old, event.new) if kind is TASK else (self.tasks.get(id),):

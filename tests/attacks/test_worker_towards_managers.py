@@ -179,7 +179,7 @@ async def test_confirmations_of_what_it_was_never_sent(cluster: Scene) -> None:
         assert (await rogue.refused()).startswith("INVALID_ARGUMENT: InForce: assignments 1000000000 are confirmed")
         stopping = replace(cluster.state.tasks["t2"], desired=TaskState.SHUTDOWN)
         await cluster.store.commit([Put(TASK, "t2", stopping)])
-        assert cluster.state.view(Drains).of(cluster.state.tasks["t2"]).waiting
+        assert cluster.state.index(Drains).of(cluster.state.tasks["t2"]).waiting
 
 
 async def test_statuses_that_change_nothing_cost_no_write(cluster: Scene) -> None:

@@ -17,9 +17,11 @@ from api.ids import new_id
 from api.objects.kinds import SERVICE, SESSION, STATUS
 from api.objects.observed import TaskStatus
 from api.states import TaskState
+from manager.leader.memory import Memory
 from manager.leader.planners import planners
+from manager.plan import Plan, Planner
 from manager.store.in_memory import MemoryStore
-from manager.store.interface import Delete, Plan, Planner, Put, Store
+from manager.store.interface import Delete, Put, Store
 from manager.store.state import Dirty, State
 from tests.bench.layers import etcd_store, planning
 from tests.bench.report import Row, percentile
@@ -36,14 +38,14 @@ IN_ETCD = (Shape(1000, 100, 500),)
 class Timed:
     """A planner, and the CPU seconds it took."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner[Memory]) -> None:
         self._planner = planner
         self.seconds = 0.0
 
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
+    def __call__(self, state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
         start = time.thread_time()
         try:
-            return self._planner(state, dirty, now)
+            return self._planner(state, memory, dirty, now)
         finally:
             self.seconds += time.thread_time() - start
 

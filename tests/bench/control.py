@@ -72,7 +72,7 @@ async def run(sizes: Sequence[int], network: bool) -> None:
 
 async def life(on: Plane, size: int, networks: list[str]) -> list[Row]:
     """Create, update and remove a service of so many replicas."""
-    state, running, theirs = on.state, on.state.view(Running), THEIRS.get(size, {})
+    state, running, theirs = on.state, on.state.index(Running), THEIRS.get(size, {})
     start, cpu = time.perf_counter(), time.process_time()
     id = (await call(on.client, "POST", "/services/create", spec(size, networks)))["ID"]
     await on.until(lambda: len(state.tasks_in(TaskState.ASSIGNED)) >= size)
@@ -95,7 +95,7 @@ async def update(on: Plane, id: str, size: int, networks: list[str]) -> None:
     """Replace all tasks at once; returns when all the new ones run."""
     version = (await call(on.client, "GET", f"/services/{id}"))["Version"]["Index"]
     await call(on.client, "POST", f"/services/{id}/update?version={version}", spec(size, networks, force=1))
-    revision, running = on.state.services[id].revision, on.state.view(Running)
+    revision, running = on.state.services[id].revision, on.state.index(Running)
     await on.until(lambda: running.number[revision] >= size)
 
 
@@ -113,7 +113,7 @@ async def timed(work: Coroutine[Any, Any, None]) -> tuple[float, float]:
 
 
 class Running:
-    """How many tasks of each revision number are to run and do; a view of the state, so that asking costs nothing."""
+    """How many tasks of each revision number are to run and do; an index of the state, so that asking costs nothing."""
 
     def __init__(self, state: State) -> None:
         self._state = state

@@ -20,10 +20,13 @@ from api.objects.kinds import TASK
 from api.service.service_spec import ServiceSpec
 from api.states import TaskState
 from manager.etcd.etcd_store import EtcdStore
+from manager.leader.memory import Memory
+from manager.leader.planners import planners
 from manager.leader.reconciler import reconcile
+from manager.plan import Planner
 from manager.scheduler.scheduler import scheduler
 from manager.store.in_memory import MemoryDatabase, MemoryStore
-from manager.store.interface import Planner, Put, Store
+from manager.store.interface import Put, Store
 from manager.store.state import Event, State
 from tests import make
 from tests.bench.workloads import Shape, nodes, pending
@@ -40,15 +43,16 @@ def fill(state: State, puts: Sequence[Put]) -> None:
 
 
 def decisions(shape: Shape, spec: ServiceSpec) -> Took:
-    """The planner alone, on a state with its views."""
+    """The planner alone, on a state with its indexes and its memory."""
     gc.collect()
     state = State()
     fill(state, list(nodes(shape.nodes)))
-    scheduler(state, make.everything(state), NOW)
+    memory = Memory()
+    scheduler(state, memory.scheduler, make.everything(state), NOW)
     fill(state, list(pending(shape, spec)))
     dirty = make.everything(state)
     start, cpu = time.perf_counter(), time.process_time()
-    plan = scheduler(state, dirty, NOW)
+    plan = scheduler(state, memory.scheduler, dirty, NOW)
     took = time.perf_counter() - start, time.process_time() - cpu
     check([change.value for change in plan.changes if isinstance(change, Put)], shape)
     return took
@@ -83,10 +87,10 @@ class Watcher:
 
 
 @asynccontextmanager
-async def planning(store: Store, planners: Sequence[Planner]) -> AsyncIterator[None]:
+async def planning(store: Store, planners: Sequence[Planner[Memory]]) -> AsyncIterator[None]:
     """The reconcile loop, as a leader runs it."""
     async with asyncio.TaskGroup() as group:
-        loop = group.create_task(reconcile(store, planners, lambda: NOW))
+        loop = group.create_task(reconcile(store, planners, Memory(), lambda: NOW))
         await asyncio.sleep(0)
         yield
         loop.cancel()
@@ -99,7 +103,7 @@ async def in_memory(shape: Shape, spec: ServiceSpec) -> Took:
     store = MemoryStore(database=database)
     database.stores.append(watcher)  # type: ignore[arg-type]  # all that is asked of it is to take in events
     puts = [*nodes(shape.nodes), *pending(shape, spec)]
-    async with planning(store, [scheduler]):
+    async with planning(store, planners()[-1:]):
         start, cpu = time.perf_counter(), time.process_time()
         await store.commit(puts)
         await watcher.until(shape.tasks)
@@ -112,7 +116,7 @@ async def in_etcd(shape: Shape, spec: ServiceSpec) -> Took:
     """etcd, and a watcher in another process."""
     async with etcd_store() as (store, endpoint):
         puts = [*nodes(shape.nodes), *pending(shape, spec)]
-        async with follower(endpoint) as pipe, planning(store, [scheduler]):
+        async with follower(endpoint) as pipe, planning(store, planners()[-1:]):
             pipe.send(shape.tasks)
             start, cpu = time.monotonic(), time.process_time()
             await store.commit(puts)

@@ -19,9 +19,10 @@ from api.service.resources import Reservations
 from api.service.service_spec import Dependency
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.allocator.allocation_index import Book
+from manager.leader.memory import Memory
 from manager.leader.planners import planners
+from manager.plan import Plan
 from manager.scheduler.node_load import Load
-from manager.store.interface import Plan
 from manager.store.state import State
 from tests import make
 from tests.manager.invariants import check
@@ -126,7 +127,7 @@ def check_rest(w: World) -> None:
     """When all is quiet."""
     state = w.state
     for planner in w.planners:
-        assert planner(state, make.everything(state), w.now).changes == []
+        assert planner(state, w.memory, make.everything(state), w.now).changes == []
     for service in state.services.values():
         for slot, number in Counter(t.slot or t.node_id for t in w.going(service.id)).items():
             assert number <= 2, f"slot {slot}"
@@ -155,7 +156,7 @@ def test_nothing_is_held_twice_and_everybody_comes_to_rest(happenings: list[tupl
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(steps, max_size=10))
 def test_a_new_leader_decides_as_the_old_one_would(happenings: list[tuple[Any, ...]]) -> None:
-    """The views that follow the state say the same as views made from it."""
+    """Indexes that follow the state say the same as indexes made from it."""
     w = World(*base())
     for step in happenings:
         take(w, step)
@@ -163,16 +164,16 @@ def test_a_new_leader_decides_as_the_old_one_would(happenings: list[tuple[Any, .
     rows = [(kind, id, value) for kind in KINDS for id, value in w.state.table(kind).items()]
     make.apply(fresh, *rows)
     for old, new in zip(w.planners, planners(counter("new")), strict=True):
-        before = old(w.state, make.everything(w.state), w.now)
-        after = new(fresh, make.everything(fresh), w.now)
+        before = old(w.state, w.memory, make.everything(w.state), w.now)
+        after = new(fresh, Memory(), make.everything(fresh), w.now)
         assert keys(before, w.state) == keys(after, w.state)
-    followed, made = w.state.view(Book), fresh.view(Book)
+    followed, made = w.state.index(Book), fresh.index(Book)
     for network, span in followed.spans.items():
         assert made.used(network, *span[:2]) == span[2]
     assert (followed.held, followed.ports, followed.bridges) == (made.held, made.ports, made.bridges)
-    assert w.state.view(Load).nodes == fresh.view(Load).nodes
-    assert w.state.view(Load).tasks == fresh.view(Load).tasks
-    assert w.state.view(Load).services == fresh.view(Load).services
+    assert w.state.index(Load).nodes == fresh.index(Load).nodes
+    assert w.state.index(Load).tasks == fresh.index(Load).tasks
+    assert w.state.index(Load).services == fresh.index(Load).services
 
 
 def keys(plan: Plan, state: State) -> set[tuple[str, str]]:
@@ -188,9 +189,9 @@ def test_each_planner_is_content_with_its_own_result(happenings: list[tuple[Any,
         take(w, step)
     for planner in w.planners:
         for _ in range(4):
-            plan = planner(w.state, make.everything(w.state), w.now)
+            plan = planner(w.state, w.memory, make.everything(w.state), w.now)
             apply_plan(w.state, plan.changes)
-        assert planner(w.state, make.everything(w.state), w.now).changes == []
+        assert planner(w.state, w.memory, make.everything(w.state), w.now).changes == []
         check_addresses_only_if_decided(w.state)
 
 

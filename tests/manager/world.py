@@ -15,9 +15,11 @@ from api.objects.kinds import DESCRIPTION, NODE, SERVICE, SESSION, STATUS
 from api.objects.observed import Session, TaskStatus
 from api.objects.wanted import Service
 from api.states import GOING, TaskState
+from manager.leader.memory import Memory
 from manager.leader.planners import planners
 from manager.leader.reconciler import without_rivals
-from manager.store.interface import Plan, Put
+from manager.plan import Plan
+from manager.store.interface import Put
 from manager.store.state import Dirty, Event, State
 from tests import make
 
@@ -43,6 +45,7 @@ class World:
         self.dirty = Dirty()
         self.now = now
         self.planners = planners(counter())
+        self.memory = Memory()
         self.agenda: dict[tuple[int, str, str], float] = {}
         self.rounds = 0
         self.put(*rows)
@@ -75,7 +78,7 @@ class World:
                 self.dirty.add(key[1], key[2])
         taken, plans = self.dirty.take(), []
         for number, planner in enumerate(self.planners):
-            plan: Plan = planner(self.state, taken, self.now)
+            plan: Plan = planner(self.state, self.memory, taken, self.now)
             for (kind, id), at in plan.again.items():
                 self.agenda[number, kind, id] = at
             plans.append(plan)
@@ -94,9 +97,9 @@ class World:
 
     def new_leader(self) -> None:
         """Nothing of the old leader's memory is left."""
-        self.planners = planners(counter(f"l{self.rounds}-"))
+        self.planners, self.memory = planners(counter(f"l{self.rounds}-")), Memory()
         self.agenda.clear()
-        self.state._views.clear()
+        self.state._indexes.clear()
         self.state.mark_all(self.dirty)
 
     # ── agents ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from api.objects.kinds import CLUSTER, CURRENT_LEADER, LEADERSHIP, SERVICE, SERVICE_DECISION, STATUS, TASK
 from api.objects.observed import Leadership
 from api.states import Availability
+from manager.leader.memory import Memory
 from manager.leader.planners import planners
 from manager.leader.reconciler import without_rivals
-from manager.store.interface import Change, Planner
+from manager.plan import Planner
+from manager.store.interface import Change
 from tests import make
 from tests.manager.world import apply_plan, counter
 from tests.sim import laws
@@ -45,6 +47,7 @@ class Cluster(Hosts):
     def elected(self) -> Sequence[Planner]:
         """The planners of a new leader, broken if the test wants that."""
         self.terms += 1
+        self.memory = Memory()
         return [
             self.wrap(one, number) if self.wrap else one
             for number, one in enumerate(planners(counter(f"t{self.terms:03d}-")))
@@ -126,7 +129,7 @@ class Cluster(Hosts):
         """Another manager leads, with nothing of what the old one knew."""
         self.planners = self.elected()
         self.agenda.clear()
-        self.state._views.clear()
+        self.state._indexes.clear()
         self.state.mark_all(self.dirty)
         self.put((LEADERSHIP, CURRENT_LEADER, Leadership("m1", self.now)))
 
@@ -155,7 +158,7 @@ class Cluster(Hosts):
                 self.dirty.add(key[1], key[2])
         taken, plans = self.dirty.take(), []
         for number, planner in enumerate(self.planners):
-            plan = planner(self.state, taken, self.now)
+            plan = planner(self.state, self.memory, taken, self.now)
             for (kind, id), at in plan.again.items():
                 self.agenda[number, kind, id] = at
             plans.append(plan)

@@ -18,6 +18,7 @@ from api.objects.observed import Session, TaskStatus
 from api.states import GOING, NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock
+from manager.leader.memory import Memory
 from manager.leader.planners import planners
 from manager.leader.reconciler import reconcile
 from manager.store.in_memory import MemoryDatabase, MemoryStore
@@ -77,7 +78,7 @@ class Simulation:
             self._leader.cancel()
         self.terms += 1
         own = planners(counter(f"t{self.terms}-"))
-        self._leader = asyncio.ensure_future(reconcile(self.store, own, self.clock))
+        self._leader = asyncio.ensure_future(reconcile(self.store, own, Memory(), self.clock))
 
     async def watch(self) -> None:
         """See every state there is."""

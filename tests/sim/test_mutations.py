@@ -17,7 +17,8 @@ from manager.orchestrator.slots import service_pass as deployments
 from manager.orchestrator.slots.service_pass import Deployment, going
 from manager.orchestrator.tasks import job_runs, repair
 from manager.orchestrator.updates import rolling_update
-from manager.store.interface import Delete, Plan, Put
+from manager.plan import Plan
+from manager.store.interface import Delete, Put
 from manager.store.state import Dirty, State
 from tests.sim.cluster import Cluster, Wrapper
 from tests.sim.laws import Broken
@@ -31,8 +32,8 @@ class Changed(Wrapper):
 
     guilty = ORCHESTRATOR
 
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
-        plan = self.planner(state, dirty, now)
+    def __call__(self, state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
+        plan = self.planner(state, memory, dirty, now)
         if self.number != self.guilty:
             return plan
         changes = [
@@ -107,8 +108,8 @@ class OnePortForAll(Changed):
 class ForgetsTheLiving(Changed):
     """Tasks that are to be removed are forgotten before they have ended."""
 
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
-        plan = self.planner(state, dirty, now)
+    def __call__(self, state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
+        plan = self.planner(state, memory, dirty, now)
         changes = [
             Delete(TASK, change.id)
             if isinstance(change, Put) and isinstance(change.value, Task) and change.value.desired is TaskState.REMOVE

@@ -26,7 +26,7 @@ def enforce_resources(draft: Draft, node_id: str) -> None:
     offered = seen.resources.reservations if seen is not None and seen.resources else None
     if offered is None:
         return
-    load, room = draft.state.view(Load), Room(offered)
+    load, room = draft.state.index(Load), Room(offered)
     sums = load.of(node_id)
     if room.holds(sums.nano_cpus, sums.memory_bytes, sums.discrete, sums.named):
         return

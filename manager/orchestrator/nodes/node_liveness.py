@@ -36,7 +36,7 @@ UNMET = "assigned node no longer meets constraints"
 
 
 class Constrained:
-    """Services with a kept revision that has constraints; a view of the state.
+    """Services with a kept revision that has constraints; an index of the state.
 
     A node is looked at whenever one of its tasks changes; only these services are then worth a check.
     """
@@ -108,7 +108,7 @@ def _stop(draft: Draft, task: Task, reason: str) -> bool:
 
 def enforce_constraints(draft: Draft, slots: Slots, node_id: str) -> None:
     """Stop tasks on a node that does not meet their constraints any more."""
-    for service_id in sorted(draft.state.view(Constrained).ids & slots.services_on(node_id)):
+    for service_id in sorted(draft.state.index(Constrained).ids & slots.services_on(node_id)):
         _stop_unmet(draft, service_id, node_id)
 
 
@@ -144,7 +144,7 @@ def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
     """Whether a change of a node can make a service's tasks outdated: constraints are newer than they are."""
     decision = state.service_decisions.get(service_id)
     older = decision is not None and slots.going.keys() - {decision.revision}
-    return bool(older) and service_id in state.view(Constrained)
+    return bool(older) and service_id in state.index(Constrained)
 
 
 def _stop_unmet(draft: Draft, service_id: str, node_id: str) -> int:

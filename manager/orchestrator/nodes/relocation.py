@@ -32,7 +32,7 @@ LABEL = "argosy.rebalance"
 
 
 class Draining:
-    """Ids of the nodes that are being drained; a view of the state."""
+    """Ids of the nodes that are being drained; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self.ids = {node.id for node in state.nodes.values() if node.spec.availability is Availability.DRAIN}
@@ -78,7 +78,7 @@ def move(deployment: Deployment) -> None:
     """Take the moves of a service's tasks a step further."""
     if not moves_gently(deployment.spec):
         return
-    leaving = {id for id in deployment.state.view(Draining).ids if id in deployment.slots.nodes}
+    leaving = {id for id in deployment.state.index(Draining).ids if id in deployment.slots.nodes}
     _give_up(deployment, leaving)
     if leaving:
         _drain(deployment, leaving)

@@ -22,6 +22,7 @@ from api.service.schedule import Schedule
 from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState
 from manager.orchestrator.slots import node_eligibility, restart
+from manager.orchestrator.slots.slot_queue import SlotQueue
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, in_order
 from manager.orchestrator.slots.start_first_blocking import YIELDS, is_in_the_way
 from manager.plan import Draft
@@ -36,6 +37,7 @@ class Deployment:
         self,
         draft: Draft,
         slots: ServiceSlots,
+        queue: SlotQueue,
         service: Service,
         decision: ServiceDecision,
         new_id: Callable[[], str],
@@ -44,7 +46,7 @@ class Deployment:
         self.state = draft.state
         self.now = draft.now
         self.slots = slots
-        self.unrest = slots.unrest
+        self.queue = queue
         self.service = service
         self.decision = decision
         self.touched: set[SlotKey] = set()

@@ -12,11 +12,13 @@ class Numbers:
         self.taken: set[int] = set()
         """Not to be changed from outside."""
         self._low = 1
-        """Every number below is taken."""
+        """The lowest that is free."""
 
     def take(self, number: int) -> None:
         """A number is in use."""
         self.taken.add(number)
+        while self._low in self.taken:
+            self._low += 1
 
     def give(self, number: int) -> None:
         """It is not."""
@@ -25,6 +27,4 @@ class Numbers:
 
     def free(self, many: int) -> list[int]:
         """The lowest so many that are not in use."""
-        while self._low in self.taken:
-            self._low += 1
         return list(islice(filterfalse(self.taken.__contains__, count(self._low)), many))

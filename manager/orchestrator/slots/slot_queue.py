@@ -1,8 +1,8 @@
-"""Which slots of a service the next look has to visit, so that a look costs what has changed and not what there is.
+"""Which slots of a service the next pass has to visit, so that a pass costs what has changed and not what there is.
 
-Kept beside the service's slots, from look to look. A slot is visited again when one of its tasks or statuses has
-changed, when its time has come, or when the last visit wanted something changed (which may not have been written). All
-slots are visited anew whenever something else has changed that decides about them: the *frame*.
+Part of the orchestrator's memory. A slot is visited again when one of its tasks or statuses has changed, when its time
+has come, or when the last visit wanted something changed (which may not have been written). All slots are visited anew
+whenever something else has changed that decides about them: the *slot inputs*.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from kit.delay_queue import Agenda
 from manager.orchestrator.slots.update_tally import SlotKey, Survey
 
 
-class Unrest:
+class SlotQueue:
     """The slots of one service to be visited by the parts of the orchestrator that go slot by slot."""
 
     def __init__(self) -> None:
         self.changed: set[SlotKey] = set()
-        """Of which a task or status has changed since the last look."""
+        """Of which a task or status has changed since the last pass."""
         self.to_settle: set[SlotKey] = set()
         self.to_reap: set[SlotKey] = set()
         self.timers: Agenda[SlotKey] = Agenda()
         """When slots that wait are to be settled."""
         self._survey: Survey | None = None
-        self._frame: Hashable = None
+        self._inputs: Hashable = None
         self._next: Hashable = None
 
     @property
@@ -38,16 +38,16 @@ class Unrest:
         """Nothing is being updated."""
         self._survey = None
 
-    def begin(self, frame: Hashable, now: float, unsettled: Iterable[SlotKey]) -> bool:
-        """Begin a look; whether it has to visit all slots. `frame`: what else decides about them; None: not known."""
-        new = frame is None or frame != self._frame
+    def begin(self, inputs: Hashable, now: float, unsettled: Iterable[SlotKey]) -> bool:
+        """Begin a pass. Returns whether it has to visit all slots. `inputs`: what else decides; None: not known."""
+        new = inputs is None or inputs != self._inputs
         if new:
             self.to_settle, self.to_reap = set(unsettled), set(unsettled)
             self.timers, self._survey = Agenda(), None
         else:
             self._take_in(now)
         self.changed = set()
-        self._next, self._frame = frame, None  # a look that breaks off is made anew
+        self._next, self._inputs = inputs, None  # a pass that breaks off is made anew
         return new
 
     def _take_in(self, now: float) -> None:
@@ -60,9 +60,9 @@ class Unrest:
         self.to_settle.update(self.timers.due(now))
 
     def distrust(self) -> None:
-        """The next look has to visit all slots again: this one saw changes that may not come to be written."""
+        """Visit every slot in the next pass: this one relied on changes whose commit may still fail."""
         self._next = None
 
     def end(self) -> None:
-        """The look is made."""
-        self._frame = self._next
+        """The pass is made."""
+        self._inputs = self._next

@@ -1,4 +1,4 @@
-"""Where every service stands, slot by slot: kept up with the state, so that a look costs what is unsettled.
+"""Where every service stands, slot by slot: an index of the state, so that a pass costs what is unsettled.
 
 A slot is what one task at a time fills: a replica number, or a node for global services. It is *settled* when it has
 exactly one task that is to run, that task has not ended, and what else it has is history within the limit.
@@ -17,7 +17,6 @@ from api.objects.kinds import CLUSTER, DESCRIPTION, NODE, NODE_DECISION, STATUS,
 from api.objects.observed import NodeDescription
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.slot_numbers import Numbers
-from manager.orchestrator.slots.slot_queue import Unrest
 from manager.orchestrator.slots.update_tally import SlotKey as SlotKey
 from manager.store.state import Event, State
 
@@ -60,7 +59,6 @@ class ServiceSlots:
         """How many tasks each revision has."""
         self.nodes: Counter[str] = Counter()
         """How many of its tasks are to run on each node."""
-        self.unrest = Unrest()
 
     def use(self, slot: SlotKey, used: bool) -> None:
         """Note whether a slot is in use."""
@@ -70,12 +68,12 @@ class ServiceSlots:
 
 
 class Slots:
-    """All services' slots; a view of the state."""
+    """All services' slots; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.nodes_seen = 0
-        """Counts changes of nodes that may decide about the tasks on them."""
+        """A version: how many changes of nodes there were that may decide about the tasks on them."""
         self.moving: set[str] = set()
         """Services with slots that move."""
         self._services: dict[str, ServiceSlots] = {}
@@ -140,7 +138,6 @@ class Slots:
         service = self._services.get(service_id)
         if service is None:
             return
-        service.unrest.changed.add(slot)
         tasks = service.tasks.get(slot)
         if not tasks:
             service.tasks.pop(slot, None)

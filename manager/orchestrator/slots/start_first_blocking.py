@@ -8,16 +8,16 @@ stop-first, by stopping the old task (`YIELDS` is its message).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 from api.objects.decided import Task
 from api.states import TaskState
 from manager.allocator.allocation_index import number_of
 from manager.allocator.allocation_round import Allocation
+from manager.allocator.memory import Memory
 from manager.plan import Draft
 from manager.scheduler.filters import Pipeline
-from manager.scheduler.node_load import EMPTY
-from manager.scheduler.node_set import Roster
+from manager.scheduler.node_load import Load
+from manager.scheduler.node_set import NodeSet
 from manager.scheduler.service_spread import Spread
 from manager.scheduler.task_group import Candidate, Group, group_of
 from manager.scheduler.unschedulable import TAKES
@@ -40,33 +40,32 @@ def _takes_its_place(state: State, old: Task, new: Task, leaving: Sequence[Task]
     """Whether no node takes the new task, and the old one's would without it."""
     if new.node_id not in ("", old.node_id):
         return False
-    roster = state.view(Roster)
-    roster.catch_up()
     revision = state.revisions_of(new.service_id).get(new.revision)
     if revision is None:
         return False
-    group = group_of(revision, roster.load.need_of(new))
-    if not _takes(roster, group, old.node_id, without=[old, *leaving]):
+    group = group_of(revision, state.index(Load).need_of(new))
+    if not _takes(state, group, old.node_id, without=[old, *leaving]):
         return False
-    possible = [new.node_id] if new.node_id else roster.hosts
-    if any(_takes(roster, group, node_id, without=leaving) for node_id in {task.node_id for task in leaving}):
+    possible = [new.node_id] if new.node_id else state.index(NodeSet).facts
+    if any(_takes(state, group, node_id, without=leaving) for node_id in {task.node_id for task in leaving}):
         return False
-    return not any(_takes(roster, group, node_id) for node_id in possible)
+    return not any(_takes(state, group, node_id) for node_id in possible)
 
 
-def _takes(roster: Roster, group: Group, node_id: str, without: Sequence[Task] = ()) -> bool:
+def _takes(state: State, group: Group, node_id: str, without: Sequence[Task] = ()) -> bool:
     """Whether a node takes a task of the group when some tasks are gone."""
-    if (host := roster.hosts.get(node_id)) is None:
+    if (facts := state.index(NodeSet).facts.get(node_id)) is None:
         return False
-    load, counts = roster.load.nodes.get(node_id, EMPTY), roster.load.services.get(group.service_id) or Spread()
+    loads = state.index(Load)
+    load, counts = loads.of(node_id), loads.services.get(group.service_id) or Spread()
     group.spread = counts
     if gone := [task for task in without if task.node_id == node_id]:
-        group.spread, load = Spread(), deepcopy(load)
+        group.spread, load = Spread(), load.copy()
         if (left := counts.counts.get(node_id, 0) - len(gone)) > 0:
             group.spread.shift(node_id, left)
         for task in gone:
-            load.add(task, roster.load.need_of(task), -1)
-    return Pipeline(group).refusal(Candidate(node_id, host.node, host.seen, host.ready, load)) == TAKES
+            load.add(task, loads.need_of(task), -1)
+    return Pipeline(group).refusal(Candidate(node_id, facts.node, facts.seen, facts.ready, load)) == TAKES
 
 
 def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
@@ -74,7 +73,7 @@ def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
     revision = state.revisions_of(new.service_id).get(new.revision)
     if revision is None:
         return False
-    allocation, held = Allocation(Draft(state, now)), {one.network_id: one.address for one in old.addresses}
+    allocation, held = Allocation(Draft(state, now), Memory()), {one.network_id: one.address for one in old.addresses}
     fixed, lacking = revision.spec.fixed_addresses, False
     for network_id in revision.spec.network_ids:
         if allocation.problem(network_id):

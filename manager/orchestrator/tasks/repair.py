@@ -19,15 +19,15 @@ from manager.orchestrator.tasks.scaling import spare
 
 def settle(deployment: Deployment) -> None:
     """Look at every unsettled slot of a service, but for those that nothing has happened to since the last look."""
-    unrest = deployment.unrest
+    queue = deployment.queue
     room = spare(deployment) if deployment.spec.mode_kind is ModeKind.REPLICATED_JOB else None
-    for slot in by_number(unrest.to_settle & deployment.slots.unsettled & deployment.slots.in_use):
+    for slot in by_number(queue.to_settle & deployment.slots.unsettled & deployment.slots.in_use):
         if slot in deployment.touched:
             continue
         if settle_slot(deployment, slot, room is None or room > 0) and room is not None:
             room -= 1
-    unrest.to_settle &= deployment.touched
-    if (at := unrest.timers.next_time()) is not None:
+    queue.to_settle &= deployment.touched
+    if (at := queue.timers.next_time()) is not None:
         deployment.again(at)
 
 
@@ -111,7 +111,7 @@ def _replace(deployment: Deployment, slot: SlotKey, tasks: list[Task]) -> bool:
         return False
     at = max(at, deployment.free_at(tasks))
     if at > deployment.now:
-        deployment.unrest.timers.put(slot, at)
+        deployment.queue.timers.put(slot, at)
         return False
     deployment.create(slot, _restarts(deployment, newest))
     return True

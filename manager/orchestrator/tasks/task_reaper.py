@@ -6,6 +6,7 @@ from api.objects.decided import Task
 from api.objects.kinds import REVISION, SERVICE_DECISION, revision_id
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.slots.slot_queue import SlotQueue
 from manager.orchestrator.slots.slots import ServiceSlots, by_number, history_limit, in_order, overfull
 from manager.plan import Draft
 from manager.store.state import State
@@ -13,8 +14,8 @@ from manager.store.state import State
 
 def reap(deployment: Deployment) -> None:
     """Delete a service's tasks that nobody needs to see any more. What is deleted is looked at again: it may fail."""
-    state, unrest = deployment.state, deployment.unrest
-    visit, unrest.to_reap = by_number(unrest.to_reap & deployment.slots.unsettled), set()
+    state, queue = deployment.state, deployment.queue
+    visit, queue.to_reap = by_number(queue.to_reap & deployment.slots.unsettled), set()
     for slot in visit:
         tasks = list(deployment.slots.tasks.get(slot, {}).values())
         over = [task for task in tasks if task.desired is TaskState.REMOVE and state.has_ended(task)]
@@ -22,14 +23,13 @@ def reap(deployment: Deployment) -> None:
             over += _surplus(state, [task for task in tasks if task not in over])
         for task in over:
             deployment.draft.delete_task(task.id)
-            unrest.to_reap.add(slot)
+            queue.to_reap.add(slot)
 
 
-def remove_service(draft: Draft, slots: ServiceSlots, service_id: str) -> None:
+def remove_service(draft: Draft, slots: ServiceSlots, queue: SlotQueue, service_id: str) -> None:
     """Stop and delete what is left of a service that is no longer wanted."""
-    unrest = slots.unrest
-    unrest.begin("removed", draft.now, slots.tasks)
-    visit, unrest.to_reap, deleted = unrest.to_reap, set(), 0
+    queue.begin("removed", draft.now, slots.tasks)
+    visit, queue.to_reap, deleted = queue.to_reap, set(), 0
     for slot in visit:
         for task in slots.tasks.get(slot, {}).values():
             if _is_over(draft.state, task):
@@ -39,8 +39,8 @@ def remove_service(draft: Draft, slots: ServiceSlots, service_id: str) -> None:
                 draft.put_task(task, desired=TaskState.REMOVE)
             else:
                 continue
-            unrest.to_reap.add(slot)
-    unrest.end()
+            queue.to_reap.add(slot)
+    queue.end()
     if deleted == len(draft.state.tasks_of(service_id)):
         for number in draft.state.revisions_of(service_id):
             draft.delete(REVISION, revision_id(service_id, number))

@@ -8,7 +8,7 @@ tasks, so it survives a change of leader; nothing is remembered but that the wai
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 
 from api.objects.decided import ServiceDecision, Task
 from api.objects.kinds import SERVICE
@@ -18,17 +18,13 @@ from api.service.service_spec import Dependency, ServiceSpec
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.service_pass import essence
 from manager.orchestrator.slots.slots import SlotKey, in_order, slot_of
-from manager.store.state import Event, State
+from manager.store.state import Dirty, Event, State
 
 
 class Dependants:
-    """Which services depend on which names; a view of the state."""
+    """Which services depend on which names; an index of the state."""
 
     def __init__(self, state: State) -> None:
-        self._state = state
-        self._names: dict[str, str] = {}
-        self._removed: dict[str, str] = {}
-        """Ids of removed services by name, so that those who wait hear of it."""
         self._of: defaultdict[str, set[str]] = defaultdict(set)
         for service in state.services.values():
             self._file(service)
@@ -42,30 +38,30 @@ class Dependants:
         if isinstance(event.new, Service):
             self._file(event.new)
 
-    def waiting(self, service_ids: Iterable[str]) -> Iterator[str]:
-        """Ids of services that wait, and depend on one of these."""
-        if not self._of:
-            return
-        for id in service_ids:
-            for dependant in self._of.get(self._names.get(id, ""), ()):
-                decision = self._state.service_decisions.get(dependant)
-                if decision is not None and decision.waits:
-                    yield dependant
+    def of(self, name: str) -> Set[str]:
+        """Ids of services that depend on the service of that name."""
+        return self._of.get(name, frozenset())
 
     def _file(self, service: Service) -> None:
-        name = service.spec.name
-        if (old := self._removed.pop(name, "")) != service.id:
-            self._names.pop(old, None)
-        self._names[service.id] = name
         for dependency in service.spec.depends_on:
             self._of[dependency.service].add(service.id)
 
     def _unfile(self, service: Service) -> None:
-        self._removed[service.spec.name] = service.id
         for dependency in service.spec.depends_on:
             self._of[dependency.service].discard(service.id)
             if not self._of[dependency.service]:
                 del self._of[dependency.service]
+
+
+def waiting(state: State, dirty: Dirty) -> Iterator[str]:
+    """Ids of services that wait, and depend on one that has changed or is gone."""
+    dependants = state.index(Dependants)
+    for id in dirty.services:
+        service = state.services.get(id) or dirty.gone.get(id)
+        for dependant in dependants.of(service.spec.name) if isinstance(service, Service) else ():
+            decision = state.service_decisions.get(dependant)
+            if decision is not None and decision.waits:
+                yield dependant
 
 
 def unmet(state: State, spec: ServiceSpec) -> str:

@@ -34,7 +34,7 @@ def update(deployment: Deployment) -> None:
         return
     status = _begin(deployment)
     if status is None or status.state not in IN_PROGRESS:
-        deployment.unrest.forget_survey()
+        deployment.queue.forget_survey()
         return
     if deployment.early_ends:
         status = replace(status, failures=status.failures + len(deployment.early_ends))
@@ -94,7 +94,7 @@ def _make_way(deployment: Deployment) -> None:
     """Start-first, where the old task is in the way of the new one: stop it first, after all."""
     if deployment.update_config.order != "start-first":
         return
-    for slot in by_number(deployment.unrest.survey.stuck - deployment.touched):
+    for slot in by_number(deployment.queue.survey.stuck - deployment.touched):
         running = going(deployment.tasks(slot))
         if len(running) == 2 and not deployment.is_outdated(running[1]):
             yield_to(deployment, slot, *running)
@@ -150,7 +150,7 @@ def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) 
     _fail(
         deployment,
         status,
-        f"no progress for {seconds:g} seconds{_said(deployment, deployment.unrest.survey.first_stuck())}",
+        f"no progress for {seconds:g} seconds{_said(deployment, deployment.queue.survey.first_stuck())}",
     )
     return True
 

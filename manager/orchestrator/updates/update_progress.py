@@ -29,7 +29,7 @@ class Progress:
 
 def survey(deployment: Deployment) -> Progress:
     """Where every slot is: those that changed are judged anew. What this look has touched already counts as busy."""
-    found, touched, in_use = deployment.unrest.survey, deployment.touched, deployment.slots.in_use
+    found, touched, in_use = deployment.queue.survey, deployment.touched, deployment.slots.in_use
     delay = deployment.update_config.delay / defaults.SECOND
     for slot in found.spoiled(in_use, deployment.now):
         if slot not in touched:

@@ -47,7 +47,7 @@ def confirm(state: State, manager_id: str, revision: int) -> None:
 
 def drain(state: State, task_id: str = "t1") -> Drain:
     """What keeps a task from being signalled; the same for a manager that has just come up."""
-    now = state.view(Drains).of(state.tasks[task_id])
+    now = state.index(Drains).of(state.tasks[task_id])
     assert Drains(state).of(state.tasks[task_id]) == now
     return now
 
@@ -166,7 +166,7 @@ ACTIONS = st.one_of(
 @given(st.lists(ACTIONS, max_size=30))
 def test_the_view_that_follows_says_the_same_as_one_made_anew(actions: list[tuple[str, str, object]]) -> None:
     state = a_cluster()
-    followed = state.view(Drains)
+    followed = state.index(Drains)
     for kind, id, value in actions:
         if kind == "tell":
             row = make.task(id, node_id="n1", state=TaskState.ASSIGNED, desired=value, addresses=ADDRESS)

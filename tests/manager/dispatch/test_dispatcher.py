@@ -209,11 +209,11 @@ async def test_a_host_that_is_away_for_a_moment_is_waited_for_until_it_confirms_
             pass
         await first.write(Heartbeat(told.number))
         await asyncio.sleep(0.2)
-        assert cluster.store.state.view(Drains).of(cluster.store.state.tasks["t1"]).waiting
+        assert cluster.store.state.index(Drains).of(cluster.store.state.tasks["t1"]).waiting
         async with cluster.session(credentials("n2")) as second:
             await open_session(second)
             await second.write(Heartbeat(1))
-            await cluster.until(lambda state: not state.view(Drains).of(state.tasks["t1"]).waiting)
+            await cluster.until(lambda state: not state.index(Drains).of(state.tasks["t1"]).waiting)
 
 
 def is_told_to_stop(message: Assignments) -> bool:

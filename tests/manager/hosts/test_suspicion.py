@@ -82,7 +82,7 @@ def test_an_endpoint_on_a_suspected_host_is_not_ready_and_comes_back_at_once() -
         make.service(replicas=2, ports=[make.port(80)]),
     )
     w.settle()
-    drains = w.state.view(Drains)
+    drains = w.state.index(Drains)
     [task] = [task for task in w.running() if task.node_id == "n1"]
     assert task.addresses
 
@@ -140,7 +140,7 @@ def test_a_host_that_is_down_is_not_waited_for_by_tasks_that_stop() -> None:
         make.service(replicas=2, ports=[make.port(80)]),
     )
     w.settle()
-    drains = w.state.view(Drains)
+    drains = w.state.index(Drains)
     assert drains.confirmed == 0
     w.put((SUSPICIONS, "m1", Suspicions(["n1", "n2"], ["n1", "n2"])))
     w.decide()

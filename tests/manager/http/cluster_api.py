@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -74,7 +73,7 @@ class OneManager:
     """Managers taken out of the store's quorum."""
 
     def __post_init__(self) -> None:
-        self.events = self.store.state.view(partial(History, clock=lambda: self.clock()))
+        self.events = History(self.store.state, lambda: self.clock())
 
     async def remove_member(self, node_id: str) -> None:
         self.removed.append(node_id)

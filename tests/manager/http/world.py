@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import web
 
 from agent.runtime.interface import container_id
@@ -21,6 +20,9 @@ from api.wire.host_messages import LogLine
 from kit.process import Result, run
 from kit.supervisor import stop
 from kit.timing import wall_clock
+from manager.leader.memory import Memory
+from manager.leader.planners import planners
+from manager.leader.reconciler import reconcile
 from manager.store.interface import Put, Stale
 from manager.store.state import State
 from tests.manager.http.cluster_api import OneManager, Registry, application, new_manager
@@ -114,8 +116,6 @@ def _next(manager: OneManager, task: Task) -> Put | None:
 @asynccontextmanager
 async def control_plane(directory: Path, client: str) -> AsyncIterator[World]:
     """A manager with planners and agents, served on a unix socket."""
-    planners = pytest.importorskip("manager.leader.planners").planners()
-    reconcile = pytest.importorskip("manager.leader.reconciler").reconcile
     seeded = await new_manager()
     manager = LiveManager(seeded.store)
     registry = Registry()
@@ -124,7 +124,8 @@ async def control_plane(directory: Path, client: str) -> AsyncIterator[World]:
     socket = directory / "docker.sock"
     await web.UnixSite(runner, str(socket)).start()
     loop = asyncio.get_running_loop()
-    work = [loop.create_task(reconcile(manager.store, planners, wall_clock)), loop.create_task(agents(manager))]
+    leading = reconcile(manager.store, planners(), Memory(), wall_clock)
+    work = [loop.create_task(leading), loop.create_task(agents(manager))]
     try:
         yield World(manager, registry, socket, client)
     finally:

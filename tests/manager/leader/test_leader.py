@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,16 +12,17 @@ from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.leader.election import Election
 from manager.leader.leader import Leader
+from manager.plan import Plan, Planner
 from manager.store.in_memory import MemoryDatabase, MemoryStore
-from manager.store.interface import Plan, Planner, Put
+from manager.store.interface import Put
 from manager.store.state import Dirty, State
 from tests.contracts.store_contract import node
 
 
-def marking(name: str) -> Planner:
+def marking(name: str) -> Planner[Any]:
     """A planner that puts its manager's name on the node "n", once a second."""
 
-    def planner(state: State, dirty: Dirty, now: float) -> Plan:
+    def planner(state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
         wanted = node("n", name)
         return Plan([Put(NODE, "n", wanted)] if state.nodes.get("n") != wanted else [], {("nodes", "n"): now + 1})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ from api.service.service_spec import ServiceSpec
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.leader.reconciler import reconcile, without_rivals
+from manager.plan import Plan, Planner
 from manager.store.in_memory import MemoryDatabase, MemoryStore
-from manager.store.interface import Change, Fence, Fenced, Plan, Planner, Put
+from manager.store.interface import Change, Fence, Fenced, Put
 from manager.store.state import Dirty, State
 from tests.contracts.store_contract import node
 
@@ -30,7 +32,7 @@ class Recorder:
         self.looks: list[Look] = []
         self._plans = list(plans)
 
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
+    def __call__(self, state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
         self.looks.append((now - START, dirty))
         plan = self._plans.pop(0) if self._plans else Plan()
         if isinstance(plan, Exception):
@@ -42,10 +44,12 @@ class Recorder:
         return [time for time, _ in self.looks]
 
 
-async def run_for(seconds: float, store: MemoryStore, planners: Sequence[Planner], fence: Fence | None = None) -> None:
+async def run_for(
+    seconds: float, store: MemoryStore, planners: Sequence[Planner[Any]], fence: Fence | None = None
+) -> None:
     """Reconcile for so long, starting at the clock's time START."""
     clock = loop_clock(START)
-    task = asyncio.ensure_future(reconcile(store, planners, clock, fence))
+    task = asyncio.ensure_future(reconcile(store, planners, None, clock, fence))
     await asyncio.wait((task,), timeout=seconds)
     if task.done():
         task.result()
@@ -77,7 +81,7 @@ async def test_the_result_of_a_round_is_seen_by_the_next() -> None:
     await store.commit([service("s1")])
     counts: list[int] = []
 
-    def planner(state: State, dirty: Dirty, now: float) -> Plan:
+    def planner(state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
         counts.append(len(state.networks))
         if len(state.networks) >= 3:
             return Plan()
@@ -133,7 +137,7 @@ async def test_a_commit_that_was_beaten_is_planned_anew() -> None:
     store, rival = MemoryStore(database=database), MemoryStore(database=database)
     await rival.commit([Put(NODE, "n1", node("n1", "first"))])
 
-    def planner(state: State, dirty: Dirty, now: float) -> Plan:
+    def planner(state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
         present = state.nodes["n1"].spec.labels["label"]
         if "seen" in present or not dirty.nodes:
             return Plan()
@@ -184,13 +188,13 @@ async def test_between_planners_the_event_loop_turns() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    def planner(state: State, dirty: Dirty, now: float) -> Plan:
+    def planner(state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
         seen.append(turns)
         return Plan()
 
     ticker = asyncio.ensure_future(tick())
     await asyncio.sleep(0)
-    task = asyncio.ensure_future(reconcile(store, [planner] * 3, loop_clock(START)))
+    task = asyncio.ensure_future(reconcile(store, [planner] * 3, None, loop_clock(START)))
     for _ in range(20):
         await asyncio.sleep(0)
     await stop([task, ticker])

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from api.objects.decided import Task
 from api.objects.kinds import KINDS
 from api.states import TaskState
+from manager.orchestrator import memory as orchestrator
 from manager.orchestrator.orchestrator import Orchestrator
 from manager.orchestrator.slots.slots import Slots
 from manager.orchestrator.slots.update_tally import DOWN, UP, Survey, Verdict, Waiting
 from manager.orchestrator.tasks import repair
 from manager.orchestrator.updates import update_progress
-from manager.store.interface import Plan, Put
+from manager.plan import Plan
+from manager.store.interface import Put
 from manager.store.state import Dirty, Event, State
 from tests import make
 from tests.manager.world import World, counter
@@ -46,10 +48,10 @@ def said(state: State, plan: Plan) -> dict[tuple[str, str], Any]:
     return found
 
 
-def check(planner: Any, state: State, dirty: Dirty, now: float) -> Plan:
+def check(planner: Any, state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
     """The planner's plan, once it is known to be that of a new one."""
-    expected: Plan = Orchestrator(counter("x"))(without_memory(state), dirty, now)
-    plan: Plan = planner(state, dirty, now)
+    expected: Plan = Orchestrator(counter("x"))(without_memory(state), orchestrator.Memory(), dirty, now)
+    plan: Plan = planner(state, memory, dirty, now)
     assert said(state, plan) == said(state, expected)
     assert {key: at for key, at in plan.again.items() if at > now} == {
         key: at for key, at in expected.again.items() if at > now
@@ -60,10 +62,10 @@ def check(planner: Any, state: State, dirty: Dirty, now: float) -> Plan:
 class Checked(Wrapper):
     """Compares each plan of the orchestrator with that of a new one."""
 
-    def __call__(self, state: State, dirty: Dirty, now: float) -> Plan:
+    def __call__(self, state: State, memory: Any, dirty: Dirty, now: float) -> Plan:
         if self.number:
-            return self.planner(state, dirty, now)
-        return check(self.planner, state, dirty, now)
+            return self.planner(state, memory, dirty, now)
+        return check(self.planner, state, memory, dirty, now)
 
 
 @pytest.mark.parametrize("seed", range(9))  # without the last one nobody would miss `certain` in the orchestrator
@@ -116,7 +118,7 @@ def test_a_plan_that_was_not_written_is_made_again() -> None:
     for _ in range(40):
         dirty = make.everything(w.state)
         for _ in range(2):
-            w.planners[0](w.state, dirty, w.now)
+            w.planners[0](w.state, w.memory, dirty, w.now)
         w.decide()
         w.agents()
     w.wait(10)
@@ -184,7 +186,7 @@ def slots_seen(replicas: int, parallelism: int, order: str) -> list[int]:
     ).settle()  # fmt: skip
     w.change(replicas=replicas, image="web:2", update=make.update(parallelism, 1, "continue", order=order))
     w.decide()
-    own = w.state.view(Slots).of("s1")
+    own = w.state.index(Slots).of("s1")
     own.tasks, inner, found = (watched := Watched(own.tasks)), w.planners[0], []
 
     def look(*args: Any) -> Plan:

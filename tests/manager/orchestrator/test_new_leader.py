@@ -171,7 +171,7 @@ def test_a_commit_that_is_lost_with_its_leader_is_decided_again(skipped: int) ->
     for step in range(60):
         if step == skipped:  # it has planned, and is gone
             for planner in w.planners:
-                planner(w.state, make.everything(w.state), w.now)
+                planner(w.state, w.memory, make.everything(w.state), w.now)
             w.new_leader()
         w.round()
         assert len({task.slot for task in w.running()}) == 3

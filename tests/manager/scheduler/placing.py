@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from api.states import TaskState
+from manager.plan import Plan
+from manager.scheduler.memory import Memory
 from manager.scheduler.scheduler import scheduler
 from manager.store.state import State
 from tests import make
 from tests.manager.world import apply_plan
 
 NOW = 1000.0
+_memories: WeakKeyDictionary[State, Memory] = WeakKeyDictionary()
+
+
+def plan(state: State) -> Plan:
+    """The scheduler's plan, with the memory it has of this state."""
+    return scheduler(state, _memories.setdefault(state, Memory()), make.everything(state), NOW)
+
+
+def plan_as_a_new_leader(state: State) -> Plan:
+    """The same with an empty memory."""
+    return scheduler(state, Memory(), make.everything(state), NOW)
 
 
 def pending(service_id: str, number: int, start: int = 1, **fields: Any) -> list[Any]:
@@ -27,8 +41,10 @@ def schedule(*rows: Any) -> State:
 
 
 def again(state: State) -> State:
-    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
-    assert not scheduler(state, make.everything(state), NOW).changes
+    expected, made = plan_as_a_new_leader(state), plan(state)
+    assert list(made.changes) == list(expected.changes)
+    apply_plan(state, made.changes)
+    assert not plan(state).changes
     return state
 
 

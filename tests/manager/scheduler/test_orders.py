@@ -14,13 +14,13 @@ from api.objects.node_matching import attribute
 from api.service.placement import Placement, Preference, SpreadOver
 from api.service.resources import Reservations
 from api.states import Availability, NodeState, TaskState
-from manager.scheduler import node_load
+from kit import change_log
+from kit.change_log import ChangeLog
 from manager.scheduler.group_placement import shares
-from manager.scheduler.node_load import Journal
-from manager.scheduler.scheduler import scheduler
 from manager.store.interface import Put
 from manager.store.state import Event, State
 from tests import make
+from tests.manager.scheduler.placing import plan
 from tests.manager.world import apply_plan
 
 NOW = 1000.0
@@ -121,7 +121,7 @@ def happen(state: State, step: tuple[Any, ...], number: int) -> None:
         case ("delete", which) if tasks:
             make.apply(state, (TASK, tasks[which % len(tasks)], None))
         case ("plan only",):
-            scheduler(state, make.everything(state), NOW)
+            plan(state)
         case ("round",):
             check(state)
 
@@ -129,19 +129,19 @@ def happen(state: State, step: tuple[Any, ...], number: int) -> None:
 def check(state: State) -> None:
     """A round places as the naive way does."""
     expected = naive(state)
-    plan = scheduler(state, make.everything(state), NOW)
-    assert list(plan.changes) == list(scheduler(copy(state), make.everything(state), NOW).changes), "a new leader's"
-    placed = {c.id: c.value for c in plan.changes if isinstance(c, Put) and isinstance(c.value, Task)}
+    made = plan(state)
+    assert list(made.changes) == list(plan(copy(state)).changes), "a new leader's"
+    placed = {c.id: c.value for c in made.changes if isinstance(c, Put) and isinstance(c.value, Task)}
     got = {id: task.node_id for id, task in placed.items() if task.node_id}
     assert got.keys() == expected.keys()
     apart = [id for id in got if placed[id].service_id == "apart"]  # which of them goes where is all the same
     assert Counter(got.pop(id) for id in apart) == Counter(expected.pop(id) for id in apart)
     assert got == expected
-    apply_plan(state, plan.changes)
+    apply_plan(state, made.changes)
 
 
 def copy(state: State) -> State:
-    """The same, without the views."""
+    """The same, with indexes of its own."""
     fresh = State()
     rows = [Event(kind, id, value, 1) for kind in KINDS for id, value in state.table(kind).items()]
     fresh.apply(rows, state.revision)
@@ -166,25 +166,25 @@ def test_the_kept_orders_place_as_a_look_at_every_node_would(steps: list[tuple[A
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(happenings, max_size=25))
-def test_so_they_do_with_a_short_journal(steps: list[tuple[Any, ...]]) -> None:
-    kept = node_load.JOURNAL
-    node_load.JOURNAL = 5
+def test_so_they_do_with_a_short_change_log(steps: list[tuple[Any, ...]]) -> None:
+    kept = change_log.MOST
+    change_log.MOST = 5
     try:
         run(steps)
     finally:
-        node_load.JOURNAL = kept
+        change_log.MOST = kept
 
 
-def test_a_journal_tells_each_reader_what_is_new_and_says_when_it_has_forgotten() -> None:
-    journal = Journal()
-    journal.note(["a"])
-    place = journal.end
-    journal.note(["b", "c"])
-    assert journal.since(place) == ["b", "c"]
-    assert journal.since(journal.end) == []
-    for _ in range(node_load.JOURNAL):
-        journal.note(["d"])
-    assert journal.since(place) is None
+def test_a_change_log_tells_each_reader_what_is_new_and_says_when_it_has_forgotten() -> None:
+    log = ChangeLog()
+    log.note(["a"])
+    place = log.end
+    log.note(["b", "c"])
+    assert log.since(place) == ["b", "c"]
+    assert log.since(log.end) == []
+    for _ in range(change_log.MOST):
+        log.note(["d"])
+    assert log.since(place) is None
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 40))

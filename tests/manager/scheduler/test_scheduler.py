@@ -11,10 +11,9 @@ from api.service.ports import PortConfig
 from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations
 from api.states import Availability, NodeState, TaskState
 from manager.scheduler.filters import Pipeline
-from manager.scheduler.scheduler import scheduler
 from manager.scheduler.task_group import Candidate
 from tests import make
-from tests.manager.scheduler.placing import NOW, again, messages, pending, per_node, schedule
+from tests.manager.scheduler.placing import again, messages, pending, per_node, plan, schedule
 from tests.manager.world import apply_plan
 
 
@@ -338,16 +337,16 @@ def test_tasks_that_wait_ask_only_the_nodes_that_have_changed(monkeypatch: pytes
     state = schedule(*[make.node(f"n{number}") for number in range(5)], *picky, *pending("s1", 2))
     assert state.tasks["s1-001"].message == "no suitable node (scheduling constraints not satisfied on 5 nodes)"
     asked.clear()
-    assert not scheduler(state, make.everything(state), NOW).changes
+    assert not plan(state).changes
     assert asked == []
     make.apply(state, (NODE, "n0", None), make.node("n1", labels={"a": "c"}), make.node("n2", state=NodeState.DOWN))
-    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
+    apply_plan(state, plan(state).changes)
     assert set(asked) == {"n1", "n2"}
     assert state.tasks["s1-002"].message == (
         "no suitable node (scheduling constraints not satisfied on 3 nodes; 1 node not available for new tasks)"
     )
     make.apply(state, make.node("n2", labels={"a": "b"}))
-    apply_plan(state, scheduler(state, make.everything(state), NOW).changes)
+    apply_plan(state, plan(state).changes)
     assert per_node(state) == {"n2": 2}
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 import pytest
 
@@ -50,7 +48,7 @@ class Told:
     def __init__(self) -> None:
         self.now = 100.0
         self.store = MemoryStore()
-        self.history: History = self.store.state.view(partial(History, clock=lambda: self.now))
+        self.history = History(self.store.state, lambda: self.now)
 
     async def by(self, *changes: Put | Delete) -> list[tuple[str, str, dict[str, str]]]:
         """What is told of changes: (type, action, attributes)."""

@@ -1,0 +1,64 @@
+"""On which nodes the tasks of a service keep failing: those nodes come last (swarmkit does the same).
+
+Part of the scheduler's memory, and the part that a new leader lacks: of tasks that were deleted since they failed
+nobody else knows. All that comes of it is that a node is tried once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from api import defaults
+from api.states import TaskState
+from manager.store.state import Dirty, State
+
+_FAILURES = (TaskState.FAILED, TaskState.REJECTED)
+Times = dict[str, float]
+"""Failed tasks, and when they failed (Unix seconds)."""
+
+
+class Failures:
+    """The newest failures of each service revision on each node, as many as make the node a faulty one."""
+
+    def __init__(self) -> None:
+        self._services: dict[str, dict[int, dict[str, Times]]] = {}
+        """Service → revision → node."""
+        self._begun = False
+
+    def take_in(self, state: State, dirty: Dirty) -> None:
+        """Note the tasks that have failed (at first, all there are), and forget revisions that are gone."""
+        ids = dirty.tasks if self._begun else state.statuses
+        self._begun = True
+        for id in ids:
+            status = state.statuses.get(id)
+            if status is not None and status.state in _FAILURES:
+                task = state.tasks.get(id)
+                if task is not None and task.node_id:
+                    self._note(task.service_id, task.revision, task.node_id, id, status.timestamp)
+        for id in self._services.keys() & dirty.services:
+            self._forget(id, state.revisions_of(id).keys())
+
+    def faulty(self, service_id: str, revision: int, now: float) -> set[str]:
+        """Nodes on which a service's revision has kept failing of late."""
+        nodes = self._services.get(service_id, {}).get(revision)
+        if not nodes:
+            return set()
+        since = now - defaults.FAULTY_WINDOW
+        return {
+            node_id for node_id, times in nodes.items()
+            if sum(at > since for at in times.values()) >= defaults.FAULTY_FAILURES
+        }  # fmt: skip
+
+    def _note(self, service_id: str, revision: int, node_id: str, task_id: str, at: float) -> None:
+        nodes = self._services.setdefault(service_id, {}).setdefault(revision, {})
+        times = nodes.setdefault(node_id, {})
+        times[task_id] = at
+        if len(times) > defaults.FAULTY_FAILURES:
+            del times[min(times, key=times.__getitem__)]
+
+    def _forget(self, service_id: str, kept: Collection[int]) -> None:
+        revisions = self._services[service_id]
+        for number in revisions.keys() - kept:
+            del revisions[number]
+        if not revisions:
+            del self._services[service_id]
