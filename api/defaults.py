@@ -23,14 +23,16 @@ REBALANCE_PATIENCE = 60.0
 """Seconds that a task that is to move has to get a place on the other node."""
 REBALANCE_PAUSE = 300.0
 """Seconds without moves of a service's tasks after one that failed."""
-HEARTBEAT = 1.0
+HEARTBEAT = 0.7
 """Seconds between an agent's heartbeats."""
-SILENCE = 1.7
+SILENCE = 1.1
 """Seconds without a heartbeat after which a manager asks the host itself whether it is there."""
-PROBE_TIMEOUT = 1.0
+PROBE_TIMEOUT = 0.8
 """Seconds without any answer of its host after which a node is suspected: new connections go elsewhere."""
-PROBE_PAUSE = 0.7
+PROBE_PAUSE = 0.5
 """Seconds between two such questions."""
+MANAGER_TIMEOUT = 1.0
+"""Seconds without any answer of its manager's host after which an agent goes to another manager."""
 LOST_AFTER = 1.5
 """Seconds for which a node must have been suspected to be down: its tasks run elsewhere."""
 SESSION_LEASE = 6.0

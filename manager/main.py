@@ -258,7 +258,9 @@ class Manager:
         self._events = History(store.state, self._clock)
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
-        detector = Detector(store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host)
+        detector = Detector(
+            store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host, dispatcher.doubt
+        )
         election = Election(store, options.node_id, self._clock)
         self._leader = Leader(store, election, planners(), self._clock)
         await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import structlog
 
@@ -47,6 +47,8 @@ BATCH = 0.02
 """Seconds between two rounds: what changes meanwhile is applied together."""
 RESYNC = 60.0
 """Seconds after which the kernel is read again although nothing changed."""
+ANSWER_WITHIN = 0.1
+"""Seconds that a backend which is chosen no more has to answer connections that were begun before."""
 PORTS_WAIT = 5.0
 """Seconds `open` waits for the host's own ports to be published."""
 RETRY, MOST_RETRY = 1.0, 15.0
@@ -83,6 +85,8 @@ class HostNetworks:
         self._conntrack: Conntrack | None = None
         self._changed_doors: set[Door] = set()
         self._gone: set[str] = set()
+        self._left: set[str] = set()
+        self._someone_left = asyncio.Event()
         self._ruleset: Ruleset | None = None
         self._view: NetworkView | None = None
         self._local_wanted = False
@@ -111,7 +115,8 @@ class HostNetworks:
         self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
         loop = asyncio.get_running_loop()
         work = supervise(self._run, "networks' work", self._troubles, _delays)
-        self._tasks = [loop.create_task(work, name="networks")]
+        forgetting = supervise(self._forget_unanswered, "connections of backends that left", self._troubles, _delays)
+        self._tasks = [loop.create_task(work, name="networks"), loop.create_task(forgetting, name="unanswered")]
 
     def update(self, view: NetworkView) -> None:
         """The newest wanted state; applied soon, retried until it holds."""
@@ -323,6 +328,9 @@ class HostNetworks:
             old, new = before.differing(after), after.differing(before)
             self._gone |= nft_rules.addresses(old) - nft_rules.addresses(new)
             self._changed_doors.update(datagram_routes.to_check(before.doors, after.doors))
+            if left := nft_rules.backends(old) - nft_rules.backends(new):
+                self._left |= left
+                self._someone_left.set()
             if self._loaded:
                 await self._in_pool(lambda: self._forget(after))
 
@@ -385,6 +393,17 @@ class HostNetworks:
         # what came meanwhile stays
         self._gone -= gone
         self._changed_doors -= changed
+
+    async def _forget_unanswered(self) -> NoReturn:
+        """A client whose SYN a backend that left does not answer meets another one with its next SYN."""
+        while True:
+            await self._someone_left.wait()
+            self._someone_left.clear()
+            left, self._left = frozenset(self._left), set()
+            await asyncio.sleep(ANSWER_WITHIN)
+            gone = left - nft_rules.backends(self._applied.slices.values())
+            if gone and (conntrack := self._conntrack) is not None:
+                await self._in_pool(lambda: conntrack.forget_unanswered(gone))  # noqa: B023 - it is awaited here
 
     def _lacks(self, after: Applied) -> frozenset[str]:
         """Networks without their devices or address."""

@@ -11,6 +11,7 @@ import grpc
 
 from agent.session.assignment_reader import ManagerReader
 from agent.session.interface import HelloRefused, NodeRefused, SessionLost
+from api.defaults import MANAGER_TIMEOUT
 from api.errors import Invalid
 from api.wire import rpc
 from api.wire.rpc import Credentials
@@ -23,10 +24,10 @@ CONNECT_TIMEOUT = 2.0
 """Seconds for a connection: short, so that the lease of a session that was lost can still be kept elsewhere."""
 _ANSWERED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
-# Sent bytes that stay unanswered for as long as the keepalive timeout end the connection (TCP_USER_TIMEOUT). With a
-# heartbeat every second a manager without power is noticed within 2.5 s, so that the host hears from another one in
-# time which endpoints that manager's host takes with it.
-OPTIONS = {"grpc.keepalive_time_ms": 5_000, "grpc.keepalive_timeout_ms": 1_500}
+# Sent bytes that stay unanswered for as long as the keepalive timeout end the connection (TCP_USER_TIMEOUT): within a
+# heartbeat and that time a manager without power is noticed, so that the host hears from another one in time which
+# endpoints that manager's host takes with it. A kernel answers, however busy its host is.
+OPTIONS = {"grpc.keepalive_time_ms": 5_000, "grpc.keepalive_timeout_ms": round(1000 * MANAGER_TIMEOUT)}
 
 
 _KINDS = {

@@ -108,6 +108,8 @@ class EndpointOrder(Value, frozen=True, tag="endpoint"):
     """In DNS and behind the VIP only then."""
     mac_address: str = msgspec.field(default="", name="MacAddress")
     """"" for the one that follows from the address."""
+    lost: bool = False
+    """Its host does not answer: connections to it are over, and their clients may learn it."""
 
 
 class PeerOrder(Value, frozen=True, tag="peer"):

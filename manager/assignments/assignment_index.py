@@ -13,9 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from api.network.network_spec import INGRESS
 from api.states import NodeState
-from api.wire.assignments import ImageOrder, MemberOrder, Resource, ResourceKey, key_of
+from api.wire.assignments import EndpointOrder, ImageOrder, MemberOrder, Resource, ResourceKey, key_of
 from manager.assignments.assignment_sources import (
     Made,
     Own,
@@ -28,7 +30,7 @@ from manager.assignments.assignment_sources import (
     service_orders,
 )  # fmt: skip
 from manager.assignments.image_sources import holder_keys, image_names, image_order, tags_said, watched_keys
-from manager.hosts.suspicion import is_suspected
+from manager.hosts.suspicion import Suspicion, suspicion
 from manager.images.image_tags import is_manager
 from manager.store.state import Dirty, State
 
@@ -85,9 +87,10 @@ class AssignmentIndex:
         """Whether an update is under way, so that what is pending may be the one half of a change."""
         self._holders: dict[str, set[str]] = defaultdict(set)
         self._needing: dict[str, set[str]] = defaultdict(set)
-        self._node_faces: dict[str, tuple[str, int, bool, bool]] = {}
+        self._node_faces: dict[str, tuple[str, int, bool, Suspicion, bool]] = {}
         self._service_faces: dict[str, Face] = {}
         self._work = 0
+        self._doubted: frozenset[str] = frozenset()
         self._images_of: dict[str, frozenset[str]] = {}
         self._tags_of: dict[str, frozenset[tuple[str, str]]] = {}
 
@@ -113,6 +116,12 @@ class AssignmentIndex:
 
     # ── following the state ──────────────────────────────────────────────────────────────────────────────────────
 
+    def doubt(self, node_ids: frozenset[str]) -> frozenset[str]:
+        """From their next update on, no endpoint of these nodes is ready, whatever the state says. Returns those that
+        this concerns."""
+        concerned, self._doubted = self._doubted ^ node_ids, node_ids
+        return concerned
+
     def update(self, dirty: Dirty) -> Iterator[None]:
         """Take in what is dirty; yields now and then so that the caller may let others run.
 
@@ -134,7 +143,7 @@ class AssignmentIndex:
             hosts |= self._update_service(service_id)
             yield from self._breath()
         for task_id in dirty.tasks:
-            self._replace(("task", task_id), endpoint_orders(self._state, task_id))
+            self._replace(("task", task_id), self._endpoints(task_id))
             yield from self._breath()
         for node_id in dirty.nodes:
             hosts |= self._update_node(node_id)
@@ -162,7 +171,7 @@ class AssignmentIndex:
             del self._service_faces[service_id]
         tasks = self._state.tasks_of(service_id)
         for task_id in tasks:
-            self._replace(("task", task_id), endpoint_orders(self._state, task_id))
+            self._replace(("task", task_id), self._endpoints(task_id))
         return {task.node_id for task in tasks.values() if task.node_id in self._hosts}
 
     def _update_node(self, node_id: str) -> set[str]:
@@ -174,13 +183,14 @@ class AssignmentIndex:
         face = (
             node.address if node else "",
             node.host_port if node else 0,
-            state.node_state(node_id) is NodeState.DOWN or is_suspected(state, node_id),
+            state.node_state(node_id) is NodeState.DOWN or node_id in self._doubted,
+            suspicion(state, node_id),
             is_manager(state, node_id),
         )
         old, self._node_faces[node_id] = self._node_faces.get(node_id), face
         if old != face:
             for task_id in state.tasks_on(node_id):
-                self._replace(("task", task_id), endpoint_orders(state, task_id))
+                self._replace(("task", task_id), self._endpoints(task_id))
         names, had = image_names(node) if node else frozenset(), self._images_of.get(node_id, frozenset())
         for name in names - had:
             self._holders[name].add(node_id)
@@ -194,6 +204,10 @@ class AssignmentIndex:
             self._tags_of[node_id] = said
         changed = (names | had if old != face else names ^ had) | {tag for tag, _meaning in said ^ before}
         return {host for name in changed for host in self._needing.get(name, ())}
+
+    def _endpoints(self, task_id: str) -> Iterator[EndpointOrder]:
+        for order in endpoint_orders(self._state, task_id):
+            yield replace(order, ready=False) if order.ready and order.node_id in self._doubted else order
 
     def _update_member(self, node_id: str) -> None:
         old, new = self._cluster.get(node_id), member_order(self._state, node_id)

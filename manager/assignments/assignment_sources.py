@@ -37,6 +37,7 @@ from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_s
 from manager.assignments.image_sources import holder_keys, image_names, image_order, needs_image
 from manager.assignments.stored_file_assignments import file_orders
 from manager.dispatch.border import host_address
+from manager.hosts.suspicion import Suspicion, suspicion
 from manager.security.registry_credentials import login_orders
 from manager.store.state import State
 
@@ -91,6 +92,7 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
             hostname=hostname,
             ready=ready,
             mac_address=macs.get(address.network_id, ""),
+            lost=suspicion(state, task.node_id) is Suspicion.LOST,
         )
 
 

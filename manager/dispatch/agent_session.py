@@ -3,9 +3,10 @@
 What it says is checked first (border.py); a message that does not pass ends the session with the reason.
 
 Three loops per session. The reader handles one message at a time and waits until what it reports is stored, so an
-agent that talks too much is slowed by the stream itself. The writer sends what is due, newest only. The keeper turns
-being heard into lease refreshes, at most one per REFRESH. A stream that breaks leaves the lease to run out: the
-agent has that long to come back, here or elsewhere, before its node is called down.
+agent that talks too much is slowed by the stream itself. The writer sends what is due, newest only, and does not wait
+long for the store, which takes nothing for some seconds after the host died that had etcd's leader. The keeper opens
+the lease and turns being heard into its refreshes, at most one per REFRESH. A stream that breaks leaves the lease to
+run out: the agent has that long to come back, here or elsewhere, before its node is called down.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -39,6 +41,8 @@ REFRESH = SESSION_LEASE / 6
 """Seconds between two refreshes of a session's lease, at least."""
 OPEN_TIMEOUT = 0.6
 """Seconds until opening a lease is tried anew; more each time."""
+GREET_WITHIN = 0.15
+"""Seconds after which an agent is told what there is although its lease is not open yet."""
 
 MOVES = (2.0, 20.0)
 """Changes of one task's status per second, and at once."""
@@ -88,6 +92,8 @@ class AgentSession:
         self._rng = rng
         self._due = asyncio.Event()
         self._heard = asyncio.Event()
+        self._described = asyncio.Event()
+        self._opened = asyncio.Event()
         self._accepted: int | None = None
         self._lease: Lease | None = None
         self._leaving = False
@@ -115,10 +121,7 @@ class AgentSession:
         `hello` has been admitted; `peer` is the address that the agent's connection comes from.
         """
         self._peer = peer
-        await self._describe(hello.description)
-        self._lease = await self._open_lease()
-        log.info("session opened", node=self.node_id)
-        reader = asyncio.ensure_future(self._read(inbox))
+        reader = asyncio.ensure_future(self._read(inbox, hello))
         others = [asyncio.ensure_future(self._write(stream)), asyncio.ensure_future(self._keep())]
         try:
             await asyncio.wait([reader, *others], return_when=asyncio.FIRST_COMPLETED)
@@ -131,11 +134,13 @@ class AgentSession:
             await asyncio.gather(reader, *others, return_exceptions=True)
             log.info("session closed", node=self.node_id)
         if self._leaving:
-            await self._end_lease()
+            await self._say_that_it_left()
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _read(self, inbox: Inbox) -> None:
+    async def _read(self, inbox: Inbox, hello: Hello) -> None:
+        await self._describe(hello.description)
+        self._described.set()
         while (message := await inbox.read()) is not None:
             self._heard.set()
             self.heard_at = asyncio.get_running_loop().time()
@@ -205,17 +210,20 @@ class AgentSession:
                 await asyncio.sleep(delay)
         raise AssertionError("a backoff has no end")
 
-    async def _end_lease(self) -> None:
+    async def _say_that_it_left(self) -> None:
         """The node has left: it is down from now on, not in some seconds."""
+        lease = self._lease or await self._open_lease()
         try:
-            if self._lease is not None:
-                # told and not merely ended: a new leader would wait for an agent that is only gone
-                await self._lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock(), left=True))
+            # told and not merely ended: a new leader would wait for an agent that is only gone
+            await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock(), left=True))
         except Unavailable as error:
             log.warning("the session of a node that left could not be ended", node=self.node_id, reason=str(error))
 
     async def _keep(self) -> None:
-        assert self._lease is not None, "a session opens its lease first"
+        await self._described.wait()  # who is READY has been described
+        self._lease = await self._open_lease()
+        self._opened.set()
+        log.info("session opened", node=self.node_id)
         while True:
             await self._heard.wait()
             self._heard.clear()
@@ -233,6 +241,9 @@ class AgentSession:
 
     async def _write(self, stream: Stream) -> None:
         welcomed: Welcome | None = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GREET_WITHIN):
+                await self._opened.wait()
         while True:
             if (welcome := self._welcome()) != welcomed:
                 await stream.write(welcome)

@@ -64,6 +64,8 @@ class Dispatcher:
         self._confirmations = Confirmations(store, node_id, self._in_force, rng)
         self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
         self._complete = asyncio.Event()
+        self._doubts: frozenset[str] = frozenset()
+        self._doubted = asyncio.Event()
         self._openings = Buckets(*OPENINGS)
         self._refusals: dict[str, tuple[str, float]] = {}
         self._displaced: dict[str, str] = {}
@@ -78,6 +80,11 @@ class Dispatcher:
         now = asyncio.get_running_loop().time()
         return {node_id: now - session.heard_at for node_id, (session, _task) in self._sessions.items()}
 
+    def doubt(self, node_ids: frozenset[str]) -> None:
+        """Have the hosts with a session here avoid these nodes, which the store does not call suspected yet."""
+        self._doubts = node_ids
+        self._doubted.set()
+
     async def run(self) -> None:
         """Follow the state, for ever; when cancelled, every session here ends (its lease does not)."""
         dirty, loop = self._store.track(), asyncio.get_running_loop()
@@ -89,6 +96,8 @@ class Dispatcher:
                     revision = self._store.state.revision
                     began = loop.time()
                     changed = dirty.take()
+                    self._doubted.clear()
+                    changed.nodes |= self._index.doubt(self._doubts)
                     for _ in self._index.update(changed):
                         await asyncio.sleep(0)
                     self._index.covers = revision
@@ -99,13 +108,23 @@ class Dispatcher:
                     for session, _task in self._sessions.values():
                         session.wake()
                     self._confirmations.look()
-                    await self._store.wait_newer(revision)
+                    await self._wait_newer(revision)
                     # as long as the work itself at least, so that under load there is less of it and more at once
                     await asyncio.sleep(max(GATHER, min(took, MOST_GATHER)))
         finally:
             self._store.untrack(dirty)
             for _session, task in list(self._sessions.values()):
                 task.cancel()
+
+    async def _wait_newer(self, revision: int) -> None:
+        """Until the state is newer, or other nodes are doubted."""
+        newer = asyncio.ensure_future(self._store.wait_newer(revision))
+        doubted = asyncio.ensure_future(self._doubted.wait())
+        try:
+            await asyncio.wait((newer, doubted), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            newer.cancel()
+            doubted.cancel()
 
     async def session(self, requests: Any, context: Any) -> None:
         """`Dispatcher.Session`: one agent, until its stream ends."""

@@ -6,6 +6,9 @@ answers. Only one that keeps silent for PROBE_TIMEOUT is, and nobody waits for a
 
 Asked are: nodes whose session here has broken off, or was not heard for SILENCE; the other managers' hosts, always;
 and the nodes of which no living manager would hear (`questioned`).
+
+The store cannot be written for one to three seconds when the host that died had etcd's leader. This manager's own hosts
+do not wait for that: what cannot be written is told to them directly (`Unwritten`), until the store says it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import errno
 import ipaddress
 import random
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -28,16 +31,22 @@ from api.objects.kinds import SUSPICIONS
 from api.objects.observed import Suspicions
 from api.states import NodeState
 from kit.timing import backoff
-from manager.hosts.suspicion import judge_of
+from manager.hosts.suspicion import without_judge
 from manager.store.interface import Lease, LeaseEnded, Store
 from manager.store.state import State
 
-TICK = 0.2
-"""Seconds between two looks."""
-TRIES = 3
-"""Packets sent within one question: one may be lost."""
-WRITE_TIMEOUT = 0.6
+TICK = 0.1
+"""Seconds between two looks, at most."""
+GATHER = 0.02
+"""Seconds between two looks, at least: many hosts may answer at once."""
+TRIES = 4
+"""Packets sent within one question: some may be lost."""
+WRITE_TIMEOUT = 0.4
 """Seconds until writing is tried anew: what etcd was asked while its leader died is never answered."""
+UNWRITTEN = 0.2
+"""Seconds after which what is not in the store is told to this manager's own hosts all the same."""
+UNTIL_JUDGED = 2.0
+"""Seconds for which that holds once it is written: the other managers have to write it, too."""
 OURS = {errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM}
 """Errors that say something of this host and nothing of the other."""
 
@@ -49,12 +58,11 @@ log = structlog.get_logger(__name__)
 def questioned(state: State, me: str, heard: Mapping[str, float]) -> set[str]:
     """The nodes to be asked now. `heard`: seconds since each node with a session here was heard."""
     found = {id for id in state.members if id != me and id in state.nodes}
-    for node_id in state.nodes:
+    found.update(without_judge(state, me))
+    for node_id in list(found):
         session = state.sessions.get(node_id)
         if (session is None or session.left) and state.node_state(node_id) is not NodeState.READY:
             found.discard(node_id)  # it is down already, or was never there
-        elif node_id != me and judge_of(state, node_id) in ("", me):
-            found.add(node_id)
     silent = {id for id, seconds in heard.items() if seconds >= SILENCE}
     return (found - heard.keys()) | (silent & state.nodes.keys())
 
@@ -82,6 +90,32 @@ class Notes:
         return Suspicions(sorted(self.silent), sorted(lost))
 
 
+@dataclass(slots=True)
+class Unwritten:
+    """What this manager sees and the store does not say yet, since when. Times are the event loop's."""
+
+    since: float | None = None
+    until: float = 0.0
+
+    def take(
+        self, seen: Suspicions, stored: Suspicions | None, managers: Collection[str], now: float
+    ) -> frozenset[str]:
+        """The hosts that this manager's own hosts are to avoid by its word alone.
+
+        None when half of the managers are among them: then it is this manager that is cut off.
+        """
+        if seen == stored:
+            self.since = None
+        elif self.since is None:
+            self.since = now
+        if self.since is not None and now - self.since >= UNWRITTEN:
+            self.until = now + UNTIL_JUDGED
+        silent = frozenset(seen.suspected)
+        if now >= self.until or 2 * len(silent.intersection(managers)) >= len(managers):
+            return frozenset()
+        return silent
+
+
 class Detector:
     """One manager's."""
 
@@ -92,15 +126,19 @@ class Detector:
         heard: Callable[[], Mapping[str, float]],
         probe: Probe,
         avoid: Callable[[str], None] = lambda _: None,
+        doubt: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
         """`heard` gives the seconds since each node with a session here was heard; `avoid` is told the addresses of
-        hosts that do not answer, so that nobody here waits for them."""
-        self._avoid = avoid
+        hosts that do not answer, so that nobody here waits for them; `doubt` the nodes that the hosts with a session
+        here are to avoid although the store does not say so yet."""
+        self._avoid, self._doubt = avoid, doubt
+        self._unwritten, self._doubted = Unwritten(), frozenset[str]()
         self._store, self._node_id, self._heard, self._probe = store, node_id, heard, probe
         self._notes = Notes()
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._wanted = Suspicions()
         self._changed = asyncio.Event()
+        self._news = asyncio.Event()
 
     async def run(self) -> NoReturn:
         """Look, ask and write, for ever."""
@@ -110,8 +148,12 @@ class Detector:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tell(), name="suspicions")
                 while True:
+                    self._news.clear()
                     self._look(loop.time())
-                    await asyncio.sleep(TICK)
+                    await asyncio.sleep(GATHER)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(TICK - GATHER):
+                            await self._news.wait()
         finally:
             for task in self._asking.values():
                 task.cancel()
@@ -129,6 +171,13 @@ class Detector:
             log.info("hosts that do not answer", suspected=row.suspected, lost=row.lost)
             self._wanted = row
             self._changed.set()
+        state = self._store.state
+        stored, managers = state.table(SUSPICIONS).get(self._node_id), state.members.keys()
+        doubted = self._unwritten.take(row, stored, managers, now)
+        if doubted != self._doubted:
+            log.info("hosts avoided by this manager's word alone", nodes=sorted(doubted))
+            self._doubted = doubted
+            self._doubt(doubted)
 
     async def _ask(self, node_id: str) -> NoReturn:
         loop = asyncio.get_running_loop()
@@ -139,36 +188,52 @@ class Detector:
                 if answered is False:
                     self._avoid(seen.address)
                 self._notes.take(node_id, answered, loop.time())
-                self._look(loop.time())
+                self._news.set()
             await asyncio.sleep(PROBE_PAUSE)
 
     async def _tell(self) -> NoReturn:
         """Keep this manager's row as it should be."""
-        delays = backoff(random.Random(), first=0.05, most=0.4)
+        delays = _delays()
         lease: Lease | None = None
-        failing = False
+        failures = 0
         while True:
             self._changed.clear()
             try:
-                async with asyncio.timeout(WRITE_TIMEOUT):
-                    if lease is None:
-                        lease = await self._store.lease(SESSION_LEASE)
-                    if self._store.state.table(SUSPICIONS).get(self._node_id) != self._wanted:
-                        await lease.put(SUSPICIONS, self._node_id, self._wanted)
-                    else:
-                        await lease.refresh()
+                # a lease is of use only with an answer, so etcd gets more time for one if it is slow
+                async with asyncio.timeout(WRITE_TIMEOUT * (1 if lease else 2 + failures)):
+                    lease = lease or await self._store.lease(SESSION_LEASE)
+                    await self._write(lease)
             except (LeaseEnded, Unavailable, TimeoutError) as error:
-                if not failing:
+                if not failures:
                     log.info("what this manager sees of hosts cannot be written yet", reason=str(error) or "no answer")
-                failing = True
+                failures += 1
                 if isinstance(error, LeaseEnded):
                     lease = None
                 await asyncio.sleep(next(delays))
                 continue
-            delays, failing = backoff(random.Random(), first=0.05, most=0.4), False
+            delays, failures = _delays(), 0
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT):
                     await self._changed.wait()
+
+    async def _write(self, lease: Lease) -> None:
+        """Write the row if it is another one; else refresh the lease, which news do not wait for."""
+        if self._store.state.table(SUSPICIONS).get(self._node_id) != self._wanted:
+            await lease.put(SUSPICIONS, self._node_id, self._wanted)
+            return
+        refresh, changed = asyncio.ensure_future(lease.refresh()), asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait((refresh, changed), return_when=asyncio.FIRST_COMPLETED)
+            if refresh.done():
+                refresh.result()
+        finally:
+            refresh.cancel()
+            changed.cancel()
+            await asyncio.gather(refresh, changed, return_exceptions=True)
+
+
+def _delays() -> Iterator[float]:
+    return backoff(random.Random(), first=0.05, most=0.2)
 
 
 async def probe(address: str, port: int) -> bool | None:

@@ -10,7 +10,7 @@ nobody suspected.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from api.objects.kinds import SUSPICIONS
 from api.objects.observed import Suspicions
@@ -50,8 +50,18 @@ def judge_of(state: State, node_id: str) -> str:
     session = state.sessions.get(node_id)
     if session is None or session.left or session.manager_id == node_id:
         return ""
-    rows = state.table(SUSPICIONS)
-    return session.manager_id if _is_trusted(rows, session.manager_id) else ""
+    return session.manager_id if _is_trusted(state.table(SUSPICIONS), session.manager_id) else ""
+
+
+def without_judge(state: State, me: str) -> Iterator[str]:
+    """The nodes that no other manager alone judges: `me` has to know of them. Without `me`."""
+    rows, sessions = state.table(SUSPICIONS), state.sessions
+    others = {id for id in rows if id != me and _is_trusted(rows, id)}
+    for node_id in state.nodes:
+        session = sessions.get(node_id)
+        judge = session.manager_id if session is not None and not session.left else ""
+        if node_id != me and (judge not in others or judge == node_id):
+            yield node_id
 
 
 def _judges(state: State, rows: Mapping[str, Suspicions], node_id: str) -> list[str]:

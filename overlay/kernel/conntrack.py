@@ -1,5 +1,8 @@
 """Flows that the kernel remembers (conntrack): those that no longer follow the rules are deleted.
 
+A connection that was begun towards a backend that has left is one of them as long as nobody answered it: each further
+SYN from that port would meet the same backend, for two minutes, be it a repetition or another connection.
+
 By netlink, with the kernel's own filter: a change costs one look through the kernel's table for each door or address it
 concerns, and one message for each flow that goes. Blocking; called in one thread at a time.
 """
@@ -7,7 +10,7 @@ concerns, and one message for each flow that goes. Blocking; called in one threa
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import cache
 
 from overlay.kernel import netfilter_messages
@@ -41,8 +44,24 @@ class Conntrack:
             flow = netfilter_messages.read_flow(body)
             return flow.answers[0] in gone or is_stale(doors, flow, local)
 
+        return self._delete(_questions(changed, gone), goes)
+
+    def forget_unanswered(self, backends: Set[str]) -> int:
+        """Delete the TCP connections that one of `backends` was to answer and has not. Returns how many. Raises
+        Refused, OSError."""
+        may_go = FlowSieve(backends, ())
+
+        def goes(body: bytes) -> bool:
+            if not may_go(body) or not netfilter_messages.is_unanswered_tcp(body):
+                return False
+            return netfilter_messages.read_flow(body).answers[0] in backends
+
+        return self._delete([netfilter_messages.unanswered_tcp_flows()], goes)
+
+    def _delete(self, questions: Iterable[bytes], goes: Callable[[bytes], bool]) -> int:
+        """Delete what goes of the flows that the kernel answers the questions with. Returns how many."""
         found: dict[bytes, None] = {}
-        for question in _questions(changed, gone):
+        for question in questions:
             for body in self._socket.dump(netfilter_messages.GET_FLOW, question, goes):
                 found[netfilter_messages.flow_to_delete(body)] = None
         # one that has ended meanwhile is gone just as well

@@ -5,7 +5,7 @@ those that write return a body, those that read take one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from socket import AF_BRIDGE, AF_INET, IPPROTO_UDP
+from socket import AF_BRIDGE, AF_INET, IPPROTO_TCP, IPPROTO_UDP
 from typing import Any
 
 from overlay.kernel.pyroute2_codec import (
@@ -47,6 +47,7 @@ _ELEMENTS = _elements_class()
 
 _FILTER_BY = {"CTA_IP_V4_SRC": 0x01, "CTA_IP_V4_DST": 0x02, "CTA_PROTO_NUM": 0x08, "CTA_PROTO_DST_PORT": 0x20}
 """CTA_FILTER_FLAG(…) of linux/netfilter/nfnetlink_conntrack.h, which pyroute2 has no names for."""
+_SEEN_REPLY = 1 << 1  # IPS_SEEN_REPLY
 
 
 def all_flows() -> bytes:
@@ -70,9 +71,18 @@ def flows_answered_by(address: str) -> bytes:
     return _filtered_flows("REPLY", [("CTA_IP_V4_SRC", address)], [])
 
 
-def _filtered_flows(direction: str, ends: Sequence[Attribute], protocol: Sequence[Attribute]) -> bytes:
+def unanswered_tcp_flows() -> bytes:
+    """Ask for the TCP flows that nobody has answered. Older kernels do not know the filter, and answer with more."""
+    unanswered: list[Attribute] = [("CTA_STATUS", 0), ("CTA_STATUS_MASK", _SEEN_REPLY)]
+    return _filtered_flows("ORIG", [], [("CTA_PROTO_NUM", IPPROTO_TCP)], unanswered)
+
+
+def _filtered_flows(
+    direction: str, ends: Sequence[Attribute], protocol: Sequence[Attribute], more: Sequence[Attribute] = ()
+) -> bytes:
     return encode(
         _FLOW,
+        *more,
         (f"CTA_TUPLE_{direction}", nest(("CTA_TUPLE_IP", nest(*ends)), ("CTA_TUPLE_PROTO", nest(*protocol)))),
         (
             "CTA_FILTER",
@@ -95,6 +105,13 @@ def read_flow(body: bytes) -> Flow:
             reply.get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_SRC_PORT") or 0,
         ),
     )
+
+
+def is_unanswered_tcp(body: bytes) -> bool:
+    """Whether it is a TCP flow without a packet from the one who is to answer."""
+    message = decode(_FLOW, body)
+    protocol = message.get_attr("CTA_TUPLE_ORIG").get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_NUM")
+    return protocol == IPPROTO_TCP and not message.get_attr("CTA_STATUS") & _SEEN_REPLY
 
 
 def flow_to_delete(body: bytes) -> bytes:

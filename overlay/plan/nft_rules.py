@@ -238,8 +238,13 @@ def delta(table: str, old: Part, new: Part) -> str:
 
 
 def addresses(slices: Iterable[Slice]) -> frozenset[str]:
-    """Addresses of all endpoints, ready or not."""
-    return frozenset(e.address for slice in slices for e in slice.endpoints)
+    """Addresses of all endpoints, ready or not, but for those on hosts that are lost: what was held there is over."""
+    return frozenset(e.address for slice in slices for e in slice.endpoints if not e.lost)
+
+
+def backends(slices: Iterable[Slice]) -> frozenset[str]:
+    """Addresses of all that take connections."""
+    return frozenset(e.address for slice in slices for e in slice.endpoints if e.ready)
 
 
 def _elements(verb: str, table: str, sets: Mapping[str, Elements]) -> list[str]:

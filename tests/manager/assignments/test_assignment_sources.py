@@ -35,10 +35,11 @@ from api.objects.kinds import (
     SERVICE_DECISION,
     SESSION,
     STATUS,
+    SUSPICIONS,
     TASK,
     Kind,
 )
-from api.objects.observed import Confirmation, NodeDescription, Session, TaskStatus
+from api.objects.observed import Confirmation, NodeDescription, Session, Suspicions, TaskStatus
 from api.objects.wanted import Network, Node, Service
 from api.service.container import ContainerSpec
 from api.service.ports import EndpointSpec, PortConfig
@@ -389,6 +390,46 @@ def test_a_change_reaches_only_those_who_take_part(world: World) -> None:
         pass
     assert [key_of(r) for r in views["n1"].take()[0]] == [("endpoint", "t1.net")]
     assert views["n2"].take() == ([], [])
+
+
+def test_endpoints_of_a_doubted_node_are_not_ready_for_hosts_that_are_here_and_that_come(world: World) -> None:
+    index = AssignmentIndex(world.state)
+    views = {"n1": index.add("n1")}
+    world.task("t2", "s1", "n2")
+    world.put(STATUS, "t1", TaskStatus(TaskState.RUNNING))
+    world.put(STATUS, "t2", TaskStatus(TaskState.RUNNING))
+
+    def ready(node: str) -> dict[str, bool]:
+        return {r.task_id: r.ready for r in views[node].take()[0] if isinstance(r, EndpointOrder)}
+
+    def update(doubted: frozenset[str]) -> None:
+        dirty = world.dirty.take()
+        dirty.nodes |= index.doubt(doubted)
+        for _ in index.update(dirty):
+            pass
+
+    update(frozenset())
+    assert ready("n1") == {"t1": True, "t2": True}
+    update(frozenset({"n2"}))
+    views["n2"] = index.add("n2")
+    assert ready("n1") == {"t2": False}
+    assert ready("n2") == {"t1": True, "t2": False}
+    world.task("t2", "s1", "n2", slot=7)  # whatever else happens to it
+    update(frozenset({"n2"}))
+    assert not any(ready("n1").values())
+    update(frozenset())
+    assert ready("n1") == {"t2": True}
+
+
+def test_connections_to_a_host_that_is_lost_are_over_and_only_to_that(world: World) -> None:
+    def lost() -> set[str]:
+        return {r.task_id for r in world.of("n1", EndpointOrder).values() if r.lost}
+
+    world.task("t2", "s1", "n2")
+    world.put(SUSPICIONS, "m1", Suspicions(["n2"]))
+    assert lost() == set(), "it may only be slow"
+    world.put(SUSPICIONS, "m1", Suspicions(["n2"], ["n2"]))
+    assert lost() == {"t2"}
 
 
 def test_a_task_made_changed_and_deleted_between_two_looks_is_never_sent(world: World) -> None:

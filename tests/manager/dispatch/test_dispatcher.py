@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from agent.session.grpc_connector import RpcLink
-from api.defaults import SESSION_LEASE
+from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.node_spec import NodeSpec
 from api.objects.decided import Revision, Task, TaskAddress
 from api.objects.kinds import (
@@ -149,7 +149,9 @@ async def test_a_session_opens_with_welcome_and_the_whole_set(cluster: Cluster) 
     async with cluster.session(credentials("n1")) as call:
         await call.write(Hello(DESCRIBED))
         welcome = await receive(call, Welcome)
-        assert welcome == Welcome(1.0, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER, {"127.0.0.1:7946": "m1"})
+        assert welcome == Welcome(
+            HEARTBEAT, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER, {"127.0.0.1:7946": "m1"}
+        )
         first = await receive(call, Assignments)
         assert sorted(resource.id for resource in first.put) == ["m1", "n1", "n2", "s.1", "t1"]
         state = cluster.store.state

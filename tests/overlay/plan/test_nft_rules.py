@@ -34,6 +34,17 @@ def unready(endpoint: EndpointOrder) -> EndpointOrder:
     return msgspec.structs.replace(endpoint, ready=False)
 
 
+def test_what_is_answered_by_a_lost_host_is_over_as_if_its_endpoints_were_gone() -> None:
+    slice = ingress_slice()
+    first, *rest = slice.endpoints
+    lost = replace(slice, endpoints=(msgspec.structs.replace(first, ready=False, lost=True), *rest))
+
+    assert nft_rules.addresses([slice]) - nft_rules.addresses([lost]) == {first.address}
+    assert nft_rules.backends([slice]) - nft_rules.backends([lost]) == {first.address}
+    unanswering = replace(slice, endpoints=(unready(first), *rest))
+    assert nft_rules.addresses([unanswering]) == nft_rules.addresses([slice])
+
+
 def test_the_whole_table_reads_like_this() -> None:
     assert nft_rules.full("argosy", part_of(ingress_slice()), 4789) == GOLDEN.read_text()
 
