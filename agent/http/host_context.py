@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from agent.lifecycle.health import Health
-from agent.runtime.bundle.host_features import CgroupMode
 from agent.runtime.containers.container_record import Record
 from agent.runtime.execs.execs import Execs
+from agent.runtime.host_features import CgroupMode
 from agent.runtime.images.image_store import ImageStore
 from agent.runtime.interface import Runtime
 from agent.runtime.oci.container_defaults import Usual

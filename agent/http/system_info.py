@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.http.host_context import HostContext
 from agent.runtime.bundle import cdi
-from agent.runtime.bundle.host_features import CgroupMode, machine
+from agent.runtime.host_features import CgroupMode, machine
 from api.engine.common import timestamp
 from api.http.app import API_VERSION, MIN_API_VERSION
 from api.version import release

@@ -4,6 +4,7 @@ __all__ = [
     "bundle",
     "containers",
     "execs",
+    "host_features",
     "images",
     "interface",
     "logs",

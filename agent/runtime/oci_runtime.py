@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from agent.runtime.bundle import bundle_builder, host_features
+from agent.runtime import host_features
+from agent.runtime.bundle import bundle_builder
 from agent.runtime.bundle.bundle_builder import Builder
 from agent.runtime.containers import conmon, container_record, recovery, signal_delivery, signals
 from agent.runtime.containers.container_record import Ended, Record

@@ -13,8 +13,9 @@ from cli.client import current
 from cli.command_errors import Wrong
 from cli.flags.flag_values import assignment
 from cli.lazy_group import Group
-from cli.show.formatting import ago, unix_time
+from cli.show.formatting import ago
 from cli.show.output import each, inspect, inspect_format_option, list_options, show_rows
+from cli.timestamps import unix_time
 from kit.timing import wall_clock
 
 COLUMNS = {"ID": "ID", "Name": "NAME", "CreatedAt": "CREATED", "UpdatedAt": "UPDATED"}

@@ -7,7 +7,7 @@ import time
 
 from cli.command_errors import Wrong
 from cli.flags.flag_values import duration
-from cli.show.formatting import unix_time
+from cli.timestamps import unix_time
 
 _UNIX = re.compile(r"\d+(\.\d+)?")
 

@@ -11,7 +11,8 @@ import click
 from cli.client import Client
 from cli.command_errors import Failed
 from cli.insights import Explanation, Problem
-from cli.show.formatting import span, unix_time
+from cli.show.formatting import span
+from cli.timestamps import unix_time
 
 _WIDTH = 116
 

@@ -12,19 +12,6 @@ def short_id(full: str) -> str:
     return full.removeprefix("sha256:")[:12]
 
 
-def unix_time(text: str) -> float:
-    """A timestamp of the API to Unix seconds; 0 for none."""
-    from datetime import datetime  # not needed by what has to be quick
-
-    if not text or text.startswith("0001-"):
-        return 0.0
-    head, _, rest = text.partition(".")
-    if rest:  # nanoseconds; Python reads six digits
-        digits = rest.rstrip("Z").split("+")[0]
-        text = f"{head}.{digits[:6]:0<6}Z"
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
 def span(seconds: float) -> str:
     """A duration as docker words it: "About a minute", "3 hours"."""
     seconds = max(seconds, 0)

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 
 from cli.insights import Change, History, Revision
-from cli.show.formatting import ago, table, unix_time
+from cli.show.formatting import ago, table
 from cli.show.output import Row
+from cli.timestamps import unix_time
 
 COLUMNS = {"Number": "REVISION", "Created": "CREATED", "Image": "IMAGE", "State": "STATE", "Tasks": "TASKS"}
 _LONGEST = 100

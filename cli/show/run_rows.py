@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from api.codec import Value
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
-from cli.show.formatting import ago, span, table, unix_time
+from cli.show.formatting import ago, span, table
+from cli.timestamps import unix_time
 
 _HEADS = ("RUN", "DUE", "STARTED", "TOOK", "OUTCOME", "REVISION")
 

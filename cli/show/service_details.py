@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from api.service.service_spec import ServiceSpec, UpdateConfig
-from cli.show.formatting import ago, byte_count, span, span_short, unix_time
+from cli.show.formatting import ago, byte_count, span, span_short
+from cli.timestamps import unix_time
 from cli.views import Service
 
 NANO = 1_000_000_000

@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from cli.client import Client
-from cli.show.formatting import ago, short_id, unix_time
+from cli.show.formatting import ago, short_id
 from cli.show.output import Row, filter_option, format_option, is_table, no_trunc_option, quiet_option, show_rows
+from cli.timestamps import unix_time
 from cli.views import Node, Service, Task
 
 COLUMNS = {

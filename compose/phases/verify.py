@@ -13,6 +13,7 @@ from dataclasses import replace
 from api.ids import SERVICE_NAME
 from compose.model.load_state import Work
 from compose.model.service_graph import cycle
+from compose.model.service_networks import is_harmless, linked_names, service_name
 from compose.phases.check import MERGED, lacking
 from compose.phases.merge import place_of
 from compose.phases.verify_build import verify_build
@@ -34,7 +35,6 @@ from compose.read.report import Report
 from compose.read.tree import Node, Path, children, items_of, text_of
 from compose.read.volume_syntax import BadVolume, parse_tmpfs
 from compose.table.schema import SCHEMA
-from compose.translate.network_targets import is_harmless, linked_names, service_name
 
 _NAME_LENGTH = 63
 _BOUNDS: dict[tuple[str, ...], tuple[float, float]] = {

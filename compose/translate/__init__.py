@@ -1,3 +1,3 @@
 """From the project to the services, networks and files of a stack."""
 
-__all__ = ["cluster_checks", "compose_file", "foreign_braces", "network_targets", "translate"]
+__all__ = ["cluster_checks", "compose_file", "foreign_braces", "translate"]

@@ -19,6 +19,7 @@ from compose.model import deploy_model
 from compose.model import project as model
 from compose.model.project import Project, Service
 from compose.model.service_graph import ordered
+from compose.model.service_networks import is_harmless, linked, network_name, networks_of, service_name
 from compose.model.stack import (
     DIGEST,
     IMAGE,
@@ -33,7 +34,7 @@ from compose.phases.file_contents import SECCOMP
 from compose.read.option_syntax import parse_platform, parse_restart
 from compose.translate.container_spec import container_spec, log_driver, strings
 from compose.translate.init_jobs import init_jobs
-from compose.translate.network_targets import attachments, is_harmless, linked, network_name, networks_of, service_name
+from compose.translate.network_targets import attachments
 
 NANO = 1_000_000_000
 _CONDITIONS: dict[str, Literal["started", "healthy", "completed"]] = {

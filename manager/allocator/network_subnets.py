@@ -12,7 +12,7 @@ from api.objects.kinds import NETWORK, NETWORK_DECISION
 from api.objects.wanted import Network
 from manager.allocator.allocation_round import Allocation
 from manager.allocator.subnet_layout import free_subnet, free_vni, overlapping, requested_subnet, vip_range
-from manager.status.occupied_prefixes import Occupied, in_use
+from manager.hosts.occupied_prefixes import Occupied, in_use
 
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 

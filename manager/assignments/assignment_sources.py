@@ -36,8 +36,8 @@ from kit.templates.go_template import is_template
 from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_serving
 from manager.assignments.image_sources import holder_keys, image_names, image_order, needs_image
 from manager.assignments.stored_file_assignments import file_orders
-from manager.dispatch.border import host_address
 from manager.hosts.suspicion import Suspicion, suspicion
+from manager.security.border import host_address
 from manager.security.registry_credentials import login_orders
 from manager.store.state import State
 

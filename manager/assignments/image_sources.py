@@ -16,8 +16,8 @@ from api.objects.observed import NodeDescription
 from api.service.host_address import join_host_port
 from api.states import TaskState
 from api.wire.assignments import ImageOrder
-from manager.dispatch.border import host_address
 from manager.images.image_tags import is_manager, meaning, tellers
+from manager.security.border import host_address
 from manager.store.state import State
 
 MOST_IMAGE_PEERS = 8

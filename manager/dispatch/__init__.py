@@ -1,3 +1,3 @@
 """The agents' sessions on this manager."""
 
-__all__ = ["border", "dispatcher", "manager_announcer"]
+__all__ = ["dispatcher", "manager_announcer"]

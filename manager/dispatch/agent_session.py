@@ -30,10 +30,11 @@ from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, Manag
 from kit.timing import Clock, backoff
 from kit.token_buckets import Buckets
 from manager.assignments.assignment_index import AssignmentIndex, HostView
-from manager.dispatch import assignment_pieces, border
+from manager.dispatch import assignment_pieces
 from manager.dispatch.inbox import Inbox
 from manager.dispatch.status_writer import ObservationWriter
-from manager.status.occupied_prefixes import node_troubles
+from manager.hosts.occupied_prefixes import node_troubles
+from manager.security import border
 from manager.store.interface import Lease, LeaseEnded, Put, Store
 from manager.store.state import State
 

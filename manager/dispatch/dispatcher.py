@@ -24,12 +24,11 @@ from kit.timing import Clock
 from kit.token_buckets import Buckets
 from manager.assignments.assignment_index import AssignmentIndex
 from manager.assignments.image_sources import may_fetch
-from manager.dispatch import border
 from manager.dispatch.agent_session import AgentSession
 from manager.dispatch.applied_revisions import Confirmations
 from manager.dispatch.inbox import Inbox
 from manager.dispatch.status_writer import ObservationWriter
-from manager.security import rights
+from manager.security import border, rights
 from manager.security.rights import KNOWN_WITHIN, Rights, is_manager
 from manager.store.interface import Store
 from manager.store.state import State

@@ -1,3 +1,3 @@
 """Calls to the hosts, and the watch over which of them answer."""
 
-__all__ = ["host_client", "host_detector", "suspicion"]
+__all__ = ["host_client", "host_detector", "occupied_prefixes", "suspicion"]

@@ -12,7 +12,7 @@ from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
 from api.service.host_address import join_host_port
 from api.wire import rpc
 from api.wire.host_messages import LOGS_METHOD, MANAGERS_METHOD, LogLine, LogLines, LogsRequest, ManagersNotice
-from manager.dispatch.border import host_address
+from manager.security.border import host_address
 from manager.store.state import State
 
 _ERRORS: dict[Any, type[ArgosyError]] = {

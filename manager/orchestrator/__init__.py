@@ -1,3 +1,3 @@
 """Pure planners that decide which tasks a service should have."""
 
-__all__ = ["memory", "orchestrator", "slots", "tasks"]
+__all__ = ["memory", "orchestrator", "slots"]

@@ -87,7 +87,7 @@ async def test_the_address_of_a_host_that_restarts(cluster: Scene, monkeypatch: 
         await rogue.hello(replace(LYING, address=HONEST.address))
         await cluster.until(lambda state: ROGUE in state.sessions)
         # the victim comes back, from the address itself
-        monkeypatch.setattr("manager.dispatch.border.peer_address", lambda _peer: HONEST.address, raising=False)
+        monkeypatch.setattr("manager.security.border.peer_address", lambda _peer: HONEST.address, raising=False)
         async with cluster.session(VICTIM) as other:
             await other.hello(HONEST)
             assert await rogue.refused() == "INVALID_ARGUMENT: node n2 has come up at the address 192.0.2.2"

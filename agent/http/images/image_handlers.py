@@ -13,7 +13,7 @@ from aiohttp import web
 from agent.http.host_context import HostContext
 from agent.http.images import image_answers
 from agent.http.response_streams import send, send_progress
-from agent.runtime.bundle.host_features import machine
+from agent.runtime.host_features import machine
 from agent.runtime.images import image_config
 from agent.runtime.interface import Image
 from api.errors import Invalid, Unimplemented

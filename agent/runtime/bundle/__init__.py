@@ -1,3 +1,3 @@
 """Makes a container's directory: root filesystem, mounts, files, devices."""
 
-__all__ = ["bundle_builder", "cdi", "host_features", "mounts"]
+__all__ = ["bundle_builder", "cdi"]

@@ -20,8 +20,9 @@ import msgspec
 
 from agent.runtime.bundle import cdi, device_nodes, seccomp_bpf
 from agent.runtime.bundle.file_mounts import make_files, remove_files
-from agent.runtime.bundle.host_features import machine
-from agent.runtime.bundle.mounts import MadeMount, make
+from agent.runtime.bundle.mounts import make
+from agent.runtime.containers.container_record import MadeMount
+from agent.runtime.host_features import machine
 from agent.runtime.interface import ContainerPlan, RuntimeFailure
 from agent.runtime.oci import container_user, oci_config, oci_defaults, seccomp
 from agent.runtime.oci.resource_limits import HostLimits

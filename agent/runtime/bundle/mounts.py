@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.runtime.containers.container_record import MadeMount
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.volumes.local_volumes import Volumes
 from api.errors import ArgosyError
@@ -20,16 +20,6 @@ _WITH_VALUE = ("size", "mode", *TMPFS_VALUES)
 _TMPFS_OPTIONS = frozenset((*_WITH_VALUE, "ro", "rw", *TMPFS_SWITCHES))
 _RECURSIVE_READ_ONLY = (5, 12)
 """The first kernel that has mount_setattr(2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class MadeMount:
-    """A mount that can be made now."""
-
-    mount: Mount
-    oci: dict[str, Any]
-    volume: str = ""
-    """Name of the volume behind it."""
 
 
 async def make(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 
-from agent.runtime.bundle.mounts import MadeMount
 from agent.runtime.interface import Container, ContainerPlan, Exit
 from api.codec import Value, decode, encode, fields_of
 from api.image_reference import familiar
@@ -18,6 +19,16 @@ from kit import twofold
 FILE = "container.json"
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeMount:
+    """A mount that can be made now."""
+
+    mount: Mount
+    oci: dict[str, Any]
+    volume: str = ""
+    """Name of the volume behind it."""
 
 
 class Ended(Value, frozen=True):

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 
@@ -23,8 +23,8 @@ from agent.runtime.volumes import rootfs_paths
 from kit import process
 
 if TYPE_CHECKING:
+    from agent.runtime.containers.container_record import Record
     from agent.runtime.interface import Container
-    from agent.runtime.oci_runtime import OciRuntime
     from api.service.container import Mount
 
 log = structlog.get_logger(__name__)
@@ -41,10 +41,22 @@ _NEW_MOUNTS, _DETACH = 0x20000, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class Containers(Protocol):
+    """What is needed of the runtime."""
+
+    async def containers(self) -> Sequence[Container]:
+        """All containers of this host."""
+        ...
+
+    def inspect(self, id: str) -> Record:
+        """What is kept of a container. Raises NotFound."""
+        ...
+
+
 class SocketBinds:
     """Keeps the mounts of these sockets in the runtime's containers current."""
 
-    def __init__(self, runtime: OciRuntime, sockets: Sequence[Path]) -> None:
+    def __init__(self, runtime: Containers, sockets: Sequence[Path]) -> None:
         self._runtime = runtime
         self._sockets = sockets
         self._failed: set[tuple[int, str, int]] = set()

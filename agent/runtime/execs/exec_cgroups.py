@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.runtime.bundle.host_features import CGROUPS, CgroupMode
+from agent.runtime.host_features import CGROUPS, CgroupMode
 from kit import process
 
 _PREFIX = "argosy-"

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from agent.runtime.bundle.host_features import machine
+from agent.runtime.host_features import machine
 from agent.runtime.images import image_archive, image_config
 from agent.runtime.images.image_receiver import receive
 from agent.runtime.images.layer_store import Storage, StorageFailure, StoredImage, StoredLayer

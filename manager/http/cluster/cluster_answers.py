@@ -16,10 +16,10 @@ from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE
 from api.objects.observed import NodeDescription
 from api.objects.wanted import Cluster, Node
 from api.states import NodeState, Role
-from manager.dispatch.border import host_address, shorten
+from manager.hosts.occupied_prefixes import node_troubles
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.service_answers import Json, meta
-from manager.status.occupied_prefixes import node_troubles
+from manager.security.border import host_address, shorten
 from manager.store.state import State
 
 # Raft is etcd's affair here; clients are shown Docker's defaults, which they send back unchanged

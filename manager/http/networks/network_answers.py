@@ -9,8 +9,8 @@ from api.engine.common import timestamp
 from api.network.network_spec import IPAMConfig
 from api.objects.wanted import Network, Service
 from manager.assignments.assignment_sources import task_name
+from manager.hosts.occupied_prefixes import network_troubles
 from manager.http.services.service_answers import Json
-from manager.status.occupied_prefixes import network_troubles
 from manager.store.lookup import hostname
 from manager.store.state import State
 

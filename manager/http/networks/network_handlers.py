@@ -19,13 +19,13 @@ from api.network.network_spec import INGRESS, NetworkSpec
 from api.network.network_validation import network_problems, network_refusals
 from api.objects.kinds import NETWORK
 from api.objects.wanted import Network
+from manager.hosts.occupied_prefixes import in_use
 from manager.http.cluster_context import ClusterContext
 from manager.http.networks import ingress_network
 from manager.http.networks.network_answers import network_view, uses
 from manager.http.networks.predefined_networks import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
 from manager.http.services.service_admission import is_taken
 from manager.http.services.service_handlers import claim, release
-from manager.status.occupied_prefixes import in_use
 from manager.store.interface import Change, Put, Stale
 from manager.store.lookup import find_network
 from manager.store.state import State

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
-from agent.runtime.bundle.host_features import machine
+from agent.runtime.host_features import machine
 from kit import process
 
 _CONFIG = """

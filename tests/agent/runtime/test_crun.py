@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from agent.runtime.bundle.host_features import CgroupMode, own_cgroup_mode
+from agent.runtime.host_features import CgroupMode, own_cgroup_mode
 from kit import process
 
 WHAT_DIFFERS = (

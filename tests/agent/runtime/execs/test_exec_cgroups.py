@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.bundle.host_features import CgroupMode
 from agent.runtime.containers.cgroup_usage import Cgroups
 from agent.runtime.execs.exec_cgroups import Subgroup, Subgroups, hierarchies
+from agent.runtime.host_features import CgroupMode
 from agent.runtime.interface import Image
 from agent.runtime.oci_runtime import OciRuntime
 from api.service.host_config import Hook

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agent.runtime.bundle.bundle_builder import resolv_conf
-from agent.runtime.bundle.host_features import CgroupMode, cgroup_mode, counts_processes
 from agent.runtime.containers.signals import number
+from agent.runtime.host_features import CgroupMode, cgroup_mode, counts_processes
 from agent.runtime.interface import ContainerPlan, Image, RuntimeFailure
 from agent.runtime.oci import oci_config, oci_defaults
 from agent.runtime.oci.container_user import User, resolve

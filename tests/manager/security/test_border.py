@@ -17,7 +17,7 @@ from api.service.resources import DiscreteResource, GenericResource, NamedResour
 from api.states import TaskState
 from api.wire import host_bounds as bounds
 from api.wire.session_messages import Heartbeat, Statuses
-from manager.dispatch import border
+from manager.security import border
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Put
 
