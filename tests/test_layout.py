@@ -58,3 +58,33 @@ def test_nothing_is_raised_inside_except_star() -> None:
                 found += [f"{path}:{one.lineno}" for one in raised]
 
     assert found == []
+
+
+PLANNERS = ("manager/orchestrator", "manager/scheduler", "manager/allocator", "manager/assignments")
+MODE_FIELDS = {"replicated", "global_", "replicated_job", "global_job"}
+MODE_CLASSES = {"Replicated", "ReplicatedJob", "EmptyMode"}
+MODE_KEYS = {"Replicated", "ReplicatedJob", "GlobalJob"}
+
+
+def test_nobody_but_the_api_and_the_planners_knows_what_a_mode_is() -> None:
+    """Others ask the spec (`is_job`, `replicas`, …), or make a mode of its name: `Mode.of`."""
+    found = []
+    for path, tree in trees().items():
+        if path.parts[0] == "api" or path.as_posix().startswith(PLANNERS):
+            continue
+        for node in (one for one in ast.walk(tree) if isinstance(one, ast.expr | ast.stmt)):
+            if isinstance(node, ast.Attribute):
+                asks = node.attr in MODE_FIELDS or (node.attr == "mode" and _is_spec(node.value))
+            elif isinstance(node, ast.ImportFrom):
+                asks = any(alias.name in MODE_CLASSES for alias in node.names)
+            else:
+                asks = isinstance(node, ast.Constant) and node.value in MODE_KEYS
+            if asks:
+                found.append(f"{path}:{node.lineno}")
+
+    assert found == []
+
+
+def _is_spec(node: ast.expr) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name in ("spec", "mode") or (name.endswith("_spec") and name != "endpoint_spec")

@@ -1,6 +1,6 @@
 """What a deploy has to do: a pure comparison of a stack with what the cluster has of it.
 
-`stack plan` prints it, `stack deploy` does it. Deploying twice changes nothing: see cli/deploy/canonical.py.
+`stack plan` prints it, `stack deploy` does it. Deploying twice changes nothing: see api/service/canonical.py.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Literal
 import msgspec
 
 from api.errors import Invalid
+from api.service.canonical import comparable
+from api.service.equality import Difference, differences, task_fingerprint
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
-from cli.deploy.canonical import essence, normal
 from cli.deploy.plan_files import FileChange, FileKind, missing_files, new_files, old_files, remembered
 from cli.deploy.plan_networks import NetworkChange, network_changes
 from cli.deploy.plan_ports import given_up, taken
-from cli.show.differences import Difference, differences
+from cli.show.differences import difference_line
 from cli.views import File, Network, Service
 from compose.model.stack import IMAGE, Stack, StackService
 
@@ -79,7 +80,7 @@ class ServiceChange:
     def lines(self) -> Iterator[str]:
         """For people."""
         yield f"{self.verb} service {self.spec.name}"
-        yield from (f"    {difference}" for difference in self.fields)
+        yield from (f"    {difference_line(field)}" for field in self.fields)
         yield from (f"    restart: {reason}" for reason in self.reasons)
         if self.verb == "update" and not self.reasons:
             yield f"    {self._effect()}"
@@ -213,13 +214,13 @@ def _service(
         task = _replace(task, container_spec=_replace(task.container_spec, image=old_task.container_spec.image))
     task = _replace(task, force_update=old_task.force_update)
     spec = _replace(spec, task_template=task)
-    old, new = normal(current.spec, names), normal(spec, names)
+    old, new = comparable(current.spec, names), comparable(spec, names)
     if old.mode_kind is not new.mode_kind:
         reason = "a service's mode cannot be changed; it is removed and created, and its history is lost"
         return ServiceChange(item, item.spec, current, tuple(differences(old, new)), (reason,), True, is_made_anew=True)
     on = [target.target for target in old.task_template.networks if target.target in replaced]
     reasons = [f"its network {name} is replaced" for name in on]
-    is_remade = essence(old) != essence(new)
+    is_remade = task_fingerprint(old) != task_fingerprint(new)
     if not is_remade and not reasons:
         needs = [wait.service for wait in spec.depends_on if wait.restart and wait.service in restarted]
         reasons = [f"it depends on {name}, whose tasks are replaced" for name in needs]

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from api.network.network_spec import NetworkSpec
-from cli.show.differences import NONE, Difference
+from api.service.equality import Difference
+from cli.show.differences import difference_line
 from cli.views import Network, Service
 from compose.model.stack import Stack
 
@@ -30,7 +31,7 @@ class NetworkChange:
             yield f"create network {self.spec.name}"
             return
         yield f"replace network {self.spec.name}"
-        yield from (f"    {difference}" for difference in self.fields)
+        yield from (f"    {difference_line(field)}" for field in self.fields)
         if self.users:
             yield f"    stops until it is there again: {', '.join(service.spec.name for service in self.users)}"
 
@@ -61,7 +62,7 @@ def network_changes(
             strangers = [service.spec.name for service in users if service.stack != stack.name]
             if strangers:
                 problems.append(
-                    f"network {spec.name} would have to be replaced ({'; '.join(map(str, fields))}), and "
+                    f"network {spec.name} would have to be replaced ({'; '.join(map(difference_line, fields))}), and "
                     f"{', '.join(strangers)} of other stacks {'is' if len(strangers) == 1 else 'are'} on it; "
                     "take them off it first"
                 )
@@ -81,7 +82,7 @@ def _fields(spec: NetworkSpec, network: Network) -> Iterator[Difference]:
         ("Attachable", spec.attachable, network.attachable),
     ):
         if wanted is not present:
-            yield Difference(path, str(present).lower(), str(wanted).lower())
+            yield Difference(path, present, wanted)
     picked = {} if _VNI in spec.options else {_VNI}
     yield from _mapping("Options", spec.options, {k: v for k, v in (network.options or {}).items() if k not in picked})
     yield from _mapping("Labels", spec.labels, network.labels or {})
@@ -91,7 +92,7 @@ def _fields(spec: NetworkSpec, network: Network) -> Iterator[Difference]:
         for name in ("subnet", "ip_range", "gateway"):
             wanted_text, text = getattr(part, name), getattr(now, name) if now else ""
             if wanted_text and wanted_text != text:
-                yield Difference(f"IPAM.Config[{number}].{_IPAM[name]}", text or NONE, wanted_text)
+                yield Difference(f"IPAM.Config[{number}].{_IPAM[name]}", text or None, wanted_text)
 
 
 _IPAM = {"subnet": "Subnet", "ip_range": "IPRange", "gateway": "Gateway"}
@@ -102,4 +103,4 @@ _VNI = "com.docker.network.driver.overlay.vxlanid_list"
 def _mapping(path: str, wanted: Mapping[str, str], present: Mapping[str, str]) -> Iterator[Difference]:
     for name in sorted({*wanted, *present}):
         if wanted.get(name) != present.get(name):
-            yield Difference(f"{path}.{name}", present.get(name, NONE), wanted.get(name, NONE))
+            yield Difference(f"{path}.{name}", present.get(name), wanted.get(name))

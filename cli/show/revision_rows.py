@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 
-from cli.insights import Change, History, Revision
+from cli.insights import History, Revision
+from cli.show.differences import difference_line
 from cli.show.formatting import ago, table
 from cli.show.output import Row
 from cli.timestamps import unix_time
 
 COLUMNS = {"Number": "REVISION", "Created": "CREATED", "Image": "IMAGE", "State": "STATE", "Tasks": "TASKS"}
-_LONGEST = 100
 
 
 def history_rows(about: History) -> list[Row]:
@@ -41,7 +40,7 @@ def history_lines(about: History, changes: bool) -> Iterator[str]:
         if revision.same_as:
             yield f"    the same as revision {revision.same_as}"
         elif changes:
-            yield from (f"    {_change(change)}" for change in revision.changes)
+            yield from (f"    {difference_line(change)}" for change in revision.changes)
 
 
 def _state(revision: Revision) -> str:
@@ -51,14 +50,3 @@ def _state(revision: Revision) -> str:
     if revision.previous:
         words.append("previous")
     return ", ".join(words)
-
-
-def _change(change: Change) -> str:
-    return f"{change.path}: {_text(change.old)} → {_text(change.new)}"
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "(none)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

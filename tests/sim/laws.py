@@ -7,12 +7,12 @@ from collections.abc import Set
 
 from api.objects.decided import NetworkDecision, NodeDecision, ServiceDecision, Task
 from api.objects.node_matching import matches
+from api.service.equality import task_fingerprint
 from api.service.service_spec import ServiceSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState, is_legal
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.orchestrator.nodes.constraint_enforcer import SHORT
 from manager.orchestrator.nodes.node_liveness import UNMET
-from manager.orchestrator.slots.service_pass import essence as essence_of
 from manager.orchestrator.slots.slots import slot_of
 from manager.orchestrator.slots.start_first_blocking import YIELDS
 from manager.orchestrator.updates.rolling_update import parallelism as slots_at_once
@@ -22,7 +22,7 @@ from tests.manager.invariants import check
 from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 
 _DESIRED = {TaskState.RUNNING: 0, TaskState.COMPLETE: 0, TaskState.SHUTDOWN: 1, TaskState.REMOVE: 2}
-_slots_at_once, _essence = slots_at_once, essence_of  # as they were before a test broke them
+_slots_at_once, _fingerprint = slots_at_once, task_fingerprint  # as they were before a test broke them
 _FORCED = (UNMET, SHORT, "the node is down", "the node was removed")
 _HURT = (TaskState.FAILED, TaskState.REJECTED, TaskState.COMPLETE, TaskState.ORPHANED)
 Before = dict[str, tuple[Task, TaskState]]
@@ -185,7 +185,7 @@ def spared(before: Before, state: State) -> None:
         if decision is None or task.service_id not in state.services:
             continue
         kept = state.revisions_of(task.service_id)
-        same = _essence(kept[task.revision].spec) == _essence(kept[decision.revision].spec)
+        same = _fingerprint(kept[task.revision].spec) == _fingerprint(kept[decision.revision].spec)
         node = state.nodes.get(task.node_id)
         placement = kept[decision.revision].spec.task_template.placement
         leaves = (

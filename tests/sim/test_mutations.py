@@ -221,7 +221,7 @@ def start_over(deployment: Deployment, wanted: Any, run: Any) -> None:
         (Deployment, "waits_until", at_once, "one per slot"),
         (Deployment, "is_free", always_free, "one per slot"),
         (relocation, "starts_first", yes, "one per slot"),
-        (deployments, "essence", all_of_it, "spared"),
+        (deployments, "task_fingerprint", all_of_it, "spared"),
         (node_liveness, "enforce_resources", nothing, "resources"),
         (rolling_update, "_is_stuck", never, "progress"),
         (repair, "replacement_due", nothing, "available"),

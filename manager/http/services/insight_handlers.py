@@ -15,9 +15,10 @@ from api.http.app import answer
 from api.http.query import number
 from api.objects.kinds import SERVICE
 from api.objects.wanted import Service
+from api.service.canonical import canonical
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
-from manager.http.services.service_admission import admit, canonical
+from manager.http.services.service_admission import admit
 from manager.http.services.service_answers import previous_revision, spec_in_force
 from manager.status.explanation import explanation
 from manager.status.revision_history import history_view, kept_revision, runs_view

@@ -1,26 +1,18 @@
-"""From the spec a client sent to the spec that is stored: canonical form, checks, and names turned into ids. Pure.
-
-Canonical form matters because equal specs mean "no change": what means the same is written the same, whoever sent it.
-"""
+"""From a spec in canonical form to the spec that is stored: checks, and names turned into ids. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from api import image_reference
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
 from api.objects.kinds import CLAIM, CONFIG, SECRET, Kind
 from api.objects.wanted import Service
-from api.service.container import ContainerSpec, DNSConfig, Healthcheck, Privileges
-from api.service.host_config import HostConfig
-from api.service.placement import Placement, Platform
-from api.service.ports import EndpointSpec, PortConfig, overlap
-from api.service.resources import Resources  # fmt: skip
-from api.service.service_spec import NetworkTarget, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
+from api.service.ports import PortConfig, overlap
+from api.service.service_spec import NetworkTarget, ServiceSpec
 from api.service.service_validation import service_problems
 from api.service.unsupported import service_refusals
 from manager.http.networks import ingress_network
@@ -29,32 +21,7 @@ from manager.http.stored_file_references import with_ids
 from manager.store.lookup import find_network
 from manager.store.state import State
 
-T = TypeVar("T")
 replace = msgspec.structs.replace
-
-
-def canonical(spec: ServiceSpec) -> ServiceSpec:
-    """The spec in its one form: empty parts dropped, enumerations said, networks where they belong."""
-    task = spec.task_template
-    task = replace(
-        task,
-        container_spec=_container(task.container_spec),
-        resources=_resources(task.resources),
-        placement=_placement(task),
-        restart_policy=_restart(task.restart_policy),
-        networks=task.networks or spec.networks,
-        runtime="" if task.runtime == "container" else task.runtime,
-    )
-    return replace(
-        spec,
-        task_template=task,
-        networks=[],
-        depends_on=sorted(spec.depends_on, key=lambda item: item.service),
-        mode=spec.mode.canonical(),
-        update_config=_update(spec.update_config),
-        rollback_config=_update(spec.rollback_config),
-        endpoint_spec=_endpoint(spec.endpoint_spec),
-    )
 
 
 def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> ServiceSpec:
@@ -82,68 +49,6 @@ def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> Se
         raise Invalid("TaskTemplate.Networks: a network is given twice, by different names")
     spec = with_ids(state, spec)
     return replace(spec, task_template=replace(spec.task_template, networks=networks))
-
-
-# ── the parts of the canonical form ──────────────────────────────────────────────────────────────────────────────
-
-
-def _container(spec: ContainerSpec) -> ContainerSpec:
-    try:
-        image = image_reference.parse(spec.image).familiar
-    except Invalid:
-        image = spec.image  # the checks will say what is wrong with it
-    return replace(
-        spec,
-        image=image,
-        # `docker service update` sends mounts sorted by source; by target, what is mounted over comes first
-        mounts=sorted(spec.mounts, key=lambda mount: mount.target),
-        dns_config=None if spec.dns_config == DNSConfig() else spec.dns_config,
-        privileges=None if spec.privileges == Privileges() else spec.privileges,
-        healthcheck=None if spec.healthcheck == Healthcheck() else spec.healthcheck,
-        isolation="" if spec.isolation == "default" else spec.isolation,
-        host_config=None if spec.host_config == HostConfig() else spec.host_config,
-        pull_policy="" if spec.pull_policy in ("missing", "if_not_present") else spec.pull_policy,
-    )
-
-
-def _placement(task: TaskSpec) -> Placement | None:
-    """An image of one platform runs on hosts of that platform."""
-    placement, platform = task.placement or Placement(), task.container_spec.platform
-    if platform and not placement.platforms:
-        system, _, rest = platform.partition("/")
-        placement = replace(placement, platforms=[Platform(rest.partition("/")[0], system)])
-    return None if placement == Placement() else placement
-
-
-def _resources(resources: Resources | None) -> Resources | None:
-    if resources is None:
-        return None
-    trimmed = Resources(_said(resources.limits), _said(resources.reservations))
-    return None if trimmed == Resources() else trimmed
-
-
-def _said(part: T | None) -> T | None:
-    """None for what says nothing."""
-    return part if part is not None and msgspec.to_builtins(part) else None
-
-
-def _restart(policy: RestartPolicy | None) -> RestartPolicy | None:
-    if policy is None or policy == RestartPolicy():
-        return None
-    return replace(policy, condition=policy.condition or "any")
-
-
-def _update(config: UpdateConfig | None) -> UpdateConfig | None:
-    if config is None:
-        return None
-    return replace(config, failure_action=config.failure_action or "pause", order=config.order or "stop-first")
-
-
-def _endpoint(endpoint: EndpointSpec | None) -> EndpointSpec | None:
-    if endpoint is None or endpoint in (EndpointSpec(), EndpointSpec(mode="vip")):
-        return None
-    ports = [replace(port, host_ip="") if port.host_ip == "0.0.0.0" else port for port in endpoint.ports]
-    return replace(endpoint, mode=endpoint.mode or "vip", ports=ports)
 
 
 # ── checks against the rest of the cluster ───────────────────────────────────────────────────────────────────────

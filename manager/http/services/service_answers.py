@@ -17,13 +17,13 @@ from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK, revision
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
 from api.service.container import DNSConfig
+from api.service.equality import task_fingerprint
 from api.service.mode import ModeKind
 from api.service.ports import EndpointSpec
 from api.service.resources import Limits, Reservations, Resources  # fmt: skip
 from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import TaskState
 from manager.assignments.assignment_sources import task_name
-from manager.orchestrator.slots.service_pass import essence
 from manager.store.state import State
 
 Json = dict[str, Any]
@@ -312,5 +312,5 @@ def is_up_to_date(state: State, task: Task) -> bool:
     return (
         revision is not None
         and not service.spec.is_job
-        and essence(revision.spec) == essence(spec_in_force(state, service))
+        and task_fingerprint(revision.spec) == task_fingerprint(spec_in_force(state, service))
     )

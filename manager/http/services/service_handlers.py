@@ -15,13 +15,14 @@ from api.ids import new_id
 from api.image_reference import parse
 from api.objects.kinds import CLAIM, SERVICE
 from api.objects.wanted import Claim, Service
+from api.service.canonical import canonical
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
 from manager.http.distribution_handlers import Distribution, login_sent
 from manager.http.services.name_generator import invented_name
 from manager.http.services.preserved_fields import is_dockers, kept
-from manager.http.services.service_admission import admit, canonical, claim_id
+from manager.http.services.service_admission import admit, claim_id
 from manager.http.services.service_answers import previous_revision, service_view, spec_in_force
 from manager.security.registry_credentials import Kept, kept_of, sealed
 from manager.store.interface import Change, Delete, Put, Stale

@@ -21,13 +21,13 @@ from api import defaults
 from api.codec import Value
 from api.objects.decided import NodeDecision, Revision, Task
 from api.objects.kinds import CURRENT_LEADER, DESCRIPTION, LEADERSHIP, NODE_DECISION, REVISION
+from api.service.equality import task_fingerprint
 from api.service.service_spec import TaskSpec
 from api.states import GOING, NodeState, TaskState
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.orchestrator.nodes.constraint_enforcer import enforce_resources
 from manager.orchestrator.nodes.relocation import is_gentle
 from manager.orchestrator.slots import node_eligibility
-from manager.orchestrator.slots.service_pass import essence
 from manager.orchestrator.slots.slots import ServiceSlots, Slots, is_done
 from manager.plan import Draft
 from manager.store.state import Event, State
@@ -133,7 +133,7 @@ def _call_off(draft: Draft, slots: ServiceSlots, service_id: str, template: Task
         number for number in slots.going
         if number in revisions
         and revisions[number].spec.task_template.placement != template.placement
-        and essence(revisions[number].spec) == essence(revisions[wanted].spec)
+        and task_fingerprint(revisions[number].spec) == task_fingerprint(revisions[wanted].spec)
     }  # fmt: skip
     waiting = draft.state.tasks_in(TaskState.PENDING).values() if stale else ()
     found = [task for task in waiting if task.service_id == service_id and task.revision in stale]

@@ -16,8 +16,7 @@ from api.objects.decided import JobRun, ServiceDecision, Task, UpdateStatus
 from api.objects.kinds import NODE_DECISION, REVISION, SERVICE_DECISION, TASK, revision_id
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
-from api.service.placement import Placement
-from api.service.ports import PortConfig
+from api.service.equality import task_fingerprint
 from api.service.schedule import Schedule
 from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState
@@ -143,7 +142,7 @@ class Deployment:
         known = self._outdated.get(number)
         if known is None:
             spec = self.spec_of(number)
-            known = self.is_job or spec is None or essence(spec) != essence(self.spec)
+            known = self.is_job or spec is None or task_fingerprint(spec) != task_fingerprint(self.spec)
             self._outdated[number] = known
         return known
 
@@ -308,14 +307,3 @@ def _constraints(template: TaskSpec) -> list[str]:
 def going(tasks: Iterable[Task]) -> list[Task]:
     """Those that are to run."""
     return [task for task in tasks if task.desired in GOING]
-
-
-def essence(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
-    """What of a spec its tasks are made from. Of the placement only the platforms are in it, as in swarmkit
-    (IsTaskDirtyPlacementConstraintsOnly): a node that meets the new constraints keeps its task (for one that does not
-    see `is_outdated`); preferences and the most per node are for tasks yet to be placed."""
-    template = spec.task_template
-    if template.placement:
-        rest = Placement(platforms=template.placement.platforms)
-        template = replace(template, placement=rest if rest.platforms else None)
-    return template, spec.host_ports

@@ -14,9 +14,9 @@ from api.objects.decided import ServiceDecision, Task
 from api.objects.kinds import SERVICE
 from api.objects.wanted import Service
 from api.reasons import dependencies
+from api.service.equality import task_fingerprint
 from api.service.service_spec import Dependency, ServiceSpec
 from api.states import GOING, TaskState
-from manager.orchestrator.slots.service_pass import essence
 from manager.orchestrator.slots.slots import SlotKey, in_order, slot_of
 from manager.store.state import Dirty, Event, State
 
@@ -72,7 +72,7 @@ def unmet(state: State, spec: ServiceSpec) -> str:
 def starts_tasks(state: State, service: Service, decision: ServiceDecision) -> bool:
     """Whether the wanted revision is made of other tasks than the one in force."""
     kept = state.revisions_of(service.id).get(decision.revision)
-    return kept is None or service.spec.is_job or essence(kept.spec) != essence(service.spec)
+    return kept is None or service.spec.is_job or task_fingerprint(kept.spec) != task_fingerprint(service.spec)
 
 
 def _is_met(state: State, dependency: Dependency) -> bool:
@@ -98,8 +98,8 @@ def _newest(state: State, service_id: str, revision: int, spec: ServiceSpec) -> 
     """The newest task of every slot, where it is of the revision in force or of one that makes the same tasks."""
     same = {revision}
     if not spec.is_job:
-        wanted = essence(spec)
-        same |= {n for n, kept in state.revisions_of(service_id).items() if essence(kept.spec) == wanted}
+        wanted = task_fingerprint(spec)
+        same |= {n for n, kept in state.revisions_of(service_id).items() if task_fingerprint(kept.spec) == wanted}
     slots: dict[SlotKey, Task] = {}
     for task in in_order(state.tasks_of(service_id).values()):
         if task.desired is not TaskState.REMOVE and task.revision in same:

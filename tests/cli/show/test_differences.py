@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from api.service.container import ContainerSpec, Mount
+from api.service.equality import differences
 from api.service.ports import EndpointSpec, PortConfig
 from api.service.resources import Limits
-from cli.show.differences import differences
+from cli.show.differences import difference_line
 
 Container = ContainerSpec
 
@@ -50,12 +51,12 @@ Container = ContainerSpec
     ],
 )  # fmt: skip
 def test_fields_are_told_by_what_names_them(old: object, new: object, lines: list[str]) -> None:
-    assert [str(difference) for difference in differences(old, new)] == lines
+    assert [difference_line(change) for change in differences(old, new)] == lines
 
 
 def test_long_values_are_cut() -> None:
     (found,) = differences(Container(image="a"), Container(image="b" * 500))
-    assert len(str(found)) < 150
+    assert len(difference_line(found)) < 150
 
 
 def test_values_that_came_as_json_are_compared_by_value() -> None:

@@ -19,7 +19,6 @@ from api.objects.kinds import (
 )
 from api.objects.observed import Leadership, TaskStatus  # fmt: skip
 from api.states import NodeState, TaskState
-from manager.status.revision_history import changes
 from manager.store.interface import Put
 from tests.manager.http.cluster_api import M1, NOW, W1, Api, service
 
@@ -92,20 +91,6 @@ async def test_a_revision_that_the_leader_has_not_taken_up_yet_is_told_too(api: 
     await api.create("web")
     (only,) = (await api.get("/argosy/v1/services/web/history"))["Revisions"]
     assert (only["Number"], only["Wanted"]) == (1, True)
-
-
-def test_changes_name_fields_env_variables_and_items() -> None:
-    old = {"A": {"Env": ["X=1", "Y=2"], "Args": ["a"], "Gone": 1}, "P": [{"T": 80}]}
-    new = {"A": {"Env": ["Y=3", "Z=4"], "Args": ["a", "b"]}, "P": [{"T": 81}], "Fresh": True}
-    assert list(changes(old, new)) == [
-        {"Path": "A.Env[X]", "Old": "X=1"},
-        {"Path": "A.Env[Y]", "Old": "Y=2", "New": "Y=3"},
-        {"Path": "A.Env[Z]", "New": "Z=4"},
-        {"Path": "A.Args", "Old": ["a"], "New": ["a", "b"]},
-        {"Path": "A.Gone", "Old": 1},
-        {"Path": "P[0].T", "Old": 80, "New": 81},
-        {"Path": "Fresh", "New": True},
-    ]
 
 
 # ── rollback ─────────────────────────────────────────────────────────────────────────────────────────────────────
