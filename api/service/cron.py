@@ -30,8 +30,8 @@ _MACROS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_LONGEST = timedelta(days=366 * 9)
-"""29 February can be eight years away."""
+_LONGEST = timedelta(days=366 * 41)
+"""29 February on a given weekday can be forty years away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import cronsim
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.errors import Invalid
 from api.service import cron, schedule
@@ -39,6 +42,7 @@ def next_times(text: str, start: str, number: int = 3, zone: str = "UTC") -> lis
         ("0 0 * * 7", ["2026-01-04T00:00:00", "2026-01-11T00:00:00", "2026-01-18T00:00:00"]),
         ("0 0 13 * fri", ["2026-01-02T00:00:00", "2026-01-09T00:00:00", "2026-01-13T00:00:00"]),
         ("0 0 29 2 *", ["2028-02-29T00:00:00", "2032-02-29T00:00:00", "2036-02-29T00:00:00"]),
+        ("0 0 */31 3 sun", ["2026-03-01T00:00:00", "2037-03-01T00:00:00", "2043-03-01T00:00:00"]),
         ("5/20 0 * * *", ["2026-01-01T00:05:00", "2026-01-01T00:25:00", "2026-01-01T00:45:00"]),
         ("@hourly", ["2026-01-01T01:00:00", "2026-01-01T02:00:00", "2026-01-01T03:00:00"]),
         ("@daily", ["2026-01-02T00:00:00", "2026-01-03T00:00:00", "2026-01-04T00:00:00"]),
@@ -49,6 +53,41 @@ def next_times(text: str, start: str, number: int = 3, zone: str = "UTC") -> lis
 )
 def test_next_times(text: str, expected: list[str]) -> None:
     assert [at.removesuffix("+00:00") for at in next_times(text, "2026-01-01T00:00:00+00:00")] == expected
+
+
+def _numbers(least: int, most: int, names: str = "") -> st.SearchStrategy[str]:
+    """What one field of an expression may hold."""
+    number = st.integers(least, most)
+    span = st.tuples(number, number).filter(lambda ends: ends[0] < ends[1])
+    one = st.one_of(
+        number.map(str),
+        st.sampled_from(names.split() or ["*"]),
+        st.integers(1, 40).map("*/{}".format),
+        span.map(lambda ends: f"{ends[0]}-{ends[1]}"),
+        st.tuples(span, st.integers(1, 9)).map(lambda both: f"{both[0][0]}-{both[0][1]}/{both[1]}"),
+    )
+    return st.one_of(st.just("*"), st.lists(one, min_size=1, max_size=3).map(",".join))
+
+
+@given(
+    st.one_of(st.just(()), st.tuples(_numbers(0, 59))),
+    st.tuples(
+        _numbers(0, 59), _numbers(0, 23), _numbers(1, 31), _numbers(1, 12, "jan FEB Dec"), _numbers(0, 7, "sun MON")
+    ),
+    st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)),
+)
+def test_where_clocks_do_not_change_times_are_those_of_another_implementation(
+    seconds: tuple[str, ...], fields: tuple[str, ...], start: datetime
+) -> None:
+    text, after = " ".join((*seconds, *fields)), start.replace(microsecond=0, tzinfo=UTC)
+    try:
+        expected = next(cronsim.CronSim(text, after)).timestamp()
+    except (cronsim.CronSimError, StopIteration):
+        with pytest.raises(Invalid, match="there is no such day in any year"):
+            cron.parse(text)
+        return
+
+    assert cron.parse(text).next_after(after.timestamp(), ZoneInfo("UTC")) == expected
 
 
 def test_a_time_that_does_not_exist_comes_when_the_clocks_go_forward_and_once_only() -> None:
