@@ -155,7 +155,9 @@ class AgentSession:
                 border.check_heartbeat(message, self._number)
                 self._confirm(message.in_force)
             elif isinstance(message, Statuses):
-                border.check_statuses(message, self._clock())
+                for portion in border.portions(message):
+                    border.check_statuses(portion, self._clock())
+                    await asyncio.sleep(0)  # all of a message may take 50 ms
                 self._warn_of_foreign(message)
                 await self._store_statuses(observed(self._store.state, self.node_id, message))
                 self._accepted = message.number

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ LEAST, MOST = -(1 << 31), 1 << 62
 MOST_CPUS = 10**15
 """Nano-CPUs."""
 MOST_DEPTH = 12
+PORTION = 50
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _ITEMS = {"images": bounds.MOST_IMAGES, "tags": bounds.MOST_IMAGES, "ports": bounds.MOST_PORTS}
@@ -156,16 +158,28 @@ def check_holder(state: State, node_id: str, address: str, peer: str) -> None:
 # ── statuses and confirmations ───────────────────────────────────────────────────────────────────────────────────
 
 
+def portions(message: Statuses) -> Iterator[Statuses]:
+    """The same statuses in messages of PORTION, each of which is checked in some 2 ms. Raises Invalid."""
+    _check_count(message)
+    statuses = iter(message.statuses.items())
+    while portion := dict(islice(statuses, PORTION)):
+        yield Statuses(message.number, portion)
+
+
 def check_statuses(message: Statuses, now: float) -> None:
     """`now` in Unix seconds. Raises Invalid."""
-    _in_range("Number", message.number, 0, MOST)
-    if len(message.statuses) > bounds.MOST_STATUSES:
-        raise Invalid(f"Statuses: more than {bounds.MOST_STATUSES} in one message")
+    _check_count(message)
     for task_id, status in message.statuses.items():
         if not _ID.fullmatch(task_id):
             raise Invalid(f"Statuses: {shorten(task_id)} is no id of a task")
         _check_value(status, f"Statuses.{task_id}.")
         _check_status(status, f"Statuses.{task_id}", now)
+
+
+def _check_count(message: Statuses) -> None:
+    _in_range("Number", message.number, 0, MOST)
+    if len(message.statuses) > bounds.MOST_STATUSES:
+        raise Invalid(f"Statuses: more than {bounds.MOST_STATUSES} in one message")
 
 
 def _check_status(status: TaskStatus, path: str, now: float) -> None:

@@ -160,6 +160,21 @@ def test_too_many_statuses_odd_ids_and_foreign_confirmations_are_refused() -> No
             border.check_heartbeat(Heartbeat(number), 3)
 
 
+@pytest.mark.parametrize("number", [0, 1, border.PORTION, border.PORTION + 1, bounds.MOST_STATUSES])
+def test_a_message_is_checked_in_portions_that_are_all_of_it(number: int) -> None:
+    message = Statuses(7, {f"t{n}": TaskStatus(TaskState.RUNNING, pid=n) for n in range(number)})
+    portions = list(border.portions(message))
+
+    assert all(1 <= len(portion.statuses) <= border.PORTION for portion in portions)
+    assert {id: status for portion in portions for id, status in portion.statuses.items()} == message.statuses
+
+
+def test_a_message_of_too_many_statuses_has_no_portions() -> None:
+    message = Statuses(1, {f"t{n}": TaskStatus(TaskState.RUNNING) for n in range(bounds.MOST_STATUSES + 1)})
+    with pytest.raises(Invalid):
+        next(border.portions(message))
+
+
 def every(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Values of any kind in every field; msgspec's defaults mean nothing to hypothesis."""
     return st.builds(kind, **{name: st.from_type(hint) for name, hint in get_type_hints(kind).items()})
