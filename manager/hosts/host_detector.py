@@ -43,6 +43,8 @@ TRIES = 4
 """Packets sent within one question: some may be lost."""
 WRITE_TIMEOUT = 0.4
 """Seconds until writing is tried anew: what etcd was asked while its leader died is never answered."""
+SAID_AFTER = 4
+"""Failures in a row after which they are logged: a busy disk alone may take longer than WRITE_TIMEOUT."""
 UNWRITTEN = 0.2
 """Seconds after which what is not in the store is told to this manager's own hosts all the same."""
 UNTIL_JUDGED = 2.0
@@ -204,9 +206,9 @@ class Detector:
                     lease = lease or await self._store.lease(SESSION_LEASE)
                     await self._write(lease)
             except (LeaseEnded, Unavailable, TimeoutError) as error:
-                if not failures:
-                    log.info("what this manager sees of hosts cannot be written yet", reason=str(error) or "no answer")
                 failures += 1
+                if failures == SAID_AFTER:
+                    log.info("what this manager sees of hosts cannot be written yet", reason=str(error) or "no answer")
                 if isinstance(error, LeaseEnded):
                     lease = None
                 await asyncio.sleep(next(delays))
