@@ -24,6 +24,8 @@ class ArgosyError(Exception):
 
     status: ClassVar[int] = 500
     temporary: ClassVar[bool] = False
+    reason: object = None
+    """The same as a Reason (api/reasons), where it has one; None otherwise."""
 
 
 class Invalid(ArgosyError):

@@ -6,6 +6,7 @@ import msgspec
 
 from api.codec import Value
 from api.node_spec import NodeSpec
+from api.reasons.reason import Reason
 from api.service.ports import EndpointSpec, PortConfig
 from api.service.service_spec import ServiceSpec, TaskSpec
 
@@ -29,8 +30,8 @@ class UpdateStatus(Value, frozen=True):
     started_at: str = ""
     message: str = ""
     completed_at: str = ""
-    reason: str = ""
-    """Why it was rolled back, when the message is of the rollback itself."""
+    reason: Reason | None = None
+    """Why it stopped, or what it waits for."""
 
 
 class ServiceStatus(Value, frozen=True):
@@ -90,6 +91,7 @@ class TaskStatus(Value, frozen=True):
     state: str = ""
     message: str = ""
     err: str = ""
+    reason: Reason | None = None
     container_status: ContainerStatus | None = None
     port_status: TaskPorts = TaskPorts()
 

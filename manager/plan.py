@@ -84,8 +84,8 @@ class Draft:
         return change.value if isinstance(change, Put) else None  # type: ignore[return-value]
 
     def put_task(self, task: Task, **changes: Any) -> Task:
-        """Write a changed task; `updated_at` moves with anything but the message."""
-        if changes.keys() - {"message"}:
+        """Write a changed task; `updated_at` moves with anything but the reason."""
+        if changes.keys() - {"reason"}:
             changes["updated_at"] = self.now
         task = replace(task, **changes)
         self.put(TASK, task.id, task)
@@ -94,7 +94,7 @@ class Draft:
     def assign_task(self, task: Task, node_id: str, generic_resources: list[GenericResource]) -> Task:
         """Give a pending task its node. It is known to differ, so nothing is compared."""
         task = replace(
-            task, node_id=node_id, state=TaskState.ASSIGNED, message="", updated_at=self.now,
+            task, node_id=node_id, state=TaskState.ASSIGNED, reason=None, updated_at=self.now,
             generic_resources=generic_resources,
         )  # fmt: skip
         self._changes[TASK.name, task.id] = Put(TASK, task.id, task)
@@ -104,7 +104,7 @@ class Draft:
         """The same for many, which get nothing of generic resources."""
         changes, name, now, assigned = self._changes, TASK.name, self.now, TaskState.ASSIGNED
         for task, node_id in zip(tasks, node_ids, strict=True):
-            placed = replace(task, node_id=node_id, state=assigned, message="", updated_at=now)
+            placed = replace(task, node_id=node_id, state=assigned, reason=None, updated_at=now)
             changes[name, task.id] = Put(TASK, task.id, placed)
 
     def delete_task(self, task_id: str) -> None:

@@ -6,10 +6,11 @@ from agent.lifecycle.health import Health, HealthState, check_of
 from agent.lifecycle.step import Failure, Observed
 from agent.runtime.interface import Container, Image
 from api.objects.observed import TaskStatus
+from api.reasons.reason import Code, reason
 from api.states import TaskState
 from api.wire.assignments import SpecOrder
 
-LOST = "task: its container is gone: it was removed, or its files were lost"
+LOST = reason(Code.CONTAINER_LOST)
 
 
 def observe(

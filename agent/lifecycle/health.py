@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from api.defaults import SECOND
+from api.reasons.reason import Code, Fact, Reason
 from api.service.container import Healthcheck
 
 INTERVAL = 30.0
@@ -101,15 +102,14 @@ def delay(check: Check, health: Health, started: float, now: float) -> float:
     return check.interval
 
 
-def complaint(health: Health) -> str:
-    """Why a container is unhealthy, for its task's error."""
-    times = "once" if health.streak == 1 else f"{health.streak} times in a row"
-    if not health.log:
-        return f"its health check failed {times}"
-    last = health.log[-1]
-    words = last.output.strip().splitlines()
-    how = words[-1][:200] if words else f"exit code {last.code}"
-    return f"its health check failed {times}, last with: {how}"
+def complaint(health: Health, exit_code: int) -> Reason:
+    """Why a container is unhealthy: the reason of its task's end, with the code that it ended with."""
+    facts: dict[str, Fact] = {"failures": health.streak, "exit_code": exit_code}
+    if health.log:
+        last = health.log[-1]
+        words = last.output.strip().splitlines()
+        facts |= {"text": words[-1][:200]} if words else {"probe_code": last.code}
+    return Reason(Code.UNHEALTHY, facts)
 
 
 def _merge(wanted: Healthcheck, image: Healthcheck) -> Healthcheck:

@@ -21,6 +21,7 @@ from agent.lifecycle import health
 from agent.lifecycle.health import NO_HEALTH, Health, HealthState
 from agent.runtime.interface import Exit, Image, container_id
 from api.objects.observed import PortStatus, TaskStatus
+from api.reasons.reason import Code, Fact, Reason, reason
 from api.states import TaskState
 from api.wire.assignments import ConfigOrder, SecretOrder, SpecOrder, TaskOrder
 
@@ -88,7 +89,7 @@ class Failure:
 
     state: TaskState
     """REJECTED or FAILED."""
-    sentence: str
+    reason: Reason
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -112,7 +113,7 @@ class Observed(msgspec.Struct, frozen=True):
     exit: Exit | None = None
     health: Health = NO_HEALTH
     failure: Failure | None = None
-    trouble: str = ""
+    trouble: Reason | None = None
     """Why the action under way is being tried again."""
     maybe_sandbox: bool = True
     maybe_container: bool = True
@@ -140,7 +141,7 @@ def step(wanted: Wanted, seen: Observed) -> Step:
     if wanted.stopping or seen.exit or seen.failure or seen.final:
         return _closing(_down(wanted, seen))
     if seen.health.state is HealthState.UNHEALTHY:
-        return _closing(_alive(wanted, seen, Action.STOP, seen.reached, "stopping: unhealthy"))
+        return _closing(_alive(wanted, seen, Action.STOP, seen.reached, Code.STOPPING_UNHEALTHY))
     return _up(wanted, seen)
 
 
@@ -148,30 +149,31 @@ def _up(wanted: Wanted, seen: Observed) -> Step:
     spec = wanted.spec
     if seen.running:
         if spec and spec.task.container_spec.post_start and not seen.hooked:
-            return _alive(wanted, seen, Action.HOOK, TaskState.STARTING, "running its post_start commands")
+            return _alive(wanted, seen, Action.HOOK, TaskState.STARTING, Code.POST_START)
         if seen.health.state is HealthState.STARTING:
-            return _alive(wanted, seen, Action.WATCH, TaskState.STARTING, "waiting for its health check")
-        return _alive(wanted, seen, Action.WATCH, TaskState.RUNNING, "started")
+            return _alive(wanted, seen, Action.WATCH, TaskState.STARTING, Code.HEALTH_CHECK_PENDING)
+        return _alive(wanted, seen, Action.WATCH, TaskState.RUNNING)
     if spec is None:
-        return _alive(wanted, seen, Action.IDLE, TaskState.ACCEPTED, "accepted")
+        return _alive(wanted, seen, Action.IDLE, TaskState.ACCEPTED)
     if not seen.image:
-        message = f"getting image {spec.task.container_spec.image}"
-        return _alive(wanted, seen, Action.FETCH, TaskState.PREPARING, message)
+        image = spec.task.container_spec.image
+        return _alive(wanted, seen, Action.FETCH, TaskState.PREPARING, Code.GETTING_IMAGE, image=image)
     if not seen.connected:
-        return _alive(wanted, seen, Action.CONNECT, TaskState.PREPARING, "waiting for its networks")
+        return _alive(wanted, seen, Action.CONNECT, TaskState.PREPARING, Code.WAITING_FOR_NETWORKS)
     if wanted.lacking and not seen.created:
-        return _alive(wanted, seen, Action.IDLE, TaskState.PREPARING, f"waiting for {', '.join(wanted.lacking)}")
+        files = ", ".join(wanted.lacking)
+        return _alive(wanted, seen, Action.IDLE, TaskState.PREPARING, Code.WAITING_FOR_FILES, files=files)
     ready = seen.created and seen.netns is not None
     if ready and wanted.order.desired <= TaskState.READY:
-        return _alive(wanted, seen, Action.IDLE, TaskState.READY, "prepared")
+        return _alive(wanted, seen, Action.IDLE, TaskState.READY)
     state = TaskState.READY if ready else TaskState.PREPARING
     if not seen.turn:
-        return _alive(wanted, seen, Action.QUEUE, state, "prepared" if ready else "waiting for its turn to start")
+        return _alive(wanted, seen, Action.QUEUE, state, None if ready else Code.WAITING_FOR_TURN)
     if seen.netns is None:
-        return _alive(wanted, seen, Action.OPEN, TaskState.PREPARING, "preparing")
+        return _alive(wanted, seen, Action.OPEN, TaskState.PREPARING)
     if not seen.created:
-        return _alive(wanted, seen, Action.CREATE, TaskState.PREPARING, "preparing")
-    return _alive(wanted, seen, Action.START, TaskState.STARTING, "starting")
+        return _alive(wanted, seen, Action.CREATE, TaskState.PREPARING)
+    return _alive(wanted, seen, Action.START, TaskState.STARTING)
 
 
 def _down(wanted: Wanted, seen: Observed) -> Step:
@@ -179,15 +181,15 @@ def _down(wanted: Wanted, seen: Observed) -> Step:
         # Not RUNNING: one that never was ready must not look so now.
         if _serves(wanted, seen):
             if wanted.order.draining and not seen.drained:
-                return _alive(wanted, seen, Action.DRAIN, seen.reached, "draining")
+                return _alive(wanted, seen, Action.DRAIN, seen.reached, Code.DRAINING)
             if wanted.order.linger and not seen.lingered:
-                return _alive(wanted, seen, Action.LINGER, seen.reached, "draining")
-        return _alive(wanted, seen, Action.STOP, seen.reached, "stopping")
+                return _alive(wanted, seen, Action.LINGER, seen.reached, Code.DRAINING)
+        return _alive(wanted, seen, Action.STOP, seen.reached, Code.STOPPING)
     if seen.exit is None and seen.final is None and seen.maybe_container:
         # It never ran, or could not be started: no log to keep, and it must not hold the namespace.
-        return _alive(wanted, seen, Action.REMOVE, seen.reached, "cleaning up")
+        return _alive(wanted, seen, Action.REMOVE, seen.reached, Code.CLEANING_UP)
     if seen.maybe_sandbox:
-        return _alive(wanted, seen, Action.CLOSE, seen.reached, "cleaning up")
+        return _alive(wanted, seen, Action.CLOSE, seen.reached, Code.CLEANING_UP)
     final = seen.final or _verdict(wanted, seen)
     if wanted.leaving and seen.maybe_container:
         return Step(Action.REMOVE, final)
@@ -206,12 +208,14 @@ def _serves(wanted: Wanted, seen: Observed) -> bool:
     return seen.reached is TaskState.RUNNING and not seen.failure and not wanted.gone
 
 
-def _alive(wanted: Wanted, seen: Observed, action: Action, state: TaskState, message: str) -> Step:
+def _alive(
+    wanted: Wanted, seen: Observed, action: Action, state: TaskState, code: Code | None = None, **facts: Fact
+) -> Step:
     if seen.final:
         return Step(action, seen.final)
     status = TaskStatus(
         state=max(state, seen.reached),
-        message=f"{message}: {seen.trouble}" if seen.trouble else message,
+        reason=reason(code, seen.trouble, **facts) if code else seen.trouble,
         container_id=container_id(wanted.order.id) if seen.created else "",
         pid=seen.pid if seen.running else 0,
         ports=list(seen.ports) if seen.running else [],
@@ -220,26 +224,24 @@ def _alive(wanted: Wanted, seen: Observed, action: Action, state: TaskState, mes
 
 
 def _verdict(wanted: Wanted, seen: Observed) -> TaskStatus:
-    state, message, error = _end(wanted, seen)
+    state, why = _end(wanted, seen)
     return TaskStatus(
         state=state,
-        message=message,
-        error=error,
+        reason=why,
         container_id=container_id(wanted.order.id) if seen.exit else "",
         exit_code=seen.exit.code if seen.exit else None,
     )
 
 
-def _end(wanted: Wanted, seen: Observed) -> tuple[TaskState, str, str]:
+def _end(wanted: Wanted, seen: Observed) -> tuple[TaskState, Reason | None]:
     code = seen.exit.code if seen.exit else 0
     if seen.failure:
-        return seen.failure.state, seen.failure.state.value, seen.failure.sentence
+        return seen.failure.state, seen.failure.reason
     if seen.health.state is HealthState.UNHEALTHY:
-        why = f"unhealthy container: {health.complaint(seen.health)}"
-        return TaskState.FAILED, "failed", f"task: non-zero exit ({code}): {why}" if code else f"task: {why}"
+        return TaskState.FAILED, health.complaint(seen.health, code)
     if wanted.stopping:
-        return TaskState.SHUTDOWN, "shutdown", ""
+        return TaskState.SHUTDOWN, None
     if code == 0:
-        return TaskState.COMPLETE, "finished", ""
-    why = ": out of memory: killed at its memory limit" if seen.exit and seen.exit.oom else ""
-    return TaskState.FAILED, "failed", f"task: non-zero exit ({code}){why}"
+        return TaskState.COMPLETE, None
+    killed = seen.exit is not None and seen.exit.oom
+    return TaskState.FAILED, reason(Code.OUT_OF_MEMORY if killed else Code.NON_ZERO_EXIT, exit_code=code)

@@ -28,7 +28,7 @@ from agent.runtime.execs.exec_cgroups import Subgroups
 from agent.runtime.execs.execs import Exec, Execs
 from agent.runtime.images.image_store import ImageStore
 from agent.runtime.images.peer_source import PeerSource
-from agent.runtime.interface import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
+from agent.runtime.interface import Container, ContainerPlan, Exit, Image, ImageMissing, Output, RuntimeFailure
 from agent.runtime.logs import log_file
 from agent.runtime.logs.log_format import Selection
 from agent.runtime.oci.container_defaults import Usual
@@ -303,7 +303,7 @@ class OciRuntime:
         policy = log_file.policy(plan.spec.log_driver, self._usual.log)
         self._check_runtime(plan)
         if self.image_store.find(plan.image.id) is None:
-            raise RuntimeFailure(f"image {kept.image} is no longer on this host")
+            raise ImageMissing(f"image {kept.image} is no longer on this host")
         make_directory(directory)
         kept.save(directory)
         layers = self.image_store.layers(plan.image.id)

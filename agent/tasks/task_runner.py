@@ -13,9 +13,11 @@ import msgspec
 import structlog
 
 from agent.lifecycle.step import Action, Failure, Observed, Wanted, step
+from agent.runtime.interface import ImageMissing
 from agent.tasks.task_actions import Activities, Host
 from api.errors import ArgosyError, NotFound
 from api.objects.observed import TaskStatus
+from api.reasons.reason import Code, Reason, clipped, reason
 from api.states import TaskState
 from api.wire.host_bounds import MOST_TEXT
 
@@ -28,6 +30,12 @@ STARTING = frozenset({Action.OPEN, Action.CREATE, Action.START})
 """What a place in the queue is held for."""
 CLEANING = frozenset({Action.STOP, Action.CLOSE, Action.REMOVE})
 """What is tried until it works."""
+_FAILURES = {
+    Action.OPEN: Code.NETWORK_FAILED,
+    Action.CREATE: Code.CREATE_FAILED,
+    Action.START: Code.START_FAILED,
+    Action.HOOK: Code.POST_START_FAILED,
+}
 
 
 class Runner:
@@ -65,8 +73,8 @@ class Runner:
         """The agent cannot go on with the task now."""
         told = self._told or TaskStatus(TaskState.ACCEPTED)
         if not told.state.is_terminal and not self._work.wanted.gone:
-            message = _clip(f"cannot be handled, trying again: {why}")
-            told = msgspec.structs.replace(told, message=message, timestamp=self._host.clock())
+            trouble = clipped(reason(Code.NOT_HANDLED, text=why), MOST_TEXT)
+            told = msgspec.structs.replace(told, reason=trouble, timestamp=self._host.clock())
             self._host.reporter.report(self._work.wanted.order.id, told)
 
     async def run(self) -> None:
@@ -90,7 +98,8 @@ class Runner:
         return now.action
 
     def _tell(self, status: TaskStatus) -> None:
-        status = msgspec.structs.replace(status, message=_clip(status.message), error=_clip(status.error))
+        if status.reason:  # what a runtime or a health check wrote may be of any length; managers take so much
+            status = msgspec.structs.replace(status, reason=clipped(status.reason, MOST_TEXT))
         id, told, now = self._work.wanted.order.id, self._told, self._host.clock()
         started = told.started_at if told else 0.0
         if not started and status.state is TaskState.RUNNING:
@@ -120,7 +129,7 @@ class Runner:
     async def _perform(self, action: Action) -> None:
         try:
             await self._work.perform(action)
-            self._work.see(trouble="")
+            self._work.see(trouble=None)
         except Exception as error:
             await self._failed(action, self._told_error(error))
         finally:
@@ -134,14 +143,24 @@ class Runner:
             log.warning(
                 "a task's step failed, will be tried again", task=name, step=action.name.lower(), why=str(error)
             )
-            self._work.see(trouble=str(error))
+            self._work.see(trouble=self._reason(action, error))
             self._work.changed.set()
             await asyncio.sleep(next(self._work.delays))
             return
         before = action not in (Action.START, Action.HOOK, Action.WATCH, Action.STOP)
-        failure = Failure(TaskState.REJECTED if before else TaskState.FAILED, str(error))
+        failure = Failure(TaskState.REJECTED if before else TaskState.FAILED, self._reason(action, error))
         # one whose hook failed still runs, and is stopped as such
         self._work.see(failure=failure, pid=self._work.seen.pid if action is Action.HOOK else 0)
+
+    def _reason(self, action: Action, error: ArgosyError) -> Reason:
+        """What an error means for the task. Its text may be a runtime's or a registry's: nobody looks into it."""
+        if isinstance(error.reason, Reason):
+            return error.reason
+        if action is Action.FETCH or isinstance(error, ImageMissing):
+            spec = self._work.wanted.spec
+            image = spec.task.container_spec.image if spec else ""
+            return reason(Code.IMAGE_UNAVAILABLE, image=image, text=str(error))
+        return reason(_FAILURES.get(action, Code.HOST_FAILED), text=str(error))
 
     def _told_error(self, error: Exception) -> ArgosyError:
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
@@ -150,8 +169,3 @@ class Runner:
             return error
         log.error("a task's step broke", task=self._work.wanted.order.name, exc_info=error)
         return ArgosyError("an internal error of the agent; argosyd's log has the details")
-
-
-def _clip(text: str) -> str:
-    """What a runtime or a health check wrote may be of any length; managers take so much."""
-    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+from msgspec.structs import force_setattr
+
 from api.codec import Value
+from api.reasons.reason import Code, Fact, Reason, text_only
 from api.service.ports import PortConfig
 from api.service.resources import GenericResource
 from api.service.service_spec import ServiceSpec
@@ -47,8 +51,8 @@ class Task(Value, frozen=True):
     """Given back (emptied) once the task has ended."""
     created_at: float = 0.0
     updated_at: float = 0.0
-    message: str = ""
-    """Why it is where it is; for a pending task, why no node takes it."""
+    old_message: str = msgspec.field(default="", name="Message")
+    """As written before there were reasons; read into `reason`."""
     job_iteration: int = 0
     """For jobs: the revision it works for; for scheduled jobs: the number of the run."""
     restarts: list[float] = []
@@ -57,6 +61,13 @@ class Task(Value, frozen=True):
     """What it was given of the node's generic resources when it was assigned."""
     replaces: str = ""
     """The task of the same slot that goes on until this one runs (a move to another node); "" for none."""
+    reason: Reason | None = None
+    """Why it is where it is; for a pending task, why no node takes it."""
+
+    def __post_init__(self) -> None:
+        if self.old_message:
+            force_setattr(self, "reason", self.reason or text_only(self.old_message))
+            force_setattr(self, "old_message", "")
 
 
 class NetworkDecision(Value, frozen=True):
@@ -82,7 +93,8 @@ class UpdateStatus(Value, frozen=True):
     state: str = ""
     started_at: float = 0.0
     completed_at: float = 0.0
-    message: str = ""
+    old_message: str = msgspec.field(default="", name="Message")
+    """As written before there were reasons; read into `reason`, as `old_reason` is."""
     revision: int = 0
     """The revision the tasks are being brought to."""
     total: int = 0
@@ -93,8 +105,17 @@ class UpdateStatus(Value, frozen=True):
     """Most slots that were done at once."""
     progressed_at: float = 0.0
     """When `done` last grew."""
-    reason: str = ""
-    """Why it was paused or rolled back; stays when `message` says that the rollback is completed."""
+    old_reason: str = msgspec.field(default="", name="Reason")
+    reason: Reason | None = msgspec.field(default=None, name="Why")
+    """Why it was paused or rolled back; None when nobody says, or when the rollback was asked for."""
+
+    def __post_init__(self) -> None:
+        if self.old_message or self.old_reason:
+            if self.old_reason and self.reason is None:
+                facts: dict[str, Fact] = {"text": self.old_reason, "message": self.old_message}
+                force_setattr(self, "reason", Reason(Code.TEXT, facts))
+            force_setattr(self, "old_message", "")
+            force_setattr(self, "old_reason", "")
 
 
 class JobRun(Value, frozen=True):
@@ -128,10 +149,9 @@ class ServiceDecision(Value, frozen=True):
     """The newest Service.revision that the leader has taken up."""
     previous: int = 0
     """Where a rollback goes: the last one before that all slots came to be of (orchestrator/revisions.py). 0: none."""
-    message: str = ""
-    """Which address or port it could not get, and why."""
-    waits: str = ""
-    """Which other services it waits for: "waiting for service db to be healthy"; "" for none."""
+    old_message: str = msgspec.field(default="", name="Message")
+    """As written before there were reasons; read into `reason`, as `old_waits` is into `waiting`."""
+    old_waits: str = msgspec.field(default="", name="Waits")
     held: bool = False
     """Whether the revision in force waits, its tasks staying NEW. (Otherwise the wanted one waits to be taken up.)"""
     runs: list[JobRun] = []
@@ -140,6 +160,17 @@ class ServiceDecision(Value, frozen=True):
     """Every run due up to this time has been decided about; 0 without a schedule."""
     schedule: str = ""
     """The cron expression and time zone that `scheduled_to` belongs to."""
+    reason: Reason | None = None
+    """Which address or port it could not get, and why."""
+    waiting: Reason | None = None
+    """Which other services it waits for; None for none."""
+
+    def __post_init__(self) -> None:
+        if self.old_message or self.old_waits:
+            force_setattr(self, "reason", self.reason or text_only(self.old_message))
+            force_setattr(self, "waiting", self.waiting or text_only(self.old_waits))
+            force_setattr(self, "old_message", "")
+            force_setattr(self, "old_waits", "")
 
 
 class Gateway(Value, frozen=True):
@@ -155,6 +186,14 @@ class NodeDecision(Value, frozen=True):
     state: NodeState = NodeState.UNKNOWN
     since: float = 0.0
     """When `state` was decided."""
-    message: str = ""
+    old_message: str = msgspec.field(default="", name="Message")
+    """As written before there were reasons; read into `reason`."""
     gateways: list[Gateway] = []
     """One per network with a task on the node; on ingress every node has one."""
+    reason: Reason | None = None
+    """Why it is down."""
+
+    def __post_init__(self) -> None:
+        if self.old_message:
+            force_setattr(self, "reason", self.reason or text_only(self.old_message))
+            force_setattr(self, "old_message", "")

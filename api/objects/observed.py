@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+from msgspec.structs import force_setattr
+
 from api.codec import Value
+from api.reasons.reason import ORDINARY, Reason, text_only
 from api.service.resources import Resources
 from api.states import TaskState
 
@@ -55,8 +59,9 @@ class TaskStatus(Value, frozen=True):
 
     state: TaskState
     timestamp: float = 0.0
-    message: str = ""
-    error: str = ""
+    old_message: str = msgspec.field(default="", name="Message")
+    """As written before there were reasons; read into `reason`, as `old_error` is."""
+    old_error: str = msgspec.field(default="", name="Error")
     container_id: str = ""
     pid: int = 0
     exit_code: int | None = None
@@ -65,6 +70,15 @@ class TaskStatus(Value, frozen=True):
     """When it reached RUNNING; 0 when it never did."""
     closing: bool = False
     """It ends, or is unhealthy and being stopped: it takes no new connections, although it may still run."""
+    reason: Reason | None = None
+    """What it is doing or waiting for; why it ended badly. None when the state says it all."""
+
+    def __post_init__(self) -> None:
+        if self.old_message or self.old_error:
+            words = "" if self.old_message == ORDINARY.get(self.state, self.state.value) else self.old_message
+            force_setattr(self, "reason", self.reason or text_only(self.old_error or words))
+            force_setattr(self, "old_message", "")
+            force_setattr(self, "old_error", "")
 
 
 class Session(Value, frozen=True):

@@ -1,1 +1,1 @@
-"""Why, as a value. Pure."""
+"""Why something is as it is: reasons as values, their text, and what helps against them."""

@@ -7,12 +7,14 @@ are what a host says, and one that lies is given the tasks that are placed by th
 from __future__ import annotations
 
 from api.errors import Invalid
+from api.reasons.reason import Code, Reason, reason
+from api.reasons.reason_text import text
+from api.reasons.remedies import remedy
 from api.service.placement import parse
 from api.service.service_spec import ServiceSpec
 
 CONFIRMED = ("node.id", "node.role", "node.labels.")
 """Beginnings of constraint keys whose values a manager has given."""
-ADVICE = "place it by node.id, or by a label that a manager gives: `argosy node update --label-add secure=yes NODE`"
 
 
 def self_declared(spec: ServiceSpec) -> list[str]:
@@ -31,8 +33,14 @@ def self_declared(spec: ServiceSpec) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def secrets_warning(spec: ServiceSpec) -> str:
-    """What to say of a service whose secrets go where hosts say of themselves that they should; "" for nothing."""
+def secrets_reason(spec: ServiceSpec) -> Reason | None:
+    """What is wrong with a service whose secrets go where hosts say of themselves that they should; None: nothing."""
     if not spec.task_template.container_spec.secrets or not (chosen := self_declared(spec)):
-        return ""
-    return f"its secrets go to hosts chosen by {', '.join(chosen)}, which hosts say of themselves: {ADVICE}"
+        return None
+    return reason(Code.SECRETS_BY_DECLARATION, keys=", ".join(chosen))
+
+
+def secrets_warning(spec: ServiceSpec) -> str:
+    """The same as a sentence, with what helps; "" for nothing."""
+    why = secrets_reason(spec)
+    return f"{text(why)}: {remedy(why)}" if why else ""

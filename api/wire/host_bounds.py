@@ -16,6 +16,10 @@ MOST_IMAGES_BYTES = 768 << 10
 """Bytes of those that a node's images may take."""
 MOST_TEXT = 16 << 10
 """Characters of one text (a status's message, a label's value)."""
+MOST_REASON = 4 * MOST_TEXT
+"""Characters of all texts in the reason of a status."""
+MOST_FACTS = 16
+"""Facts of a reason, and reasons of a reason."""
 MOST_NAME = 512
 """Characters of a name: an image reference, a label's key, an id."""
 MOST_ITEMS = 1024

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from api.reasons.dependencies import WAITS
+from api.reasons.reason import Code, Reason
+from api.reasons.reason_text import text
 from cli.show.run_rows import is_scheduled
 from cli.states import ENDED
 from cli.views import Service, Task
@@ -100,13 +101,13 @@ class Judge:
         }
         if state not in words or status is None or (self.is_rollback and state == "rollback_completed"):
             return ""
-        why = status.reason or status.message
+        why = text(status.reason) or status.message
         return f"{words[state]}: {why}" if why else words[state]
 
     def _held_up(self, service: Service) -> str:
         """The update's message while it waits for other services."""
         status = service.update_status
-        return status.message if status and _waits(status.message) else ""
+        return status.message if status and _waits(status.reason) else ""
 
     def _is_too_early(self, service: Service, slots: dict[str, list[Task]], now: float) -> bool:
         """A global service gets its tasks a moment after it is made; none for a while means that no node fits."""
@@ -116,7 +117,7 @@ class Judge:
         reasons = [
             t.status.err
             for t in tasks
-            if t.status.state in ("new", "pending") and t.status.err and _is_wanted(t) and not _waits(t.status.err)
+            if t.status.state in ("new", "pending") and t.status.err and _is_wanted(t) and not _waits(t.status.reason)
         ]
         if not reasons:
             self._homeless_since = None
@@ -128,9 +129,9 @@ class Judge:
         return f"{len(reasons)} task{'s' if len(reasons) > 1 else ''} found no node: {reasons[-1]}"
 
 
-def _waits(message: str) -> bool:
-    """Whether it says that other services are waited for; they have verdicts of their own."""
-    return message.startswith(WAITS)
+def _waits(reason: Reason | None) -> bool:
+    """Whether other services are waited for; they have verdicts of their own."""
+    return reason is not None and reason.code is Code.WAITING_FOR_SERVICES
 
 
 def _slots(tasks: Sequence[Task]) -> dict[str, list[Task]]:

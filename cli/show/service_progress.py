@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,7 @@ import click
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
 from cli.flags.flag_values import seconds
-from cli.show.convergence import PATIENCE, Judge, Verdict, reason_of
+from cli.show.convergence import PATIENCE, Judge, Verdict
 from cli.show.formatting import span_short, table
 from cli.views import Service, Task
 
@@ -166,7 +165,7 @@ def wait_converged(
         screen.show(verdicts.values())
         failed = [verdict for verdict in verdicts.values() if verdict.state == "failed"]
         if failed:
-            raise Failed("\n".join(f"{v.name} did not converge: {_with_reason(client, v.detail)}" for v in failed))
+            raise Failed("\n".join(f"{v.name} did not converge: {v.detail}" for v in failed))
         if all(not _is_open(verdict) for verdict in verdicts.values()):
             return
         if clock() - start > timeout:
@@ -193,18 +192,6 @@ def _look(client: Client, judges: Sequence[Judge], now: float) -> dict[str, Verd
             own = [task for task in tasks if task.service_id == service.id]
             verdicts[judge.service_id] = judge.look(service, own, now)
     return verdicts
-
-
-def _with_reason(client: Client, detail: str) -> str:
-    """What the managers say of an update names the task that failed; its own words are what the user needs."""
-    named = re.search(r"early termination of task (\w+)", detail)
-    if named is None:
-        return detail
-    try:
-        task = client.get(f"/tasks/{named[1]}", Task)
-    except ApiError:
-        return detail  # it is reaped already
-    return f"{detail}: {reason_of(task)}"
 
 
 def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[Task]:

@@ -89,7 +89,7 @@ class Book:
             self._hold(gateway.network_id, gateway.address, sign)
 
     def _service(self, id: str, decision: ServiceDecision, sign: int) -> None:
-        if decision.message:
+        if decision.reason:
             _count(self.lacking, id, sign)
         for vip in decision.vips:
             self._take(vip.network_id, number_of(vip.address), sign)

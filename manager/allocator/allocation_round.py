@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 from itertools import chain
 
 from api.objects.kinds import NETWORK_DECISION
+from api.reasons.reason import Code, Reason, reason
 from api.service.ports import overlap
 from api.states import TaskState
 from manager.allocator.allocation_index import Book, Port, PortHolder, number_of
@@ -48,7 +49,7 @@ class Allocation:
         self.vnis: set[int] = set()
         self.ports: defaultdict[Port, set[PortHolder]] = defaultdict(set)
         """Given to services in this round."""
-        self.trouble: dict[str, str] = {}
+        self.trouble: dict[str, Reason] = {}
         """By network: why it has no subnet."""
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         self._full: set[tuple[str, int]] = set()
@@ -60,16 +61,16 @@ class Allocation:
         network = self.state.networks.get(network_id)
         return network.spec.name if network and network.spec.name else network_id
 
-    def problem(self, network_id: str) -> str:
-        """Why nobody can get an address on a network; "" if they can."""
+    def problem(self, network_id: str) -> Reason | None:
+        """Why nobody can get an address on a network; None if they can."""
         network = self.state.networks.get(network_id)
         if network is None:
-            return f"network {network_id} does not exist"
+            return reason(Code.NO_SUCH_NETWORK, network=network_id)
         if network.removed:
-            return f"network {network.spec.name} is being removed"
+            return reason(Code.NETWORK_BEING_REMOVED, network=network.spec.name)
         if self.layout(network_id) is None:
-            return f"network {network.spec.name}: {self.trouble.get(network_id, 'it has no subnet yet')}"
-        return ""
+            return reason(Code.NETWORK_WITHOUT_SUBNET, self.trouble.get(network_id), network=network.spec.name)
+        return None
 
     def layout(self, network_id: str) -> Layout | None:
         """How the network is divided; None while it has no subnet."""

@@ -10,6 +10,7 @@ from api.network.network_spec import INGRESS
 from api.objects.decided import NetworkDecision
 from api.objects.kinds import NETWORK, NETWORK_DECISION
 from api.objects.wanted import Network
+from api.reasons.reason import Code, Reason, reason
 from manager.allocator.allocation_round import Allocation
 from manager.allocator.subnet_layout import free_subnet, free_vni, overlapping, requested_subnet, vip_range
 from manager.hosts.occupied_prefixes import Occupied, in_use
@@ -37,7 +38,8 @@ def _let_go(allocation: Allocation, network_id: str) -> None:
 def _decide(allocation: Allocation, network: Network) -> None:
     subnet, problem = _subnet_for(allocation, network)
     if subnet is None:
-        allocation.trouble[network.id] = problem
+        if problem is not None:
+            allocation.trouble[network.id] = problem
         return
     used = {*allocation.book.vnis, *allocation.vnis}
     vni = _requested_vni(network)
@@ -49,7 +51,7 @@ def _decide(allocation: Allocation, network: Network) -> None:
     allocation.draft.put(NETWORK_DECISION, network.id, decision)
 
 
-def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network | None, str]:
+def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network | None, Reason | None]:
     state, used = allocation.state, {**allocation.book.subnets, **allocation.subnets}
     wanted, problem = requested_subnet(network)
     if problem:
@@ -57,19 +59,20 @@ def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network |
     if wanted is None:
         return _any_subnet(allocation, network, used)
     if (other := overlapping(wanted, used)) is not None:
-        return None, f"subnet {wanted} overlaps with that of network {allocation.network_name(other)}"
+        name = allocation.network_name(other)
+        return None, reason(Code.SUBNET_OVERLAPS_NETWORK, subnet=str(wanted), network=name)
     if user := subnets.special(wanted) or in_use(state, wanted):
-        return None, f"subnet {wanted} overlaps {user}"
-    return wanted, ""
+        return None, reason(Code.SUBNET_OVERLAPS, subnet=str(wanted), user=user)
+    return wanted, None
 
 
 def _any_subnet(
     allocation: Allocation, network: Network, used: dict[str, IPv4Network]
-) -> tuple[IPv4Network | None, str]:
+) -> tuple[IPv4Network | None, Reason | None]:
     """From the cluster's pools. A new cluster's first network is there sooner than the first host's word."""
     state, cluster = allocation.state, allocation.state.cluster
     if state.nodes and not state.descriptions:
-        return None, "it gets a subnet when the first host has said which it uses itself"
+        return None, reason(Code.WAITING_FOR_FIRST_HOST)
     pools = (cluster.address_pool if cluster else []) or [defaults.ADDRESS_POOL]
     length = cluster.subnet_length if cluster else defaults.SUBNET_LENGTH
     taken = [*used.values(), *_not_ours(allocation, network)]
@@ -77,19 +80,13 @@ def _any_subnet(
         # room for an address of every task that publishes a port, and of every host
         usual = IPv4Network(defaults.INGRESS_SUBNET)
         if not any(usual.overlaps(other) for other in taken):
-            return usual, ""
+            return usual, None
         length = usual.prefixlen
     subnet = free_subnet(pools, length, taken) or free_subnet(pools, defaults.SUBNET_LENGTH, taken)
     if subnet is None:
-        return None, f"no subnet is left in the cluster's address pool {', '.join(pools)}{_by_hosts(allocation, pools)}"
-    return subnet, ""
-
-
-def _by_hosts(allocation: Allocation, pools: list[str]) -> str:
-    """That a host uses some of the pools itself, where one does."""
-    users = (in_use(allocation.state, IPv4Network(pool)) for pool in pools)
-    found = next((user for user in users if user), "")
-    return f" (hosts use some of it themselves: {found})" if found else ""
+        users = filter(None, (in_use(state, IPv4Network(pool)) for pool in pools))
+        return None, reason(Code.ADDRESS_POOL_EXHAUSTED, pools=", ".join(pools), user=next(users, ""))
+    return subnet, None
 
 
 def _not_ours(allocation: Allocation, network: Network) -> list[IPv4Network]:

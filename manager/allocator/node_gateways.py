@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from api.network.network_spec import INGRESS
 from api.objects.decided import Gateway, NodeDecision
 from api.objects.kinds import NODE_DECISION
+from api.reasons.reason import Code, reason
 from manager.allocator.allocation_round import Allocation
 
 _RETRY = 5.0
@@ -28,10 +29,10 @@ def decide_gateways(allocation: Allocation, node_ids: Iterable[str]) -> None:
 
 def _explain(allocation: Allocation, node_id: str, network_id: str) -> None:
     """Tell it where it is looked for: at the tasks that wait for the bridge."""
-    message = f"no address is left in network {allocation.network_name(network_id)} for the bridge of its node"
+    why = reason(Code.NO_BRIDGE_ADDRESS_LEFT, network=allocation.network_name(network_id))
     for task in list(allocation.state.tasks_on(node_id).values()):
-        if task.message != message and any(held.network_id == network_id for held in task.addresses):
-            allocation.draft.put_task(task, message=message)
+        if task.reason != why and any(held.network_id == network_id for held in task.addresses):
+            allocation.draft.put_task(task, reason=why)
 
 
 def _decide(allocation: Allocation, node_id: str, decision: NodeDecision) -> None:

@@ -10,39 +10,43 @@ from api import defaults
 from api.objects.decided import ServiceDecision, ServiceVIP
 from api.objects.kinds import SERVICE_DECISION
 from api.objects.wanted import Service
+from api.reasons.reason import Code, Reason, reason
 from api.service.ports import PortConfig, overlap
 from api.service.service_spec import ServiceSpec
 from manager.allocator.allocation_round import Allocation
 
 
-def decide_services(allocation: Allocation, service_ids: Iterable[str]) -> dict[str, str]:
+def decide_services(allocation: Allocation, service_ids: Iterable[str]) -> dict[str, Reason]:
     """Give the services what they lack, the oldest first. By service: what it could not get, or waits for."""
     services = [service for id in service_ids if (service := allocation.state.services.get(id)) is not None]
     services.sort(key=lambda service: (service.created_at, service.id))
     return {service.id: problem for service in services if (problem := _decide(allocation, service))}
 
 
-def _decide(allocation: Allocation, service: Service) -> str:
+def _decide(allocation: Allocation, service: Service) -> Reason | None:
     decision = allocation.state.service_decisions.get(service.id)
     revisions = allocation.state.revisions_of(service.id)
     if decision is None or decision.revision not in revisions:
-        return "the service is being taken up"
+        return reason(Code.BEING_TAKEN_UP)
     spec = revisions[decision.revision].spec
     # Tasks of older revisions keep the VIPs they were promised.
     older = sorted(allocation.book.revisions.get(service.id, {}).keys() - {decision.revision})
     specs = [spec, *(revisions[number].spec for number in older if number in revisions)]
     vips, problem = _vips(allocation, decision, specs)
     ports, conflict = _ports(allocation, service.id, decision, spec)
-    message = conflict or problem
-    allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, message=message))
-    return message or (decision.waits if decision.held else "")
+    why = conflict or problem
+    allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, reason=why))
+    return why or (decision.waiting if decision.held else None)
 
 
-def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]) -> tuple[list[ServiceVIP], str]:
+def _vips(
+    allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]
+) -> tuple[list[ServiceVIP], Reason | None]:
     if not specs[0].has_vip:
-        return [], ""
+        return [], None
     held = {vip.network_id: vip for vip in decision.vips}
-    vips, problem = [], ""
+    vips: list[ServiceVIP] = []
+    problem: Reason | None = None
     for network_id in dict.fromkeys(id for spec in specs for id in spec.network_ids):
         vip = held.get(network_id)
         if vip is None:
@@ -52,28 +56,28 @@ def _vips(allocation: Allocation, decision: ServiceDecision, specs: list[Service
             vips.append(vip)
         elif network_id in specs[0].network_ids:
             name = allocation.network_name(network_id)
-            problem = allocation.problem(network_id) or f"no virtual address is left in network {name}"
+            problem = allocation.problem(network_id) or reason(Code.NO_VIRTUAL_ADDRESS_LEFT, network=name)
     return vips, problem
 
 
 def _ports(
     allocation: Allocation, service_id: str, decision: ServiceDecision, spec: ServiceSpec
-) -> tuple[list[PortConfig], str]:
+) -> tuple[list[PortConfig], Reason | None]:
     wanted = spec.mesh_ports
     fixed: set[tuple[str, int]] = {(port.protocol, port.published_port) for port in wanted}
     before = [port for port in decision.ports if (port.protocol, port.published_port) not in fixed]
     got: list[PortConfig] = []
-    problem = ""
+    problem: Reason | None = None
     for port in wanted:
         number = port.published_port or _kept(before, port) or _picked(allocation, port.protocol, fixed, service_id)
         holder = allocation.port_holder((port.protocol, number), port.host_ip, service_id)
         if holder is not None:
-            problem = f"port '{number}' is already in use by service {_name(allocation, holder)}"
+            problem = reason(Code.PORT_TAKEN, port=number, service=_name(allocation, holder), service_id=holder)
         elif any(_meet(port, number, other) for other in got):
             continue  # said twice; the API refuses it
         elif not number:
             low, high = defaults.AUTO_PORTS
-            problem = f"no port is left between {low} and {high}"
+            problem = reason(Code.NO_PORT_LEFT, low=low, high=high)
         else:
             allocation.ports[port.protocol, number].add((service_id, port.host_ip))
             fixed.add((port.protocol, number))
@@ -104,4 +108,4 @@ def _picked(allocation: Allocation, protocol: str, own: set[tuple[str, int]], se
 
 def _name(allocation: Allocation, service_id: str) -> str:
     service = allocation.state.services.get(service_id)
-    return f"'{service.spec.name}' ({service_id})" if service else service_id
+    return service.spec.name if service else service_id

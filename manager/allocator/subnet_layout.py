@@ -17,6 +17,7 @@ from ipaddress import IPv4Network
 from api.network.network_spec import IPAMConfig
 from api.objects.decided import NetworkDecision
 from api.objects.wanted import Network
+from api.reasons.reason import Code, Reason, reason
 
 SMALLEST = 29
 """Longest prefix of a subnet that has room for hosts and VIPs."""
@@ -69,21 +70,21 @@ def vip_range(network: Network, subnet: IPv4Network) -> str:
     return str(list(_range_of(config, subnet).subnets(2))[-1])
 
 
-def requested_subnet(network: Network) -> tuple[IPv4Network | None, str]:
+def requested_subnet(network: Network) -> tuple[IPv4Network | None, Reason | None]:
     """The subnet the user asked for, if any, and what is wrong with it."""
     config = network.spec.ipam.config
     if not config or not config[0].subnet:
-        return None, ""
+        return None, None
     try:
         subnet = IPv4Network(config[0].subnet, strict=False)
         narrow = _range_of(config[0], subnet)
     except ValueError as error:
-        return None, f"its subnet cannot be used: {error}"
+        return None, reason(Code.SUBNET_UNUSABLE, text=str(error))
     if subnet.prefixlen > SMALLEST or narrow.prefixlen > 30:
-        return None, f"subnet {subnet} is too small; the smallest is a /{SMALLEST}"
+        return None, reason(Code.SUBNET_TOO_SMALL, subnet=str(subnet), longest=SMALLEST)
     if not narrow.subnet_of(subnet):
-        return None, f"IP range {narrow} is not inside subnet {subnet}"
-    return subnet, ""
+        return None, reason(Code.RANGE_OUTSIDE_SUBNET, range=str(narrow), subnet=str(subnet))
+    return subnet, None
 
 
 def free_subnet(pools: Iterable[str], length: int, used: Iterable[IPv4Network]) -> IPv4Network | None:

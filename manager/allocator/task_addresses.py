@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from api.objects.decided import Task, TaskAddress
+from api.reasons.reason import Code, Reason, reason
 from api.states import GOING, TaskState
 from manager.allocator.allocation_index import number_of
 from manager.allocator.allocation_round import Allocation
@@ -23,14 +24,14 @@ def new_tasks(allocation: Allocation) -> Groups:
     return dict(groups)
 
 
-def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, str]) -> None:
+def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, Reason]) -> None:
     """Serve the tasks that wait; `problems` are those of whole services."""
     for (service_id, number), tasks in groups.items():
         revision = allocation.state.revisions_of(service_id).get(number)
         if revision is None:
             continue
         networks, fixed = revision.spec.network_ids, revision.spec.fixed_addresses
-        problem = problems.get(service_id, "") or next(filter(None, map(allocation.problem, networks)), "")
+        problem = problems.get(service_id) or next(filter(None, map(allocation.problem, networks)), None)
         for task in tasks:
             problem = _serve(allocation, task, networks, fixed, problem)
 
@@ -43,7 +44,9 @@ def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
             allocation.draft.put_task(task, addresses=[])
 
 
-def _serve(allocation: Allocation, task: Task, networks: list[str], fixed: dict[str, str], problem: str) -> str:
+def _serve(
+    allocation: Allocation, task: Task, networks: list[str], fixed: dict[str, str], problem: Reason | None
+) -> Reason | None:
     """Give one task its addresses; returns what stands in the way of the others."""
     addresses: list[TaskAddress] = []
     for network_id in networks if not problem else ():
@@ -52,16 +55,16 @@ def _serve(allocation: Allocation, task: Task, networks: list[str], fixed: dict[
         if address is None:
             name = allocation.network_name(network_id)
             problem = (
-                f"address {wanted} of network {name} is in use, or kept for the network itself or for virtual addresses"
+                reason(Code.ADDRESS_TAKEN, address=wanted, network=name)
                 if wanted
-                else f"no address is left in network {name}"
+                else reason(Code.NO_ADDRESS_LEFT, network=name)
             )
             break
         addresses.append(TaskAddress(network_id, address))
     if problem:
         for held in addresses:
             allocation.put_back(held.network_id, number_of(held.address))
-        allocation.draft.put_task(task, message=problem)
+        allocation.draft.put_task(task, reason=problem)
     else:
-        allocation.draft.put_task(task, addresses=addresses, state=TaskState.PENDING, message="")
+        allocation.draft.put_task(task, addresses=addresses, state=TaskState.PENDING, reason=None)
     return problem

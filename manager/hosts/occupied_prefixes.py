@@ -14,6 +14,9 @@ from ipaddress import IPv4Network
 from api.network import subnets
 from api.objects.kinds import DESCRIPTION, NETWORK_DECISION
 from api.objects.observed import NodeDescription
+from api.reasons.reason import Code, Reason, reason
+from api.reasons.reason_text import text
+from api.reasons.remedies import remedy
 from manager.store.state import Event, State
 
 
@@ -104,13 +107,23 @@ def node_troubles(state: State, node_id: str, description: NodeDescription) -> l
     ]
 
 
-def network_troubles(state: State, network_id: str) -> list[str]:
-    """Sentences about hosts that use something of this network's."""
+def overlaps_of(state: State, network_id: str, **facts: str) -> list[Reason]:
+    """Hosts that use something of this network's."""
     return [
-        f"{one.prefix} of host {_host(state, one.node_id)} overlaps its {one.subnet}; make the network anew with"
-        " another subnet, or change the host's addresses or routes"
+        reason(
+            Code.HOST_OVERLAPS_NETWORK,
+            prefix=str(one.prefix),
+            host=_host(state, one.node_id),
+            subnet=str(one.subnet),
+            **facts,
+        )
         for one in state.index(Occupied).of_network(network_id)
     ]
+
+
+def network_troubles(state: State, network_id: str) -> list[str]:
+    """The same as sentences, with what helps."""
+    return [f"{text(one)}; {remedy(one)}" for one in overlaps_of(state, network_id)]
 
 
 def _host(state: State, node_id: str) -> str:

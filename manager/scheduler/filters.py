@@ -1,7 +1,4 @@
-"""What a node must fulfil to take a task: a table of checks, each of which can say how many nodes it refused.
-
-The texts are swarmkit's (manager/scheduler/filter.go), which users and their scripts know.
-"""
+"""What a node must fulfil to take a task: a table of checks, each of which can say how many nodes it refused."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from functools import cached_property
 from api.objects.node_matching import matches, runs_on
 from api.objects.observed import NodeDescription
 from api.objects.wanted import Node
+from api.reasons.reason import Code, Fact, Reason, reason
 from api.service.host_config import devices_text, offers_devices
 from api.service.placement import Placement
 from manager.scheduler import generic_resources
@@ -25,18 +23,16 @@ class Filter:
     applies: Callable[[Group], bool]
     """Whether the group asks for anything of the kind; if not, every node passes."""
     passes: Callable[[Group, Candidate], bool]
-    one: str
-    """What is said when it refused one node."""
-    many: str
-    """What is said when it refused {0} nodes."""
+    code: Code
+    """What is said when it refused nodes."""
     uses_up: bool = False
     """Whether placing one task may make the node refuse the next; also what pools of nodes are not sorted by."""
-    what: Callable[[Group], str] = lambda _: ""
-    """What is asked for, where that is said: {1}."""
+    facts: Callable[[Group], dict[str, Fact]] = lambda _: {}
+    """What is said besides the number of nodes."""
 
-    def explain(self, group: Group, nodes: int) -> str:
+    def explain(self, group: Group, nodes: int) -> Reason:
         """Why so many nodes were refused."""
-        return (self.one if nodes == 1 else self.many).format(nodes, self.what(group))
+        return reason(self.code, nodes=nodes, **self.facts(group))
 
 
 def _has_resources(group: Group, node: Candidate) -> bool:
@@ -58,50 +54,43 @@ FILTERS = (
     Filter(
         applies=lambda _: True,
         passes=lambda _, node: node.ready,
-        one="1 node not available for new tasks",
-        many="{0} nodes not available for new tasks",
+        code=Code.NODE_UNAVAILABLE,
     ),
     Filter(
         applies=lambda group: bool(
             group.need.nano_cpus or group.need.memory_bytes or group.need.generic or group.need.generic_named
         ),
         passes=_has_resources,
-        one="insufficient resources on 1 node",
-        many="insufficient resources on {0} nodes",
+        code=Code.INSUFFICIENT_RESOURCES,
         uses_up=True,
     ),
     Filter(
         applies=lambda group: bool(group.placement.constraints),
         passes=lambda group, node: matches(group.placement.constraints, node.node, node.seen),
-        one="scheduling constraints not satisfied on 1 node",
-        many="scheduling constraints not satisfied on {0} nodes",
+        code=Code.CONSTRAINTS_NOT_SATISFIED,
     ),
     Filter(
         applies=lambda group: bool(group.placement.platforms),
         passes=lambda group, node: runs_on(group.placement, node.seen),
-        one="unsupported platform on 1 node",
-        many="unsupported platform on {0} nodes",
+        code=Code.UNSUPPORTED_PLATFORM,
     ),
     Filter(
         applies=lambda group: bool(group.devices),
         passes=lambda group, node: offers_devices(group.devices, node.seen.devices),
-        one="{1} not offered on 1 node",
-        many="{1} not offered on {0} nodes",
+        code=Code.DEVICE_NOT_OFFERED,
         uses_up=True,
-        what=lambda group: devices_text(group.devices),
+        facts=lambda group: {"devices": devices_text(group.devices)},
     ),
     Filter(
         applies=lambda group: bool(group.need.host_ports),
         passes=lambda group, node: not any(map(node.load.holds, group.need.host_ports)),
-        one="host-mode port already in use on 1 node",
-        many="host-mode port already in use on {0} nodes",
+        code=Code.HOST_PORT_IN_USE,
         uses_up=True,
     ),
     Filter(
         applies=lambda group: group.placement.max_replicas > 0,
         passes=lambda group, node: group.spread.counts.get(node.id, 0) < group.placement.max_replicas,
-        one="max replicas per node limit exceed",
-        many="max replicas per node limit exceed",
+        code=Code.MAX_REPLICAS_PER_NODE,
         uses_up=True,
     ),
 )
@@ -137,8 +126,7 @@ class Pipeline:
     def _all(self) -> list[tuple[int, Filter]]:
         return [(place, check) for place, check in enumerate(FILTERS) if check.applies(self._group)]
 
-    def explain(self, refused: Mapping[int, int]) -> str:
+    def explain(self, refused: Mapping[int, int]) -> Reason:
         """Why there is no node: the check that refused most comes first. `refused`: nodes by the place of the check."""
         order = sorted(refused, key=refused.__getitem__, reverse=True)
-        reasons = [FILTERS[place].explain(self._group, refused[place]) for place in order]
-        return f"no suitable node ({'; '.join(reasons)})" if reasons else "no suitable node"
+        return reason(Code.NO_SUITABLE_NODE, *(FILTERS[place].explain(self._group, refused[place]) for place in order))

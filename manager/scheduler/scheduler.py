@@ -1,4 +1,4 @@
-"""The scheduler: PENDING tasks get a node, or a message that says why none takes them.
+"""The scheduler: PENDING tasks get a node, or a reason why none takes them.
 
 Groups of equal tasks take nodes from orders that are kept from round to round (node_pools). A group that waits is
 placed again when a node that has changed takes it (unschedulable).
@@ -7,6 +7,7 @@ placed again when a node that has changed takes it (unschedulable).
 from __future__ import annotations
 
 from api.objects.decided import Task
+from api.reasons.reason import Reason
 from manager.plan import Draft, Plan
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.group_placement import Filling
@@ -66,12 +67,12 @@ def _place(draft: Draft, group: Group, round: Round, memory: Memory) -> Unschedu
             return None
         refusals = refusals or Unschedulable()
         refusals.ask(round, pipeline)
-    message = pipeline.explain(refusals.counts())
+    why = pipeline.explain(refusals.counts())
     for task in left:
-        _say(draft, task, message)
+        _say(draft, task, why)
     return refusals
 
 
-def _say(draft: Draft, task: Task, message: str) -> None:
-    if task.message != message:
-        draft.put_task(task, message=message)
+def _say(draft: Draft, task: Task, why: Reason) -> None:
+    if task.reason is not why and task.reason != why:
+        draft.put_task(task, reason=why)

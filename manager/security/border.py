@@ -22,6 +22,7 @@ from api.codec import encode, fields_of
 from api.errors import Conflict, Invalid
 from api.network import subnets
 from api.objects.observed import NodeDescription, TaskStatus
+from api.reasons.reason import Reason
 from api.wire import host_bounds as bounds
 from api.wire.session_messages import Heartbeat, Statuses
 from manager.store.state import State
@@ -34,8 +35,14 @@ MOST_DEPTH = 12
 PORTION = 50
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_ITEMS = {"images": bounds.MOST_IMAGES, "tags": bounds.MOST_IMAGES, "ports": bounds.MOST_PORTS}
-_TEXTS = {"message", "error", "labels"}
+_ITEMS = {
+    "images": bounds.MOST_IMAGES,
+    "tags": bounds.MOST_IMAGES,
+    "ports": bounds.MOST_PORTS,
+    "facts": bounds.MOST_FACTS,
+    "because": bounds.MOST_FACTS,
+}
+_TEXTS = {"facts", "labels"}
 """Fields of free text: of any characters."""
 _NAMES = {"images", "tags"}
 """Fields whose items are all looked at by themselves."""
@@ -190,11 +197,21 @@ def _check_status(status: TaskStatus, path: str, now: float) -> None:
     _in_range(f"{path}.ExitCode", status.exit_code or 0, LEAST, 1 << 32)
     if status.container_id and not _ID.fullmatch(status.container_id):
         raise Invalid(f"{path}.ContainerID: {shorten(status.container_id)} is no id of a container")
+    if (size := _text_size(status.reason)) > bounds.MOST_REASON:
+        raise Invalid(f"{path}.Reason: {size} characters of text, of at most {bounds.MOST_REASON}")
     for port in status.ports:
         _in_range(f"{path}.Ports.PublishedPort", port.published_port, 0, 65535)
         _in_range(f"{path}.Ports.TargetPort", port.target_port, 0, 65535)
         if port.protocol not in ("tcp", "udp", "sctp"):
             raise Invalid(f"{path}.Ports: {shorten(port.protocol)} is no protocol")
+
+
+def _text_size(reason: Reason | None) -> int:
+    """Characters of all texts in a reason."""
+    if reason is None:
+        return 0
+    own = sum(len(fact) for fact in reason.facts.values() if isinstance(fact, str))
+    return own + sum(map(_text_size, reason.because))
 
 
 def check_heartbeat(message: Heartbeat, sent: int) -> None:

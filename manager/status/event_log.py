@@ -29,6 +29,7 @@ from api.objects.kinds import (
 )
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Network, Node, Service
+from api.reasons.reason_text import task_error, task_message, text
 from api.service.mode import ModeKind
 from api.states import NodeState, TaskState
 from kit.timing import Clock
@@ -112,11 +113,17 @@ def task_attributes(state: State, task: Task, status: TaskStatus | None) -> Attr
         "node": task.node_id,
         "node.name": _hostname(state, task.node_id) if task.node_id else "",
         "desired": task.desired.value,
-        "message": (status.error or status.message) if status else task.message,
+        "message": _message(task, status),
         "exitCode": str(status.exit_code) if status and status.exit_code is not None else "",
         "container": status.container_id if status else "",
     }
     return {name: text for name, text in found.items() if text}
+
+
+def _message(task: Task, status: TaskStatus | None) -> str:
+    if status is None:
+        return text(task.reason)
+    return task_error(status.state, status.reason) or task_message(status.state, status.reason)
 
 
 def _changed(**sides: tuple[str, str]) -> Attributes:

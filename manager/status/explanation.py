@@ -1,7 +1,7 @@
-"""Why a service is not as it should be, in words, and what to do about it. Pure: State → JSON.
+"""Why a service is not as it should be, with what to do about it. Pure: State → JSON.
 
 First the service as a whole, then slot by slot: a slot with a running task that nothing is to replace needs no words.
-JSON: docs/design/http-api.md, "Argosy's own paths". The sentences of tasks: manager/status/task_verdict.py.
+JSON: docs/design/http-api.md, "Argosy's own paths". What is said of tasks: manager/status/task_verdict.py.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from api.codec import plain
 from api.engine.common import timestamp
 from api.network.network_spec import INGRESS
 from api.objects.decided import Task
 from api.objects.kinds import CURRENT_LEADER, LEADERSHIP
 from api.objects.wanted import Service
+from api.reasons.reason import Code, Fact, Reason, reason
+from api.reasons.reason_text import text, update_message
+from api.reasons.remedies import remedy
 from api.service.cron import next_after
 from api.service.mode import ModeKind
-from api.service.self_declared import secrets_warning
+from api.service.self_declared import secrets_reason
 from api.states import Availability, NodeState, TaskState
 from manager.assignments.assignment_sources import task_name
-from manager.hosts.occupied_prefixes import network_troubles
+from manager.hosts.occupied_prefixes import overlaps_of
 from manager.http.networks.network_answers import uses
 from manager.http.services.service_answers import Json, service_status, spec_in_force
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
@@ -27,8 +31,9 @@ from manager.status.task_verdict import Account, account_of
 from manager.store.lookup import hostname
 from manager.store.state import State
 
-_PAUSED = ("paused", "rollback_paused")
-_UNDER_WAY = ("updating", "rollback_started")
+_PAUSED = {"paused": Code.UPDATE_PAUSED, "rollback_paused": Code.ROLLBACK_PAUSED}
+_UNDER_WAY = {"updating": Code.UPDATING, "rollback_started": Code.ROLLING_BACK}
+_RUNS = {"failed": Code.RUN_FAILED, "missed": Code.RUN_MISSED, "skipped": Code.RUN_SKIPPED}
 
 
 def explanation(state: State, service: Service, now: float) -> Json:
@@ -49,7 +54,8 @@ def explanation(state: State, service: Service, now: float) -> Json:
 def _summary(state: State, service: Service, running: int, wanted: int, now: float) -> str:
     decision = state.service_decisions.get(service.id)
     update = decision.update if decision else None
-    suffix = f"; {update.message}" if update and update.state in (*_PAUSED, *_UNDER_WAY) and update.message else ""
+    is_told = update is not None and (update.state in _PAUSED or update.state in _UNDER_WAY)
+    suffix = f"; {update_message(update.state, update.reason)}" if update and is_told else ""
     if schedule := service.spec.job_schedule():
         at = inf if schedule.suspend else next_after(schedule, now)
         due = f"the next run is due at {timestamp(at)[:19]}Z" if at < inf else "no run is due"
@@ -77,25 +83,15 @@ def _of_job(state: State, service: Service, running: int) -> str:
 def _of_service(state: State, service: Service) -> Iterator[Json]:
     decision = state.service_decisions.get(service.id)
     if CURRENT_LEADER not in state.table(LEADERSHIP):
-        yield _problem(
-            "missing", "no manager leads now, so nothing is decided",
-            "wait some seconds; if it stays so, too few managers are alive: see `argosy node ls`",
-        )  # fmt: skip
-    elif decision is not None and decision.waits:
-        yield _problem(
-            "waiting", decision.waits, "wait; `argosy service explain` on what is waited for says what keeps it"
-        )
+        yield _problem("missing", reason(Code.NO_LEADER))
+    elif decision is not None and decision.waiting:
+        yield _problem("waiting", decision.waiting)
     elif decision is None or decision.wanted != service.revision:
-        yield _problem(
-            "missing", "the leader has not taken up the newest spec yet", "wait a moment; the leader's log says more"
-        )
-    if decision and decision.message:
-        yield _problem(
-            "address", decision.message, "free the address or port, or ask for another one in the service's spec"
-        )
-    if warning := secrets_warning(spec_in_force(state, service)):
-        reason, _, advice = warning.partition(": ")
-        yield _problem("self-declared", reason, advice)
+        yield _problem("missing", reason(Code.NOT_TAKEN_UP))
+    if decision and decision.reason:
+        yield _problem("address", decision.reason)
+    if why := secrets_reason(spec_in_force(state, service)):
+        yield _problem("self-declared", why)
     yield from _of_update(state, service)
     yield from _of_mode(state, service)
     yield from _of_schedule(state, service)
@@ -108,49 +104,34 @@ def _of_networks(state: State, service: Service) -> Iterator[Json]:
     if service.spec.mesh_ports and INGRESS in state.networks:
         used.append(state.networks[INGRESS])
     for network in used:
-        for overlap in network_troubles(state, network.id):
-            text, _, way_out = overlap.partition("; ")
-            yield _problem("network", f"network {network.spec.name}: {text}", way_out)
+        for overlap in overlaps_of(state, network.id, network=network.spec.name):
+            yield _problem("network", overlap)
 
 
 def _of_update(state: State, service: Service) -> Iterator[Json]:
     decision = state.service_decisions.get(service.id)
-    update, name = decision.update if decision else None, service.spec.name
+    update, facts = decision.update if decision else None, {"service": service.spec.name}
     if decision is None or update is None:
         return
     since = {"Since": timestamp(update.started_at)}
-    if update.state in _PAUSED:
-        yield _problem(
-            "update-paused", update.message,
-            f"mend the spec and update again, or go back with `argosy service rollback {name}`", **since,
-        )  # fmt: skip
-    elif update.state in _UNDER_WAY:
-        text = update.message or "the service is being updated"
-        yield _problem("updating", text, "wait; slots that hold it up are listed below", **since)
+    if code := _PAUSED.get(update.state):
+        yield _problem("update-paused", reason(code, update.reason, **facts), **since)
+    elif code := _UNDER_WAY.get(update.state):
+        yield _problem("updating", reason(code, update.reason), **since)
     elif decision.wanted != decision.revision and decision.wanted == service.revision:
-        yield _problem(
-            "rolled-back",
-            f"revision {decision.wanted} was rolled back to revision {decision.revision}:"
-            f" {update.reason or update.message}",
-            f"see what the failed tasks said (`argosy service ps {name}`), and update with a spec that works", **since,
-        )  # fmt: skip
+        revisions = {"revision": decision.wanted, "to": decision.revision}
+        yield _problem("rolled-back", reason(Code.ROLLED_BACK, update.reason, **facts, **revisions), **since)
 
 
 def _of_mode(state: State, service: Service) -> Iterator[Json]:
     spec = spec_in_force(state, service)
     slots = state.index(Slots).of(service.id)
     if spec.mode_kind is ModeKind.REPLICATED and not spec.replicas:
-        yield _problem(
-            "scaled-to-zero", "the service is wanted with 0 replicas", f"argosy service scale {service.spec.name}=1"
-        )
+        yield _problem("scaled-to-zero", reason(Code.SCALED_TO_ZERO, service=service.spec.name))
     elif spec.is_global and not slots.in_use:
-        yield _problem(
-            "no-nodes", f"no node can take a task ({_nodes(state)})",
-            "check the placement constraints against `argosy node ls`, and that nodes are ready and active",
-        )  # fmt: skip
+        yield _problem("no-nodes", reason(Code.NO_NODE_FITS, **_node_counts(state)))
     elif spec.mode_kind is ModeKind.REPLICATED and len(slots.in_use) < spec.replicas:
-        missing = spec.replicas - len(slots.in_use)
-        yield _problem("missing", f"{missing} tasks have not been made yet", "wait a moment")
+        yield _problem("missing", reason(Code.TASKS_NOT_MADE, tasks=spec.replicas - len(slots.in_use)))
 
 
 def _of_schedule(state: State, service: Service) -> Iterator[Json]:
@@ -158,25 +139,17 @@ def _of_schedule(state: State, service: Service) -> Iterator[Json]:
     if schedule is None or decision is None:
         return
     if schedule.suspend:
-        yield _problem("suspended", "its schedule is suspended", "deploy it without the suspension")
+        yield _problem("suspended", reason(Code.SCHEDULE_SUSPENDED))
     last = decision.runs[-1] if decision.runs else None
-    if last is not None and last.outcome in ("failed", "missed", "skipped"):
-        due = f"run {last.number}, due at {timestamp(last.due_at)[:19]}Z,"
-        if last.outcome == "skipped":
-            yield _problem(
-                "run-skipped", f"the run due at {timestamp(last.due_at)[:19]}Z was skipped: one before was at work",
-                "if a run hangs, give the schedule an active deadline (--schedule-active-deadline), or another overlap",
-            )  # fmt: skip
-        elif last.outcome == "failed":
-            yield _problem("run-failed", f"{due} failed", f"see its tasks: `argosy service ps {service.spec.name}`")
-        else:
-            yield _problem("run-missed", f"{due} was missed", "raise the schedule's missed window, or run it by hand")
+    if last is not None and (code := _RUNS.get(last.outcome)):
+        due = f"{timestamp(last.due_at)[:19]}Z"
+        yield _problem(code.value, reason(code, run=last.number, due=due, service=service.spec.name))
 
 
-def _nodes(state: State) -> str:
+def _node_counts(state: State) -> dict[str, Fact]:
     ready = [node for node in state.nodes.values() if state.node_state(node.id) is NodeState.READY]
     active = sum(node.spec.availability is Availability.ACTIVE for node in ready)
-    return f"{len(state.nodes)} in the cluster, {len(ready)} ready, {active} of them active"
+    return {"nodes": len(state.nodes), "ready": len(ready), "active": active}
 
 
 # ── slots ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,11 +179,13 @@ def _of_task(state: State, slot: SlotKey, task: Task, account: Account) -> Json:
         "Node": hostname(state, task.node_id),
         "State": state.task_state(task).value,
         "Since": timestamp(max(task.updated_at or task.created_at, status.timestamp if status else 0.0)),
-        "Reason": account.reason,
+        "Reason": text(account.reason),
         "Advice": account.advice,
+        "Why": plain(account.reason),
     }
     return {**view, "RetryAt": timestamp(account.retry_at)} if account.retry_at else view
 
 
-def _problem(code: str, reason: str, advice: str, **more: str) -> Json:
-    return {"Code": code, "Scope": "service", "Reason": reason, "Advice": advice, **more}
+def _problem(code: str, why: Reason, **more: str) -> Json:
+    view = {"Code": code, "Scope": "service", "Reason": text(why), "Advice": remedy(why), "Why": plain(why)}
+    return {**view, **more}

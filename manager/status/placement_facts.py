@@ -1,6 +1,6 @@
-"""What helps against the scheduler's refusals: each part of its message, answered with this service's own values. Pure.
+"""What a service asks of nodes and what the nodes are, added as facts to the reasons why no node takes its tasks. Pure.
 
-The messages are manager/scheduler/filters.py's. Part of manager/status/task_verdict.py.
+With them `api/reasons/remedies` can name the service's own values in its advice.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 from api.errors import Invalid
 from api.objects.node_matching import matches
 from api.objects.wanted import Node
+from api.reasons.reason import Code, Fact, Reason
 from api.service.placement import parse
 from api.service.resources import Reservations
 from api.service.service_spec import ServiceSpec
@@ -22,21 +23,27 @@ _MOST_NAMED = 3
 """Nodes that are named; a long list helps nobody."""
 _MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
+Facts = dict[str, Fact]
 
 
-def remedy(state: State, spec: ServiceSpec, reason: str) -> str:
-    """What to do about a pending task's message."""
-    found = [answer(state, spec) for text, answer in _ANSWERS if text in reason]
-    if found:
-        return "; or ".join(found)
-    usable = any(_is_usable(state, node) for node in state.nodes.values())
-    return "wait a moment" if usable else f"there is no node that is ready and active: {_unavailable(state, spec)}"
+def with_facts(state: State, spec: ServiceSpec, reason: Reason) -> Reason:
+    """The reason why a task of that spec has no node, with what helps to understand it."""
+    if reason.code not in (Code.NO_SUITABLE_NODE, Code.WAITING_FOR_NODE):
+        return reason
+    because, facts = [_with_facts(state, spec, one) for one in reason.because], reason.facts
+    if not because and not any(_is_usable(state, node) for node in state.nodes.values()):
+        facts = {**facts, **_unavailable(state, spec)}
+    return Reason(reason.code, facts, because)
 
 
-def _resources(_: State, spec: ServiceSpec) -> str:
+def _with_facts(state: State, spec: ServiceSpec, reason: Reason) -> Reason:
+    more = _FACTS.get(reason.code)
+    return Reason(reason.code, {**reason.facts, **more(state, spec)}, reason.because) if more else reason
+
+
+def _resources(_: State, spec: ServiceSpec) -> Facts:
     wanted = spec.task_template.resources.reservations if spec.task_template.resources else None
-    what = f" than {_amounts(wanted)}" if wanted else ""
-    return f"reserve less{what}, stop something, or add a node: `argosy node ls`"
+    return {"reserved": _amounts(wanted)} if wanted else {}
 
 
 def _amounts(wanted: Reservations) -> str:
@@ -54,15 +61,15 @@ def _amounts(wanted: Reservations) -> str:
     return ", ".join(parts)
 
 
-def _constraints(state: State, spec: ServiceSpec) -> str:
+def _constraints(state: State, spec: ServiceSpec) -> Facts:
+    """Those that no usable node meets (or all, where the nodes fail them in turn), and a label that would help."""
     asked = spec.task_template.placement.constraints if spec.task_template.placement else []
     nodes = [node for node in state.nodes.values() if _is_usable(state, node)]
     unmet = [
         one for one in asked if not any(matches([one], node, state.descriptions.get(node.id)) for node in nodes)
     ] or asked
     label = next((text for text in map(_as_label, unmet) if text), "")
-    how = f"`argosy node update --label-add {label or 'KEY=VALUE'} NODE`"
-    return f"change the constraints ({', '.join(unmet)}), or label a node: {how}"
+    return {"unmet": ", ".join(unmet), "label": label}
 
 
 def _as_label(constraint: str) -> str:
@@ -77,25 +84,22 @@ def _as_label(constraint: str) -> str:
     return f"{one.key[len(prefix) :]}={one.value}"
 
 
-def _ports(_: State, spec: ServiceSpec) -> str:
-    taken = ", ".join(f"{port.published_port}/{port.protocol}" for port in spec.host_ports)
-    return f"publish another port than {taken}, free it, or publish through the mesh (mode ingress)"
+def _ports(_: State, spec: ServiceSpec) -> Facts:
+    return {"ports": ", ".join(f"{port.published_port}/{port.protocol}" for port in spec.host_ports)}
 
 
-def _maximum(_: State, spec: ServiceSpec) -> str:
+def _maximum(_: State, spec: ServiceSpec) -> Facts:
     most = spec.task_template.placement.max_replicas if spec.task_template.placement else 0
-    how = f"`argosy service update --replicas-max-per-node {most + 1} {spec.name}`"
-    return f"raise the maximum per node (it is {most}): {how}, or add a node"
+    return {"most": most, "service": spec.name}
 
 
-def _unavailable(state: State, _: ServiceSpec) -> str:
+def _unavailable(state: State, _: ServiceSpec) -> Facts:
     out = [node for node in state.nodes.values() if not _is_usable(state, node)]
     out.sort(key=lambda node: hostname(state, node.id))
     named = [f"{hostname(state, node.id) or node.id} is {_condition(state, node)}" for node in out[:_MOST_NAMED]]
     if len(out) > _MOST_NAMED:
         named.append(f"{len(out) - _MOST_NAMED} more are not available either")
-    told = f" ({', '.join(named)})" if named else ""
-    return f"start a node or set it active: `argosy node update --availability active NODE`{told}"
+    return {"named": ", ".join(named)}
 
 
 def _condition(state: State, node: Node) -> str:
@@ -109,13 +113,10 @@ def _is_usable(state: State, node: Node) -> bool:
     return state.node_state(node.id) is NodeState.READY and node.spec.availability is Availability.ACTIVE
 
 
-_ANSWERS: tuple[tuple[str, Callable[[State, ServiceSpec], str]], ...] = (
-    ("insufficient resources", _resources),
-    ("constraints not satisfied", _constraints),
-    ("unsupported platform", lambda *_: "use an image built for these machines, or add a node of its platform"),
-    ("not offered", lambda *_: "name the device in a CDI file (/etc/cdi) of a node that has it, or ask for another"),
-    ("host-mode port", _ports),
-    ("max replicas per node", _maximum),
-    ("not available for new tasks", _unavailable),
-)
-"""A part of the scheduler's explanation, and who knows what helps against it."""
+_FACTS: dict[Code, Callable[[State, ServiceSpec], Facts]] = {
+    Code.INSUFFICIENT_RESOURCES: _resources,
+    Code.CONSTRAINTS_NOT_SATISFIED: _constraints,
+    Code.HOST_PORT_IN_USE: _ports,
+    Code.MAX_REPLICAS_PER_NODE: _maximum,
+    Code.NODE_UNAVAILABLE: _unavailable,
+}

@@ -19,6 +19,7 @@ from api.wire.assignments import ImageOrder, SpecOrder
 from api.wire.session_messages import Heartbeat
 from overlay.interface import NetworkFailure
 from tests.agent.builders import IMAGE, NETWORK, Lab, a_host, a_spec, a_task, cid, wanting
+from tests.texts import error_of, message_of
 
 pytestmark = pytest.mark.looptime
 
@@ -98,7 +99,7 @@ async def test_a_task_waits_for_its_networks_and_can_be_given_up_meanwhile(tmp_p
     async with a_host(tmp_path) as lab:
         (await lab.manager.talking()).assign(full=True, put=[a_spec(), a_task()])
         await lab.manager.until(lambda: lab.manager.state("t1") == "preparing")
-        assert lab.manager.statuses["t1"][-1].message == "waiting for its networks"
+        assert message_of(lab.manager.statuses["t1"][-1]) == "waiting for its networks"
 
         await wanted(lab, TaskState.SHUTDOWN, "shutdown")
 
@@ -112,7 +113,7 @@ async def test_a_missing_image_rejects_the_task_with_its_sentence(tmp_path: Path
         (await lab.manager.talking()).assign(full=True, put=[order, NETWORK, a_spec(), a_task()])
         await lab.manager.until(lambda: lab.manager.state("t1") == "rejected")
 
-        assert "no such image" in lab.manager.statuses["t1"][-1].error
+        assert "no such image" in error_of(lab.manager.statuses["t1"][-1])
         assert lab.runtime.peers_asked == [("node2@192.0.2.2:7946",)]
 
 
@@ -123,7 +124,7 @@ async def test_what_the_runtime_refuses_ends_the_task_and_leaves_nothing(tmp_pat
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task()])
         await lab.manager.until(lambda: lab.manager.state("t1") == state)
 
-        assert lab.manager.statuses["t1"][-1].error == "bind source /nowhere does not exist"
+        assert error_of(lab.manager.statuses["t1"][-1]) == "bind source /nowhere does not exist"
         assert not lab.runtime.all
         assert not lab.networks.open_sandboxes
 
@@ -134,7 +135,7 @@ async def test_a_host_port_in_use_rejects_the_task(tmp_path: Path) -> None:
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task()])
         await lab.manager.until(lambda: lab.manager.state("t1") == "rejected")
 
-        assert lab.manager.statuses["t1"][-1].error == "port 80/tcp is in use on this host"
+        assert error_of(lab.manager.statuses["t1"][-1]) == "port 80/tcp is in use on this host"
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, "complete"), (3, "failed")])
@@ -266,7 +267,7 @@ async def test_a_registry_that_is_away_is_told_and_asked_again(tmp_path: Path) -
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task()])
         await lab.manager.until(lambda: lab.manager.state("t1") == "running")
 
-        messages = [status.message for status in lab.manager.statuses["t1"]]
+        messages = [message_of(status) for status in lab.manager.statuses["t1"]]
         assert f"getting image {IMAGE}: the registry does not answer" in messages
 
 
@@ -306,7 +307,7 @@ async def test_an_unhealthy_container_is_stopped_and_its_task_fails(tmp_path: Pa
 
         # from the moment it is unhealthy nobody is sent there
         assert [status.closing for status in lab.manager.statuses["t1"]][1:] == [False, True, True, False]
-        error = lab.manager.statuses["t1"][-1].error
+        error = error_of(lab.manager.statuses["t1"][-1])
         assert error.startswith("task: non-zero exit (143): unhealthy container")
         assert error.endswith("connection refused")
 

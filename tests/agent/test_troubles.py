@@ -18,6 +18,7 @@ from api.wire.assignments import NetworkOrder, PeerOrder
 from api.wire.session_messages import Assignments, Part, Welcome
 from overlay.interface import NetworkFailure
 from tests.agent.builders import NETWORK, Lab, a_host, a_spec, a_task, cid
+from tests.texts import message_of
 
 pytestmark = pytest.mark.looptime
 
@@ -64,7 +65,7 @@ async def test_one_task_that_breaks_the_agent_breaks_no_other(tmp_path: Path, mo
     async with a_host(tmp_path) as lab:
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task("t1"), a_task("t2")])
         await runs(lab, "t2")
-        assert "cannot be handled" in lab.manager.statuses["t1"][-1].message
+        assert "cannot be handled" in message_of(lab.manager.statuses["t1"][-1])
         await lab.manager.until(lambda: [t.partition(":")[0] for t in troubles(lab)] == ["task web.1.t1"])
         broken.clear()
         await runs(lab, "t1")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from api.objects.kinds import DESCRIPTION, STATUS, TASK
 from api.objects.observed import EngineDescription, TaskStatus
+from api.reasons.reason import Code, Reason, reason
 from api.service.resources import DiscreteResource, GenericResource, Reservations, Resources
 from api.states import Role, TaskState
 from api.wire import rpc
@@ -30,6 +31,11 @@ RUNNING = TaskStatus(TaskState.RUNNING, 5.0)
 
 
 @pytest.fixture
+def trouble(number: int) -> Reason:
+    """Something new to say."""
+    return reason(Code.NOT_HANDLED, text=f"{number}")
+
+
 async def cluster() -> AsyncIterator[Scene]:
     async with a_cluster() as running:
         yield running
@@ -252,11 +258,11 @@ async def test_a_flood_of_statuses_is_read_no_faster_than_one_host_may_talk(
 
         async def flood() -> None:
             for number in range(5000):
-                await rogue.send(Statuses(number, {"t1": replace(RUNNING, message=f"{number}")}))
+                await rogue.send(Statuses(number, {"t1": replace(RUNNING, reason=trouble(number))}))
 
         flooding = asyncio.ensure_future(flood())
         for number in range(1, 6):
-            await other.send(Statuses(number, {"t2": replace(RUNNING, message=f"{number}")}))
+            await other.send(Statuses(number, {"t2": replace(RUNNING, reason=trouble(number))}))
             assert await other.receive(Accepted) == Accepted(number)
             await asyncio.sleep(0.2)
         written = cluster.state.revision - revision

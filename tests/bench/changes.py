@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from api.ids import new_id
 from api.objects.kinds import SERVICE, SESSION, STATUS
 from api.objects.observed import TaskStatus
+from api.reasons.reason import Code, Reason
 from api.states import TaskState
 from manager.leader.memory import Memory
 from manager.leader.planners import planners
@@ -76,7 +77,8 @@ class Cluster:
     async def status(self, number: int) -> tuple[float, float]:
         """One task says something new; milliseconds until that was looked at."""
         task = next(iter(self.store.state.tasks_of(f"service{number:06d}").values()))
-        status = TaskStatus(TaskState.RUNNING, 2.0, message=f"still here {self._revision}", started_at=1.0)
+        news = Reason(Code.NOT_HANDLED, {"text": f"still here {self._revision}"})
+        status = TaskStatus(TaskState.RUNNING, 2.0, reason=news, started_at=1.0)
         before, start = self.planned(), time.perf_counter()
         await self.store.commit([Put(STATUS, task.id, replace(status, timestamp=time.perf_counter()))])
         await self._planned_more(before)

@@ -10,6 +10,7 @@ import pytest
 
 from api.objects.decided import ServiceDecision
 from api.objects.kinds import CONFIG, SECRET
+from api.reasons.reason_text import text
 from kit.process import Result, run
 from manager.store.state import State
 from tests.cli.conftest import ROOT
@@ -150,7 +151,7 @@ async def test_what_a_service_depends_on_comes_first_without_a_client_that_waits
         "  db: {image: demo:1, deploy: {placement: {constraints: [node.labels.disk == fast]}}}\n"
     )
     await world.docker("stack", "deploy", "-q", "--detach=true", "-c", str(file), "shop")
-    await world.until(lambda state: any("waiting for" in task.message for task in state.tasks.values()))
+    await world.until(lambda state: any("waiting for" in text(task.reason) for task in state.tasks.values()))
     errors = await world.docker("stack", "ps", "--no-trunc", "--format", "{{.Name}} {{.Error}}", "shop")
     assert 'shop_web.1 "waiting for service shop_db to be healthy"' in errors.splitlines()
     await world.docker("node", "update", "--label-add", "disk=fast", "w1")

@@ -135,7 +135,7 @@ def check_rest(w: World) -> None:
         assert task.service_id in state.services or not state.has_ended(task)
         if task.desired in GOING and task.node_id and task.state is TaskState.ASSIGNED:
             assert state.node_state(task.node_id) is not NodeState.DOWN or state.has_ended(task)
-        assert task.state is TaskState.ASSIGNED or task.message or task.desired not in GOING, "it says why it waits"
+        assert task.state is TaskState.ASSIGNED or task.reason or task.desired not in GOING, "it says why it waits"
     for id in state.statuses:
         assert id in state.tasks
 

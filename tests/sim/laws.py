@@ -7,11 +7,12 @@ from collections.abc import Set
 
 from api.objects.decided import NetworkDecision, NodeDecision, ServiceDecision, Task
 from api.objects.node_matching import matches
+from api.reasons.reason import Code
 from api.service.equality import task_fingerprint
 from api.service.service_spec import ServiceSpec, UpdateConfig
 from api.states import GOING, Availability, NodeState, TaskState, is_legal
 from manager.hosts.suspicion import Suspicion, suspicion
-from manager.orchestrator.nodes.constraint_enforcer import SHORT
+from manager.orchestrator.nodes.constraint_enforcer import GONE
 from manager.orchestrator.nodes.node_liveness import UNMET
 from manager.orchestrator.slots.slots import slot_of
 from manager.orchestrator.slots.start_first_blocking import YIELDS
@@ -23,7 +24,7 @@ from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 
 _DESIRED = {TaskState.RUNNING: 0, TaskState.COMPLETE: 0, TaskState.SHUTDOWN: 1, TaskState.REMOVE: 2}
 _slots_at_once, _fingerprint = slots_at_once, task_fingerprint  # as they were before a test broke them
-_FORCED = (UNMET, SHORT, "the node is down", "the node was removed")
+_FORCED = (UNMET.code, GONE.code, Code.NODE_DOWN, Code.NODE_REMOVED)
 _HURT = (TaskState.FAILED, TaskState.REJECTED, TaskState.COMPLETE, TaskState.ORPHANED)
 Before = dict[str, tuple[Task, TaskState]]
 """The tasks that a commit touched, before it, and where they were."""
@@ -198,6 +199,10 @@ def spared(before: Before, state: State) -> None:
         demand(leaves or followed or not same, "spared", f"{task.id} is stopped, and nothing was wrong with it")
 
 
+def _code(task: Task) -> Code | None:
+    return task.reason.code if task.reason else None
+
+
 def _stopped(before: Before, state: State) -> list[Task]:
     """Tasks that ran, and that the leader tells to stop though nothing forces it to."""
     found = []
@@ -205,7 +210,7 @@ def _stopped(before: Before, state: State) -> list[Task]:
         new = state.tasks.get(id)
         if new is None or was is not TaskState.RUNNING or old.desired is not TaskState.RUNNING:
             continue
-        if new.desired is TaskState.SHUTDOWN and new.message not in _FORCED and state.task_state(new) is was:
+        if new.desired is TaskState.SHUTDOWN and _code(new) not in _FORCED and state.task_state(new) is was:
             found.append(new)
     return found
 
@@ -221,14 +226,14 @@ def _check_available(state: State, service_id: str, stopped: list[Task]) -> None
             continue
         slot, at = slot_of(task), state.task_state(task)
         slots.add(slot)
-        if at in _HURT or (task.node_id and not _is_healthy(state, task.node_id)) or task.message in _FORCED:
+        if at in _HURT or (task.node_id and not _is_healthy(state, task.node_id)) or _code(task) in _FORCED:
             hurt.add(slot)  # not the leader's doing
         if task.desired in GOING and at is TaskState.RUNNING:
             up.add(slot)
     lost = [task for task in stopped if slot_of(task) not in up and not _is_drained_global(state, spec, task)]
     if service_id in STARTS_FIRST:
         # but where the old task itself is in the way: then its slot is done stop-first
-        without = [task.id for task in lost if not (task.message == YIELDS and _is_awaited(state, task))]
+        without = [task.id for task in lost if not (task.reason == YIELDS and _is_awaited(state, task))]
         demand(not without, "available", f"{service_id}: start-first, but {without} stop with nobody else")
     most = _slots_at_once(_config(spec, decision.update.state if decision.update else ""))
     if lost and most:
@@ -240,7 +245,7 @@ def _is_awaited(state: State, task: Task) -> bool:
     """Whether a successor of the task waits for a place, and says so."""
     return any(
         slot_of(other) == slot_of(task) and other.desired in GOING and other.state < TaskState.ASSIGNED
-        and other.message and other.created_at > task.created_at
+        and other.reason and other.created_at > task.created_at
         for other in state.tasks_of(task.service_id).values()
     )  # fmt: skip
 

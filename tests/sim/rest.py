@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from api.objects.decided import Task
 from api.objects.wanted import Service
+from api.reasons.reason_text import text
 from api.service.service_spec import ServiceSpec
 from api.states import GOING, NodeState, TaskState
 from manager.orchestrator.slots.slots import slot_of
@@ -50,12 +51,12 @@ def _check_slots(state: State, service: Service, spec: ServiceSpec, nodes: int) 
     """Each slot has one task, that runs and is up to date; some may wait for room."""
     going = [task for task in state.tasks_of(service.id).values() if task.desired in GOING]
     up = [task for task in going if state.task_state(task) is TaskState.RUNNING]
-    waiting = [task for task in going if task.state < TaskState.ASSIGNED and task.message]
+    waiting = [task for task in going if task.state < TaskState.ASSIGNED and text(task.reason)]
     wanted = nodes if spec.mode.global_ else (spec.mode.replicated.replicas or 0) if spec.mode.replicated else 1
     told = f"{service.id}: {len(up)} run and {len(waiting)} wait of {wanted}, {len(going)} are to"
     demand(len(up) + len(waiting) == wanted == len(going), LAW, told)
     demand(max(Counter(map(slot_of, going)).values(), default=1) == 1, LAW, f"{told}; two are in one slot")
-    demand(not waiting or service.id in MAY_WAIT, LAW, f"{told}: {waiting and waiting[0].message}")
+    demand(not waiting or service.id in MAY_WAIT, LAW, f"{told}: {waiting and text(waiting[0].reason)}")
     for task in up:
         own = state.revisions_of(service.id)[task.revision].spec.task_template
         demand(own.container_spec == spec.task_template.container_spec, LAW, f"{task.id} is outdated")

@@ -15,6 +15,7 @@ from api.objects.decided import NodeDecision
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE
 from api.objects.observed import NodeDescription
 from api.objects.wanted import Cluster, Node
+from api.reasons.reason_text import text
 from api.states import NodeState, Role
 from manager.hosts.occupied_prefixes import node_troubles
 from manager.http.cluster_context import ClusterContext
@@ -54,7 +55,7 @@ def node_view(state: State, node: Node, leader_id: str) -> Json:
 
 def node_message(decision: NodeDecision | None, description: NodeDescription | None) -> str:
     """Why a node is in its state, and what does not work on it."""
-    told = [decision.message] if decision and decision.message else []
+    told = [text(decision.reason)] if decision and decision.reason else []
     if description is not None:
         if not host_address(description.address):
             told.append(f"its address {shorten(description.address)} is of no use; no other host is told of it")

@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 
 from api import defaults
-from api.codec import shown
+from api.codec import plain, shown
 from api.engine.common import timestamp
 from api.objects.decided import Revision, ServiceDecision, Task, TaskAddress
 from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK, revision_id
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
+from api.reasons.reason import Reason
+from api.reasons.reason_text import task_error, task_message, text, update_message
 from api.service.container import DNSConfig
 from api.service.equality import task_fingerprint
 from api.service.mode import ModeKind
@@ -27,13 +29,6 @@ from manager.assignments.assignment_sources import task_name
 from manager.store.state import State
 
 Json = dict[str, Any]
-
-_WAITING = {
-    TaskState.NEW: "created",
-    TaskState.PENDING: "pending task scheduling",
-    TaskState.ASSIGNED: "scheduler assigned task to node",
-    TaskState.ORPHANED: "the node of the task is lost",
-}
 
 
 def meta(version: int, created: float, updated: float) -> Json:
@@ -82,17 +77,21 @@ def _job_status(state: State, service: Service) -> Json:
 
 def _update_status(service: Service, decision: ServiceDecision) -> Json | None:
     """None when nothing is being changed; what an earlier update came to says nothing of one not taken up yet."""
-    if decision.waits and not decision.held:
-        return {"State": "updating", "StartedAt": timestamp(service.updated_at), "Message": decision.waits}
+    if decision.waiting and not decision.held:
+        since = timestamp(service.updated_at)
+        return {"State": "updating", "StartedAt": since, **_reason(decision.waiting), "Message": text(decision.waiting)}
     update = decision.update
     if not update or not update.state or decision.wanted != service.revision:
         return None
     status: Json = {"State": update.state, "StartedAt": timestamp(update.started_at)}
     if update.completed_at:
         status["CompletedAt"] = timestamp(update.completed_at)
-    if update.reason and update.reason not in update.message:  # ours: Docker forgets why it rolled back
-        status["Reason"] = update.reason
-    return {**status, "Message": update.message}
+    # the reason is ours: Docker forgets why it rolled back
+    return {**status, **_reason(update.reason), "Message": update_message(update.state, update.reason)}
+
+
+def _reason(reason: Reason | None) -> Json:
+    return {} if reason is None else {"Reason": plain(reason)}
 
 
 def spec_view(spec: ServiceSpec) -> Json:
@@ -252,16 +251,20 @@ def _status(task: Task, status: TaskStatus | None) -> Json:
         return {
             "Timestamp": timestamp(task.updated_at or task.created_at),
             "State": task.state.value,
-            "Message": _WAITING.get(task.state, task.state.value),
-            "Err": task.message,
+            "Message": task_message(task.state, None),
+            "Err": text(task.reason),
+            **_reason(task.reason),
             "PortStatus": {},
         }
+    error = task_error(status.state, status.reason)
+    # a task that was told to stop has its reason from the leader (a drain, constraints), if not one of its own
+    told = task.reason if task.desired > TaskState.COMPLETE and not error else None
     view: Json = {
         "Timestamp": timestamp(status.timestamp),
         "State": status.state.value,
-        "Message": status.message or status.state.value,
-        # a task that was told to stop has its reason from the leader (a drain, constraints), if not one of its own
-        "Err": status.error or (task.message if task.desired > TaskState.COMPLETE else ""),
+        "Message": task_message(status.state, status.reason),
+        "Err": error or text(told),
+        **_reason(told or status.reason),
         "PortStatus": {"Ports": [_port(port) for port in status.ports]} if status.ports else {},
     }
     if status.container_id or status.exit_code is not None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 
 from api.objects.decided import Task
+from api.reasons.reason import Code, reason
 from api.service.resources import Reservations
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.slots import in_order, is_done
 from manager.plan import Draft
 from manager.scheduler.node_load import Load, Named, Need
 
-SHORT = "assigned node no longer has the resources that the task reserves"
+GONE = reason(Code.RESOURCES_GONE)
 
 
 def enforce_resources(draft: Draft, node_id: str) -> None:
@@ -34,7 +35,7 @@ def enforce_resources(draft: Draft, node_id: str) -> None:
         if task.desired not in GOING or draft.state.has_ended(task) or is_done(draft.state, task):
             continue  # it leaves by itself
         if not room.take(task, load.need_of(task)):
-            draft.put_task(task, desired=TaskState.SHUTDOWN, message=SHORT)
+            draft.put_task(task, desired=TaskState.SHUTDOWN, reason=GONE)
 
 
 class Room:

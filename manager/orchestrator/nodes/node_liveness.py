@@ -21,6 +21,7 @@ from api import defaults
 from api.codec import Value
 from api.objects.decided import NodeDecision, Revision, Task
 from api.objects.kinds import CURRENT_LEADER, DESCRIPTION, LEADERSHIP, NODE_DECISION, REVISION
+from api.reasons.reason import Code, Reason, reason
 from api.service.equality import task_fingerprint
 from api.service.service_spec import TaskSpec
 from api.states import GOING, NodeState, TaskState
@@ -32,7 +33,7 @@ from manager.orchestrator.slots.slots import ServiceSlots, Slots, is_done
 from manager.plan import Draft
 from manager.store.state import Event, State
 
-UNMET = "assigned node no longer meets constraints"
+UNMET = reason(Code.CONSTRAINTS_NOT_MET)
 
 
 class Constrained:
@@ -75,12 +76,12 @@ def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
     if draft.state.nodes.get(node_id) is None:
         draft.delete(NODE_DECISION, node_id)
         draft.delete(DESCRIPTION, node_id)  # an agent's key, but there is no agent any more that could
-        _orphan(draft, node_id, "the node was removed")
+        _orphan(draft, node_id, reason(Code.NODE_REMOVED))
         return
     decision = _decide_state(draft, node_id)
-    if reason := node_eligibility.unfit(draft, node_id):
-        stop_tasks(draft, node_id, reason, spare=is_gentle if not node_eligibility.is_lost(draft, node_id) else None)
-    if not reason or not node_eligibility.is_lost(draft, node_id):
+    if why := node_eligibility.unfit(draft, node_id):
+        stop_tasks(draft, node_id, why, spare=is_gentle if not node_eligibility.is_lost(draft, node_id) else None)
+    if not why or not node_eligibility.is_lost(draft, node_id):
         enforce_constraints(draft, slots, node_id)
         enforce_resources(draft, node_id)
     if decision.state is NodeState.DOWN:
@@ -90,19 +91,19 @@ def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
 def stop_tasks(
     draft: Draft,
     node_id: str,
-    reason: str,
+    why: Reason,
     spare: Callable[[State, str], bool] | None = None,
 ) -> None:
     """Have a node's tasks stopped, but for those of services that are to be spared."""
     for task in list(draft.state.tasks_on(node_id).values()):
         if spare is None or not spare(draft.state, task.service_id):
-            _stop(draft, task, reason)
+            _stop(draft, task, why)
 
 
-def _stop(draft: Draft, task: Task, reason: str) -> bool:
+def _stop(draft: Draft, task: Task, why: Reason | None) -> bool:
     if task.desired not in GOING or is_done(draft.state, task):
         return False
-    draft.put_task(task, desired=TaskState.SHUTDOWN, message=reason)
+    draft.put_task(task, desired=TaskState.SHUTDOWN, reason=why)
     return True
 
 
@@ -137,7 +138,7 @@ def _call_off(draft: Draft, slots: ServiceSlots, service_id: str, template: Task
     }  # fmt: skip
     waiting = draft.state.tasks_in(TaskState.PENDING).values() if stale else ()
     found = [task for task in waiting if task.service_id == service_id and task.revision in stale]
-    return sum(_stop(draft, task, "") for task in found)
+    return sum(_stop(draft, task, None) for task in found)
 
 
 def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
@@ -186,8 +187,8 @@ def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
         state = NodeState.DOWN
     if state is old.state:
         return old
-    message = ("its host does not answer" if lost else "its agent does not answer") if state is NodeState.DOWN else ""
-    new = replace(old, state=state, since=draft.now, message=message)
+    why = reason(Code.HOST_SILENT if lost else Code.AGENT_SILENT) if state is NodeState.DOWN else None
+    new = replace(old, state=state, since=draft.now, reason=why)
     draft.put(NODE_DECISION, node_id, new)
     return new
 
@@ -201,16 +202,16 @@ def _patience(draft: Draft) -> float:
 def _give_up(draft: Draft, node_id: str, decision: NodeDecision) -> None:
     lost = decision.since + defaults.ORPHAN_TIMEOUT
     if draft.now >= lost:
-        _orphan(draft, node_id, "the node has been down for too long")
+        _orphan(draft, node_id, reason(Code.NODE_DOWN_TOO_LONG))
     elif draft.state.tasks_on(node_id):
         draft.again("nodes", node_id, lost)
 
 
-def _orphan(draft: Draft, node_id: str, reason: str) -> None:
+def _orphan(draft: Draft, node_id: str, why: Reason) -> None:
     for task in list(draft.state.tasks_on(node_id).values()):
         if draft.state.task_state(task).is_terminal:
             continue
-        changes: dict[str, Any] = {"state": TaskState.ORPHANED, "message": reason}
+        changes: dict[str, Any] = {"state": TaskState.ORPHANED, "reason": why}
         if task.desired in GOING:
             changes["desired"] = TaskState.SHUTDOWN
         draft.put_task(task, **changes)

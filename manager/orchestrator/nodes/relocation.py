@@ -17,6 +17,7 @@ from api import defaults
 from api.objects.decided import Task
 from api.objects.kinds import NODE, NODE_DECISION
 from api.objects.wanted import Node
+from api.reasons.reason import Code, reason
 from api.service.mode import ModeKind
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, TaskState
@@ -26,8 +27,8 @@ from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, by_number
 from manager.orchestrator.updates.rolling_update import IN_PROGRESS, parallelism
 from manager.store.state import Event, State
 
-DRAINED = "the node is being drained"
-WAITS = "the node is being drained; this task goes on until its replacement runs"
+DRAINED = reason(Code.NODE_DRAINED)
+WAITS = reason(Code.DRAIN_WAITS)
 LABEL = "argosy.rebalance"
 
 
@@ -103,7 +104,7 @@ def _give_up(deployment: Deployment, leaving: set[str]) -> None:
         until = newest.created_at + defaults.REBALANCE_PATIENCE if newest.node_id else deployment.now
         if deployment.now >= until:
             deployment.stop(slot, newest)
-            deployment.draft.put_task(old, message="")
+            deployment.draft.put_task(old, reason=None)
         else:
             deployment.again(until)
 
@@ -137,7 +138,7 @@ def _drain(deployment: Deployment, leaving: set[str]) -> None:
             candidates.append((slot, task))
     for slot, task in candidates[: max(0, room - busy) if room else None]:
         if gently:
-            deployment.draft.put_task(task, message=WAITS)
+            deployment.draft.put_task(task, reason=WAITS)
             deployment.create(slot, task.restarts, replaces=task.id)
         else:
             deployment.stop(slot, task, DRAINED)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from api.objects.kinds import NODE, NODE_DECISION
 from api.objects.node_matching import matches, runs_on
+from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import TaskSpec
 from api.states import Availability, NodeState
 from manager.plan import Draft
 from manager.store.state import State
 
 
-def unfit(draft: Draft, node_id: str) -> str:
-    """Why a node can keep no task at all; "" when it can. A node never seen yet is left alone."""
+def unfit(draft: Draft, node_id: str) -> Reason | None:
+    """Why a node can keep no task at all; None when it can. A node never seen yet is left alone."""
     node, decision = draft.get(NODE, node_id), draft.get(NODE_DECISION, node_id)
     if node is None:
-        return "the node was removed"
+        return reason(Code.NODE_REMOVED)
     if decision is not None and decision.state is NodeState.DOWN:
-        return "the node is down"
+        return reason(Code.NODE_DOWN)
     if node.spec.availability is Availability.DRAIN:
-        return "the node is being drained"
-    return ""
+        return reason(Code.NODE_DRAINED)
+    return None
 
 
 def is_lost(draft: Draft, node_id: str) -> bool:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from api import defaults
 from api.objects.decided import Task
+from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import RestartPolicy
 from api.states import TaskState
 
@@ -41,15 +42,13 @@ def delay(policy: RestartPolicy, task: Task) -> float:
     return max(base, min(doubled, defaults.RESTART_BACKOFF))
 
 
-def slowed(policy: RestartPolicy | None, task: Task) -> str:
-    """Why the delay is longer than the policy's, for people; "" when it is not."""
+def slowed(policy: RestartPolicy | None, task: Task) -> Reason | None:
+    """Why the delay is longer than the policy's; None when it is not."""
     recent, policy = _recent(task), policy or _NONE
     if recent <= defaults.RESTART_BURST or delay(policy, task) == delay(policy, replace(task, restarts=[])):
-        return ""
-    return (
-        f"it keeps ending: {recent} restarts within {defaults.RESTART_CALM / 60:g} minutes, so each waits twice as"
-        f" long as the one before, up to {defaults.RESTART_BACKOFF:g} s"
-    )
+        return None
+    minutes = defaults.RESTART_CALM / 60
+    return reason(Code.KEEPS_ENDING, restarts=recent, minutes=minutes, most=defaults.RESTART_BACKOFF)
 
 
 def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float]:

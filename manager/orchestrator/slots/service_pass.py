@@ -16,6 +16,7 @@ from api.objects.decided import JobRun, ServiceDecision, Task, UpdateStatus
 from api.objects.kinds import NODE_DECISION, REVISION, SERVICE_DECISION, TASK, revision_id
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
+from api.reasons.reason import Reason
 from api.service.equality import task_fingerprint
 from api.service.schedule import Schedule
 from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
@@ -243,10 +244,10 @@ class Deployment:
         last = max((task.created_at for task in self.slots.tasks.get(slot, {}).values()), default=0.0)
         return max(self.now, last + 0.001)
 
-    def stop(self, slot: SlotKey, task: Task, message: str = "") -> Task:
+    def stop(self, slot: SlotKey, task: Task, why: Reason | None = None) -> Task:
         """Have the task stopped; it becomes history."""
         self.touched.add(slot)
-        return self.draft.put_task(task, desired=TaskState.SHUTDOWN, message=message or task.message)
+        return self.draft.put_task(task, desired=TaskState.SHUTDOWN, reason=why or task.reason)
 
     def remove(self, slots: Iterable[SlotKey]) -> None:
         """Have all tasks of the slots stopped, and forgotten once they have."""

@@ -2,7 +2,7 @@
 
 Start-first means that both run for a while. That cannot be where they want the same thing: a host's port, a named
 device, the node's last free memory, the one place per node, an address. Then nobody gains by waiting: the slot is done
-stop-first, by stopping the old task (`YIELDS` is its message).
+stop-first, by stopping the old task (`YIELDS` is its reason).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.objects.decided import Task
+from api.reasons.reason import Code, reason
 from api.states import TaskState
 from manager.allocator.allocation_index import number_of
 from manager.allocator.allocation_round import Allocation
@@ -23,13 +24,13 @@ from manager.scheduler.task_group import Candidate, Group, group_of
 from manager.scheduler.unschedulable import TAKES
 from manager.store.state import State
 
-YIELDS = "stopped before its successor runs, which finds no place beside it"
+YIELDS = reason(Code.YIELDS_TO_SUCCESSOR)
 
 
 def is_in_the_way(state: State, old: Task, new: Task, leaving: Sequence[Task], now: float) -> bool:
     """Whether the new task waits, and would not if the old one were gone. `leaving`: tasks of the service that stop
     just now; a place that one of them is about to leave is waited for."""
-    if not new.message or state.has_ended(old) or old.state is not TaskState.ASSIGNED:
+    if new.reason is None or state.has_ended(old) or old.state is not TaskState.ASSIGNED:
         return False  # nobody has said yet that there is no place
     if new.state is TaskState.PENDING:
         return _takes_its_place(state, old, new, leaving)

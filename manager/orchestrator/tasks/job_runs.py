@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from api import defaults
 from api.objects.decided import JobRun, Task
+from api.reasons.reason import Code, Reason, reason
 from api.service import schedule
 from api.service.cron import next_after
 from api.service.schedule import Schedule
@@ -99,7 +100,7 @@ def _close(deployment: Deployment, wanted: Schedule) -> None:
         if outcome := _outcome(deployment, run):
             runs[index] = _ended(run, deployment.now, outcome)
         elif _is_over_time(deployment, wanted, run):
-            _stop(deployment, run, f"the run has taken longer than its active deadline of {_seconds(wanted):g} s")
+            _stop(deployment, run, reason(Code.RUN_TOO_LONG, seconds=_seconds(wanted)))
             runs[index] = _ended(run, deployment.now, "failed")
     if runs != deployment.decision.runs:
         deployment.decide(runs=runs)
@@ -135,11 +136,11 @@ def _seconds(wanted: Schedule) -> float:
     return wanted.active_deadline / defaults.SECOND if wanted.active_deadline is not None else inf
 
 
-def _stop(deployment: Deployment, run: JobRun, message: str) -> None:
+def _stop(deployment: Deployment, run: JobRun, why: Reason) -> None:
     for slot in deployment.slots.in_use if deployment.is_global else slots_of(run):
         for task in going(deployment.tasks(slot)):
             if task.job_iteration == run.number and not is_done(deployment.state, task):
-                deployment.stop(slot, task, message)
+                deployment.stop(slot, task, why)
 
 
 def _is_given_up(deployment: Deployment, task: Task) -> bool:

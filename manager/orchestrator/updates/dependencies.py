@@ -13,7 +13,7 @@ from collections.abc import Iterator, Set
 from api.objects.decided import ServiceDecision, Task
 from api.objects.kinds import SERVICE
 from api.objects.wanted import Service
-from api.reasons import dependencies
+from api.reasons.reason import Code, Reason, reason
 from api.service.equality import task_fingerprint
 from api.service.service_spec import Dependency, ServiceSpec
 from api.states import GOING, TaskState
@@ -60,13 +60,18 @@ def waiting(state: State, dirty: Dirty) -> Iterator[str]:
         service = state.services.get(id) or dirty.gone.get(id)
         for dependant in dependants.of(service.spec.name) if isinstance(service, Service) else ():
             decision = state.service_decisions.get(dependant)
-            if decision is not None and decision.waits:
+            if decision is not None and decision.waiting:
                 yield dependant
 
 
-def unmet(state: State, spec: ServiceSpec) -> str:
-    """What a service of that spec has to wait for, as a sentence; "" when it may start."""
-    return dependencies.sentence([item for item in spec.depends_on if not _is_met(state, item)])
+def unmet(state: State, spec: ServiceSpec) -> Reason | None:
+    """What a service of that spec has to wait for; None when it may start."""
+    waits = [
+        reason(Code.DEPENDENCY, service=item.service, condition=item.condition)
+        for item in spec.depends_on
+        if not _is_met(state, item)
+    ]
+    return reason(Code.WAITING_FOR_SERVICES, *waits) if waits else None
 
 
 def starts_tasks(state: State, service: Service, decision: ServiceDecision) -> bool:

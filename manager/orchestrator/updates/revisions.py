@@ -34,14 +34,14 @@ def take_up(draft: Draft, service: Service) -> ServiceDecision:
 
 def _waiting(draft: Draft, old: ServiceDecision | None, service: Service) -> ServiceDecision:
     """The wanted revision in force, unless it has to wait for other services (dependencies.py)."""
-    state, waits = draft.state, ""
+    state, waiting = draft.state, None
     if service.spec.depends_on and not service.rollback:
-        waits = unmet(state, service.spec)
+        waiting = unmet(state, service.spec)
     if old is None or old.held:
         new = old if old and old.wanted == service.revision else _enforced(old, service, draft.now)
-        return replace(new, waits=waits, held=bool(waits))
-    if waits and starts_tasks(state, service, old):
-        return replace(old, waits=waits)
+        return replace(new, waiting=waiting, held=waiting is not None)
+    if waiting is not None and starts_tasks(state, service, old):
+        return replace(old, waiting=waiting)
     return _enforced(old, service, draft.now)
 
 
@@ -64,14 +64,14 @@ def _enforced(old: ServiceDecision | None, service: Service, now: float) -> Serv
         return ServiceDecision(revision=service.revision, wanted=service.revision)
     update = None
     if service.rollback:
-        update = UpdateStatus("rollback_started", now, message="manually requested rollback", revision=service.revision)
+        update = UpdateStatus("rollback_started", now, revision=service.revision)
     return replace(
         old,
         update=update,
         revision=service.revision,
         wanted=service.revision,
         previous=old.revision if service.rollback else last_complete(old),
-        waits="",
+        waiting=None,
         held=False,
     )
 

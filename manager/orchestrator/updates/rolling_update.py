@@ -16,7 +16,9 @@ from msgspec.structs import replace
 
 from api import defaults
 from api.objects.decided import Task, UpdateStatus
+from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import UpdateConfig
+from api.states import TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import Deployment, going, yield_to
 from manager.orchestrator.slots.slots import by_number
@@ -60,7 +62,7 @@ def _begin(deployment: Deployment) -> UpdateStatus | None:
         return _resume(deployment, status)
     outdated = len(deployment.outdated_slots())
     if status is None and outdated:
-        status = UpdateStatus(UPDATING, deployment.now, message="update in progress")
+        status = UpdateStatus(UPDATING, deployment.now)
     if status is not None and status.state in IN_PROGRESS:
         status = replace(status, revision=deployment.decision.revision, total=max(outdated, 1))
         deployment.set_update(status)
@@ -122,7 +124,6 @@ def _finish(deployment: Deployment, status: UpdateStatus, progress: Progress) ->
         replace(
             status,
             state=ROLLBACK_COMPLETED if rolling_back else COMPLETED,
-            message="rollback completed" if rolling_back else "update completed",
             completed_at=deployment.now,
         )
     )
@@ -147,30 +148,29 @@ def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) 
     if deployment.now < deadline:
         deployment.again(deadline)
         return False
-    _fail(
-        deployment,
-        status,
-        f"no progress for {seconds:g} seconds{_said(deployment, deployment.queue.survey.first_stuck())}",
-    )
+    _fail(deployment, status, _no_progress(deployment, seconds, deployment.queue.survey.first_stuck()))
     return True
 
 
-def _said(deployment: Deployment, task: Task | None) -> str:
+def _no_progress(deployment: Deployment, seconds: float, task: Task | None) -> Reason:
     if task is None:
-        return ""
-    status = deployment.status(task)
+        return reason(Code.NO_PROGRESS, seconds=seconds)
     state = deployment.state.task_state(task).value
-    return f": task {task.id} is {state}: {status.error or status.message or task.message or 'it does not say why'}"
+    return reason(
+        Code.NO_PROGRESS, deployment.status(task).reason or task.reason, seconds=seconds, task=task.id, state=state
+    )
 
 
-def _fail(deployment: Deployment, status: UpdateStatus, reason: str) -> None:
+def _fail(deployment: Deployment, status: UpdateStatus, why: Reason) -> None:
     """Roll back, or pause if that is not to be."""
     if status.state == ROLLBACK_STARTED:
-        _pause(deployment, status, ROLLBACK_PAUSED, f"rollback paused: {reason}", reason)
+        deployment.set_update(replace(status, state=ROLLBACK_PAUSED, reason=why))
     elif _can_roll_back(deployment):
-        _roll_back(deployment, f"update rolled back: {reason}", reason)
+        back = deployment.decision.previous
+        status = UpdateStatus(ROLLBACK_STARTED, deployment.now, revision=back, reason=why)
+        deployment.decide(revision=back, previous=0, update=status)
     else:
-        _pause(deployment, status, PAUSED, f"update paused: {reason}", reason)
+        deployment.set_update(replace(status, state=PAUSED, reason=why))
 
 
 def _can_roll_back(deployment: Deployment) -> bool:
@@ -187,26 +187,9 @@ def _give_up(deployment: Deployment, status: UpdateStatus) -> bool:
     if deployment.update_config.failure_action == "continue":
         return False
     task = deployment.early_ends[-1]
-    why = f"failure or early termination of task {task}{_error(deployment, task)}"
-    if status.state == ROLLBACK_STARTED:
-        _pause(deployment, status, ROLLBACK_PAUSED, f"rollback paused due to {why}", why)
-    elif _can_roll_back(deployment):
-        _roll_back(deployment, f"update rolled back due to {why}", why)
-    else:
-        _pause(deployment, status, PAUSED, f"update paused due to {why}", why)
+    said = deployment.state.statuses.get(task)
+    why = said.reason if said else None
+    if said and said.state is TaskState.COMPLETE:
+        why = reason(Code.COMPLETED)
+    _fail(deployment, status, reason(Code.TASK_ENDED_EARLY, why, task=task))
     return True
-
-
-def _error(deployment: Deployment, task_id: str) -> str:
-    status = deployment.state.statuses.get(task_id)
-    return f": {status.error or status.message}" if status and (status.error or status.message) else ""
-
-
-def _pause(deployment: Deployment, status: UpdateStatus, state: str, message: str, reason: str) -> None:
-    deployment.set_update(replace(status, state=state, message=message, reason=reason))
-
-
-def _roll_back(deployment: Deployment, message: str, reason: str) -> None:
-    back = deployment.decision.previous
-    status = UpdateStatus(ROLLBACK_STARTED, deployment.now, message=message, revision=back, reason=reason)
-    deployment.decide(revision=back, previous=0, update=status)

@@ -19,6 +19,7 @@ from api.service.container import Healthcheck
 from api.states import TaskState
 from tests.agent.builders import NETWORK, a_host, a_spec, a_task, cid, wanting
 from tests.agent.test_agent import running, settled
+from tests.texts import error_of
 
 CHECKED = Healthcheck(test=["CMD", "true"], interval=10 * SECOND)
 IMAGE = Image("sha256:1", ("demo:1",), ())
@@ -30,7 +31,7 @@ def test_a_noted_end_is_final() -> None:
     seen = observe(TaskStatus(TaskState.FAILED, 5.0, "failed", "x"), LIVING, IMAGE, a_spec())
 
     assert seen.final
-    assert seen.final.error == "x"
+    assert error_of(seen.final) == "x"
 
 
 def test_a_task_that_ran_is_not_started_again_when_its_container_is_gone() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from agent.lifecycle.health import Check, Health, HealthState, Probe, after, check_of, complaint, delay
 from api.defaults import SECOND
+from api.reasons.reason_text import text
 from api.service.container import Healthcheck
 
 S, H, U = HealthState.STARTING, HealthState.HEALTHY, HealthState.UNHEALTHY
@@ -61,7 +62,8 @@ def test_probes_come_faster_only_while_starting_within_the_start_period() -> Non
 
 
 def test_the_complaint_says_how_the_last_probe_failed() -> None:
-    assert complaint(Health(U, 1, (Probe(0, 1, 7),))) == "its health check failed once, last with: exit code 7"
+    why = complaint(Health(U, 1, (Probe(0, 1, 7),)), 0)
+    assert text(why) == "task: unhealthy container: its health check failed once, last with: exit code 7"
 
 
 def test_only_the_last_probes_are_kept() -> None:

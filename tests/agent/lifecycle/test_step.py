@@ -11,8 +11,10 @@ from agent.lifecycle.health import Health, HealthState, Probe
 from agent.lifecycle.step import Action, Failure, Observed, Wanted, step
 from agent.runtime.interface import Exit, Image
 from api.objects.observed import TaskStatus
+from api.reasons.reason import Code, reason
 from api.states import TaskState, is_legal
 from tests.agent.builders import IMAGE, a_spec, a_task
+from tests.texts import error_of
 
 GOT = Observed(image=Image(IMAGE, (IMAGE,), ()))
 ON = replace(GOT, connected=True)
@@ -63,6 +65,7 @@ def closed(seen: Observed) -> Observed:
     return replace(seen, maybe_sandbox=False)
 
 
+MISSING = reason(Code.IMAGE_UNAVAILABLE, image="demo:1", text="no such image")
 ENDS = [
     (ENDED, TaskState.COMPLETE, ""),
     (CRASHED, TaskState.FAILED, "task: non-zero exit (3)"),
@@ -82,7 +85,7 @@ ENDS = [
         "task: unhealthy container: its health check failed 3 times in a row, last with: no route",
     ),
     (
-        replace(Observed(), failure=Failure(TaskState.REJECTED, "no such image"), maybe_container=False),
+        replace(Observed(), failure=Failure(TaskState.REJECTED, MISSING), maybe_container=False),
         TaskState.REJECTED,
         "no such image",
     ),
@@ -96,7 +99,11 @@ def test_an_end_is_told_once_the_sandbox_is_closed_and_not_before(seen: Observed
 
     assert before.action is Action.CLOSE
     assert not before.status.state.is_terminal
-    assert (after.action, after.status.state, after.status.error) == (Action.IDLE, state, error)
+    assert (after.action, after.status.state, error_of(after.status)) == (
+        Action.IDLE,
+        state,
+        error,
+    )
 
 
 def test_an_unhealthy_container_is_stopped() -> None:

@@ -15,6 +15,7 @@ from api.service.container import ConfigReference, ContainerSpec, FileTarget, Se
 from api.wire.assignments import ConfigOrder, SecretOrder
 from api.wire.session_messages import Assignments
 from tests.agent.builders import a_spec, a_task
+from tests.texts import message_of
 
 WORD = SecretOrder("s", "word", b"open sesame")
 CONF = ConfigOrder("c", "conf", b"port = 80")
@@ -42,7 +43,10 @@ def test_a_task_waits_for_its_files_and_says_for_which() -> None:
     seen = Observed(image=object(), connected=True)  # type: ignore[arg-type]
     now = step(Wanted(a_task(), a_spec(), lacking=("config conf", "secret word")), seen)
 
-    assert (now.action, now.status.message) == (Action.IDLE, "waiting for config conf, secret word")
+    assert (now.action, message_of(now.status)) == (
+        Action.IDLE,
+        "waiting for config conf, secret word",
+    )
     assert step(Wanted(a_task(), a_spec(), files=(WORD,)), seen).action is Action.QUEUE
 
 

@@ -13,6 +13,7 @@ from api.objects.observed import TaskStatus
 from api.service.host_config import Hook
 from api.states import TaskState
 from tests.agent.builders import NETWORK, Lab, a_host, a_spec, a_task, cid, wanting
+from tests.texts import error_of
 
 
 async def ended(lab: Lab) -> TaskStatus:
@@ -43,7 +44,7 @@ async def test_a_failing_post_start_stops_the_container_and_fails_the_task(tmp_p
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, HOOKED, a_task()])
         status = await ended(lab)
 
-    assert status.error == "post_start[0] failed with exit code 3: no such table"
+    assert error_of(status) == "post_start[0] failed with exit code 3: no such table"
     assert lab.runtime.verbs(cid())[:4] == ["create", "start", "exec", "stop"]
 
 
@@ -59,7 +60,7 @@ async def test_a_container_that_ends_during_its_hook_is_told_by_its_own_end(tmp_
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, HOOKED, a_task()])
         status = await ended(lab)
 
-    assert status.error == "task: non-zero exit (5)"
+    assert error_of(status) == "task: non-zero exit (5)"
 
 
 @pytest.mark.looptime

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from api.reasons.reason import Code, Reason, reason
+from api.reasons.reason_text import text
 from api.service import service_spec
 from api.service.mode import EmptyMode, Mode, Replicated, ReplicatedJob
 from api.service.schedule import Schedule
 from cli.show.convergence import PATIENCE, STABLE, SUSPICIOUS, Judge, Verdict
 from cli.views import ContainerStatus, Service, Task, TaskStatus, UpdateStatus
+
+WAITS = reason(Code.WAITING_FOR_SERVICES, reason(Code.DEPENDENCY, service="db", condition="healthy"))
 
 
 @dataclass
@@ -24,9 +28,11 @@ class Scene:
     judge: Judge = field(default_factory=lambda: Judge("s"))
     now: float = 0.0
 
-    def add(self, slot: int, state: str, err: str = "", node: str = "n", code: int = 0) -> None:
+    def add(
+        self, slot: int, state: str, err: str = "", node: str = "n", code: int = 0, reason: Reason | None = None
+    ) -> None:
         desired = "shutdown" if state in ("failed", "rejected") else "running"
-        status = TaskStatus(state=state, err=err, container_status=ContainerStatus("c", code))
+        status = TaskStatus(state=state, err=err, reason=reason, container_status=ContainerStatus("c", code))
         created = f"2026-01-01T00:00:{len(self.tasks):02}Z"
         self.tasks.append(Task(f"t{len(self.tasks)}", created, "s", slot, node, status=status, desired_state=desired))
 
@@ -142,8 +148,12 @@ def test_an_update_that_went_wrong_fails(state: str, detail: str) -> None:
 
 
 def test_why_it_was_rolled_back_is_told_also_when_the_rollback_is_over() -> None:
-    update = UpdateStatus("rollback_completed", "now", "rollback completed", reason="failure of task t")
-    assert Scene(update=update).look().detail == "the update failed and was rolled back: failure of task t"
+    why = reason(Code.TASK_ENDED_EARLY, task="t")
+    update = UpdateStatus("rollback_completed", "now", "rollback completed", reason=why)
+    assert (
+        Scene(update=update).look().detail
+        == "the update failed and was rolled back: failure or early termination of task t"
+    )
 
 
 def test_a_rollback_that_was_asked_for_is_no_failure() -> None:
@@ -167,13 +177,13 @@ def test_a_global_service_waits_for_its_first_tasks() -> None:
 
 def test_waiting_for_other_services_is_no_lack_of_nodes() -> None:
     scene = Scene(mode=Mode(replicated=Replicated(1)))
-    scene.add(1, "new", "waiting for service db to be healthy")
+    scene.add(1, "new", text(WAITS), reason=WAITS)
     assert scene.look().state == "waiting"
     assert scene.look(PATIENCE * 10) == Verdict("web", "waiting", 0, 1, "1 new (waiting for service db to be healthy)")
 
 
 def test_an_update_that_waits_for_other_services_says_so() -> None:
-    scene = Scene(update=UpdateStatus("updating", "now", "waiting for service db to be healthy"))
+    scene = Scene(update=UpdateStatus("updating", "now", text(WAITS), reason=WAITS))
     assert scene.look(PATIENCE * 10) == Verdict("web", "waiting", 0, 2, "waiting for service db to be healthy")
 
 

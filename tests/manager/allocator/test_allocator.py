@@ -9,6 +9,7 @@ import pytest
 from api.network.network_spec import INGRESS
 from api.objects.decided import NetworkDecision, Task
 from api.objects.kinds import DESCRIPTION, NETWORK, SERVICE
+from api.reasons.reason_text import text
 from api.service.service_spec import NetworkTarget
 from api.states import TaskState
 from manager.allocator.subnet_layout import free_subnet, layout, vip_range
@@ -72,7 +73,7 @@ def test_a_pool_that_the_hosts_use_themselves_is_told_with_the_host_and_its_pref
         make.network("a"),
         make.service(networks=["a"]),
     ).settle()
-    assert only(w).message == (
+    assert text(only(w).reason) == (
         "network a: no subnet is left in the cluster's address pool 10.9.0.0/24"
         " (hosts use some of it themselves: 10.0.0.0/8 of host n1)"
     )
@@ -95,7 +96,7 @@ def test_a_user_s_subnet_that_a_host_uses_is_told_by_the_tasks(subnet: str, user
         make.network("a", subnet=subnet),
         make.service(networks=["a"]),
     ).settle()
-    assert only(w).message == f"network a: subnet {subnet} overlaps {user}"
+    assert text(only(w).reason) == f"network a: subnet {subnet} overlaps {user}"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_a_subnet_that_overlaps_another_is_told_by_the_tasks() -> None:
         make.network("b", subnet="10.1.2.0/24"),
         make.service(networks=["b"]),
     )
-    assert only(w).message == "network b: subnet 10.1.2.0/24 overlaps with that of network a"
+    assert text(only(w).reason) == "network b: subnet 10.1.2.0/24 overlaps with that of network a"
     assert only(w).state is TaskState.NEW
     w.put(make.network("a", removed=True))
     w.settle()
@@ -169,7 +170,7 @@ def test_an_exhausted_pool_is_told() -> None:
         make.network("b"),
         make.service(networks=["b"]),
     ).settle()
-    assert only(w).message == "network b: no subnet is left in the cluster's address pool 10.9.0.0/24"
+    assert text(only(w).reason) == "network b: no subnet is left in the cluster's address pool 10.9.0.0/24"
 
 
 def test_a_vni_asked_for_is_given_if_it_is_free() -> None:
@@ -196,7 +197,7 @@ def test_a_service_of_one_has_the_address_it_asks_for_and_nobody_else_gets_it() 
 def test_an_address_that_cannot_be_had_is_told() -> None:
     taken = NetworkTarget("net1", ipv4_address="10.9.1.250")
     w = world(make.network(subnet="10.9.1.0/24"), make.service(networks=[taken]))
-    assert only(w).message == (
+    assert text(only(w).reason) == (
         "address 10.9.1.250 of network net1 is in use, or kept for the network itself or for virtual addresses"
     )
 
@@ -226,7 +227,7 @@ def test_a_removed_network_found_by_a_new_leader_goes_too() -> None:
 
 def test_a_network_that_does_not_exist_is_told() -> None:
     w = world(make.service(networks=["nowhere"]))
-    assert only(w).message == "network nowhere does not exist"
+    assert text(only(w).reason) == "network nowhere does not exist"
     w.put(make.network("nowhere"))
     w.settle()
     assert len(w.running()) == 1
@@ -263,7 +264,7 @@ def test_a_full_network_lets_the_rest_wait_and_serves_them_later() -> None:
     w = world(make.network(subnet="10.77.0.0/29"), make.service(replicas=4, networks=["net1"]))
     waiting = [task for task in w.tasks() if task.state is TaskState.NEW]
     assert waiting
-    assert {task.message for task in waiting} == {"no address is left in network net1"}
+    assert {text(task.reason) for task in waiting} == {"no address is left in network net1"}
     assert all(task.addresses == [] for task in waiting)
     assert all("net1" in gateways(w, task.node_id) for task in w.running()), "bridges need addresses, too"
     w.change(replicas=2, networks=["net1"])
@@ -274,7 +275,7 @@ def test_a_full_network_lets_the_rest_wait_and_serves_them_later() -> None:
 def test_no_virtual_address_is_left() -> None:
     net = make.network(subnet="10.77.0.0/29")
     w = world(net, make.service("a", networks=["net1"]), make.service("b", networks=["net1"], created_at=5.0))
-    assert only(w, "b").message == "no virtual address is left in network net1"
+    assert text(only(w, "b").reason) == "no virtual address is left in network net1"
     w.delete(SERVICE, "a")
     w.wait(30)
     assert len(w.running("b")) == 1
@@ -354,7 +355,7 @@ def test_a_port_may_be_of_several_services_at_different_addresses_of_the_hosts()
     w = world(*services)
     decisions = [w.state.service_decisions[f"s{n}"] for n in range(len(at))]
     assert [[port.host_ip for port in found.ports] for found in decisions] == [["127.0.0.1"], ["10.0.0.1"], [], []]
-    assert all("port '80' is already in use by service" in found.message for found in decisions[2:])
+    assert all("port '80' is already in use by service" in text(found.reason) for found in decisions[2:])
 
 
 def test_a_service_may_publish_a_port_at_two_addresses() -> None:
@@ -368,7 +369,7 @@ def test_the_first_holder_keeps_a_port_and_the_later_waits_with_the_reason() -> 
         make.service("early", ports=[make.port(80)], created_at=10.0),
         make.service("udp", ports=[make.port(80, protocol="udp")], created_at=30.0),
     )
-    assert only(w, "late").message == "port '80' is already in use by service 'early' (early)"
+    assert text(only(w, "late").reason) == "port '80' is already in use by service 'early' (early)"
     assert len(w.running("early")) == len(w.running("udp")) == 1
     w.delete(SERVICE, "early")
     w.settle()
@@ -377,7 +378,7 @@ def test_the_first_holder_keeps_a_port_and_the_later_waits_with_the_reason() -> 
 
 def test_without_ingress_published_ports_wait() -> None:
     w = World(make.cluster(), make.node("n1"), make.service(ports=[make.port(80)])).settle()
-    assert only(w).message == "network ingress does not exist"
+    assert text(only(w).reason) == "network ingress does not exist"
 
 
 # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import pytest
 
 from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SESSION, SUSPICIONS
 from api.objects.observed import Leadership, Session, Suspicions
+from api.reasons.reason_text import text
 from api.states import NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock
@@ -112,7 +113,7 @@ def test_the_tasks_of_a_lost_host_run_elsewhere_though_its_lease_lives() -> None
     w.put((SUSPICIONS, "m1", Suspicions(["n1"], ["n1"])))
     w.decide()
     assert w.state.node_state("n1") is NodeState.DOWN
-    assert w.state.node_decisions["n1"].message == "its host does not answer"
+    assert text(w.state.node_decisions["n1"].reason) == "its host does not answer"
     w.settle()
     assert [task.node_id for task in w.going()] == ["n2", "n2"]
 

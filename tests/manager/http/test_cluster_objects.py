@@ -9,11 +9,14 @@ from typing import Any
 from api.objects.decided import Gateway, NetworkDecision, NodeDecision, Revision, Task, TaskAddress
 from api.objects.kinds import CLAIM, MEMBER, NETWORK_DECISION, NODE_DECISION, REVISION, STATUS, TASK, revision_id
 from api.objects.observed import Member, PortStatus, TaskStatus  # fmt: skip
+from api.reasons.reason import Code, reason
 from api.states import NodeState, TaskState
 from manager.http.cluster.cluster_answers import swarm_block
 from manager.store.in_memory import MemoryDatabase
 from manager.store.interface import Put
 from tests.manager.http.cluster_api import M1, NOW, W1, W2, Api, new_manager, serve, service
+
+NO_NODE = reason(Code.NO_SUITABLE_NODE)
 
 
 async def with_tasks(api: Api) -> str:
@@ -30,7 +33,7 @@ async def with_tasks(api: Api) -> str:
         Put(STATUS, "t1", running),
         Put(TASK, "t2", Task("t2", id, 1, 2, W2, TaskState.ASSIGNED, TaskState.SHUTDOWN, created_at=NOW + 1)),
         Put(STATUS, "t2", TaskStatus(TaskState.FAILED, NOW, "started", "task: non-zero exit (3)", "c2", 0, 3)),
-        Put(TASK, "t3", Task("t3", id, 1, 2, "", TaskState.PENDING, message="no suitable node", created_at=NOW + 2)),
+        Put(TASK, "t3", Task("t3", id, 1, 2, "", TaskState.PENDING, created_at=NOW + 2, reason=NO_NODE)),
     ])  # fmt: skip
     return id
 
@@ -57,7 +60,7 @@ async def test_a_task_joins_what_was_decided_observed_and_wanted(api: Api) -> No
 
 async def test_a_task_that_was_told_to_stop_says_why(api: Api) -> None:
     id = await with_tasks(api)
-    drained = Task("t4", id, 1, 3, W2, TaskState.ASSIGNED, TaskState.SHUTDOWN, message="the node is being drained")
+    drained = Task("t4", id, 1, 3, W2, TaskState.ASSIGNED, TaskState.SHUTDOWN, reason=reason(Code.NODE_DRAINED))
     await api.manager.store.commit([
         Put(TASK, "t4", drained), Put(STATUS, "t4", TaskStatus(TaskState.SHUTDOWN, NOW, container_id="c4")),
     ])  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api.reasons.reason_text import text
 from api.states import TaskState
 from manager.images.registry import Manifest
 from tests.manager.http.world import World, control_plane
@@ -164,7 +165,7 @@ async def test_a_stack_is_deployed_listed_left_alone_when_nothing_changed_and_re
 
 async def test_a_task_that_no_node_takes_says_why_in_service_ps(world: World) -> None:
     await world.docker("service", "create", "-d", "--name", "picky", "--constraint", "node.labels.zone==moon", "demo:1")
-    await world.until(lambda state: any(task.message for task in state.tasks.values()))
+    await world.until(lambda state: any(text(task.reason) for task in state.tasks.values()))
     out = await world.docker("service", "ps", "--no-trunc", "picky", "--format", "{{.CurrentState}} {{.Error}}")
     assert out.startswith("Pending")
     assert "no suitable node" in out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.objects.kinds import SERVICE, TASK
+from api.reasons.reason_text import text
 from api.service.mode import Mode
 from api.service.placement import Placement
 from api.states import Availability, NodeState, Role, TaskState
@@ -195,7 +196,7 @@ def test_a_node_that_loses_a_label_loses_the_tasks_that_need_it() -> None:
     w.settle()
     assert [task.node_id for task in w.running()] == ["n2", "n2"]
     stopped = next(task for task in w.tasks() if task.node_id == "n1")
-    assert stopped.message == "assigned node no longer meets constraints"
+    assert text(stopped.reason) == "assigned node no longer meets constraints"
 
 
 def test_a_node_that_changes_its_role_loses_the_tasks_that_need_the_old_one() -> None:

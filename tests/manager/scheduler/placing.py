@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from api.reasons.reason_text import text
 from api.states import TaskState
 from manager.plan import Plan
 from manager.scheduler.memory import Memory
@@ -53,4 +54,4 @@ def per_node(state: State, service_id: str = "") -> dict[str, int]:
 
 
 def messages(state: State) -> set[str]:
-    return {task.message for task in state.tasks.values()}
+    return {text(task.reason) for task in state.tasks.values()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from api.reasons.reason_text import text
 from api.service.placement import Placement, Preference, SpreadOver
 from api.service.resources import DiscreteResource, GenericResource, Reservations
 from api.states import NodeState, TaskState
@@ -21,16 +22,16 @@ def ssds(number: int) -> list[GenericResource]:
 
 def test_a_waiting_task_is_placed_as_soon_as_a_node_is_ready() -> None:
     w = World(make.cluster(), make.node("n1", state=NodeState.UNKNOWN), make.service()).decide()
-    assert "no suitable node" in w.tasks()[0].message
+    assert "no suitable node" in text(w.tasks()[0].reason)
     w.regain("n1")
     w.decide()
-    assert (w.tasks()[0].node_id, w.tasks()[0].message) == ("n1", "")
+    assert (w.tasks()[0].node_id, text(w.tasks()[0].reason)) == ("n1", "")
 
 
 def test_a_waiting_task_is_placed_when_a_bigger_node_joins() -> None:
     big = Reservations(memory_bytes=4 * make.GIB)
     w = World(make.cluster(), make.node("n1", memory=2 * make.GIB), make.service(reserve=big)).decide()
-    assert w.tasks()[0].message == "no suitable node (insufficient resources on 1 node)"
+    assert text(w.tasks()[0].reason) == "no suitable node (insufficient resources on 1 node)"
     w.put(make.node("n2", memory=8 * make.GIB))
     w.settle()
     assert [task.node_id for task in w.running()] == ["n2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.objects.kinds import DESCRIPTION, NODE, TASK
+from api.reasons.reason_text import text
 from api.service.host_config import DeviceRequest, HostConfig
 from api.service.placement import Placement, Platform, Preference, SpreadOver
 from api.service.ports import PortConfig
@@ -299,7 +300,7 @@ def test_tasks_bound_to_a_node_are_only_checked_and_come_first() -> None:
         make.task("bound", "b", slot=0, node_id="n1", state=TaskState.PENDING),
     )
     assert state.tasks["bound"].state is TaskState.ASSIGNED
-    assert state.tasks["a-001"].message == "no suitable node (insufficient resources on 1 node)"
+    assert text(state.tasks["a-001"].reason) == "no suitable node (insufficient resources on 1 node)"
 
 
 def test_a_bound_task_that_its_node_cannot_take_says_why() -> None:
@@ -309,7 +310,7 @@ def test_a_bound_task_that_its_node_cannot_take_says_why() -> None:
         *make.decided_service(mode=make.global_mode()),
         make.task("bound", slot=0, node_id="n1", state=TaskState.PENDING),
     )
-    assert state.tasks["bound"].message == "no suitable node (1 node not available for new tasks)"
+    assert text(state.tasks["bound"].reason) == "no suitable node (1 node not available for new tasks)"
 
 
 @pytest.mark.parametrize("desired", [TaskState.SHUTDOWN, TaskState.REMOVE])
@@ -335,14 +336,14 @@ def test_tasks_that_wait_ask_only_the_nodes_that_have_changed(monkeypatch: pytes
     monkeypatch.setattr(Pipeline, "refusal", noted)
     picky = make.decided_service(constraints=["node.labels.a == b"])
     state = schedule(*[make.node(f"n{number}") for number in range(5)], *picky, *pending("s1", 2))
-    assert state.tasks["s1-001"].message == "no suitable node (scheduling constraints not satisfied on 5 nodes)"
+    assert text(state.tasks["s1-001"].reason) == "no suitable node (scheduling constraints not satisfied on 5 nodes)"
     asked.clear()
     assert not plan(state).changes
     assert asked == []
     make.apply(state, (NODE, "n0", None), make.node("n1", labels={"a": "c"}), make.node("n2", state=NodeState.DOWN))
     apply_plan(state, plan(state).changes)
     assert set(asked) == {"n1", "n2"}
-    assert state.tasks["s1-002"].message == (
+    assert text(state.tasks["s1-002"].reason) == (
         "no suitable node (scheduling constraints not satisfied on 3 nodes; 1 node not available for new tasks)"
     )
     make.apply(state, make.node("n2", labels={"a": "b"}))

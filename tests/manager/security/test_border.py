@@ -13,6 +13,7 @@ from api.errors import Conflict, Invalid
 from api.objects.kinds import DESCRIPTION, NODE, SESSION
 from api.objects.observed import EngineDescription, NodeDescription, PortStatus, Session, TaskStatus
 from api.objects.wanted import Node
+from api.reasons.reason import Code, Reason, reason
 from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations, Resources
 from api.states import TaskState
 from api.wire import host_bounds as bounds
@@ -58,6 +59,14 @@ def test_what_an_honest_host_says_is_taken() -> None:
     statuses = {"t1": TaskStatus(TaskState.FAILED, NOW, "it\nended", "\x1b[31mno\x1b[0m", "ab" * 32, 7, -1)}
     border.check_statuses(Statuses(1, statuses), NOW)
     border.check_heartbeat(Heartbeat(3), 3)
+
+
+def nested(depth: int) -> Reason:
+    """A reason with a reason with a reason …"""
+    found = reason(Code.TEXT)
+    for _ in range(depth):
+        found = reason(Code.HOST_FAILED, found)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -129,8 +138,14 @@ def test_a_description_that_is_none_is_refused_with_a_sentence(change: dict[str,
         {"pid": -1},
         {"pid": 1 << 40},
         {"exit_code": 1 << 40},
-        {"message": "m" * 20_000},
-        {"error": "e" * 20_000},
+        {"old_message": "m" * 20_000},
+        {"old_error": "e" * 20_000},
+        {"reason": reason(Code.HOST_FAILED, text="e" * 20_000)},
+        {"reason": reason(Code.HOST_FAILED, *[reason(Code.TEXT, text="e" * 16_000)] * 5)},
+        {"reason": reason(Code.HOST_FAILED, *[reason(Code.TEXT)] * 17)},
+        {"reason": Reason(Code.HOST_FAILED, {f"f{number}": 1 for number in range(17)})},
+        {"reason": Reason(Code.HOST_FAILED, {"seconds": float("inf")})},
+        {"reason": nested(20)},
         {"container_id": "../../etc"},
         {"ports": [PortStatus("tcp", 80, 70_000)]},
         {"ports": [PortStatus("icmp", 80, 80)]},

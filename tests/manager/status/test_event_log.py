@@ -25,6 +25,7 @@ from api.objects.kinds import (
 )
 from api.objects.observed import Leadership, NodeDescription, TaskStatus
 from api.objects.wanted import Config, Network, Node, Service
+from api.reasons.reason import Code, reason
 from api.service.container import ContainerSpec
 from api.service.mode import Mode, Replicated
 from api.service.service_spec import ServiceSpec, TaskSpec
@@ -114,7 +115,9 @@ async def test_a_task_is_told_of_whenever_its_state_changes(told: Told) -> None:
     task = replace(task, node_id="n1", state=TaskState.ASSIGNED)
     assert [t[1] for t in await told.by(Put(TASK, "t1", task))] == ["assigned"]
     assert await told.by(Put(TASK, "t1", replace(task, desired=TaskState.SHUTDOWN))) == []
-    failed = TaskStatus(TaskState.FAILED, error="task: non-zero exit (3)", exit_code=3, container_id="c1")
+    failed = TaskStatus(
+        TaskState.FAILED, exit_code=3, container_id="c1", reason=reason(Code.NON_ZERO_EXIT, exit_code=3)
+    )
     ((kind, action, attributes),) = await told.by(Put(STATUS, "t1", failed))
     assert (kind, action) == ("task", "failed")
     assert attributes == {

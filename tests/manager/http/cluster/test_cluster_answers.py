@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from api.objects.decided import NodeDecision
 from api.objects.observed import NodeDescription
+from api.reasons.reason import Code, reason
 from api.states import NodeState
 from manager.http.cluster.cluster_answers import node_message
 
-READY, DOWN = NodeDecision(NodeState.READY), NodeDecision(NodeState.DOWN, message="its agent does not answer")
+READY, DOWN = NodeDecision(NodeState.READY), NodeDecision(NodeState.DOWN, reason=reason(Code.AGENT_SILENT))
 ILL = NodeDescription(address="192.0.2.1", troubles=["networks: no vxlan", "task web.1.x: broken"])
 
 

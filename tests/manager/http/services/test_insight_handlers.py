@@ -18,6 +18,7 @@ from api.objects.kinds import (
     revision_id,
 )
 from api.objects.observed import Leadership, TaskStatus  # fmt: skip
+from api.reasons.reason import Code, reason
 from api.states import NodeState, TaskState
 from manager.store.interface import Put
 from tests.manager.http.cluster_api import M1, NOW, W1, Api, service
@@ -137,7 +138,7 @@ async def test_rollback_refuses_what_it_cannot_do(api: Api) -> None:
 async def test_a_service_that_runs_has_no_problems(api: Api) -> None:
     id = await api.create("web")
     await take_up(api, id)
-    await task(api, id, TaskState.ASSIGNED, node_id=W1, status=TaskStatus(TaskState.RUNNING, NOW, "started"))
+    await task(api, id, TaskState.ASSIGNED, node_id=W1, status=TaskStatus(TaskState.RUNNING, NOW))
     told = await api.get("/argosy/v1/services/web/explain")
     assert told["Problems"] == []
     assert (told["Mode"], told["Running"], told["Wanted"]) == ("replicated", 1, 1)
@@ -147,7 +148,8 @@ async def test_a_service_that_runs_has_no_problems(api: Api) -> None:
 async def test_a_pending_task_has_the_scheduler_s_reason_and_advice(api: Api) -> None:
     id = await api.create("web")
     await take_up(api, id)
-    await task(api, id, TaskState.PENDING, message="no suitable node (insufficient resources on 3 nodes)")
+    no_node = reason(Code.NO_SUITABLE_NODE, reason(Code.INSUFFICIENT_RESOURCES, nodes=3))
+    await task(api, id, TaskState.PENDING, reason=no_node)
     (one,) = await problems(api)
     assert (one["Code"], one["Slot"], one["State"]) == ("pending", "1", "pending")
     assert one["Reason"] == "no suitable node (insufficient resources on 3 nodes)"
@@ -159,7 +161,7 @@ async def test_a_failed_task_says_when_it_is_tried_again(api: Api) -> None:
         "ContainerSpec": {"Image": "demo:1"}, "RestartPolicy": {"Condition": "any", "Delay": 20_000_000_000},
     })  # fmt: skip
     await take_up(api, id)
-    status = TaskStatus(TaskState.FAILED, NOW, "failed", "task: non-zero exit (3)", exit_code=3)
+    status = TaskStatus(TaskState.FAILED, NOW, exit_code=3, reason=reason(Code.NON_ZERO_EXIT, exit_code=3))
     await task(api, id, TaskState.ASSIGNED, node_id=W1, desired=TaskState.SHUTDOWN, status=status)
     (one,) = await problems(api)
     assert (one["Code"], one["Node"]) == ("waiting-to-restart", "w1")
@@ -171,7 +173,7 @@ async def test_a_failed_task_says_when_it_is_tried_again(api: Api) -> None:
 async def test_a_crash_loop_says_that_it_waits_longer_each_time(api: Api) -> None:
     id = await api.create("web")
     await take_up(api, id)
-    status = TaskStatus(TaskState.FAILED, NOW, "failed", "task: non-zero exit (3)", exit_code=3)
+    status = TaskStatus(TaskState.FAILED, NOW, exit_code=3, reason=reason(Code.NON_ZERO_EXIT, exit_code=3))
     restarts = [NOW - 10 * n for n in range(7, 0, -1)]
     fields = {"node_id": W1, "desired": TaskState.SHUTDOWN, "restarts": restarts}
     await task(api, id, TaskState.ASSIGNED, status=status, **fields)
@@ -184,7 +186,7 @@ async def test_a_crash_loop_says_that_it_waits_longer_each_time(api: Api) -> Non
 async def test_a_job_says_how_far_it_is_and_that_it_is_done(api: Api) -> None:
     id = await api.create("web", Mode={"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 2}})
     await take_up(api, id)
-    done, busy = TaskStatus(TaskState.COMPLETE, NOW, "finished"), TaskStatus(TaskState.RUNNING, NOW, "started")
+    done, busy = TaskStatus(TaskState.COMPLETE, NOW), TaskStatus(TaskState.RUNNING, NOW)
     for slot, status in ((1, done), (2, busy)):
         await task(api, id, TaskState.ASSIGNED, slot, node_id=W1, desired=TaskState.COMPLETE, status=status)
     told = await api.get("/argosy/v1/services/web/explain")
@@ -200,7 +202,7 @@ async def test_a_task_that_the_restart_policy_gave_up_says_so(api: Api) -> None:
         "ContainerSpec": {"Image": "demo:1"}, "RestartPolicy": {"Condition": "none"},
     })  # fmt: skip
     await take_up(api, id)
-    status = TaskStatus(TaskState.FAILED, NOW, "failed", "task: unhealthy container: exit code 1")
+    status = TaskStatus(TaskState.FAILED, NOW, reason=reason(Code.UNHEALTHY, failures=3, probe_code=1))
     await task(api, id, TaskState.ASSIGNED, node_id=W1, desired=TaskState.SHUTDOWN, status=status)
     (one,) = await problems(api)
     assert one["Code"] == "given-up"
@@ -211,11 +213,12 @@ async def test_a_task_that_the_restart_policy_gave_up_says_so(api: Api) -> None:
 async def test_a_missing_image_a_starting_task_and_a_dead_node_are_told_apart(api: Api) -> None:
     id = await api.create("web", Mode={"Replicated": {"Replicas": 4}})
     await take_up(api, id)
-    getting = TaskStatus(TaskState.PREPARING, NOW, "getting image demo:1: registry does not answer")
+    cause = reason(Code.IMAGE_UNAVAILABLE, image="demo:1", text="registry does not answer")
+    getting = TaskStatus(TaskState.PREPARING, NOW, reason=reason(Code.GETTING_IMAGE, cause, image="demo:1"))
     await task(api, id, TaskState.ASSIGNED, 1, node_id=W1, status=getting)
-    checking = TaskStatus(TaskState.STARTING, NOW, "waiting for its health check")
+    checking = TaskStatus(TaskState.STARTING, NOW, reason=reason(Code.HEALTH_CHECK_PENDING))
     await task(api, id, TaskState.ASSIGNED, 2, node_id=W1, status=checking)
-    lost = TaskStatus(TaskState.RUNNING, NOW, "started")
+    lost = TaskStatus(TaskState.RUNNING, NOW)
     await api.manager.store.commit([Put(NODE_DECISION, M1, NodeDecision(NodeState.DOWN, NOW))])
     await task(api, id, TaskState.ASSIGNED, 3, node_id=M1, status=lost)
     first, *rest = await problems(api)
@@ -225,12 +228,14 @@ async def test_a_missing_image_a_starting_task_and_a_dead_node_are_told_apart(ap
 
 async def test_updates_that_stopped_and_addresses_that_lack_are_told_first(api: Api) -> None:
     id = await three_revisions(api)
-    paused = UpdateStatus("paused", NOW, message="update paused due to failure or early termination of task t9")
+    paused = UpdateStatus("paused", NOW, reason=reason(Code.TASK_ENDED_EARLY, task="t9"))
     await take_up(api, id, 2, paused)
-    await task(api, id, TaskState.ASSIGNED, node_id=W1, status=TaskStatus(TaskState.RUNNING, NOW, "started"))
+    await task(api, id, TaskState.ASSIGNED, node_id=W1, status=TaskStatus(TaskState.RUNNING, NOW))
     (one,) = await problems(api)
-    assert (one["Code"], one["Scope"], one["Reason"]) == ("update-paused", "service", paused.message)
-    rolled = UpdateStatus("rollback_completed", NOW, NOW, "rollback completed", 2)
+    assert (one["Code"], one["Scope"], one["Reason"]) == (
+        "update-paused", "service", "update paused due to failure or early termination of task t9",
+    )  # fmt: skip
+    rolled = UpdateStatus("rollback_completed", NOW, NOW, revision=2)
     await take_up(api, id, 0, rolled, force=2)
     (one,) = await problems(api)
     assert one["Code"] == "rolled-back"
@@ -248,7 +253,8 @@ async def test_without_a_leader_that_is_the_first_thing_said(api: Api) -> None:
 async def test_a_service_that_waits_for_another_says_so_once(api: Api) -> None:
     id = await api.create("web")
     await take_up(api, id)
-    held = ServiceDecision(revision=1, wanted=1, waits="waiting for service db to be healthy", held=True)
+    waiting = reason(Code.WAITING_FOR_SERVICES, reason(Code.DEPENDENCY, service="db", condition="healthy"))
+    held = ServiceDecision(revision=1, wanted=1, waiting=waiting, held=True)
     await api.manager.store.commit([Put(SERVICE_DECISION, id, held)])
     await task(api, id, TaskState.NEW)
     (one,) = await problems(api)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.reasons.reason_text import text
 from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations
 from tests import make
 from tests.manager.world import World
@@ -23,7 +24,7 @@ def world(reserve: Reservations, generic: list[GenericResource] | None = None) -
 
 def held(w: World) -> list[str]:
     """What tasks run with, and what the others say."""
-    return [task.node_id or task.message for task in w.going()]
+    return [task.node_id or text(task.reason) for task in w.going()]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_tasks_leave_a_node_that_has_less_than_they_reserve(reserve: Reservation
     w.settle()
     assert [task.id for task in w.running()] == [oldest.id]
     stopped = next(task for task in w.tasks() if task.desired.value == "shutdown")
-    assert stopped.message == "assigned node no longer has the resources that the task reserves"
+    assert text(stopped.reason) == "assigned node no longer has the resources that the task reserves"
     assert held(w) == ["n1", "no suitable node (insufficient resources on 1 node)"]
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from api.objects.decided import NodeDecision
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE_DECISION
 from api.objects.wanted import Cluster
+from api.reasons.reason_text import text
 from api.service.container import Mount
 from api.service.mode import Mode, ReplicatedJob
 from api.service.placement import Placement, Preference, SpreadOver
@@ -88,9 +89,9 @@ def test_tasks_that_have_nowhere_to_go_stay_and_say_why() -> None:
     drain(w, "n1")
     w.wait(1000)
     assert len(w.running()) == 3
-    assert next(task for task in w.running() if task.node_id == "n1").message == WAITS
+    assert next(task for task in w.running() if task.node_id == "n1").reason == WAITS
     waiting = next(task for task in w.going() if task.state < TaskState.ASSIGNED)
-    assert "max replicas per node limit exceed" in waiting.message
+    assert "max replicas per node limit exceed" in text(waiting.reason)
     w.put(make.node("n4"))
     w.settle()
     assert {task.node_id for task in w.going()} == {"n2", "n3", "n4"}

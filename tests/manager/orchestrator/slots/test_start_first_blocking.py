@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.objects.kinds import NODE
+from api.reasons.reason_text import text
 from api.service.placement import Placement
 from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations
 from api.service.service_spec import NetworkTarget
@@ -63,7 +64,7 @@ def test_an_update_whose_old_task_is_in_the_way_is_done_stop_first(kind: str) ->
     assert w.update() == "completed"
     assert {task.revision for task in w.running()} == {2}
     assert len(w.running()) == before
-    assert {task.message for task in w.tasks() if task.revision == 1} == {YIELDS}
+    assert {text(task.reason) for task in w.tasks() if task.revision == 1} == {text(YIELDS)}
 
 
 def test_one_slot_at_a_time_yields() -> None:
@@ -72,7 +73,7 @@ def test_one_slot_at_a_time_yields() -> None:
     for _ in range(6):
         w.round()
 
-    yielding = [task for task in w.tasks() if task.message == YIELDS]
+    yielding = [task for task in w.tasks() if task.reason == YIELDS]
     assert len(yielding) == 1
     assert len(w.running()) == 1
 
@@ -84,7 +85,7 @@ def test_nothing_yields_where_another_node_has_room() -> None:
     w.wait(30)
 
     assert w.update() == "completed"
-    assert YIELDS not in {task.message for task in w.tasks()}
+    assert YIELDS not in [task.reason for task in w.tasks()]
 
 
 def test_nothing_yields_where_the_old_task_is_not_the_reason_and_the_update_pauses_with_it() -> None:
@@ -97,7 +98,7 @@ def test_nothing_yields_where_the_old_task_is_not_the_reason_and_the_update_paus
     assert [task.revision for task in w.running()] == [1, 1]
     decided = w.state.service_decisions["s1"].update
     assert decided is not None
-    assert "no suitable node (insufficient resources on 2 nodes)" in decided.reason
+    assert "no suitable node (insufficient resources on 2 nodes)" in text(decided.reason)
 
 
 def test_what_is_in_the_way_may_become_the_old_task_alone_later() -> None:

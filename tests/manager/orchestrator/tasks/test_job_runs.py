@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.reasons.reason_text import text
 from api.service.mode import EmptyMode, Mode, ReplicatedJob
 from api.service.schedule import Schedule
 from api.states import Availability, TaskState
@@ -226,7 +227,7 @@ def test_the_tasks_of_a_run_that_hung_say_why_they_were_stopped_until_the_next_r
     assert runs(w) == [(1, "failed")]
     (task,) = w.tasks()
     why = "the run has taken longer than its active deadline of 20 s"
-    assert (task.desired, task.message) == (TaskState.SHUTDOWN, why)
+    assert (task.desired, text(task.reason)) == (TaskState.SHUTDOWN, why)
     w.wait(60)
     assert runs(w) == [(1, "failed"), (2, "failed")]
 

@@ -8,6 +8,7 @@ import pytest
 
 from api.objects.decided import Task
 from api.objects.kinds import SERVICE
+from api.reasons.reason_text import text
 from api.service.mode import EmptyMode, Mode, ReplicatedJob
 from api.service.service_spec import Dependency
 from api.states import TaskState
@@ -32,7 +33,7 @@ def at(**states: TaskState) -> Any:
 
 
 def messages(w: World, service_id: str = "web") -> set[tuple[TaskState, str]]:
-    return {(w.state.task_state(task), task.message) for task in w.going(service_id)}
+    return {(w.state.task_state(task), text(task.reason)) for task in w.going(service_id)}
 
 
 HEALTHY = Dependency("db", "healthy")
@@ -106,11 +107,12 @@ def test_an_update_waits_while_the_old_revision_goes_on() -> None:
     want(w, replicas=2, image="web:2")
     w.settle(lambda task: TaskState.STARTING if task.service_id == "db" and task.revision == 2 else TaskState.RUNNING)
     decision = w.state.service_decisions["web"]
-    assert (decision.revision, decision.waits, decision.held) == (1, "waiting for service db to be healthy", False)
+    assert text(decision.waiting) == "waiting for service db to be healthy"
+    assert (decision.revision, decision.held) == (1, False)
     assert [task.revision for task in w.running("web")] == [1, 1]
     w.wait(20)
     assert [task.revision for task in w.running("web")] == [2, 2]
-    assert (w.update("web"), w.state.service_decisions["web"].waits) == ("completed", "")
+    assert (w.update("web"), text(w.state.service_decisions["web"].waiting)) == ("completed", "")
 
 
 def test_scaling_and_rolling_back_do_not_wait() -> None:
@@ -129,7 +131,7 @@ def test_a_job_waits_for_every_new_run() -> None:
     w.change("db", image="db:2")
     want(w, mode=job, image="web:1")
     w.decide()
-    assert w.state.service_decisions["web"].waits
+    assert text(w.state.service_decisions["web"].waiting)
     w.wait(20, at(web=TaskState.COMPLETE))
     assert w.state.service_decisions["web"].revision == 2
 

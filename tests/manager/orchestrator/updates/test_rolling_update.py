@@ -13,6 +13,7 @@ from api.service.resources import Limits, Resources
 from api.states import TaskState
 from tests import make
 from tests.manager.world import World
+from tests.texts import update_text
 
 
 def world(replicas: int = 4, **fields: object) -> World:
@@ -36,7 +37,7 @@ def bad(revision: int, state: TaskState = TaskState.FAILED):
 
 def message(w: World) -> str:
     update = w.state.service_decisions["s1"].update
-    return update.message if update else ""
+    return update_text(update) if update else ""
 
 
 def test_a_new_image_replaces_every_slot_and_keeps_their_numbers() -> None:

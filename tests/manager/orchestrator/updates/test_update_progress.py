@@ -7,9 +7,12 @@ from msgspec.structs import replace
 
 from api.objects.decided import Task, UpdateStatus
 from api.objects.kinds import SERVICE
+from api.reasons.reason import Code, reason
+from api.reasons.reason_text import text
 from api.states import Availability, TaskState
 from tests import make
 from tests.manager.world import World
+from tests.texts import update_text
 
 
 def world(replicas: int = 3, **fields: object) -> World:
@@ -34,8 +37,8 @@ def test_an_update_without_progress_is_paused_after_ten_minutes(order: str) -> N
     assert w.update() == "updating"
     w.wait(2, stuck)
     assert w.update() == "paused"
-    assert status(w).message.startswith("update paused: no progress for 600 seconds: task t")
-    assert status(w).message.endswith("is starting: it does not say why")
+    assert update_text(status(w)).startswith("update paused: no progress for 600 seconds: task t")
+    assert update_text(status(w)).endswith("is starting: it does not say why")
 
 
 def test_the_reason_is_the_stuck_task_s_own_message() -> None:
@@ -43,7 +46,7 @@ def test_the_reason_is_the_stuck_task_s_own_message() -> None:
     w.change(replicas=3, constraints=["node.labels.gpu == yes"], image="web:2", update=make.update(deadline=30))
     w.wait(40)
     assert w.update() == "paused"
-    assert "no suitable node (scheduling constraints not satisfied on 2 nodes)" in status(w).message
+    assert "no suitable node (scheduling constraints not satisfied on 2 nodes)" in update_text(status(w))
 
 
 def test_it_is_rolled_back_if_that_is_the_failure_action() -> None:
@@ -53,7 +56,7 @@ def test_it_is_rolled_back_if_that_is_the_failure_action() -> None:
     assert status(w).state.startswith("rollback")
     w.wait(60, stuck)
     assert w.update() == "rollback_completed"
-    assert status(w).reason.startswith("no progress for 30 seconds: task t")
+    assert text(status(w).reason).startswith("no progress for 30 seconds: task t")
     assert [task.revision for task in w.running()] == [1, 1, 1]
 
 
@@ -70,7 +73,7 @@ def test_a_rollback_without_progress_is_paused() -> None:
 
     w.wait(60, nothing_new)
     assert w.update() == "rollback_paused"
-    assert status(w).message.startswith("rollback paused: no progress for 20 seconds")
+    assert update_text(status(w)).startswith("rollback paused: no progress for 20 seconds")
 
 
 def test_every_slot_that_is_done_starts_the_time_anew() -> None:
@@ -116,7 +119,7 @@ def test_an_update_that_a_restart_policy_stops_does_not_hang() -> None:
     w.change(replicas=2, image="web:2", restart=never, update=how)
     w.wait(200, lambda task: TaskState.FAILED if task.revision == 2 else TaskState.RUNNING)
     assert w.update() == "paused"
-    assert "is failed" in status(w).message
+    assert "is failed" in update_text(status(w))
 
 
 def test_a_new_leader_does_not_start_the_time_anew() -> None:
@@ -148,11 +151,11 @@ def test_the_error_of_the_failed_task_is_the_reason_of_a_pause() -> None:
     w.decide()
     new = w.going()[0]
     assert new.revision == 2
-    w.tell(new.id, TaskState.FAILED, error="task: non-zero exit (3)")
+    w.tell(new.id, TaskState.FAILED, reason=reason(Code.NON_ZERO_EXIT, exit_code=3))
     w.decide()
     assert w.update() == "paused"
-    assert status(w).reason == f"failure or early termination of task {new.id}: task: non-zero exit (3)"
-    assert status(w).message == f"update paused due to {status(w).reason}"
+    assert text(status(w).reason) == f"failure or early termination of task {new.id}: task: non-zero exit (3)"
+    assert update_text(status(w)) == f"update paused due to {text(status(w).reason)}"
 
 
 def test_the_revision_history_is_as_long_as_asked_for() -> None:
