@@ -5,16 +5,19 @@ those that write return a body, those that read take one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from socket import AF_BRIDGE, AF_INET, IPPROTO_TCP, IPPROTO_UDP
+from dataclasses import dataclass
+from socket import AF_BRIDGE, AF_INET, IPPROTO_TCP, IPPROTO_UDP, inet_ntoa
 from typing import Any
 
 from overlay.kernel.pyroute2_codec import (
     Attribute,
+    TableReader,
     attribute,
     body_class,
     decode,
     encode,
     nest,
+    nest_class,
     netlink,
     nfctsocket,
     nfnetlink,
@@ -32,6 +35,8 @@ BEGIN_BATCH: int = netlink.NLMSG_MIN_TYPE  # NFNL_MSG_BATCH_BEGIN, which pyroute
 END_BATCH: int = BEGIN_BATCH + 1
 
 _FLOW, _FLOW_ENDS = body_class(nfctsocket.nfct_msg), nfctsocket.nfct_msg.cta_tuple
+_FLOWS, _TUPLES = TableReader(_FLOW), TableReader(nest_class(_FLOW_ENDS))
+_IPS, _PROTOCOLS = TableReader(nest_class(_FLOW_ENDS.cta_ip)), TableReader(nest_class(_FLOW_ENDS.cta_proto))
 _NETFILTER, _GENERATION = body_class(nfnetlink.nfgen_msg), body_class(nftsocket.nft_gen_msg)
 
 
@@ -92,26 +97,42 @@ def _filtered_flows(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """A flow's packets in one direction."""
+
+    protocol: int
+    source: str
+    source_port: int
+    target: str
+    target_port: int
+
+
+def _ends(value: bytes) -> _Ends:
+    """Of a CTA_TUPLE. A port is 0 where the protocol has none."""
+    parts = _TUPLES.attributes(value)
+    addresses, protocol = _IPS.attributes(parts["CTA_TUPLE_IP"]), _PROTOCOLS.attributes(parts["CTA_TUPLE_PROTO"])
+    return _Ends(
+        protocol["CTA_PROTO_NUM"][0],
+        inet_ntoa(addresses["CTA_IP_V4_SRC"]),
+        int.from_bytes(protocol.get("CTA_PROTO_SRC_PORT", b""), "big"),
+        inet_ntoa(addresses["CTA_IP_V4_DST"]),
+        int.from_bytes(protocol.get("CTA_PROTO_DST_PORT", b""), "big"),
+    )
+
+
 def read_flow(body: bytes) -> Flow:
     """Where a flow's first packet went, and who answers. A port is 0 where the protocol has none."""
-    message = decode(_FLOW, body)
-    first, reply = message.get_attr("CTA_TUPLE_ORIG"), message.get_attr("CTA_TUPLE_REPLY")
-    protocol = first.get_attr("CTA_TUPLE_PROTO")
-    return Flow(
-        protocol.get_attr("CTA_PROTO_NUM"),
-        (first.get_attr("CTA_TUPLE_IP").get_attr("CTA_IP_V4_DST"), protocol.get_attr("CTA_PROTO_DST_PORT") or 0),
-        (
-            reply.get_attr("CTA_TUPLE_IP").get_attr("CTA_IP_V4_SRC"),
-            reply.get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_SRC_PORT") or 0,
-        ),
-    )
+    attributes = _FLOWS.attributes(body)
+    first, reply = _ends(attributes["CTA_TUPLE_ORIG"]), _ends(attributes["CTA_TUPLE_REPLY"])
+    return Flow(first.protocol, (first.target, first.target_port), (reply.source, reply.source_port))
 
 
 def is_unanswered_tcp(body: bytes) -> bool:
     """Whether it is a TCP flow without a packet from the one who is to answer."""
-    message = decode(_FLOW, body)
-    protocol = message.get_attr("CTA_TUPLE_ORIG").get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_NUM")
-    return protocol == IPPROTO_TCP and not message.get_attr("CTA_STATUS") & _SEEN_REPLY
+    attributes = _FLOWS.attributes(body)
+    status = int.from_bytes(attributes["CTA_STATUS"], "big")
+    return _ends(attributes["CTA_TUPLE_ORIG"]).protocol == IPPROTO_TCP and not status & _SEEN_REPLY
 
 
 def flow_to_delete(body: bytes) -> bytes:

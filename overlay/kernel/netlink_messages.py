@@ -20,6 +20,7 @@ from overlay.kernel.pyroute2_codec import (
     diag,
     encode,
     fibmsg,
+    fields_of,
     ifaddrmsg,
     ifinfmsg,
     ndmsg,
@@ -53,7 +54,7 @@ GET_SOCKET: int = diag.SOCK_DIAG_BY_FAMILY
 
 _LINK, _ADDRESS, _ROUTE = body_class(ifinfmsg), body_class(ifaddrmsg), body_class(rtmsg)
 _NEIGHBOUR, _RULE = body_class(ndmsg.ndmsg), body_class(fibmsg.fibmsg)
-_NEIGHBOURS = TableReader(_NEIGHBOUR)
+_NEIGHBOURS, _NEIGHBOUR_FIELDS = TableReader(_NEIGHBOUR), fields_of(_NEIGHBOUR)
 _SOCKET_REQUEST = body_class(diag.inet_diag_req)
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -300,12 +301,12 @@ class LinkNeighbour:
 
 def read_neighbour(body: bytes, links: Container[int]) -> LinkNeighbour | None:
     """Of either table; None when it is on none of these links."""
-    fields = _NEIGHBOURS.fields(body)
-    if fields["ifindex"] not in links:
+    _, link, state, flags, _ = _NEIGHBOUR_FIELDS.unpack_from(body)
+    if link not in links:
         return None
-    attributes, state, flags = _NEIGHBOURS.attributes(body), fields["state"], fields["flags"]
+    attributes = _NEIGHBOURS.attributes(body)
     return LinkNeighbour(
-        fields["ifindex"],
+        link,
         attributes.get("NDA_LLADDR", b"").hex(":"),
         _ip_text(attributes.get("NDA_DST", b"")),
         bool(state & ndmsg.NUD_PERMANENT),
