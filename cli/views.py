@@ -256,39 +256,6 @@ class Swarm(Value, frozen=True):
     join_tokens: JoinTokens = JoinTokens()
 
 
-class ContainerPort(Value, frozen=True):
-    """A port of a container."""
-
-    private_port: int = 0
-    public_port: int = 0
-    type: str = "tcp"
-    ip: str = ""
-
-
-class Container(Value, frozen=True):
-    """GET /containers/json."""
-
-    id: str = msgspec.field(name="Id")
-    names: list[str] = []
-    image: str = ""
-    command: str = ""
-    created: float = 0
-    ports: list[ContainerPort] | None = None
-    labels: dict[str, str] | None = None
-    state: str = ""
-    status: str = ""
-
-
-class Image(Value, frozen=True):
-    """GET /images/json."""
-
-    id: str = msgspec.field(name="Id")
-    repo_tags: list[str] | None = None
-    repo_digests: list[str] | None = None
-    created: float = 0
-    size: int = 0
-
-
 class RemoteManager(Value, frozen=True):
     """A manager's address."""
 
@@ -326,13 +293,3 @@ class Info(Value, frozen=True):
     docker_root_dir: str = ""
     swarm: SwarmInfo = SwarmInfo()
     warnings: list[str] | None = None
-
-
-class DaemonVersion(Value, frozen=True):
-    """GET /version."""
-
-    version: str = ""
-    api_version: str = ""
-    os: str = msgspec.field(default="", name="Os")
-    arch: str = ""
-    kernel_version: str = ""

@@ -6,9 +6,10 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from agent.http.containers import container_answers
 from agent.http.containers.container_handlers import networks
@@ -17,6 +18,10 @@ from agent.http.images import image_answers
 from agent.http.volume_handlers import form as volume_form
 from agent.runtime.interface import Container, Image
 from agent.runtime.volumes.local_volumes import Volume
+from api.engine.containers import ContainersPruneAnswer, ContainerSummaryAnswer
+from api.engine.images import ImageDeletedAnswer, ImagesPruneAnswer
+from api.engine.system import BuildPruneAnswer, DiskUsageAnswer
+from api.engine.volumes import VolumeAnswer, VolumesPruneAnswer, VolumeUsage
 from api.errors import Conflict, Invalid, NotFound
 from api.http.app import answer
 from api.http.query import filters, label_match, read_moment
@@ -33,21 +38,18 @@ async def usage(request: web.Request, context: HostContext) -> web.StreamRespons
     """GET /system/df?type=."""
     wanted = set(request.query.getall("type", [])) or {"container", "image", "volume", "build-cache"}
     containers = await context.runtime.containers()
-    found: dict[str, Any] = {}
+    found = DiskUsageAnswer(build_cache=[] if "build-cache" in wanted else UNSET)
     if "image" in wanted:
         used = Counter(container.image_id for container in containers)
         shares = Shares(context.images.all(), context)
-        found["LayersSize"] = shares.total
-        found["Images"] = [
-            image_answers.summary(image, used[image.id]) | {"SharedSize": shares.shared(image.id)}
-            for image in context.images.all()
+        images = [
+            image_answers.summary(image, used[image.id], shares.shared(image.id)) for image in context.images.all()
         ]
+        found = replace(found, layers_size=shares.total, images=images)
     if "container" in wanted:
-        found["Containers"] = [await _container(container, context) for container in containers]
+        found = replace(found, containers=[await _container(container, context) for container in containers])
     if "volume" in wanted:
-        found["Volumes"] = [await _volume(volume, context) for volume in context.volumes.all()]
-    if "build-cache" in wanted:
-        found["BuildCache"] = []
+        found = replace(found, volumes=[await _volume(volume, context) for volume in context.volumes.all()])
     return answer(found)
 
 
@@ -57,7 +59,7 @@ async def prune_images(request: web.Request, context: HostContext) -> web.Stream
     unnamed = not wanted.get("dangling", set()) & {"false", "0"}
     bounds = [_before(text, context.clock()) for text in wanted.get("until", ())]
     before = Shares(context.images.all(), context).total
-    told: list[dict[str, str]] = []
+    deleted: list[ImageDeletedAnswer] = []
     for image in context.images.all():
         if (
             (unnamed and (image.names or image.digests))
@@ -69,10 +71,9 @@ async def prune_images(request: web.Request, context: HostContext) -> web.Stream
             removal = await context.images.remove(image.id, force=True)
         except Conflict:
             continue  # a container is made from it
-        told += [{"Untagged": name} for name in removal.untagged]
-        told += [{"Deleted": removal.deleted}] if removal.deleted else []
+        deleted += image_answers.removed(removal.untagged, removal.deleted)
     after = Shares(context.images.all(), context).total
-    return answer({"ImagesDeleted": told or None, "SpaceReclaimed": max(before - after, 0)})
+    return answer(ImagesPruneAnswer(deleted or None, max(before - after, 0)))
 
 
 async def prune_volumes(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -92,18 +93,18 @@ async def prune_volumes(request: web.Request, context: HostContext) -> web.Strea
             continue  # somebody has taken it into use meanwhile, or removed it
         removed.append(volume.name)
         room += size
-    return answer({"VolumesDeleted": removed or None, "SpaceReclaimed": room})
+    return answer(VolumesPruneAnswer(removed or None, room))
 
 
 async def prune_containers(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /containers/prune: none, for every container here belongs to a task, and goes with it."""
     filters(request, _CONTAINER_FILTERS)
-    return answer({"ContainersDeleted": None, "SpaceReclaimed": 0})
+    return answer(ContainersPruneAnswer())
 
 
 async def prune_builds(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /build/prune: nothing is built here, so nothing is kept of it; `docker system prune` asks each time."""
-    return answer({"CachesDeleted": None, "SpaceReclaimed": 0})
+    return answer(BuildPruneAnswer())
 
 
 class Shares:
@@ -141,20 +142,20 @@ def size_of(path: Path) -> int:
     return total
 
 
-async def _container(container: Container, context: HostContext) -> dict[str, Any]:
+async def _container(container: Container, context: HostContext) -> ContainerSummaryAnswer:
     record = context.runtime.inspect(container.id)
     ports = context.networks.host_ports(container.id)
     view = container_answers.summary(container, record, networks(container, context), ports, context.clock())
     written = Path(context.data_root, "containers", container.id, "upper")
     image = context.images.find(container.image_id)
     size = await _size(written, context)
-    return view | {"SizeRw": size, "SizeRootFs": size + (image.size if image else 0)}
+    return replace(view, size_rw=size, size_root_fs=size + (image.size if image else 0))
 
 
-async def _volume(volume: Volume, context: HostContext) -> dict[str, Any]:
+async def _volume(volume: Volume, context: HostContext) -> VolumeAnswer:
     size = await _size(context.volumes.data(volume.name), context)
     users = len(context.volumes.in_use(volume.name))
-    return volume_form(volume, context) | {"UsageData": {"Size": size, "RefCount": users}}
+    return volume_form(volume, context, VolumeUsage(size=size, ref_count=users))
 
 
 async def _size(path: Path, context: HostContext) -> int:

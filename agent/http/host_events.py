@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from agent.runtime.runtime_events import Journal
-from api.http.event_stream import Event, event
+from api.engine.events import EventAnswer
+from api.http.event_stream import event
 
 
 class HostEvents:
@@ -16,7 +17,7 @@ class HostEvents:
         """See Source."""
         return self._journal.since(since) if since else self._journal.last
 
-    def after(self, position: int) -> tuple[list[Event], int]:
+    def after(self, position: int) -> tuple[list[EventAnswer], int]:
         """See Source."""
         found = self._journal.after(position)
         views = [event(e.time, e.type, e.action, e.id, dict(e.attributes), "local") for e in found]

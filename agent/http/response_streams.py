@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from api.engine.images import ProgressAnswer, ProgressError
 from api.errors import ArgosyError
 from kit.streams import closable
 
@@ -39,7 +39,7 @@ async def send(
     return response
 
 
-async def send_progress(request: web.Request, lines: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
+async def send_progress(request: web.Request, lines: AsyncIterator[ProgressAnswer]) -> web.StreamResponse:
     """JSON lines; an error, also the first, stands in the stream, where Docker's clients look for it."""
 
     async def encoded() -> AsyncIterator[bytes]:
@@ -47,7 +47,7 @@ async def send_progress(request: web.Request, lines: AsyncIterator[dict[str, Any
             async for line in lines:
                 yield msgspec.json.encode(line) + b"\r\n"
         except ArgosyError as error:
-            problem = {"errorDetail": {"message": str(error)}, "error": str(error)}
+            problem = ProgressAnswer(error_detail=ProgressError(str(error)), error=str(error))
             yield msgspec.json.encode(problem) + b"\r\n"
 
     return await send(request, encoded(), "application/json")

@@ -11,6 +11,7 @@ from agent.http.host_context import HostContext
 from agent.runtime.bundle import cdi
 from agent.runtime.host_features import CgroupMode, machine
 from api.engine.common import timestamp
+from api.engine.system import Component, EngineDetails, VersionAnswer, VersionPlatform
 from api.http.app import API_VERSION, MIN_API_VERSION
 from api.version import release
 
@@ -64,33 +65,20 @@ async def engine_info(context: HostContext) -> dict[str, Any]:
     }
 
 
-def version_info() -> dict[str, Any]:
+def version_info() -> VersionAnswer:
     """GET /version."""
     kernel = platform.release()
-    engine = {
-        "ApiVersion": API_VERSION,
-        "MinAPIVersion": MIN_API_VERSION,
-        "Arch": machine(),
-        "Os": "linux",
-        "KernelVersion": kernel,
-        "GitCommit": "",
-        "GoVersion": "",
-        "BuildTime": "",
-        "Experimental": "false",
-    }
-    return {
-        "Platform": {"Name": "Argosy"},
-        "Components": [{"Name": "Engine", "Version": release(), "Details": engine}],
-        "Version": release(),
-        "ApiVersion": API_VERSION,
-        "MinAPIVersion": MIN_API_VERSION,
-        "GitCommit": "",
-        "GoVersion": "",
-        "Os": "linux",
-        "Arch": machine(),
-        "KernelVersion": kernel,
-        "BuildTime": "",
-    }
+    details = EngineDetails(API_VERSION, MIN_API_VERSION, machine(), "linux", kernel, experimental="false")
+    return VersionAnswer(
+        platform=VersionPlatform("Argosy"),
+        components=[Component("Engine", release(), details)],
+        version=release(),
+        api_version=API_VERSION,
+        min_api_version=MIN_API_VERSION,
+        os="linux",
+        arch=machine(),
+        kernel_version=kernel,
+    )
 
 
 def _limits(context: HostContext) -> dict[str, Any]:

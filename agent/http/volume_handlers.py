@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from agent.http.host_context import HostContext
 from agent.runtime.volumes.local_volumes import Volume
-from api.codec import Value
 from api.engine.common import timestamp
+from api.engine.volumes import VolumeAnswer, VolumeCreateRequest, VolumesAnswer, VolumeUsage
 from api.http.app import answer, body
 from api.http.query import filters, flag, label_match
 from api.ids import new_id
@@ -17,20 +16,11 @@ from api.ids import new_id
 _FILTERS = frozenset(["name", "label", "dangling", "driver"])
 
 
-class VolumeRequest(Value, frozen=True):
-    """The body of POST /volumes/create."""
-
-    name: str = ""
-    driver: str = ""
-    driver_opts: dict[str, str] | None = None
-    labels: dict[str, str] | None = None
-
-
 async def listing(request: web.Request, context: HostContext) -> web.StreamResponse:
     """GET /volumes."""
     wanted = filters(request, _FILTERS)
     found = [volume for volume in context.volumes.all() if _matches(volume, wanted, context)]
-    return answer({"Volumes": [form(volume, context) for volume in found], "Warnings": None})
+    return answer(VolumesAnswer([form(volume, context) for volume in found]))
 
 
 async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -40,7 +30,7 @@ async def inspect(request: web.Request, context: HostContext) -> web.StreamRespo
 
 async def create(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /volumes/create."""
-    wanted = await body(request, VolumeRequest)
+    wanted = await body(request, VolumeCreateRequest)
     volume = context.volumes.create(wanted.name or new_id(), wanted.driver, wanted.driver_opts, wanted.labels)
     return answer(form(volume, context), 201)
 
@@ -53,17 +43,18 @@ async def remove(request: web.Request, context: HostContext) -> web.StreamRespon
     return web.Response(status=204)
 
 
-def form(volume: Volume, context: HostContext) -> dict[str, Any]:
+def form(volume: Volume, context: HostContext, usage: VolumeUsage | UnsetType = UNSET) -> VolumeAnswer:
     """A volume as the Engine API shows it."""
-    return {
-        "Name": volume.name,
-        "Driver": "local",
-        "Mountpoint": str(context.volumes.data(volume.name)),
-        "CreatedAt": timestamp(volume.created),
-        "Labels": volume.labels | ({"com.docker.volume.anonymous": ""} if volume.anonymous else {}),
-        "Options": volume.options or None,
-        "Scope": "local",
-    }
+    return VolumeAnswer(
+        name=volume.name,
+        driver="local",
+        mountpoint=str(context.volumes.data(volume.name)),
+        created_at=timestamp(volume.created),
+        labels=volume.labels | ({"com.docker.volume.anonymous": ""} if volume.anonymous else {}),
+        options=volume.options or None,
+        scope="local",
+        usage_data=usage,
+    )
 
 
 def _matches(volume: Volume, wanted: dict[str, set[str]], context: HostContext) -> bool:

@@ -27,6 +27,14 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name
     """
 
 
+class FullAnswer(Answer, frozen=True, omit_defaults=False):
+    """Base of answers about a host: every field is there, zeros and nulls too, but for those that are UNSET."""
+
+
+class Empty(FullAnswer, frozen=True):
+    """The value of a set's members: Docker writes sets as objects of empty objects."""
+
+
 def always(value: Any) -> Any:
     """The default of a field that an answer has even at its default: "", 0, {}, or null."""
     make = value.copy if isinstance(value, dict | list) else lambda: value

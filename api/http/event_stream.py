@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from api.codec import encode
+from api.engine.events import ActorAnswer, EventAnswer
 from api.http.query import filters, label_match, moment
 from kit.timing import Clock
 
-Event = dict[str, Any]
 FILTERS = frozenset({
     "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
     "service", "task", "type", "volume",
@@ -32,7 +32,7 @@ class Source(Protocol):
         """The position before everything not older than `since` (Unix seconds); of the newest event for 0."""
         ...
 
-    def after(self, position: int) -> tuple[list[Event], int]:
+    def after(self, position: int) -> tuple[list[EventAnswer], int]:
         """What came after a position, as the Engine API shows it, oldest first; and the position after that."""
         ...
 
@@ -41,21 +41,20 @@ class Source(Protocol):
         ...
 
 
-def event(time: float, kind: str, action: str, id: str, attributes: dict[str, str], scope: str) -> Event:
+def event(time: float, kind: str, action: str, id: str, attributes: dict[str, str], scope: str) -> EventAnswer:
     """An event as the Engine API shows it; those of containers with the fields that old clients read."""
-    view: Event = {
-        "Type": kind,
-        "Action": action,
-        "Actor": {"ID": id, "Attributes": attributes},
-        "scope": scope,
-        "time": int(time),
-        "timeNano": int(time * 1e9),
-    }
-    if kind in ("container", "image"):
-        view |= {"status": action, "id": id}
-        if kind == "container":
-            view["from"] = attributes.get("image", "")
-    return view
+    has_old_fields = kind in ("container", "image")
+    return EventAnswer(
+        type=kind,
+        action=action,
+        actor=ActorAnswer(id, attributes),
+        scope=scope,
+        time=int(time),
+        time_nano=int(time * 1e9),
+        status=action if has_old_fields else "",
+        id=id if has_old_fields else "",
+        from_=attributes.get("image", "") if kind == "container" else "",
+    )
 
 
 async def stream(request: web.Request, sources: Sequence[Source], clock: Clock) -> web.StreamResponse:
@@ -71,8 +70,8 @@ async def stream(request: web.Request, sources: Sequence[Source], clock: Clock) 
             left = until - clock()
             read = [source.after(place) for source, place in zip(sources, places, strict=True)]
             places = [place for _, place in read]
-            news = sorted((one for events, _ in read for one in events), key=lambda one: int(one["timeNano"]))
-            told = (one for one in news if one["timeNano"] <= until * 1e9 and passes(one, chosen))
+            news = sorted((one for events, _ in read for one in events), key=lambda one: one.time_nano)
+            told = (one for one in news if one.time_nano <= until * 1e9 and passes(one, chosen))
             if lines := b"".join(encode(one) + b"\n" for one in told):
                 await response.write(lines)
             if left <= 0:
@@ -83,22 +82,22 @@ async def stream(request: web.Request, sources: Sequence[Source], clock: Clock) 
     return response
 
 
-def passes(event: Event, chosen: dict[str, set[str]]) -> bool:
+def passes(event: EventAnswer, chosen: dict[str, set[str]]) -> bool:
     """Whether an event is among those asked for: any value of each filter."""
     return all(_passes_one(event, name, values) for name, values in chosen.items())
 
 
-def _passes_one(event: Event, name: str, values: set[str]) -> bool:
-    kind, actor = event["Type"], event["Actor"]
-    attributes = actor["Attributes"]
+def _passes_one(event: EventAnswer, name: str, values: set[str]) -> bool:
+    kind, actor = event.type, event.actor
+    attributes = actor.attributes
     match name:
         case "type":
             return kind in values
         case "event":
-            action = event["Action"]
+            action = event.action
             return action in values or action.partition(":")[0] in values  # "exec_start: ls", "health_status: healthy"
         case "scope":
-            return event["scope"] in values
+            return event.scope in values
         case "label":
             return label_match(attributes, values)
         case "service" | "node" if kind == "task":
@@ -106,10 +105,10 @@ def _passes_one(event: Event, name: str, values: set[str]) -> bool:
         case "image" if kind == "container":
             return bool({attributes.get("image", ""), _untagged(attributes.get("image", ""))} & values)
         case "container":
-            named = actor["ID"].startswith(tuple(values)) or attributes.get("name") in values
+            named = actor.id.startswith(tuple(values)) or attributes.get("name") in values
             return kind == "container" and named
         case _:
-            return kind == name and bool({actor["ID"], attributes.get("name")} & values)
+            return kind == name and bool({actor.id, attributes.get("name")} & values)
 
 
 def _untagged(image: str) -> str:

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
+from api.engine.containers import ContainerAnswer, ContainerPort, ContainerSummaryAnswer
+from api.engine.system import VersionAnswer
 from api.version import release
 from cli.client import Client, current
 from cli.command_errors import ApiError, Failed, Unreachable
 from cli.show.formatting import ago, byte_count, short_id
 from cli.show.log_output import copy_output, log_options, log_query, show_service_logs
 from cli.show.output import filter_option, format_option, no_trunc_option, quiet_option, show_rows
-from cli.views import Container, DaemonVersion, Info
+from cli.views import Info
 
 COLUMNS = {
     "ID": "CONTAINER ID",
@@ -34,7 +36,7 @@ COLUMNS = {
 @quiet_option
 def ps(everything: bool, filters: dict[str, list[str]], template: str | None, no_trunc: bool, quiet: bool) -> None:
     """List this host's containers."""
-    containers = current().get("/containers/json", list[Container], {"all": everything}, filters)
+    containers = current().get("/containers/json", list[ContainerSummaryAnswer], {"all": everything}, filters)
     now = time.time()  # noqa: TID251
     rows = [
         {
@@ -53,7 +55,7 @@ def ps(everything: bool, filters: dict[str, list[str]], template: str | None, no
     show_rows(rows, COLUMNS, template, quiet)
 
 
-def _port(port: Any) -> str:
+def _port(port: ContainerPort) -> str:
     inside = f"{port.private_port}/{port.type}"
     return f"{port.ip or '0.0.0.0'}:{port.public_port}->{inside}" if port.public_port else inside
 
@@ -66,7 +68,7 @@ def logs(name: str, **options: Any) -> None:
     client = current()
     query = log_query(**options)
     if _is_container(client, name):
-        tty = bool(client.get_json(f"/containers/{name}/json").get("Config", {}).get("Tty"))
+        tty = client.get(f"/containers/{name}/json", ContainerAnswer).config.tty
         with client.stream("GET", f"/containers/{name}/logs", query) as chunks:
             copy_output(chunks, raw=tty)
         return
@@ -135,9 +137,9 @@ def version(template: str | None) -> None:
     client = current()
     problem: Unreachable | None = None
     try:
-        daemon = client.get("/version", DaemonVersion)
+        daemon = client.get("/version", VersionAnswer)
     except Unreachable as error:
-        daemon, problem = DaemonVersion(), error
+        daemon, problem = VersionAnswer(), error
     if template:
         row = {"Client": release(), "Server": daemon.version, "APIVersion": daemon.api_version}
         show_rows([row], {key: key for key in row}, template)

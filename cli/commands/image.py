@@ -7,13 +7,13 @@ import time
 
 import click
 
+from api.engine.images import ImageSummaryAnswer
 from cli.client import current
 from cli.command_errors import Wrong
 from cli.lazy_group import Group
 from cli.show.formatting import ago, byte_count, short_id
 from cli.show.output import each, inspect, inspect_format_option, list_options, no_trunc_option, show_rows
 from cli.show.transfer_progress import load_file, show_progress
-from cli.views import Image
 
 COLUMNS = {"Repository": "REPOSITORY", "Tag": "TAG", "ID": "IMAGE ID", "CreatedSince": "CREATED", "Size": "SIZE"}
 
@@ -62,7 +62,7 @@ def pull(name: str, quiet: bool, platform: str) -> None:
 @click.option("-a", "--all", "everything", is_flag=True, help="Accepted; there are no others.")
 def ls(filters: dict[str, list[str]], template: str | None, quiet: bool, no_trunc: bool, everything: bool) -> None:
     """List this host's images."""
-    images = current().get("/images/json", list[Image], filters=filters)
+    images = current().get("/images/json", list[ImageSummaryAnswer], filters=filters)
     now = time.time()  # noqa: TID251
     rows = []
     for item in images:
@@ -84,7 +84,7 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool, no_trun
     show_rows(rows, COLUMNS, template)
 
 
-def _names(item: Image) -> list[tuple[str, str]]:
+def _names(item: ImageSummaryAnswer) -> list[tuple[str, str]]:
     names = []
     for text in item.repo_tags or []:
         repository, _, tag = text.rpartition(":")

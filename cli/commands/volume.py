@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api.codec import Value
+from api.engine.volumes import VolumeAnswer, VolumeCreateRequest, VolumesAnswer
 from cli.client import current
 from cli.command_errors import Wrong
 from cli.flags.flag_values import assignment
@@ -12,31 +12,6 @@ from cli.lazy_group import Group
 from cli.show.output import each, inspect, inspect_format_option, list_options, show_rows
 
 COLUMNS = {"Driver": "DRIVER", "Name": "VOLUME NAME"}
-
-
-class Volume(Value, frozen=True):
-    """GET /volumes/{name}."""
-
-    name: str = ""
-    driver: str = ""
-    mountpoint: str = ""
-    labels: dict[str, str] | None = None
-    scope: str = ""
-
-
-class Volumes(Value, frozen=True):
-    """GET /volumes."""
-
-    volumes: list[Volume] | None = None
-
-
-class VolumeRequest(Value, frozen=True):
-    """Body of POST /volumes/create."""
-
-    name: str = ""
-    driver: str = ""
-    driver_opts: dict[str, str] = {}
-    labels: dict[str, str] = {}
 
 
 @click.group(cls=Group)
@@ -48,7 +23,7 @@ def volume() -> None:
 @list_options
 def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
     """List this host's volumes."""
-    found = current().get("/volumes", Volumes, filters=filters).volumes or []
+    found = current().get("/volumes", VolumesAnswer, filters=filters).volumes or []
     names = sorted(found, key=lambda item: item.name)
     if quiet and not template:
         for item in names:
@@ -87,8 +62,8 @@ def create(name: str, driver: str, opt: tuple[str, ...], label: tuple[str, ...])
     Example:
       argosy volume create --opt type=nfs --opt o=addr=10.0.0.9,rw --opt device=:/export data
     """
-    request = VolumeRequest(name, driver, _pairs("--opt", opt), _pairs("--label", label))
-    click.echo(current().post("/volumes/create", Volume, request).name)
+    request = VolumeCreateRequest(name, driver, _pairs("--opt", opt), _pairs("--label", label))
+    click.echo(current().post("/volumes/create", VolumeAnswer, request).name)
 
 
 def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:

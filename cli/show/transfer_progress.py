@@ -8,28 +8,12 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from api.codec import Value
+from api.engine.images import ProgressAnswer
 from cli.client import Client
 from cli.client_streams import lines
 from cli.command_errors import Failed
 
 _CHUNK = 1 << 20
-
-
-class ErrorDetail(Value, frozen=True):
-    """Part of a progress message."""
-
-    message: str = msgspec.field(default="", name="message")
-
-
-class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """One line of a progress stream."""
-
-    status: str = ""
-    id: str = ""
-    stream: str = ""
-    error: str = ""
-    error_detail: ErrorDetail | None = None
 
 
 def load_archive(client: Client, path: str) -> None:
@@ -54,7 +38,7 @@ def show_progress(chunks: Iterable[bytes], quiet: bool) -> None:
     last: dict[str, str] = {}
     for line in lines(chunks):
         try:
-            message = msgspec.json.decode(line, type=Progress)
+            message = msgspec.json.decode(line, type=ProgressAnswer)
         except msgspec.MsgspecError:
             continue  # a progress form that we do not know is nobody's loss
         if message.error or message.error_detail:

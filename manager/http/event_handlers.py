@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from api.engine.events import EventAnswer
 from api.errors import NotManager
-from api.http.event_stream import Event, Source, event, stream
+from api.http.event_stream import Source, event, stream
 from kit.timing import Clock, wall_clock
 from manager.http.cluster_context import ClusterContext
 from manager.status.event_log import Happening, History
@@ -28,7 +29,7 @@ class ClusterEvents:
         history = self._ctx.events
         return history.since(since) if since else history.last
 
-    def after(self, position: int) -> tuple[list[Event], int]:
+    def after(self, position: int) -> tuple[list[EventAnswer], int]:
         """See Source."""
         history = self._ctx.events
         return [event_view(history, happening) for happening in history.after(position)], history.last
@@ -70,7 +71,7 @@ class Events:
         return await stream(request, sources, clock)
 
 
-def event_view(history: History, happening: Happening) -> Event:
+def event_view(history: History, happening: Happening) -> EventAnswer:
     """An event as the Engine API shows it."""
     attributes = history.attributes(happening)
     return event(happening.time, happening.type, happening.action, happening.id, attributes, "swarm")

@@ -16,6 +16,7 @@ from agent.runtime.containers import signals
 from agent.runtime.interface import RuntimeFailure
 from api.codec import encode
 from api.defaults import SECOND, STOP_GRACE_PERIOD
+from api.engine.containers import WaitAnswer
 from api.errors import Invalid, Unimplemented
 from api.http.query import flag, number
 from kit.stdcopy import frame
@@ -82,7 +83,7 @@ async def wait(request: web.Request, context: HostContext) -> web.StreamResponse
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     ended = await context.runtime.wait(container.id)
-    await response.write(encode({"StatusCode": ended.code}))
+    await response.write(encode(WaitAnswer(ended.code)))
     await response.write_eof()
     return response
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from aiohttp import web
-from msgspec import field
 
 from agent.http.containers.container_handlers import find
 from agent.http.hijack import MULTIPLEXED, RAW, console_size, hijacked
 from agent.http.host_context import HostContext
 from agent.runtime.execs.execs import Exec, Wish
 from agent.runtime.interface import RuntimeFailure
-from api.codec import Value
+from api.engine.execs import ExecAnswer, ExecCreatedAnswer, ExecCreateRequest, ExecStartRequest, ProcessConfig
 from api.errors import Invalid
 from api.http.app import answer, body
 from api.http.query import number
@@ -26,35 +24,10 @@ from kit.supervisor import stop
 _CHUNK = 32 * 1024
 
 
-class ExecRequest(Value, frozen=True):
-    """The body of POST /containers/{id}/exec."""
-
-    user: str = ""
-    privileged: bool = False
-    tty: bool = field(name="Tty", default=False)
-    console_size: list[int] | None = None
-    attach_stdin: bool = False
-    attach_stdout: bool = False
-    attach_stderr: bool = False
-    detach: bool = False
-    detach_keys: str = ""
-    env: list[str] | None = None
-    working_dir: str = ""
-    cmd: list[str] | None = None
-
-
-class StartRequest(Value, frozen=True):
-    """The body of POST /exec/{id}/start."""
-
-    detach: bool = False
-    tty: bool = field(name="Tty", default=False)
-    console_size: list[int] | None = None
-
-
 async def create(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /containers/{id}/exec."""
     container = await find(request, context)
-    wanted = await body(request, ExecRequest)
+    wanted = await body(request, ExecCreateRequest)
     if not wanted.cmd:
         raise Invalid("Cmd: no exec command specified")
     rows, columns = console_size(wanted.console_size or [])
@@ -76,7 +49,7 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
         detach_keys=wanted.detach_keys,
     )
     with asked():
-        return answer({"Id": context.runtime.execs.create(container.id, wish).id}, 201)
+        return answer(ExecCreatedAnswer(context.runtime.execs.create(container.id, wish).id), 201)
 
 
 @contextmanager
@@ -90,7 +63,7 @@ def asked() -> Iterator[None]:
 
 async def start(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /exec/{id}/start."""
-    wanted = await body(request, StartRequest)
+    wanted = await body(request, ExecStartRequest)
     execs = context.runtime.execs
     exec = execs.get(request.match_info["id"])
     if wanted.detach:
@@ -125,29 +98,22 @@ async def inspect(request: web.Request, context: HostContext) -> web.StreamRespo
     return answer(form(context.runtime.execs.get(request.match_info["id"])))
 
 
-def form(exec: Exec) -> dict[str, Any]:
+def form(exec: Exec) -> ExecAnswer:
     """An exec as the Engine API shows it."""
     wish = exec.wish
     command = wish.hook.command
-    return {
-        "ID": exec.id,
-        "ContainerID": exec.container,
-        "Running": exec.running,
-        "ExitCode": exec.code,
-        "Pid": exec.pid,
-        "CanRemove": False,
-        "DetachKeys": wish.detach_keys,
-        "OpenStdin": wish.stdin,
-        "OpenStdout": wish.stdout,
-        "OpenStderr": wish.stderr,
-        "ProcessConfig": {
-            "tty": wish.tty,
-            "entrypoint": command[0],
-            "arguments": command[1:],
-            "privileged": wish.hook.privileged,
-            "user": wish.hook.user,
-        },
-    }
+    return ExecAnswer(
+        id=exec.id,
+        container_id=exec.container,
+        running=exec.running,
+        exit_code=exec.code,
+        pid=exec.pid,
+        detach_keys=wish.detach_keys,
+        open_stdin=wish.stdin,
+        open_stdout=wish.stdout,
+        open_stderr=wish.stderr,
+        process_config=ProcessConfig(wish.tty, command[0], command[1:], wish.hook.privileged, wish.hook.user),
+    )
 
 
 async def _serve(exec: Exec, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

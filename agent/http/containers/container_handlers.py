@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
 
 from aiohttp import web
 
 from agent.http.containers import container_answers
 from agent.http.host_context import HostContext
 from agent.http.response_streams import send
-from agent.lifecycle.health import HealthState
 from agent.runtime.containers.container_record import Record
 from agent.runtime.interface import Container
 from api.bounds import whole_number
 from api.engine.common import timestamp
+from api.engine.containers import EndpointSettings
 from api.errors import Invalid, NotFound
 from api.http.app import answer
 from api.http.query import filters, flag, label_match, moment, number, tail
@@ -61,16 +60,10 @@ async def inspect(request: web.Request, context: HostContext) -> web.StreamRespo
     """GET /containers/{id}/json."""
     container = await find(request, context)
     record = context.runtime.inspect(container.id)
-    health = context.health(container.task_id)
     attached, ports = networks(container, context), context.networks.host_ports(container.id)
-    runtime = context.runtime
-    found = container_answers.inspection(
-        container, record, attached, ports, context.data_root, runtime.name, runtime.usual
-    )
-    found["ExecIDs"] = context.runtime.execs.of(container.id) or None
-    if health.state is not HealthState.NONE:
-        found["State"]["Health"] = container_answers.health(health)
-    return answer(found)
+    engine = container_answers.Engine(context.data_root, context.runtime.name, context.runtime.usual)
+    health, execs = context.health(container.task_id), context.runtime.execs.of(container.id)
+    return answer(container_answers.inspection(container, record, attached, ports, engine, health, execs))
 
 
 async def logs(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -119,20 +112,12 @@ async def find(request: web.Request, context: HostContext) -> Container:
     return matches[0]
 
 
-def networks(container: Container, context: HostContext) -> dict[str, Any]:
+def networks(container: Container, context: HostContext) -> dict[str, EndpointSettings]:
     """The networks it is on, by name."""
     found = {}
     for id, address in context.networks.addresses(container.id).items():
         ip, _, length = address.partition("/")
-        found[context.network_name(id)] = {
-            "NetworkID": id,
-            "EndpointID": "",
-            "Gateway": "",
-            "IPAddress": ip,
-            "IPPrefixLen": int(length or 0),
-            "MacAddress": "",
-            "Aliases": None,
-        }
+        found[context.network_name(id)] = EndpointSettings(network_id=id, ip_address=ip, ip_prefix_len=int(length or 0))
     return found
 
 

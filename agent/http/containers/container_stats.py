@@ -7,10 +7,11 @@ import os
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from agent.http.containers.container_handlers import find
 from agent.http.host_context import HostContext
@@ -19,6 +20,18 @@ from agent.runtime.containers import cgroup_usage
 from agent.runtime.containers.cgroup_usage import Transfer, Usage
 from agent.runtime.interface import Container
 from api.engine.common import timestamp
+from api.engine.container_stats import (
+    BlockOperation,
+    BlockStats,
+    CpuStats,
+    CpuUsage,
+    MemoryStats,
+    NetworkStats,
+    PidsStats,
+    StatsAnswer,
+    ThrottlingData,
+)
+from api.engine.containers import TopAnswer
 from api.errors import Conflict, Invalid, NotFound, Unavailable
 from api.http.app import answer
 from api.http.query import flag
@@ -28,7 +41,6 @@ _LONGEST = 10.0
 """Seconds that `ps` may take."""
 PERIOD = 1.0
 """Seconds between two readings."""
-_Json = dict[str, Any]
 
 
 async def stats(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -38,11 +50,11 @@ async def stats(request: web.Request, context: HostContext) -> web.StreamRespons
     once = flag(request, "one-shot") and not streaming
 
     async def lines() -> AsyncIterator[bytes]:
-        before = reading(container, context, {})
-        if not once and before["cpu_stats"]:
+        before = reading(container, context)
+        if not once and before.cpu_stats.cpu_usage:
             await asyncio.sleep(PERIOD)
         while True:
-            now = reading(await _again(container, context), context, {} if once else before)
+            now = reading(await _again(container, context), context, None if once else before)
             yield msgspec.json.encode(now) + b"\n"
             if not streaming:
                 return
@@ -73,14 +85,14 @@ async def top(request: web.Request, context: HostContext) -> web.StreamResponse:
     return answer(table(said.stdout.decode(errors="replace"), inside))
 
 
-def table(text: str, inside: set[int]) -> _Json:
+def table(text: str, inside: set[int]) -> TopAnswer:
     """The rows of ps's output about these processes. Raises Invalid when it names no PID column."""
     head, *rows = [line.split() for line in text.splitlines() if line.strip()] or [[]]
     if "PID" not in head:
         raise Invalid("ps_args: the output of ps has no PID column; leave it in")
     place = head.index("PID")
     kept = [row for row in rows if row[place : place + 1] and row[place].isdigit() and int(row[place]) in inside]
-    return {"Titles": head, "Processes": [_fitted(row, len(head)) for row in kept]}
+    return TopAnswer(titles=head, processes=[_fitted(row, len(head)) for row in kept])
 
 
 def _fitted(row: list[str], width: int) -> list[str]:
@@ -88,68 +100,53 @@ def _fitted(row: list[str], width: int) -> list[str]:
     return [*row[: width - 1], " ".join(row[width - 1 :])]
 
 
-def reading(container: Container, context: HostContext, before: _Json) -> _Json:
+def reading(container: Container, context: HostContext, before: StatsAnswer | None = None) -> StatsAnswer:
     """Docker's stats of a container now; `before` is the reading to compare with."""
-    found = {
-        "id": container.id,
-        "name": f"/{container.name}",
-        "read": timestamp(context.clock()),
-        "preread": before.get("read", timestamp(0)),
-        "num_procs": 0,
-        "storage_stats": {},
-        "precpu_stats": before.get("cpu_stats", {}),
-    }
+    found = StatsAnswer(
+        id=container.id,
+        name=f"/{container.name}",
+        read=timestamp(context.clock()),
+        preread=before.read if before else timestamp(0),
+        precpu_stats=before.cpu_stats if before else CpuStats(),
+    )
     try:
-        if not container.pid:
-            raise FileNotFoundError
-        return found | shown(cgroup_usage.read(container.pid), Path("/proc/stat").read_text())
+        return (
+            shown(found, cgroup_usage.read(container.pid), Path("/proc/stat").read_text()) if container.pid else found
+        )
     except OSError:  # it has ended
-        return found | {"pids_stats": {}, "blkio_stats": {}, "cpu_stats": {}, "memory_stats": {}}
+        return found
 
 
-def shown(used: Usage, stat: str) -> _Json:
-    """A reading as Docker shows it; `stat` is /proc/stat."""
+def shown(found: StatsAnswer, used: Usage, stat: str) -> StatsAnswer:
+    """The reading with what is used filled in; `stat` is /proc/stat."""
     host, processors = cgroup_usage.host_cpu(stat, os.sysconf("SC_CLK_TCK"))
-    periods, throttled, throttled_time = used.throttled
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "pids_stats": {"current": used.processes} | ({"limit": used.processes_limit} if used.processes_limit else {}),
-        "blkio_stats": {
-            "io_service_bytes_recursive": [
-                {"major": major, "minor": minor, "op": operation, "value": value}
-                for major, minor, operation, value in used.blocks
-            ]
-        },
-        "cpu_stats": {
-            "cpu_usage": {
-                "total_usage": used.cpu,
-                "usage_in_usermode": used.cpu_user,
-                "usage_in_kernelmode": used.cpu_system,
-            },
-            "system_cpu_usage": host,
-            "online_cpus": processors,
-            "throttling_data": {
-                "periods": periods,
-                "throttled_periods": throttled,
-                "throttled_time": throttled_time,
-            },
-        },
-        "memory_stats": {"usage": used.memory, "stats": used.memory_stats, "limit": used.memory_limit or memory},
-        "networks": {name: _network(counters) for name, counters in used.networks.items()},
-    }
+    return replace(
+        found,
+        pids_stats=PidsStats(used.processes, used.processes_limit or UNSET),
+        blkio_stats=BlockStats([BlockOperation(*block) for block in used.blocks]),
+        cpu_stats=CpuStats(
+            cpu_usage=CpuUsage(used.cpu, used.cpu_user, used.cpu_system),
+            system_cpu_usage=host,
+            online_cpus=processors,
+            throttling_data=ThrottlingData(*used.throttled),
+        ),
+        memory_stats=MemoryStats(used.memory, used.memory_stats, used.memory_limit or memory),
+        networks={name: _network(counters) for name, counters in used.networks.items()},
+    )
 
 
-def _network(counters: Transfer) -> dict[str, int]:
-    return {
-        "rx_bytes": counters.received,
-        "rx_packets": counters.packets_received,
-        "rx_errors": counters.errors_received,
-        "rx_dropped": counters.dropped_received,
-        "tx_bytes": counters.sent,
-        "tx_packets": counters.packets_sent,
-        "tx_errors": counters.errors_sent,
-        "tx_dropped": counters.dropped_sent,
-    }
+def _network(counters: Transfer) -> NetworkStats:
+    return NetworkStats(
+        rx_bytes=counters.received,
+        rx_packets=counters.packets_received,
+        rx_errors=counters.errors_received,
+        rx_dropped=counters.dropped_received,
+        tx_bytes=counters.sent,
+        tx_packets=counters.packets_sent,
+        tx_errors=counters.errors_sent,
+        tx_dropped=counters.dropped_sent,
+    )
 
 
 async def _again(container: Container, context: HostContext) -> Container:

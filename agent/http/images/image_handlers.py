@@ -6,7 +6,6 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from agent.http.response_streams import send, send_progress
 from agent.runtime.host_features import machine
 from agent.runtime.images import image_config
 from agent.runtime.interface import Image
+from api.engine.images import ProgressAnswer
 from api.errors import Invalid, Unimplemented
 from api.http.app import answer, upload
 from api.http.query import filters, flag, label_match
@@ -52,10 +52,10 @@ async def history(request: web.Request, context: HostContext) -> web.StreamRespo
 async def load(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /images/load."""
 
-    async def lines() -> AsyncIterator[dict[str, Any]]:
+    async def lines() -> AsyncIterator[ProgressAnswer]:
         for loaded in await context.images.load(upload(request, _CHUNK)):
             what = f"Loaded image: {loaded.name}" if loaded.name else f"Loaded image ID: {loaded.id}"
-            yield {"stream": what + "\n"}
+            yield ProgressAnswer(stream=what + "\n")
 
     return await send_progress(request, lines())
 
@@ -70,9 +70,9 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
     wanted = parse(f"{name}{'@' if ':' in tag else ':'}{tag}" if tag else name)
     login = login_of(request.headers.get(HEADER, ""))
 
-    async def lines() -> AsyncIterator[dict[str, Any]]:
+    async def lines() -> AsyncIterator[ProgressAnswer]:
         before = context.images.find(str(wanted))
-        yield {"status": f"Pulling from {wanted.path}", "id": wanted.tag or wanted.digest}
+        yield ProgressAnswer(status=f"Pulling from {wanted.path}", id=wanted.tag or wanted.digest)
         with tempfile.TemporaryDirectory() as directory:
             auth_file = None
             if login:
@@ -81,10 +81,10 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
             image = await context.images.pull(str(wanted), auth_file)
         for digest in image.digests:
             if digest.startswith(f"{wanted.name}@"):
-                yield {"status": f"Digest: {digest.partition('@')[2]}"}
+                yield ProgressAnswer(status=f"Digest: {digest.partition('@')[2]}")
                 break
         fresh = "Image is up to date" if before and before.id == image.id else "Downloaded newer image"
-        yield {"status": f"Status: {fresh} for {wanted.familiar}"}
+        yield ProgressAnswer(status=f"Status: {fresh} for {wanted.familiar}")
 
     return await send_progress(request, lines())
 
@@ -103,8 +103,7 @@ async def tag(request: web.Request, context: HostContext) -> web.StreamResponse:
 async def remove(request: web.Request, context: HostContext) -> web.StreamResponse:
     """DELETE /images/{name}."""
     removal = await context.images.remove(request.match_info["name"], flag(request, "force"))
-    told = [{"Untagged": name} for name in removal.untagged]
-    return answer(told + ([{"Deleted": removal.deleted}] if removal.deleted else []))
+    return answer(image_answers.removed(removal.untagged, removal.deleted))
 
 
 async def save(request: web.Request, context: HostContext) -> web.StreamResponse:

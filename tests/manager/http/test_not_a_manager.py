@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from api.engine.events import EventAnswer
 from api.errors import NotManager
 from api.http.app import make_app
-from api.http.event_stream import Event, event
+from api.http.event_stream import event
 from manager.http.cluster_context import ClusterContext
 from manager.http.cluster_routes import routes
 from manager.http.networks.predefined_networks import predefined_networks
@@ -26,7 +27,7 @@ class OneContainer:
     def position(self, since: float) -> int:
         return 0 if since else 2
 
-    def after(self, position: int) -> tuple[list[Event], int]:
+    def after(self, position: int) -> tuple[list[EventAnswer], int]:
         events = [
             event(10.0 + n, "container", what, "c1", {"name": "box"}, "local")
             for n, what in enumerate(["start", "die"])
