@@ -45,7 +45,6 @@ from manager.leader.key_renewal import Keeper
 from manager.leader.leader import Leader
 from manager.leader.planners import planners
 from manager.security.revocation import is_noted, noted, public_key_of
-from manager.security.rights import is_manager
 from manager.status.event_log import History
 from manager.store.batches import EXTERNAL
 from manager.store.interface import Change, Lease, LeaseEnded, Put
@@ -231,7 +230,7 @@ class Manager:
         """A manager that leaves takes its member out; for one that was demoted the others do it (withdrawal.py), and
         to stop before that would cost the quorum.
         """
-        demoted = not is_manager(self.store.state, self._options.node_id)
+        demoted = not self.store.state.is_manager(self._options.node_id)
         if demoted and self._member is not None and await self._was_removed(members, self._member):
             return
         if len(await members.list()) > 1:
@@ -338,7 +337,7 @@ class Manager:
         state, node_id, certificate = self.store.state, self._options.node_id, self._credentials().certificate
         node = state.nodes.get(node_id)
         changes: list[Change] = []
-        if not is_noted(state, certificate) and is_manager(state, node_id):
+        if not is_noted(state, certificate) and state.is_manager(node_id):
             changes.append(noted(node_id, certificate))
         if node is not None and not node.public_key:
             keyed = msgspec.structs.replace(node, public_key=public_key_of(certificate))

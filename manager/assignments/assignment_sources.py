@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from api.errors import Invalid
 from api.network.network_spec import INGRESS
 from api.objects.decided import Revision, Task
-from api.objects.kinds import REVISION, revision_id
+from api.objects.kinds import revision_id
 from api.objects.wanted import Service
-from api.service.templates import TemplateContext, expand
 from api.states import Role, TaskState
 from api.wire.assignments import (
     Attachment,
@@ -32,13 +30,13 @@ from api.wire.assignments import (
     login_id,
 )  # fmt: skip
 from api.wire.rpc import key_digest
-from kit.templates.go_template import is_template
 from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_serving
 from manager.assignments.image_sources import holder_keys, image_names, image_order, needs_image
 from manager.assignments.stored_file_assignments import file_orders
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.security.border import host_address
 from manager.security.registry_credentials import login_orders
+from manager.store.naming import container_hostname, is_live, service_name, task_name
 from manager.store.state import State
 
 MTU_OPTION = "com.docker.network.driver.mtu"
@@ -78,7 +76,7 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
     if node is None:
         return
     name, ready = task_name(state, task), is_serving(state, task)
-    hostname, macs = container_hostname(state, task), _macs(_revision(state, task))
+    hostname, macs = container_hostname(state, task), _macs(state.revision_of(task))
     for address in task.addresses:
         yield EndpointOrder(
             id=f"{task_id}.{address.network_id}",
@@ -94,30 +92,6 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
             mac_address=macs.get(address.network_id, ""),
             lost=suspicion(state, task.node_id) is Suspicion.LOST,
         )
-
-
-def container_hostname(state: State, task: Task) -> str:
-    """The host name that its spec gives a task's container; "" when it gives none, or one that cannot be made out."""
-    revision, node = _revision(state, task), state.descriptions.get(task.node_id)
-    hostname = revision.spec.task_template.container_spec.hostname if revision else ""
-    if revision is None or node is None or not is_template(hostname):
-        return hostname
-    context = TemplateContext(
-        service_id=task.service_id,
-        service_name=revision.spec.name,
-        service_labels=revision.spec.labels,
-        node_id=task.node_id,
-        hostname=node.hostname,
-        architecture=node.architecture,
-        os=node.os,
-        task_id=task.id,
-        task_name=task_name(state, task),
-        slot=task.slot,
-    )
-    try:
-        return expand(hostname, context.fields)
-    except Invalid:
-        return ""  # its host rejects the task, and says why
 
 
 def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
@@ -139,29 +113,6 @@ def member_order(state: State, node_id: str) -> MemberOrder | None:
     """A node as every host is told of it; None when it is none (any more)."""
     node = state.nodes.get(node_id)
     return MemberOrder(node_id, node.spec.role is Role.MANAGER, key_digest(node.public_key)) if node else None
-
-
-def is_live(state: State, task: Task) -> bool:
-    """Whether the task is assigned and has not ended."""
-    return bool(task.node_id) and task.state is TaskState.ASSIGNED and not state.task_state(task).is_terminal
-
-
-def task_name(state: State, task: Task) -> str:
-    """<service>.<slot>.<task id>; tasks bound to a node have the node's id for a slot."""
-    return f"{service_name(state, task)}.{place_of(task)}"
-
-
-def place_of(task: Task) -> str:
-    """A task's name behind that of its service."""
-    return f"{task.slot or task.node_id}.{task.id}"
-
-
-def service_name(state: State, task: Task) -> str:
-    """The name of a task's service, even if that is gone while its last tasks stop."""
-    if revision := _revision(state, task):
-        return revision.spec.name
-    service = state.services.get(task.service_id)
-    return service.spec.name if service else task.service_id
 
 
 # ── what a host gets of its own ──────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +152,7 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
     for task in state.tasks_on(node_id).values():
         if task.state is not TaskState.ASSIGNED:
             continue
-        revision, live = _revision(state, task), is_live(state, task)
+        revision, live = state.revision_of(task), is_live(state, task)
         needed = {address.network_id for address in task.addresses} if live else set()
         if task.desired <= TaskState.COMPLETE and live and (revision is None or not needed <= possible.keys()):
             withheld = True
@@ -232,7 +183,7 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
 
 def task_order(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskOrder:
     """A task as its host is told of it."""
-    revision = _revision(state, task)
+    revision = state.revision_of(task)
     aliases = {target.target: target.aliases for target in revision.spec.network_targets} if revision else {}
     macs = _macs(revision)
     return TaskOrder(
@@ -335,10 +286,6 @@ def _all_shared(state: State) -> Iterator[Shared]:
 
 def _put(resources: dict[ResourceKey, Resource], resource: Resource) -> None:
     resources[key_of(resource)] = resource
-
-
-def _revision(state: State, task: Task) -> Revision | None:
-    return state.table(REVISION).get(revision_id(task.service_id, task.revision))
 
 
 def _macs(revision: Revision | None) -> dict[str, str]:

@@ -19,12 +19,10 @@ from api.objects.kinds import (
     CONFIRMATION,
     NODE,
     NODE_DECISION,
-    REVISION,
     SESSION,
     STATUS,
     SUSPICIONS,
     TASK,
-    revision_id,
 )
 from api.objects.observed import Session
 from api.states import NodeState, TaskState
@@ -168,5 +166,5 @@ def _note(index: dict[str, set[str]], task: Task, holds: bool) -> None:
 
 def _linger(state: State, task: Task) -> float:
     """Without a virtual address its own is remembered by clients."""
-    revision = state.table(REVISION).get(revision_id(task.service_id, task.revision))
+    revision = state.revision_of(task)
     return NAME_TTL if revision and not revision.spec.has_vip else LINGER

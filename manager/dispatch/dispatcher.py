@@ -29,8 +29,9 @@ from manager.dispatch.applied_revisions import Confirmations
 from manager.dispatch.inbox import Inbox
 from manager.dispatch.status_writer import ObservationWriter
 from manager.security import border, rights
-from manager.security.rights import KNOWN_WITHIN, Rights, is_manager
+from manager.security.rights import KNOWN_WITHIN, Rights
 from manager.store.interface import Store
+from manager.store.naming import api_addresses, living_managers, manager_addresses
 from manager.store.state import State
 
 GATHER = 0.01
@@ -268,20 +269,5 @@ def welcome_of(state: State, node_id: str) -> Welcome:
         managers=manager_addresses(state),
         apis=api_addresses(state),
         role=node.spec.role if node else None,
-        ids={state.members[id].host_address: id for id in _managers(state)},
+        ids={state.members[id].host_address: id for id in living_managers(state)},
     )
-
-
-def _managers(state: State) -> list[str]:
-    """Node ids of those alive and reached; one that was demoted may still say so for some seconds."""
-    return [id for id, member in state.members.items() if member.host_address and is_manager(state, id)]
-
-
-def manager_addresses(state: State) -> list[str]:
-    """ "address:host_port" of every manager alive."""
-    return sorted(state.members[id].host_address for id in _managers(state))
-
-
-def api_addresses(state: State) -> list[str]:
-    """ "address:port" of every living manager's HTTPS port."""
-    return sorted(address for id in _managers(state) if (address := state.members[id].address))

@@ -19,7 +19,7 @@ from manager.etcd.etcd_members import Members
 from manager.etcd.etcd_process import Member
 from manager.etcd.etcd_store import EtcdStore
 from manager.security.revocation import withdrawn
-from manager.security.rights import is_manager, leads, watch
+from manager.security.rights import leads, watch
 from manager.store.state import State
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class Withdrawals:
 
     async def _look(self) -> None:
         state = self._store.state
-        if not is_manager(state, self._node_id):
+        if not state.is_manager(self._node_id):
             return
         former = withdrawn(state)
         if self._member.revoke(serial for serials in former.values() for serial in serials):
@@ -80,14 +80,14 @@ class Withdrawals:
     def _patience(self, node_id: str) -> float:
         """How long a former manager's member stays: no longer than that manager says that it is alive."""
         state = self._store.state
-        if is_manager(state, node_id):
+        if state.is_manager(node_id):
             return math.inf
         return (0.0 if leads(state, self._node_id) else GRACE) + (GRACE if node_id in state.members else 0.0)
 
 
 def manager_hosts(state: State) -> set[str]:
     """IP addresses of the managers that are alive."""
-    alive = (member for node_id, member in state.members.items() if is_manager(state, node_id))
+    alive = (member for node_id, member in state.members.items() if state.is_manager(node_id))
     return {member.address.rpartition(":")[0].strip("[]") for member in alive}
 
 

@@ -24,10 +24,9 @@ from api.objects.wanted import Config, Secret
 from api.stored_file import ConfigSpec, SecretSpec, file_problems, file_refusals
 from api.stored_file_versions import base_of, digest_of, newest, short_name, version_name
 from manager.http.cluster_context import ClusterContext
-from manager.http.services.service_admission import is_taken
 from manager.http.services.service_answers import Json, meta
-from manager.http.services.service_handlers import claim, release
 from manager.http.stored_file_references import used_ids, users_of
+from manager.store.claims import claim, is_taken, release
 from manager.store.interface import Change, Delete, Put, Stale
 from manager.store.lookup import find_file
 from manager.store.state import State

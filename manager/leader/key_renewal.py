@@ -11,7 +11,7 @@ from api.errors import ArgosyError
 from api.objects.kinds import CLUSTER, LEADERSHIP, NODE, SECRET
 from kit.timing import Clock
 from manager.security.rekeying import again_in, due
-from manager.security.rights import is_manager, leads, watch
+from manager.security.rights import leads, watch
 from manager.store.interface import Store
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ class Keeper:
     async def _look(self) -> float | None:
         """Do what is due; returns the seconds to wait when nothing changes."""
         state = self._store.state
-        while leads(state, self._node_id) and is_manager(state, self._node_id):
+        while leads(state, self._node_id) and state.is_manager(self._node_id):
             if not (changes := due(state, self._clock())):
                 return again_in(state)
             try:

@@ -16,7 +16,6 @@ from api.objects.wanted import Cluster
 from api.wire.assignments import login_id
 from manager.security import ca, encryption, sealing
 from manager.security.data_key import unsealed
-from manager.security.rights import is_manager
 from manager.store.interface import Change, Put
 from manager.store.state import State
 
@@ -49,7 +48,7 @@ def again_in(state: State) -> float | None:
 
 def _sealed_anew(state: State, cluster: Cluster, now: float) -> Cluster | None:
     """The cluster with its seal key wrapped for whom it should be; None when it is."""
-    nodes = [node for node in state.nodes.values() if is_manager(state, node.id)]
+    nodes = [node for node in state.nodes.values() if state.is_manager(node.id)]
     keyed = {node.id: node.public_key for node in nodes if node.public_key}
     if not cluster.seal_key:
         if len(keyed) < len(nodes):

@@ -19,7 +19,6 @@ from cryptography.x509.oid import NameOID
 from api.objects.kinds import CERTIFICATE
 from api.objects.wanted import Certificate
 from api.wire.rpc import public_key
-from manager.security.rights import is_manager
 from manager.store.interface import Change, Delete, Put
 from manager.store.state import State
 
@@ -51,7 +50,7 @@ def withdrawn(state: State) -> dict[str, set[int]]:
     """By node that is a manager no more: the serial numbers of the certificates it was one with."""
     found: dict[str, set[int]] = {}
     for id, certificate in state.table(CERTIFICATE).items():
-        if not is_manager(state, certificate.node_id):
+        if not state.is_manager(certificate.node_id):
             found.setdefault(certificate.node_id, set()).add(int(id, 16))
     return found
 

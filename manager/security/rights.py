@@ -46,12 +46,6 @@ def manager(state: State, caller: Caller, what: str) -> Node:
     return node
 
 
-def is_manager(state: State, node_id: str) -> bool:
-    """Whether the node is wanted as a manager."""
-    node = state.nodes.get(node_id)
-    return node is not None and node.spec.role is Role.MANAGER
-
-
 def leads(state: State, node_id: str) -> bool:
     """Whether the node leads."""
     leadership = state.table(LEADERSHIP).get(CURRENT_LEADER)

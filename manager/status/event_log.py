@@ -33,7 +33,7 @@ from api.reasons.reason_text import task_error, task_message, text
 from api.service.mode import ModeKind
 from api.states import NodeState, TaskState
 from kit.timing import Clock
-from manager.assignments.assignment_sources import place_of, service_name, task_name
+from manager.store.naming import place_of, service_name, task_name
 from manager.store.state import Event, State
 
 MOST = 4096

@@ -22,13 +22,13 @@ from api.service.cron import next_after
 from api.service.mode import ModeKind
 from api.service.self_declared import secrets_reason
 from api.states import Availability, NodeState, TaskState
-from manager.assignments.assignment_sources import task_name
 from manager.hosts.occupied_prefixes import overlaps_of
 from manager.http.networks.network_answers import uses
 from manager.http.services.service_answers import Json, service_status, spec_in_force
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
 from manager.status.task_verdict import Account, account_of
 from manager.store.lookup import hostname
+from manager.store.naming import task_name
 from manager.store.state import State
 
 _PAUSED = {"paused": Code.UPDATE_PAUSED, "rollback_paused": Code.ROLLBACK_PAUSED}

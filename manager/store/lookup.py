@@ -13,7 +13,7 @@ from api.objects.decided import Task
 from api.objects.kinds import Kind
 from api.objects.wanted import Config, Network, Node, Secret, Service
 from api.stored_file_versions import newest
-from manager.assignments.assignment_sources import task_name
+from manager.store.naming import task_name
 from manager.store.state import State
 
 T = TypeVar("T")

@@ -37,7 +37,7 @@ from api.objects.kinds import (
 from api.objects.observed import Member, NodeDescription, Session, Suspicions, TaskStatus
 from api.objects.wanted import Cluster, Network, Node, Service
 from api.service.service_spec import TaskSpec
-from api.states import GOING, NodeState, TaskState
+from api.states import GOING, NodeState, Role, TaskState
 
 T = TypeVar("T", bound=Value)
 _EMPTY: Mapping[Any, Any] = {}
@@ -246,10 +246,19 @@ class State:
             return True
         return task.state < TaskState.ASSIGNED and task.desired not in GOING
 
+    def revision_of(self, task: Task) -> Revision | None:
+        """The revision that a task is made of; None once it is gone."""
+        return self.table(REVISION).get(revision_id(task.service_id, task.revision))
+
     def task_spec(self, task: Task) -> TaskSpec | None:
         """What the task's container is; None once its revision is gone."""
-        revision = self.table(REVISION).get(revision_id(task.service_id, task.revision))
+        revision = self.revision_of(task)
         return revision.spec.task_template if revision else None
+
+    def is_manager(self, node_id: str) -> bool:
+        """Whether the node is wanted as a manager."""
+        node = self.nodes.get(node_id)
+        return node is not None and node.spec.role is Role.MANAGER
 
     def node_state(self, node_id: str) -> NodeState:
         """What the leader decided of a node."""

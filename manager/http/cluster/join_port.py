@@ -31,13 +31,13 @@ from api.states import Availability, Role
 from api.wire.join_messages import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
 from api.wire.rpc import Caller, caller_of, key_digest
 from kit.timing import Clock
-from manager.dispatch.dispatcher import api_addresses, manager_addresses
 from manager.http.cluster.join_attempts import JoinAttempts
 from manager.security import ca, rights
 from manager.security.revocation import ended, noted
 from manager.security.rights import Rights
 from manager.security.sealing import is_open
 from manager.store.interface import ABSENT, Change, Put, Store
+from manager.store.naming import api_addresses, manager_addresses
 
 PREFIX = "/argosy/v1"
 OPEN = frozenset({f"{PREFIX}/join", f"{PREFIX}/ca"})

@@ -8,10 +8,10 @@ from api.codec import shown
 from api.engine.common import timestamp
 from api.network.network_spec import IPAMConfig
 from api.objects.wanted import Network, Service
-from manager.assignments.assignment_sources import task_name
 from manager.hosts.occupied_prefixes import network_troubles
 from manager.http.services.service_answers import Json
 from manager.store.lookup import hostname
+from manager.store.naming import task_name
 from manager.store.state import State
 
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"

@@ -24,8 +24,7 @@ from manager.http.cluster_context import ClusterContext
 from manager.http.networks import ingress_network
 from manager.http.networks.network_answers import network_view, uses
 from manager.http.networks.predefined_networks import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
-from manager.http.services.service_admission import is_taken
-from manager.http.services.service_handlers import claim, release
+from manager.store.claims import claim, is_taken, release
 from manager.store.interface import Change, Put, Stale
 from manager.store.lookup import find_network
 from manager.store.state import State

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 import msgspec
 
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
-from api.objects.kinds import CLAIM, CONFIG, SECRET, Kind
 from api.objects.wanted import Service
 from api.service.ports import PortConfig, overlap
 from api.service.service_spec import NetworkTarget, ServiceSpec
@@ -18,6 +16,7 @@ from api.service.unsupported import service_refusals
 from manager.http.networks import ingress_network
 from manager.http.networks.predefined_networks import DRIVERS, HOST, NONE
 from manager.http.stored_file_references import with_ids
+from manager.store.claims import is_taken
 from manager.store.lookup import find_network
 from manager.store.state import State
 
@@ -57,27 +56,6 @@ def admit(state: State, spec: ServiceSpec, service: Service | None = None) -> Se
 def _check_name(state: State, name: str) -> None:
     if state.service_named(name) or is_taken(state, "service", name):
         raise Conflict(f"name conflicts with an existing object: service {name} already exists")
-
-
-def is_taken(state: State, what: str, name: str) -> bool:
-    """Whether a living object of that kind ("service", "network", "secret", "config") holds the claim on a name."""
-    claim = state.table(CLAIM).get(claim_id(what, name))
-    if claim is None:
-        return False
-    if what == "service":
-        service = state.services.get(claim.owner)
-        return service is not None and service.spec.name == name
-    if what in ("secret", "config"):
-        kind: Kind[Any] = SECRET if what == "secret" else CONFIG
-        held = state.table(kind).get(claim.owner)
-        return held is not None and held.spec.name == name
-    network = state.networks.get(claim.owner)
-    return network is not None and network.spec.name == name and not network.removed
-
-
-def claim_id(what: str, name: str) -> str:
-    """Store id of the claim on a name."""
-    return f"{what}.{name}"
 
 
 def _check_same(old: ServiceSpec, new: ServiceSpec) -> None:

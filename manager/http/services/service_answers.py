@@ -13,7 +13,7 @@ from api import defaults
 from api.codec import plain, shown
 from api.engine.common import timestamp
 from api.objects.decided import Revision, ServiceDecision, Task, TaskAddress
-from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK, revision_id
+from api.objects.kinds import NETWORK, SERVICE, STATUS, TASK
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
 from api.reasons.reason import Reason
@@ -25,7 +25,7 @@ from api.service.ports import EndpointSpec
 from api.service.resources import Limits, Reservations, Resources  # fmt: skip
 from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 from api.states import TaskState
-from manager.assignments.assignment_sources import task_name
+from manager.store.naming import task_name
 from manager.store.state import State
 
 Json = dict[str, Any]
@@ -221,7 +221,7 @@ def _prefix_length(state: State, network_id: str) -> str:
 def task_view(state: State, task: Task) -> Json:
     """A task: the leader's decision, its agent's status and its revision's spec in one."""
     status = state.statuses.get(task.id)
-    revision = state.table(REVISION).get(revision_id(task.service_id, task.revision))
+    revision = state.revision_of(task)
     version = max(state.version(TASK, task.id), state.version(STATUS, task.id))
     updated = max(task.updated_at, status.timestamp if status else 0.0)
     view: Json = {
@@ -300,7 +300,7 @@ def task_labels(state: State, task: Task) -> dict[str, str]:
     """What the label filter of tasks matches: its service's labels (swarmkit controlapi/task.go)."""
     if service := state.services.get(task.service_id):
         return service.spec.labels
-    revision = state.table(REVISION).get(revision_id(task.service_id, task.revision))
+    revision = state.revision_of(task)
     return revision.spec.labels if revision else {}
 
 
@@ -311,7 +311,7 @@ def is_up_to_date(state: State, task: Task) -> bool:
         return False
     if task.revision == service.revision:
         return True
-    revision = state.table(REVISION).get(revision_id(task.service_id, task.revision))
+    revision = state.revision_of(task)
     return (
         revision is not None
         and not service.spec.is_job

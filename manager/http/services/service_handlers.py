@@ -13,8 +13,8 @@ from api.http.app import answer, body
 from api.http.query import filters, flag, label_match
 from api.ids import new_id
 from api.image_reference import parse
-from api.objects.kinds import CLAIM, SERVICE
-from api.objects.wanted import Claim, Service
+from api.objects.kinds import SERVICE
+from api.objects.wanted import Service
 from api.service.canonical import canonical
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
@@ -22,9 +22,10 @@ from manager.http.cluster_context import ClusterContext
 from manager.http.distribution_handlers import Distribution, login_sent
 from manager.http.services.name_generator import invented_name
 from manager.http.services.preserved_fields import is_dockers, kept
-from manager.http.services.service_admission import admit, claim_id
+from manager.http.services.service_admission import admit
 from manager.http.services.service_answers import previous_revision, service_view, spec_in_force
 from manager.security.registry_credentials import Kept, kept_of, sealed
+from manager.store.claims import claim, release
 from manager.store.interface import Change, Delete, Put, Stale
 from manager.store.lookup import find_service
 from manager.store.state import State
@@ -154,19 +155,6 @@ class Services:
             else:
                 return service
         raise Conflict(f"name conflicts with an existing object: service {spec.name} already exists")
-
-
-def claim(state: State, what: str, name: str, owner: str) -> Put:
-    """Takes a name for a new object; part of the commit that makes it, and stale when another manager takes it too."""
-    id = claim_id(what, name)
-    return Put(CLAIM, id, Claim(owner), state.version(CLAIM, id))
-
-
-def release(state: State, what: str, name: str, owner: str) -> list[Change]:
-    """Gives a name back, if the owner holds it."""
-    id = claim_id(what, name)
-    held = state.table(CLAIM).get(id)
-    return [Delete(CLAIM, id, state.version(CLAIM, id))] if held and held.owner == owner else []
 
 
 def removal(state: State, service: Service) -> list[Change]:

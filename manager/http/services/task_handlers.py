@@ -13,11 +13,11 @@ from api.http.query import filters, label_match
 from api.objects.decided import Task
 from api.service.mode import ModeKind
 from api.states import TaskState
-from manager.assignments.assignment_sources import task_name
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.preserved_fields import is_dockers
 from manager.http.services.service_answers import is_up_to_date, task_labels, task_view
 from manager.store.lookup import find_node, find_service, find_task
+from manager.store.naming import task_name
 from manager.store.state import State
 
 FILTERS = frozenset({"desired-state", "id", "label", "name", "node", "service", "runtime", "_up-to-date"})

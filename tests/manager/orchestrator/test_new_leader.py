@@ -12,7 +12,7 @@ from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SESSION
 from api.objects.observed import Leadership, Session
 from api.service.mode import EmptyMode, Mode
 from api.states import Availability, NodeState, TaskState
-from manager.assignments.assignment_sources import task_name
+from manager.store.naming import task_name
 from tests import make
 from tests.manager.world import World
 
