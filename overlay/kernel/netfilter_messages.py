@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from socket import AF_BRIDGE, AF_INET, IPPROTO_TCP, IPPROTO_UDP, inet_ntoa
 from typing import Any
 
@@ -55,6 +56,7 @@ _FILTER_BY = {"CTA_IP_V4_SRC": 0x01, "CTA_IP_V4_DST": 0x02, "CTA_PROTO_NUM": 0x0
 _SEEN_REPLY = 1 << 1  # IPS_SEEN_REPLY
 
 
+@cache
 def all_flows() -> bytes:
     """Ask for every IPv4 flow."""
     return encode(_FLOW, nfgen_family=AF_INET)
@@ -198,6 +200,7 @@ _CTA_UDP = attribute(_FLOW_ENDS.cta_proto, "CTA_PROTO_NUM", IPPROTO_UDP)
 # ── nftables ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def generation() -> bytes:
     """Ask for the number of the last transaction."""
     return encode(_NETFILTER)
@@ -209,6 +212,7 @@ def read_generation(body: bytes) -> int:
     return int(decode(_GENERATION, body).get_attr("NFTA_GEN_ID") or 0)
 
 
+@cache
 def batch_edge() -> bytes:
     """The beginning or the end of a transaction."""
     return encode(_NETFILTER, res_id=nfnetlink.NFNL_SUBSYS_NFTABLES)

@@ -6,8 +6,10 @@ Functions that write return a body, those that read take one. Numbers of links a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from socket import AF_BRIDGE, AF_INET, AF_INET6, IPPROTO_TCP, inet_ntop, inet_pton
 from typing import Any
 
@@ -55,6 +57,7 @@ GET_SOCKET: int = diag.SOCK_DIAG_BY_FAMILY
 _LINK, _ADDRESS, _ROUTE = body_class(ifinfmsg), body_class(ifaddrmsg), body_class(rtmsg)
 _NEIGHBOUR, _RULE = body_class(ndmsg.ndmsg), body_class(fibmsg.fibmsg)
 _NEIGHBOURS, _NEIGHBOUR_FIELDS = TableReader(_NEIGHBOUR), fields_of(_NEIGHBOUR)
+_ROUTES, _ROUTE_FIELDS = TableReader(_ROUTE), fields_of(_ROUTE)
 _SOCKET_REQUEST = body_class(diag.inet_diag_req)
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -63,6 +66,7 @@ _UP = {"flags": 1, "change": 1}
 """IFF_UP"""
 
 
+@cache
 def all_links() -> bytes:
     """Ask for every link."""
     return encode(_LINK)
@@ -73,6 +77,7 @@ def link_named(name: str) -> bytes:
     return encode(_LINK, ("IFLA_IFNAME", name))
 
 
+@lru_cache(maxsize=256)
 def link_up(name: str = "", index: int = 0) -> bytes:
     """Set a link up, found by name or number."""
     return encode(_LINK, *([("IFLA_IFNAME", name)] if name else []), index=index, **_UP)
@@ -202,6 +207,7 @@ class Link:
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def all_addresses() -> bytes:
     """Ask for every IPv4 address."""
     return encode(_ADDRESS, family=AF_INET)
@@ -239,11 +245,13 @@ def read_address(body: bytes) -> LinkAddress | None:
 # ── neighbours and forwarding entries ────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def all_neighbours() -> bytes:
     """Ask for every IPv4 neighbour."""
     return encode(_NEIGHBOUR, family=AF_INET)
 
 
+@cache
 def all_forwarding_entries() -> bytes:
     """Ask for the forwarding entries of all bridges and VXLAN devices."""
     return encode(_NEIGHBOUR, family=AF_BRIDGE)
@@ -331,6 +339,7 @@ _LOCAL: int = rtnl.rt_type["local"]
 _ONLINK = 4  # RTNH_F_ONLINK
 
 
+@cache
 def all_routes() -> bytes:
     """Ask for every IPv4 route, of all tables."""
     return encode(_ROUTE, family=AF_INET)
@@ -368,6 +377,7 @@ def table_route(link: int, base: str, prefix_length: int, table: int, gateway: s
     )
 
 
+@lru_cache(maxsize=256)
 def default_route(gateway: str) -> bytes:
     """The way to everything else."""
     return encode(_ROUTE, ("RTA_GATEWAY", gateway), family=AF_INET, table=TABLE_MAIN, proto=_STATIC, type=_UNICAST)
@@ -394,20 +404,26 @@ class LinkRoute:
 
 def read_route(body: bytes) -> LinkRoute | None:
     """None for one of another family."""
-    message = decode(_ROUTE, body)
-    if message["family"] != AF_INET:
+    family, length, _, _, table, protocol, _, kind, _ = _ROUTE_FIELDS.unpack_from(body)
+    if family != AF_INET:
         return None
+    attributes = _ROUTES.attributes(body)
     return LinkRoute(
-        message.get_attr("RTA_OIF") or 0,
-        message.get_attr("RTA_DST") or "0.0.0.0",
-        message["dst_len"],
-        message.get_attr("RTA_TABLE") or message["table"],
-        message.get_attr("RTA_GATEWAY") or "",
-        message["proto"] == _STATIC,
-        message["type"] == _UNICAST,
+        _number(attributes.get("RTA_OIF", b"")),
+        _ip_text(attributes.get("RTA_DST", bytes(4))),
+        length,
+        _number(attributes.get("RTA_TABLE", b"")) or table,
+        _ip_text(attributes.get("RTA_GATEWAY", b"")),
+        protocol == _STATIC,
+        kind == _UNICAST,
     )
 
 
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, sys.byteorder)
+
+
+@cache
 def all_rules() -> bytes:
     """Ask for every IPv4 routing rule."""
     return encode(_RULE, family=AF_INET)
@@ -439,6 +455,7 @@ def read_rule(body: bytes) -> tuple[str, int]:
 _UNSENT_STATES = 1 << diag.SS_FIN_WAIT1 | 1 << diag.SS_LAST_ACK | 1 << diag.SS_CLOSING
 
 
+@cache
 def unsent_tcp_sockets() -> tuple[bytes, bytes]:
     """Ask for the TCP sockets, of IPv4 and of IPv6, that are closed here and not yet acknowledged by the other end."""
     ipv4, ipv6 = (

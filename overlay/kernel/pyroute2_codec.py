@@ -131,8 +131,8 @@ class Template:
 class TableReader:
     """Reads the entries of a long table: attributes are looked for where pyroute2 found them in an entry before.
 
-    For neighbours, forwarding entries and conntrack's flows only, of which a host may have tens of thousands: decoding
-    one takes 25 to 50 µs, ten times as long.
+    For neighbours, forwarding entries, routes and conntrack's flows only, of which a host may have tens of thousands:
+    decoding one takes 25 to 50 µs, ten times as long.
     """
 
     def __init__(self, kind: Any) -> None:
