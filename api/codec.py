@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder(order="deterministic")
+_shown_encoder = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
@@ -58,10 +59,15 @@ def shown(value: object) -> Any:
         fields = ((f.encode_name, getattr(value, f.name), f) for f in fields_of(type(value)))
         return {name: shown(item) for name, item, field in fields if not _is_silent(item, field)}
     if isinstance(value, dict):
-        return {key: shown(item) for key, item in value.items()}
+        return {key: shown(value[key]) for key in sorted(value)}  # as Go writes maps
     if isinstance(value, (list, tuple)):
         return [shown(item) for item in value]
     return msgspec.to_builtins(value)
+
+
+def shown_json(value: object) -> msgspec.Raw:
+    """The JSON of a shown value, to be put into answers; its fields stay in their order."""
+    return msgspec.Raw(_shown_encoder.encode(value))
 
 
 def _is_silent(item: object, field: msgspec.structs.FieldInfo) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from api import defaults
+from api.codec import shown
 from api.engine.common import Answer, VersionAnswer, always
 from api.labels import stack_of
+from api.reasons.reason import Reason
+from api.service.container import DNSConfig
 from api.service.ports import EndpointSpec, PortConfig
-from api.service.service_spec import ServiceSpec
+from api.service.resources import Limits, Reservations, Resources
+from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 
 S = TypeVar("S")
 
@@ -63,8 +68,8 @@ class UpdateStatusAnswer(Answer, frozen=True):
     started_at: str = always("")
     completed_at: str = ""
     message: str = always("")
-    reason: str = ""
-    """Ours: why it was paused or rolled back, when the message does not say so."""
+    reason: Reason | None = None
+    """Ours: why it waits, was paused or was rolled back; Docker forgets it."""
 
 
 class ServiceStatusAnswer(Answer, frozen=True):
@@ -113,10 +118,77 @@ class ServiceAnswer(ServiceFields[ServiceSpec], frozen=True):
     @property
     def network_ids(self) -> set[str]:
         """Networks it is on."""
-        return {target.target for target in self.spec.task_template.networks or self.spec.networks}
+        return set(self.spec.network_ids)
 
 
 class ServiceUpdatedAnswer(Answer, frozen=True):
     """POST /services/{id}/update."""
 
     warnings: list[str] | None = None
+
+
+# ── specs as they are shown ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def shown_service_spec(spec: ServiceSpec) -> dict[str, Any]:
+    """A service's spec as plain values, with the fields that Docker always shows."""
+    return {
+        "Name": spec.name,
+        "Labels": {},
+        **shown(spec.explicit()),
+        "TaskTemplate": shown_task_spec(spec.task_template),
+    }
+
+
+def shown_task_spec(spec: TaskSpec) -> dict[str, Any]:
+    """A task's spec as plain values, with the fields that Docker always shows."""
+    return {**shown(spec), "ForceUpdate": spec.force_update, "Runtime": spec.runtime or "container"}
+
+
+def with_defaults(spec: ServiceSpec) -> ServiceSpec:
+    """The spec with what holds where it says nothing (swarmkit api/defaults/service.go)."""
+    task, replace = spec.task_template, msgspec.structs.replace
+    container = replace(
+        task.container_spec,
+        stop_grace_period=_or(task.container_spec.stop_grace_period, defaults.STOP_GRACE_PERIOD),
+        dns_config=task.container_spec.dns_config or DNSConfig(),
+    )
+    restart = task.restart_policy or RestartPolicy()
+    resources = task.resources or Resources()
+    task = replace(
+        task,
+        container_spec=container,
+        resources=replace(
+            resources,
+            limits=resources.limits or Limits(),
+            reservations=resources.reservations or Reservations(),
+        ),
+        restart_policy=RestartPolicy(
+            condition=restart.condition or "any",
+            delay=_or(restart.delay, defaults.RESTART_DELAY),
+            max_attempts=_or(restart.max_attempts, 0),
+            window=_or(restart.window, 0),
+        ),
+    )
+    return replace(
+        spec,
+        task_template=task,
+        update_config=None if spec.is_job else _update_defaults(spec.update_config),
+        rollback_config=None if spec.is_job else _update_defaults(spec.rollback_config),
+        endpoint_spec=spec.endpoint_spec or EndpointSpec(mode="vip"),
+    )
+
+
+def _update_defaults(config: UpdateConfig | None) -> UpdateConfig:
+    config = config or UpdateConfig()
+    return msgspec.structs.replace(
+        config,
+        parallelism=_or(config.parallelism, defaults.UPDATE_PARALLELISM),
+        failure_action=config.failure_action or "pause",
+        monitor=_or(config.monitor, defaults.UPDATE_MONITOR),
+        order=config.order or "stop-first",
+    )
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from api.engine.common import Answer, VersionAnswer, always
-from api.engine.services import PortAnswer
+from api.reasons.reason import Reason
 from api.service.container import Driver
 from api.service.resources import GenericResource
 from api.service.service_spec import TaskSpec
@@ -23,10 +23,20 @@ class ContainerStatusAnswer(Answer, frozen=True):
     exit_code: int = always(0)
 
 
+class HostPortAnswer(Answer, frozen=True):
+    """A port of a task on its host."""
+
+    protocol: str = always("tcp")
+    target_port: int = 0
+    published_port: int = 0
+    publish_mode: str = always("host")
+    host_ip: str = ""
+
+
 class PortStatusAnswer(Answer, frozen=True):
     """A task's ports on its host."""
 
-    ports: list[PortAnswer] = []
+    ports: list[HostPortAnswer] = []
 
 
 class TaskStatusAnswer(Answer, frozen=True):
@@ -36,6 +46,8 @@ class TaskStatusAnswer(Answer, frozen=True):
     state: str = always("")
     message: str = always("")
     err: str = always("")
+    reason: Reason | None = None
+    """Ours: why, as a value; `err` is its text."""
     container_status: ContainerStatusAnswer | None = None
     port_status: PortStatusAnswer = always(PortStatusAnswer())
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-
 import msgspec
 
 from api.objects.kinds import CONFIG
 from api.objects.wanted import Config
 from api.stored_file import MOST_CONFIG, ConfigSpec
-from manager.http.services.service_answers import Json
 from manager.http.stored_file_handlers import Files
 from manager.store.interface import Change
 from manager.store.state import State
@@ -31,6 +28,6 @@ class Configs(Files[Config, ConfigSpec]):
         """As it is."""
         return stored.spec.data
 
-    def shown(self, stored: Config) -> Json:
-        """With its data, as Docker has it."""
-        return {"Data": base64.b64encode(stored.spec.data).decode()}
+    def shown_data(self, stored: Config) -> bytes:
+        """As Docker has it."""
+        return stored.spec.data

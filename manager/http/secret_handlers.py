@@ -7,7 +7,6 @@ import msgspec
 from api.objects.kinds import SECRET
 from api.objects.wanted import Secret
 from api.stored_file import MOST_SECRET, SecretSpec
-from manager.http.services.service_answers import Json
 from manager.http.stored_file_handlers import Files
 from manager.security import encryption
 from manager.security.data_key import data_key, unsealed
@@ -33,6 +32,5 @@ class Secrets(Files[Secret, SecretSpec]):
         """Compared only."""
         return unsealed(state, stored.id, stored.sealed)
 
-    def shown(self, stored: Secret) -> Json:
-        """Never the data."""
-        return {}
+    def shown_data(self, stored: Secret) -> None:
+        """Never."""

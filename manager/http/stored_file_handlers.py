@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
+from api.engine.common import CreatedAnswer, VersionAnswer, timestamp
+from api.engine.stored_files import StoredFileAnswer, StoredFileSpecAnswer
 from api.errors import Conflict, Invalid, Unimplemented
 from api.http.app import answer, body
 from api.http.query import filters, label_match
@@ -24,7 +26,6 @@ from api.objects.wanted import Config, Secret
 from api.stored_file import ConfigSpec, SecretSpec, file_problems, file_refusals
 from api.stored_file_versions import base_of, digest_of, newest, short_name, version_name
 from manager.http.cluster_context import ClusterContext
-from manager.http.services.service_answers import Json, meta
 from manager.http.stored_file_references import used_ids, users_of
 from manager.store.claims import claim, is_taken, release
 from manager.store.interface import Change, Delete, Put, Stale
@@ -63,8 +64,8 @@ class Files(ABC, Generic[Stored, Spec]):
         """What is in it."""
 
     @abstractmethod
-    def shown(self, stored: Stored) -> Json:
-        """Its spec as answers show it."""
+    def shown_data(self, stored: Stored) -> bytes | None:
+        """Its data, if answers show it."""
 
     def routes(self) -> list[web.RouteDef]:
         """What to serve."""
@@ -84,12 +85,12 @@ class Files(ABC, Generic[Stored, Spec]):
         found = [one for one in state.table(self.kind).values() if _passes(one, chosen)]
         found.sort(key=lambda one: (one.created_at, one.id))
         meant = {one.id: name for name in _asked(chosen) if (one := newest(found, name))}
-        return answer([self._view(state, one, meant.get(one.id, "")) for one in found])
+        return answer([self._answer(state, one, meant.get(one.id, "")) for one in found])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /{id}."""
         state = self._get().store.state
-        return answer(self._view(state, find_file(state, self.kind, self.what, request.match_info["id"])))
+        return answer(self._answer(state, find_file(state, self.kind, self.what, request.match_info["id"])))
 
     async def create(self, request: web.Request) -> web.Response:
         """POST /create."""
@@ -100,7 +101,7 @@ class Files(ABC, Generic[Stored, Spec]):
         if refusals := file_refusals(self.what, spec):
             raise Unimplemented("; ".join(refusals))
         if NAMESPACE in spec.labels and DIGEST not in spec.labels:
-            return answer({"ID": await self._version(spec)}, 201)
+            return answer(CreatedAnswer(await self._version(spec)), 201)
         for _ in range(RETRIES):
             state, seen = ctx.store.state, ctx.store.state.revision
             if is_taken(state, self.what, spec.name):
@@ -112,7 +113,7 @@ class Files(ABC, Generic[Stored, Spec]):
             except Stale:
                 await after_stale(ctx.store, seen)
             else:
-                return answer({"ID": stored.id}, 201)
+                return answer(CreatedAnswer(stored.id), 201)
         raise Conflict(f"{self.what} {spec.name} already exists")
 
     async def update(self, request: web.Request) -> web.Response:
@@ -191,14 +192,15 @@ class Files(ABC, Generic[Stored, Spec]):
                 return web.Response(status=204)
         raise Conflict(f"{self.what} {reference} keeps changing; try again")
 
-    def _view(self, state: State, stored: Stored, name: str = "") -> Json:
+    def _answer(self, state: State, stored: Stored, name: str = "") -> StoredFileAnswer:
         """`name`: what it was asked for as, when that is what all its versions are called."""
-        version = state.version(self.kind, stored.id)
-        return {
-            "ID": stored.id,
-            **meta(version, stored.created_at, stored.updated_at),
-            "Spec": {"Name": name or stored.spec.name, "Labels": stored.spec.labels, **self.shown(stored)},
-        }
+        return StoredFileAnswer(
+            stored.id,
+            VersionAnswer(state.version(self.kind, stored.id)),
+            timestamp(stored.created_at),
+            timestamp(stored.updated_at),
+            StoredFileSpecAnswer(name or stored.spec.name, stored.spec.labels, self.shown_data(stored)),
+        )
 
 
 def unused_versions(state: State, kind: Kind[Any], what: str, base: str, keep: str) -> list[Change]:

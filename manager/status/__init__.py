@@ -1,3 +1,3 @@
 """What the state says to people: verdicts, reasons, histories, events. Pure."""
 
-__all__ = ["event_log", "explanation", "revision_history"]
+__all__ = ["encoded_specs", "event_log", "explanation", "revision_history", "service_counts"]

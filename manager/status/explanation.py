@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from typing import Any
 
 from api.codec import plain
 from api.engine.common import timestamp
@@ -24,12 +25,14 @@ from api.service.self_declared import secrets_reason
 from api.states import Availability, NodeState, TaskState
 from manager.hosts.occupied_prefixes import overlaps_of
 from manager.http.networks.network_answers import uses
-from manager.http.services.service_answers import Json, service_status, spec_in_force
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
+from manager.status.service_counts import service_status, spec_in_force
 from manager.status.task_verdict import Account, account_of
 from manager.store.lookup import hostname
 from manager.store.naming import task_name
 from manager.store.state import State
+
+Json = dict[str, Any]
 
 _PAUSED = {"paused": Code.UPDATE_PAUSED, "rollback_paused": Code.ROLLBACK_PAUSED}
 _UNDER_WAY = {"updating": Code.UPDATING, "rollback_started": Code.ROLLING_BACK}
@@ -39,7 +42,7 @@ _RUNS = {"failed": Code.RUN_FAILED, "missed": Code.RUN_MISSED, "skipped": Code.R
 def explanation(state: State, service: Service, now: float) -> Json:
     """All that is to be said of a service."""
     counts = service_status(state, service)
-    running, wanted = counts["RunningTasks"], counts["DesiredTasks"]
+    running, wanted = counts.running_tasks, counts.desired_tasks
     return {
         "ServiceID": service.id,
         "ServiceName": service.spec.name,
@@ -67,7 +70,7 @@ def _summary(state: State, service: Service, running: int, wanted: int, now: flo
 
 def _of_job(state: State, service: Service, running: int) -> str:
     """How far a job that runs once is; "" for other services."""
-    spec, completed = spec_in_force(state, service), service_status(state, service)["CompletedTasks"]
+    spec, completed = spec_in_force(state, service), service_status(state, service).completed_tasks
     if not spec.is_job:
         return ""
     total = len(state.index(Slots).of(service.id).in_use) if spec.is_global else spec.replicas

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf
+from typing import Any
 
 from api.codec import shown
 from api.engine.common import timestamp
+from api.engine.services import shown_service_spec
 from api.objects.decided import Revision
 from api.objects.wanted import Service
 from api.service.cron import next_after
 from api.service.equality import differences
 from api.states import GOING, TaskState
-from manager.http.services.service_answers import Json, previous_revision, spec_view
+from manager.status.service_counts import previous_revision
 from manager.store.state import State
+
+Json = dict[str, Any]
 
 
 def history_view(state: State, service: Service) -> Json:
@@ -34,7 +38,7 @@ def history_view(state: State, service: Service) -> Json:
             "Tasks": going[revision.number],
             "Running": running[revision.number],
             "Changes": [] if before is None else _changes(before, revision),
-            "Spec": spec_view(revision.spec),
+            "Spec": shown_service_spec(revision.spec),
         }
         if same := next((old.number for old in kept[:place] if old.spec == revision.spec), 0):
             view["SameAs"] = same

@@ -10,10 +10,10 @@ from api.objects.wanted import Service
 from api.reasons.reason import Code, Fact, Reason, reason
 from api.reasons.remedies import WAIT, remedy
 from api.states import GOING, Availability, NodeState, TaskState
-from manager.http.services.service_answers import spec_in_force
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.slots import is_done
 from manager.status.placement_facts import with_facts
+from manager.status.service_counts import spec_in_force
 from manager.store.lookup import hostname
 from manager.store.state import State
 

@@ -20,7 +20,7 @@ from api.wire.session_messages import Accepted, Heartbeat, Hello, Statuses
 from manager.assignments.assignment_sources import assignment_set
 from manager.assignments.connection_draining import Drains
 from manager.http.cluster.cluster_answers import node_view
-from manager.http.services.service_answers import task_view
+from manager.http.services.task_answers import TaskAnswers
 from manager.security import ca
 from manager.store.interface import Put
 from tests.attacks.rogue import DEADLINE, HONEST, LYING, ROGUE, VICTIM, Scene, a_cluster, a_session
@@ -161,8 +161,8 @@ async def test_a_time_that_is_none(cluster: Scene, time: bytes) -> None:
 @pytest.mark.parametrize("time", [1e308, float("inf"), float("nan"), -1e308])
 async def test_a_time_that_was_stored_before_there_was_a_border(cluster: Scene, time: float) -> None:
     await cluster.store.commit([Put(STATUS, "t1", TaskStatus(TaskState.RUNNING, time, started_at=time))])
-    view = task_view(cluster.state, cluster.state.tasks["t1"])
-    assert view["Status"]["Timestamp"][:4] in ("0001", "9999")
+    answer = TaskAnswers(cluster.state).of(cluster.state.tasks["t1"])
+    assert answer.status.timestamp[:4] in ("0001", "9999")
 
 
 async def test_a_status_of_another_hosts_task(cluster: Scene) -> None:

@@ -180,7 +180,7 @@ def task(service_id: str, number: int, slot: int) -> Iterator[Put]:
     """A task that runs."""
     id, at, node = f"task{number:018}{slot:03}", NOW + number + slot * 0.017, f"node{(number + slot) % NODES:021}"
     addresses = [TaskAddress(NET, f"10.0.{number}.{slot}/16")]
-    running = TaskStatus(TaskState.RUNNING, at + 1.1, "started", container_id="c" * 40 + id[-24:], pid=4242)
+    running = TaskStatus(TaskState.RUNNING, at + 1.1, container_id="c" * 40 + id[-24:], pid=4242)
     decided = Task(id, service_id, 2, slot, node, TaskState.ASSIGNED, addresses=addresses, created_at=at, updated_at=at)
     yield Put(TASK, id, decided)
     yield Put(STATUS, id, running)

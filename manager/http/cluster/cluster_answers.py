@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import defaults
 from api.codec import shown
+from api.engine.common import timestamp
 from api.objects.decided import NodeDecision
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE
 from api.objects.observed import NodeDescription
@@ -19,9 +20,10 @@ from api.reasons.reason_text import text
 from api.states import NodeState, Role
 from manager.hosts.occupied_prefixes import node_troubles
 from manager.http.cluster_context import ClusterContext
-from manager.http.services.service_answers import Json, meta
 from manager.security.border import host_address, shorten
 from manager.store.state import State
+
+Json = dict[str, Any]
 
 # Raft is etcd's affair here; clients are shown Docker's defaults, which they send back unchanged
 RAFT = {
@@ -31,6 +33,11 @@ RAFT = {
     "ElectionTick": 10,
     "HeartbeatTick": 1,
 }
+
+
+def meta(version: int, created: float, updated: float) -> Json:
+    """What every object has."""
+    return {"Version": {"Index": version}, "CreatedAt": timestamp(created), "UpdatedAt": timestamp(updated)}
 
 
 def node_view(state: State, node: Node, leader_id: str) -> Json:

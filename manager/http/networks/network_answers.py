@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 from api.codec import shown
 from api.engine.common import timestamp
 from api.network.network_spec import IPAMConfig
 from api.objects.wanted import Network, Service
 from manager.hosts.occupied_prefixes import network_troubles
-from manager.http.services.service_answers import Json
 from manager.store.lookup import hostname
 from manager.store.naming import task_name
 from manager.store.state import State
+
+Json = dict[str, Any]
 
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 

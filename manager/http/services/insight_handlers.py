@@ -19,9 +19,9 @@ from api.service.canonical import canonical
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.service_admission import admit
-from manager.http.services.service_answers import previous_revision, spec_in_force
 from manager.status.explanation import explanation
 from manager.status.revision_history import history_view, kept_revision, runs_view
+from manager.status.service_counts import previous_revision, spec_in_force
 from manager.store.interface import Put, Stale
 from manager.store.lookup import find_service
 from manager.store.state import State

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
+from api.engine.common import CreatedAnswer
+from api.engine.services import ServiceUpdatedAnswer
 from api.errors import Conflict, Invalid
 from api.http.app import answer, body
 from api.http.query import filters, flag, label_match
@@ -23,8 +25,9 @@ from manager.http.distribution_handlers import Distribution, login_sent
 from manager.http.services.name_generator import invented_name
 from manager.http.services.preserved_fields import is_dockers, kept
 from manager.http.services.service_admission import admit
-from manager.http.services.service_answers import previous_revision, service_view, spec_in_force
+from manager.http.services.service_answers import service_answer
 from manager.security.registry_credentials import Kept, kept_of, sealed
+from manager.status.service_counts import previous_revision, spec_in_force
 from manager.store.claims import claim, release
 from manager.store.interface import Change, Delete, Put, Stale
 from manager.store.lookup import find_service
@@ -62,13 +65,13 @@ class Services:
                 raise Invalid(f"invalid filter 'mode={mode}'; modes are {', '.join(sorted(_MODES))}")
         services = sorted(state.services.values(), key=lambda s: (s.created_at, s.id))
         status = flag(request, "status")
-        return answer([service_view(state, s, status=status) for s in services if _passes(s, chosen)])
+        return answer([service_answer(state, s, status=status) for s in services if _passes(s, chosen)])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /services/{id}."""
         state = self._get().store.state
         service = find_service(state, request.match_info["id"])
-        return answer(service_view(state, service, insert_defaults=flag(request, "insertDefaults")))
+        return answer(service_answer(state, service, insert_defaults=flag(request, "insertDefaults")))
 
     async def create(self, request: web.Request) -> web.Response:
         """POST /services/create."""
@@ -81,7 +84,7 @@ class Services:
         spec, warnings = await self._pinned(ctx, spec, login)
         service = await self._store_new(ctx, spec, login)
         warnings += _warnings(spec)
-        return answer({"ID": service.id, "Warnings": warnings}, 201)
+        return answer(CreatedAnswer(service.id, warnings), 201)
 
     async def update(self, request: web.Request) -> web.Response:
         """POST /services/{id}/update."""
@@ -107,7 +110,7 @@ class Services:
             )
         if changed != service:
             await commit_at_version(ctx.store, [Put(SERVICE, service.id, changed, version), *more], "service")
-        return answer({"Warnings": warnings + _warnings(spec)})
+        return answer(ServiceUpdatedAnswer(warnings + _warnings(spec)))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /services/{id}."""

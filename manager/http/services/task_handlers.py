@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
+import msgspec
 from aiohttp import web
 
+from api.engine.tasks import EncodedTaskAnswer
 from api.errors import Invalid, NotFound
 from api.http.app import answer
 from api.http.query import filters, label_match
@@ -15,7 +16,7 @@ from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.preserved_fields import is_dockers
-from manager.http.services.service_answers import is_up_to_date, task_labels, task_view
+from manager.http.services.task_answers import TaskAnswers, is_up_to_date, task_labels
 from manager.store.lookup import find_node, find_service, find_task
 from manager.store.naming import task_name
 from manager.store.state import State
@@ -38,26 +39,27 @@ class Tasks:
         ctx = self._get()
         chosen = filters(request, FILTERS)
         tasks = sorted(chosen_tasks(ctx, chosen), key=lambda task: (task.created_at, task.id))
-        views = [task_view(ctx.store.state, task) for task in tasks]
+        answers = TaskAnswers(ctx.store.state)
+        found = [answers.of(task) for task in tasks]
         if "_up-to-date" in chosen and is_dockers(request):
-            for view, task in zip(views, tasks, strict=True):
-                _count_from_zero(ctx.store.state, view, task)
-        return answer(views)
+            found = [_counted_from_zero(ctx.store.state, one) for one in found]
+        return answer(found)
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /tasks/{id}."""
         state = self._get().store.state
-        return answer(task_view(state, find_task(state, request.match_info["id"])))
+        return answer(TaskAnswers(state).of(find_task(state, request.match_info["id"])))
 
 
-def _count_from_zero(state: State, view: dict[str, Any], task: Task) -> None:
+def _counted_from_zero(state: State, task: EncodedTaskAnswer) -> EncodedTaskAnswer:
     """Slots of replicated jobs as the progress bars of Docker's client expect them, which ask with that filter.
 
     Elsewhere they count from 1, as those of every other service; with a slot 0 the client would show a node's id.
     """
     service = state.services.get(task.service_id)
     if service is not None and service.spec.mode_kind is ModeKind.REPLICATED_JOB and task.slot:
-        view["Slot"] = task.slot - 1
+        return msgspec.structs.replace(task, slot=task.slot - 1)
+    return task
 
 
 def chosen_tasks(ctx: ClusterContext, chosen: dict[str, set[str]]) -> Iterable[Task]:

@@ -94,7 +94,7 @@ async def test_docker_s_client_that_waits_for_a_job_gets_its_slots_from_zero(api
 
     async def slot(agent: str, params: dict[str, str]) -> int:
         async with api.client.get("/tasks", params=params, headers={"User-Agent": agent}) as response:
-            return int((await response.json())[0]["Slot"])
+            return int((await response.json())[0].get("Slot", 0))  # as Docker, 0 is left out
 
     assert await slot("Docker-Client/28.2.2 (linux)", query) == 0
     assert await slot("Docker-Client/28.2.2 (linux)", {}) == 1
