@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from api.service.ports import PortConfig
-from tests.overlay.hosts import CLIENT, TALKER, Cluster, Keeper, TestHost, sh, until
+from tests.overlay.hosts import CLIENT, PREFIX, TALKER, Cluster, Keeper, TestHost, sh, until
 from tests.overlay.test_hosts import APP, CLIENT_NETNS, INGRESS, WEB_VIP, Task, network, service, set_ready, start
 
 pytestmark = pytest.mark.root
@@ -305,3 +305,38 @@ def flow_ids(host: TestHost) -> set[str]:
     """Of a container's datagrams."""
     listing = host.inside("conntrack", "-L", "-p", "udp", "-s", "10.77.1.31", "-o", "id")
     return {line.rpartition("id=")[2] for line in listing.splitlines()}
+
+
+# ── a backend's host loses its power ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_clients_of_a_host_without_power_go_elsewhere(place: Place) -> None:
+    """A SYN that it does not answer meets another backend when it is repeated; what was held there is reset."""
+    h1, h2, _ = place.cluster.hosts
+    _, far = place.callers
+    rest = Cluster([h1, h2], place.cluster.networks, place.cluster.services, place.cluster.endpoints)
+    other = start(rest, "web.2", h2, {APP: "10.77.1.12", INGRESS: "10.77.4.12"}, ready=False)
+    h2.serve(other.netns, "other", 80, script=TALKER)
+    ways = [(far.netns, WEB_VIP, 80), (CLIENT_NETNS, h1.address, 8080), (CLIENT_NETNS, h2.address, 8080)]
+    with ExitStack() as stack:
+        held = [stack.enter_context(Keeper(*way)) for way in ways]
+        assert answers(held) == {"web"}
+        sh("ip", "-n", f"{PREFIX}-sw", "link", "set", "h3", "down")
+        stack.callback(sh, "ip", "-n", f"{PREFIX}-sw", "link", "set", "h3", "up")
+        begun = [stack.enter_context(Keeper(*way)) for way in ways]
+        until(lambda: sum(len(unanswered(host)) for host in (h1, h2)) >= len(ways))
+        set_ready(rest, other, True)
+        set_ready(rest, place.backend, False)
+        assert answers(begun) == {"other"}
+        until(lambda: not unanswered(h1) and not unanswered(h2))
+
+        for id, endpoint in list(rest.endpoints.items()):
+            if endpoint.task_id == place.backend.name:
+                rest.endpoints[id] = msgspec.structs.replace(endpoint, lost=True)
+        rest.tell()
+        assert answers(held) == {"!ConnectionResetError"}
+        assert answers(begun) == {"other"}
+
+
+def unanswered(host: TestHost) -> list[str]:
+    return [line for line in host.inside("conntrack", "-L", "-p", "tcp").splitlines() if "UNREPLIED" in line]
