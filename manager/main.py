@@ -23,10 +23,10 @@ from api.errors import ArgosyError, Conflict, Unavailable
 from api.http.listening import REMOTE, GuardedSite, runner_of, tcp_listener
 from api.objects.kinds import MEMBER, NODE
 from api.objects.observed import Member as MemberKey
-from api.service.host_address import join_host_port
 from api.wire import rpc
 from api.wire.join_messages import MemberAnswer
 from api.wire.session_messages import MANAGER_NAME
+from kit.ip import join_host_port
 from kit.supervisor import persist, stop
 from kit.timing import Clock, backoff
 from manager.dispatch.dispatcher import Dispatcher

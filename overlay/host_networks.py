@@ -22,6 +22,7 @@ import structlog
 from api.defaults import LOCAL_SUBNET, VXLAN_PORT
 from api.service.ports import PortConfig
 from api.wire.host_bounds import MOST_PREFIXES
+from kit.ip import address_of
 from kit.process import run
 from kit.supervisor import stop
 from kit.timing import backoff
@@ -295,7 +296,7 @@ class HostNetworks:
         """What the networks should be; before the first view, what they are."""
         wanted = slices(self._view) if self._view is not None else dict(self._applied.slices)
         if self._local_wanted:
-            gateway = f"{link_names.dotted(int(self._local_subnet.network_address) + 1)}/{self._local_subnet.prefixlen}"
+            gateway = f"{address_of(int(self._local_subnet.network_address) + 1)}/{self._local_subnet.prefixlen}"
             wanted[LOCAL_BRIDGE] = local_slice(str(self._local_subnet), gateway, 0)
         return wanted
 

@@ -19,6 +19,7 @@ import structlog
 
 from kit import twofold
 from kit.directories import make_directory
+from kit.ip import address_of
 from overlay.dns.dns_server import DnsServer
 from overlay.dns.forwarder import Forwarder, HostServers
 from overlay.dns.resolver import Resolver
@@ -270,7 +271,7 @@ class Sandboxes:
         usable = subnet.num_addresses - 2
         for step in range(usable):
             offset = 1 + (self._last_local + step) % usable
-            address = link_names.dotted(int(subnet.network_address) + offset)
+            address = address_of(int(subnet.network_address) + offset)
             if address not in taken:
                 self._last_local = offset
                 return f"{address}/{subnet.prefixlen}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Any
 
 from api.objects.decided import ServiceDecision, Task  # fmt: skip
 from api.objects.kinds import KINDS, NETWORK, NETWORK_DECISION, NODE_DECISION, REVISION, SERVICE, SERVICE_DECISION, TASK
+from kit.ip import number_of
 from manager.store.state import Event, State
 
 Port = tuple[str, int]
@@ -145,17 +146,6 @@ _TURNS: dict[str, Callable[[Book, str, Any, int], None]] = {
     REVISION.name: Book._revision,
     NETWORK.name: Book._wanted_network,
 }
-
-
-def number_of(address: str) -> int:
-    """An address, with or without prefix length, as a number."""
-    a, b, c, d = address.partition("/")[0].split(".")
-    return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
-
-
-def text_of(number: int) -> str:
-    """The address of a number."""
-    return str(IPv4Address(number))
 
 
 def _count_in(table: defaultdict[Any, Counter[Any]], row: Any, key: Any, sign: int) -> None:

@@ -12,7 +12,8 @@ from api.objects.kinds import NETWORK_DECISION
 from api.reasons.reason import Code, Reason, reason
 from api.service.ports import overlap
 from api.states import TaskState
-from manager.allocator.allocation_index import Book, Port, PortHolder, number_of
+from kit.ip import number_of
+from manager.allocator.allocation_index import Book, Port, PortHolder
 from manager.allocator.memory import Memory
 from manager.allocator.subnet_layout import Layout, layout
 from manager.plan import Draft

@@ -18,6 +18,7 @@ from api.network.network_spec import IPAMConfig
 from api.objects.decided import NetworkDecision
 from api.objects.wanted import Network
 from api.reasons.reason import Code, Reason, reason
+from kit.ip import address_of
 
 SMALLEST = 29
 """Longest prefix of a subnet that has room for hosts and VIPs."""
@@ -40,7 +41,7 @@ class Layout:
 
     def address(self, number: int) -> str:
         """With prefix length."""
-        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{self.prefix}"
+        return f"{address_of(number)}/{self.prefix}"
 
 
 def layout(network: Network | None, decision: NetworkDecision) -> Layout:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from api.objects.decided import Task, TaskAddress
 from api.reasons.reason import Code, Reason, reason
 from api.states import GOING, TaskState
-from manager.allocator.allocation_index import number_of
+from kit.ip import number_of
 from manager.allocator.allocation_round import Allocation
 
 Groups = dict[tuple[str, int], list[Task]]

@@ -13,9 +13,9 @@ from api.errors import Invalid
 from api.image_reference import image_id, parse
 from api.objects.decided import Task
 from api.objects.observed import NodeDescription
-from api.service.host_address import join_host_port
 from api.states import TaskState
 from api.wire.assignments import ImageOrder
+from kit.ip import join_host_port
 from manager.images.image_tags import is_manager, meaning, tellers
 from manager.security.border import host_address
 from manager.store.state import State

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import grpc
 
 from api.errors import ArgosyError, Forbidden, Invalid, NotFound, Unavailable
-from api.service.host_address import join_host_port
 from api.wire import rpc
 from api.wire.host_messages import LOGS_METHOD, MANAGERS_METHOD, LogLine, LogLines, LogsRequest, ManagersNotice
+from kit.ip import join_host_port
 from manager.security.border import host_address
 from manager.store.state import State
 

@@ -25,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from api.errors import Forbidden, Invalid
 from api.states import Role
 from api.wire.rpc import public_key
+from kit.base36 import DIGITS, base36
 
 CA_LIFE = timedelta(days=20 * 365)
 BACKDATE = timedelta(hours=1)
@@ -32,7 +33,6 @@ BACKDATE = timedelta(hours=1)
 TOKEN_PREFIX = "SWMTKN-1"
 DIGEST_DIGITS = 50
 SECRET_DIGITS = 25
-_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def token_digest(token: str) -> str:
     parts = token.strip().split("-")
     if len(parts) != 4 or "-".join(parts[:2]) != TOKEN_PREFIX:
         raise Invalid("invalid join token; it looks like SWMTKN-1-<50 characters>-<25 characters>")
-    if len(parts[2]) != DIGEST_DIGITS or len(parts[3]) != SECRET_DIGITS or set(parts[2] + parts[3]) - set(_BASE36):
+    if len(parts[2]) != DIGEST_DIGITS or len(parts[3]) != SECRET_DIGITS or set(parts[2] + parts[3]) - set(DIGITS):
         raise Invalid("invalid join token; a part of it is missing or was mistyped")
     return parts[2]
 
@@ -209,15 +209,6 @@ def token_role(token: str, ca_certificate: bytes, worker_secret: str, manager_se
         if secret and hmac.compare_digest(token.strip().encode(), expected.encode()):
             return role
     raise Forbidden("a valid join token is necessary to join this cluster; `docker swarm join-token` prints it")
-
-
-def base36(number: int, digits: int) -> str:
-    """A number in base 36, padded with zeros."""
-    text = ""
-    for _ in range(digits):
-        number, digit = divmod(number, 36)
-        text = _BASE36[digit] + text
-    return text
 
 
 # ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from api.errors import Invalid
-from api.service.host_address import join_host_port
+from kit.ip import join_host_port
 from node.membership.advertise_address import Interfaces, host_port, only_address
 from node.membership.identity import Membership
 

@@ -10,9 +10,9 @@ import random
 import structlog
 
 from api.errors import ArgosyError
-from api.service.host_address import join_host_port
 from api.states import Role
 from api.wire.rpc import Credentials
+from kit.ip import join_host_port
 from kit.timing import Clock, backoff
 from manager.security import ca
 from node.membership.advertise_address import host_port

@@ -13,10 +13,10 @@ from api.network.network_spec import INGRESS, NetworkSpec
 from api.node_spec import NodeSpec
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NETWORK, NODE
 from api.objects.wanted import Cluster, Network, Node
-from api.service.host_address import join_host_port
 from api.states import Role
 from api.wire.join_messages import JoinAnswer, JoinRequest
 from api.wire.rpc import Credentials
+from kit.ip import join_host_port
 from kit.timing import Clock
 from manager.http.cluster.join_port import read_availability, sign_for
 from manager.security import ca, sealing

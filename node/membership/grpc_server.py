@@ -12,10 +12,10 @@ from typing import Any
 import grpc
 
 from api.errors import Unavailable
-from api.service.host_address import join_host_port
 from api.wire import rpc
 from api.wire.host_messages import ExportCheck, ExportVerdict
 from api.wire.session_messages import DISPATCHER
+from kit.ip import join_host_port
 from manager.dispatch.dispatcher import Dispatcher
 from node.membership.port_guard import PortGuard
 

@@ -16,9 +16,9 @@ from msgspec import DecodeError, ValidationError
 
 from api.codec import Value, decode, encode
 from api.errors import ArgosyError, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
-from api.service.host_address import join_host_port
 from api.wire.join_messages import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
 from api.wire.session_messages import MANAGER_NAME
+from kit.ip import join_host_port
 from kit.network_errors import why
 from manager.security import ca
 from node.membership.advertise_address import host_port

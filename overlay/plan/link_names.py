@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from kit.ip import number_of
+
 LOCAL_BRIDGE_LINK = "argosy0"
 VETH = "ae"
 TABLE_TAG = 0x5A000000
@@ -42,17 +44,6 @@ def is_table(number: int) -> bool:
     return number & TABLE_MASK == TABLE_TAG
 
 
-def number(address: str) -> int:
-    """An IPv4 address as a number."""
-    a, b, c, d = address.split(".")
-    return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
-
-
-def dotted(value: int) -> str:
-    """A number as an IPv4 address."""
-    return f"{value >> 24 & 255}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
-
-
 def mac(address: str) -> str:
     """The MAC address of whoever has this IPv4 address on a network of ours (Docker's scheme)."""
     a, b, c, d = address.split(".")
@@ -63,7 +54,7 @@ def mark(gateway: str, subnet: str) -> int:
     """The packet mark, and routing table, that leads back to the host whose bridge has this address."""
     base, _, length = subnet.partition("/")
     hosts = (1 << (32 - int(length))) - 1
-    return TABLE_TAG | ((number(gateway) - (number(base) & ~hosts & 0xFFFFFFFF)) & 0xFFFFFF)
+    return TABLE_TAG | ((number_of(gateway) - (number_of(base) & ~hosts & 0xFFFFFFFF)) & 0xFFFFFF)
 
 
 def zone(mark: int) -> int:

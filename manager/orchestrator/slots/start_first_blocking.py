@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from api.objects.decided import Task
 from api.reasons.reason import Code, reason
 from api.states import TaskState
-from manager.allocator.allocation_index import number_of
+from kit.ip import number_of
 from manager.allocator.allocation_round import Allocation
 from manager.allocator.memory import Memory
 from manager.plan import Draft

@@ -1,0 +1,22 @@
+"""IPv4 addresses as numbers and back, and addresses with their port.
+
+Plain arithmetic, for addresses of ours: `ipaddress` checks what it is given, and takes longer.
+"""
+
+from __future__ import annotations
+
+
+def number_of(address: str) -> int:
+    """An IPv4 address, with or without prefix length, as a number."""
+    a, b, c, d = address.partition("/")[0].split(".")
+    return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+
+
+def address_of(number: int) -> str:
+    """A number as an IPv4 address; of more than 32 bits the lowest count."""
+    return f"{number >> 24 & 255}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def join_host_port(host: str, port: int) -> str:
+    """ "address:port", with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
