@@ -17,8 +17,8 @@ from urllib.parse import quote, quote_from_bytes
 
 from aiohttp import web
 
-from agent.http.containers.container_execs import ExecRequest, StartRequest
-from agent.http.volume_handlers import VolumeRequest
+from api.engine.execs import ExecCreateRequest, ExecStartRequest
+from api.engine.volumes import VolumeCreateRequest
 from api.network.network_spec import NetworkSpec
 from api.node_spec import NodeSpec
 from api.service.service_spec import ServiceSpec
@@ -37,8 +37,8 @@ _ASKED = re.compile(
 BODIES: dict[str, Any] = {
     "/services/": ServiceSpec, "/argosy/v1/": ServiceSpec, "/networks/": NetworkSpec, "/secrets/": SecretSpec,
     "/configs/": ConfigSpec, "/nodes/": NodeSpec, "/swarm/update": SwarmSpec, "/swarm/init": InitRequest,
-    "/swarm/join": JoinBody, "/volumes/": VolumeRequest, "/containers/": ExecRequest, "/exec/": StartRequest,
-    "/join": JoinRequest, "/renew": RenewRequest, "/members": MemberRequest,
+    "/swarm/join": JoinBody, "/volumes/": VolumeCreateRequest, "/containers/": ExecCreateRequest,
+    "/exec/": ExecStartRequest, "/join": JoinRequest, "/renew": RenewRequest, "/members": MemberRequest,
 }  # fmt: skip
 """What a body of a route is like, by a part of its path; others get any JSON."""
 GOOD: dict[Any, dict[str, Any]] = {
@@ -51,9 +51,9 @@ GOOD: dict[Any, dict[str, Any]] = {
     SecretSpec: {"Name": None, "Data": "aGVsbG8="},
     ConfigSpec: {"Name": None, "Data": "aGVsbG8="},
     NodeSpec: {"Role": "worker", "Availability": "active"},
-    VolumeRequest: {"Name": None},
-    ExecRequest: {"Cmd": ["true"], "AttachStdout": True},
-    StartRequest: {"Detach": True},
+    VolumeCreateRequest: {"Name": None},
+    ExecCreateRequest: {"Cmd": ["true"], "AttachStdout": True},
+    ExecStartRequest: {"Detach": True},
 }
 """Bodies that are right, to be changed in a few places; None is a new name."""
 FILTERS = (
