@@ -11,7 +11,6 @@ from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from socket import AF_BRIDGE, AF_INET, AF_INET6, IPPROTO_TCP, inet_ntop, inet_pton
-from typing import Any
 
 from overlay.kernel.pyroute2_codec import (
     Attribute,
@@ -27,6 +26,7 @@ from overlay.kernel.pyroute2_codec import (
     ifinfmsg,
     ndmsg,
     nest,
+    nest_class,
     netlink,
     rtmsg,
     rtnl,
@@ -56,9 +56,25 @@ GET_SOCKET: int = diag.SOCK_DIAG_BY_FAMILY
 
 _LINK, _ADDRESS, _ROUTE = body_class(ifinfmsg), body_class(ifaddrmsg), body_class(rtmsg)
 _NEIGHBOUR, _RULE = body_class(ndmsg.ndmsg), body_class(fibmsg.fibmsg)
+_LINKS, _LINK_FIELDS, _LINK_INFOS = TableReader(_LINK), fields_of(_LINK), TableReader(nest_class(ifinfmsg.ifinfo))
+_BRIDGE_PORTS = TableReader(nest_class(ifinfmsg.ifinfo.bridge_slave_data))
+_VXLANS = TableReader(nest_class(ifinfmsg.ifinfo.data_map["vxlan"]))
 _NEIGHBOURS, _NEIGHBOUR_FIELDS = TableReader(_NEIGHBOUR), fields_of(_NEIGHBOUR)
 _ROUTES, _ROUTE_FIELDS = TableReader(_ROUTE), fields_of(_ROUTE)
 _SOCKET_REQUEST = body_class(diag.inet_diag_req)
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="replace")
+
+
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, sys.byteorder)
+
+
+def _ip_text(packed: bytes) -> str:
+    return inet_ntop(AF_INET6 if len(packed) > 4 else AF_INET, packed) if packed else ""
+
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,54 +170,53 @@ def _link_info(kind: str, *data: Attribute) -> dict[str, object]:
 
 
 class Link:
-    """A link as the kernel describes it. What is not asked for is not decoded: a description is 1.5 KB long."""
+    """A link as the kernel describes it."""
 
-    __slots__ = ("_message", "index", "name")
+    __slots__ = ("_attributes", "index", "name")
 
     def __init__(self, body: bytes) -> None:
-        self._message = decode(_LINK, body)
-        self.index: int = self._message["index"]
-        self.name: str = self._message.get_attr("IFLA_IFNAME")
+        self._attributes = _LINKS.attributes(body)
+        self.index: int = _LINK_FIELDS.unpack_from(body)[2]
+        self.name = _text(self._attributes["IFLA_IFNAME"])
 
     @property
     def mac(self) -> str:
         """Its link-layer address."""
-        return str(self._message.get_attr("IFLA_ADDRESS"))
+        return self._attributes["IFLA_ADDRESS"].hex(":")
 
     @property
     def mtu(self) -> int:
         """Bytes of the largest packet."""
-        return int(self._message.get_attr("IFLA_MTU"))
+        return _number(self._attributes["IFLA_MTU"])
 
     @property
     def bridge(self) -> int:
         """The number of the link whose port it is; 0 is none."""
-        return int(self._message.get_attr("IFLA_MASTER") or 0)
+        return _number(self._attributes.get("IFLA_MASTER", b""))
 
     @property
     def kind(self) -> str:
         """ "bridge", "vxlan", "veth", …; "" for a device."""
-        return str(self._info("IFLA_INFO_KIND") or "")
+        return _text(self._info("IFLA_INFO_KIND"))
 
     @property
     def learns(self) -> bool:
-        """Whether its bridge learns addresses from what comes in by it."""
-        settings = self._info("IFLA_INFO_SLAVE_DATA")
-        return settings is None or settings.get_attr("IFLA_BRPORT_LEARNING") != 0
+        """Of a bridge's port: whether the bridge learns addresses from what comes in by it."""
+        settings = _BRIDGE_PORTS.attributes(self._info("IFLA_INFO_SLAVE_DATA"))
+        return settings.get("IFLA_BRPORT_LEARNING") != bytes(1)
 
     @property
     def vxlan(self) -> tuple[int, int, str]:
         """Of a VXLAN device: network identifier, UDP port and the address packets are sent from ("" is any)."""
-        data = self._info("IFLA_INFO_DATA")
+        data = _VXLANS.attributes(self._info("IFLA_INFO_DATA"))
         return (
-            int(data.get_attr("IFLA_VXLAN_ID")),
-            int(data.get_attr("IFLA_VXLAN_PORT")),
-            str(data.get_attr("IFLA_VXLAN_LOCAL") or ""),
+            _number(data["IFLA_VXLAN_ID"]),
+            int.from_bytes(data["IFLA_VXLAN_PORT"], "big"),
+            _ip_text(data.get("IFLA_VXLAN_LOCAL", b"")),
         )
 
-    def _info(self, attribute: str) -> Any:
-        info = self._message.get_attr("IFLA_LINKINFO")
-        return info.get_attr(attribute) if info is not None else None
+    def _info(self, name: str) -> bytes:
+        return _LINK_INFOS.attributes(self._attributes.get("IFLA_LINKINFO", b"")).get(name, b"")
 
 
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,10 +339,6 @@ def read_neighbour(body: bytes, links: Container[int]) -> LinkNeighbour | None:
     )
 
 
-def _ip_text(packed: bytes) -> str:
-    return inet_ntop(AF_INET6 if len(packed) > 4 else AF_INET, packed) if packed else ""
-
-
 # ── routes and rules ─────────────────────────────────────────────────────────────────────────────────────────────
 
 TABLE_MAIN, TABLE_LOCAL = 254, 255
@@ -417,10 +428,6 @@ def read_route(body: bytes) -> LinkRoute | None:
         protocol == _STATIC,
         kind == _UNICAST,
     )
-
-
-def _number(value: bytes) -> int:
-    return int.from_bytes(value, sys.byteorder)
 
 
 @cache
