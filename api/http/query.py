@@ -37,6 +37,15 @@ def number(request: web.Request, name: str, default: int, least: int = 0, most: 
     return whole_number(text, name, least, most) if text else default
 
 
+def version(request: web.Request, what: str) -> int:
+    """`?version=`: the version of an object that its writer has read. Raises Invalid; `what` is the object's kind."""
+    text = request.query.get("version", "")
+    try:
+        return whole_number(text, "version")
+    except Invalid:
+        raise Invalid(f"invalid {what} version '{text}': ?version= takes the Version.Index that was read") from None
+
+
 def tail(request: web.Request) -> int:
     """How many lines of a log are asked for, from its end; -1 for all. Raises Invalid."""
     text = request.query.get("tail", "")

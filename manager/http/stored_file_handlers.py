@@ -18,7 +18,7 @@ from api.engine.common import CreatedAnswer, VersionAnswer, timestamp
 from api.engine.stored_files import StoredFileAnswer, StoredFileSpecAnswer
 from api.errors import Conflict, Invalid, Unimplemented
 from api.http.app import answer, body
-from api.http.query import filters, label_match
+from api.http.query import filters, label_match, version
 from api.ids import new_id
 from api.labels import DIGEST, NAMESPACE, SHORT_NAME
 from api.objects.kinds import SECRET, Kind
@@ -28,10 +28,10 @@ from api.stored_file_versions import base_of, digest_of, newest, short_name, ver
 from manager.http.cluster_context import ClusterContext
 from manager.http.stored_file_references import used_ids, users_of
 from manager.store.claims import claim, is_taken, release
-from manager.store.interface import Change, Delete, Put, Stale
+from manager.store.interface import ABSENT, Change, Delete, Put
 from manager.store.lookup import find_file
 from manager.store.state import State
-from manager.store.transact import RETRIES, after_stale, asked_version, commit_at_version
+from manager.store.transact import at_version, keeps_changing, transact, transact_at
 
 FILTERS = frozenset({"id", "label", "name", "names"})
 
@@ -102,26 +102,21 @@ class Files(ABC, Generic[Stored, Spec]):
             raise Unimplemented("; ".join(refusals))
         if NAMESPACE in spec.labels and DIGEST not in spec.labels:
             return answer(CreatedAnswer(await self._version(spec)), 201)
-        for _ in range(RETRIES):
-            state, seen = ctx.store.state, ctx.store.state.revision
+        taken = Conflict(f"{self.what} {spec.name} already exists")
+
+        def decide(state: State) -> tuple[list[Change], str]:
             if is_taken(state, self.what, spec.name):
-                break
-            stored, more = self.made(state, new_id(), ctx.clock(), spec)
-            name = claim(state, self.what, spec.name, stored.id)
-            try:
-                await ctx.store.commit([name, *more, Put(self.kind, stored.id, stored, 0)])
-            except Stale:
-                await after_stale(ctx.store, seen)
-            else:
-                return answer(CreatedAnswer(stored.id), 201)
-        raise Conflict(f"{self.what} {spec.name} already exists")
+                raise taken
+            return self._new(state, spec, ctx.clock())
+
+        return answer(CreatedAnswer(await transact(ctx.store, decide, taken)), 201)
 
     async def update(self, request: web.Request) -> web.Response:
         """POST /{id}/update: the labels, and nothing else."""
         ctx = self._get()
         stored = find_file(ctx.store.state, self.kind, self.what, request.match_info["id"])
         spec = await body(request, self.spec_type)
-        version = await asked_version(ctx.store, self.kind, stored.id, self.what, request)
+        read = await at_version(ctx.store, self.kind, stored.id, version(request, self.what), self.what)
         state = ctx.store.state
         stored = state.table(self.kind)[stored.id]
         if spec.name and spec.name == base_of(stored):
@@ -136,7 +131,7 @@ class Files(ABC, Generic[Stored, Spec]):
         if spec.labels != stored.spec.labels:
             relabelled = msgspec.structs.replace(stored.spec, labels=spec.labels)
             changed = msgspec.structs.replace(stored, spec=relabelled, updated_at=ctx.clock())
-            await commit_at_version(ctx.store, [Put(self.kind, stored.id, changed, version)], self.what)
+            await transact_at(ctx.store, [Put(self.kind, stored.id, changed, read)], self.what)
         return web.Response()
 
     async def _version(self, spec: Spec) -> str:
@@ -151,46 +146,46 @@ class Files(ABC, Generic[Stored, Spec]):
         digest = await asyncio.to_thread(digest_of, spec.data, is_secret=self.kind is SECRET, salt=base)
         labels = {**spec.labels, SHORT_NAME: short_name(base, stack), DIGEST: digest}
         wanted = msgspec.structs.replace(spec, name=version_name(base, digest), labels=labels)
-        for _ in range(RETRIES):
-            state, seen = ctx.store.state, ctx.store.state.revision
-            there = next((one for one in state.table(self.kind).values() if one.spec.name == wanted.name), None)
-            if there is not None and newest(state.table(self.kind).values(), base) is there:
-                return there.id
-            last = newest(state.table(self.kind).values(), base)
-            now = max(ctx.clock(), last.updated_at + _TICK if last else 0.0)  # clocks may stand still, or go back
-            changes = self._deployed(state, wanted, there, now)
-            try:
-                await ctx.store.commit([*changes, *unused_versions(state, self.kind, self.what, base, wanted.name)])
-            except Stale:
-                await after_stale(ctx.store, seen)
-        raise Conflict(f"{self.what} {base} keeps changing; try again")
 
-    def _deployed(self, state: State, wanted: Spec, there: Stored | None, now: float) -> list[Change]:
-        """What makes a version the one that was deployed last."""
-        if there is not None:
-            again = msgspec.structs.replace(there, updated_at=now)
-            return [Put(self.kind, there.id, again, state.version(self.kind, there.id))]
-        stored, more = self.made(state, new_id(), now, wanted)
-        return [claim(state, self.what, wanted.name, stored.id), *more, Put(self.kind, stored.id, stored, 0)]
+        def decide(state: State) -> tuple[list[Change], str]:
+            there = next((one for one in state.table(self.kind).values() if one.spec.name == wanted.name), None)
+            last = newest(state.table(self.kind).values(), base)
+            if there is not None and last is there:
+                return [], there.id
+            now = max(ctx.clock(), last.updated_at + _TICK if last else 0.0)  # clocks may stand still, or go back
+            changes, id = self._deployed(state, wanted, there, now)
+            return [*changes, *unused_versions(state, self.kind, self.what, base, wanted.name)], id
+
+        return await transact(ctx.store, decide, keeps_changing(f"{self.what} {base}"))
+
+    def _deployed(self, state: State, wanted: Spec, there: Stored | None, now: float) -> tuple[list[Change], str]:
+        """What makes a version the one that was deployed last, and its id."""
+        if there is None:
+            return self._new(state, wanted, now)
+        again = msgspec.structs.replace(there, updated_at=now)
+        return [Put(self.kind, there.id, again, state.version(self.kind, there.id))], there.id
+
+    def _new(self, state: State, spec: Spec, now: float) -> tuple[list[Change], str]:
+        """What stores a new one, and its id."""
+        stored, more = self.made(state, new_id(), now, spec)
+        name = claim(state, self.what, spec.name, stored.id)
+        return [name, *more, Put(self.kind, stored.id, stored, ABSENT)], stored.id
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /{id}."""
-        store, reference = self._get().store, request.match_info["id"]
-        for _ in range(RETRIES):
-            state, seen = store.state, store.state.revision
+        reference = request.match_info["id"]
+
+        def decide(state: State) -> tuple[list[Change], None]:
             stored = find_file(state, self.kind, self.what, reference)
             name = stored.spec.name
             if users := users_of(state, self.kind, stored.id):
                 plural = "s" if len(users) > 1 else ""
                 raise Invalid(f"{self.what} '{name}' is in use by the following service{plural}: {', '.join(users)}")
             gone = Delete(self.kind, stored.id, state.version(self.kind, stored.id))
-            try:
-                await store.commit([gone, *release(state, self.what, name, stored.id)])
-            except Stale:
-                await after_stale(store, seen)
-            else:
-                return web.Response(status=204)
-        raise Conflict(f"{self.what} {reference} keeps changing; try again")
+            return [gone, *release(state, self.what, name, stored.id)], None
+
+        await transact(self._get().store, decide, keeps_changing(f"{self.what} {reference}"))
+        return web.Response(status=204)
 
     def _answer(self, state: State, stored: Stored, name: str = "") -> StoredFileAnswer:
         """`name`: what it was asked for as, when that is what all its versions are called."""

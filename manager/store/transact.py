@@ -1,35 +1,59 @@
-"""Optimistic updates: `?version=` must be the version the object has now, and nothing may have overtaken the write."""
+"""Read, decide, write at the versions that were read, repeat: the handlers' only way to change an object.
+
+`decide` is a synchronous function of the state: what it returns is written if nothing it names a version of has changed
+meanwhile; otherwise it is asked again, on the state as it is then. What it raises is the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from aiohttp import web
-
-from api.bounds import whole_number
-from api.errors import Conflict, Invalid
+from api.errors import Conflict
 from api.objects.kinds import Kind
 from manager.store.interface import Change, Stale, Store
+from manager.store.state import State
 
+T = TypeVar("T")
 PATIENCE = 2.0
 """Seconds to wait for a version that another manager has shown and this one has not seen yet."""
-RETRIES = 5
+ATTEMPTS = 5
 
 
-async def asked_version(store: Store, kind: Kind[Any], id: str, what: str, request: web.Request) -> int:
-    """The object's version, which is the one asked for. Raises Invalid, or Conflict when it changed since."""
-    text = request.query.get("version", "")
-    try:
-        asked = whole_number(text, "version")
-    except Invalid:
-        raise Invalid(f"invalid {what} version '{text}': ?version= takes the Version.Index that was read") from None
+async def transact(
+    store: Store, decide: Callable[[State], tuple[Sequence[Change], T]], overtaken: Conflict, attempts: int = ATTEMPTS
+) -> T:
+    """Commit the changes that `decide` returns, if any; returns its result once the state has them.
+
+    Raises `overtaken` when another write came first every time, and what `decide` or the commit raises.
+    """
+    for attempt in range(attempts):
+        seen = store.state.revision
+        changes, result = decide(store.state)
+        try:
+            if changes:
+                await store.commit(changes)
+        except Stale:
+            if attempt + 1 < attempts:
+                await _wait_newer(store, seen, PATIENCE / ATTEMPTS)
+        else:
+            return result
+    raise overtaken
+
+
+async def at_version(store: Store, kind: Kind[Any], id: str, asked: int, what: str) -> int:
+    """The version asked for, which is the object's now. Raises Conflict when it has changed since."""
     if asked > store.state.revision:
         await _catch_up(store, asked)
     if store.state.version(kind, id) != asked:
         raise out_of_sequence(what)
     return asked
+
+
+async def transact_at(store: Store, changes: Sequence[Change], what: str) -> None:
+    """Commit changes that name the version asked for. Raises Conflict when another write came first."""
+    await transact(store, lambda _: (changes, None), out_of_sequence(what), attempts=1)
 
 
 def out_of_sequence(what: str) -> Conflict:
@@ -39,20 +63,9 @@ def out_of_sequence(what: str) -> Conflict:
     )
 
 
-async def commit_at_version(store: Store, changes: Sequence[Change], what: str) -> None:
-    """Commit changes that name the version asked for. Raises Conflict when another write came first."""
-    try:
-        await store.commit(changes)
-    except Stale:
-        raise out_of_sequence(what) from None
-
-
-async def after_stale(store: Store, seen: int) -> None:
-    """Wait until the state has moved on from the revision that a stale commit was decided on, for a moment at most."""
-    try:
-        await asyncio.wait_for(store.wait_newer(seen), PATIENCE / RETRIES)
-    except TimeoutError:
-        pass  # the caller looks again anyway
+def keeps_changing(what: str) -> Conflict:
+    """What is said when others were faster every time."""
+    return Conflict(f"{what} keeps changing; try again")
 
 
 async def _catch_up(store: Store, revision: int) -> None:
@@ -62,3 +75,11 @@ async def _catch_up(store: Store, revision: int) -> None:
                 await store.wait_newer(store.state.revision)
     except TimeoutError:
         pass  # no manager has shown such a version: the comparison says so
+
+
+async def _wait_newer(store: Store, seen: int, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await store.wait_newer(seen)
+    except TimeoutError:
+        pass  # it is decided again anyway

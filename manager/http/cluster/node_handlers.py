@@ -7,19 +7,19 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from api.errors import Conflict, Invalid
+from api.errors import Invalid
 from api.http.app import answer, body
-from api.http.query import filters, flag, label_match
+from api.http.query import filters, flag, label_match, version
 from api.node_spec import NodeSpec, node_problems
 from api.objects.kinds import NODE
 from api.objects.wanted import Node
 from api.states import NodeState, Role
 from manager.http.cluster.cluster_answers import is_manager, node_view
 from manager.http.cluster_context import ClusterContext
-from manager.store.interface import Delete, Put, Stale
+from manager.store.interface import Change, Delete, Put
 from manager.store.lookup import find_node, hostname
 from manager.store.state import State
-from manager.store.transact import asked_version, commit_at_version
+from manager.store.transact import at_version, keeps_changing, transact, transact_at
 
 FILTERS = frozenset({"id", "label", "membership", "name", "node.label", "role"})
 _VALUES = {"membership": {"accepted", "pending"}, "role": {"manager", "worker"}}
@@ -61,7 +61,7 @@ class Nodes:
         ctx = self._get()
         node = self._find(ctx, request)
         spec = await body(request, NodeSpec)
-        version = await asked_version(ctx.store, NODE, node.id, "node", request)
+        read = await at_version(ctx.store, NODE, node.id, version(request, "node"), "node")
         node = ctx.store.state.nodes[node.id]
         if problems := node_problems(spec):
             raise Invalid.of(problems)
@@ -69,25 +69,20 @@ class Nodes:
             await self._before_demotion(ctx, node)
         if spec != node.spec:
             changed = msgspec.structs.replace(node, spec=spec, updated_at=ctx.clock())
-            await commit_at_version(ctx.store, [Put(NODE, node.id, changed, version)], "node")
+            await transact_at(ctx.store, [Put(NODE, node.id, changed, read)], "node")
         return web.Response()
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /nodes/{id}."""
         ctx = self._get()
-        state = ctx.store.state
-        node = self._find(ctx, request)
-        if is_manager(state, node):
-            raise Invalid(
-                f"node {node.id} is a cluster manager and a member of its store."
-                " It must be demoted to worker before removal"
-            )
-        if not flag(request, "force") and state.node_state(node.id) is NodeState.READY:
-            raise Invalid(f"node {node.id} is not down and can't be removed; stop it, or use --force")
-        try:
-            await ctx.store.commit([Delete(NODE, node.id, state.version(NODE, node.id))])
-        except Stale:
-            raise Conflict(f"node {node.id} changed while it was to be removed; try again") from None
+        reference, force = request.match_info["id"], flag(request, "force")
+
+        def decide(state: State) -> tuple[list[Change], None]:
+            node = find_node(state, reference, ctx.node_id)
+            check_removal(state, node, force)
+            return [Delete(NODE, node.id, state.version(NODE, node.id))], None
+
+        await transact(ctx.store, decide, keeps_changing(f"node {reference}"))
         return web.Response()
 
     async def _before_demotion(self, ctx: ClusterContext, node: Node) -> None:
@@ -98,6 +93,17 @@ class Nodes:
 
     def _find(self, ctx: ClusterContext, request: web.Request) -> Node:
         return find_node(ctx.store.state, request.match_info["id"], ctx.node_id)
+
+
+def check_removal(state: State, node: Node, force: bool) -> None:
+    """Whether a node may be removed: no manager, and down unless it is to be forced. Raises Invalid."""
+    if is_manager(state, node):
+        raise Invalid(
+            f"node {node.id} is a cluster manager and a member of its store."
+            " It must be demoted to worker before removal"
+        )
+    if not force and state.node_state(node.id) is NodeState.READY:
+        raise Invalid(f"node {node.id} is not down and can't be removed; stop it, or use --force")
 
 
 def check_demotion(state: State, node: Node) -> None:

@@ -12,7 +12,7 @@ from api import defaults
 from api.codec import Value
 from api.errors import Conflict, Invalid, Unavailable, Unimplemented
 from api.http.app import answer, body
-from api.http.query import flag
+from api.http.query import flag, version
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER
 from api.objects.wanted import Cluster
 from api.service.container import Driver
@@ -22,7 +22,7 @@ from manager.security.ca import join_token, new_secret
 from manager.security.sealing import is_open
 from manager.store.interface import Put
 from manager.store.state import State
-from manager.store.transact import asked_version, commit_at_version
+from manager.store.transact import at_version, transact_at
 
 LEAST_CERT_EXPIRY = 1800 * defaults.SECOND
 """Docker refuses certificates of less than 30 minutes."""
@@ -107,7 +107,7 @@ class Swarm:
         """POST /swarm/update."""
         ctx = self._get()
         spec = await body(request, SwarmSpec)
-        version = await asked_version(ctx.store, CLUSTER, DEFAULT_CLUSTER, "swarm", request)
+        read = await at_version(ctx.store, CLUSTER, DEFAULT_CLUSTER, version(request, "swarm"), "swarm")
         old = _cluster(ctx.store.state)
         new = updated(old, spec)
         if flag(request, "rotateWorkerToken"):
@@ -116,7 +116,7 @@ class Swarm:
             new = msgspec.structs.replace(new, manager_secret=new_secret())
         if new != old:
             new = msgspec.structs.replace(new, updated_at=ctx.clock())
-            await commit_at_version(ctx.store, [Put(CLUSTER, DEFAULT_CLUSTER, new, version)], "swarm")
+            await transact_at(ctx.store, [Put(CLUSTER, DEFAULT_CLUSTER, new, read)], "swarm")
         return web.Response()
 
     async def unlock_key(self, request: web.Request) -> web.Response:

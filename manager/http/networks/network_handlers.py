@@ -25,10 +25,10 @@ from manager.http.networks import ingress_network
 from manager.http.networks.network_answers import network_view, uses
 from manager.http.networks.predefined_networks import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
 from manager.store.claims import claim, is_taken, release
-from manager.store.interface import Change, Put, Stale
+from manager.store.interface import ABSENT, Change, Put
 from manager.store.lookup import find_network
 from manager.store.state import State
-from manager.store.transact import RETRIES, after_stale
+from manager.store.transact import keeps_changing, transact
 
 FILTERS = frozenset({"dangling", "driver", "id", "label", "name", "scope", "type"})
 PRUNE_FILTERS = frozenset({"label", "label!"})
@@ -122,22 +122,18 @@ class Networks:
         """POST /networks/create."""
         ctx = self._get()
         spec = _admissible(await body(request, NetworkRequest))
-        for _ in range(RETRIES):
-            state, seen = ctx.store.state, ctx.store.state.revision
+        if spec.ingress:
+            _check_free(ctx.store.state, spec)
+            await ingress_network.make_way(ctx.store, spec)
+
+        def decide(state: State) -> tuple[list[Change], str]:
             _check_free(state, spec)
-            if spec.ingress:
-                await ingress_network.make_way(ctx.store, spec)
-                state, seen = ctx.store.state, ctx.store.state.revision
             id = INGRESS if spec.ingress else new_id()
             network = Network(id=id, created_at=ctx.clock(), spec=spec)
-            changes = [claim(state, "network", spec.name, network.id), Put(NETWORK, network.id, network, 0)]
-            try:
-                await ctx.store.commit(changes)
-            except Stale:
-                await after_stale(ctx.store, seen)
-            else:
-                return answer({"Id": network.id, "Warning": ""}, 201)
-        raise Conflict(f"network with name {spec.name} already exists")
+            return [claim(state, "network", spec.name, id), Put(NETWORK, id, network, ABSENT)], id
+
+        id = await transact(ctx.store, decide, Conflict(f"network with name {spec.name} already exists"))
+        return answer({"Id": id, "Warning": ""}, 201)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /networks/{id}: hidden at once; the leader deletes it when the last task has left."""
@@ -145,20 +141,17 @@ class Networks:
         reference = request.match_info["id"]
         if name := predefined_name(ctx.node_id, reference):
             raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
-        for _ in range(RETRIES):
-            state, seen = ctx.store.state, ctx.store.state.revision
+
+        def decide(state: State) -> tuple[list[Change], None]:
             network = find_network(state, reference)
             if network.spec.ingress:
                 ingress_network.check_removable(state)
             if users := users_of(state, network.id):
                 raise Conflict(f"network {network.spec.name} ({network.id}) is in use by service {', '.join(users)}")
-            try:
-                await ctx.store.commit(removal(state, network))
-            except Stale:
-                await after_stale(ctx.store, seen)
-            else:
-                return web.Response(status=204)
-        raise Conflict(f"network {reference} keeps changing; try again")
+            return removal(state, network), None
+
+        await transact(ctx.store, decide, keeps_changing(f"network {reference}"))
+        return web.Response(status=204)
 
     async def prune(self, request: web.Request) -> web.Response:
         """POST /networks/prune: remove what no service is on; none where networks cannot be removed."""
@@ -169,21 +162,13 @@ class Networks:
             if self._host is None:
                 raise
             return answer({"NetworksDeleted": None})
-        state = ctx.store.state
-        removed = []
-        for network in list(state.networks.values()):
-            labels = network.spec.labels
-            kept = network.removed or network.spec.ingress or users_of(state, network.id)
-            if kept or not label_match(labels, chosen.get("label", set())):
-                continue
-            if any(label_match(labels, {label}) for label in chosen.get("label!", ())):
-                continue
-            try:
-                await ctx.store.commit(removal(state, network))
-                removed.append(network.spec.name)
-            except Stale:
-                continue  # somebody works with it: it is in use after all
-        return answer({"NetworksDeleted": sorted(removed)})
+
+        def decide(state: State) -> tuple[list[Change], list[str]]:
+            unused = [network for network in state.networks.values() if _is_prunable(state, network, chosen)]
+            changes = [change for network in unused for change in removal(state, network)]
+            return changes, sorted(network.spec.name for network in unused)
+
+        return answer({"NetworksDeleted": await transact(ctx.store, decide, keeps_changing("what is to be pruned"))})
 
     async def connect(self, request: web.Request) -> web.Response:
         """POST /networks/{id}/connect and /disconnect."""
@@ -200,6 +185,16 @@ def removal(state: State, network: Network) -> list[Change]:
         Put(NETWORK, network.id, gone, state.version(NETWORK, network.id)),
         *release(state, "network", network.spec.name, network.id),
     ]
+
+
+def _is_prunable(state: State, network: Network, chosen: dict[str, set[str]]) -> bool:
+    """Whether no service is on a network and the filters choose it."""
+    labels = network.spec.labels
+    if network.removed or network.spec.ingress or users_of(state, network.id):
+        return False
+    if not label_match(labels, chosen.get("label", set())):
+        return False
+    return not any(label_match(labels, {label}) for label in chosen.get("label!", ()))
 
 
 def users_of(state: State, network_id: str) -> list[str]:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from api.errors import Conflict, Invalid, NotFound
+from api.errors import Invalid, NotFound
 from api.http.app import answer
-from api.http.query import number
+from api.http.query import number, version
 from api.objects.kinds import SERVICE
 from api.objects.wanted import Service
 from api.service.canonical import canonical
@@ -22,10 +22,10 @@ from manager.http.services.service_admission import admit
 from manager.status.explanation import explanation
 from manager.status.revision_history import history_view, kept_revision, runs_view
 from manager.status.service_counts import previous_revision, spec_in_force
-from manager.store.interface import Put, Stale
+from manager.store.interface import Change, Put
 from manager.store.lookup import find_service
 from manager.store.state import State
-from manager.store.transact import RETRIES, after_stale, asked_version
+from manager.store.transact import ATTEMPTS, at_version, keeps_changing, out_of_sequence, transact
 
 PREFIX = "/argosy/v1/services/{id}"
 
@@ -66,22 +66,21 @@ class Insight:
         """Make a kept revision's spec the wanted one again."""
         ctx = self._get()
         to = number(request, "to", 0)
-        for _ in range(RETRIES):
-            seen = ctx.store.state.revision
-            service = find_service(ctx.store.state, request.match_info["id"])
-            version = ctx.store.state.version(SERVICE, service.id)
-            if "version" in request.query:
-                version = await asked_version(ctx.store, SERVICE, service.id, "service", request)
-                service = ctx.store.state.services[service.id]
-            changed, source = going_back(ctx.store.state, service, to, ctx.clock())
-            try:
-                if changed is not service:
-                    await ctx.store.commit([Put(SERVICE, service.id, changed, version)])
-            except Stale:
-                await after_stale(ctx.store, seen)
-            else:
-                return answer({"Revision": changed.revision, "To": source, "Warnings": []})
-        raise Conflict(f"service {request.match_info['id']} keeps changing; try again")
+        reference, attempts, overtaken = request.match_info["id"], ATTEMPTS, keeps_changing
+        if "version" in request.query:
+            service = find_service(ctx.store.state, reference)
+            await at_version(ctx.store, SERVICE, service.id, version(request, "service"), "service")
+            attempts, overtaken = 1, out_of_sequence
+
+        def decide(state: State) -> tuple[list[Change], tuple[int, int]]:
+            service = find_service(state, reference)
+            changed, source = going_back(state, service, to, ctx.clock())
+            same = changed is service
+            put = Put(SERVICE, service.id, changed, state.version(SERVICE, service.id))
+            return [] if same else [put], (changed.revision, source)
+
+        revision, source = await transact(ctx.store, decide, overtaken(f"service {reference}"), attempts)
+        return answer({"Revision": revision, "To": source, "Warnings": []})
 
 
 def going_back(state: State, service: Service, to: int, now: float) -> tuple[Service, int]:

@@ -12,7 +12,7 @@ from api.engine.common import CreatedAnswer
 from api.engine.services import ServiceUpdatedAnswer
 from api.errors import Conflict, Invalid
 from api.http.app import answer, body
-from api.http.query import filters, flag, label_match
+from api.http.query import filters, flag, label_match, version
 from api.ids import new_id
 from api.image_reference import parse
 from api.objects.kinds import SERVICE
@@ -29,10 +29,10 @@ from manager.http.services.service_answers import service_answer
 from manager.security.registry_credentials import Kept, kept_of, sealed
 from manager.status.service_counts import previous_revision, spec_in_force
 from manager.store.claims import claim, release
-from manager.store.interface import Change, Delete, Put, Stale
+from manager.store.interface import ABSENT, Change, Delete, Put
 from manager.store.lookup import find_service
 from manager.store.state import State
-from manager.store.transact import RETRIES, after_stale, asked_version, commit_at_version
+from manager.store.transact import at_version, keeps_changing, transact, transact_at
 
 FILTERS = frozenset({"id", "label", "mode", "name", "runtime"})
 _MODES = {"replicated", "global", "replicated-job", "global-job"}
@@ -91,7 +91,7 @@ class Services:
         ctx = self._get()
         service = find_service(ctx.store.state, request.match_info["id"])
         asked = canonical(await body(request, ServiceSpec))
-        version = await asked_version(ctx.store, SERVICE, service.id, "service", request)
+        read = await at_version(ctx.store, SERVICE, service.id, version(request, "service"), "service")
         service = ctx.store.state.services[service.id]
         if is_dockers(request):
             asked = kept(asked, service.spec)
@@ -109,22 +109,18 @@ class Services:
                 changed, spec=spec, revision=service.revision + 1, rollback=rollback, updated_at=ctx.clock()
             )
         if changed != service:
-            await commit_at_version(ctx.store, [Put(SERVICE, service.id, changed, version), *more], "service")
+            await transact_at(ctx.store, [Put(SERVICE, service.id, changed, read), *more], "service")
         return answer(ServiceUpdatedAnswer(warnings + _warnings(spec)))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /services/{id}."""
-        store = self._get().store
-        for _ in range(RETRIES):
-            seen = store.state.revision
-            service = find_service(store.state, request.match_info["id"])
-            try:
-                await store.commit(removal(store.state, service))
-            except Stale:
-                await after_stale(store, seen)
-            else:
-                return web.Response()
-        raise Conflict(f"service {request.match_info['id']} keeps changing; try again")
+        reference = request.match_info["id"]
+
+        def decide(state: State) -> tuple[list[Change], None]:
+            return removal(state, find_service(state, reference)), None
+
+        await transact(self._get().store, decide, keeps_changing(f"service {reference}"))
+        return web.Response()
 
     async def _pinned(
         self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None, old: ServiceSpec | None = None
@@ -141,23 +137,16 @@ class Services:
         return msgspec.structs.replace(spec, task_template=task), warnings
 
     async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None) -> Service:
-        for _ in range(RETRIES):
-            seen = ctx.store.state.revision
-            admitted = admit(ctx.store.state, spec)  # raises Conflict once the other's service is seen
+        def decide(state: State) -> tuple[list[Change], Service]:
+            admitted = admit(state, spec)  # raises Conflict once the other's service is seen
             now = ctx.clock()
             service = Service(id=new_id(), created_at=now, updated_at=now, spec=admitted)
-            service, more = sealed(ctx.store.state, service, login) if login else (service, [])
-            try:
-                await ctx.store.commit([
-                    claim(ctx.store.state, "service", spec.name, service.id),
-                    Put(SERVICE, service.id, service, 0),
-                    *more,
-                ])  # fmt: skip
-            except Stale:
-                await after_stale(ctx.store, seen)
-            else:
-                return service
-        raise Conflict(f"name conflicts with an existing object: service {spec.name} already exists")
+            service, more = sealed(state, service, login) if login else (service, [])
+            name = claim(state, "service", spec.name, service.id)
+            return [name, Put(SERVICE, service.id, service, ABSENT), *more], service
+
+        taken = Conflict(f"name conflicts with an existing object: service {spec.name} already exists")
+        return await transact(ctx.store, decide, taken)
 
 
 def removal(state: State, service: Service) -> list[Change]:

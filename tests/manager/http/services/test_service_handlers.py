@@ -13,7 +13,7 @@ from manager.http.services.name_generator import invented_name
 from manager.images.registry import Manifest
 from manager.store.in_memory import MemoryDatabase
 from manager.store.interface import Put
-from manager.store.transact import RETRIES
+from manager.store.transact import ATTEMPTS
 from tests.manager.http.cluster_api import M1, W1, Api, new_manager, serve, service
 
 DIGEST = "sha256:" + "ab" * 32
@@ -344,7 +344,7 @@ async def test_a_service_that_keeps_changing_while_it_is_removed_is_a_conflict_i
     api.manager.store = restless  # type: ignore[assignment]
     status, value = await api.call("DELETE", "/services/web")
     assert (status, value["message"]) == (409, "service web keeps changing; try again")
-    assert restless.tries == RETRIES
+    assert restless.tries == ATTEMPTS
 
 
 async def test_networks_that_are_gone_make_a_rollback_impossible(api: Api) -> None:
