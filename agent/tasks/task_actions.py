@@ -22,7 +22,7 @@ from agent.session.status_reporter import Reporter
 from agent.tasks import hooks
 from agent.tasks.checkpoint import Storage
 from agent.tasks.health_probe import probe_forever
-from api.defaults import DRAIN_LIMIT, SECOND, STOP_GRACE_PERIOD
+from api.defaults import DRAIN_LIMIT
 from api.errors import ArgosyError
 from api.service.container import ContainerSpec
 from api.wire.assignments import SpecOrder
@@ -238,16 +238,15 @@ class Activities:
         spec, image = self.wanted.spec, self.seen.image
         container = spec.task.container_spec if spec else ContainerSpec()
         signal = container.stop_signal or (image.stop_signal if image else "")
-        grace = STOP_GRACE_PERIOD if container.stop_grace_period is None else container.stop_grace_period
-        await self._pre_stop(container, grace / SECOND)
+        await self._pre_stop(container, container.grace_seconds)
         try:
-            await self._host.runtime.stop(self.id, signal, grace / SECOND)
+            await self._host.runtime.stop(self.id, signal, container.grace_seconds)
         except RuntimeFailure as error:
             if not signal:
                 raise
             # Nothing may be unstoppable because its image asks for a signal that does not exist.
             log.warning("stopping with SIGTERM instead", task=self.wanted.order.name, why=str(error))
-            await self._host.runtime.stop(self.id, "", grace / SECOND)
+            await self._host.runtime.stop(self.id, "", container.grace_seconds)
         self.see(exit=await self._host.runtime.wait(self.id))
 
     async def _pre_stop(self, spec: ContainerSpec, grace: float) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from api import defaults
 from api.codec import Value
 from api.service.host_config import Hook, HostConfig
 
@@ -129,6 +130,12 @@ class ContainerSpec(Value, frozen=True):
     host_config: HostConfig | None = None
     post_start: list[Hook] = []
     pre_stop: list[Hook] = []
+
+    @property
+    def grace_seconds(self) -> float:
+        """Between the signal to stop and the one that kills."""
+        grace = defaults.STOP_GRACE_PERIOD if self.stop_grace_period is None else self.stop_grace_period
+        return grace / defaults.SECOND
 
 
 MOUNT_TYPES = ("bind", "volume", "tmpfs")

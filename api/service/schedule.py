@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Literal
 
 from api import defaults
@@ -41,6 +42,16 @@ class Schedule(Value, frozen=True):
     active_deadline: int | None = None
     """Nanoseconds a run may be at work; then its tasks are stopped, and it has failed. None: as long as it takes."""
 
+    @property
+    def kept_runs(self) -> int:
+        """How many runs are kept in the service's history."""
+        return defaults.RUN_HISTORY if self.history is None else self.history
+
+    @property
+    def active_seconds(self) -> float:
+        """How long a run may be at work; infinity for as long as it takes."""
+        return inf if self.active_deadline is None else self.active_deadline / defaults.SECOND
+
 
 def of_labels(labels: Mapping[str, str]) -> Schedule | None:
     """The schedule that labels ask for; None without `argosy.schedule`. Raises Invalid."""
@@ -61,11 +72,6 @@ def of_labels(labels: Mapping[str, str]) -> Schedule | None:
         suspend=_flag(labels, f"{LABEL}.suspend"),
         active_deadline=_duration(labels, f"{LABEL}.active-deadline"),
     )
-
-
-def history(schedule: Schedule) -> int:
-    """Runs to keep."""
-    return schedule.history if schedule.history is not None else defaults.RUN_HISTORY
 
 
 def _duration(labels: Mapping[str, str], key: str) -> int | None:

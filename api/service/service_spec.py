@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from api import defaults
 from api.codec import Value
 from api.network.network_spec import INGRESS
 from api.service.container import ContainerSpec, Driver
@@ -33,6 +34,21 @@ class RestartPolicy(Value, frozen=True):
     delay: int | None = None
     max_attempts: int | None = None
     window: int | None = None
+
+    @property
+    def after(self) -> Literal["none", "on-failure", "any"]:
+        """After which ends another task is started."""
+        return self.condition or "any"
+
+    @property
+    def delay_seconds(self) -> float:
+        """Between the end of a task and the start of the next."""
+        return _seconds(self.delay, defaults.RESTART_DELAY)
+
+    @property
+    def window_seconds(self) -> float:
+        """How long a restart counts against `max_attempts`; 0 for ever."""
+        return _seconds(self.window, 0)
 
 
 class NetworkTarget(Value, frozen=True):
@@ -70,6 +86,36 @@ class UpdateConfig(Value, frozen=True):
     order: Literal["", "stop-first", "start-first"] = ""
     progress_deadline: int | None = None
     """Nanoseconds without one more slot done after which it counts as failed, with the stuck task's own message."""
+
+    @property
+    def slots_at_once(self) -> int:
+        """Slots that may be worked on at once; 0 for all."""
+        return defaults.UPDATE_PARALLELISM if self.parallelism is None else self.parallelism
+
+    @property
+    def delay_seconds(self) -> float:
+        """Between one slot and the next."""
+        return _seconds(self.delay, 0)
+
+    @property
+    def monitor_seconds(self) -> float:
+        """After its start, within which the end of a task counts as a failure."""
+        return _seconds(self.monitor, defaults.UPDATE_MONITOR)
+
+    @property
+    def deadline_seconds(self) -> float:
+        """Without one more slot done, after which it counts as failed."""
+        return _seconds(self.progress_deadline, defaults.PROGRESS_DEADLINE)
+
+    @property
+    def on_failure(self) -> Literal["pause", "continue", "rollback"]:
+        """What becomes of an update that fails."""
+        return self.failure_action or "pause"
+
+    @property
+    def starts_first(self) -> bool:
+        """Whether the new task of a slot starts before the old one stops."""
+        return self.order == "start-first"
 
 
 class Dependency(Value, frozen=True):
@@ -138,6 +184,11 @@ class ServiceSpec(Value, frozen=True):
         """The spec with another number of tasks at once. Raises Invalid for what is no replicated job."""
         return replace(self, mode=self.mode.with_concurrency(most))
 
+    @property
+    def kept_revisions(self) -> int:
+        """How many revisions are kept, the one in force among them."""
+        return defaults.REVISION_HISTORY if self.revision_history is None else self.revision_history
+
     def explicit(self) -> ServiceSpec:
         """With both numbers of a replicated job said, which Docker's client takes for granted."""
         return replace(self, mode=self.mode.explicit())
@@ -188,3 +239,7 @@ class ServiceSpec(Value, frozen=True):
     def fixed_addresses(self) -> dict[str, str]:
         """By network: the address that the one task of a service is to have."""
         return {one.target: one.ipv4_address for one in self.network_targets if one.ipv4_address}
+
+
+def _seconds(nanoseconds: int | None, default: int) -> float:
+    return (default if nanoseconds is None else nanoseconds) / defaults.SECOND

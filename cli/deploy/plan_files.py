@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from api import defaults
 from api.service.service_spec import ServiceSpec
 from cli.views import File
 from compose.model.stack import SHORT_NAME, Stack, StackFile
@@ -73,8 +72,7 @@ def remembered(
     for spec in kept:
         by_name.setdefault(spec.name, []).append(spec)
     for name, specs in by_name.items():
-        limit = changed.get(name, specs[0]).revision_history
-        most = limit if limit is not None else defaults.REVISION_HISTORY
+        most = changed.get(name, specs[0]).kept_revisions
         yield from specs[: max(most - updates[name], 1)] if updates.get(name) else specs
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from api.reasons.reason import Code, Reason
 from api.reasons.reason_text import text
+from api.service.service_spec import RestartPolicy
 from cli.show.run_rows import is_scheduled
 from cli.states import ENDED
 from cli.views import Service, Task
@@ -155,8 +156,7 @@ def _is_wanted(task: Task) -> bool:
 
 
 def _condition(service: Service) -> str:
-    policy = service.spec.task_template.restart_policy
-    return (policy.condition if policy else "") or "any"
+    return (service.spec.task_template.restart_policy or RestartPolicy()).after
 
 
 def _is_fulfilled(service: Service, history: Sequence[Task]) -> bool:

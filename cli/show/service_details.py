@@ -24,7 +24,7 @@ def lines(item: Service, now: float) -> Iterator[str]:
     if spec.schedule is not None and spec.schedule.cron:
         yield f"Schedule:       {spec.schedule.cron} ({spec.schedule.time_zone or 'UTC'})"
         if spec.schedule.active_deadline is not None:
-            yield f" Active deadline: {span_short(spec.schedule.active_deadline / NANO)}"
+            yield f" Active deadline: {span_short(spec.schedule.active_seconds)}"
     yield from _update_status(item, now)
     placement = spec.task_template.placement
     if placement is not None:
@@ -70,16 +70,16 @@ def _config(name: str, config: UpdateConfig | None) -> Iterator[str]:
     if config is None:
         return
     yield f"{name}:"
-    yield f" Parallelism:   {1 if config.parallelism is None else config.parallelism}"
+    yield f" Parallelism:   {config.slots_at_once}"
     if config.delay:
-        yield f" Delay:         {span(config.delay / NANO).lower()}"
-    yield f" On failure:    {config.failure_action or 'pause'}"
+        yield f" Delay:         {span(config.delay_seconds).lower()}"
+    yield f" On failure:    {config.on_failure}"
     if config.monitor is not None:
-        yield f" Monitoring Period: {span(config.monitor / NANO).lower()}"
+        yield f" Monitoring Period: {span(config.monitor_seconds).lower()}"
     yield f" Max failure ratio: {config.max_failure_ratio:g}"
     yield f" Order:         {config.order or 'stop-first'}"
     if config.progress_deadline is not None:
-        yield f" Progress deadline: {span(config.progress_deadline / NANO).lower()}"
+        yield f" Progress deadline: {span(config.deadline_seconds).lower()}"
 
 
 def _container(spec: ServiceSpec) -> Iterator[str]:

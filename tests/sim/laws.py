@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 from api.objects.decided import NetworkDecision, NodeDecision, ServiceDecision, Task
 from api.objects.node_matching import matches
@@ -16,14 +16,15 @@ from manager.orchestrator.nodes.constraint_enforcer import GONE
 from manager.orchestrator.nodes.node_liveness import UNMET
 from manager.orchestrator.slots.slots import slot_of
 from manager.orchestrator.slots.start_first_blocking import YIELDS
-from manager.orchestrator.updates.rolling_update import parallelism as slots_at_once
 from manager.store.interface import Change, Put
 from manager.store.state import State
 from tests.manager.invariants import check
 from tests.sim.users import MOVES_FIRST, STARTS_FIRST
 
 _DESIRED = {TaskState.RUNNING: 0, TaskState.COMPLETE: 0, TaskState.SHUTDOWN: 1, TaskState.REMOVE: 2}
-_slots_at_once, _fingerprint = slots_at_once, task_fingerprint  # as they were before a test broke them
+# as they were before a test broke them
+_slots_at_once: Callable[[UpdateConfig], int] = UpdateConfig.__dict__["slots_at_once"].fget
+_fingerprint = task_fingerprint
 _FORCED = (UNMET.code, GONE.code, Code.NODE_DOWN, Code.NODE_REMOVED)
 _HURT = (TaskState.FAILED, TaskState.REJECTED, TaskState.COMPLETE, TaskState.ORPHANED)
 Before = dict[str, tuple[Task, TaskState]]

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from api.objects.decided import ServiceDecision, Task, TaskAddress
 from api.objects.kinds import TASK
+from api.service.service_spec import UpdateConfig
 from api.states import TaskState
 from manager.orchestrator import orchestrator
 from manager.orchestrator.nodes import node_liveness, relocation
@@ -214,9 +215,9 @@ def start_over(deployment: Deployment, wanted: Any, run: Any) -> None:
 @pytest.mark.parametrize(
     ("room", "name", "wrong", "law"),
     [
-        (rolling_update, "parallelism", all_at_once, "available"),
+        (UpdateConfig, "slots_at_once", property(all_at_once), "available"),
         (rolling_update, "_start_more", always_stop_first, "available"),
-        (relocation, "parallelism", all_at_once, "available"),
+        (relocation, "_is_busy", never, "available"),
         (repair, "_is_moving", never_moving, "available"),
         (Deployment, "waits_until", at_once, "one per slot"),
         (Deployment, "is_free", always_free, "one per slot"),

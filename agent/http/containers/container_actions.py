@@ -15,7 +15,6 @@ from agent.http.host_context import HostContext
 from agent.runtime.containers import signals
 from agent.runtime.interface import RuntimeFailure
 from api.codec import encode
-from api.defaults import SECOND, STOP_GRACE_PERIOD
 from api.engine.containers import WaitAnswer
 from api.errors import Invalid, Unimplemented
 from api.http.query import flag, number
@@ -71,8 +70,7 @@ async def stop(request: web.Request, context: HostContext) -> web.StreamResponse
     spec = context.runtime.inspect(container.id).spec.container_spec
     image = context.images.find(container.image_id)
     signal = _signal(request) or spec.stop_signal or (image.stop_signal if image else "")
-    usual = STOP_GRACE_PERIOD if spec.stop_grace_period is None else spec.stop_grace_period
-    grace = number(request, "t", round(usual / SECOND), least=-1, most=MOST_GRACE)
+    grace = number(request, "t", round(spec.grace_seconds), least=-1, most=MOST_GRACE)
     await context.runtime.stop(container.id, signal, grace if grace >= 0 else float("inf"))
     return web.Response(status=204)
 

@@ -24,7 +24,7 @@ from api.states import Availability, TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import Deployment, going, yield_to
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, by_number
-from manager.orchestrator.updates.rolling_update import IN_PROGRESS, parallelism
+from manager.orchestrator.updates.rolling_update import IN_PROGRESS
 from manager.store.state import Event, State
 
 DRAINED = reason(Code.NODE_DRAINED)
@@ -54,7 +54,7 @@ def moves_gently(spec: ServiceSpec) -> bool:
 def starts_first(spec: ServiceSpec) -> bool:
     """Whether two tasks of a slot may run for a while: then a move starts the replacement before it stops a task."""
     if spec.update_config is not None and spec.update_config.order:
-        return spec.update_config.order == "start-first"
+        return spec.update_config.starts_first
     shares = any(mount.type != "tmpfs" for mount in spec.task_template.container_spec.mounts)
     return not shares and not spec.host_ports
 
@@ -113,7 +113,7 @@ def _give_up(deployment: Deployment, leaving: set[str]) -> None:
 
 
 def _drain(deployment: Deployment, leaving: set[str]) -> None:
-    room, gently = parallelism(deployment.update_config), starts_first(deployment.spec)
+    room, gently = deployment.update_config.slots_at_once, starts_first(deployment.spec)
     candidates: list[tuple[SlotKey, Task]] = []
     busy = len(deployment.touched - deployment.slots.in_use)  # slots made in this look
     for slot in by_number(deployment.slots.moving - deployment.touched):

@@ -34,7 +34,7 @@ def due(policy: RestartPolicy | None, task: Task, ended: TaskState, job: bool = 
 
 def delay(policy: RestartPolicy, task: Task) -> float:
     """Seconds to wait after this end: the policy's delay, doubled with each restart that follows in a burst."""
-    base = (policy.delay if policy.delay is not None else defaults.RESTART_DELAY) / defaults.SECOND
+    base = policy.delay_seconds
     extra = _recent(task) - defaults.RESTART_BURST
     if extra <= 0:
         return base
@@ -55,7 +55,7 @@ def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float
     """The `restarts` of the task that replaces this one: what `due` will want to know, and no more."""
     policy = policy or _NONE
     if policy.window or not policy.max_attempts:
-        horizon = now - max((policy.window or 0) / defaults.SECOND, defaults.RESTART_CALM)
+        horizon = now - max(policy.window_seconds, defaults.RESTART_CALM)
         kept = [at for at in task.restarts if at > horizon]
     else:
         kept = task.restarts
@@ -93,5 +93,5 @@ def _exhausted(policy: RestartPolicy, task: Task) -> bool:
         return False
     if not policy.window:
         return len(task.restarts) >= policy.max_attempts
-    start = task.updated_at - policy.window / defaults.SECOND
+    start = task.updated_at - policy.window_seconds
     return sum(1 for at in task.restarts if at > start) >= policy.max_attempts

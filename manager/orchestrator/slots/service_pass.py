@@ -17,6 +17,7 @@ from api.objects.kinds import NODE_DECISION, REVISION, SERVICE_DECISION, TASK, r
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Service
 from api.reasons.reason import Reason
+from api.service.container import ContainerSpec
 from api.service.equality import task_fingerprint
 from api.service.schedule import Schedule
 from api.service.service_spec import RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
@@ -97,8 +98,7 @@ class Deployment:
     @property
     def monitor(self) -> float:
         """Seconds after its start within which the end of a task counts as a failure of the update."""
-        wanted = self.update_config.monitor
-        return (wanted if wanted is not None else defaults.UPDATE_MONITOR) / defaults.SECOND
+        return self.update_config.monitor_seconds
 
     @property
     def schedule(self) -> Schedule | None:
@@ -275,8 +275,7 @@ class Deployment:
     def stop_timeout(self, task: Task) -> float:
         """Seconds after which a task that was told to stop is no longer waited for."""
         spec = self.state.task_spec(task)
-        grace = spec.container_spec.stop_grace_period if spec else None
-        return (grace if grace is not None else defaults.STOP_GRACE_PERIOD) / defaults.SECOND + defaults.STOP_TIMEOUT
+        return (spec.container_spec if spec else ContainerSpec()).grace_seconds + defaults.STOP_TIMEOUT
 
 
 def yield_to(deployment: Deployment, slot: SlotKey, old: Task, new: Task) -> bool:

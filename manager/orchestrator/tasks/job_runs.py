@@ -22,7 +22,6 @@ from msgspec.structs import replace
 from api import defaults
 from api.objects.decided import JobRun, Task
 from api.reasons.reason import Code, Reason, reason
-from api.service import schedule
 from api.service.cron import next_after
 from api.service.schedule import Schedule
 from api.states import TaskState
@@ -100,7 +99,7 @@ def _close(deployment: Deployment, wanted: Schedule) -> None:
         if outcome := _outcome(deployment, run):
             runs[index] = _ended(run, deployment.now, outcome)
         elif _is_over_time(deployment, wanted, run):
-            _stop(deployment, run, reason(Code.RUN_TOO_LONG, seconds=_seconds(wanted)))
+            _stop(deployment, run, reason(Code.RUN_TOO_LONG, seconds=wanted.active_seconds))
             runs[index] = _ended(run, deployment.now, "failed")
     if runs != deployment.decision.runs:
         deployment.decide(runs=runs)
@@ -124,16 +123,11 @@ def _outcome(deployment: Deployment, run: JobRun) -> Outcome | None:
 
 def _is_over_time(deployment: Deployment, wanted: Schedule, run: JobRun) -> bool:
     """Whether a run has been at work for longer than it may; if not yet, it is looked at again when it has."""
-    until = run.started_at + _seconds(wanted)
+    until = run.started_at + wanted.active_seconds
     if until == inf or deployment.now >= until:
         return until < inf
     deployment.again(until)
     return False
-
-
-def _seconds(wanted: Schedule) -> float:
-    """How long a run may be at work."""
-    return wanted.active_deadline / defaults.SECOND if wanted.active_deadline is not None else inf
 
 
 def _stop(deployment: Deployment, run: JobRun, why: Reason) -> None:
@@ -202,7 +196,7 @@ def _start(deployment: Deployment, wanted: Schedule, due: float) -> None:
 
 def _record(deployment: Deployment, wanted: Schedule, run: JobRun) -> None:
     runs = [*deployment.decision.runs, run]
-    surplus = len(runs) - schedule.history(wanted)
+    surplus = len(runs) - wanted.kept_runs
     newest = max(one.number for one in runs)
     for old in [one for one in runs if one.outcome != "running" and one.number != newest][: max(0, surplus)]:
         runs.remove(old)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from api import defaults
 from api.objects.decided import Revision, ServiceDecision, UpdateStatus  # fmt: skip
 from api.objects.kinds import REVISION, SERVICE_DECISION, revision_id
 from api.objects.wanted import Service
@@ -49,8 +48,7 @@ def prune(deployment: Deployment) -> None:
     """Forget revisions beyond the history that nothing uses."""
     service_id, decision = deployment.service.id, deployment.decision
     kept = deployment.state.revisions_of(service_id)
-    wanted = deployment.service.spec.revision_history
-    limit = wanted if wanted is not None else defaults.REVISION_HISTORY
+    limit = deployment.service.spec.kept_revisions
     if len(kept) <= limit:
         return
     used = {decision.revision, decision.wanted, decision.previous, *deployment.slots.revisions}

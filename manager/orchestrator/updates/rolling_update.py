@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from api import defaults
 from api.objects.decided import Task, UpdateStatus
 from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import UpdateConfig
@@ -51,11 +50,6 @@ def update(deployment: Deployment) -> None:
         _finish(deployment, status, progress)
 
 
-def parallelism(how: UpdateConfig) -> int:
-    """Slots that may be worked on at once; 0 for all."""
-    return how.parallelism if how.parallelism is not None else defaults.UPDATE_PARALLELISM
-
-
 def _begin(deployment: Deployment) -> UpdateStatus | None:
     status = deployment.decision.update
     if status is not None and (status.state in STOPPED or status.total):
@@ -80,10 +74,10 @@ def _resume(deployment: Deployment, status: UpdateStatus) -> UpdateStatus:
 
 def _start_more(deployment: Deployment, progress: Progress) -> None:
     how = deployment.update_config
-    most = parallelism(how)
+    most = how.slots_at_once
     room = most - progress.busy if most else len(progress.waiting)
     for slot in progress.waiting.first(room):
-        if how.order == "start-first":
+        if how.starts_first:
             tasks = deployment.tasks(slot)
             deployment.create(slot, _restarts_after(deployment, tasks[-1]))
         else:
@@ -94,7 +88,7 @@ def _start_more(deployment: Deployment, progress: Progress) -> None:
 
 def _make_way(deployment: Deployment) -> None:
     """Start-first, where the old task is in the way of the new one: stop it first, after all."""
-    if deployment.update_config.order != "start-first":
+    if not deployment.update_config.starts_first:
         return
     for slot in by_number(deployment.queue.survey.stuck - deployment.touched):
         running = going(deployment.tasks(slot))
@@ -114,7 +108,7 @@ def _finish(deployment: Deployment, status: UpdateStatus, progress: Progress) ->
     if progress.waiting or progress.busy or deployment.outdated_slots():
         return
     how = deployment.update_config
-    delay, monitor = how.delay / defaults.SECOND, deployment.monitor
+    delay, monitor = how.delay_seconds, how.monitor_seconds
     watched = progress.last + (monitor if monitor > delay else delay + 1)
     if progress.last >= status.started_at and watched > deployment.now:
         deployment.again(watched)
@@ -142,9 +136,8 @@ def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) 
     if not (progress.waiting or progress.busy or deployment.outdated_slots()):
         return False
     how = deployment.update_config
-    wanted = how.progress_deadline if how.progress_deadline is not None else defaults.PROGRESS_DEADLINE
-    seconds = wanted / defaults.SECOND
-    deadline = status.progressed_at + how.delay / defaults.SECOND + seconds
+    seconds = how.deadline_seconds
+    deadline = status.progressed_at + how.delay_seconds + seconds
     if deployment.now < deadline:
         deployment.again(deadline)
         return False
@@ -174,8 +167,10 @@ def _fail(deployment: Deployment, status: UpdateStatus, why: Reason) -> None:
 
 
 def _can_roll_back(deployment: Deployment) -> bool:
-    action = deployment.update_config.failure_action
-    return action == "rollback" and deployment.spec_of(deployment.decision.previous) is not None
+    return (
+        deployment.update_config.on_failure == "rollback"
+        and deployment.spec_of(deployment.decision.previous) is not None
+    )
 
 
 def _too_many(how: UpdateConfig, status: UpdateStatus) -> bool:
@@ -184,7 +179,7 @@ def _too_many(how: UpdateConfig, status: UpdateStatus) -> bool:
 
 def _give_up(deployment: Deployment, status: UpdateStatus) -> bool:
     """Do as the failure action says; whether the update is over."""
-    if deployment.update_config.failure_action == "continue":
+    if deployment.update_config.on_failure == "continue":
         return False
     task = deployment.early_ends[-1]
     said = deployment.state.statuses.get(task)

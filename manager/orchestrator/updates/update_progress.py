@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from api import defaults
 from api.objects.decided import Task
 from api.states import TaskState
 from manager.orchestrator.slots import restart
@@ -30,7 +29,7 @@ class Progress:
 def survey(deployment: Deployment) -> Progress:
     """Where every slot is: those that changed are judged anew. What this look has touched already counts as busy."""
     found, touched, in_use = deployment.queue.survey, deployment.touched, deployment.slots.in_use
-    delay = deployment.update_config.delay / defaults.SECOND
+    delay = deployment.update_config.delay_seconds
     for slot in found.spoiled(in_use, deployment.now):
         if slot not in touched:
             found.put(slot, judge(deployment, slot, delay) if slot in in_use else NOTHING)
@@ -57,7 +56,7 @@ def judge(deployment: Deployment, slot: SlotKey, delay: float) -> Verdict:
     if not all(map(deployment.ended, tasks)):  # the newest may have, when it was to take over from one that stops
         return BUSY if _can_start(deployment, slot) else NOTHING
     if not deployment.is_outdated(tasks[-1]):
-        goes_on = deployment.update_config.failure_action == "continue"  # whatever fails: then this slot is done with
+        goes_on = deployment.update_config.on_failure == "continue"  # whatever fails: then this slot is done with
         return _started(deployment, tasks[-1].updated_at, delay, done=goes_on)
     return NOTHING
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from api.network.network_spec import INGRESS
+from api.service.container import ContainerSpec
 from api.service.ports import EndpointSpec, PortConfig
-from api.service.service_spec import NetworkTarget, ServiceSpec, TaskSpec
+from api.service.schedule import Schedule
+from api.service.service_spec import NetworkTarget, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig
 
 MESH = PortConfig(target_port=80, published_port=8080)
 HOST = PortConfig(target_port=81, published_port=8081, publish_mode="host")
@@ -32,3 +36,16 @@ def test_networks_are_those_of_the_cluster_and_ingress_for_published_ports() -> 
     assert ServiceSpec(networks=targets).network_targets == targets
     assert ServiceSpec(networks=targets, endpoint_spec=EndpointSpec(ports=[HOST])).network_ids == ["net1", "net2"]
     assert ServiceSpec(networks=[NetworkTarget("host")]).network_ids == []
+
+
+def test_times_are_seconds_and_have_their_defaults() -> None:
+    assert (RestartPolicy().delay_seconds, RestartPolicy().window_seconds, RestartPolicy().after) == (5, 0, "any")
+    assert RestartPolicy("none", delay=0).delay_seconds == 0
+    how = UpdateConfig()
+    assert (how.slots_at_once, how.delay_seconds, how.monitor_seconds, how.deadline_seconds) == (1, 0, 5, 600)
+    assert (how.on_failure, how.starts_first) == ("pause", False)
+    assert UpdateConfig(parallelism=0, order="start-first").slots_at_once == 0
+    assert UpdateConfig(monitor=0, progress_deadline=1_500_000_000).monitor_seconds == 0
+    assert (ContainerSpec().grace_seconds, ContainerSpec(stop_grace_period=0).grace_seconds) == (10, 0)
+    assert (ServiceSpec().kept_revisions, ServiceSpec(revision_history=3).kept_revisions) == (10, 3)
+    assert (Schedule().kept_runs, Schedule(history=2).kept_runs, Schedule().active_seconds) == (10, 2, inf)
