@@ -212,7 +212,9 @@ def reason_of(task: Task) -> str:
 
 
 def _said(tasks: Sequence[Task]) -> str:
-    told = (t.status for t in tasks if _is_wanted(t) and t.status.state not in ("running", *ENDED))
+    told = [t.status for t in tasks if _is_wanted(t) and t.status.state not in ("running", *ENDED)]
+    if any(status.err for status in told):
+        return ""  # it stands in the detail
     return next((status.message for status in told if status.message != status.state), "")
 
 

@@ -212,4 +212,4 @@ def _overdue(verdicts: Iterable[Verdict], timeout: float) -> str:
 
 def _lack(verdict: Verdict) -> str:
     detail = verdict.detail or "nothing happens"
-    return f"{detail} ({verdict.said})" if verdict.said and "(" not in detail else detail
+    return f"{detail} ({verdict.said})" if verdict.said else detail
