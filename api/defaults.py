@@ -77,3 +77,5 @@ NAME_TTL = 2
 
 USER_AGENT = "argosy"
 """How our own command line names itself over HTTP, with or without "/VERSION" behind it."""
+VERDICT_PATIENCE = 10.0
+"""Seconds that a task may find no node, address or port before its service counts as stuck."""

@@ -20,6 +20,7 @@ from manager.http.secret_handlers import Secrets
 from manager.http.services.insight_handlers import Insight
 from manager.http.services.service_handlers import Services
 from manager.http.services.task_handlers import Tasks
+from manager.http.services.verdict_handlers import Verdicts
 from manager.images.registry import ask_registry
 
 
@@ -40,6 +41,7 @@ def routes(
         Logs(get),
         Services(get, distribution),
         Insight(get),
+        Verdicts(get),
         Tasks(get),
         Networks(get, host_networks),
         Secrets(get),
