@@ -9,6 +9,7 @@ import http.client
 import os
 import socket
 import ssl
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -128,14 +129,15 @@ class Client:
         body: Body | None = None,
         content_type: str = "application/x-tar",
         headers: Headers | None = None,
+        seconds: float | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """One request whose answer (and body) is passed on as it comes."""
+        """One request whose answer (and body) is passed on as it comes; what comes after so many seconds is not."""
         connection = self._connect()
         try:
             response = self._ask(connection, method, path, query, None, body, content_type, headers)
             if response.status >= 400:
                 _raise_for(response.status, response.read())
-            yield _chunks(response)
+            yield _chunks(response) if seconds is None else _chunks_for(response, connection, seconds)
         except http.client.HTTPException as error:
             raise Failed(f"argosyd at {self.host} broke off: {error or type(error).__name__}") from None
         except BrokenPipeError:
@@ -212,6 +214,22 @@ def _text(value: str | int | bool) -> str:
 
 def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
     while data := response.read1(_CHUNK):
+        yield data
+
+
+def _chunks_for(
+    response: http.client.HTTPResponse, connection: http.client.HTTPConnection, seconds: float
+) -> Iterator[bytes]:
+    """What comes within so many seconds."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        connection.sock.settimeout(left)
+        try:
+            data = response.read1(_CHUNK)
+        except TimeoutError:
+            return
+        if not data:
+            return
         yield data
 
 

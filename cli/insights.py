@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.codec import Value
+from api.engine.argosy import ServiceVerdictAnswer
 from api.service.service_spec import ServiceSpec
 
 
@@ -73,4 +74,5 @@ class Explanation(Value, frozen=True):
     running: int = 0
     wanted: int = 0
     summary: str = ""
+    verdict: ServiceVerdictAnswer | None = None
     problems: list[Problem] = []

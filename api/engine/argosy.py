@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from api.engine.common import Answer, always
+from api.engine.common import Answer, VersionAnswer, always
 from api.reasons.reason import Reason
 
 
@@ -38,6 +38,8 @@ class ServiceVerdictAnswer(Answer, frozen=True):
     reasons: list[Reason] = []
     stack: str = ""
     """The stack it belongs to; "" for none."""
+    version: VersionAnswer = VersionAnswer()
+    """The service's: a verdict on this version of it."""
 
 
 class StackVerdictAnswer(Answer, frozen=True):

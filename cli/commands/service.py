@@ -14,7 +14,6 @@ from cli.flags.service_flags import changed_spec, common_flags, create_flags, ne
 from cli.flags.stored_file_flags import with_file_ids
 from cli.insights import History, RolledBack
 from cli.lazy_group import Group
-from cli.show.convergence import Judge
 from cli.show.log_output import log_options, show_service_logs
 from cli.show.output import (
     each,
@@ -27,7 +26,7 @@ from cli.show.output import (
 from cli.show.revision_rows import COLUMNS as HISTORY_COLUMNS
 from cli.show.revision_rows import history_lines, history_rows
 from cli.show.run_rows import is_scheduled, run_lines, runs_of, tell_next_run
-from cli.show.service_progress import Wait, update_start, wait_options
+from cli.show.service_progress import Awaited, Wait, wait_options
 from cli.show.service_rows import COLUMNS, service_rows
 from cli.show.task_rows import TaskList, task_list_options
 from cli.views import Created, Service, Task
@@ -66,7 +65,7 @@ def create(image: str, args: tuple[str, ...], wait: Wait, **given: Any) -> None:
     if is_scheduled(spec):
         _tell_next_run(client, created.id, wait)
     else:
-        wait.until_converged(client, Judge(created.id))
+        wait.until_converged(client, Awaited(created.id))
 
 
 @service.command()
@@ -89,6 +88,19 @@ def ps(services: tuple[str, ...], wanted: TaskList) -> None:
     client = current()
     ids = [client.get(f"/services/{name}", Service).id for name in services]
     wanted.show(client, client.get("/tasks", list[Task], filters={**wanted.filters, "service": ids}))
+    if wanted.template is None and not wanted.quiet:
+        _tell_verdicts(client, ids)
+
+
+def _tell_verdicts(client: Client, ids: list[str]) -> None:
+    """Which of the services are not well, and why; beside the table, which others may read."""
+    from api.engine.argosy import ServiceVerdictAnswer, VerdictState
+    from cli.show.explanation import how_it_stands
+
+    now = time.time()  # noqa: TID251
+    for one in client.get("/argosy/v1/verdicts", list[ServiceVerdictAnswer], filters={"id": ids}):
+        if one.state is not VerdictState.CONVERGED:
+            click.echo(f"{one.service_name or one.service_id} is {how_it_stands(one, now)}", err=True)
 
 
 @service.command("inspect")
@@ -115,14 +127,14 @@ def scale(targets: tuple[str, ...], wait: Wait) -> None:
     """Change the number of tasks of services."""
     client = current()
     wanted = [_parse_target(target) for target in targets]
-    judges = []
+    awaited = []
     for name, replicas in wanted:
         found = client.get(f"/services/{name}", Service)
-        judges.append(Judge(found.id, update_start(found)))
+        awaited.append(Awaited(found.id, found.version.index))
         _update(client, found, scaled(found.spec, replicas))
         if not wait.quiet:
             click.echo(f"{found.spec.name} scaled to {replicas}")
-    wait.until_converged(client, *judges)
+    wait.until_converged(client, *awaited)
 
 
 def _parse_target(target: str) -> tuple[str, int]:
@@ -181,7 +193,7 @@ def update(name: str, wait: Wait, rollback: bool, **given: Any) -> None:
     if is_scheduled(spec):
         _tell_next_run(client, found.id, wait)
     else:
-        wait.until_converged(client, Judge(found.id, update_start(found)))
+        wait.until_converged(client, Awaited(found.id, found.version.index))
 
 
 @service.command("rollback")
@@ -208,7 +220,7 @@ def _roll_back(client: Client, name: str, wait: Wait, to: int | None = None) -> 
     for warning in done.warnings or []:
         click.echo(f"WARNING: {warning}", err=True)
     click.echo(f"{name} goes back to revision {done.to}" if done.to else name)
-    wait.until_converged(client, Judge(found.id, update_start(found), is_rollback=True))
+    wait.until_converged(client, Awaited(found.id, found.version.index))
 
 
 @service.command()

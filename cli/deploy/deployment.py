@@ -22,8 +22,7 @@ from cli.deploy.plan_files import FILE_KINDS, FileKind
 from cli.deploy.plan_networks import must_be_replaced
 from cli.deploy.plan_ports import asks_for_more, given_up
 from cli.insights import History
-from cli.show.convergence import Judge
-from cli.show.service_progress import Wait, update_start
+from cli.show.service_progress import Awaited, Wait
 from cli.views import Created, File, Network, NetworkCreated, Service
 from compose.model.stack import NAMESPACE, Stack
 
@@ -82,7 +81,7 @@ class Deployment:
         self.client = client
         self.changes = changes
         self.wait = wait
-        self.judges: list[Judge] = []
+        self.awaited: list[Awaited] = []
         self._touched: set[str] = set()
         """Ids of services that were changed before their turn."""
         self._ids: dict[tuple[FileKind, str], str] = {
@@ -108,7 +107,7 @@ class Deployment:
         for change in self.changes.services:
             self._apply(change)
         replacement.bring_back()
-        self.wait.until_converged(self.client, *self.judges)
+        self.wait.until_converged(self.client, *self.awaited)
         self._clean_up()
 
     def _create_files(self) -> None:
@@ -136,12 +135,12 @@ class Deployment:
                 created = self.client.post(
                     "/services/create", Created, with_ids(change.spec, self._ids), headers=self._login(change)
                 )
-                self.judges.append(Judge(created.id))
+                self.awaited.append(Awaited(created.id))
                 for warning in created.warnings or []:
                     click.echo(f"WARNING: {name}: {warning}", err=True)
                 self._say(f"Created service {name}")
                 return
-            self.judges.append(Judge(current.id, update_start(current)))
+            self.awaited.append(Awaited(current.id, current.version.index))
             if change.is_changed:
                 if change.reasons or current.id in self._touched:  # it may have been stopped for its network's sake
                     current = self.client.get(f"/services/{current.id}", Service)

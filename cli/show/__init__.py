@@ -1,7 +1,6 @@
 """What commands print."""
 
 __all__ = [
-    "convergence",
     "differences",
     "drain_progress",
     "explanation",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from api.engine.argosy import ServiceVerdictAnswer, VerdictState
 from cli.client import Client
 from cli.command_errors import Failed
 from cli.insights import Explanation, Problem
@@ -41,8 +42,17 @@ def show_stack(client: Client, stack: str, names: Sequence[str], as_json: bool =
 def lines(about: Explanation, now: float) -> Iterator[str]:
     """A service's heading, and a paragraph for each problem."""
     yield f"{about.service_name} ({about.mode}): {about.summary}"
+    if about.verdict is not None and about.verdict.state is not VerdictState.CONVERGED:
+        yield from _wrapped(f"it is {how_it_stands(about.verdict, now)}", "  ")
     for problem in about.problems:
         yield from _paragraph(problem, now)
+
+
+def how_it_stands(verdict: ServiceVerdictAnswer, now: float) -> str:
+    """ "stuck for 3 minutes: 1 task found no node: …"; `now` in Unix seconds."""
+    since = unix_time(verdict.since)
+    when = f" for {span(now - since).lower()}" if since and since <= now else ""
+    return f"{verdict.state.value}{when}{': ' + verdict.message if verdict.message else ''}"
 
 
 def _paragraph(problem: Problem, now: float) -> Iterator[str]:

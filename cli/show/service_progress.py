@@ -1,25 +1,32 @@
-"""Watch services until they have converged or failed, and show how far they are."""
+"""Watch services until they have converged or failed, and show how far they are. The managers judge, this draws."""
 
 from __future__ import annotations
 
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import click
+from msgspec import json
+from msgspec.structs import replace
 
+from api.defaults import VERDICT_PATIENCE
+from api.engine.argosy import ServiceVerdictAnswer, VerdictState
+from api.reasons.reason import Code
 from cli.client import Client
+from cli.client_streams import lines
 from cli.command_errors import ApiError, Failed
 from cli.flags.flag_values import seconds
-from cli.show.convergence import PATIENCE, Judge, Verdict
 from cli.show.formatting import span_short, table
-from cli.views import Service, Task
+from cli.views import Task
 
 PERIOD = 0.2
 """Seconds between two looks."""
+_GIVEN_UP = (VerdictState.FAILED, VerdictState.STUCK)
+"""What a wait does not wait for."""
 TIMEOUT = 600.0
 """Seconds of progress deadline, if not said."""
 
@@ -57,6 +64,14 @@ detach_option = click.option(
 )
 
 
+class Awaited(NamedTuple):
+    """A service that a command waits for."""
+
+    service_id: str
+    version: int = 0
+    """Its version before the command; 0 for a new one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """How a command waits, as its options say."""
@@ -68,12 +83,10 @@ class Wait:
     """Seconds a task may find no node before the wait is given up."""
     quiet: bool
 
-    def until_converged(self, client: Client, *judges: Judge) -> None:
+    def until_converged(self, client: Client, *services: Awaited) -> None:
         """Until all have converged, unless detached. Raises Failed with the reasons of those that did not."""
         if not self.detach:
-            for judge in judges:
-                judge.patience = self.patience
-            wait_converged(client, judges, self.timeout, Screen(self.quiet))
+            wait_converged(client, services, self.timeout, self.patience, Screen(self.quiet))
 
 
 def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,7 +99,7 @@ def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
     patience = click.option(
         "--patience",
         type=Seconds(),
-        default=PATIENCE,
+        default=VERDICT_PATIENCE,
         show_default="10s",
         metavar="DURATION",
         help="Give up when a task finds no node for so long.",
@@ -105,7 +118,7 @@ class Screen:
         self._drawn = 0
         self._told: dict[str, str] = {}
 
-    def show(self, verdicts: Iterable[Verdict]) -> None:
+    def show(self, verdicts: Iterable[ServiceVerdictAnswer]) -> None:
         """Draw the present state."""
         verdicts = list(verdicts)
         if self.quiet:
@@ -116,82 +129,86 @@ class Screen:
             self._tell(verdicts)
         self.out.flush()
 
-    def _redraw(self, verdicts: Sequence[Verdict]) -> None:
+    def _redraw(self, verdicts: Sequence[ServiceVerdictAnswer]) -> None:
         import shutil
 
         width = shutil.get_terminal_size().columns
-        rows = [(v.name, f"{v.ready}/{v.wanted}", _words(v)) for v in verdicts]
+        rows = [(_name(v), f"{v.ready}/{v.wanted}", _words(v)) for v in verdicts]
         lines = [line[: width - 1] for line in table(("SERVICE", "READY", "STATE"), rows)]
         back = f"\x1b[{self._drawn}A" if self._drawn else ""
         self.out.write(back + "".join(f"\r\x1b[K{line}\n" for line in lines))
         self._drawn = len(lines)
 
-    def _tell(self, verdicts: Iterable[Verdict]) -> None:
+    def _tell(self, verdicts: Iterable[ServiceVerdictAnswer]) -> None:
         for verdict in verdicts:
-            line = f"{verdict.name}: {verdict.ready}/{verdict.wanted} {_words(verdict)}"
-            if self._told.get(verdict.name) != line:
-                self._told[verdict.name] = line
+            line = f"{_name(verdict)}: {verdict.ready}/{verdict.wanted} {_words(verdict)}"
+            if self._told.get(verdict.service_id) != line:
+                self._told[verdict.service_id] = line
                 self.out.write(line + "\n")
 
 
-def _words(verdict: Verdict) -> str:
-    if verdict.state == "converged":
+def _words(verdict: ServiceVerdictAnswer) -> str:
+    if verdict.state is VerdictState.CONVERGED:
         return "converged"
-    if verdict.state == "failed":
-        return f"failed: {verdict.detail}"
-    return verdict.detail or "waiting"
+    if verdict.state in _GIVEN_UP:
+        return f"{verdict.state.value}: {verdict.message}"
+    return verdict.message or "waiting"
 
 
-def update_start(service: Service) -> str:
-    """When the service's last update began: what comes later is a new one."""
-    return service.update_status.started_at if service.update_status else ""
+def as_waited_for(verdict: ServiceVerdictAnswer, before: int) -> ServiceVerdictAnswer:
+    """A verdict as it concerns somebody who waits for what came of a command; `before`: the service's version then.
+
+    One that is degraded and has all its tasks will not change by waiting. And it is no failure of a command that
+    changed nothing when an earlier update was rolled back, and what is in force is well.
+    """
+    is_whole = verdict.ready >= verdict.wanted
+    is_old = verdict.version.index <= before and [one.code for one in verdict.reasons] == [Code.UPDATE_FAILED]
+    if is_whole and (verdict.state is VerdictState.DEGRADED or is_old):
+        return replace(verdict, state=VerdictState.CONVERGED)
+    return verdict
 
 
 def wait_converged(
     client: Client,
-    judges: Sequence[Judge],
+    services: Sequence[Awaited],
     timeout: float,
+    patience: float,
     screen: Screen,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Until every service has converged. Raises Failed with the reasons of those that did not."""
-    start = clock()
-    for judge in judges:
-        judge.started = start
-    verdicts: dict[str, Verdict] = {}
-    while judges:
-        waiting = [judge for judge in judges if _is_open(verdicts.get(judge.service_id))]
-        verdicts |= _look(client, waiting, clock())
-        screen.show(verdicts.values())
-        failed = [verdict for verdict in verdicts.values() if verdict.state == "failed"]
-        if failed:
-            raise Failed("\n".join(f"{v.name} did not converge: {v.detail}" for v in failed))
-        if all(not _is_open(verdict) for verdict in verdicts.values()):
-            return
-        if clock() - start > timeout:
-            raise Failed(_overdue(verdicts.values(), timeout))
+    """Until every service has converged, as the managers judge it. Raises Failed with the reasons of those that did
+    not."""
+    before = {one.service_id: one.version for one in services}
+    verdicts: dict[str, ServiceVerdictAnswer] = {}
+    end = clock() + timeout
+    while before and clock() < end:
+        for verdict in follow(client, [*before], patience, end - clock()):
+            verdicts[verdict.service_id] = as_waited_for(verdict, before[verdict.service_id])
+            if len(verdicts) < len(before):
+                continue  # the first answer has them all, in as many lines
+            shown = [verdicts[id] for id in before]
+            screen.show(shown)
+            if failed := [one for one in shown if one.state in _GIVEN_UP]:
+                raise Failed("\n".join(f"{_name(one)} did not converge: {one.message}" for one in failed))
+            if all(one.state is VerdictState.CONVERGED for one in shown):
+                return
+            if clock() >= end:
+                break
         time.sleep(PERIOD)
+    if before:
+        raise Failed(_overdue(verdicts.values(), timeout))
 
 
-def _is_open(verdict: Verdict | None) -> bool:
-    return verdict is None or verdict.state == "waiting"
-
-
-def _look(client: Client, judges: Sequence[Judge], now: float) -> dict[str, Verdict]:
-    ids = [judge.service_id for judge in judges]
-    services = {service.id: service for service in client.get("/services", list[Service], filters={"id": ids})}
-    # asked for after the services, so that a revision seen above has its tasks seen here
-    present = {"service": [*services], "_up-to-date": ["true"]}
-    tasks = tasks_of(client, present) if services else []
-    verdicts: dict[str, Verdict] = {}
-    for judge in judges:
-        service = services.get(judge.service_id)
-        if service is None:
-            verdicts[judge.service_id] = Verdict(judge.service_id, "failed", 0, 0, "the service was removed meanwhile")
-        else:
-            own = [task for task in tasks if task.service_id == service.id]
-            verdicts[judge.service_id] = judge.look(service, own, now)
-    return verdicts
+def follow(
+    client: Client, service_ids: Sequence[str], patience: float, seconds: float
+) -> Iterator[ServiceVerdictAnswer]:
+    """The verdicts on services: all at first, then each that has changed, for so many seconds. Raises what the client
+    raises."""
+    filters = json.encode({"id": list(service_ids)}).decode()
+    query: dict[str, str | int | bool] = {"stream": True, "patience": f"{patience:g}", "filters": filters}
+    with client.stream("GET", "/argosy/v1/verdicts", query, seconds=seconds) as chunks:
+        for line in lines(chunks):
+            yield json.decode(line, type=ServiceVerdictAnswer)
 
 
 def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[Task]:
@@ -204,12 +221,14 @@ def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[Task]:
         return []
 
 
-def _overdue(verdicts: Iterable[Verdict], timeout: float) -> str:
-    late = [v for v in verdicts if v.state == "waiting"]
-    told = "\n".join(f"{v.name} has {v.ready} of {v.wanted} tasks ready: {_lack(v)}" for v in late)
-    return f"not converged within {span_short(timeout)}; it goes on in the background\n{told}"
+def _overdue(verdicts: Iterable[ServiceVerdictAnswer], timeout: float) -> str:
+    told = [
+        f"{_name(one)} has {one.ready} of {one.wanted} tasks ready: {one.message or 'nothing happens'}"
+        for one in verdicts
+        if one.state is not VerdictState.CONVERGED
+    ]
+    return "\n".join([f"not converged within {span_short(timeout)}; it goes on in the background", *told])
 
 
-def _lack(verdict: Verdict) -> str:
-    detail = verdict.detail or "nothing happens"
-    return f"{detail} ({verdict.said})" if verdict.said else detail
+def _name(verdict: ServiceVerdictAnswer) -> str:
+    return verdict.service_name or verdict.service_id

@@ -27,6 +27,7 @@ from manager.hosts.occupied_prefixes import overlaps_of
 from manager.http.networks.network_answers import uses
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
 from manager.status.service_counts import service_status, spec_in_force
+from manager.status.service_verdict import run_reason, service_verdict, verdict_answer
 from manager.status.task_verdict import Account, account_of
 from manager.store.lookup import hostname
 from manager.store.naming import task_name
@@ -36,7 +37,6 @@ Json = dict[str, Any]
 
 _PAUSED = {"paused": Code.UPDATE_PAUSED, "rollback_paused": Code.ROLLBACK_PAUSED}
 _UNDER_WAY = {"updating": Code.UPDATING, "rollback_started": Code.ROLLING_BACK}
-_RUNS = {"failed": Code.RUN_FAILED, "missed": Code.RUN_MISSED, "skipped": Code.RUN_SKIPPED}
 
 
 def explanation(state: State, service: Service, now: float) -> Json:
@@ -50,6 +50,7 @@ def explanation(state: State, service: Service, now: float) -> Json:
         "Running": running,
         "Wanted": wanted,
         "Summary": _summary(state, service, running, wanted, now),
+        "Verdict": verdict_answer(state, service, service_verdict(state, service, now)),
         "Problems": [*_of_service(state, service), *_of_slots(state, service, now)],
     }
 
@@ -143,10 +144,8 @@ def _of_schedule(state: State, service: Service) -> Iterator[Json]:
         return
     if schedule.suspend:
         yield _problem("suspended", reason(Code.SCHEDULE_SUSPENDED))
-    last = decision.runs[-1] if decision.runs else None
-    if last is not None and (code := _RUNS.get(last.outcome)):
-        due = f"{timestamp(last.due_at)[:19]}Z"
-        yield _problem(code.value, reason(code, run=last.number, due=due, service=service.spec.name))
+    if why := run_reason(service, decision):
+        yield _problem(why.code.value, why)
 
 
 def _node_counts(state: State) -> dict[str, Fact]:

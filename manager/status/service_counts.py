@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from api.engine.services import ServiceStatusAnswer
-from api.objects.decided import Revision
+from api.objects.decided import Revision, Task
 from api.objects.wanted import Service
+from api.service.equality import task_fingerprint
 from api.service.mode import ModeKind
 from api.service.service_spec import ServiceSpec
 from api.states import TaskState
@@ -50,3 +51,18 @@ def service_status(state: State, service: Service) -> ServiceStatusAnswer:
 
 def _counts(running: int, desired: int, completed: int) -> ServiceStatusAnswer:
     return ServiceStatusAnswer(running, max(desired, 0), completed)
+
+
+def is_up_to_date(state: State, task: Task) -> bool:
+    """Whether the task is as its service's present spec wants it; later revisions may not have touched its template."""
+    service = state.services.get(task.service_id)
+    if service is None:
+        return False
+    if task.revision == service.revision:
+        return True
+    revision = state.revision_of(task)
+    return (
+        revision is not None
+        and not service.spec.is_job
+        and task_fingerprint(revision.spec) == task_fingerprint(spec_in_force(state, service))
+    )

@@ -18,16 +18,18 @@ from dataclasses import replace as with_fields
 from math import inf
 
 from api.defaults import VERDICT_PATIENCE
-from api.engine.argosy import VerdictState
-from api.engine.common import timestamp
+from api.engine.argosy import ServiceVerdictAnswer, VerdictState
+from api.engine.common import VersionAnswer, timestamp
+from api.labels import NAMESPACE
 from api.objects.decided import ServiceDecision, Task
-from api.objects.kinds import CURRENT_LEADER, LEADERSHIP
+from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SERVICE
 from api.objects.wanted import Service
 from api.reasons.reason import Code, Reason, reason
+from api.reasons.reason_text import texts
 from api.states import GOING, TaskState
-from manager.status.service_counts import spec_in_force
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
+from manager.status.service_counts import is_up_to_date, spec_in_force
 from manager.store.lookup import hostname
 from manager.store.state import State
 
@@ -62,10 +64,31 @@ class Verdict:
 def service_verdict(state: State, service: Service, now: float, patience: float = VERDICT_PATIENCE) -> Verdict:
     """Judge a service; `patience` in seconds."""
     found = _Case(state, service, now, patience).verdict()
-    if CURRENT_LEADER in state.table(LEADERSHIP):
+    if CURRENT_LEADER in state.table(LEADERSHIP) or found.state in (VerdictState.FAILED, VerdictState.STUCK):
         return found
     changed = VerdictState.DEGRADED if found.state is VerdictState.CONVERGED else found.state
     return with_fields(found, state=changed, reasons=(reason(Code.NO_LEADER), *found.reasons))
+
+
+def verdict_answer(state: State, service: Service, verdict: Verdict) -> ServiceVerdictAnswer:
+    """A verdict as it is answered."""
+    return ServiceVerdictAnswer(
+        service.id,
+        service.spec.name,
+        verdict.state,
+        since_text(verdict),
+        verdict.ready,
+        verdict.wanted,
+        texts(list(verdict.reasons)),
+        list(verdict.reasons),
+        service.spec.labels.get(NAMESPACE, ""),
+        VersionAnswer(state.version(SERVICE, service.id)),
+    )
+
+
+def since_text(verdict: Verdict) -> str:
+    """Since when, as it is answered; "" when it is not known."""
+    return timestamp(verdict.since) if verdict.since else ""
 
 
 def run_reason(service: Service, decision: ServiceDecision | None) -> Reason | None:

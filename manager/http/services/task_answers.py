@@ -22,10 +22,8 @@ from api.objects.decided import Task
 from api.objects.kinds import NETWORK, STATUS, TASK
 from api.objects.observed import PortStatus, TaskStatus
 from api.reasons.reason_text import task_error, task_message, text
-from api.service.equality import task_fingerprint
 from api.states import TaskState
 from manager.status.encoded_specs import EncodedSpecs
-from manager.status.service_counts import spec_in_force
 from manager.store.naming import task_name
 from manager.store.state import State
 
@@ -119,18 +117,3 @@ def task_labels(state: State, task: Task) -> dict[str, str]:
         return service.spec.labels
     revision = state.revision_of(task)
     return revision.spec.labels if revision else {}
-
-
-def is_up_to_date(state: State, task: Task) -> bool:
-    """Whether the task is as its service's present spec wants it; later revisions may not have touched its template."""
-    service = state.services.get(task.service_id)
-    if service is None:
-        return False
-    if task.revision == service.revision:
-        return True
-    revision = state.revision_of(task)
-    return (
-        revision is not None
-        and not service.spec.is_job
-        and task_fingerprint(revision.spec) == task_fingerprint(spec_in_force(state, service))
-    )

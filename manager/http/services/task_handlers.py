@@ -16,7 +16,8 @@ from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.preserved_fields import is_dockers
-from manager.http.services.task_answers import TaskAnswers, is_up_to_date, task_labels
+from manager.http.services.task_answers import TaskAnswers, task_labels
+from manager.status.service_counts import is_up_to_date
 from manager.store.lookup import find_node, find_service, find_task
 from manager.store.naming import task_name
 from manager.store.state import State

@@ -16,7 +16,6 @@ from aiohttp import web
 from api.codec import encode
 from api.defaults import VERDICT_PATIENCE
 from api.engine.argosy import ServiceVerdictAnswer, StackVerdictAnswer, VerdictState
-from api.engine.common import timestamp
 from api.errors import Invalid, NotFound
 from api.http.app import answer
 from api.http.query import filters, flag
@@ -25,7 +24,7 @@ from api.objects.wanted import Service
 from api.reasons.reason import Code, reason
 from api.reasons.reason_text import text, texts
 from manager.http.cluster_context import ClusterContext
-from manager.status.service_verdict import Verdict, service_verdict
+from manager.status.service_verdict import service_verdict, since_text, verdict_answer
 from manager.status.stack_verdict import stack_verdict
 from manager.store.lookup import find_service
 from manager.store.state import State
@@ -127,7 +126,7 @@ def _judge_services(those: Callable[[State], Iterable[tuple[str, Service | None]
                 answers[id] = ServiceVerdictAnswer(id, state=VerdictState.FAILED, message=text(why), reasons=[why])
                 continue
             verdict = service_verdict(state, service, now, patience)
-            answers[id] = service_answer(service, verdict)
+            answers[id] = verdict_answer(state, service, verdict)
             again_at = min(again_at, verdict.again_at)
         return answers, again_at
 
@@ -141,33 +140,14 @@ def _stack(state: State, name: str, now: float, patience: float) -> tuple[StackV
     found = StackVerdictAnswer(
         name,
         verdict.state,
-        _since(verdict),
+        since_text(verdict),
         verdict.ready,
         verdict.wanted,
         texts(list(verdict.reasons)),
         list(verdict.reasons),
-        [service_answer(service, verdicts[service.spec.name]) for service in services],
+        [verdict_answer(state, service, verdicts[service.spec.name]) for service in services],
     )
     return found, verdict.again_at
-
-
-def service_answer(service: Service, verdict: Verdict) -> ServiceVerdictAnswer:
-    """A verdict as it is answered."""
-    return ServiceVerdictAnswer(
-        service.id,
-        service.spec.name,
-        verdict.state,
-        _since(verdict),
-        verdict.ready,
-        verdict.wanted,
-        texts(list(verdict.reasons)),
-        list(verdict.reasons),
-        service.spec.labels.get(NAMESPACE, ""),
-    )
-
-
-def _since(verdict: Verdict) -> str:
-    return timestamp(verdict.since) if verdict.since else ""
 
 
 def _services_of(state: State, stack: str) -> list[Service]:
