@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from deploy.demo.image import build
 from deploy.lab import lab as labs
+from tests import processes
 from tests.e2e.world import IMAGE, World
 
 LAB = os.environ.get("ARGOSY_TEST_LAB", "e2e")
@@ -31,6 +34,18 @@ def _no_cgroup_stays() -> Iterator[None]:
         for group in (*root.glob("argosy/*"), root / "argosy"):
             with suppress(OSError):
                 group.rmdir()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_stays() -> Iterator[None]:
+    """Whatever a test, a lab or one of its hosts starts ends with it."""
+    os.environ[processes.MARK] = run = f"{os.getpid()}.{time.monotonic_ns()}"
+    yield
+    left = processes.left_by(run, patience=10.0)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert left == {}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,12 +209,21 @@ class TestHost:
         return program
 
     def end(self) -> None:
+        """The power is cut: whatever it started ends with it."""
         self.kill()
+        until(self._kill_all)
         for program in self.programs:
             program.kill()
             program.wait()
             assert program.stdout
             program.stdout.close()
+
+    def _kill_all(self) -> bool:
+        pids = sh("ip", "netns", "pids", self.netns, check=False).split()
+        for pid in map(int, pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not pids
 
     def inside(self, *command: str, check: bool = True) -> str:
         return sh("ip", "netns", "exec", self.netns, *command, check=check)
