@@ -8,9 +8,10 @@ from __future__ import annotations
 import pytest
 
 from tests.attacks.packets_tools import site
+from tests.attacks.siege import fortress
 from tests.overlay.conftest import cluster
 
-__all__ = ["cluster", "site"]
+__all__ = ["cluster", "fortress", "site"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

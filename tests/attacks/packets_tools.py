@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -173,6 +174,17 @@ class Site:
     """On the second host, on an internal network that the rogue and the third host are not on."""
     keeper: Task
     """On the first host, on that internal network."""
+
+    @contextmanager
+    def unheard(self, at: Task) -> Iterator[None]:
+        """Nothing of what is sent meanwhile reaches this container, and an honest packet after it does."""
+        ear = Ear.at(at.netns)
+        yield
+        if at is self.secret:
+            self.barrier(self.keeper, at, SECRET)
+        else:
+            self.barrier(self.far, at)
+        assert ear.heard() == []
 
     def barrier(self, frm: Task, to: Task, network: str = APP, device: str = "eth0") -> None:
         """An honest packet along the way that the attack tried."""

@@ -11,22 +11,10 @@ from typing import Any
 import grpc
 
 from api.codec import encode
-from api.network.network_spec import NetworkSpec
-from api.objects.decided import Gateway, NetworkDecision, NodeDecision, Revision, Task, TaskAddress
-from api.objects.kinds import (
-    CLUSTER,
-    DEFAULT_CLUSTER,
-    NETWORK,
-    NETWORK_DECISION,
-    NODE,
-    NODE_DECISION,
-    REVISION,
-    SERVICE,
-    TASK,
-)
+from api.objects.decided import Gateway, NetworkDecision, NodeDecision, TaskAddress
+from api.objects.kinds import NETWORK_DECISION, NODE, NODE_DECISION
 from api.objects.observed import NodeDescription
-from api.objects.wanted import Cluster, Network, Node, Service
-from api.service.service_spec import ServiceSpec
+from api.objects.wanted import Node
 from api.states import NodeState, Role, TaskState
 from api.wire import rpc
 from api.wire.session_messages import SESSION_METHOD, Assignments, Hello, ManagerMessage, Welcome
@@ -36,6 +24,7 @@ from manager.dispatch.dispatcher import Dispatcher
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Put
 from node.membership.grpc_server import HostServer
+from tests import make
 from tests.manager.certificates import credentials, free_port
 
 DEADLINE = 20.0
@@ -121,22 +110,19 @@ class Scene:
 
     async def fill(self) -> None:
         """The cluster's objects."""
-        spec, network = ServiceSpec(name="web"), NetworkSpec(name="net")
-        puts = [
-            Put(CLUSTER, DEFAULT_CLUSTER, Cluster("c")),
-            Put(SERVICE, "s", Service("s", spec=spec)),
-            Put(REVISION, "s.1", Revision("s", 1, spec)),
-            Put(NETWORK, "net", Network("net", spec=network)),
-            Put(NETWORK_DECISION, "net", NetworkDecision("10.0.1.0/24", "10.0.1.0/25", 4097)),
+        rows: list[make.Row] = [
+            make.cluster(),
+            *make.decided_service("s", name="web"),
+            make.network("net"),
+            (NETWORK_DECISION, "net", NetworkDecision("10.0.1.0/24", "10.0.1.0/25", 4097)),
         ]
         for number, id in enumerate((ROGUE, VICTIM), 1):
             gateway, address = Gateway("net", f"10.0.1.20{number}/24"), TaskAddress("net", f"10.0.1.13{number}/24")
-            puts.append(Put(NODE, id, Node(id)))
-            puts.append(Put(NODE_DECISION, id, NodeDecision(NodeState.READY, gateways=[gateway])))
-            puts.append(
-                Put(TASK, f"t{number}", Task(f"t{number}", "s", 1, number, id, TaskState.ASSIGNED, addresses=[address]))
-            )
-        await self.store.commit(puts)
+            rows.append((NODE, id, Node(id)))
+            rows.append((NODE_DECISION, id, NodeDecision(NodeState.READY, gateways=[gateway])))
+            state = TaskState.ASSIGNED
+            rows.append(make.task(f"t{number}", "s", slot=number, node_id=id, state=state, addresses=[address]))
+        await self.store.commit([Put(*row) for row in rows])
 
     @asynccontextmanager
     async def session(

@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from kit import cgroups
 
 T = TypeVar("T")
@@ -179,6 +181,17 @@ class Fortress:
                 return status_of(read_all(connection))
         except OSError as error:
             return 0, str(error)
+
+
+@pytest.fixture(scope="module")
+def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
+    """One of a module's own."""
+    fortress = Fortress(tmp_path_factory.mktemp("fortress"))
+    try:
+        fortress.build()
+        yield fortress
+    finally:
+        fortress.raze()
 
 
 def blind() -> ssl.SSLContext:

@@ -17,16 +17,6 @@ from tests.attacks.siege import Fortress, closing, read_all, status_of, until
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture(scope="module")
-def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
-    fortress = Fortress(tmp_path_factory.mktemp("fortress"))
-    try:
-        fortress.build()
-        yield fortress
-    finally:
-        fortress.raze()
-
-
 @pytest.fixture(autouse=True)
 def _no_traceback(fortress: Fortress) -> Iterator[None]:
     before = fortress.log.stat().st_size

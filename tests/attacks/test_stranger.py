@@ -12,10 +12,8 @@ from tests.attacks.packets_tools import (
     BROADCAST,
     CLIENT_NETNS,
     IPV4,
-    SECRET,
     TOKEN,
     VXLAN_PORT,
-    Ear,
     Site,
     arp,
     ethernet,
@@ -41,25 +39,19 @@ def test_its_vxlan_packets_reach_no_container(site: Site) -> None:
         APP_VNI,
         ethernet(BROADCAST, link_names.mac(CLIENT), ARP, arp(2, link_names.mac(CLIENT), rogue, BROADCAST, near)),
     )
-    ear = Ear.at(site.near.netns)
-    tell(CLIENT_NETNS, h1.address, VXLAN_PORT, lie, poison)
-    site.barrier(site.far, site.near)
-    assert ear.heard() == []
+    with site.unheard(site.near):
+        tell(CLIENT_NETNS, h1.address, VXLAN_PORT, lie, poison)
 
-    ear = Ear.at(site.secret.netns)
-    tell(CLIENT_NETNS, h2.address, VXLAN_PORT, site.smuggled(site.secret))
-    site.barrier(site.keeper, site.secret, SECRET)
-    assert ear.heard() == []
+    with site.unheard(site.secret):
+        tell(CLIENT_NETNS, h2.address, VXLAN_PORT, site.smuggled(site.secret))
 
 
 def test_its_vxlan_packets_reach_no_container_in_fragments(site: Site) -> None:
     h2 = site.cluster.hosts[1]
     mac = sh("ip", "-n", h2.netns, "-o", "link", "show", "eth0").split("link/ether ")[1].split()[0]
     whole = ipv4(CLIENT, h2.address, 17, udp(site.smuggled(site.secret), VXLAN_PORT))
-    ear = Ear.at(site.secret.netns)
-    send(CLIENT_NETNS, *(ethernet(mac, "02:00:00:00:00:66", IPV4, part) for part in fragments(whole)))
-    site.barrier(site.keeper, site.secret, SECRET)
-    assert ear.heard() == []
+    with site.unheard(site.secret):
+        send(CLIENT_NETNS, *(ethernet(mac, "02:00:00:00:00:66", IPV4, part) for part in fragments(whole)))
 
 
 def test_its_vxlan_packets_are_not_relayed_by_a_host_to_another(site: Site) -> None:
@@ -69,10 +61,8 @@ def test_its_vxlan_packets_are_not_relayed_by_a_host_to_another(site: Site) -> N
               "add rule ip nat post oifname eth0 masquerade")  # fmt: skip
     sh("nsenter", f"--net={CLIENT_NETNS}", "ip", "route", "add", f"{h2.address}/32", "via", h1.address)
     try:
-        ear = Ear.at(site.secret.netns)
-        tell(CLIENT_NETNS, h2.address, VXLAN_PORT, site.smuggled(site.secret))
-        site.barrier(site.keeper, site.secret, SECRET)
-        assert ear.heard() == []
+        with site.unheard(site.secret):
+            tell(CLIENT_NETNS, h2.address, VXLAN_PORT, site.smuggled(site.secret))
     finally:
         sh("nsenter", f"--net={CLIENT_NETNS}", "ip", "route", "del", f"{h2.address}/32")
         h1.inside("nft", "delete", "table", "ip", "nat")
@@ -82,8 +72,6 @@ def test_it_reaches_no_container_through_a_host_as_its_router(site: Site) -> Non
     h1 = site.cluster.hosts[0]
     near = site.near.addresses[APP]
     mac = sh("ip", "-n", h1.netns, "-o", "link", "show", "eth0").split("link/ether ")[1].split()[0]
-    ear = Ear.at(site.near.netns)
-    for source in (CLIENT, site.rogue.addresses[APP], h1.address, "127.0.0.1"):
-        send(CLIENT_NETNS, ethernet(mac, "02:00:00:00:00:66", IPV4, ipv4(source, near, 17, udp(TOKEN))))
-    site.barrier(site.far, site.near)
-    assert ear.heard() == []
+    with site.unheard(site.near):
+        for source in (CLIENT, site.rogue.addresses[APP], h1.address, "127.0.0.1"):
+            send(CLIENT_NETNS, ethernet(mac, "02:00:00:00:00:66", IPV4, ipv4(source, near, 17, udp(TOKEN))))

@@ -6,7 +6,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,16 +23,6 @@ FLOOD = 1000
 """Connections of a flood; each costs 20 to 300 KiB where nothing bounds them."""
 MOST_GROWTH = 60 << 10
 """KiB that a flood from two addresses may cost."""
-
-
-@pytest.fixture(scope="module")
-def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
-    fortress = Fortress(tmp_path_factory.mktemp("fortress"))
-    try:
-        fortress.build()
-        yield fortress
-    finally:
-        fortress.raze()
 
 
 def still_serves(fortress: Fortress) -> bool:

@@ -14,7 +14,6 @@ from tests.attacks.packets_tools import (
     BROADCAST,
     IPV4,
     IPV6,
-    SECRET,
     TOKEN,
     VXLAN_PORT,
     Ear,
@@ -36,10 +35,8 @@ pytestmark = pytest.mark.root
 
 def test_it_sends_nothing_into_a_network_it_has_no_part_in(site: Site) -> None:
     _, h2, h3 = site.cluster.hosts
-    ear = Ear.at(site.secret.netns)
-    tell(f"/run/netns/{h3.netns}", h2.address, VXLAN_PORT, site.smuggled(site.secret))
-    site.barrier(site.keeper, site.secret, SECRET)
-    assert ear.heard() == []
+    with site.unheard(site.secret):
+        tell(f"/run/netns/{h3.netns}", h2.address, VXLAN_PORT, site.smuggled(site.secret))
 
 
 def test_it_is_heard_for_as_long_as_it_takes_part(site: Site) -> None:
@@ -70,10 +67,8 @@ def test_it_poisons_no_arp_cache_on_other_hosts(site: Site) -> None:
         for to in (BROADCAST, link_names.mac(near))
     ]
     lies.append(ethernet(BROADCAST, own, IPV6, TOKEN.ljust(60, b"\0")))
-    ear = Ear.at(site.near.netns)
-    tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, lie) for lie in lies))
-    site.barrier(site.far, site.near)
-    assert ear.heard() == []
+    with site.unheard(site.near):
+        tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, lie) for lie in lies))
     assert neighbours(site.near)[other] == link_names.mac(other)
 
 
@@ -81,9 +76,7 @@ def test_its_packets_come_from_addresses_of_the_network_only(site: Site) -> None
     h1, _, h3 = site.cluster.hosts
     near, own = site.near.addresses[APP], link_names.mac("10.77.1.3")
     foreign = [ipv4(source, near, 17, udp(TOKEN)) for source in ("10.77.3.11", h1.address, "127.0.0.1", "192.0.2.7")]
-    ear = Ear.at(site.near.netns)
-    frames = [ethernet(link_names.mac(near), own, IPV4, packet) for packet in foreign]
-    tagged = ethernet(link_names.mac(near), own, IPV4, foreign[0], (0x8100,))
-    tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, frame) for frame in (*frames, tagged)))
-    site.barrier(site.far, site.near)
-    assert ear.heard() == []
+    with site.unheard(site.near):
+        frames = [ethernet(link_names.mac(near), own, IPV4, packet) for packet in foreign]
+        tagged = ethernet(link_names.mac(near), own, IPV4, foreign[0], (0x8100,))
+        tell(f"/run/netns/{h3.netns}", h1.address, VXLAN_PORT, *(vxlan(APP_VNI, frame) for frame in (*frames, tagged)))

@@ -6,7 +6,6 @@ A thirtieth of `ARGOSY_FUZZ`, for it has real things to do. Leaving the cluster 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,16 +36,6 @@ def tables() -> list[web.RouteDef]:
     own = NodeRoutes(_never, _never).routes()  # type: ignore[arg-type]
     every = [*own, *cluster_routes(_never), *host_routes(_never)]  # type: ignore[arg-type]
     return [route for route in every if route.path != "/swarm/leave"]
-
-
-@pytest.fixture(scope="module")
-def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
-    fortress = Fortress(tmp_path_factory.mktemp("fortress"))
-    try:
-        fortress.build()
-        yield fortress
-    finally:
-        fortress.raze()
 
 
 async def test_no_request_does_harm_to_a_daemon(fortress: Fortress) -> None:

@@ -74,15 +74,15 @@ def test_only_what_all_judges_have_lost_is_lost() -> None:
     assert suspicion(seen, "m1") is Suspicion.SUSPECTED
 
 
+def published() -> World:
+    """A task with a port on the mesh on each of two hosts, settled."""
+    port = make.port(80)
+    rows = (make.cluster(), make.ingress(), make.node("n1"), make.node("n2"), make.service(replicas=2, ports=[port]))
+    return World(*rows).settle()
+
+
 def test_an_endpoint_on_a_suspected_host_is_not_ready_and_comes_back_at_once() -> None:
-    w = World(
-        make.cluster(),
-        make.ingress(),
-        make.node("n1"),
-        make.node("n2"),
-        make.service(replicas=2, ports=[make.port(80)]),
-    )
-    w.settle()
+    w = published()
     drains = w.state.index(Drains)
     [task] = [task for task in w.running() if task.node_id == "n1"]
     assert task.addresses
@@ -133,14 +133,7 @@ def test_a_new_leader_does_not_wait_for_a_lost_host_to_come_back() -> None:
 
 
 def test_a_host_that_is_down_is_not_waited_for_by_tasks_that_stop() -> None:
-    w = World(
-        make.cluster(),
-        make.ingress(),
-        make.node("n1"),
-        make.node("n2"),
-        make.service(replicas=2, ports=[make.port(80)]),
-    )
-    w.settle()
+    w = published()
     drains = w.state.index(Drains)
     assert drains.confirmed == 0
     w.put((SUSPICIONS, "m1", Suspicions(["n1", "n2"], ["n1", "n2"])))
