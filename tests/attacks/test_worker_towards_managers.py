@@ -30,12 +30,12 @@ from tests.manager.certificates import AUTHORITY, NOW, credentials
 RUNNING = TaskStatus(TaskState.RUNNING, 5.0)
 
 
-@pytest.fixture
 def trouble(number: int) -> Reason:
     """Something new to say."""
     return reason(Code.NOT_HANDLED, text=f"{number}")
 
 
+@pytest.fixture
 async def cluster() -> AsyncIterator[Scene]:
     async with a_cluster() as running:
         yield running
