@@ -23,7 +23,8 @@ time.sleep(60)
 
 def test_a_process_that_went_its_own_way_is_told_with_the_test_that_started_it() -> None:
     environment = {**os.environ, processes.MARK: "a run of its own"}
-    done = subprocess.run([sys.executable, "-c", DETACHED], env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", DETACHED]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     pid = int(done.stdout)
     try:
         left = processes.left_by("a run of its own", patience=0.1)
