@@ -37,8 +37,9 @@ def sandbox(id: str = "c1") -> Sandbox:
 def sockets() -> DnsSockets:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    udp.bind(("127.0.0.1", 0))
-    tcp.bind(udp.getsockname())
+    # TCP first: of its ports some are in TIME_WAIT, of UDP's none
+    tcp.bind(("127.0.0.1", 0))
+    udp.bind(tcp.getsockname())
     tcp.listen(8)
     return DnsSockets(udp, tcp)
 
