@@ -1,6 +1,6 @@
 """The HTTP client: the standard library's, over a unix socket (or TCP), because a command has to start fast.
 
-Answers come as the types of cli/views.py; streams as iterators of bytes.
+Answers come as the types of api/engine; streams as iterators of bytes.
 """
 
 from __future__ import annotations

@@ -8,14 +8,13 @@ from typing import Any
 import click
 
 from api.engine.containers import ContainerAnswer, ContainerPort, ContainerSummaryAnswer
-from api.engine.system import VersionAnswer
+from api.engine.system import InfoAnswer, VersionAnswer
 from api.version import release
 from cli.client import Client, current
 from cli.command_errors import ApiError, Failed, Unreachable
 from cli.show.formatting import ago, byte_count, short_id
 from cli.show.log_output import copy_output, log_options, log_query, show_service_logs
 from cli.show.output import filter_option, format_option, no_trunc_option, quiet_option, show_rows
-from cli.views import Info
 
 COLUMNS = {
     "ID": "CONTAINER ID",
@@ -103,7 +102,7 @@ def info(template: str | None) -> None:
         except BadTemplate as error:
             raise click.UsageError(f"--format: {error}") from None
         return
-    found = client.get("/info", Info)
+    found = client.get("/info", InfoAnswer)
     swarm = found.swarm
     lines = [
         ("Name", found.name),
@@ -119,7 +118,7 @@ def info(template: str | None) -> None:
         ("Containers", f"{found.containers} ({found.containers_running} running)"),
         ("Images", str(found.images)),
         ("System", f"{found.operating_system} {found.kernel_version} {found.architecture}".strip()),
-        ("CPUs, memory", f"{found.n_cpu}, {byte_count(found.mem_total)}"),
+        ("CPUs, memory", f"{found.ncpu}, {byte_count(found.mem_total)}"),
         ("Data root", found.docker_root_dir),
     ]
     if swarm.error:

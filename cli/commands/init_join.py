@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from api.defaults import MANAGER_PORT
+from api.engine.swarm import NodeAnswer, SwarmAnswer
+from api.engine.system import InfoAnswer
 from cli.client import Client, current
 from cli.command_errors import Wrong
 from cli.flags.flag_values import duration
-from cli.views import Info, Node, Swarm
 
 ROLES = click.Choice(["worker", "manager"])
 AVAILABILITY = click.Choice(["active", "pause", "drain"])
@@ -118,7 +119,7 @@ def join(
             "Availability": availability,
         },
     )
-    role = "manager" if client.get("/info", Info).swarm.control_available else "worker"
+    role = "manager" if client.get("/info", InfoAnswer).swarm.control_available else "worker"
     click.echo(f"This host joined the cluster as a {role}.")
 
 
@@ -144,14 +145,14 @@ def join_token(role: str, rotate: bool, quiet: bool) -> None:
         if not quiet:
             click.echo(f"The {role}s' token was renewed.\n")
     if quiet:
-        tokens = client.get("/swarm", Swarm).join_tokens
+        tokens = client.get("/swarm", SwarmAnswer).join_tokens
         click.echo(tokens.manager if role == "manager" else tokens.worker)
     else:
         _print_join(client, role)
 
 
 def _print_join(client: Client, role: str) -> None:
-    tokens = client.get("/swarm", Swarm).join_tokens
+    tokens = client.get("/swarm", SwarmAnswer).join_tokens
     token = tokens.manager if role == "manager" else tokens.worker
     click.echo(f"To add a {role}, run this on the other host:\n")
     click.echo(f"    argosy join --token {token} {_manager_address(client)}\n")
@@ -159,9 +160,9 @@ def _print_join(client: Client, role: str) -> None:
 
 def _manager_address(client: Client) -> str:
     """Of this host if it is a manager, else of any."""
-    swarm = client.get("/info", Info).swarm
+    swarm = client.get("/info", InfoAnswer).swarm
     if swarm.control_available:
-        status = client.get(f"/nodes/{swarm.node_id}", Node).manager_status
+        status = client.get(f"/nodes/{swarm.node_id}", NodeAnswer).manager_status
         if status and status.addr:
             return status.addr
     addresses = [manager.addr for manager in swarm.remote_managers or []]

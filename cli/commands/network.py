@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from api.engine.networks import NetworkAnswer, NetworkCreatedAnswer
 from api.network.network_spec import IPAM, IPAMConfig, NetworkSpec
 from cli.client import current
 from cli.command_errors import Wrong
@@ -11,7 +12,6 @@ from cli.flags.flag_values import assignment
 from cli.lazy_group import Group
 from cli.show.formatting import short_id
 from cli.show.output import each, inspect, inspect_format_option, list_options, no_trunc_option, show_rows
-from cli.views import Network, NetworkCreated
 
 COLUMNS = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
 
@@ -74,7 +74,7 @@ def create(
         options=_pairs("--opt", opt),
         labels=_pairs("--label", label),
     )
-    created = current().post("/networks/create", NetworkCreated, spec)
+    created = current().post("/networks/create", NetworkCreatedAnswer, spec)
     if created.warning:
         click.echo(f"WARNING: {created.warning}", err=True)
     click.echo(created.id)
@@ -92,7 +92,7 @@ def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
 @no_trunc_option
 def ls(filters: dict[str, list[str]], template: str | None, quiet: bool, no_trunc: bool) -> None:
     """List networks."""
-    networks = current().get("/networks", list[Network], filters=filters)
+    networks = current().get("/networks", list[NetworkAnswer], filters=filters)
     rows = [
         {
             "ID": item.id if no_trunc else short_id(item.id),

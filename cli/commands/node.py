@@ -7,6 +7,9 @@ from typing import Any
 import click
 import msgspec
 
+from api.engine.swarm import NodeAnswer
+from api.engine.system import InfoAnswer
+from api.engine.tasks import TaskAnswer
 from api.states import Availability, Role
 from cli.client import Client, current
 from cli.command_errors import ApiError, Failed, Wrong
@@ -26,7 +29,6 @@ from cli.show.output import (
 )
 from cli.show.service_progress import timeout_option
 from cli.show.task_rows import TaskList, task_list_options
-from cli.views import Info, Node, Task
 
 
 @click.group(cls=Group)
@@ -44,7 +46,7 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None
         for item in nodes:
             click.echo(item["ID"])
         return
-    own = client.get("/info", Info).swarm.node_id
+    own = client.get("/info", InfoAnswer).swarm.node_id
     rows = node_rows(nodes, own, is_table=is_table(template))
     show_rows(rows, columns(rows), template)
 
@@ -59,12 +61,12 @@ def inspect_(nodes: tuple[str, ...], template: str | None, pretty: bool) -> None
     ids = [_own(client, name) for name in nodes]
     if pretty and not template:
         for id in ids:
-            click.echo("\n".join(_pretty(client.get(f"/nodes/{id}", Node))))
+            click.echo("\n".join(_pretty(client.get(f"/nodes/{id}", NodeAnswer))))
         return
     inspect(client, "node", "/nodes", ids, template)
 
 
-def _pretty(item: Node) -> list[str]:
+def _pretty(item: NodeAnswer) -> list[str]:
     about = item.description
     manager = item.manager_status
     lines = [
@@ -112,7 +114,7 @@ def update(
     if wait and availability != "drain":
         raise Wrong("--wait goes with --availability drain")
     client = current()
-    found = client.get(f"/nodes/{_own(client, name)}", Node)
+    found = client.get(f"/nodes/{_own(client, name)}", NodeAnswer)
     labels = {key: value for key, value in found.spec.labels.items() if key not in label_rm}
     try:
         labels |= dict(pair for text in label_add for pair in assignment(text))
@@ -131,7 +133,7 @@ def update(
         drain.wait(timeout)
 
 
-def _send(client: Client, found: Node, **fields: Any) -> None:
+def _send(client: Client, found: NodeAnswer, **fields: Any) -> None:
     spec = msgspec.structs.replace(found.spec, **fields)
     # a plain body: the daemon wants role and availability said, also where they are the default
     body = {"Labels": spec.labels, "Role": spec.role.value, "Availability": spec.availability.value}
@@ -153,7 +155,7 @@ def drain(nodes: tuple[str, ...], wait: bool, timeout: float) -> None:
     """
     client = current()
     for name in nodes:
-        found = client.get(f"/nodes/{_own(client, name)}", Node)
+        found = client.get(f"/nodes/{_own(client, name)}", NodeAnswer)
         before = Drain(client, found.id, name)
         if found.spec.availability is not Availability.DRAIN:
             _send(client, found, availability=Availability.DRAIN)
@@ -184,7 +186,7 @@ def _change_role(nodes: tuple[str, ...], role: Role) -> None:
     client, problems = current(), []
     for name in nodes:
         try:
-            found = client.get(f"/nodes/{_own(client, name)}", Node)
+            found = client.get(f"/nodes/{_own(client, name)}", NodeAnswer)
             if found.spec.role is role:
                 click.echo(f"Node {name} is already a {role.value}.")
                 continue
@@ -218,9 +220,9 @@ def rm(nodes: tuple[str, ...], force: bool) -> None:
 def ps(nodes: tuple[str, ...], wanted: TaskList) -> None:
     """List the tasks on hosts (this one, if none is named)."""
     client = current()
-    ids = [client.get(f"/nodes/{_own(client, name)}", Node).id for name in nodes or ("self",)]
-    wanted.show(client, client.get("/tasks", list[Task], filters={**wanted.filters, "node": ids}))
+    ids = [client.get(f"/nodes/{_own(client, name)}", NodeAnswer).id for name in nodes or ("self",)]
+    wanted.show(client, client.get("/tasks", list[TaskAnswer], filters={**wanted.filters, "node": ids}))
 
 
 def _own(client: Client, name: str) -> str:
-    return client.get("/info", Info).swarm.node_id if name == "self" else name
+    return client.get("/info", InfoAnswer).swarm.node_id if name == "self" else name

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from api.engine.common import CreatedAnswer
+from api.engine.services import ServiceAnswer
+from api.engine.tasks import TaskAnswer
 from api.ids import new_id
 from cli.client import Client, current
 from cli.command_errors import Wrong
@@ -29,7 +32,6 @@ from cli.show.run_rows import is_scheduled, run_lines, runs_of, tell_next_run
 from cli.show.service_progress import Awaited, Wait, wait_options
 from cli.show.service_rows import COLUMNS, service_rows
 from cli.show.task_rows import TaskList, task_list_options
-from cli.views import Created, Service, Task
 
 
 @click.group(cls=Group)
@@ -58,7 +60,7 @@ def create(image: str, args: tuple[str, ...], wait: Wait, **given: Any) -> None:
     name = given["name"] or f"service-{new_id()[:8]}"
     spec = with_file_ids(client, new_spec(name, image, args, given))
     headers = _login(image) if given["with_registry_auth"] else {}
-    created = client.post("/services/create", Created, spec, headers=headers)
+    created = client.post("/services/create", CreatedAnswer, spec, headers=headers)
     for warning in created.warnings or []:
         click.echo(f"WARNING: {warning}", err=True)
     click.echo(created.id)
@@ -86,8 +88,8 @@ def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None
 def ps(services: tuple[str, ...], wanted: TaskList) -> None:
     """List the tasks of services."""
     client = current()
-    ids = [client.get(f"/services/{name}", Service).id for name in services]
-    wanted.show(client, client.get("/tasks", list[Task], filters={**wanted.filters, "service": ids}))
+    ids = [client.get(f"/services/{name}", ServiceAnswer).id for name in services]
+    wanted.show(client, client.get("/tasks", list[TaskAnswer], filters={**wanted.filters, "service": ids}))
     if wanted.template is None and not wanted.quiet:
         _tell_verdicts(client, ids)
 
@@ -116,7 +118,7 @@ def inspect_(services: tuple[str, ...], template: str | None, pretty: bool) -> N
     from cli.show.service_details import lines
 
     for name in services:
-        for line in lines(client.get(f"/services/{name}", Service), time.time()):  # noqa: TID251
+        for line in lines(client.get(f"/services/{name}", ServiceAnswer), time.time()):  # noqa: TID251
             click.echo(line)
 
 
@@ -129,7 +131,7 @@ def scale(targets: tuple[str, ...], wait: Wait) -> None:
     wanted = [_parse_target(target) for target in targets]
     awaited = []
     for name, replicas in wanted:
-        found = client.get(f"/services/{name}", Service)
+        found = client.get(f"/services/{name}", ServiceAnswer)
         awaited.append(Awaited(found.id, found.version.index))
         _update(client, found, scaled(found.spec, replicas))
         if not wait.quiet:
@@ -186,7 +188,7 @@ def update(name: str, wait: Wait, rollback: bool, **given: Any) -> None:
     if rollback:
         _roll_back(client, name, wait)
         return
-    found = client.get(f"/services/{name}", Service)
+    found = client.get(f"/services/{name}", ServiceAnswer)
     spec = with_file_ids(client, changed_spec(_with_network_names(client, found.spec), given))
     _update(client, found, spec, _login(spec.task_template.container_spec.image) if given["with_registry_auth"] else {})
     click.echo(name)
@@ -212,7 +214,7 @@ def rollback_(name: str, to: int | None, wait: Wait) -> None:
 
 
 def _roll_back(client: Client, name: str, wait: Wait, to: int | None = None) -> None:
-    found = client.get(f"/services/{name}", Service)
+    found = client.get(f"/services/{name}", ServiceAnswer)
     query: dict[str, str | int | bool] = {"version": found.version.index}
     if to is not None:
         query["to"] = to
@@ -263,7 +265,7 @@ def _tell_next_run(client: Client, id: str, wait: Wait) -> None:
         click.echo(tell_next_run(client, id))
 
 
-def _update(client: Client, found: Service, spec: Any, headers: dict[str, str] | None = None) -> None:
+def _update(client: Client, found: ServiceAnswer, spec: Any, headers: dict[str, str] | None = None) -> None:
     client.send(f"/services/{found.id}/update", spec, {"version": found.version.index}, headers)
 
 
@@ -277,11 +279,11 @@ def _with_network_names(client: Client, spec: Any) -> Any:
     """Stored specs have ids of networks; flags name them, so that --network-rm finds them."""
     import msgspec
 
-    from cli.views import Network
+    from api.engine.networks import NetworkAnswer
 
     template = spec.task_template
     if not template.networks:
         return spec
-    names = {network.id: network.name for network in client.get("/networks", list[Network])}
+    names = {network.id: network.name for network in client.get("/networks", list[NetworkAnswer])}
     networks = [msgspec.structs.replace(item, target=names.get(item.target, item.target)) for item in template.networks]
     return msgspec.structs.replace(spec, task_template=msgspec.structs.replace(template, networks=networks))

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from api.engine.services import ServiceAnswer
+from api.engine.system import InfoAnswer
+from api.engine.tasks import TaskAnswer
 from cli.client import Client, current
 from cli.command_errors import Failed
 from cli.deploy import host_binds
@@ -20,7 +23,6 @@ from cli.show.service_progress import Wait, detach_option, timeout_option, wait_
 from cli.show.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.show.service_rows import service_rows
 from cli.show.task_rows import TaskList, task_list_options
-from cli.views import Info, Service, Task
 from compose.load import Loaded
 from compose.model.stack import NAMESPACE, Stack
 
@@ -162,7 +164,7 @@ def config(files: ComposeFiles, name: str | None, form: str) -> None:
 @format_option
 def ls(template: str | None) -> None:
     """List stacks."""
-    services = current().get("/services", list[Service], filters={"label": [NAMESPACE]})
+    services = current().get("/services", list[ServiceAnswer], filters={"label": [NAMESPACE]})
     counts: dict[str, int] = {}
     for service in services:
         name = service.spec.labels.get(NAMESPACE, "")
@@ -178,7 +180,7 @@ def ps(name: str, wanted: TaskList) -> None:
     """List the tasks of a stack."""
     client = current()
     label = stack_filter(name)["label"] + wanted.filters.pop("label", [])
-    tasks = client.get("/tasks", list[Task], filters={**wanted.filters, "label": label})
+    tasks = client.get("/tasks", list[TaskAnswer], filters={**wanted.filters, "label": label})
     if not tasks:
         _must_exist(client, name)
     wanted.show(client, tasks)
@@ -204,7 +206,7 @@ def explain(name: str, as_json: bool) -> None:
     from cli.show.explanation import show_stack
 
     client = current()
-    found = client.get("/services", list[Service], filters=stack_filter(name))
+    found = client.get("/services", list[ServiceAnswer], filters=stack_filter(name))
     show_stack(client, name, sorted(service.spec.name for service in found), as_json)
 
 
@@ -234,7 +236,7 @@ def with_binds(client: Client, loaded: Loaded, ship: bool) -> Stack:
     stack, own = loaded.stack, (loaded.directory, os.path.expanduser("~"))
     if not any(host_binds.binds(service) for service in stack.services):
         return stack
-    swarm = client.get("/info", Info).swarm
+    swarm = client.get("/info", InfoAnswer).swarm
     if ship:
         stack, told = host_binds.shipped(stack, own, host_binds.look, swarm.node_id if client.is_local else "")
         for line in told:
@@ -246,5 +248,5 @@ def with_binds(client: Client, loaded: Loaded, ship: bool) -> Stack:
 
 
 def _must_exist(client: Client, name: str) -> None:
-    if not client.get("/services", list[Service], filters=stack_filter(name)):
+    if not client.get("/services", list[ServiceAnswer], filters=stack_filter(name)):
         raise Failed(f"there is no stack {name!r}")

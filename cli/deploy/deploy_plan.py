@@ -12,6 +12,9 @@ from typing import Literal
 
 import msgspec
 
+from api.engine.networks import NetworkAnswer
+from api.engine.services import ServiceAnswer
+from api.engine.stored_files import StoredFileAnswer
 from api.errors import Invalid
 from api.service.canonical import comparable
 from api.service.equality import Difference, differences, task_fingerprint
@@ -21,7 +24,6 @@ from cli.deploy.plan_files import FileChange, FileKind, missing_files, new_files
 from cli.deploy.plan_networks import NetworkChange, network_changes
 from cli.deploy.plan_ports import given_up, taken
 from cli.show.differences import difference_line
-from cli.views import File, Network, Service
 from compose.model.stack import IMAGE, Stack, StackService
 
 Resolve = Literal["always", "changed", "never"]
@@ -33,13 +35,13 @@ _PLACEMENT = "TaskTemplate.Placement.Constraints"
 class Present:
     """What the cluster has."""
 
-    services: Sequence[Service] = ()
+    services: Sequence[ServiceAnswer] = ()
     """The stack's."""
-    networks: Sequence[Network] = ()
+    networks: Sequence[NetworkAnswer] = ()
     """All."""
-    files: Mapping[FileKind, Sequence[File]] = field(default_factory=dict)
+    files: Mapping[FileKind, Sequence[StoredFileAnswer]] = field(default_factory=dict)
     """All secrets and configs."""
-    everyone: Sequence[Service] = ()
+    everyone: Sequence[ServiceAnswer] = ()
     """All services; asked for only when a network has to be replaced, or a name or port to be given out."""
     kept: Sequence[ServiceSpec] = ()
     """The kept revisions of the stack's services, which a rollback may bring back; of each the newest first."""
@@ -52,7 +54,7 @@ class ServiceChange:
     service: StackService
     spec: ServiceSpec
     """As it is to be sent, but for the ids of secrets and configs."""
-    current: Service | None = None
+    current: ServiceAnswer | None = None
     fields: tuple[Difference, ...] = ()
     reasons: tuple[str, ...] = ()
     """Why its tasks are replaced, beside its own changes."""
@@ -101,9 +103,9 @@ class Changes:
     """To create, or to replace."""
     files: tuple[FileChange, ...] = ()
     services: tuple[ServiceChange, ...] = ()
-    prune: tuple[Service, ...] = ()
-    old_networks: tuple[Network, ...] = ()
-    old_files: tuple[tuple[FileKind, File], ...] = ()
+    prune: tuple[ServiceAnswer, ...] = ()
+    old_networks: tuple[NetworkAnswer, ...] = ()
+    old_files: tuple[tuple[FileKind, StoredFileAnswer], ...] = ()
     """Versions that nothing uses any more."""
 
     @property
@@ -161,7 +163,7 @@ def plan(stack: Stack, present: Present, *, prune: bool = False, resolve: Resolv
 def _in_use(
     present: Present,
     services: Sequence[ServiceChange],
-    gone: Sequence[Service],
+    gone: Sequence[ServiceAnswer],
     networks: Sequence[NetworkChange],
 ) -> list[ServiceSpec]:
     """The specs of the services that stay or come, and of their revisions that will still be kept."""
@@ -200,7 +202,7 @@ def _services(
 
 def _service(
     item: StackService,
-    current: Service | None,
+    current: ServiceAnswer | None,
     names: Mapping[str, str],
     replaced: set[str],
     restarted: set[str],

@@ -11,6 +11,10 @@ from collections.abc import Mapping, Sequence
 import click
 import msgspec
 
+from api.engine.common import CreatedAnswer
+from api.engine.networks import NetworkAnswer, NetworkCreatedAnswer
+from api.engine.services import ServiceAnswer
+from api.engine.stored_files import StoredFileAnswer
 from api.service.service_spec import ServiceSpec
 from api.stored_file import ConfigSpec, SecretSpec
 from cli.client import Client
@@ -23,7 +27,6 @@ from cli.deploy.plan_networks import must_be_replaced
 from cli.deploy.plan_ports import asks_for_more, given_up
 from cli.insights import History
 from cli.show.service_progress import Awaited, Wait
-from cli.views import Created, File, Network, NetworkCreated, Service
 from compose.model.stack import NAMESPACE, Stack
 
 _replace = msgspec.structs.replace
@@ -36,27 +39,27 @@ def stack_filter(stack: str) -> dict[str, list[str]]:
 
 def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> tuple[Changes, Present]:
     """What is to be done, and what there is. Raises Invalid."""
-    services = client.get("/services", list[Service], filters=stack_filter(stack.name))
-    networks = client.get("/networks", list[Network])
+    services = client.get("/services", list[ServiceAnswer], filters=stack_filter(stack.name))
+    networks = client.get("/networks", list[NetworkAnswer])
     by_name = {service.spec.name: service for service in services}
     is_more = asks_for_more((by_name.get(item.spec.name), item.spec) for item in stack.services)
     wants = {
         "secret": prune or stack.secrets or stack.external_secrets,
         "config": prune or stack.configs or stack.external_configs,
     }
-    files = {kind: client.get(f"/{kind}s", list[File]) for kind in FILE_KINDS if wants[kind]}
+    files = {kind: client.get(f"/{kind}s", list[StoredFileAnswer]) for kind in FILE_KINDS if wants[kind]}
     is_worth_it = any(file.stack == stack.name for found in files.values() for file in found)
     present = Present(
         services=services,
         networks=networks,
         files=files,
-        everyone=client.get("/services", list[Service]) if is_more or must_be_replaced(stack, networks) else (),
+        everyone=client.get("/services", list[ServiceAnswer]) if is_more or must_be_replaced(stack, networks) else (),
         kept=kept_revisions(client, services) if is_worth_it else (),
     )
     return plan(stack, present, prune=prune, resolve=resolve), present
 
 
-def kept_revisions(client: Client, services: Sequence[Service]) -> list[ServiceSpec]:
+def kept_revisions(client: Client, services: Sequence[ServiceAnswer]) -> list[ServiceSpec]:
     """The specs that a rollback could bring back."""
     specs = []
     for service in services:
@@ -101,7 +104,7 @@ class Deployment:
         replacement = Replacement(self.client, self.changes, self.wait, self._say)
         replacement.take_down()
         for network in self.changes.networks:
-            self.client.post("/networks/create", NetworkCreated, network.spec)
+            self.client.post("/networks/create", NetworkCreatedAnswer, network.spec)
             self._say(f"Created network {network.spec.name}")
         self._free_ports()
         for change in self.changes.services:
@@ -115,7 +118,7 @@ class Deployment:
             file, kind = change.file, change.kind
             make = SecretSpec if kind == "secret" else ConfigSpec
             spec = make(name=file.name, labels=dict(file.labels), data=file.data)
-            self._ids[kind, file.name] = self.client.post(f"/{kind}s/create", Created, spec).id
+            self._ids[kind, file.name] = self.client.post(f"/{kind}s/create", CreatedAnswer, spec).id
             self._say(f"Created {kind} {file.name}")
 
     def _free_ports(self) -> None:
@@ -123,7 +126,8 @@ class Deployment:
         changes = self.changes.services
         pairs = [(None if change.is_made_anew else change.current, change.spec) for change in changes]
         for service, spec in given_up(pairs):
-            now = self.client.get(f"/services/{service.id}", Service)  # it may have been stopped for its network's sake
+            # it may have been stopped for its network's sake
+            now = self.client.get(f"/services/{service.id}", ServiceAnswer)
             freed = _replace(now.spec, endpoint_spec=spec.endpoint_spec)
             self.client.send(f"/services/{service.id}/update", freed, {"version": now.version.index})
             self._touched.add(service.id)
@@ -133,7 +137,7 @@ class Deployment:
         try:
             if current is None or change.is_made_anew:
                 created = self.client.post(
-                    "/services/create", Created, with_ids(change.spec, self._ids), headers=self._login(change)
+                    "/services/create", CreatedAnswer, with_ids(change.spec, self._ids), headers=self._login(change)
                 )
                 self.awaited.append(Awaited(created.id))
                 for warning in created.warnings or []:
@@ -143,7 +147,7 @@ class Deployment:
             self.awaited.append(Awaited(current.id, current.version.index))
             if change.is_changed:
                 if change.reasons or current.id in self._touched:  # it may have been stopped for its network's sake
-                    current = self.client.get(f"/services/{current.id}", Service)
+                    current = self.client.get(f"/services/{current.id}", ServiceAnswer)
                 query = {"version": current.version.index}
                 spec = with_ids(change.spec, self._ids)
                 self.client.send(f"/services/{current.id}/update", spec, query, self._login(change))

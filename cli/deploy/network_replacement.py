@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from api.engine.networks import NetworkAnswer
+from api.engine.services import ServiceAnswer
 from api.service.mode import ModeKind
 from api.service.placement import Placement
 from api.service.service_spec import ServiceSpec
@@ -19,7 +21,6 @@ from cli.deploy.deploy_plan import Changes
 from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, Wait, tasks_of
 from cli.states import is_alive
-from cli.views import Network, Service
 
 _replace = msgspec.structs.replace
 _NOWHERE = "node.id==none"
@@ -59,7 +60,7 @@ class Replacement:
         names = {id: network.name for id, network in self.networks.items()}
         for service in self.users.values():
             if service.id not in self.deployed:
-                now = self.client.get(f"/services/{service.id}", Service)
+                now = self.client.get(f"/services/{service.id}", ServiceAnswer)
                 spec = attached(service.spec, names)
                 self.client.send(f"/services/{service.id}/update", spec, {"version": now.version.index})
                 self.say(f"Restarted service {service.spec.name}")
@@ -85,7 +86,7 @@ class Replacement:
     def _networks_left(self) -> bool:
         for id in self.networks:
             try:
-                self.client.get(f"/networks/{id}", Network)
+                self.client.get(f"/networks/{id}", NetworkAnswer)
             except ApiError as error:
                 if not error.is_missing:
                     raise

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from api.engine.stored_files import StoredFileAnswer
 from api.service.service_spec import ServiceSpec
-from cli.views import File
 from compose.model.stack import SHORT_NAME, Stack, StackFile
 
 FileKind = Literal["secret", "config"]
 FILE_KINDS: tuple[FileKind, FileKind] = ("secret", "config")
-Files = Mapping[FileKind, Sequence[File]]
+Files = Mapping[FileKind, Sequence[StoredFileAnswer]]
 """All that the cluster has."""
 
 
@@ -47,7 +47,7 @@ def new_files(stack: Stack, files: Files) -> Iterator[FileChange]:
 
 def old_files(
     stack: Stack, files: Files, in_use: Sequence[ServiceSpec], prune: bool
-) -> Iterator[tuple[FileKind, File]]:
+) -> Iterator[tuple[FileKind, StoredFileAnswer]]:
     """Versions that none of the specs in use names; those whose name the files have no more: if pruned."""
     for kind in FILE_KINDS:
         own = {file.short_name for file in _of_stack(stack, kind)[0]}

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from api.engine.networks import NetworkAnswer
+from api.engine.services import ServiceAnswer
 from api.network.network_spec import NetworkSpec
 from api.service.equality import Difference
 from cli.show.differences import difference_line
-from cli.views import Network, Service
 from compose.model.stack import Stack
 
 
@@ -20,9 +21,9 @@ class NetworkChange:
     """A network to create, or (with `current`) to replace."""
 
     spec: NetworkSpec
-    current: Network | None = None
+    current: NetworkAnswer | None = None
     fields: tuple[Difference, ...] = ()
-    users: tuple[Service, ...] = ()
+    users: tuple[ServiceAnswer, ...] = ()
     """The stack's services that are on the one to be replaced."""
 
     def lines(self) -> Iterator[str]:
@@ -37,7 +38,7 @@ class NetworkChange:
 
 
 def network_changes(
-    stack: Stack, networks: Sequence[Network], everyone: Sequence[Service]
+    stack: Stack, networks: Sequence[NetworkAnswer], everyone: Sequence[ServiceAnswer]
 ) -> tuple[tuple[NetworkChange, ...], list[str]]:
     """What to create and replace, and what stands in the way. `networks` and services are all of the cluster's."""
     by_name = {network.name: network for network in networks if network.scope != "local"}
@@ -70,12 +71,12 @@ def network_changes(
     return tuple(changes), problems
 
 
-def must_be_replaced(stack: Stack, networks: Sequence[Network]) -> bool:
+def must_be_replaced(stack: Stack, networks: Sequence[NetworkAnswer]) -> bool:
     """Whether the users of networks have to be known."""
     return any(change.current for change in network_changes(stack, networks, ())[0])
 
 
-def _fields(spec: NetworkSpec, network: Network) -> Iterator[Difference]:
+def _fields(spec: NetworkSpec, network: NetworkAnswer) -> Iterator[Difference]:
     """What differs. Addresses that the file does not say stay as the cluster chose them."""
     for path, wanted, present in (
         ("Internal", spec.internal, network.internal),

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
+from api.engine.services import ServiceAnswer
 from api.service.ports import PortConfig, overlap
 from api.service.service_spec import ServiceSpec
-from cli.views import Service
 
 _replace = msgspec.structs.replace
 _Key = tuple[str, int, str]
@@ -21,7 +21,7 @@ _Key = tuple[str, int, str]
 _T = TypeVar("_T")
 
 
-def given_up(wanted: Iterable[tuple[Service | None, ServiceSpec]]) -> Iterator[tuple[Service, ServiceSpec]]:
+def given_up(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> Iterator[tuple[ServiceAnswer, ServiceSpec]]:
     """Services that hold a port which another one wants and they do not any more, each without such ports.
 
     `wanted` has what each service is now (None for a new one) and is to be.
@@ -42,12 +42,12 @@ def given_up(wanted: Iterable[tuple[Service | None, ServiceSpec]]) -> Iterator[t
             yield current, _replace(current.spec, endpoint_spec=_replace(endpoint, ports=kept))
 
 
-def asks_for_more(wanted: Iterable[tuple[Service | None, ServiceSpec]]) -> bool:
+def asks_for_more(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> bool:
     """Whether a service is to have a name or a port that it has not, so that all others have to be looked at."""
     return any(current is None or set(_ports(spec)) - set(_ports(current.spec)) for current, spec in wanted)
 
 
-def taken(specs: Iterable[ServiceSpec], others: Iterable[Service]) -> Iterator[str]:
+def taken(specs: Iterable[ServiceSpec], others: Iterable[ServiceAnswer]) -> Iterator[str]:
     """What stands in the way, for people: names and ports that services have which stay as they are.
 
     The rule is the managers' (service_admission.py): two of mode host may have the same port, on different hosts,
@@ -78,7 +78,7 @@ def _ports(spec: ServiceSpec) -> dict[_Key, str]:
     return {_key(port): port.publish_mode for port in spec.ports if port.published_port}
 
 
-def _held(service: Service) -> dict[_Key, str]:
+def _held(service: ServiceAnswer) -> dict[_Key, str]:
     """With those that were picked for it."""
     targets = {(port.protocol, port.target_port) for port in service.spec.ports if not port.published_port}
     picked = [port for port in service.endpoint.ports or [] if (port.protocol, port.target_port) in targets]

@@ -6,6 +6,9 @@ import time
 
 import click
 
+from api.engine.networks import NetworkAnswer
+from api.engine.services import ServiceAnswer
+from api.engine.stored_files import StoredFileAnswer
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
 from cli.deploy.deployment import stack_filter
@@ -13,7 +16,6 @@ from cli.deploy.plan_files import FILE_KINDS
 from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, tasks_of
 from cli.states import is_alive
-from cli.views import File, Network, Service
 
 
 class Removal:
@@ -23,8 +25,8 @@ class Removal:
         self.client = client
         self.name = name
         filters = stack_filter(name)
-        self.services = client.get("/services", list[Service], filters=filters)
-        self.networks = client.get("/networks", list[Network], filters=filters)
+        self.services = client.get("/services", list[ServiceAnswer], filters=filters)
+        self.networks = client.get("/networks", list[NetworkAnswer], filters=filters)
         self.files = [(kind, file) for kind in FILE_KINDS for file in _files(client, kind, filters)]
         if not self.services and not self.networks and not self.files:
             raise Failed(f"there is no stack {name!r}")
@@ -68,9 +70,9 @@ class Removal:
 
     def _networks_left(self) -> int:
         own = {network.id for network in self.networks}
-        found = self.client.get("/networks", list[Network], filters=stack_filter(self.name))
+        found = self.client.get("/networks", list[NetworkAnswer], filters=stack_filter(self.name))
         return sum(network.id in own for network in found)
 
 
-def _files(client: Client, kind: str, filters: dict[str, list[str]]) -> list[File]:
-    return client.get(f"/{kind}s", list[File], filters=filters)
+def _files(client: Client, kind: str, filters: dict[str, list[str]]) -> list[StoredFileAnswer]:
+    return client.get(f"/{kind}s", list[StoredFileAnswer], filters=filters)

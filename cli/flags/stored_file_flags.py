@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
+from api.engine.stored_files import StoredFileAnswer
 from api.service.container import ConfigReference, FileTarget, SecretReference
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.command_errors import Failed
 from cli.flags.flag_values import pairs
-from cli.views import File
 
 _replace = msgspec.structs.replace
 
@@ -77,7 +77,7 @@ def with_file_ids(client: Client, spec: ServiceSpec) -> ServiceSpec:
 
 
 def _id(client: Client, kind: str, name: str) -> str:
-    found = client.get(f"/{kind}s", list[File], filters={"name": [name]})
+    found = client.get(f"/{kind}s", list[StoredFileAnswer], filters={"name": [name]})
     for file in found:  # the filter takes beginnings of names too
         if file.spec.name == name:
             return file.id

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from api.engine.services import ServiceAnswer
+from api.engine.tasks import TaskAnswer
 from api.reasons.reason import Code, Reason
 from api.reasons.reason_text import text
 from api.service.service_spec import RestartPolicy
 from cli.show.run_rows import is_scheduled
 from cli.states import ENDED
-from cli.views import Service, Task
 
 STABLE = 1.0
 """Seconds that everything must run before a service has converged, when nothing failed so far."""
@@ -59,7 +60,7 @@ class Judge:
     _running_since: float | None = None
     _homeless_since: float | None = None
 
-    def look(self, service: Service, tasks: Iterable[Task], now: float) -> Verdict:
+    def look(self, service: ServiceAnswer, tasks: Iterable[TaskAnswer], now: float) -> Verdict:
         """`tasks` are those of the present revision only."""
         tasks = sorted(tasks, key=lambda task: task.created_at)
         slots = _slots(tasks)
@@ -86,14 +87,14 @@ class Judge:
             return verdict("converged")
         return verdict("waiting", "watching whether it stays up")
 
-    def _update(self, service: Service) -> str:
+    def _update(self, service: ServiceAnswer) -> str:
         status = service.update_status
         return status.state if status and status.started_at != self.before else ""
 
-    def _update_is_over(self, service: Service) -> bool:
+    def _update_is_over(self, service: ServiceAnswer) -> bool:
         return self._update(service) in _DONE_UPDATES
 
-    def _update_failure(self, service: Service) -> str:
+    def _update_failure(self, service: ServiceAnswer) -> str:
         state, status = self._update(service), service.update_status
         words = {
             "paused": "the update is paused",
@@ -105,16 +106,16 @@ class Judge:
         why = text(status.reason) or status.message
         return f"{words[state]}: {why}" if why else words[state]
 
-    def _held_up(self, service: Service) -> str:
+    def _held_up(self, service: ServiceAnswer) -> str:
         """The update's message while it waits for other services."""
         status = service.update_status
         return status.message if status and _waits(status.reason) else ""
 
-    def _is_too_early(self, service: Service, slots: dict[str, list[Task]], now: float) -> bool:
+    def _is_too_early(self, service: ServiceAnswer, slots: dict[str, list[TaskAnswer]], now: float) -> bool:
         """A global service gets its tasks a moment after it is made; none for a while means that no node fits."""
         return service.spec.is_global and not slots and now - self.started < self.patience
 
-    def _homeless(self, tasks: Sequence[Task], now: float) -> str:
+    def _homeless(self, tasks: Sequence[TaskAnswer], now: float) -> str:
         reasons = [
             t.status.err
             for t in tasks
@@ -135,15 +136,15 @@ def _waits(reason: Reason | None) -> bool:
     return reason is not None and reason.code is Code.WAITING_FOR_SERVICES
 
 
-def _slots(tasks: Sequence[Task]) -> dict[str, list[Task]]:
+def _slots(tasks: Sequence[TaskAnswer]) -> dict[str, list[TaskAnswer]]:
     """The tasks of each slot (replica number or node), oldest first."""
-    slots: dict[str, list[Task]] = {}
+    slots: dict[str, list[TaskAnswer]] = {}
     for task in tasks:
         slots.setdefault(str(task.slot) if task.slot else task.node_id, []).append(task)
     return slots
 
 
-def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
+def _wanted(service: ServiceAnswer, slots: dict[str, list[TaskAnswer]]) -> int:
     if is_scheduled(service.spec):  # such a job runs when it is due
         return 0
     if service.spec.is_global:
@@ -151,15 +152,15 @@ def _wanted(service: Service, slots: dict[str, list[Task]]) -> int:
     return service.spec.replicas
 
 
-def _is_wanted(task: Task) -> bool:
+def _is_wanted(task: TaskAnswer) -> bool:
     return task.desired_state in ("running", "ready", "complete")
 
 
-def _condition(service: Service) -> str:
+def _condition(service: ServiceAnswer) -> str:
     return (service.spec.task_template.restart_policy or RestartPolicy()).after
 
 
-def _is_fulfilled(service: Service, history: Sequence[Task]) -> bool:
+def _is_fulfilled(service: ServiceAnswer, history: Sequence[TaskAnswer]) -> bool:
     if service.spec.is_job:
         return any(task.status.state == "complete" for task in history)
     if any(task.status.state == "running" and task.desired_state == "running" for task in history):
@@ -168,14 +169,14 @@ def _is_fulfilled(service: Service, history: Sequence[Task]) -> bool:
     return history[-1].status.state == "complete" and _condition(service) != "any"
 
 
-def _failures(service: Service, history: Sequence[Task]) -> list[Task]:
+def _failures(service: ServiceAnswer, history: Sequence[TaskAnswer]) -> list[TaskAnswer]:
     """Tasks that ended as they should not have; where every end is followed by another start, those that ended well."""
     goes_on = _condition(service) == "any" and not service.spec.is_job
     ends = (*_BAD_ENDS, "complete") if goes_on else _BAD_ENDS
     return [task for task in history if task.status.state in ends]
 
 
-def _slot_failure(service: Service, slots: dict[str, list[Task]]) -> str:
+def _slot_failure(service: ServiceAnswer, slots: dict[str, list[TaskAnswer]]) -> str:
     """Why a slot will not come up; "" while there is hope."""
     for slot, history in slots.items():
         failures = _failures(service, history)
@@ -197,11 +198,11 @@ def _slot_failure(service: Service, slots: dict[str, list[Task]]) -> str:
     return ""
 
 
-def _task_name(service: Service, slot: str, task: Task) -> str:
+def _task_name(service: ServiceAnswer, slot: str, task: TaskAnswer) -> str:
     return f"{service.spec.name}.{slot}" if task.slot else f"{service.spec.name} on node {slot[:12]}"
 
 
-def reason_of(task: Task) -> str:
+def reason_of(task: TaskAnswer) -> str:
     """Why a task ended, in its own words."""
     status = task.status
     if status.err:
@@ -211,14 +212,14 @@ def reason_of(task: Task) -> str:
     return status.message or status.state
 
 
-def _said(tasks: Sequence[Task]) -> str:
+def _said(tasks: Sequence[TaskAnswer]) -> str:
     told = [t.status for t in tasks if _is_wanted(t) and t.status.state not in ("running", *ENDED)]
     if any(status.err for status in told):
         return ""  # it stands in the detail
     return next((status.message for status in told if status.message != status.state), "")
 
 
-def _progress(tasks: Sequence[Task]) -> str:
+def _progress(tasks: Sequence[TaskAnswer]) -> str:
     """What the tasks that do not run yet are at: "2 preparing, 1 pending (no suitable node …)"."""
     counts: dict[str, int] = {}
     why = ""

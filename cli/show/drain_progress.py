@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import click
 
+from api.engine.services import ServiceAnswer
+from api.engine.tasks import TaskAnswer
 from cli.client import Client
 from cli.command_errors import Failed
 from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, tasks_of
 from cli.states import is_alive
-from cli.views import Service, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Progress:
         return "; ".join([*parts, *self.lacking]) or "done"
 
 
-def progress(on_node: Iterable[Task], services: Iterable[Service], tasks: Sequence[Task]) -> Progress:
+def progress(on_node: Iterable[TaskAnswer], services: Iterable[ServiceAnswer], tasks: Sequence[TaskAnswer]) -> Progress:
     """Judge. `services` are those that had tasks on the node, with their status; `tasks` are all of theirs."""
     left = sum(_is_alive(task) for task in on_node)
     lacking = []
@@ -49,11 +50,11 @@ def progress(on_node: Iterable[Task], services: Iterable[Service], tasks: Sequen
     return Progress(left, tuple(lacking))
 
 
-def _is_alive(task: Task) -> bool:
+def _is_alive(task: TaskAnswer) -> bool:
     return is_alive(task.status.state, task.desired_state)
 
 
-def _waits(task: Task) -> bool:
+def _waits(task: TaskAnswer) -> bool:
     return task.status.state in ("new", "pending") and bool(task.status.err)
 
 
@@ -82,10 +83,10 @@ class Drain:
     def _look(self) -> Progress:
         services, tasks = [], []
         if self.service_ids:
-            services = self.client.get("/services", list[Service], {"status": True}, {"id": self.service_ids})
+            services = self.client.get("/services", list[ServiceAnswer], {"status": True}, {"id": self.service_ids})
         for service in services:  # one by one: any may be removed meanwhile
             tasks += tasks_of(self.client, {"service": [service.id]})
         return progress(self._tasks(), services, tasks)
 
-    def _tasks(self) -> list[Task]:
+    def _tasks(self) -> list[TaskAnswer]:
         return tasks_of(self.client, {"node": [self.node_id]})

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
+from api.engine.services import ServiceAnswer
+from api.engine.swarm import NodeAnswer
+from api.engine.tasks import TaskAnswer
 from cli.client import Client
 from cli.command_errors import ApiError, Wrong
 from cli.flags.time_values import moment
-from cli.views import Node, Service, Task
 from kit.stdcopy import frames
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,13 +77,13 @@ def show_service_logs(
 
 def _find(client: Client, name: str) -> tuple[str, bool]:
     try:
-        service = client.get(f"/services/{name}", Service)
+        service = client.get(f"/services/{name}", ServiceAnswer)
         return f"/services/{service.id}", service.spec.task_template.container_spec.tty
     except ApiError as error:
         if not error.is_missing:
             raise
     try:
-        task = client.get(f"/tasks/{name}", Task)
+        task = client.get(f"/tasks/{name}", TaskAnswer)
     except ApiError as error:
         if error.is_missing:
             raise ApiError(404, f"there is no service or task {name!r}") from None
@@ -121,9 +123,9 @@ class _Names:
         if not self.resolve:
             return f"{short(task_id)}@{short(node_id)}"
         try:
-            task = self.client.get(f"/tasks/{task_id}", Task)
-            service = self.client.get(f"/services/{task.service_id}", Service).spec.name
-            node = self.client.get(f"/nodes/{node_id}", Node).description.hostname or short(node_id)
+            task = self.client.get(f"/tasks/{task_id}", TaskAnswer)
+            service = self.client.get(f"/services/{task.service_id}", ServiceAnswer).spec.name
+            node = self.client.get(f"/nodes/{node_id}", NodeAnswer).description.hostname or short(node_id)
         except ApiError:
             return f"{short(task_id)}@{short(node_id)}"
         name = f"{service}.{task.slot}" if task.slot else f"{service}.{short(node_id)}"

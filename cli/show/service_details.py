@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from api.engine.services import ServiceAnswer
 from api.service.service_spec import ServiceSpec, UpdateConfig
 from cli.show.formatting import ago, byte_count, span, span_short
 from cli.timestamps import unix_time
-from cli.views import Service
 
 NANO = 1_000_000_000
 
 
-def lines(item: Service, now: float) -> Iterator[str]:
+def lines(item: ServiceAnswer, now: float) -> Iterator[str]:
     """The lines; `now` in Unix seconds."""
     spec = item.spec
     yield f"ID:             {item.id}"
@@ -53,7 +53,7 @@ def _mode(spec: ServiceSpec) -> Iterator[str]:
         yield f" Replicas:      {spec.replicas}"
 
 
-def _update_status(item: Service, now: float) -> Iterator[str]:
+def _update_status(item: ServiceAnswer, now: float) -> Iterator[str]:
     status = item.update_status
     if status is None or not status.state:
         return

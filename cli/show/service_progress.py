@@ -15,13 +15,13 @@ from msgspec.structs import replace
 
 from api.defaults import VERDICT_PATIENCE
 from api.engine.argosy import ServiceVerdictAnswer, VerdictState
+from api.engine.tasks import TaskAnswer
 from api.reasons.reason import Code
 from cli.client import Client
 from cli.client_streams import lines
 from cli.command_errors import ApiError, Failed
 from cli.flags.flag_values import seconds
 from cli.show.formatting import span_short, table
-from cli.views import Task
 
 PERIOD = 0.2
 """Seconds between two looks."""
@@ -211,10 +211,10 @@ def follow(
             yield json.decode(line, type=ServiceVerdictAnswer)
 
 
-def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[Task]:
+def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[TaskAnswer]:
     """Tasks by a filter; none when what the filter names was removed meanwhile (the daemon answers that with 404)."""
     try:
-        return client.get("/tasks", list[Task], filters=filters)
+        return client.get("/tasks", list[TaskAnswer], filters=filters)
     except ApiError as error:
         if not error.is_missing:
             raise

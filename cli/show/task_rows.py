@@ -10,11 +10,13 @@ from typing import Any
 
 import click
 
+from api.engine.services import ServiceAnswer
+from api.engine.swarm import NodeAnswer
+from api.engine.tasks import TaskAnswer
 from cli.client import Client
 from cli.show.formatting import ago, short_id
 from cli.show.output import Row, filter_option, format_option, is_table, no_trunc_option, quiet_option, show_rows
 from cli.timestamps import unix_time
-from cli.views import Node, Service, Task
 
 COLUMNS = {
     "ID": "ID",
@@ -39,7 +41,7 @@ class TaskList:
     quiet: bool
     resolve: bool
 
-    def show(self, client: Client, tasks: Iterable[Task]) -> None:
+    def show(self, client: Client, tasks: Iterable[TaskAnswer]) -> None:
         """Print them."""
         rows = task_rows(client, tasks, resolve=self.resolve, truncate=self.truncate, is_table=is_table(self.template))
         show_rows(rows, COLUMNS, self.template, self.quiet)
@@ -66,14 +68,15 @@ def task_list_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def task_rows(
-    client: Client, tasks: Iterable[Task], *, resolve: bool = True, truncate: bool = True, is_table: bool = True
+    client: Client, tasks: Iterable[TaskAnswer], *, resolve: bool = True, truncate: bool = True, is_table: bool = True
 ) -> list[Row]:
     """Rows, the tasks of a slot together, the newest first; in a table older ones stand indented behind it."""
     tasks = list(tasks)
-    nodes = (
-        {n.id: n.description.hostname or n.id for n in client.get("/nodes", list[Node])} if resolve and tasks else {}
-    )
-    names = {s.id: s.spec.name for s in client.get("/services", list[Service])} if resolve and tasks else {}
+    nodes: dict[str, str] = {}
+    names: dict[str, str] = {}
+    if resolve and tasks:
+        nodes = {node.id: node.description.hostname or node.id for node in client.get("/nodes", list[NodeAnswer])}
+        names = {service.id: service.spec.name for service in client.get("/services", list[ServiceAnswer])}
     now = time.time()  # noqa: TID251
     place = _order(names)
     rows: list[Row] = []
@@ -86,11 +89,11 @@ def task_rows(
     return rows
 
 
-def _order(names: dict[str, str]) -> Callable[[Task], tuple[str, int, str]]:
+def _order(names: dict[str, str]) -> Callable[[TaskAnswer], tuple[str, int, str]]:
     return lambda task: (names.get(task.service_id, task.service_id), task.slot, "" if task.slot else task.node_id)
 
 
-def _row(task: Task, name: str, node: str, now: float, truncate: bool) -> Row:
+def _row(task: TaskAnswer, name: str, node: str, now: float, truncate: bool) -> Row:
     error = task.status.err
     if truncate and len(error) > _ERROR_LENGTH:
         error = error[: _ERROR_LENGTH - 1] + "…"

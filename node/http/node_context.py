@@ -11,6 +11,7 @@ from agent.lifecycle.health import Health
 from agent.runtime.images.image_store import ImageStore
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.local_volumes import Volumes
+from api.engine.system import InfoAnswer
 from kit.timing import Clock
 from manager.http.networks.predefined_networks import predefined_networks
 from node.membership.membership import HostMembership
@@ -70,10 +71,10 @@ class NodeContext:
         """Unix seconds."""
         return self._clock
 
-    async def info(self) -> dict[str, Any]:
+    async def info(self) -> InfoAnswer:
         """GET /info as far as the host itself is concerned."""
         labels = [f"{key}={value}" for key, value in self._settings.labels.items()]
-        return {**await engine_info(self), "Labels": labels}
+        return await engine_info(self, labels)
 
     def health(self, task_id: str) -> Health:
         """How healthy a task's container is."""

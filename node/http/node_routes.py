@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from agent.http.system_info import version_info
+from api.engine.system import InfoAnswer
 from api.errors import NotManager, Unavailable
 from api.http.app import API_VERSION, answer, body
 from api.http.query import flag
@@ -82,7 +84,7 @@ def swarm_state(swarm: Swarm) -> str:
 class NodeRoutes:
     """The handlers."""
 
-    def __init__(self, swarm: Swarm, host_info: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    def __init__(self, swarm: Swarm, host_info: Callable[[], Awaitable[InfoAnswer]]) -> None:
         """`host_info` is GET /info as far as the host itself is concerned."""
         self._swarm = swarm
         self._host_info = host_info
@@ -118,7 +120,7 @@ class NodeRoutes:
 
     async def info(self, request: web.Request) -> web.Response:
         """GET /info: the host's part, and the cluster's."""
-        return answer({**await self._host_info(), "Swarm": self._swarm_block()})
+        return answer(replace(await self._host_info(), swarm=self._swarm_block()))
 
     async def init(self, request: web.Request) -> web.Response:
         """POST /swarm/init: the node id, as a JSON string."""

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from cli.deploy.deploy_plan import Present, plan
-from cli.views import Service, Version
 from compose.load import Loaded, load
+from tests.cli.answers import a_service
 
 SERVICES = 200
 ROUNDS = 5
@@ -86,7 +86,7 @@ def main() -> None:
     before, text = loaded(compose_file(services)).stack, compose_file(services, tag="changed")
     stack = loaded(text).stack
     present = Present(
-        services=[Service(f"id{n}", Version(n), spec=item.spec) for n, item in enumerate(before.services)],
+        services=[a_service(f"id{n}", item.spec, n) for n, item in enumerate(before.services)],
     )
     loading, planning = best(lambda: loaded(text)), best(lambda: plan(stack, present))
     figures = {

@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from api.engine.networks import NetworkAnswer
+from api.engine.services import ServiceAnswer
+from api.engine.stored_files import StoredFileAnswer
+from api.engine.tasks import TaskAnswer
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.deploy.deploy_plan import Changes, Present
@@ -24,7 +28,6 @@ from cli.deploy.deployment import Deployment, compare, stack_filter
 from cli.deploy.plan_files import FILE_KINDS
 from cli.deploy.stack_removal import Removal
 from cli.show.service_progress import Wait
-from cli.views import File, Network, Service, Task
 from tests.cli.pairs import Shape, Sight, foretold, happened, project, restarts, stack_of
 from tests.e2e.world import World
 from tests.images import docker_archive
@@ -158,10 +161,12 @@ class Chain:
 
     def unsettled(self) -> str:
         """What is not yet as it is wanted; "" when all is."""
-        services = self.client.get("/services", list[Service], filters=stack_filter(self.name))
+        services = self.client.get("/services", list[ServiceAnswer], filters=stack_filter(self.name))
         ids = {"service": [service.id for service in services]}
-        tasks = self.client.get("/tasks", list[Task], filters={**ids, "desired-state": ["running", "ready"]})
-        current = {task.id for task in self.client.get("/tasks", list[Task], filters={**ids, "_up-to-date": ["true"]})}
+        tasks = self.client.get("/tasks", list[TaskAnswer], filters={**ids, "desired-state": ["running", "ready"]})
+        current = {
+            task.id for task in self.client.get("/tasks", list[TaskAnswer], filters={**ids, "_up-to-date": ["true"]})
+        }
         for service in services:
             own = [task for task in tasks if task.service_id == service.id]
             if service.update_status and service.update_status.state in ("updating", "rollback_started"):
@@ -175,10 +180,10 @@ class Chain:
     def look(self) -> Looked:
         """All of the stack."""
         mine = stack_filter(self.name)
-        services = self.client.get("/services", list[Service], filters=mine)
-        networks = self.client.get("/networks", list[Network], filters=mine)
-        files = {kind: self.client.get(f"/{kind}s", list[File], filters=mine) for kind in FILE_KINDS}
-        tasks = self.client.get("/tasks", list[Task], filters={**mine, "desired-state": ["running"]})
+        services = self.client.get("/services", list[ServiceAnswer], filters=mine)
+        networks = self.client.get("/networks", list[NetworkAnswer], filters=mine)
+        files = {kind: self.client.get(f"/{kind}s", list[StoredFileAnswer], filters=mine) for kind in FILE_KINDS}
+        tasks = self.client.get("/tasks", list[TaskAnswer], filters={**mine, "desired-state": ["running"]})
         objects = {service.id: (service.version.index, service.updated_at) for service in services}
         raw = [item for kind in FILE_KINDS for item in self.client.get_json(f"/{kind}s", {}, mine)]
         objects |= {item["ID"]: (item["Version"]["Index"], item["UpdatedAt"]) for item in raw}

@@ -20,6 +20,7 @@ from agent.http.host_routes import routes as host_routes
 from agent.http.system_info import engine_info
 from agent.runtime.interface import ContainerPlan
 from agent.runtime.oci_runtime import OciRuntime
+from api.engine.system import InfoAnswer
 from api.errors import Unavailable
 from api.http.app import make_app
 from api.http.listening import LOCAL, GuardedSite, runner_of, unix_listener
@@ -162,7 +163,7 @@ async def _containers(runtime: OciRuntime, root: Path) -> None:
 def _routes(manager: OneManager, context: Context, runtime: OciRuntime) -> list[web.RouteDef]:
     """As node/daemon.py puts them together."""
 
-    async def info() -> dict[str, Any]:
+    async def info() -> InfoAnswer:
         return await engine_info(context)
 
     return [

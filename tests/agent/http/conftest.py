@@ -91,7 +91,7 @@ async def socket(root: Path, context: Context) -> AsyncIterator[Path]:
         return web.Response(text="OK", headers={"Api-Version": "1.50", "Ostype": "linux"})
 
     async def info(request: web.Request) -> web.Response:
-        return answer({**await engine_info(context), "Swarm": {"LocalNodeState": "inactive"}})
+        return answer(await engine_info(context))
 
     async def version(request: web.Request) -> web.Response:
         return answer(version_info())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from api.engine.networks import NetworkAnswer
+from api.engine.services import ServiceAnswer
+from api.engine.stored_files import StoredFileAnswer
 from api.errors import Invalid
 from api.service import service_spec
 from api.service.container import ConfigReference, ContainerSpec, FileTarget
@@ -13,12 +16,12 @@ from api.service.ports import EndpointSpec, PortConfig
 from cli.deploy.deploy_plan import Changes, Present, Resolve, plan
 from cli.deploy.deployment import with_ids
 from cli.deploy.network_replacement import attached, detached
-from cli.views import File, FileSpec, Network, Service
 from compose.load import load
 from compose.model.stack import NAMESPACE, SHORT_NAME, Stack, StackFile, StackService
+from tests.cli.answers import a_service, a_stored_file
 
 FILE = "services:\n  web: {image: 'demo', networks: [net], environment: {B: 1, A: 2}}\nnetworks: {net: {}}\n"
-NET = Network("n1", "shop_net", "overlay", "swarm", labels={NAMESPACE: "shop"})
+NET = NetworkAnswer("shop_net", "n1", driver="overlay", scope="swarm", labels={NAMESPACE: "shop"})
 DIGEST = "@sha256:" + "a" * 64
 
 
@@ -29,7 +32,7 @@ def stack(text: str = FILE) -> Stack:
     return load(["c.yml"], {}, "shop", "/nowhere", read).stack
 
 
-def stored(spec: service_spec.ServiceSpec, **fields: object) -> Service:
+def stored(spec: service_spec.ServiceSpec, **fields: object) -> ServiceAnswer:
     """As the daemon has it: in its canonical form, networks by id, the image pinned."""
     task = spec.task_template
     container = msgspec.structs.replace(
@@ -43,12 +46,12 @@ def stored(spec: service_spec.ServiceSpec, **fields: object) -> Service:
         runtime="container",
     )
     mode = spec.mode if spec.mode.global_ else Mode(replicated=Replicated(1))
-    return Service(spec.name, spec=msgspec.structs.replace(spec, task_template=task, mode=mode))
+    return a_service(spec.name, msgspec.structs.replace(spec, task_template=task, mode=mode))
 
 
 def compared(
-    wanted: Stack, *services: Service, networks: tuple[Network, ...] = (NET,), prune: bool = False,
-    resolve: Resolve = "changed", others: tuple[Service, ...] = (), **present: object,
+    wanted: Stack, *services: ServiceAnswer, networks: tuple[NetworkAnswer, ...] = (NET,), prune: bool = False,
+    resolve: Resolve = "changed", others: tuple[ServiceAnswer, ...] = (), **present: object,
 ) -> Changes:  # fmt: skip
     there = Present(services=services, networks=networks, everyone=(*services, *others), **present)  # type: ignore[arg-type]
     return plan(wanted, there, prune=prune, resolve=resolve)
@@ -102,10 +105,10 @@ def test_a_difference_is_told_field_by_field(old: str, new: str, lines: list[str
     assert changes.services[0].spec.task_template.force_update == 7
 
 
-def _other(name: str, mode: str = "ingress", stack: str = "", host_ip: str = "") -> Service:
+def _other(name: str, mode: str = "ingress", stack: str = "", host_ip: str = "") -> ServiceAnswer:
     ports = [PortConfig(target_port=80, published_port=8000, publish_mode=mode, host_ip=host_ip)]  # type: ignore[arg-type]
     labels = {NAMESPACE: stack} if stack else {}
-    return Service(f"id-{name}", spec=service_spec.ServiceSpec(name, labels, endpoint_spec=EndpointSpec(ports=ports)))
+    return a_service(f"id-{name}", service_spec.ServiceSpec(name, labels, endpoint_spec=EndpointSpec(ports=ports)))
 
 
 def test_a_port_or_name_that_a_service_outside_the_files_has_is_refused_before_anything_is_done() -> None:
@@ -142,9 +145,9 @@ def test_a_service_of_another_mode_is_made_anew() -> None:
 
 
 def test_what_the_file_has_no_more_goes_only_when_pruned() -> None:
-    old = Service("s2", spec=service_spec.ServiceSpec(name="shop_old"))
-    line = Network("n2", "shop_line", "overlay", "swarm", labels={NAMESPACE: "shop"})
-    other = Network("n3", "other", "overlay", "swarm", labels={NAMESPACE: "other"})
+    old = a_service("s2", service_spec.ServiceSpec(name="shop_old"))
+    line = NetworkAnswer("shop_line", "n2", driver="overlay", scope="swarm", labels={NAMESPACE: "shop"})
+    other = NetworkAnswer("other", "n3", driver="overlay", scope="swarm", labels={NAMESPACE: "other"})
     networks = (NET, line, other)
     assert compared(stack(), old, networks=networks).lines() == ["create service shop_web"]
     assert compared(stack(), old, networks=networks, prune=True).lines() == [
@@ -159,7 +162,7 @@ def test_what_the_file_has_no_more_goes_only_when_pruned() -> None:
 
 def test_a_network_of_somebody_else_is_not_taken() -> None:
     with pytest.raises(Invalid, match="is not of stack shop"):
-        compared(stack(), networks=(Network("n1", "shop_net", "overlay", "swarm"),))
+        compared(stack(), networks=(NetworkAnswer("shop_net", "n1", driver="overlay", scope="swarm"),))
 
 
 def test_a_network_that_changes_is_replaced_and_its_services_restart() -> None:
@@ -177,9 +180,9 @@ def test_a_network_that_changes_is_replaced_and_its_services_restart() -> None:
 
 def test_a_network_with_services_of_others_on_it_is_not_replaced() -> None:
     text = FILE.replace("net: {}", "net: {internal: true}")
-    guest = Service(
+    guest = a_service(
         "s9",
-        spec=service_spec.ServiceSpec(
+        service_spec.ServiceSpec(
             name="guest", task_template=service_spec.TaskSpec(networks=[service_spec.NetworkTarget("n1")])
         ),
     )
@@ -188,11 +191,12 @@ def test_a_network_with_services_of_others_on_it_is_not_replaced() -> None:
 
 
 def test_addresses_and_the_number_that_the_cluster_picked_are_no_difference() -> None:
-    from cli.views import IPAM, IPAMConfig
+    from api.engine.networks import IPAMAnswer
+    from api.network.network_spec import IPAMConfig
 
     picked = msgspec.structs.replace(
         NET,
-        ipam=IPAM(config=[IPAMConfig("10.0.1.0/24", "", "10.0.1.1")]),
+        ipam=IPAMAnswer(config=[IPAMConfig("10.0.1.0/24", "", "10.0.1.1")]),
         options={"com.docker.network.driver.overlay.vxlanid_list": "4097"},
     )
     assert "replace" not in " ".join(compared(stack(), networks=(picked,)).lines())
@@ -260,8 +264,8 @@ def with_config(version: str) -> Stack:
     return Stack("shop", services=(StackService("web", spec),), configs=(StackFile("conf", name, b"x", labels),))
 
 
-def config(version: str, short: str = "conf") -> File:
-    return File(f"c{version}", spec=FileSpec(f"shop_{short}-{version}", {NAMESPACE: "shop", SHORT_NAME: short}))
+def config(version: str, short: str = "conf") -> StoredFileAnswer:
+    return a_stored_file(f"c{version}", f"shop_{short}-{version}", {NAMESPACE: "shop", SHORT_NAME: short})
 
 
 def test_a_config_with_other_content_is_a_new_one_and_its_users_roll() -> None:
@@ -309,7 +313,7 @@ def test_external_files_must_exist() -> None:
     wanted = Stack("shop", external_secrets=("password",))
     with pytest.raises(Invalid, match="secret password is external and does not exist; create it first"):
         compared(wanted)
-    assert compared(wanted, files={"secret": [File("s1", spec=FileSpec("password"))]}).is_empty
+    assert compared(wanted, files={"secret": [a_stored_file("s1", "password")]}).is_empty
 
 
 def test_specs_are_sent_with_the_ids_of_what_they_name() -> None:
@@ -322,6 +326,6 @@ def test_the_plan_warns_of_secrets_that_go_where_hosts_say_of_themselves() -> No
         "services:\n  web: {image: demo, secrets: [word], deploy: {placement: {constraints: ['node.hostname==w1']}}}\n"
         "secrets: {word: {external: true}}\n"
     )
-    present = {"files": {"secret": [File("x", spec=FileSpec("word"))]}}
+    present = {"files": {"secret": [a_stored_file("x", "word")]}}
     assert "its secrets go to hosts chosen by node.hostname" in compared(stack(text), **present).warnings()[0]
     assert compared(stack()).warnings() == []

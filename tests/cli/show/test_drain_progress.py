@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from api.engine.services import ServiceAnswer, ServiceStatusAnswer
+from api.engine.tasks import TaskAnswer, TaskStatusAnswer
 from api.service import service_spec
 from cli.show.drain_progress import Progress, progress
-from cli.views import Service, ServiceStatus, Task, TaskStatus
+from tests.cli.answers import a_service, a_task
 
 
-def service(running: int, wanted: int) -> Service:
-    return Service("s", spec=service_spec.ServiceSpec(name="web"), service_status=ServiceStatus(running, wanted))
+def service(running: int, wanted: int) -> ServiceAnswer:
+    return a_service("s", service_spec.ServiceSpec(name="web"), service_status=ServiceStatusAnswer(running, wanted))
 
 
-def task(state: str, err: str = "", desired: str = "shutdown") -> Task:
-    return Task("t", service_id="s", status=TaskStatus(state=state, err=err), desired_state=desired)
+def task(state: str, err: str = "", desired: str = "shutdown") -> TaskAnswer:
+    return a_task("t", TaskStatusAnswer(state=state, err=err), desired_state=desired)
 
 
 def test_a_node_is_drained_when_nothing_runs_on_it_and_all_runs_elsewhere() -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from api.engine.services import UpdateStatusAnswer
 from api.service.schedule import Schedule
 from cli.show.service_details import lines
-from cli.views import Service, UpdateStatus
 from tests import make
+from tests.cli.answers import a_service
 
 NOW = 1_700_000_000.0
 
 
 def test_why_an_update_is_paused_is_told() -> None:
     why = "update paused due to failure or early termination of task t1: task: non-zero exit (3)"
-    status = UpdateStatus("paused", "2023-11-14T22:11:20.000000000Z", message=why)
+    status = UpdateStatusAnswer("paused", "2023-11-14T22:11:20.000000000Z", message=why)
     spec = make.spec("web", replicas=3, ports=[make.port(8080)], update=make.update(2, 5, "pause"))
-    told = list(lines(Service("s1", spec=spec, update_status=status), NOW))
+    told = list(lines(a_service("s1", spec, update_status=status), NOW))
     at = told.index("UpdateStatus:")
     assert told[at + 1 : at + 4] == [
         " State:         paused",
@@ -27,9 +28,9 @@ def test_why_an_update_is_paused_is_told() -> None:
 
 
 def test_jobs_tell_their_schedule_and_services_without_an_update_say_nothing_of_one() -> None:
-    told = list(lines(Service("s1", spec=make.spec("tidy", mode=make.job_mode(4, 2))), NOW))
+    told = list(lines(a_service("s1", make.spec("tidy", mode=make.job_mode(4, 2))), NOW))
     assert " Total Completions: 4" in told
     nightly = Schedule("@daily", active_deadline=5400 * make.SECOND)
     spec = make.spec("tidy", mode=make.job_mode(4, 2), schedule=nightly)
-    assert " Active deadline: 1h30m" in list(lines(Service("s1", spec=spec), NOW))
+    assert " Active deadline: 1h30m" in list(lines(a_service("s1", spec), NOW))
     assert "UpdateStatus:" not in told
