@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from api.engine.swarm import SwarmAnswer
 from cli.client import current
 from cli.command_errors import Wrong
-from cli.flags.flag_values import assignment, duration
+from cli.flags.cluster_flags import cluster_spec
+from cli.flags.flag_values import assignment
 from cli.lazy_group import Group
 
 REBALANCE = "argosy.rebalance"
@@ -49,14 +51,14 @@ def update(rebalance: bool | None, label_add: tuple[str, ...], label_rm: tuple[s
       argosy cluster update --task-history-limit 10 --label-add site=berlin
     """
     client = current()
-    found = client.get_json("/swarm")
-    labels = {key: value for key, value in (found["Spec"].get("Labels") or {}).items() if key not in label_rm}
+    found = client.get("/swarm", SwarmAnswer)
+    labels = {key: value for key, value in found.spec.labels.items() if key not in label_rm}
     try:
         labels |= dict(pair for text in label_add for pair in assignment(text))
     except ValueError as error:
         raise Wrong(f"--label-add: {error}") from None
-    spec = {**found["Spec"], "Labels": relabelled(labels, rebalance), **_changed(given)}
-    client.send("/swarm/update", spec, {"version": found["Version"]["Index"]})
+    spec = cluster_spec(given, relabelled(labels, rebalance))
+    client.send("/swarm/update", spec, {"version": found.version.index})
 
 
 def relabelled(labels: dict[str, str], rebalance: bool | None) -> dict[str, str]:
@@ -65,18 +67,3 @@ def relabelled(labels: dict[str, str], rebalance: bool | None) -> dict[str, str]
         return labels
     rest = {key: value for key, value in labels.items() if key != REBALANCE}
     return {**rest, REBALANCE: "true"} if rebalance else rest
-
-
-def _changed(given: dict[str, Any]) -> dict[str, Any]:
-    """The parts of the cluster's spec that the options speak of."""
-    spec: dict[str, Any] = {}
-    if given["task_history_limit"] is not None:
-        spec["Orchestration"] = {"TaskHistoryRetentionLimit": given["task_history_limit"]}
-    try:
-        if given["dispatcher_heartbeat"]:
-            spec["Dispatcher"] = {"HeartbeatPeriod": duration(given["dispatcher_heartbeat"])}
-        if given["cert_expiry"]:
-            spec["CAConfig"] = {"NodeCertExpiry": duration(given["cert_expiry"])}
-    except ValueError as error:
-        raise Wrong(str(error)) from None
-    return spec

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 
 import click
+import msgspec
 
+from api.engine.events import EventAnswer
 from cli.client import current
 from cli.client_streams import lines
 from cli.command_errors import Wrong
@@ -37,17 +38,19 @@ def events(since: str | None, until: str | None, filters: dict[str, list[str]], 
         query["filters"] = json.dumps({name: dict.fromkeys(values, True) for name, values in filters.items()})
     with current().stream("GET", "/events", query) as chunks:
         for line in lines(chunks):
-            click.echo(_shown(json.loads(line), template))
+            click.echo(_formatted(line, template) if template else _shown(line))
 
 
-def _shown(event: dict[str, Any], template: str | None) -> str:
-    if template:
-        try:
-            return render("{{json .}}" if template == "json" else template, event)
-        except BadTemplate as error:
-            raise Wrong(f"--format: {error}") from None
-    when = datetime.fromtimestamp(event.get("timeNano", 0) / 1e9).astimezone()
-    actor = event.get("Actor", {})
-    attributes = ", ".join(f"{name}={value}" for name, value in sorted(actor.get("Attributes", {}).items()))
-    text = f"{when.isoformat()} {event.get('Type', '')} {event.get('Action', '')} {actor.get('ID', '')}"
+def _formatted(line: bytes, template: str) -> str:
+    try:
+        return render("{{json .}}" if template == "json" else template, json.loads(line))
+    except BadTemplate as error:
+        raise Wrong(f"--format: {error}") from None
+
+
+def _shown(line: bytes) -> str:
+    event = msgspec.json.decode(line, type=EventAnswer)
+    when = datetime.fromtimestamp(event.time_nano / 1e9).astimezone()
+    attributes = ", ".join(f"{name}={value}" for name, value in sorted(event.actor.attributes.items()))
+    text = f"{when.isoformat()} {event.type} {event.action} {event.actor.id}"
     return f"{text} ({attributes})" if attributes else text

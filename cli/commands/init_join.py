@@ -7,11 +7,10 @@ from typing import Any
 import click
 
 from api.defaults import MANAGER_PORT
-from api.engine.swarm import NodeAnswer, SwarmAnswer
+from api.engine.swarm import NodeAnswer, SwarmAnswer, SwarmInitRequest, SwarmJoinRequest, SwarmUpdateRequest
 from api.engine.system import InfoAnswer
 from cli.client import Client, current
-from cli.command_errors import Wrong
-from cli.flags.flag_values import duration
+from cli.flags.cluster_flags import cluster_spec
 
 ROLES = click.Choice(["worker", "manager"])
 AVAILABILITY = click.Choice(["active", "pause", "drain"])
@@ -58,37 +57,21 @@ def init(**given: Any) -> None:
       argosy init --advertise-addr 192.0.2.11
     """
     client = current()
-    spec: dict[str, Any] = {}
-    if given["task_history_limit"] is not None:
-        spec["Orchestration"] = {"TaskHistoryRetentionLimit": given["task_history_limit"]}
-    if given["dispatcher_heartbeat"]:
-        spec["Dispatcher"] = {"HeartbeatPeriod": _duration("--dispatcher-heartbeat", given["dispatcher_heartbeat"])}
-    if given["cert_expiry"]:
-        spec["CAConfig"] = {"NodeCertExpiry": _duration("--cert-expiry", given["cert_expiry"])}
-    if given["autolock"]:
-        spec["EncryptionConfig"] = {"AutoLockManagers": True}
-    body = {
-        "ListenAddr": given["listen_addr"],
-        "AdvertiseAddr": given["advertise_addr"],
-        "DataPathAddr": given["data_path_addr"],
-        "DataPathPort": given["data_path_port"],
-        "DefaultAddrPool": list(given["default_addr_pool"]),
-        "SubnetSize": given["default_addr_pool_mask_length"],
-        "ForceNewCluster": given["force_new_cluster"],
-        "Availability": given["availability"],
-        "Spec": spec,
-    }
+    body = SwarmInitRequest(
+        listen_addr=given["listen_addr"],
+        advertise_addr=given["advertise_addr"],
+        data_path_addr=given["data_path_addr"],
+        data_path_port=given["data_path_port"],
+        default_addr_pool=list(given["default_addr_pool"]),
+        subnet_size=given["default_addr_pool_mask_length"],
+        force_new_cluster=given["force_new_cluster"],
+        availability=given["availability"],
+        spec=cluster_spec(given, {}),
+    )
     node_id = client.post("/swarm/init", str, body)
     click.echo(f"Cluster made: this host ({node_id}) is now a manager.\n")
     _print_join(client, "worker")
     click.echo("To add a manager, run 'argosy join-token manager' and follow what it says.")
-
-
-def _duration(flag: str, text: str) -> int:
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise Wrong(f"{flag}: {error}") from None
 
 
 @click.command()
@@ -110,14 +93,7 @@ def join(
     client = current()
     client.send(
         "/swarm/join",
-        {
-            "RemoteAddrs": [address],
-            "JoinToken": token,
-            "ListenAddr": listen_addr,
-            "AdvertiseAddr": advertise_addr,
-            "DataPathAddr": data_path_addr,
-            "Availability": availability,
-        },
+        SwarmJoinRequest(listen_addr, advertise_addr, data_path_addr, [address], token, availability),
     )
     role = "manager" if client.get("/info", InfoAnswer).swarm.control_available else "worker"
     click.echo(f"This host joined the cluster as a {role}.")
@@ -139,9 +115,9 @@ def join_token(role: str, rotate: bool, quiet: bool) -> None:
     """Show the command that a host joins with."""
     client = current()
     if rotate:
-        raw = client.get_json("/swarm")
-        key = f"rotate{role.capitalize()}Token"
-        client.send("/swarm/update", raw["Spec"], {"version": raw["Version"]["Index"], key: True})
+        found = client.get("/swarm", SwarmAnswer)
+        query = {"version": found.version.index, f"rotate{role.capitalize()}Token": True}
+        client.send("/swarm/update", SwarmUpdateRequest(labels=found.spec.labels), query)
         if not quiet:
             click.echo(f"The {role}s' token was renewed.\n")
     if quiet:

@@ -7,7 +7,8 @@ if TYPE_CHECKING:  # cli/fast_path.py has no time to load typing
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    Json = Mapping[str, Any]
+    Plain = Mapping[str, Any]
+    """A NodeAnswer (api/engine/swarm.py), or a part of it, as plain JSON: the schema loads too slowly."""
 
 COLUMNS = {
     "ID": "ID",
@@ -24,16 +25,16 @@ def columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {**COLUMNS, "Message": "MESSAGE"} if any(row["Message"] for row in rows) else COLUMNS
 
 
-def node_rows(nodes: Iterable[Json], own: str, is_table: bool = True) -> list[dict[str, str]]:
+def node_rows(nodes: Iterable[Plain], own: str, is_table: bool = True) -> list[dict[str, str]]:
     """Rows by hostname; in a table the node that answers (`own`) is marked with a star."""
     return [_row(node, own, is_table) for node in sorted(nodes, key=lambda node: (_hostname(node), str(node["ID"])))]
 
 
-def _hostname(node: Json) -> str:
+def _hostname(node: Plain) -> str:
     return str(node.get("Description", {}).get("Hostname", ""))
 
 
-def _row(node: Json, own: str, is_table: bool) -> dict[str, str]:
+def _row(node: Plain, own: str, is_table: bool) -> dict[str, str]:
     manager = node.get("ManagerStatus")
     role = ("Leader" if manager.get("Leader") else manager.get("Reachability", "").capitalize()) if manager else ""
     status = node.get("Status", {})

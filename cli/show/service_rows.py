@@ -10,7 +10,8 @@ if TYPE_CHECKING:  # cli/fast_path.py has no time to load typing
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    Json = Mapping[str, Any]
+    Plain = Mapping[str, Any]
+    """A ServiceAnswer (api/engine/services.py), or a part of it, as plain JSON: the schema loads too slowly."""
 
 COLUMNS = {
     "ID": "ID",
@@ -22,17 +23,17 @@ COLUMNS = {
 }
 
 
-def service_rows(services: Iterable[Json]) -> list[dict[str, str]]:
+def service_rows(services: Iterable[Plain]) -> list[dict[str, str]]:
     """Rows by name."""
     return [_row(service) for service in sorted(services, key=lambda service: str(service["Spec"]["Name"]))]
 
 
-def mode_of(mode: Json) -> str:
+def mode_of(mode: Plain) -> str:
     """A mode's name on the command line."""
     return kind_of(mode).replace("-", " ")
 
 
-def _row(service: Json) -> dict[str, str]:
+def _row(service: Plain) -> dict[str, str]:
     spec = service["Spec"]
     ports = service.get("Endpoint", {}).get("Ports") or []
     return {
@@ -45,7 +46,7 @@ def _row(service: Json) -> dict[str, str]:
     }
 
 
-def _ranges(ports: Iterable[Json]) -> list[str]:
+def _ranges(ports: Iterable[Plain]) -> list[str]:
     """Ports, those in a row as one range: "*:8080-8081->80-81/tcp"."""
     rows: list[list[tuple[str, str, int, int]]] = []
     for address, protocol, published, target in sorted(
@@ -63,7 +64,7 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def _replicas(service: Json) -> str:
+def _replicas(service: Plain) -> str:
     status, spec = service.get("ServiceStatus"), service["Spec"]
     if status is None:
         return ""

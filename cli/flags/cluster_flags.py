@@ -1,0 +1,35 @@
+"""What the flags of `init` and `cluster update` ask of the cluster, as the API's request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.engine.swarm import (
+    CAConfigRequest,
+    DispatcherRequest,
+    EncryptionConfigRequest,
+    OrchestrationRequest,
+    SwarmUpdateRequest,
+)
+from cli.command_errors import Wrong
+from cli.flags.flag_values import duration
+
+
+def cluster_spec(given: Mapping[str, Any], labels: dict[str, str]) -> SwarmUpdateRequest:
+    """The settings that the flags speak of; the cluster keeps the others. Raises a usage error for a bad duration."""
+    return SwarmUpdateRequest(
+        labels=labels,
+        orchestration=OrchestrationRequest(given["task_history_limit"]),
+        dispatcher=DispatcherRequest(_duration("--dispatcher-heartbeat", given["dispatcher_heartbeat"])),
+        ca_config=CAConfigRequest(_duration("--cert-expiry", given["cert_expiry"])),
+        encryption_config=EncryptionConfigRequest(given.get("autolock", False)),
+    )
+
+
+def _duration(flag: str, text: str | None) -> int:
+    """Nanoseconds; 0 where nothing is given."""
+    try:
+        return duration(text) if text else 0
+    except ValueError as error:
+        raise Wrong(f"{flag}: {error}") from None
