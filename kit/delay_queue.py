@@ -1,4 +1,4 @@
-"""What is to be looked at again, and when: the delays that planners return, kept as data rather than as timers."""
+"""Keys and when each is due: delays kept as data rather than as timers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-class Agenda(Generic[K]):
+class DelayQueue(Generic[K]):
     """At most one time per key; a newer one replaces the older."""
 
     def __init__(self) -> None:

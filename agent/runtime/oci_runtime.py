@@ -39,7 +39,7 @@ from api.service.host_config import Hook
 from api.wire.host_messages import LogLine
 from kit import cgroups
 from kit.directories import make_directory
-from kit.locks import Locks
+from kit.keyed import KeyedLocks
 from kit.reported_once import Said, apart
 from kit.streams import closable
 from kit.timing import Clock
@@ -91,7 +91,7 @@ class OciRuntime:
         self._maker = self._container_maker(f"{cgroup_parent.strip('/')}/monitors", cgroup_parent)
         self.execs = Execs(self._command.binary, self._command.state, self._sockets, self._exec_shape)
         self.execs.told = self._publish_exec
-        self._locks = Locks()
+        self._locks = KeyedLocks()
 
     def _container_maker(self, monitors: str, cgroup_parent: str) -> ContainerMaker:
         workers = Workers("containers", MOST_CALLS, PATIENCE)

@@ -20,6 +20,7 @@ import structlog
 from api.errors import ArgosyError, Conflict, Invalid, Unavailable
 from api.wire.rpc import Credentials
 from kit import cgroups
+from kit.files import replace_file
 from kit.process import run, send_signal, wait_pid
 from kit.supervisor import guard, stop
 from kit.timing import backoff
@@ -282,13 +283,10 @@ def _revoked(path: Path) -> frozenset[int] | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file at once; only root may read it."""
+    """Replace a file if it is to change; only root may read it."""
     if path.exists() and path.read_bytes() == data:
         return
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_bytes(data)
-    new.replace(path)
+    replace_file(path, data)
 
 
 def _bound(path: Path) -> None:

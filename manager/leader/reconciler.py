@@ -14,7 +14,7 @@ from typing import Generic, NoReturn, TypeVar
 import structlog
 
 from api.errors import ArgosyError, Unavailable
-from kit.delay_queue import Agenda
+from kit.delay_queue import DelayQueue
 from kit.timing import Clock, backoff
 from manager.plan import Plan, Planner
 from manager.store.interface import Change, Fence, Fenced, Stale, Store
@@ -56,7 +56,7 @@ class Reconciler(Generic[M]):
     ) -> None:
         self._store, self._planners, self._memory = store, planners, memory
         self._clock, self._fence, self._dirty = clock, fence, dirty
-        self._agenda: Agenda[tuple[int, str, str]] = Agenda()
+        self._delayed: DelayQueue[tuple[int, str, str]] = DelayQueue()
         """Per planner, so that one planner's delay does not replace another's for the same object."""
         self._planned = 0.0
         """Seconds the last round's planning took."""
@@ -68,7 +68,7 @@ class Reconciler(Generic[M]):
         """Round after round, with a wait whenever there is nothing to do."""
         while True:
             revision = self._store.state.revision
-            for _, kind, id in self._agenda.due(self._clock()):
+            for _, kind, id in self._delayed.due(self._clock()):
                 self._dirty.add(kind, id)
             if self._dirty:
                 await self.round()
@@ -111,7 +111,7 @@ class Reconciler(Generic[M]):
                 sound = False
                 continue
             for (kind, id), time in plan.again.items():
-                self._agenda.put((number, kind, id), time)
+                self._delayed.put((number, kind, id), time)
             plans.append(plan)
             self._planned += loop.time() - began
             await asyncio.sleep(0)
@@ -129,7 +129,7 @@ class Reconciler(Generic[M]):
         self._delays = backoff(random.Random())
 
     async def _wait(self, revision: int) -> None:
-        time = self._agenda.next_time()
+        time = self._delayed.next_time()
         await self._wait_newer(revision, None if time is None else max(0.0, time - self._clock()))
 
     async def _wait_newer(self, revision: int, seconds: float | None) -> None:

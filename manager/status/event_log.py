@@ -7,10 +7,8 @@ them is kept; the telling is done when somebody listens. Attributes: moby daemon
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from api.objects.decided import NodeDecision, ServiceDecision, Task
@@ -32,6 +30,7 @@ from api.objects.wanted import Network, Node, Service
 from api.reasons.reason_text import task_error, task_message, text
 from api.service.mode import ModeKind
 from api.states import NodeState, TaskState
+from kit.event_ring import EventRing
 from kit.timing import Clock
 from manager.store.naming import place_of, service_name, task_name
 from manager.store.state import Event, State
@@ -55,27 +54,16 @@ class Happening:
     status: TaskStatus | None = None
 
 
-class History:
+class History(EventRing[Happening]):
     """The newest happenings. Made with the manager; what was before is not known."""
 
     def __init__(self, state: State, clock: Clock) -> None:
+        super().__init__(MOST)
         self._state = state
         self._clock = clock
-        self._kept: deque[Happening] = deque(maxlen=MOST)
-        self.last = 0
-        """Number of the newest happening."""
         self._removed: dict[str, str] = {}
         """Names of services that are gone, for what is told of their tasks; the newest MOST."""
         state.observe(self.follow)
-
-    def since(self, time: float) -> int:
-        """The number after which the happenings are not older than `time`."""
-        return next((one.number - 1 for one in self._kept if one.time >= time), self.last)
-
-    def after(self, number: int) -> list[Happening]:
-        """What happened after that one, oldest first, as far as it is kept."""
-        missed = min(self.last - number, len(self._kept))
-        return list(islice(self._kept, len(self._kept) - missed, None)) if missed > 0 else []
 
     def attributes(self, happening: Happening) -> Attributes:
         """All its attributes."""
@@ -94,10 +82,9 @@ class History:
                 del self._removed[next(iter(self._removed))]
         tell = _TELLERS.get(event.kind.name)
         for type, action, id, rest in tell(self._state, event) if tell else ():
-            self.last += 1
             task, status = rest if isinstance(rest, tuple) else (None, None)
             attributes = rest if isinstance(rest, dict) else {}
-            self._kept.append(Happening(self.last, self._clock(), type, action, id, attributes, task, status))
+            self.add(Happening(self.last + 1, self._clock(), type, action, id, attributes, task, status))
 
 
 Told = Iterator[tuple[str, str, str, Attributes | tuple[Task, TaskStatus | None]]]

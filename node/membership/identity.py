@@ -5,7 +5,6 @@ The key is kept over renewals, so that a certificate is replaced by replacing on
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from api.defaults import VXLAN_PORT
 from api.states import Role
 from api.wire.rpc import Credentials
 from kit import twofold
+from kit.files import replace_file
 from manager.security import ca
 
 
@@ -98,11 +98,11 @@ class IdentityFiles:
     def save(self, identity: Identity) -> None:
         """Write all of it; the membership last, for that is what `load` goes by."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(self.key, identity.credentials.key)
-        write_private(self.certificate, identity.credentials.certificate)
-        write_private(self.authority, identity.credentials.ca)
+        _write(self.key, identity.credentials.key)
+        _write(self.certificate, identity.credentials.certificate)
+        _write(self.authority, identity.credentials.ca)
         for path in (twofold.copy_of(self._membership), self._membership):
-            write_private(path, encode(identity.membership))
+            _write(path, encode(identity.membership))
 
     def clear(self) -> None:
         """Forget the cluster."""
@@ -110,12 +110,6 @@ class IdentityFiles:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Replace a file as a whole, readable by root only, so that a power cut leaves the old or the new."""
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file, readable by root only, so that a power cut leaves the old or the new."""
+    replace_file(path, data, durable=True)

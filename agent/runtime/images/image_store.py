@@ -27,7 +27,7 @@ from api.errors import ArgosyError, Conflict, Invalid, NotFound
 from api.image_reference import Reference, familiar, image_id, parse
 from api.registry_auth import is_for
 from kit.directories import make_directory
-from kit.flights import Flights
+from kit.keyed import SingleFlight
 from kit.streams import closable
 from kit.workers import Workers
 
@@ -90,7 +90,7 @@ class ImageStore:
         self._scratch = root / "incoming"
         self._peers = peers
         self._rng = rng
-        self._flights: Flights[Image] = Flights()
+        self._flights: SingleFlight[Image] = SingleFlight()
         self._slots = asyncio.Semaphore(MOST_FETCHES)
         self._exports = asyncio.Semaphore(MOST_EXPORTS)
         self._changed = asyncio.Event()

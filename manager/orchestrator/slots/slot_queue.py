@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from kit.delay_queue import Agenda
+from kit.delay_queue import DelayQueue
 from manager.orchestrator.slots.update_tally import SlotKey, Survey
 
 
@@ -21,7 +21,7 @@ class SlotQueue:
         """Of which a task or status has changed since the last pass."""
         self.to_settle: set[SlotKey] = set()
         self.to_reap: set[SlotKey] = set()
-        self.timers: Agenda[SlotKey] = Agenda()
+        self.timers: DelayQueue[SlotKey] = DelayQueue()
         """When slots that wait are to be settled."""
         self._survey: Survey | None = None
         self._inputs: Hashable = None
@@ -43,7 +43,7 @@ class SlotQueue:
         new = inputs is None or inputs != self._inputs
         if new:
             self.to_settle, self.to_reap = set(unsettled), set(unsettled)
-            self.timers, self._survey = Agenda(), None
+            self.timers, self._survey = DelayQueue(), None
         else:
             self._take_in(now)
         self.changed = set()

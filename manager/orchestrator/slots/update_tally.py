@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from api.objects.decided import Task
-from kit.delay_queue import Agenda
+from kit.delay_queue import DelayQueue
 
 SlotKey = int | str
 DOWN, UP = 1, 2
@@ -83,7 +83,7 @@ class Survey:
         self.stuck: set[SlotKey] = set()
         self._verdicts: dict[SlotKey, Verdict] = {}
         self._newest: list[tuple[float, bool, SlotKey]] = []
-        self._timers: Agenda[SlotKey] = Agenda()
+        self._timers: DelayQueue[SlotKey] = DelayQueue()
         self._spoiled: set[SlotKey] = set()
         self._begun = False
 

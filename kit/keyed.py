@@ -1,15 +1,16 @@
-"""Work that several callers want at once is done once, and all of them get its outcome."""
+"""Per key: work that is done once for all who want it at the same time, and locks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """The first caller for a key does the work; who comes meanwhile shares its result or its error.
 
     When the first is cancelled, one of the waiting takes over: nobody is cancelled by somebody else.
@@ -39,3 +40,22 @@ class Flights(Generic[T]):
             return result
         finally:
             del self._flights[key]
+
+
+class KeyedLocks:
+    """One lock per key, kept only while somebody holds or wants it: sequential per key, parallel across keys."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+
+    @asynccontextmanager
+    async def __call__(self, key: str) -> AsyncIterator[None]:
+        lock, users = self._locks.setdefault(key, (asyncio.Lock(), []))
+        users.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                self._locks.pop(key, None)
