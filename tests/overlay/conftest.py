@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.overlay.hosts import CLIENT, NAMES, PREFIX, Cluster, TestHost, sh
+from tests.overlay.hosts import CLIENT, NAMES, PREFIX, Cluster, TestHost, end_all_in, sh
 
 ADDRESSES = {"h1": "172.30.77.1", "h2": "172.30.77.2", "h3": "172.30.77.3"}
 
@@ -29,8 +29,9 @@ def _lay_wires() -> None:
 
 def _cut_wires() -> None:
     for netns in Path("/run/netns").glob(f"{NAMES}*"):
-        # of a run that was killed
+        # of a run that was killed, and may have left its stand-ins
         if not Path("/proc", netns.name.removeprefix(NAMES).partition("-")[0]).exists():
+            end_all_in(netns.name)
             sh("ip", "netns", "delete", netns.name, check=False)
     for name in ["sw", "client", *ADDRESSES]:
         sh("ip", "netns", "delete", f"{PREFIX}-{name}", check=False)

@@ -131,6 +131,19 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.05)
 
 
+def end_all_in(netns: str) -> None:
+    """Kill whatever runs in a namespace."""
+
+    def none_is_left() -> bool:
+        pids = sh("ip", "netns", "pids", netns, check=False).split()
+        for pid in map(int, pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not pids
+
+    until(none_is_left)
+
+
 @dataclass
 class TestHost:
     __test__ = False
@@ -211,19 +224,12 @@ class TestHost:
     def end(self) -> None:
         """The power is cut: whatever it started ends with it."""
         self.kill()
-        until(self._kill_all)
+        end_all_in(self.netns)
         for program in self.programs:
             program.kill()
             program.wait()
             assert program.stdout
             program.stdout.close()
-
-    def _kill_all(self) -> bool:
-        pids = sh("ip", "netns", "pids", self.netns, check=False).split()
-        for pid in map(int, pids):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return not pids
 
     def inside(self, *command: str, check: bool = True) -> str:
         return sh("ip", "netns", "exec", self.netns, *command, check=check)
