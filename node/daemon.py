@@ -59,7 +59,7 @@ class Daemon:
             *cluster_routes(
                 lambda: cluster_of(self.swarm),
                 host_events=HostEvents(self._runtime.journal),
-                host_networks=context.network_views,
+                host_networks=context.network_answers,
             ),
             *host_routes(lambda: context),
         ]

@@ -14,8 +14,7 @@ from manager.http.config_handlers import Configs
 from manager.http.distribution_handlers import Ask, Distribution
 from manager.http.event_handlers import Events
 from manager.http.log_handlers import Logs
-from manager.http.networks.network_handlers import Host as HostNetworks
-from manager.http.networks.network_handlers import Networks
+from manager.http.networks.network_handlers import HostNetworks, Networks
 from manager.http.secret_handlers import Secrets
 from manager.http.services.insight_handlers import Insight
 from manager.http.services.service_handlers import Services

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
-from agent.http.host_network_answers import views
+from agent.http.host_network_answers import network_answers
 from agent.http.system_info import engine_info
 from agent.lifecycle.health import Health
 from agent.runtime.images.image_store import ImageStore
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.local_volumes import Volumes
+from api.engine.networks import NetworkAnswer
 from api.engine.system import InfoAnswer
 from kit.timing import Clock
 from manager.http.networks.predefined_networks import predefined_networks
@@ -84,7 +84,7 @@ class NodeContext:
         """A network's name; its id when the host was not told of it."""
         return self._swarm.network_names.get(id, id)
 
-    def network_views(self) -> list[dict[str, Any]]:
+    def network_answers(self) -> list[NetworkAnswer]:
         """The networks this host takes part in, for when no manager runs here that knows all of them."""
         orders = self._swarm.components.agent.networks() if self._swarm.components is not None else []
-        return [*predefined_networks(self.node_id), *views(orders)]
+        return [*predefined_networks(self.node_id), *network_answers(orders)]

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 from msgspec.structs import replace
 
 from agent.http.system_info import version_info
+from api.engine.swarm import RemoteManagerAnswer, SwarmInfoAnswer, SwarmInitRequest, SwarmJoinRequest
 from api.engine.system import InfoAnswer
 from api.errors import NotManager, Unavailable
 from api.http.app import API_VERSION, answer, body
 from api.http.query import flag
 from api.states import Role
 from api.version import release
-from manager.http.cluster.cluster_answers import swarm_block
+from manager.http.cluster.cluster_answers import swarm_info
 from manager.http.cluster_context import ClusterContext
 from node.membership.identity import Identity
-from node.membership.swarm_requests import InitRequest, JoinBody
 
 NOT_MANAGER = (
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
@@ -48,11 +48,11 @@ class Swarm(Protocol):
         """The running manager; None on a worker, and while a manager starts."""
         ...
 
-    async def init(self, request: InitRequest) -> str:
+    async def init(self, request: SwarmInitRequest) -> str:
         """Make a cluster; returns the node id."""
         ...
 
-    async def join(self, request: JoinBody) -> None:
+    async def join(self, request: SwarmJoinRequest) -> None:
         """Become a node of a cluster."""
         ...
 
@@ -120,15 +120,15 @@ class NodeRoutes:
 
     async def info(self, request: web.Request) -> web.Response:
         """GET /info: the host's part, and the cluster's."""
-        return answer(replace(await self._host_info(), swarm=self._swarm_block()))
+        return answer(replace(await self._host_info(), swarm=self._swarm_info()))
 
     async def init(self, request: web.Request) -> web.Response:
         """POST /swarm/init: the node id, as a JSON string."""
-        return answer(await self._swarm.init(await body(request, InitRequest)))
+        return answer(await self._swarm.init(await body(request, SwarmInitRequest)))
 
     async def join(self, request: web.Request) -> web.Response:
         """POST /swarm/join."""
-        await self._swarm.join(await body(request, JoinBody))
+        await self._swarm.join(await body(request, SwarmJoinRequest))
         return web.Response()
 
     async def leave(self, request: web.Request) -> web.Response:
@@ -136,26 +136,20 @@ class NodeRoutes:
         await self._swarm.leave(force=flag(request, "force"))
         return web.Response()
 
-    def _swarm_block(self) -> dict[str, Any]:
+    def _swarm_info(self) -> SwarmInfoAnswer:
         if (context := self._swarm.context) is not None:
-            return swarm_block(context)
-        return worker_block(self._swarm)
+            return swarm_info(context)
+        return worker_info(self._swarm)
 
 
-def worker_block(swarm: Swarm) -> dict[str, Any]:
+def worker_info(swarm: Swarm) -> SwarmInfoAnswer:
     """The Swarm part of GET /info on a host that runs no manager now."""
     identity = swarm.identity
     if identity is None:
-        return {
-            "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "",
-            "RemoteManagers": None,
-        }  # fmt: skip
-    managers = [{"NodeID": "", "Addr": address} for address in identity.membership.apis]
-    return {
-        "NodeID": identity.node_id,
-        "NodeAddr": swarm.address,
-        "LocalNodeState": "active" if identity.role is Role.WORKER else "pending",
-        "ControlAvailable": False,
-        "Error": "",
-        "RemoteManagers": managers or None,
-    }
+        return SwarmInfoAnswer()
+    return SwarmInfoAnswer(
+        node_id=identity.node_id,
+        node_addr=swarm.address,
+        local_node_state="active" if identity.role is Role.WORKER else "pending",
+        remote_managers=[RemoteManagerAnswer(addr=address) for address in identity.membership.apis] or None,
+    )

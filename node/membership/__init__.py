@@ -1,3 +1,3 @@
 """This host's place in a cluster, on disk and running."""
 
-__all__ = ["certificate_renewal", "factory", "identity", "membership", "swarm_requests"]
+__all__ = ["certificate_renewal", "factory", "identity", "membership", "new_cluster"]

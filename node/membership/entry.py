@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from api.defaults import MANAGER_PORT
+from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest
 from api.errors import Forbidden, Invalid
 from api.ids import new_id
 from api.network.network_spec import INGRESS, NetworkSpec
@@ -25,7 +26,7 @@ from manager.store.interface import ABSENT, Put
 from node.membership.advertise_address import advertised, host_port, interfaces, listening, resolve
 from node.membership.identity import Identity, Membership
 from node.membership.join_client import ManagerClient
-from node.membership.swarm_requests import InitRequest, JoinBody, new_cluster
+from node.membership.new_cluster import new_cluster
 from node.settings import Settings
 
 
@@ -45,7 +46,7 @@ class EntryDesk:
         self._settings = settings
         self._clock = clock
 
-    def found(self, request: InitRequest) -> Entry:
+    def found(self, request: SwarmInitRequest) -> Entry:
         """A new cluster, with this host as its first manager. Raises Invalid, Unimplemented."""
         cluster = new_cluster(request, new_id(), self._clock())
         availability = read_availability(request.availability)
@@ -70,7 +71,7 @@ class EntryDesk:
         identity = Identity(membership, Credentials(certificate, key, cluster.ca_certificate.encode()))
         return Entry(identity, (*first_objects(cluster, node), noted(node_id, certificate)))
 
-    async def join(self, request: JoinBody) -> Entry:
+    async def join(self, request: SwarmJoinRequest) -> Entry:
         """A node of the cluster at `RemoteAddrs`. Raises Invalid, Forbidden, Unavailable."""
         if not request.remote_addrs:
             raise Invalid("at least 1 RemoteAddr is required to join")

@@ -16,6 +16,7 @@ from typing import NoReturn
 import msgspec
 import structlog
 
+from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest
 from api.errors import Unavailable
 from api.states import Role
 from api.wire.assignments import NetworkOrder
@@ -30,7 +31,6 @@ from node.membership.entry import Entry, EntryDesk
 from node.membership.identity import Identity, IdentityFiles, Membership
 from node.membership.membership_step import Action, Running, Wanted, step
 from node.membership.store_place import StorePlace
-from node.membership.swarm_requests import InitRequest, JoinBody
 from node.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -131,7 +131,7 @@ class HostMembership:
         if self._components is not None:
             await self._components.stop()
 
-    async def init(self, request: InitRequest) -> str:
+    async def init(self, request: SwarmInitRequest) -> str:
         """Make a cluster with this host as its first manager. Raises Invalid, Unavailable (already in one)."""
         async with self._busy:
             self._refuse_member()
@@ -141,7 +141,7 @@ class HostMembership:
             log.info("cluster made", cluster=membership.cluster_id, node=membership.node_id)
             return membership.node_id
 
-    async def join(self, request: JoinBody) -> None:
+    async def join(self, request: SwarmJoinRequest) -> None:
         """Become a node of the cluster at `RemoteAddrs`. Raises Invalid, Forbidden, Unavailable."""
         async with self._busy:
             self._refuse_member()

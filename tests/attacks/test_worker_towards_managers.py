@@ -19,7 +19,7 @@ from api.wire import rpc
 from api.wire.session_messages import Accepted, Heartbeat, Hello, Statuses
 from manager.assignments.assignment_sources import assignment_set
 from manager.assignments.connection_draining import Drains
-from manager.http.cluster.cluster_answers import node_view
+from manager.http.cluster.cluster_answers import node_answer
 from manager.http.services.task_answers import TaskAnswers
 from manager.security import ca
 from manager.store.interface import Put
@@ -61,8 +61,8 @@ async def test_an_address_that_was_stored_before_there_was_a_border(cluster: Sce
         first = await other.hello(HONEST)
         assert {one.id for one in first.put} >= {"t2", "net", "t1.net"}
         assert all(usable(one) for one in first.put)
-    view = node_view(cluster.state, cluster.state.nodes[ROGUE], "m1")
-    assert "'not-an-ip' is of no use" in view["Status"]["Message"]
+    answer = node_answer(cluster.state, cluster.state.nodes[ROGUE], "m1")
+    assert "'not-an-ip' is of no use" in answer.status.message
 
 
 def usable(resource: Any) -> bool:

@@ -20,6 +20,7 @@ from agent.http.host_routes import routes as host_routes
 from agent.http.system_info import engine_info
 from agent.runtime.interface import ContainerPlan
 from agent.runtime.oci_runtime import OciRuntime
+from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest
 from api.engine.system import InfoAnswer
 from api.errors import Unavailable
 from api.http.app import make_app
@@ -33,7 +34,7 @@ from manager.http.networks.predefined_networks import predefined_networks
 from manager.store.interface import Delete, Put
 from node.http.node_routes import NodeRoutes
 from node.membership.advertise_address import advertised, listening
-from node.membership.swarm_requests import InitRequest, JoinBody, new_cluster
+from node.membership.new_cluster import new_cluster
 from tests.agent.http.conftest import Context
 from tests.agent.runtime.hosts import load, plan, run, runtime_at
 from tests.fuzz.client import send
@@ -51,13 +52,13 @@ class OneSwarm:
     def __init__(self, manager: OneManager) -> None:
         self.context = manager
 
-    async def init(self, request: InitRequest) -> str:
+    async def init(self, request: SwarmInitRequest) -> str:
         new_cluster(request, "c1", NOW)
         host, _ = listening(request.listen_addr, 2377, INTERFACES)
         advertised(request.advertise_addr, host, INTERFACES)
         raise Unavailable("this node is already part of a swarm")
 
-    async def join(self, request: JoinBody) -> None:
+    async def join(self, request: SwarmJoinRequest) -> None:
         listening(request.listen_addr, 2377, INTERFACES)
         raise Unavailable("this node is already part of a swarm")
 

@@ -18,14 +18,13 @@ from urllib.parse import quote, quote_from_bytes
 from aiohttp import web
 
 from api.engine.execs import ExecCreateRequest, ExecStartRequest
+from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest, SwarmUpdateRequest
 from api.engine.volumes import VolumeCreateRequest
 from api.network.network_spec import NetworkSpec
 from api.node_spec import NodeSpec
 from api.service.service_spec import ServiceSpec
 from api.stored_file import ConfigSpec, SecretSpec
 from api.wire.join_messages import JoinRequest, MemberRequest, RenewRequest
-from manager.http.cluster.swarm_handlers import SwarmSpec
-from node.membership.swarm_requests import InitRequest, JoinBody
 from tests.fuzz.values import HOSTILE_TEXT, Values
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +35,9 @@ _ASKED = re.compile(
 )
 BODIES: dict[str, Any] = {
     "/services/": ServiceSpec, "/argosy/v1/": ServiceSpec, "/networks/": NetworkSpec, "/secrets/": SecretSpec,
-    "/configs/": ConfigSpec, "/nodes/": NodeSpec, "/swarm/update": SwarmSpec, "/swarm/init": InitRequest,
-    "/swarm/join": JoinBody, "/volumes/": VolumeCreateRequest, "/containers/": ExecCreateRequest,
+    "/configs/": ConfigSpec, "/nodes/": NodeSpec, "/swarm/update": SwarmUpdateRequest,
+    "/swarm/init": SwarmInitRequest,
+    "/swarm/join": SwarmJoinRequest, "/volumes/": VolumeCreateRequest, "/containers/": ExecCreateRequest,
     "/exec/": ExecStartRequest, "/join": JoinRequest, "/renew": RenewRequest, "/members": MemberRequest,
 }  # fmt: skip
 """What a body of a route is like, by a part of its path; others get any JSON."""

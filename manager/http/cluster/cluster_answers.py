@@ -4,60 +4,62 @@ from __future__ import annotations
 
 import base64
 from functools import lru_cache
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import defaults
-from api.codec import shown
-from api.engine.common import timestamp
+from api.engine.common import VersionAnswer, timestamp
+from api.engine.swarm import (
+    CAConfigAnswer,
+    ClusterAnswer,
+    ClusterSpecAnswer,
+    DispatcherAnswer,
+    EngineAnswer,
+    ManagerStatusAnswer,
+    NodeAnswer,
+    NodeDescriptionAnswer,
+    NodeSpecAnswer,
+    NodeStatusAnswer,
+    OrchestrationAnswer,
+    PlatformAnswer,
+    PluginAnswer,
+    RemoteManagerAnswer,
+    SwarmInfoAnswer,
+    TLSInfoAnswer,
+)  # fmt: skip
 from api.objects.decided import NodeDecision
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NODE
 from api.objects.observed import NodeDescription
 from api.objects.wanted import Cluster, Node
 from api.reasons.reason_text import text
+from api.service.resources import Reservations
 from api.states import NodeState, Role
 from manager.hosts.occupied_prefixes import node_troubles
 from manager.http.cluster_context import ClusterContext
 from manager.security.border import host_address, shorten
 from manager.store.state import State
 
-Json = dict[str, Any]
-
-# Raft is etcd's affair here; clients are shown Docker's defaults, which they send back unchanged
-RAFT = {
-    "SnapshotInterval": 10000,
-    "KeepOldSnapshots": 0,
-    "LogEntriesForSlowFollowers": 500,
-    "ElectionTick": 10,
-    "HeartbeatTick": 1,
-}
+PLUGINS = [PluginAnswer("Log", "json-file"), PluginAnswer("Network", "overlay"), PluginAnswer("Volume", "local")]
+"""What every node has."""
 
 
-def meta(version: int, created: float, updated: float) -> Json:
-    """What every object has."""
-    return {"Version": {"Index": version}, "CreatedAt": timestamp(created), "UpdatedAt": timestamp(updated)}
-
-
-def node_view(state: State, node: Node, leader_id: str) -> Json:
+def node_answer(state: State, node: Node, leader_id: str) -> NodeAnswer:
     """A node: as wanted, decided and observed."""
     decision, description = state.node_decisions.get(node.id), state.descriptions.get(node.id)
-    view: Json = {
-        "ID": node.id,
-        **meta(state.version(NODE, node.id), node.created_at, max(node.updated_at, decision.since if decision else 0)),
-        "Spec": {"Labels": {}, **shown(node.spec)},
-        "Description": _description(state, description or NodeDescription()),
-        "Status": {"State": (decision.state if decision else NodeState.UNKNOWN).value},
-    }
-    told = [node_message(decision, description), *(node_troubles(state, node.id, description) if description else ())]
-    if message := "; ".join(filter(None, told)):
-        view["Status"]["Message"] = message
-    if description and description.address:
-        view["Status"]["Addr"] = description.address
-    if is_manager(state, node):
-        view["ManagerStatus"] = _manager_status(state, node.id, leader_id)
-    return view
+    troubles = node_troubles(state, node.id, description) if description else ()
+    message = "; ".join(filter(None, (node_message(decision, description), *troubles)))
+    status = decision.state if decision else NodeState.UNKNOWN
+    return NodeAnswer(
+        node.id,
+        VersionAnswer(state.version(NODE, node.id)),
+        timestamp(node.created_at),
+        timestamp(max(node.updated_at, decision.since if decision else 0)),
+        NodeSpecAnswer(node.spec.name, node.spec.labels, node.spec.role, node.spec.availability),
+        _description(state, description or NodeDescription()),
+        NodeStatusAnswer(status.value, message, description.address if description else ""),
+        _manager_status(state, node.id, leader_id) if is_manager(state, node) else None,
+    )
 
 
 def node_message(decision: NodeDecision | None, description: NodeDescription | None) -> str:
@@ -76,92 +78,73 @@ def is_manager(state: State, node: Node) -> bool:
     return node.spec.role is Role.MANAGER or node.id in state.members
 
 
-def _manager_status(state: State, node_id: str, leader_id: str) -> Json:
+def _manager_status(state: State, node_id: str, leader_id: str) -> ManagerStatusAnswer:
     member, description = state.members.get(node_id), state.descriptions.get(node_id)
     address = member.address if member else ""
     if not address and description and description.manager_port:
         address = f"{description.address}:{description.manager_port}"
-    status: Json = {"Reachability": "reachable" if member else "unreachable", "Addr": address}
-    return {"Leader": True, **status} if node_id == leader_id else status
+    return ManagerStatusAnswer(node_id == leader_id, "reachable" if member else "unreachable", address)
 
 
-def _description(state: State, description: NodeDescription) -> Json:
+def _description(state: State, description: NodeDescription) -> NodeDescriptionAnswer:
     resources = description.resources.reservations if description.resources else None
     cluster = state.cluster
-    return {
-        "Hostname": description.hostname,
-        "Platform": {"Architecture": description.architecture, "OS": description.os},
-        "Resources": shown(resources) if resources else {},
-        "Engine": {
-            "EngineVersion": description.engine.engine_version,
-            **({"Labels": description.engine.labels} if description.engine.labels else {}),
-            "Plugins": [
-                {"Type": "Log", "Name": "json-file"},
-                {"Type": "Network", "Name": "overlay"},
-                {"Type": "Volume", "Name": "local"},
-            ],
-        },
-        "TLSInfo": tls_view(cluster.ca_certificate if cluster else ""),
-    }
+    return NodeDescriptionAnswer(
+        description.hostname,
+        PlatformAnswer(description.architecture, description.os),
+        resources or Reservations(),
+        EngineAnswer(description.engine.engine_version, description.engine.labels, PLUGINS),
+        tls_answer(cluster.ca_certificate if cluster else ""),
+    )
 
 
 @lru_cache(maxsize=16)
-def _issuer(pem: str) -> tuple[str, str]:
-    certificate = x509.load_pem_x509_certificate(pem.encode())
-    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(certificate.subject.public_bytes()).decode(), base64.b64encode(key).decode()
-
-
-def tls_view(ca_certificate: str) -> Json:
-    """Whom the cluster trusts."""
+def tls_answer(ca_certificate: str) -> TLSInfoAnswer:
+    """Whom the cluster trusts; takes the CA's certificate as PEM."""
     if not ca_certificate:
-        return {}
-    subject, key = _issuer(ca_certificate)
-    return {"TrustRoot": ca_certificate, "CertIssuerSubject": subject, "CertIssuerPublicKey": key}
+        return TLSInfoAnswer()
+    certificate = x509.load_pem_x509_certificate(ca_certificate.encode())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    subject = certificate.subject.public_bytes()
+    return TLSInfoAnswer(ca_certificate, base64.b64encode(subject).decode(), base64.b64encode(key).decode())
 
 
-def cluster_view(state: State, cluster: Cluster) -> Json:
+def cluster_answer(state: State, cluster: Cluster) -> ClusterAnswer:
     """The cluster, without its join tokens."""
-    return {
-        "ID": cluster.id,
-        **meta(state.version(CLUSTER, DEFAULT_CLUSTER), cluster.created_at, cluster.updated_at),
-        "Spec": cluster_spec_view(cluster),
-        "TLSInfo": tls_view(cluster.ca_certificate),
-        "RootRotationInProgress": False,
-        "DefaultAddrPool": cluster.address_pool or [defaults.ADDRESS_POOL],
-        "SubnetSize": cluster.subnet_length,
-        "DataPathPort": cluster.data_path_port,
-    }
+    return ClusterAnswer(
+        cluster.id,
+        VersionAnswer(state.version(CLUSTER, DEFAULT_CLUSTER)),
+        timestamp(cluster.created_at),
+        timestamp(cluster.updated_at),
+        _cluster_spec(cluster),
+        tls_answer(cluster.ca_certificate),
+        default_addr_pool=cluster.address_pool or [defaults.ADDRESS_POOL],
+        subnet_size=cluster.subnet_length,
+        data_path_port=cluster.data_path_port,
+    )
 
 
-def cluster_spec_view(cluster: Cluster) -> Json:
+def _cluster_spec(cluster: Cluster) -> ClusterSpecAnswer:
     """The part of the cluster a user may change, as `docker swarm update` sends it back."""
-    return {
-        "Name": DEFAULT_CLUSTER,
-        "Labels": cluster.labels,
-        "Orchestration": {"TaskHistoryRetentionLimit": cluster.task_history},
-        "Raft": RAFT,
-        "Dispatcher": {"HeartbeatPeriod": round(cluster.heartbeat * defaults.SECOND)},
-        "CAConfig": {"NodeCertExpiry": cluster.cert_expiry},
-        "TaskDefaults": {},
-        "EncryptionConfig": {"AutoLockManagers": False},
-    }
+    return ClusterSpecAnswer(
+        labels=cluster.labels,
+        orchestration=OrchestrationAnswer(cluster.task_history),
+        dispatcher=DispatcherAnswer(round(cluster.heartbeat * defaults.SECOND)),
+        ca_config=CAConfigAnswer(cluster.cert_expiry),
+    )
 
 
-def swarm_block(ctx: ClusterContext) -> dict[str, Any]:
+def swarm_info(ctx: ClusterContext) -> SwarmInfoAnswer:
     """The `Swarm` part of GET /info on a manager."""
     state = ctx.store.state
     own, cluster = state.descriptions.get(ctx.node_id), state.cluster
-    return {
-        "NodeID": ctx.node_id,
-        "NodeAddr": own.address if own else "",
-        "LocalNodeState": "active",
-        "ControlAvailable": True,
-        "Error": "",
-        "RemoteManagers": [
-            {"NodeID": node_id, "Addr": member.address} for node_id, member in sorted(state.members.items())
-        ],
-        "Nodes": len(state.nodes),
-        "Managers": sum(is_manager(state, node) for node in state.nodes.values()),
-        **({"Cluster": cluster_view(state, cluster)} if cluster else {}),
-    }
+    return SwarmInfoAnswer(
+        node_id=ctx.node_id,
+        node_addr=own.address if own else "",
+        local_node_state="active",
+        control_available=True,
+        remote_managers=[RemoteManagerAnswer(id, member.address) for id, member in sorted(state.members.items())],
+        nodes=len(state.nodes),
+        managers=sum(is_manager(state, node) for node in state.nodes.values()),
+        cluster=cluster_answer(state, cluster) if cluster else None,
+    )

@@ -14,7 +14,7 @@ from api.node_spec import NodeSpec, node_problems
 from api.objects.kinds import NODE
 from api.objects.wanted import Node
 from api.states import NodeState, Role
-from manager.http.cluster.cluster_answers import is_manager, node_view
+from manager.http.cluster.cluster_answers import is_manager, node_answer
 from manager.http.cluster_context import ClusterContext
 from manager.store.interface import Change, Delete, Put
 from manager.store.lookup import find_node, hostname
@@ -49,12 +49,12 @@ class Nodes:
             if wrong := sorted(chosen.get(name, set()) - allowed):
                 raise Invalid(f"invalid filter '{name}={wrong[0]}'; {' or '.join(sorted(allowed))}")
         nodes = sorted(state.nodes.values(), key=lambda node: (node.created_at, node.id))
-        return answer([node_view(state, node, leader) for node in nodes if _passes(state, node, chosen)])
+        return answer([node_answer(state, node, leader) for node in nodes if _passes(state, node, chosen)])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /nodes/{id}."""
         ctx = self._get()
-        return answer(node_view(ctx.store.state, self._find(ctx, request), ctx.leader_id()))
+        return answer(node_answer(ctx.store.state, self._find(ctx, request), ctx.leader_id()))
 
     async def update(self, request: web.Request) -> web.Response:
         """POST /nodes/{id}/update."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from api import defaults
-from api.codec import Value
+from api.codec import fields_of
+from api.engine.swarm import JoinTokensAnswer, RaftAnswer, RaftRequest, SwarmAnswer, SwarmUpdateRequest, UnlockKeyAnswer
 from api.errors import Conflict, Invalid, Unavailable, Unimplemented
 from api.http.app import answer, body
 from api.http.query import flag, version
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER
 from api.objects.wanted import Cluster
-from api.service.container import Driver
-from manager.http.cluster.cluster_answers import RAFT, cluster_view
+from manager.http.cluster.cluster_answers import cluster_answer
 from manager.http.cluster_context import ClusterContext
 from manager.security.ca import join_token, new_secret
 from manager.security.sealing import is_open
@@ -26,53 +25,6 @@ from manager.store.transact import at_version, transact_at
 
 LEAST_CERT_EXPIRY = 1800 * defaults.SECOND
 """Docker refuses certificates of less than 30 minutes."""
-
-
-class Orchestration(Value, frozen=True):
-    """How many ended tasks to keep per slot."""
-
-    task_history_retention_limit: int | None = None
-
-
-class Dispatcher(Value, frozen=True):
-    """Nanoseconds between an agent's heartbeats."""
-
-    heartbeat_period: int = 0
-
-
-class CAConfig(Value, frozen=True):
-    """Nanoseconds a node's certificate holds; the rest is refused."""
-
-    node_cert_expiry: int = 0
-    external_cas: list[dict[str, Any]] = msgspec.field(default_factory=list, name="ExternalCAs")
-    signing_ca_cert: str = msgspec.field(default="", name="SigningCACert")
-    signing_ca_key: str = msgspec.field(default="", name="SigningCAKey")
-    force_rotate: int = 0
-
-
-class TaskDefaults(Value, frozen=True):
-    """Refused."""
-
-    log_driver: Driver | None = None
-
-
-class EncryptionConfig(Value, frozen=True):
-    """Refused."""
-
-    auto_lock_managers: bool = False
-
-
-class SwarmSpec(Value, frozen=True):
-    """Body of POST /swarm/update."""
-
-    name: str = DEFAULT_CLUSTER
-    labels: dict[str, str] = {}
-    orchestration: Orchestration = Orchestration()
-    raft: dict[str, Any] = {}
-    dispatcher: Dispatcher = Dispatcher()
-    ca_config: CAConfig = msgspec.field(default=CAConfig(), name="CAConfig")
-    task_defaults: TaskDefaults = TaskDefaults()
-    encryption_config: EncryptionConfig = EncryptionConfig()
 
 
 class Swarm:
@@ -97,16 +49,15 @@ class Swarm:
         if not is_open(cluster):
             raise Unavailable("this manager has not been given the cluster's keys yet; try again in a moment")
         certificate = cluster.ca_certificate.encode()
-        tokens = {
-            "Worker": join_token(certificate, cluster.worker_secret),
-            "Manager": join_token(certificate, cluster.manager_secret),
-        }
-        return answer({**cluster_view(state, cluster), "JoinTokens": tokens})
+        tokens = JoinTokensAnswer(
+            join_token(certificate, cluster.worker_secret), join_token(certificate, cluster.manager_secret)
+        )
+        return answer(SwarmAnswer(**msgspec.structs.asdict(cluster_answer(state, cluster)), join_tokens=tokens))
 
     async def update(self, request: web.Request) -> web.Response:
         """POST /swarm/update."""
         ctx = self._get()
-        spec = await body(request, SwarmSpec)
+        spec = await body(request, SwarmUpdateRequest)
         read = await at_version(ctx.store, CLUSTER, DEFAULT_CLUSTER, version(request, "swarm"), "swarm")
         old = _cluster(ctx.store.state)
         new = updated(old, spec)
@@ -122,7 +73,7 @@ class Swarm:
     async def unlock_key(self, request: web.Request) -> web.Response:
         """GET /swarm/unlockkey: managers are never locked."""
         self._get()
-        return answer({"UnlockKey": ""})
+        return answer(UnlockKeyAnswer())
 
     async def unlock(self, request: web.Request) -> web.Response:
         """POST /swarm/unlock."""
@@ -130,7 +81,7 @@ class Swarm:
         raise Conflict("swarm is not locked")
 
 
-def updated(cluster: Cluster, spec: SwarmSpec) -> Cluster:
+def updated(cluster: Cluster, spec: SwarmUpdateRequest) -> Cluster:
     """The cluster with the spec's settings; what the spec does not say stays. Raises Invalid or Unimplemented."""
     _refuse(spec)
     history, heartbeat = spec.orchestration.task_history_retention_limit, spec.dispatcher.heartbeat_period
@@ -152,17 +103,24 @@ def updated(cluster: Cluster, spec: SwarmSpec) -> Cluster:
     )
 
 
-def _refuse(spec: SwarmSpec) -> None:
+def _refuse(spec: SwarmUpdateRequest) -> None:
     refused = {
         "EncryptionConfig.AutoLockManagers": spec.encryption_config.auto_lock_managers,
         "TaskDefaults.LogDriver": spec.task_defaults.log_driver is not None and spec.task_defaults.log_driver.name,
         "CAConfig.ExternalCAs": spec.ca_config.external_cas,
         "CAConfig.SigningCACert": spec.ca_config.signing_ca_cert or spec.ca_config.signing_ca_key,
         "CAConfig.ForceRotate": spec.ca_config.force_rotate,
-        **{f"Raft.{name}": value != RAFT.get(name) and value for name, value in spec.raft.items()},
+        **_changed_raft(spec.raft),
     }
     if names := [name for name, value in refused.items() if value]:
         raise Unimplemented(f"{', '.join(names)}: not supported")
+
+
+def _changed_raft(asked: RaftRequest) -> dict[str, bool]:
+    """Which of Docker's settings of its own store are asked to be something else than the defaults that are shown."""
+    shown = RaftAnswer()
+    values = {f.encode_name: (getattr(asked, f.name), getattr(shown, f.name)) for f in fields_of(RaftRequest)}
+    return {f"Raft.{name}": value not in (None, 0, default) for name, (value, default) in values.items()}
 
 
 def _cluster(state: State) -> Cluster:

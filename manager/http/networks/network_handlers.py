@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from api.codec import Value
+from api.engine.networks import NetworkAnswer, NetworkCreatedAnswer, NetworkCreateRequest, NetworksPrunedAnswer
 from api.errors import Conflict, Forbidden, Invalid, NotFound, NotManager, Unimplemented
 from api.http.app import answer, body
 from api.http.query import filters, flag, label_match
@@ -22,7 +21,7 @@ from api.objects.wanted import Network
 from manager.hosts.occupied_prefixes import in_use
 from manager.http.cluster_context import ClusterContext
 from manager.http.networks import ingress_network
-from manager.http.networks.network_answers import network_view, uses
+from manager.http.networks.network_answers import network_answer, uses
 from manager.http.networks.predefined_networks import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
 from manager.store.claims import claim, is_taken, release
 from manager.store.interface import ABSENT, Change, Put
@@ -39,30 +38,15 @@ _VALUES = {
 }
 
 
-Host = Callable[[], list[dict[str, Any]]]
-
-
-class ConfigFrom(Value, frozen=True):
-    """A network to take the settings from."""
-
-    network: str = ""
-
-
-class NetworkRequest(NetworkSpec, frozen=True):
-    """Body of POST /networks/create: the spec, and what is only said to be refused or ignored."""
-
-    check_duplicate: bool = False
-    """Deprecated by Docker: duplicates are always refused."""
-    enable_ipv4: bool = msgspec.field(default=True, name="EnableIPv4")
-    config_only: bool = False
-    config_from: ConfigFrom | None = None
+HostNetworks = Callable[[], list[NetworkAnswer]]
+"""The networks that this host takes part in."""
 
 
 class Networks:
     """Handlers of /networks."""
 
-    def __init__(self, get: Callable[[], ClusterContext], host: Host | None = None) -> None:
-        """`host` gives the views of the networks that a host takes part in that is no manager."""
+    def __init__(self, get: Callable[[], ClusterContext], host: HostNetworks | None = None) -> None:
+        """`host` is asked while no manager runs here that knows all networks."""
         self._get = get
         self._host = host
 
@@ -90,12 +74,12 @@ class Networks:
         except NotManager:
             if self._host is None:
                 raise
-            return answer([view for view in self._host() if _passes(view, view["Scope"] == "swarm", chosen)])
+            return answer([one for one in self._host() if _passes(one, one.scope == "swarm", chosen)])
         state = ctx.store.state
         used = {id for id in state.networks if users_of(state, id)}
-        views = [network_view(state, network) for network in state.networks.values() if not network.removed]
-        views = [*predefined_networks(ctx.node_id), *sorted(views, key=lambda view: str(view["Name"]))]
-        return answer([view for view in views if _passes(view, view["Id"] in used, chosen)])
+        own = [network_answer(state, network) for network in state.networks.values() if not network.removed]
+        found = [*predefined_networks(ctx.node_id), *sorted(own, key=lambda network: network.name)]
+        return answer([network for network in found if _passes(network, network.id in used, chosen)])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /networks/{id}."""
@@ -111,17 +95,17 @@ class Networks:
         if scope == "swarm" and reference in DRIVERS:
             return answer(predefined_of_swarm(reference))
         if scope != "swarm" and (name := predefined_name(ctx.node_id, reference)):
-            return answer(next(view for view in predefined_networks(ctx.node_id) if view["Name"] == name))
+            return answer(next(one for one in predefined_networks(ctx.node_id) if one.name == name))
         if scope in ("local", "global"):
             raise NotFound(f"network {reference} not found")
         state = ctx.store.state
         network = find_network(state, reference)
-        return answer(network_view(state, network, own_id=ctx.node_id, verbose=flag(request, "verbose")))
+        return answer(network_answer(state, network, own_id=ctx.node_id, verbose=flag(request, "verbose")))
 
     async def create(self, request: web.Request) -> web.Response:
         """POST /networks/create."""
         ctx = self._get()
-        spec = _admissible(await body(request, NetworkRequest))
+        spec = _admissible(await body(request, NetworkCreateRequest))
         if spec.ingress:
             _check_free(ctx.store.state, spec)
             await ingress_network.make_way(ctx.store, spec)
@@ -133,7 +117,7 @@ class Networks:
             return [claim(state, "network", spec.name, id), Put(NETWORK, id, network, ABSENT)], id
 
         id = await transact(ctx.store, decide, Conflict(f"network with name {spec.name} already exists"))
-        return answer({"Id": id, "Warning": ""}, 201)
+        return answer(NetworkCreatedAnswer(id), 201)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /networks/{id}: hidden at once; the leader deletes it when the last task has left."""
@@ -161,14 +145,15 @@ class Networks:
         except NotManager:
             if self._host is None:
                 raise
-            return answer({"NetworksDeleted": None})
+            return answer(NetworksPrunedAnswer())
 
         def decide(state: State) -> tuple[list[Change], list[str]]:
             unused = [network for network in state.networks.values() if _is_prunable(state, network, chosen)]
             changes = [change for network in unused for change in removal(state, network)]
             return changes, sorted(network.spec.name for network in unused)
 
-        return answer({"NetworksDeleted": await transact(ctx.store, decide, keeps_changing("what is to be pruned"))})
+        deleted = await transact(ctx.store, decide, keeps_changing("what is to be pruned"))
+        return answer(NetworksPrunedAnswer(deleted))
 
     async def connect(self, request: web.Request) -> web.Response:
         """POST /networks/{id}/connect and /disconnect."""
@@ -202,7 +187,7 @@ def users_of(state: State, network_id: str) -> list[str]:
     return sorted(service.spec.name for service in state.services.values() if uses(service, network_id))
 
 
-def _admissible(request: NetworkRequest) -> NetworkSpec:
+def _admissible(request: NetworkCreateRequest) -> NetworkSpec:
     spec = NetworkSpec(**{name: getattr(request, name) for name in NetworkSpec.__struct_fields__})
     if problems := network_problems(spec):
         raise Invalid.of(problems)
@@ -243,11 +228,11 @@ def _subnets(state: State) -> set[tuple[str, str]]:
     return found
 
 
-def _of_host(views: list[dict[str, Any]], reference: str, scope: str) -> dict[str, Any]:
+def _of_host(networks: list[NetworkAnswer], reference: str, scope: str) -> NetworkAnswer:
     """The one meant by a name, an id, or the beginning of one. Raises NotFound, Invalid."""
-    views = [view for view in views if scope in ("", view["Scope"])]
-    exact = [view for view in views if reference in (view["Name"], view["Id"])]
-    found = exact or [view for view in views if view["Id"].startswith(reference)]
+    networks = [network for network in networks if scope in ("", network.scope)]
+    exact = [network for network in networks if reference in (network.name, network.id)]
+    found = exact or [network for network in networks if network.id.startswith(reference)]
     if not found:
         raise NotFound(f"network {reference} not found on this host, which is no manager and knows only its own")
     if len(found) > 1:
@@ -255,14 +240,14 @@ def _of_host(views: list[dict[str, Any]], reference: str, scope: str) -> dict[st
     return found[0]
 
 
-def _passes(view: dict[str, Any], used: bool, chosen: dict[str, set[str]]) -> bool:
-    builtin = view["Name"] in DRIVERS or view["Ingress"]
+def _passes(network: NetworkAnswer, used: bool, chosen: dict[str, set[str]]) -> bool:
+    builtin = network.name in DRIVERS or network.ingress
     checks: dict[str, Callable[[set[str]], bool]] = {
-        "driver": lambda values: view["Driver"] in values,
-        "scope": lambda values: view["Scope"] in values,
-        "id": lambda values: _matches(view["Id"], values),
-        "name": lambda values: _matches(view["Name"], values),
-        "label": lambda values: label_match(view["Labels"], values),
+        "driver": lambda values: network.driver in values,
+        "scope": lambda values: network.scope in values,
+        "id": lambda values: _matches(network.id, values),
+        "name": lambda values: _matches(network.name, values),
+        "label": lambda values: label_match(network.labels or {}, values),
         "type": lambda values: ("builtin" if builtin else "custom") in values,
         "dangling": lambda values: (not used and not builtin) == bool(values & {"1", "true"}),
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+
+from api.engine.networks import NetworkAnswer
 
 HOST = "host"
 NONE = "none"
@@ -15,9 +16,9 @@ def predefined_id(node_id: str, name: str) -> str:
     return hashlib.sha256(f"{node_id}/{name}".encode()).hexdigest()
 
 
-def predefined_networks(node_id: str) -> list[dict[str, Any]]:
-    """Their views on one node."""
-    return [_view(node_id, name, driver) for name, driver in DRIVERS.items()]
+def predefined_networks(node_id: str) -> list[NetworkAnswer]:
+    """The answers about them on one node."""
+    return [_answer(node_id, name, driver) for name, driver in DRIVERS.items()]
 
 
 def predefined_name(node_id: str, reference: str) -> str:
@@ -28,31 +29,14 @@ def predefined_name(node_id: str, reference: str) -> str:
     return found[0] if len(found) == 1 and len(reference) >= 4 else ""
 
 
-def predefined_of_swarm(name: str) -> dict[str, Any]:
+def predefined_of_swarm(name: str) -> NetworkAnswer:
     """One as a service is put on it: the same on every node, with its name for an id (`service create --network host`).
 
     Docker's client looks for a service's networks among those of scope swarm only.
     """
     labels = {"com.docker.swarm.predefined": "true"}
-    return _view("", name, DRIVERS[name]) | {"Id": name, "Scope": "swarm", "Labels": labels}
+    return NetworkAnswer(name, name, scope="swarm", driver=DRIVERS[name], containers={}, labels=labels)
 
 
-def _view(node_id: str, name: str, driver: str) -> dict[str, Any]:
-    return {
-        "Name": name,
-        "Id": predefined_id(node_id, name),
-        "Created": "0001-01-01T00:00:00Z",
-        "Scope": "local",
-        "Driver": driver,
-        "EnableIPv4": True,
-        "EnableIPv6": False,
-        "IPAM": {"Driver": "default", "Options": None, "Config": []},
-        "Internal": False,
-        "Attachable": False,
-        "Ingress": False,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
-        "Containers": {},
-        "Options": {},
-        "Labels": {},
-    }
+def _answer(node_id: str, name: str, driver: str) -> NetworkAnswer:
+    return NetworkAnswer(name, predefined_id(node_id, name), scope="local", driver=driver, containers={})

@@ -128,7 +128,7 @@ ANSWERS: dict[str, Any] = {
     "volume": volume_handlers.form(DATA, HOST),
     "volume without a name": volume_handlers.form(Volume("x", anonymous=True), HOST),
     "volume with its size": volume_handlers.form(DATA, HOST, VolumeUsage(size=5, ref_count=1)),
-    "networks": host_network_answers.views(ORDERS),
+    "networks": host_network_answers.network_answers(ORDERS),
     "stats": container_stats.shown(StatsAnswer("c", "/c"), USED, STAT),
     "stats of one that has ended": container_stats.reading(DONE, HOST),
     "top": container_stats.table("UID PID CMD\nroot 7 sleep 60\nroot 8 x\n", {7}),

@@ -8,24 +8,23 @@ from typing import Any
 import pytest
 from msgspec import inspect
 
+from api.engine.networks import NetworkCreateRequest
+from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest, SwarmUpdateRequest
 from api.engine.unsupported_fields import LACKING
 from api.mismatch import options, shape_of
 from api.node_spec import NodeSpec
 from api.service.service_spec import ServiceSpec
 from api.stored_file import ConfigSpec, SecretSpec
-from manager.http.cluster.swarm_handlers import SwarmSpec
-from manager.http.networks.network_handlers import NetworkRequest
-from node.membership.swarm_requests import InitRequest, JoinBody
 from tests.e2e.openapi import description
 
 REQUESTS: list[tuple[str, Any]] = [
     ("/services/create", ServiceSpec),
     ("/services/{id}/update", ServiceSpec),
     ("/nodes/{id}/update", NodeSpec),
-    ("/swarm/init", InitRequest),
-    ("/swarm/join", JoinBody),
-    ("/swarm/update", SwarmSpec),
-    ("/networks/create", NetworkRequest),
+    ("/swarm/init", SwarmInitRequest),
+    ("/swarm/join", SwarmJoinRequest),
+    ("/swarm/update", SwarmUpdateRequest),
+    ("/networks/create", NetworkCreateRequest),
     ("/secrets/create", SecretSpec),
     ("/configs/create", ConfigSpec),
 ]

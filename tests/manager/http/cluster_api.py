@@ -24,7 +24,7 @@ from api.registry_auth import Login
 from api.service.resources import Reservations, Resources
 from api.states import NodeState, Role
 from api.wire.host_messages import LogLine, LogsRequest
-from manager.http.cluster.cluster_answers import swarm_block
+from manager.http.cluster.cluster_answers import swarm_info
 from manager.http.cluster_context import ClusterContext
 from manager.http.cluster_routes import routes
 from manager.images.registry import Manifest
@@ -156,7 +156,7 @@ def application(manager: ClusterContext, registry: Registry) -> web.Application:
         return answer({"Version": "0.1.0", "ApiVersion": "1.50", "MinAPIVersion": "1.24", "Os": "linux"})
 
     async def info(request: web.Request) -> web.Response:
-        return answer({"ID": M1, "Name": "m1", "OSType": "linux", "Swarm": swarm_block(manager)})
+        return answer({"ID": M1, "Name": "m1", "OSType": "linux", "Swarm": swarm_info(manager)})
 
     own = [web.get("/_ping", ping), web.get("/version", version), web.get("/info", info)]
     return make_app([*own, *routes(lambda: manager, registry.ask)])

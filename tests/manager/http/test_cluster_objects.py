@@ -11,7 +11,6 @@ from api.objects.kinds import CLAIM, MEMBER, NETWORK_DECISION, NODE_DECISION, RE
 from api.objects.observed import Member, PortStatus, TaskStatus  # fmt: skip
 from api.reasons.reason import Code, reason
 from api.states import NodeState, TaskState
-from manager.http.cluster.cluster_answers import swarm_block
 from manager.store.in_memory import MemoryDatabase
 from manager.store.interface import Put
 from tests.manager.http.cluster_api import M1, NOW, W1, W2, Api, new_manager, serve, service
@@ -292,7 +291,7 @@ async def test_a_swarm_update_that_says_nothing_new_writes_nothing(api: Api) -> 
 
 
 async def test_the_swarm_block_of_info_names_the_managers_and_counts_the_nodes(api: Api) -> None:
-    block = swarm_block(api.manager)
+    block = (await api.get("/info"))["Swarm"]
     assert (block["NodeID"], block["NodeAddr"], block["Nodes"], block["Managers"]) == (M1, "10.1.0.1", 3, 1)
     assert block["RemoteManagers"] == [{"NodeID": M1, "Addr": "10.1.0.1:2377"}]
     assert "JoinTokens" not in block["Cluster"]

@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.engine.events import EventAnswer
+from api.engine.networks import NetworkAnswer
 from api.errors import NotManager
 from api.http.app import make_app
 from api.http.event_stream import event
@@ -17,7 +18,7 @@ from manager.http.cluster_context import ClusterContext
 from manager.http.cluster_routes import routes
 from manager.http.networks.predefined_networks import predefined_networks
 
-FRONT = {"Name": "front", "Id": "n1", "Scope": "swarm", "Driver": "overlay", "Ingress": False, "Labels": {}}
+FRONT = NetworkAnswer("front", "n1", scope="swarm", driver="overlay")
 Client = TestClient[Any, Any]
 
 

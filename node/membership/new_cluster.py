@@ -1,44 +1,18 @@
-"""Bodies of POST /swarm/init and /swarm/join, and what of them becomes the cluster object. Field names are Docker's."""
+"""The cluster object that POST /swarm/init asks for."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from api.codec import Value
 from api.defaults import ADDRESS_POOL, SUBNET_LENGTH, VXLAN_PORT
+from api.engine.swarm import SwarmInitRequest
 from api.errors import Invalid, Unimplemented
 from api.network.subnets import SPECIAL, special
 from api.objects.wanted import Cluster
-from manager.http.cluster.swarm_handlers import SwarmSpec, updated
+from manager.http.cluster.swarm_handlers import updated
 
 
-class InitRequest(Value, frozen=True):
-    """POST /swarm/init."""
-
-    listen_addr: str = ""
-    advertise_addr: str = ""
-    data_path_addr: str = ""
-    data_path_port: int = 0
-    default_addr_pool: list[str] = []
-    force_new_cluster: bool = False
-    spec: SwarmSpec = SwarmSpec()
-    auto_lock_managers: bool = False
-    availability: str = ""
-    subnet_size: int = 0
-
-
-class JoinBody(Value, frozen=True):
-    """POST /swarm/join."""
-
-    listen_addr: str = ""
-    advertise_addr: str = ""
-    data_path_addr: str = ""
-    remote_addrs: list[str] = []
-    join_token: str = ""
-    availability: str = ""
-
-
-def new_cluster(request: InitRequest, cluster_id: str, now: float) -> Cluster:
+def new_cluster(request: SwarmInitRequest, cluster_id: str, now: float) -> Cluster:
     """The cluster a request asks for, without CA and secrets. Raises Invalid, Unimplemented."""
     if request.auto_lock_managers:
         raise Unimplemented("AutoLockManagers: locked managers are not possible yet; leave --autolock out")

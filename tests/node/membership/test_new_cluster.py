@@ -1,8 +1,9 @@
 import pytest
 
 from api.engine.requests import read_request
+from api.engine.swarm import SwarmInitRequest
 from api.errors import ArgosyError, Invalid, Unimplemented
-from node.membership.swarm_requests import InitRequest, new_cluster
+from node.membership.new_cluster import new_cluster
 from node.settings import read_labels, socket_path
 
 CLI_28 = b"""{"ListenAddr":"0.0.0.0:2377","AdvertiseAddr":"","DataPathAddr":"","DataPathPort":0,"DefaultAddrPool":null,
@@ -12,7 +13,7 @@ CLI_28 = b"""{"ListenAddr":"0.0.0.0:2377","AdvertiseAddr":"","DataPathAddr":"","
 
 
 def test_the_docker_clients_request_gives_the_defaults() -> None:
-    cluster = new_cluster(read_request(InitRequest, CLI_28), "c1", 5.0)
+    cluster = new_cluster(read_request(SwarmInitRequest, CLI_28), "c1", 5.0)
     assert (cluster.id, cluster.created_at, cluster.address_pool, cluster.subnet_length) == (
         "c1",
         5.0,
@@ -28,7 +29,7 @@ def test_what_is_asked_for_is_taken() -> None:
         b'{"DefaultAddrPool":["10.20.0.0/16","10.30.0.0/16"],"SubnetSize":26,"DataPathPort":4242,'
         b'"Spec":{"Labels":{"a":"b"},"Orchestration":{"TaskHistoryRetentionLimit":0}}}'
     )
-    cluster = new_cluster(read_request(InitRequest, body), "c1", 0.0)
+    cluster = new_cluster(read_request(SwarmInitRequest, body), "c1", 0.0)
     assert (cluster.address_pool, cluster.subnet_length) == (["10.20.0.0/16", "10.30.0.0/16"], 26)
     assert (cluster.data_path_port, cluster.labels, cluster.task_history) == (4242, {"a": "b"}, 0)
 
@@ -59,7 +60,7 @@ def test_what_is_asked_for_is_taken() -> None:
 )
 def test_bad_requests_are_told_the_field(body: bytes, kind: type[ArgosyError], message: str) -> None:
     with pytest.raises(kind, match=message):
-        new_cluster(read_request(InitRequest, body, strict=True), "c1", 0.0)
+        new_cluster(read_request(SwarmInitRequest, body, strict=True), "c1", 0.0)
 
 
 @pytest.mark.parametrize("host", ["", "tcp://0.0.0.0:2375", "unix://relative", "/run/x.sock"])
