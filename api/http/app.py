@@ -45,7 +45,10 @@ def answer(value: object, status: int = 200) -> web.Response:
 def error_answer(error: ArgosyError) -> web.Response:
     """Docker's form of an error."""
     text = str(error)
-    return answer({"message": text if len(text) <= MOST_WORDS else text[:MOST_WORDS] + "…"}, error.status)
+    view: dict[str, object] = {"message": text if len(text) <= MOST_WORDS else text[:MOST_WORDS] + "…"}
+    if error.reason is not None:
+        view["Reason"] = error.reason
+    return answer(view, error.status)
 
 
 async def body(request: web.Request, kind: type[T], most: int = MAX_BODY, seconds: float = BODY_TIME) -> T:

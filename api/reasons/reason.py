@@ -84,9 +84,13 @@ class Code(StrEnum):
     ADDRESS_TAKEN = "address-taken"
     """`address` of `network`, which the service asks for."""
     PORT_TAKEN = "port-taken"
-    """`port` is published by `service` (`service_id`)."""
+    """`port` is published by `service` (`service_id`), in `mode` where a request is refused."""
     NO_PORT_LEFT = "no-port-left"
     """Between `low` and `high`, from which ports are picked."""
+    SUBNET_REFUSED = "subnet-refused"
+    """`path`: the `subnet` asked for overlaps `user`: of a `kind`, host or network."""
+    ADDRESS_OUTSIDE_SUBNET = "address-outside-subnet"
+    """`address`, which the service asks for, is not in `subnet` of `network`."""
     BEING_TAKEN_UP = "being-taken-up"
     """The leader has not put the service in force yet."""
 
@@ -95,6 +99,9 @@ class Code(StrEnum):
     """`because` has one DEPENDENCY for each."""
     DEPENDENCY = "dependency"
     """`service` is to be `condition`: started, healthy, completed."""
+
+    WAITS_FOR_ITSELF = "waits-for-itself"
+    """`service` would, by way of `way`."""
 
     # ── told to stop (orchestrator) ──
     NODE_REMOVED = "node-removed"
@@ -127,6 +134,11 @@ class Code(StrEnum):
     """`task` failed or ended while it was watched; `because`: why, as the task says."""
     NO_PROGRESS = "no-progress"
     """For `seconds`; `task` is `state`, where one holds it up, and `because` says why."""
+
+    NO_PREVIOUS_REVISION = "no-previous-revision"
+    """`service` has none to go back to."""
+    REVISION_NOT_KEPT = "revision-not-kept"
+    """`revision` of `service`; the `kept` ones."""
 
     # ── what a host is doing with a task (agent) ──
     GETTING_IMAGE = "getting-image"

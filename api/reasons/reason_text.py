@@ -132,6 +132,21 @@ def _address_pool(reason: Reason) -> str:
     return f"no subnet is left in the cluster's address pool {reason.fact('pools')}{user}"
 
 
+def _subnet_refused(reason: Reason) -> str:
+    template = "{path}: {subnet} overlaps {user}; choose another subnet"
+    return _filled(template if reason.fact("kind") == "host" else "{path}: {subnet} overlaps with {user}", reason)
+
+
+_PORT_MODES = {"host": "a host-published", "ingress": "an ingress"}
+
+
+def _port_taken(reason: Reason) -> str:
+    how = _PORT_MODES.get(reason.fact("mode"), "")
+    holder = f"'{reason.fact('service')}' ({reason.fact('service_id')})"
+    told = f"port '{reason.fact('port')}' is already in use by service {holder}"
+    return f"{told} as {how} port" if how else told
+
+
 _CONDITIONS = {"started": "to start", "healthy": "to be healthy", "completed": "to complete"}
 
 
@@ -275,11 +290,16 @@ _TEXTS: dict[Code, str | Callable[[Reason], str]] = {
     Code.ADDRESS_TAKEN: (
         "address {address} of network {network} is in use, or kept for the network itself or for virtual addresses"
     ),
-    Code.PORT_TAKEN: "port '{port}' is already in use by service '{service}' ({service_id})",
+    Code.PORT_TAKEN: _port_taken,
     Code.NO_PORT_LEFT: "no port is left between {low} and {high}",
+    Code.SUBNET_REFUSED: _subnet_refused,
+    Code.ADDRESS_OUTSIDE_SUBNET: (
+        "TaskTemplate.Networks: address {address} is not in subnet {subnet} of network {network}"
+    ),
     Code.BEING_TAKEN_UP: "the service is being taken up",
     Code.WAITING_FOR_SERVICES: _waiting_for_services,
     Code.DEPENDENCY: _dependency,
+    Code.WAITS_FOR_ITSELF: "DependsOn: {service} would wait for itself: {way}",
     Code.NODE_REMOVED: "the node was removed",
     Code.NODE_DOWN: "the node is down",
     Code.NODE_DRAINED: "the node is being drained",
@@ -293,6 +313,8 @@ _TEXTS: dict[Code, str | Callable[[Reason], str]] = {
     Code.AGENT_SILENT: "its agent does not answer",
     Code.TASK_ENDED_EARLY: _with_cause("failure or early termination of task {task}"),
     Code.NO_PROGRESS: _no_progress,
+    Code.NO_PREVIOUS_REVISION: "service {service} does not have a previous spec",
+    Code.REVISION_NOT_KEPT: "revision {revision} of service {service} is not kept; kept are {kept}",
     Code.GETTING_IMAGE: _with_cause("getting image {image}"),
     Code.WAITING_FOR_NETWORKS: _with_cause("waiting for its networks"),
     Code.WAITING_FOR_FILES: "waiting for {files}",

@@ -103,6 +103,8 @@ _REMEDIES: dict[Code, str | Callable[[Reason], str]] = {
     Code.ADDRESS_TAKEN: _ADDRESS,
     Code.PORT_TAKEN: _ADDRESS,
     Code.NO_PORT_LEFT: _ADDRESS,
+    Code.SUBNET_REFUSED: "choose another subnet",
+    Code.ADDRESS_OUTSIDE_SUBNET: _ADDRESS,
     Code.WAITING_FOR_ADDRESSES: _NETWORKS,
     Code.WAITING_FOR_NODE: _no_suitable_node,
     Code.WAITING_FOR_SERVICES: "wait; `argosy service explain` on what is waited for says what keeps it",

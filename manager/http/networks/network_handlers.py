@@ -18,6 +18,8 @@ from api.network.network_spec import INGRESS, NetworkSpec
 from api.network.network_validation import network_problems, network_refusals
 from api.objects.kinds import NETWORK
 from api.objects.wanted import Network
+from api.reasons.reason import Code, reason
+from api.reasons.reason_text import refusal
 from manager.hosts.occupied_prefixes import in_use
 from manager.http.cluster_context import ClusterContext
 from manager.http.networks import ingress_network
@@ -212,10 +214,15 @@ def _check_free(state: State, spec: NetworkSpec) -> None:
             continue
         wanted = ipaddress.IPv4Network(config.subnet)
         if user := in_use(state, wanted):
-            raise Conflict(f"IPAM.Config[0].Subnet: {config.subnet} overlaps {user}; choose another subnet")
+            raise _overlap(config.subnet, user, "host")
         for name, subnet in _subnets(state):
             if wanted.overlaps(ipaddress.ip_network(subnet)):
-                raise Conflict(f"IPAM.Config[0].Subnet: {config.subnet} overlaps with {subnet} of network {name}")
+                raise _overlap(config.subnet, f"{subnet} of network {name}", "network")
+
+
+def _overlap(subnet: str, user: str, kind: str) -> Conflict:
+    facts = {"path": "IPAM.Config[0].Subnet", "subnet": subnet, "user": user, "kind": kind}
+    return refusal(Conflict, reason(Code.SUBNET_REFUSED, **facts))
 
 
 def _subnets(state: State) -> set[tuple[str, str]]:

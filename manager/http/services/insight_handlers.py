@@ -15,6 +15,8 @@ from api.http.app import answer
 from api.http.query import number, version
 from api.objects.kinds import SERVICE
 from api.objects.wanted import Service
+from api.reasons.reason import Code, Fact, reason
+from api.reasons.reason_text import refusal
 from api.service.canonical import canonical
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
@@ -103,8 +105,7 @@ def _source(state: State, service: Service, to: int) -> tuple[int, ServiceSpec]:
     if revision is not None:
         return revision.number, revision.spec
     if not to:
-        raise Invalid(f"service {service.spec.name} does not have a previous spec")
+        raise refusal(Invalid, reason(Code.NO_PREVIOUS_REVISION, service=service.spec.name))
     kept = sorted(state.revisions_of(service.id))
-    raise NotFound(
-        f"revision {to} of service {service.spec.name} is not kept; kept are {', '.join(map(str, kept)) or 'none'}"
-    )
+    facts: dict[str, Fact] = {"service": service.spec.name, "kept": ", ".join(map(str, kept)) or "none"}
+    raise refusal(NotFound, reason(Code.REVISION_NOT_KEPT, revision=to, **facts))

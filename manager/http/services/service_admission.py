@@ -9,6 +9,8 @@ import msgspec
 
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
 from api.objects.wanted import Service
+from api.reasons.reason import Code, reason
+from api.reasons.reason_text import refusal
 from api.service.ports import PortConfig, overlap
 from api.service.service_spec import NetworkTarget, ServiceSpec
 from api.service.service_validation import service_problems
@@ -72,7 +74,8 @@ def _check_circle(state: State, spec: ServiceSpec) -> None:
     while ways:
         way = ways.pop()
         if way[-1] == spec.name:
-            raise Invalid(f"DependsOn: {spec.name} would wait for itself: {' → '.join([spec.name, *way])}")
+            way_back = " → ".join([spec.name, *way])
+            raise refusal(Invalid, reason(Code.WAITS_FOR_ITSELF, service=spec.name, way=way_back))
         other = state.service_named(way[-1])
         if other is not None and other.id not in seen:
             seen.add(other.id)
@@ -95,10 +98,15 @@ def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
             clash = next((other for other in others if _clash(port, other)), None)
             if clash is None:
                 continue
-            how = "a host-published" if clash.is_on_host else "an ingress"
-            raise Invalid(
-                f"port '{port.published_port}' is already in use by service"
-                f" '{service.spec.name}' ({service.id}) as {how} port"
+            raise refusal(
+                Invalid,
+                reason(
+                    Code.PORT_TAKEN,
+                    port=port.published_port,
+                    service=service.spec.name,
+                    service_id=service.id,
+                    mode=clash.publish_mode,
+                ),
             )
 
 
@@ -129,6 +137,6 @@ def _resolve(state: State, target: NetworkTarget) -> NetworkTarget:
         raise Invalid(f"network {network.spec.name} is the routing mesh's; publish a port to use it")
     decision = state.network_decisions.get(network.id)
     if target.ipv4_address and decision and IPv4Address(target.ipv4_address) not in IPv4Network(decision.subnet):
-        where = f"{decision.subnet} of network {network.spec.name}"
-        raise Invalid(f"TaskTemplate.Networks: address {target.ipv4_address} is not in subnet {where}")
+        facts = {"address": target.ipv4_address, "subnet": decision.subnet, "network": network.spec.name}
+        raise refusal(Invalid, reason(Code.ADDRESS_OUTSIDE_SUBNET, **facts))
     return replace(target, target=network.id)

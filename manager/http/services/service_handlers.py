@@ -17,6 +17,8 @@ from api.ids import new_id
 from api.image_reference import parse
 from api.objects.kinds import SERVICE
 from api.objects.wanted import Service
+from api.reasons.reason import Code, reason
+from api.reasons.reason_text import refusal
 from api.service.canonical import canonical
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
@@ -191,5 +193,5 @@ def _rollback(request: web.Request) -> bool:
 def _previous(state: State, service: Service) -> ServiceSpec:
     previous = previous_revision(state, service)
     if previous is None:
-        raise Invalid(f"service {service.spec.name} does not have a previous spec")
+        raise refusal(Invalid, reason(Code.NO_PREVIOUS_REVISION, service=service.spec.name))
     return previous.spec

@@ -175,6 +175,9 @@ async def test_a_published_port_belongs_to_one_service(api: Api) -> None:
     id = await api.create("web", EndpointSpec=ports)
     status, value = await api.call("POST", "/services/create", service("shop", EndpointSpec=ports))
     assert status == 400
+    assert value["Reason"] == {
+        "Code": "port-taken", "Facts": {"port": 8080, "service": "web", "service_id": id, "mode": "ingress"},
+    }  # fmt: skip
     assert value["message"] == f"port '8080' is already in use by service 'web' ({id}) as an ingress port"
     udp = {"Ports": [{"TargetPort": 80, "PublishedPort": 8080, "Protocol": "udp"}]}
     await api.create("shop", EndpointSpec=udp)
