@@ -20,6 +20,10 @@ class Unreachable(Failed):
     """There is no daemon to talk to."""
 
 
+class BrokenOff(Failed):
+    """The daemon ended a connection before its answer was whole."""
+
+
 class ApiError(Failed):
     """The daemon refused; `status` is the HTTP status."""
 

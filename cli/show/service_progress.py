@@ -6,6 +6,7 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TextIO
 
@@ -19,7 +20,7 @@ from api.engine.tasks import TaskAnswer
 from api.reasons.reason import Code
 from cli.client import Client
 from cli.client_streams import lines
-from cli.command_errors import ApiError, Failed
+from cli.command_errors import ApiError, BrokenOff, Failed
 from cli.flags.flag_values import seconds
 from cli.show.formatting import span_short, table
 
@@ -202,11 +203,11 @@ def wait_converged(
 def follow(
     client: Client, service_ids: Sequence[str], patience: float, seconds: float
 ) -> Iterator[ServiceVerdictAnswer]:
-    """The verdicts on services: all at first, then each that has changed, for so many seconds. Raises what the client
-    raises."""
+    """The verdicts on services: all at first, then each that has changed, for so many seconds, or until the daemon
+    ends the stream. Raises what the client raises."""
     filters = json.encode({"id": list(service_ids)}).decode()
     query: dict[str, str | int | bool] = {"stream": True, "patience": f"{patience:g}", "filters": filters}
-    with client.stream("GET", "/argosy/v1/verdicts", query, seconds=seconds) as chunks:
+    with suppress(BrokenOff), client.stream("GET", "/argosy/v1/verdicts", query, seconds=seconds) as chunks:
         for line in lines(chunks):
             yield json.decode(line, type=ServiceVerdictAnswer)
 
