@@ -75,6 +75,7 @@ def test_nobody_but_the_api_and_the_planners_knows_what_a_mode_is() -> None:
         for node in (one for one in ast.walk(tree) if isinstance(one, ast.expr | ast.stmt)):
             if isinstance(node, ast.Attribute):
                 asks = node.attr in MODE_FIELDS or (node.attr == "mode" and _is_spec(node.value))
+                asks |= isinstance(node.value, ast.Name) and node.value.id == "ModeKind" and path.parts[0] != "compose"
             elif isinstance(node, ast.ImportFrom):
                 asks = any(alias.name in MODE_CLASSES for alias in node.names)
             else:

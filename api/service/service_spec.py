@@ -167,6 +167,16 @@ class ServiceSpec(Value, frozen=True):
         return self.mode.is_global
 
     @property
+    def is_replicated(self) -> bool:
+        """Whether it is to have a certain number of tasks that run."""
+        return self.mode.kind is ModeKind.REPLICATED
+
+    @property
+    def is_replicated_job(self) -> bool:
+        """Whether it is to have a certain number of tasks that complete."""
+        return self.mode.kind is ModeKind.REPLICATED_JOB
+
+    @property
     def replicas(self) -> int:
         """Slots of a replicated service or job. (A global one has as many as there are nodes for it.)"""
         return self.mode.replicas

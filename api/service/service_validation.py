@@ -276,7 +276,7 @@ def _own_address(path: str, target: NetworkTarget, spec: ServiceSpec) -> Problem
     what = "IPv4Address" if target.ipv4_address else "MacAddress"
     if target.target in NO_NETWORK:
         yield f"{path}.{what}: network {target.target} has no addresses to give"
-    if spec.mode_kind is not ModeKind.REPLICATED or spec.replicas > 1:
+    if not spec.is_replicated or spec.replicas > 1:
         yield f"{path}.{what}: only a service of one replica can have an address of its own"
     for name, config in (("UpdateConfig", spec.update_config), ("RollbackConfig", spec.rollback_config)):
         if config and config.order == "start-first":

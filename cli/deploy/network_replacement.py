@@ -12,7 +12,6 @@ import msgspec
 
 from api.engine.networks import NetworkAnswer
 from api.engine.services import ServiceAnswer
-from api.service.mode import ModeKind
 from api.service.placement import Placement
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
@@ -100,7 +99,7 @@ def detached(spec: ServiceSpec, networks: Iterable[str]) -> ServiceSpec:
     ids = set(networks)
     task = spec.task_template
     left = [target for target in spec.network_targets if target.target not in ids]
-    if spec.mode_kind is ModeKind.REPLICATED:
+    if spec.is_replicated:
         spec = spec.scaled(0)
     else:
         placement = task.placement or Placement()

@@ -185,7 +185,7 @@ def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
     if given.get("replicas") is not None:
         spec = scaled(spec, given["replicas"])
     if given.get("max_concurrent") is not None:
-        if spec.mode_kind is not ModeKind.REPLICATED_JOB:
+        if not spec.is_replicated_job:
             raise Wrong(f"--max-concurrent is for replicated jobs, which {spec.name} is not")
         spec = spec.with_concurrency(given["max_concurrent"])
     if given.get("force"):
@@ -204,7 +204,7 @@ def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
 def _mode(given: Mapping[str, Any]) -> Mode:
     mode, replicas, at_once = given["mode"], given.get("replicas"), given.get("max_concurrent")
     kind = ModeKind(mode)
-    if at_once is not None and kind is not ModeKind.REPLICATED_JOB:
+    if at_once is not None and (kind.is_global or not kind.is_job):
         raise Wrong("--max-concurrent is for --mode replicated-job")
     if kind.is_global and replicas is not None:
         raise Wrong(f"--replicas is not for --mode {mode}: it has one task on every node")

@@ -28,7 +28,6 @@ from api.objects.kinds import (
 from api.objects.observed import TaskStatus  # fmt: skip
 from api.objects.wanted import Network, Node, Service
 from api.reasons.reason_text import task_error, task_message, text
-from api.service.mode import ModeKind
 from api.states import NodeState, TaskState
 from kit.event_ring import EventRing
 from kit.timing import Clock
@@ -140,7 +139,7 @@ def _image(service: Service) -> str:
 
 
 def _replicas(service: Service) -> str:
-    return str(service.spec.replicas) if service.spec.mode_kind is ModeKind.REPLICATED else ""
+    return str(service.spec.replicas) if service.spec.is_replicated else ""
 
 
 def _service_decision(state: State, event: Event) -> Told:

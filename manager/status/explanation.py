@@ -20,7 +20,6 @@ from api.reasons.reason import Code, Fact, Reason, reason
 from api.reasons.reason_text import text, update_message
 from api.reasons.remedies import remedy
 from api.service.cron import next_after
-from api.service.mode import ModeKind
 from api.service.self_declared import secrets_reason
 from api.states import Availability, NodeState, TaskState
 from manager.hosts.occupied_prefixes import overlaps_of
@@ -130,11 +129,11 @@ def _of_update(state: State, service: Service) -> Iterator[Json]:
 def _of_mode(state: State, service: Service) -> Iterator[Json]:
     spec = spec_in_force(state, service)
     slots = state.index(Slots).of(service.id)
-    if spec.mode_kind is ModeKind.REPLICATED and not spec.replicas:
+    if spec.is_replicated and not spec.replicas:
         yield _problem("scaled-to-zero", reason(Code.SCALED_TO_ZERO, service=service.spec.name))
     elif spec.is_global and not slots.in_use:
         yield _problem("no-nodes", reason(Code.NO_NODE_FITS, **_node_counts(state)))
-    elif spec.mode_kind is ModeKind.REPLICATED and len(slots.in_use) < spec.replicas:
+    elif spec.is_replicated and len(slots.in_use) < spec.replicas:
         yield _problem("missing", reason(Code.TASKS_NOT_MADE, tasks=spec.replicas - len(slots.in_use)))
 
 

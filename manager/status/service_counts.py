@@ -6,7 +6,6 @@ from api.engine.services import ServiceStatusAnswer
 from api.objects.decided import Revision, Task
 from api.objects.wanted import Service
 from api.service.equality import task_fingerprint
-from api.service.mode import ModeKind
 from api.service.service_spec import ServiceSpec
 from api.states import TaskState
 from manager.store.state import State
@@ -41,9 +40,9 @@ def service_status(state: State, service: Service) -> ServiceStatusAnswer:
     iteration = max((task.job_iteration for task in tasks), default=0)
     done = [t for t in tasks if t.job_iteration == iteration and state.task_state(t) is TaskState.COMPLETE]
     spec = spec_in_force(state, service)
-    if spec.mode_kind is ModeKind.REPLICATED_JOB and service.spec.job_schedule() is None:
+    if spec.is_replicated_job and service.spec.job_schedule() is None:
         return _counts(running, min(spec.replicas - len(done), spec.concurrency), len(done))
-    if spec.mode_kind is ModeKind.REPLICATED:
+    if spec.is_replicated:
         return _counts(running, spec.replicas, 0)
     desired = sum(not state.task_state(task).is_terminal for task in wanted)
     return _counts(running, desired, len(done) if spec.is_job else 0)

@@ -12,7 +12,6 @@ from api.errors import Invalid, NotFound
 from api.http.app import answer
 from api.http.query import filters, label_match
 from api.objects.decided import Task
-from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.preserved_fields import is_dockers
@@ -58,7 +57,7 @@ def _counted_from_zero(state: State, task: EncodedTaskAnswer) -> EncodedTaskAnsw
     Elsewhere they count from 1, as those of every other service; with a slot 0 the client would show a node's id.
     """
     service = state.services.get(task.service_id)
-    if service is not None and service.spec.mode_kind is ModeKind.REPLICATED_JOB and task.slot:
+    if service is not None and service.spec.is_replicated_job and task.slot:
         return msgspec.structs.replace(task, slot=task.slot - 1)
     return task
 

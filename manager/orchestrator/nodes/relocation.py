@@ -18,7 +18,6 @@ from api.objects.decided import Task
 from api.objects.kinds import NODE, NODE_DECISION
 from api.objects.wanted import Node
 from api.reasons.reason import Code, reason
-from api.service.mode import ModeKind
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, TaskState
 from manager.orchestrator.slots import restart
@@ -48,7 +47,7 @@ class Draining:
 
 def moves_gently(spec: ServiceSpec) -> bool:
     """Whether a drain moves the service's tasks slot by slot, rather than stopping them all."""
-    return spec.mode_kind is ModeKind.REPLICATED
+    return spec.is_replicated
 
 
 def starts_first(spec: ServiceSpec) -> bool:

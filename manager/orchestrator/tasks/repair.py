@@ -9,7 +9,6 @@ Rules, for the tasks of a slot from oldest to newest:
 from __future__ import annotations
 
 from api.objects.decided import Task
-from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import Deployment, active, going
@@ -20,7 +19,7 @@ from manager.orchestrator.tasks.scaling import spare
 def settle(deployment: Deployment) -> None:
     """Look at every unsettled slot of a service, but for those that nothing has happened to since the last look."""
     queue = deployment.queue
-    room = spare(deployment) if deployment.spec.mode_kind is ModeKind.REPLICATED_JOB else None
+    room = spare(deployment) if deployment.spec.is_replicated_job else None
     for slot in by_number(queue.to_settle & deployment.slots.unsettled & deployment.slots.in_use):
         if slot in deployment.touched:
             continue

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from api.service.mode import ModeKind
 from api.states import TaskState
 from manager.orchestrator.slots.service_pass import Deployment, active, going
 from manager.orchestrator.slots.slots import SlotKey
@@ -51,7 +50,7 @@ def _shape_replicated(deployment: Deployment) -> None:
         deployment.remove(_least_missed(deployment, len(slots) - wanted))
         return
     missing = wanted - len(slots)
-    if deployment.spec.mode_kind is ModeKind.REPLICATED_JOB:
+    if deployment.spec.is_replicated_job:
         missing = min(missing, spare(deployment))
     for slot in deployment.slots.numbers.free(missing):
         if deployment.is_free(slot):

@@ -38,6 +38,7 @@ def test_what_a_mode_means(
     assert (mode.kind.is_job, mode.kind.is_global) == (is_job, is_global)
     assert (mode.replicas, mode.concurrency) == (replicas, concurrency)
     assert (spec.mode_kind, spec.is_job, spec.is_global) == (kind, is_job, is_global)
+    assert (spec.is_replicated, spec.is_replicated_job) == (kind == "replicated", kind == "replicated-job")
     assert (spec.replicas, spec.concurrency) == (replicas, concurrency)
     assert kind_of(shown(mode)) == kind
 
