@@ -1,4 +1,8 @@
-"""Values that hold where a spec says nothing. Durations in nanoseconds. Source: swarmkit api/defaults/service.go."""
+"""Values that hold where a spec says nothing. Source: swarmkit api/defaults/service.go.
+
+Docker's specs have durations in nanoseconds, and so have the defaults of their fields (`… * SECOND`). Everybody else
+has seconds, which the specs' properties give.
+"""
 
 SECOND = 1_000_000_000
 
@@ -15,8 +19,8 @@ RUN_HISTORY = 10
 RUN_ATTEMPTS = 6
 """Restarts after which a slot of a scheduled job's run has failed, where its restart policy says no MaxAttempts.
 Source: backoffLimit of a Kubernetes Job."""
-RUN_LATENESS = 60 * SECOND
-"""A run of a scheduled job that is not later than this is started even though the next one is due."""
+RUN_LATENESS = 60.0
+"""Seconds: a run of a scheduled job that is not later than this is started even though the next one is due."""
 REBALANCE_CALM = 10.0
 """Seconds for which a node must have been ready before tasks move to it."""
 REBALANCE_PATIENCE = 60.0

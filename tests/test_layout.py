@@ -86,6 +86,24 @@ def test_nobody_but_the_api_and_the_planners_knows_what_a_mode_is() -> None:
     assert found == []
 
 
+NANOSECONDS = ("api", "cli", "compose", "agent/http", "agent/runtime", "manager/http")
+"""Where Docker's nanoseconds come in and go out: the schema, the Engine API on both sides, the log files."""
+
+
+def test_durations_are_seconds_but_where_docker_has_them_in_nanoseconds() -> None:
+    """Others ask the spec (`delay_seconds`, `grace_seconds`, …)."""
+    found = []
+    for path, tree in trees().items():
+        if path.as_posix().startswith(NANOSECONDS):
+            continue
+        for node in ast.walk(tree):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            if name == "SECOND":
+                found.append(f"{path}:{node.lineno}")
+
+    assert found == []
+
+
 def _is_spec(node: ast.expr) -> bool:
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     return name in ("spec", "mode") or (name.endswith("_spec") and name != "endpoint_spec")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from api.defaults import SECOND
 from api.reasons.reason import Code, Fact, Reason
 from api.service.container import Healthcheck
 
@@ -76,11 +75,11 @@ def check_of(wanted: Healthcheck | None, image: Healthcheck | None) -> Check | N
         return None
     return Check(
         command,
-        interval=merged.interval / SECOND or INTERVAL,
-        timeout=merged.timeout / SECOND or TIMEOUT,
+        interval=merged.interval_seconds or INTERVAL,
+        timeout=merged.timeout_seconds or TIMEOUT,
         retries=merged.retries or RETRIES,
-        start_period=merged.start_period / SECOND or START_PERIOD,
-        start_interval=merged.start_interval / SECOND or START_INTERVAL,
+        start_period=merged.start_period_seconds or START_PERIOD,
+        start_interval=merged.start_interval_seconds or START_INTERVAL,
     )
 
 

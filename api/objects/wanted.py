@@ -6,6 +6,7 @@ Times are Unix seconds.
 from __future__ import annotations
 
 from api.codec import Value
+from api.defaults import SECOND
 from api.network.network_spec import NetworkSpec
 from api.node_spec import NodeSpec
 from api.service.service_spec import ServiceSpec
@@ -46,6 +47,11 @@ class Cluster(Value, frozen=True):
     """What `sealed` is encrypted with. In a manager's memory only."""
     wraps: dict[str, bytes] = {}
     """The seal key, encrypted for each manager's own key, by node id."""
+
+    @property
+    def cert_seconds(self) -> float:
+        """How long a certificate is good for."""
+        return self.cert_expiry / SECOND
 
 
 class Node(Value, frozen=True):

@@ -21,6 +21,26 @@ class Healthcheck(Value, frozen=True):
     start_period: int = 0
     start_interval: int = 0
 
+    @property
+    def interval_seconds(self) -> float:
+        """Between two probes; 0 when it is not said, as of all that follow."""
+        return self.interval / defaults.SECOND
+
+    @property
+    def timeout_seconds(self) -> float:
+        """After which a probe has failed."""
+        return self.timeout / defaults.SECOND
+
+    @property
+    def start_period_seconds(self) -> float:
+        """After the start, in which failures do not count."""
+        return self.start_period / defaults.SECOND
+
+    @property
+    def start_interval_seconds(self) -> float:
+        """Between two probes in the start period."""
+        return self.start_interval / defaults.SECOND
+
 
 class DNSConfig(Value, frozen=True):
     """What goes into resolv.conf beside our own server."""

@@ -48,6 +48,11 @@ class Schedule(Value, frozen=True):
         return defaults.RUN_HISTORY if self.history is None else self.history
 
     @property
+    def late_seconds(self) -> float | None:
+        """How long a run may be late; None: until the next one is due, and RUN_LATENESS at least."""
+        return None if self.missed_window is None else self.missed_window / defaults.SECOND
+
+    @property
     def active_seconds(self) -> float:
         """How long a run may be at work; infinity for as long as it takes."""
         return inf if self.active_deadline is None else self.active_deadline / defaults.SECOND

@@ -221,7 +221,7 @@ def sign_for(cluster: Cluster, csr: bytes, node_id: str, role: Role, now: float)
     asked = ca.requested_addresses(csr)
     subject = ca.Subject(node_id, role, cluster.id, asked if role is Role.MANAGER else ())
     authority = ca.Authority(cluster.ca_certificate.encode(), cluster.ca_key.encode())
-    return ca.sign(authority, csr, subject, now, cluster.cert_expiry / 1e9)
+    return ca.sign(authority, csr, subject, now, cluster.cert_seconds)
 
 
 def _hang_up(request: web.Request) -> None:

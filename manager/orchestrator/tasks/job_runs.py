@@ -177,9 +177,9 @@ def _decide_about(deployment: Deployment, wanted: Schedule, due: float) -> bool:
 
 def _latest(wanted: Schedule, due: float) -> float:
     """When it is too late to start the run due then."""
-    if wanted.missed_window is not None:
-        return due + wanted.missed_window / defaults.SECOND
-    return max(due + defaults.RUN_LATENESS / defaults.SECOND, next_after(wanted, due))
+    if (late := wanted.late_seconds) is not None:
+        return due + late
+    return max(due + defaults.RUN_LATENESS, next_after(wanted, due))
 
 
 def _start(deployment: Deployment, wanted: Schedule, due: float) -> None:
