@@ -15,7 +15,7 @@ from agent.http.containers import container_answers
 from agent.http.containers.container_handlers import networks
 from agent.http.host_context import HostContext
 from agent.http.images import image_answers
-from agent.http.volume_handlers import form as volume_form
+from agent.http.volume_handlers import volume_answer
 from agent.runtime.interface import Container, Image
 from agent.runtime.volumes.local_volumes import Volume
 from api.engine.containers import ContainersPruneAnswer, ContainerSummaryAnswer
@@ -155,7 +155,7 @@ async def _container(container: Container, context: HostContext) -> ContainerSum
 async def _volume(volume: Volume, context: HostContext) -> VolumeAnswer:
     size = await _size(context.volumes.data(volume.name), context)
     users = len(context.volumes.in_use(volume.name))
-    return volume_form(volume, context, VolumeUsage(size=size, ref_count=users))
+    return volume_answer(volume, context, VolumeUsage(size=size, ref_count=users))
 
 
 async def _size(path: Path, context: HostContext) -> int:

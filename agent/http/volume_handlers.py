@@ -20,19 +20,19 @@ async def listing(request: web.Request, context: HostContext) -> web.StreamRespo
     """GET /volumes."""
     wanted = filters(request, _FILTERS)
     found = [volume for volume in context.volumes.all() if _matches(volume, wanted, context)]
-    return answer(VolumesAnswer([form(volume, context) for volume in found]))
+    return answer(VolumesAnswer([volume_answer(volume, context) for volume in found]))
 
 
 async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
     """GET /volumes/{name}."""
-    return answer(form(context.volumes.get(request.match_info["name"]), context))
+    return answer(volume_answer(context.volumes.get(request.match_info["name"]), context))
 
 
 async def create(request: web.Request, context: HostContext) -> web.StreamResponse:
     """POST /volumes/create."""
     wanted = await body(request, VolumeCreateRequest)
     volume = context.volumes.create(wanted.name or new_id(), wanted.driver, wanted.driver_opts, wanted.labels)
-    return answer(form(volume, context), 201)
+    return answer(volume_answer(volume, context), 201)
 
 
 async def remove(request: web.Request, context: HostContext) -> web.StreamResponse:
@@ -43,7 +43,7 @@ async def remove(request: web.Request, context: HostContext) -> web.StreamRespon
     return web.Response(status=204)
 
 
-def form(volume: Volume, context: HostContext, usage: VolumeUsage | UnsetType = UNSET) -> VolumeAnswer:
+def volume_answer(volume: Volume, context: HostContext, usage: VolumeUsage | UnsetType = UNSET) -> VolumeAnswer:
     """A volume as the Engine API shows it."""
     return VolumeAnswer(
         name=volume.name,

@@ -95,10 +95,10 @@ async def resize(request: web.Request, context: HostContext) -> web.StreamRespon
 
 async def inspect(request: web.Request, context: HostContext) -> web.StreamResponse:
     """GET /exec/{id}/json."""
-    return answer(form(context.runtime.execs.get(request.match_info["id"])))
+    return answer(exec_answer(context.runtime.execs.get(request.match_info["id"])))
 
 
-def form(exec: Exec) -> ExecAnswer:
+def exec_answer(exec: Exec) -> ExecAnswer:
     """An exec as the Engine API shows it."""
     wish = exec.wish
     command = wish.hook.command
