@@ -1,11 +1,18 @@
-"""What Argosy's own paths answer (/argosy/v1, docs/design/http-api.md): how services and stacks stand."""
+"""What Argosy's own paths answer (/argosy/v1, docs/design/http-api.md): how services stand, and what became of them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
 
 from api.engine.common import Answer, VersionAnswer, always
 from api.reasons.reason import Reason
+from api.service.schedule import Schedule
+from api.service.service_spec import ServiceSpec
+
+S = TypeVar("S")
 
 
 class VerdictState(StrEnum):
@@ -54,3 +61,121 @@ class StackVerdictAnswer(Answer, frozen=True):
     reasons: list[Reason] = []
     services: list[ServiceVerdictAnswer] = []
     """By name."""
+
+
+# ── a service's history ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FieldChangeAnswer(Answer, frozen=True):
+    """One field that a revision changed, with its values; None where it was not there."""
+
+    path: str
+    old: Any = None
+    new: Any = None
+
+
+class RevisionFields(Answer, Generic[S], frozen=True):
+    """One kept revision of a service; S is the form that its spec is in."""
+
+    number: int
+    created_at: str
+    image: str
+    in_force: bool
+    """New tasks are made from it."""
+    wanted: bool
+    """The newest that a user asked for."""
+    previous: bool
+    """Where a rollback without a number goes."""
+    tasks: int
+    """Tasks of it that are to run."""
+    running: int
+    changes: list[FieldChangeAnswer]
+    """Against the kept revision before it."""
+    spec: S
+    same_as: int = 0
+    """An older kept revision with the same spec."""
+
+
+class HistoryFields(Answer, Generic[S], frozen=True):
+    """The kept revisions of a service, newest first."""
+
+    service_id: str
+    service_name: str
+    revisions: list[RevisionFields[S]]
+
+
+EncodedRevisionAnswer = RevisionFields[msgspec.Raw]
+EncodedHistoryAnswer = HistoryFields[msgspec.Raw]
+"""GET /argosy/v1/services/{id}/history as managers answer it: specs are encoded once and kept."""
+RevisionAnswer = RevisionFields[ServiceSpec]
+HistoryAnswer = HistoryFields[ServiceSpec]
+"""The same as clients read it."""
+
+
+class RolledBackAnswer(Answer, frozen=True):
+    """POST /argosy/v1/services/{id}/rollback."""
+
+    revision: int
+    to: int
+    warnings: list[str] = always([])
+
+
+class RunAnswer(Answer, frozen=True):
+    """One run of a scheduled job. Times are "" for none."""
+
+    number: int
+    outcome: str
+    revision: int = always(0)
+    total: int = always(0)
+    due_at: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+
+
+class RunsAnswer(Answer, frozen=True):
+    """GET /argosy/v1/services/{id}/runs, newest first."""
+
+    service_id: str = always("")
+    service_name: str = always("")
+    schedule: Schedule | None = None
+    next_at: str = ""
+    """"" when none is due."""
+    runs: list[RunAnswer] = always([])
+
+
+# ── why a service is not as it should be ─────────────────────────────────────────────────────────────────────────
+
+
+class ProblemAnswer(Answer, frozen=True):
+    """Something that is not as it should be: of a service as a whole, or of one of its tasks."""
+
+    code: str
+    scope: Literal["service", "task"]
+    reason: str
+    advice: str
+    why: Reason | None = None
+    """The reason as a value."""
+    slot: str = ""
+    """The replica number or, for global services, the node's hostname."""
+    task_id: str = ""
+    task_name: str = ""
+    node_id: str = ""
+    node: str = ""
+    """Its hostname."""
+    state: str = ""
+    since: str = ""
+    retry_at: str = ""
+    """When the managers will try again by themselves."""
+
+
+class ExplanationAnswer(Answer, frozen=True):
+    """GET /argosy/v1/services/{id}/explain."""
+
+    service_id: str
+    service_name: str
+    mode: str
+    running: int
+    wanted: int
+    summary: str
+    verdict: ServiceVerdictAnswer | None = None
+    problems: list[ProblemAnswer] = always([])

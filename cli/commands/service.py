@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from api.engine.argosy import HistoryAnswer, RolledBackAnswer
 from api.engine.common import CreatedAnswer
 from api.engine.services import ServiceAnswer
 from api.engine.tasks import TaskAnswer
@@ -15,7 +16,6 @@ from cli.client import Client, current
 from cli.command_errors import Wrong
 from cli.flags.service_flags import changed_spec, common_flags, create_flags, new_spec, scaled, update_flags
 from cli.flags.stored_file_flags import with_file_ids
-from cli.insights import History, RolledBack
 from cli.lazy_group import Group
 from cli.show.log_output import log_options, show_service_logs
 from cli.show.output import (
@@ -218,7 +218,7 @@ def _roll_back(client: Client, name: str, wait: Wait, to: int | None = None) -> 
     query: dict[str, str | int | bool] = {"version": found.version.index}
     if to is not None:
         query["to"] = to
-    done = client.post(f"/argosy/v1/services/{found.id}/rollback", RolledBack, query=query)
+    done = client.post(f"/argosy/v1/services/{found.id}/rollback", RolledBackAnswer, query=query)
     for warning in done.warnings or []:
         click.echo(f"WARNING: {warning}", err=True)
     click.echo(f"{name} goes back to revision {done.to}" if done.to else name)
@@ -237,7 +237,7 @@ def history(name: str, template: str | None, changes: bool) -> None:
       argosy service history web
     """
     client = current()
-    about = client.get(f"/argosy/v1/services/{name}/history", History)
+    about = client.get(f"/argosy/v1/services/{name}/history", HistoryAnswer)
     if template:
         show_rows(history_rows(about), HISTORY_COLUMNS, template)
         return

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import click
 import msgspec
 
+from api.engine.argosy import HistoryAnswer
 from api.engine.common import CreatedAnswer
 from api.engine.networks import NetworkAnswer, NetworkCreatedAnswer
 from api.engine.services import ServiceAnswer
@@ -25,7 +26,6 @@ from cli.deploy.network_replacement import Replacement
 from cli.deploy.plan_files import FILE_KINDS, FileKind
 from cli.deploy.plan_networks import must_be_replaced
 from cli.deploy.plan_ports import asks_for_more, given_up
-from cli.insights import History
 from cli.show.service_progress import Awaited, Wait
 from compose.model.stack import NAMESPACE, Stack
 
@@ -64,7 +64,7 @@ def kept_revisions(client: Client, services: Sequence[ServiceAnswer]) -> list[Se
     specs = []
     for service in services:
         try:
-            history = client.get(f"/argosy/v1/services/{service.id}/history", History)
+            history = client.get(f"/argosy/v1/services/{service.id}/history", HistoryAnswer)
         except ApiError as error:
             if not error.is_missing:
                 raise

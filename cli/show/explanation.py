@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from api.engine.argosy import ServiceVerdictAnswer, VerdictState
+from api.engine.argosy import ExplanationAnswer, ProblemAnswer, ServiceVerdictAnswer, VerdictState
 from cli.client import Client
 from cli.command_errors import Failed
-from cli.insights import Explanation, Problem
 from cli.show.formatting import span
 from cli.timestamps import unix_time
 
@@ -28,7 +27,7 @@ def show(client: Client, names: Sequence[str], as_json: bool = False) -> None:
         return
     now = time.time()  # noqa: TID251
     for name in names:
-        for line in lines(client.get(_path(name), Explanation), now):
+        for line in lines(client.get(_path(name), ExplanationAnswer), now):
             click.echo(line)
 
 
@@ -39,7 +38,7 @@ def show_stack(client: Client, stack: str, names: Sequence[str], as_json: bool =
     show(client, names, as_json)
 
 
-def lines(about: Explanation, now: float) -> Iterator[str]:
+def lines(about: ExplanationAnswer, now: float) -> Iterator[str]:
     """A service's heading, and a paragraph for each problem."""
     yield f"{about.service_name} ({about.mode}): {about.summary}"
     if about.verdict is not None and about.verdict.state is not VerdictState.CONVERGED:
@@ -55,7 +54,7 @@ def how_it_stands(verdict: ServiceVerdictAnswer, now: float) -> str:
     return f"{verdict.state.value}{when}{': ' + verdict.message if verdict.message else ''}"
 
 
-def _paragraph(problem: Problem, now: float) -> Iterator[str]:
+def _paragraph(problem: ProblemAnswer, now: float) -> Iterator[str]:
     where = f"task {problem.slot}" if problem.scope == "task" else "service"
     node = f" on {problem.node}" if problem.node else ""
     since = unix_time(problem.since)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from cli.insights import History, Revision
+from api.engine.argosy import HistoryAnswer, RevisionAnswer
 from cli.show.differences import difference_line
 from cli.show.formatting import ago, table
 from cli.show.output import Row
@@ -14,7 +14,7 @@ from cli.timestamps import unix_time
 COLUMNS = {"Number": "REVISION", "Created": "CREATED", "Image": "IMAGE", "State": "STATE", "Tasks": "TASKS"}
 
 
-def history_rows(about: History) -> list[Row]:
+def history_rows(about: HistoryAnswer) -> list[Row]:
     """Rows, the newest first."""
     now = time.time()  # noqa: TID251
     return [
@@ -30,7 +30,7 @@ def history_rows(about: History) -> list[Row]:
     ]
 
 
-def history_lines(about: History, changes: bool) -> Iterator[str]:
+def history_lines(about: HistoryAnswer, changes: bool) -> Iterator[str]:
     """The table, with what each revision changed below its row."""
     rows = history_rows(about)
     head, *lines = table(list(COLUMNS.values()), [[row[key] for key in COLUMNS] for row in rows])
@@ -43,7 +43,7 @@ def history_lines(about: History, changes: bool) -> Iterator[str]:
             yield from (f"    {difference_line(change)}" for change in revision.changes)
 
 
-def _state(revision: Revision) -> str:
+def _state(revision: RevisionAnswer) -> str:
     words = ["in force"] if revision.in_force else []
     if revision.wanted and not revision.in_force:
         words.append("wanted, not in force")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from api.codec import Value
+from api.engine.argosy import RunAnswer, RunsAnswer
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.show.formatting import ago, span, table
@@ -14,36 +14,17 @@ from cli.timestamps import unix_time
 _HEADS = ("RUN", "DUE", "STARTED", "TOOK", "OUTCOME", "REVISION")
 
 
-class Run(Value, frozen=True):
-    """One run. Times as the API writes them, "" for none."""
-
-    number: int = 0
-    outcome: str = ""
-    revision: int = 0
-    due_at: str = ""
-    started_at: str = ""
-    ended_at: str = ""
-
-
-class Runs(Value, frozen=True):
-    """GET /argosy/v1/services/{id}/runs, newest first."""
-
-    next_at: str = ""
-    schedule: dict[str, object] | None = None
-    runs: list[Run] = []
-
-
 def is_scheduled(spec: ServiceSpec) -> bool:
     """Whether it is a job that runs when it is due, not when it is deployed. Raises Invalid for wrong labels."""
     return spec.job_schedule() is not None
 
 
-def runs_of(client: Client, name: str) -> Runs:
+def runs_of(client: Client, name: str) -> RunsAnswer:
     """What is known of a service's runs. Raises what the client raises."""
-    return client.get(f"/argosy/v1/services/{name}/runs", Runs)
+    return client.get(f"/argosy/v1/services/{name}/runs", RunsAnswer)
 
 
-def next_run(about: Runs, now: float) -> str:
+def next_run(about: RunsAnswer, now: float) -> str:
     """When the next run is due, as a sentence; `now` in Unix seconds."""
     if about.schedule is None:
         return "it has no schedule"
@@ -58,7 +39,7 @@ def tell_next_run(client: Client, name: str) -> str:
     return next_run(runs_of(client, name), time.time())  # noqa: TID251
 
 
-def run_lines(about: Runs, now: float) -> Iterator[str]:
+def run_lines(about: RunsAnswer, now: float) -> Iterator[str]:
     """The runs that are kept, newest first, and when the next is due."""
     rows = [
         (
@@ -76,7 +57,7 @@ def run_lines(about: Runs, now: float) -> Iterator[str]:
     yield next_run(about, now)
 
 
-def _took(run: Run, now: float) -> str:
+def _took(run: RunAnswer, now: float) -> str:
     if not run.started_at:
         return ""
     return span(max(0.0, (unix_time(run.ended_at) if run.ended_at else now) - unix_time(run.started_at))).lower()

@@ -1,4 +1,4 @@
-"""Why a service is not as it should be, with what to do about it. Pure: State → JSON.
+"""Why a service is not as it should be, with what to do about it. Pure.
 
 First the service as a whole, then slot by slot: a slot with a running task that nothing is to replace needs no words.
 JSON: docs/design/http-api.md, "Argosy's own paths". What is said of tasks: manager/status/task_verdict.py.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
-from typing import Any
 
-from api.codec import plain
+from api.engine.argosy import ExplanationAnswer, ProblemAnswer
 from api.engine.common import timestamp
 from api.network.network_spec import INGRESS
 from api.objects.decided import Task
@@ -32,26 +31,24 @@ from manager.store.lookup import hostname
 from manager.store.naming import task_name
 from manager.store.state import State
 
-Json = dict[str, Any]
-
 _PAUSED = {"paused": Code.UPDATE_PAUSED, "rollback_paused": Code.ROLLBACK_PAUSED}
 _UNDER_WAY = {"updating": Code.UPDATING, "rollback_started": Code.ROLLING_BACK}
 
 
-def explanation(state: State, service: Service, now: float) -> Json:
+def explanation(state: State, service: Service, now: float) -> ExplanationAnswer:
     """All that is to be said of a service."""
     counts = service_status(state, service)
     running, wanted = counts.running_tasks, counts.desired_tasks
-    return {
-        "ServiceID": service.id,
-        "ServiceName": service.spec.name,
-        "Mode": service.spec.mode_kind,
-        "Running": running,
-        "Wanted": wanted,
-        "Summary": _summary(state, service, running, wanted, now),
-        "Verdict": verdict_answer(state, service, service_verdict(state, service, now)),
-        "Problems": [*_of_service(state, service), *_of_slots(state, service, now)],
-    }
+    return ExplanationAnswer(
+        service.id,
+        service.spec.name,
+        service.spec.mode_kind,
+        running,
+        wanted,
+        _summary(state, service, running, wanted, now),
+        verdict_answer(state, service, service_verdict(state, service, now)),
+        [*_of_service(state, service), *_of_slots(state, service, now)],
+    )
 
 
 def _summary(state: State, service: Service, running: int, wanted: int, now: float) -> str:
@@ -83,7 +80,7 @@ def _of_job(state: State, service: Service, running: int) -> str:
 # ── the service as a whole ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_service(state: State, service: Service) -> Iterator[Json]:
+def _of_service(state: State, service: Service) -> Iterator[ProblemAnswer]:
     decision = state.service_decisions.get(service.id)
     if CURRENT_LEADER not in state.table(LEADERSHIP):
         yield _problem("missing", reason(Code.NO_LEADER))
@@ -101,7 +98,7 @@ def _of_service(state: State, service: Service) -> Iterator[Json]:
     yield from _of_networks(state, service)
 
 
-def _of_networks(state: State, service: Service) -> Iterator[Json]:
+def _of_networks(state: State, service: Service) -> Iterator[ProblemAnswer]:
     """Hosts that use something of its networks' subnets themselves."""
     used = [network for id, network in state.networks.items() if uses(service, id)]
     if service.spec.mesh_ports and INGRESS in state.networks:
@@ -111,22 +108,22 @@ def _of_networks(state: State, service: Service) -> Iterator[Json]:
             yield _problem("network", overlap)
 
 
-def _of_update(state: State, service: Service) -> Iterator[Json]:
+def _of_update(state: State, service: Service) -> Iterator[ProblemAnswer]:
     decision = state.service_decisions.get(service.id)
     update, facts = decision.update if decision else None, {"service": service.spec.name}
     if decision is None or update is None:
         return
-    since = {"Since": timestamp(update.started_at)}
+    since = timestamp(update.started_at)
     if code := _PAUSED.get(update.state):
-        yield _problem("update-paused", reason(code, update.reason, **facts), **since)
+        yield _problem("update-paused", reason(code, update.reason, **facts), since)
     elif code := _UNDER_WAY.get(update.state):
-        yield _problem("updating", reason(code, update.reason), **since)
+        yield _problem("updating", reason(code, update.reason), since)
     elif decision.wanted != decision.revision and decision.wanted == service.revision:
         revisions = {"revision": decision.wanted, "to": decision.revision}
-        yield _problem("rolled-back", reason(Code.ROLLED_BACK, update.reason, **facts, **revisions), **since)
+        yield _problem("rolled-back", reason(Code.ROLLED_BACK, update.reason, **facts, **revisions), since)
 
 
-def _of_mode(state: State, service: Service) -> Iterator[Json]:
+def _of_mode(state: State, service: Service) -> Iterator[ProblemAnswer]:
     spec = spec_in_force(state, service)
     slots = state.index(Slots).of(service.id)
     if spec.is_replicated and not spec.replicas:
@@ -137,7 +134,7 @@ def _of_mode(state: State, service: Service) -> Iterator[Json]:
         yield _problem("missing", reason(Code.TASKS_NOT_MADE, tasks=spec.replicas - len(slots.in_use)))
 
 
-def _of_schedule(state: State, service: Service) -> Iterator[Json]:
+def _of_schedule(state: State, service: Service) -> Iterator[ProblemAnswer]:
     schedule, decision = service.spec.job_schedule(), state.service_decisions.get(service.id)
     if schedule is None or decision is None:
         return
@@ -156,7 +153,7 @@ def _node_counts(state: State) -> dict[str, Fact]:
 # ── slots ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_slots(state: State, service: Service, now: float) -> Iterator[Json]:
+def _of_slots(state: State, service: Service, now: float) -> Iterator[ProblemAnswer]:
     slots, decision = state.index(Slots).of(service.id), state.service_decisions.get(service.id)
     held = decision is not None and decision.held
     for slot in by_number(slots.in_use):
@@ -168,25 +165,24 @@ def _of_slots(state: State, service: Service, now: float) -> Iterator[Json]:
             yield _of_task(state, slot, tasks[-1], account)
 
 
-def _of_task(state: State, slot: SlotKey, task: Task, account: Account) -> Json:
+def _of_task(state: State, slot: SlotKey, task: Task, account: Account) -> ProblemAnswer:
     status = state.statuses.get(task.id)
-    view: Json = {
-        "Code": account.code,
-        "Scope": "task",
-        "Slot": str(slot) if isinstance(slot, int) else hostname(state, slot) or slot,
-        "TaskID": task.id,
-        "TaskName": task_name(state, task),
-        "NodeID": task.node_id,
-        "Node": hostname(state, task.node_id),
-        "State": state.task_state(task).value,
-        "Since": timestamp(max(task.updated_at or task.created_at, status.timestamp if status else 0.0)),
-        "Reason": text(account.reason),
-        "Advice": account.advice,
-        "Why": plain(account.reason),
-    }
-    return {**view, "RetryAt": timestamp(account.retry_at)} if account.retry_at else view
+    return ProblemAnswer(
+        account.code,
+        "task",
+        text(account.reason),
+        account.advice,
+        account.reason,
+        str(slot) if isinstance(slot, int) else hostname(state, slot) or slot,
+        task.id,
+        task_name(state, task),
+        task.node_id,
+        hostname(state, task.node_id),
+        state.task_state(task).value,
+        timestamp(max(task.updated_at or task.created_at, status.timestamp if status else 0.0)),
+        timestamp(account.retry_at) if account.retry_at else "",
+    )
 
 
-def _problem(code: str, why: Reason, **more: str) -> Json:
-    view = {"Code": code, "Scope": "service", "Reason": text(why), "Advice": remedy(why), "Why": plain(why)}
-    return {**view, **more}
+def _problem(code: str, why: Reason, since: str = "") -> ProblemAnswer:
+    return ProblemAnswer(code, "service", text(why), remedy(why), why, since=since)

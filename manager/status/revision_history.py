@@ -7,61 +7,63 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf
-from typing import Any
 
-from api.codec import shown
+from api.engine.argosy import EncodedHistoryAnswer, EncodedRevisionAnswer, FieldChangeAnswer, RunAnswer, RunsAnswer
 from api.engine.common import timestamp
-from api.engine.services import shown_service_spec
-from api.objects.decided import Revision
+from api.objects.decided import JobRun, Revision
 from api.objects.wanted import Service
 from api.service.cron import next_after
 from api.service.equality import differences
 from api.states import GOING, TaskState
+from manager.status.encoded_specs import EncodedSpecs
 from manager.status.service_counts import previous_revision
 from manager.store.state import State
 
-Json = dict[str, Any]
 
-
-def history_view(state: State, service: Service) -> Json:
+def history_answer(state: State, service: Service) -> EncodedHistoryAnswer:
     """The kept revisions, newest first."""
     kept = [revision for _, revision in sorted(_with_wanted(state, service).items())]
+    decision, previous = state.service_decisions.get(service.id), previous_revision(state, service)
     going, running = _tasks(state, service.id)
-    views: list[Json] = []
+    revisions: list[EncodedRevisionAnswer] = []
     before: Revision | None = None
     for place, revision in enumerate(kept):
-        view: Json = {
-            "Number": revision.number,
-            "CreatedAt": timestamp(revision.created_at),
-            "Image": revision.spec.task_template.container_spec.image,
-            **_standing(state, service, revision.number),
-            "Tasks": going[revision.number],
-            "Running": running[revision.number],
-            "Changes": [] if before is None else _changes(before, revision),
-            "Spec": shown_service_spec(revision.spec),
-        }
-        if same := next((old.number for old in kept[:place] if old.spec == revision.spec), 0):
-            view["SameAs"] = same
-        views.append(view)
+        number = revision.number
+        revisions.append(
+            EncodedRevisionAnswer(
+                number,
+                timestamp(revision.created_at),
+                revision.spec.task_template.container_spec.image,
+                number == (decision.revision if decision else service.revision),
+                number == service.revision,
+                previous is not None and number == previous.number,
+                going[number],
+                running[number],
+                [] if before is None else _changes(before, revision),
+                state.index(EncodedSpecs).of_service(revision.spec),
+                next((old.number for old in kept[:place] if old.spec == revision.spec), 0),
+            )
+        )
         before = revision
-    return {"ServiceID": service.id, "ServiceName": service.spec.name, "Revisions": views[::-1]}
+    return EncodedHistoryAnswer(service.id, service.spec.name, revisions[::-1])
 
 
-def runs_view(state: State, service: Service, now: float) -> Json:
+def runs_answer(state: State, service: Service, now: float) -> RunsAnswer:
     """A scheduled job's kept runs, newest first, and when the next one is due."""
     schedule, decision = service.spec.job_schedule(), state.service_decisions.get(service.id)
-    view: Json = {"ServiceID": service.id, "ServiceName": service.spec.name, "Runs": []}
-    if schedule is not None:
-        view["Schedule"] = shown(schedule)
-        if (at := next_after(schedule, now)) < inf and not schedule.suspend:
-            view["NextAt"] = timestamp(at)
-    for run in reversed(decision.runs if decision else []):
-        times = {"DueAt": run.due_at, "StartedAt": run.started_at, "EndedAt": run.ended_at}
-        view["Runs"].append({
-            "Number": run.number, "Outcome": run.outcome, "Revision": run.revision, "Total": run.total,
-            **{name: timestamp(time) for name, time in times.items() if time},
-        })  # fmt: skip
-    return view
+    due = inf if schedule is None or schedule.suspend else next_after(schedule, now)
+    return RunsAnswer(
+        service.id,
+        service.spec.name,
+        schedule,
+        timestamp(due) if due < inf else "",
+        [_run(run) for run in reversed(decision.runs if decision else [])],
+    )
+
+
+def _run(run: JobRun) -> RunAnswer:
+    due, started, ended = (timestamp(time) if time else "" for time in (run.due_at, run.started_at, run.ended_at))
+    return RunAnswer(run.number, run.outcome, run.revision, run.total, due, started, ended)
 
 
 def kept_revision(state: State, service: Service, number: int) -> Revision | None:
@@ -69,28 +71,14 @@ def kept_revision(state: State, service: Service, number: int) -> Revision | Non
     return _with_wanted(state, service).get(number)
 
 
-def _changes(old: Revision, new: Revision) -> list[Json]:
-    """Field by field; a side is left out where the field is not there."""
-    found = []
-    for change in differences(old.spec, new.spec):
-        sides = {"Old": change.old, "New": change.new}
-        found.append({"Path": change.path, **{side: value for side, value in sides.items() if value is not None}})
-    return found
+def _changes(old: Revision, new: Revision) -> list[FieldChangeAnswer]:
+    return [FieldChangeAnswer(change.path, change.old, change.new) for change in differences(old.spec, new.spec)]
 
 
 def _with_wanted(state: State, service: Service) -> dict[int, Revision]:
     """The kept revisions, and the wanted one even if the leader has not taken it up yet."""
     wanted = Revision(service.id, service.revision, service.spec, service.updated_at)
     return {wanted.number: wanted, **state.revisions_of(service.id)}
-
-
-def _standing(state: State, service: Service, number: int) -> Json:
-    decision, previous = state.service_decisions.get(service.id), previous_revision(state, service)
-    return {
-        "InForce": number == (decision.revision if decision else service.revision),
-        "Wanted": number == service.revision,
-        "Previous": previous is not None and number == previous.number,
-    }
 
 
 def _tasks(state: State, service_id: str) -> tuple[Counter[int], Counter[int]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
+from api.engine.argosy import RolledBackAnswer
 from api.errors import Invalid, NotFound
 from api.http.app import answer
 from api.http.query import number, version
@@ -22,7 +23,7 @@ from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
 from manager.http.services.service_admission import admit
 from manager.status.explanation import explanation
-from manager.status.revision_history import history_view, kept_revision, runs_view
+from manager.status.revision_history import history_answer, kept_revision, runs_answer
 from manager.status.service_counts import previous_revision, spec_in_force
 from manager.store.interface import Change, Put
 from manager.store.lookup import find_service
@@ -50,13 +51,13 @@ class Insight:
     async def history(self, request: web.Request) -> web.Response:
         """The kept revisions."""
         state = self._get().store.state
-        return answer(history_view(state, find_service(state, request.match_info["id"])))
+        return answer(history_answer(state, find_service(state, request.match_info["id"])))
 
     async def runs(self, request: web.Request) -> web.Response:
         """The runs of a scheduled job."""
         ctx = self._get()
         service = find_service(ctx.store.state, request.match_info["id"])
-        return answer(runs_view(ctx.store.state, service, ctx.clock()))
+        return answer(runs_answer(ctx.store.state, service, ctx.clock()))
 
     async def explain(self, request: web.Request) -> web.Response:
         """Why the service is not as it should be."""
@@ -82,7 +83,7 @@ class Insight:
             return [] if same else [put], (changed.revision, source)
 
         revision, source = await transact(ctx.store, decide, overtaken(f"service {reference}"), attempts)
-        return answer({"Revision": revision, "To": source, "Warnings": []})
+        return answer(RolledBackAnswer(revision, source))
 
 
 def going_back(state: State, service: Service, to: int, now: float) -> tuple[Service, int]:

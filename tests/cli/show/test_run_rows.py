@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from api.engine.argosy import RunAnswer, RunsAnswer
 from api.service.mode import Mode, ReplicatedJob
 from api.service.schedule import Schedule
 from api.service.service_spec import ServiceSpec
-from cli.show.run_rows import Run, Runs, is_scheduled, next_run, run_lines
+from cli.show.run_rows import is_scheduled, next_run, run_lines
 
 NOON = 1_700_000_000.0
 AT = "2023-11-14T22:%02d:%02d.000000000Z"
-SCHEDULE: dict[str, object] = {"Cron": "* * * * *"}
+SCHEDULE = Schedule(cron="* * * * *")
 
 
 def test_when_the_next_run_is_due_is_told_in_a_sentence() -> None:
-    about = Runs(next_at=AT % (15, 0), schedule=SCHEDULE)
+    about = RunsAnswer(next_at=AT % (15, 0), schedule=SCHEDULE)
     assert next_run(about, NOON) == "the next run is due at 2023-11-14 22:15:00 UTC (in about a minute)"
-    assert next_run(Runs(schedule=SCHEDULE), NOON).startswith("no run is due: its schedule is suspended")
-    assert next_run(Runs(), NOON) == "it has no schedule"
+    assert next_run(RunsAnswer(schedule=SCHEDULE), NOON).startswith("no run is due: its schedule is suspended")
+    assert next_run(RunsAnswer(), NOON) == "it has no schedule"
 
 
 def test_runs_are_listed_with_what_came_of_them() -> None:
-    ended = Run(1, "completed", 1, AT % (11, 0), AT % (11, 1), AT % (11, 31))
-    missed = Run(0, "missed", 0, AT % (12, 0))
-    head, first, second, last = run_lines(Runs(AT % (15, 0), SCHEDULE, [missed, ended]), NOON)
+    ended = RunAnswer(1, "completed", 1, 1, AT % (11, 0), AT % (11, 1), AT % (11, 31))
+    missed = RunAnswer(0, "missed", due_at=AT % (12, 0))
+    head, first, second, last = run_lines(RunsAnswer("s", "job", SCHEDULE, AT % (15, 0), [missed, ended]), NOON)
     assert head.split() == ["RUN", "DUE", "STARTED", "TOOK", "OUTCOME", "REVISION"]
     assert first.split() == ["2023-11-14", "22:12:00", "UTC", "missed"]
     assert " ".join(second.split()) == "1 2023-11-14 22:11:00 UTC 2 minutes ago 30 seconds completed 1"
