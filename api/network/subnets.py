@@ -35,5 +35,5 @@ def parse(text: str) -> IPv4Network | None:
 
 
 def special(subnet: IPv4Network) -> str:
-    """What a network overlaps that is nobody's to give: "127.0.0.0/8, the loopback addresses"; "" for nothing."""
+    """The reserved range that a network overlaps: "127.0.0.0/8, the loopback addresses"; "" for none."""
     return next((name for other, name in _SPECIAL.items() if subnet.overlaps(other)), "")

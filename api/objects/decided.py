@@ -56,11 +56,11 @@ class Task(Value, frozen=True):
     job_iteration: int = 0
     """For jobs: the revision it works for; for scheduled jobs: the number of the run."""
     restarts: list[float] = []
-    """When tasks before it in its slot, of the same TaskSpec, were restarted after an end of their own."""
+    """When earlier tasks of the slot, of the same TaskSpec, were restarted after they had ended by themselves."""
     generic_resources: list[GenericResource] = []
-    """What it was given of the node's generic resources when it was assigned."""
+    """Its share of the node's generic resources, given when it was assigned."""
     replaces: str = ""
-    """The task of the same slot that goes on until this one runs (a move to another node); "" for none."""
+    """The task of the same slot that keeps running until this one runs (relocation to another node); "" for none."""
     reason: Reason | None = None
     """Why it is where it is; for a pending task, why no node takes it."""
 
@@ -71,12 +71,12 @@ class Task(Value, frozen=True):
 
 
 class NetworkDecision(Value, frozen=True):
-    """What a network got. Store id: the network's."""
+    """Subnet and number of a network. Store id: the network's."""
 
     subnet: str
     """CIDR; its first address is never given out."""
     vip_range: str
-    """CIDR inside the subnet, kept for VIPs; "" when services on it have none."""
+    """CIDR inside the subnet, reserved for VIPs; "" when services on it have none."""
     vni: int
 
 
@@ -102,7 +102,7 @@ class UpdateStatus(Value, frozen=True):
     failures: int = 0
     """New tasks that ended too early."""
     done: int = 0
-    """Most slots that were done at once."""
+    """Highest number of slots that were done at the same time."""
     progressed_at: float = 0.0
     """When `done` last grew."""
     old_reason: str = msgspec.field(default="", name="Reason")
@@ -137,7 +137,7 @@ class JobRun(Value, frozen=True):
 
 
 class ServiceDecision(Value, frozen=True):
-    """What a service got. Store id: the service's."""
+    """What the leader decided for a service. Store id: the service's."""
 
     vips: list[ServiceVIP] = []
     ports: list[PortConfig] = []
@@ -148,7 +148,7 @@ class ServiceDecision(Value, frozen=True):
     wanted: int = 0
     """The newest Service.revision that the leader has taken up."""
     previous: int = 0
-    """Where a rollback goes: the last one before that all slots came to be of (orchestrator/revisions.py). 0: none."""
+    """Where a rollback goes: the last one before that all slots came to be of (updates/revisions.py). 0: none."""
     old_message: str = msgspec.field(default="", name="Message")
     """As written before there were reasons; read into `reason`, as `old_waits` is into `waiting`."""
     old_waits: str = msgspec.field(default="", name="Waits")
@@ -157,7 +157,7 @@ class ServiceDecision(Value, frozen=True):
     runs: list[JobRun] = []
     """A scheduled job's last runs, oldest first."""
     scheduled_to: float = 0.0
-    """Every run due up to this time has been decided about; 0 without a schedule."""
+    """Up to this time every due run has been decided; 0 without a schedule."""
     schedule: str = ""
     """The cron expression and time zone that `scheduled_to` belongs to."""
     reason: Reason | None = None
@@ -181,7 +181,7 @@ class Gateway(Value, frozen=True):
 
 
 class NodeDecision(Value, frozen=True):
-    """What a node got, and what the leader thinks of it. Store id: the node's."""
+    """State and addresses of a node, as the leader decided. Store id: the node's."""
 
     state: NodeState = NodeState.UNKNOWN
     since: float = 0.0

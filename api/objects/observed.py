@@ -39,7 +39,7 @@ class NodeDescription(Value, frozen=True):
     devices: list[str] = []
     """What its CDI files offer: "vendor.com/class=name"."""
     troubles: list[str] = []
-    """What does not work on it now, a sentence each."""
+    """What does not work on it at present, one sentence each."""
     prefixes: list[str] = []
     """IPv4 networks that its own addresses and routes lead to; no network of the cluster takes addresses there."""
 
@@ -88,7 +88,7 @@ class Session(Value, frozen=True):
     """Node id of the manager that holds the agent's stream."""
     started_at: float = 0.0
     left: bool = False
-    """The agent has said goodbye: the node is down, and nobody need wait for it."""
+    """The agent announced that it leaves: the node is down, and there is nothing to wait for."""
 
 
 class Member(Value, frozen=True):
@@ -108,14 +108,14 @@ class Suspicions(Value, frozen=True):
     suspected: list[str] = []
     """Node ids: neither the agent nor the host's kernel answers."""
     lost: list[str] = []
-    """Those of them that have been silent for so long that nobody expects them back soon."""
+    """The suspected nodes that have been silent for so long that they are not expected back soon."""
 
 
 class Confirmation(Value, frozen=True):
-    """How far a manager's hosts have come. Store id: the manager's node id."""
+    """Up to which revision a manager's hosts have applied network state. Store id: the manager's node id."""
 
     revision: int = 0
-    """Every host with a session there directs its traffic by the state as it was at this revision, or later."""
+    """Every host with a session there has applied the network state of this revision, or of a later one."""
 
 
 class Leadership(Value, frozen=True):

@@ -40,7 +40,7 @@ class Cluster(Value, frozen=True):
     former_data_keys: list[bytes] = []
     """Newest first; kept until nothing is encrypted with them any more."""
     rekeyed_at: float = 0.0
-    """When the keys were last made anew because a manager had become none."""
+    """When the keys were last replaced because a node had stopped being a manager."""
     sealed: bytes = b""
     """In etcd: the CA's key, both secrets and the data keys, encrypted (sealing.py). Empty once opened."""
     seal_key: bytes = b""
@@ -62,11 +62,11 @@ class Node(Value, frozen=True):
     updated_at: float = 0.0
     spec: NodeSpec = NodeSpec()
     public_key: bytes = b""
-    """The key it joined with (SubjectPublicKeyInfo, DER): a certificate in its name for another key is not its own."""
+    """The key it joined with (SubjectPublicKeyInfo, DER). A certificate for another key is not accepted."""
 
 
 class Certificate(Value, frozen=True):
-    """That a manager's certificate was made, so that it can be withdrawn. Store id: its serial number, hexadecimal."""
+    """Record of a manager's certificate, so that it can be revoked. Store id: its serial number, hexadecimal."""
 
     node_id: str
     expires_at: float
@@ -81,7 +81,7 @@ class Service(Value, frozen=True):
     spec: ServiceSpec = ServiceSpec()
     revision: int = 1
     rollback: bool = False
-    """Whether this revision was asked for as a rollback (it then proceeds by the rollback config)."""
+    """Whether this revision was requested as a rollback; the rollback config then applies."""
     registry_login: bytes = b""
     """The login its hosts pull the image with, an auth.json, encrypted like a secret; never shown."""
 
@@ -93,7 +93,7 @@ class Network(Value, frozen=True):
     created_at: float = 0.0
     spec: NetworkSpec = NetworkSpec()
     removed: bool = False
-    """Asked to go: hidden from users, deleted by the leader when its last task has left."""
+    """Removal was requested: hidden from users, and deleted by the leader once no task uses it."""
 
 
 class Secret(Value, frozen=True):
@@ -116,7 +116,7 @@ class Config(Value, frozen=True):
 
 
 class Claim(Value, frozen=True):
-    """That a name is taken, so that two managers cannot give it twice. Store id: "<kind>.<name>".
+    """A name that is taken, so that two managers cannot both give it out. Store id: "<kind>.<name>".
 
     Written in one commit with its owner. One whose owner is gone, or goes by another name, is void.
     """

@@ -1,7 +1,7 @@
 """The one form of specs that mean the same, so that equal specs mean "no change", whoever wrote them.
 
-`canonical` is the form in which a spec is stored: empty parts left out, enumerations said, networks where they belong.
-`comparable` is for telling what differs: there, names stand for ids, and the order of lists means nothing.
+`canonical` is the form in which a spec is stored: empty parts are left out, enumerations are written out, and networks
+stand in the task template. `comparable` is for finding differences: it has names in place of ids, and sorted lists.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def comparable(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
 
 
 def _or_none(part: V | None, empty: V) -> V | None:
-    """None for a part that says nothing."""
+    """None for a part in which nothing is set."""
     return None if part == empty else part
 
 
 def _container(spec: ContainerSpec) -> ContainerSpec:
     return replace(
         spec,
-        image=image_reference.familiar(spec.image),  # what is none is left as it is: the checks say what is wrong
+        image=image_reference.familiar(spec.image),  # unreadable ones stay as they are; validation reports them
         # `docker service update` sends mounts sorted by source; by target, what is mounted over comes first
         mounts=sorted(spec.mounts, key=lambda mount: mount.target),
         dns_config=_or_none(spec.dns_config, DNSConfig()),

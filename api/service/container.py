@@ -153,13 +153,13 @@ class ContainerSpec(Value, frozen=True):
 
     @property
     def grace_seconds(self) -> float:
-        """Between the signal to stop and the one that kills."""
+        """Time between the stop signal and SIGKILL."""
         grace = defaults.STOP_GRACE_PERIOD if self.stop_grace_period is None else self.stop_grace_period
         return grace / defaults.SECOND
 
 
 MOUNT_TYPES = ("bind", "volume", "tmpfs")
-"""Those that Argosy makes."""
+"""The types of mounts that Argosy supports."""
 
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")

@@ -1,6 +1,6 @@
-"""When two specs are the same: whether their tasks are, and what differs field by field. Pure.
+"""Whether two specs make the same tasks, and what differs between them field by field. Pure.
 
-Compare specs of one form (api/service/canonical.py), or what means the same counts as a difference.
+Bring both into one form first (api/service/canonical.py); otherwise two spellings of one thing count as a difference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from api.service.service_spec import ServiceSpec, TaskSpec
 
 
 def task_fingerprint(spec: ServiceSpec) -> tuple[TaskSpec, list[PortConfig]]:
-    """What of a spec its tasks are made from: equal fingerprints, and no task need be replaced.
+    """The part of a spec that its tasks are made of. If it stays equal, no task has to be replaced.
 
     Of the placement only the platforms are in it, as in swarmkit (IsTaskDirtyPlacementConstraintsOnly): a node that
     meets the new constraints keeps its task, and preferences and the most per node are for tasks yet to be placed.
@@ -62,9 +62,9 @@ _KEYS: dict[str, Callable[[Any], str]] = {
     "Ulimits": lambda entry: str(entry.get("Name", "")),
     "DependsOn": lambda entry: str(entry.get("Service", "")),
 }
-"""What an entry of a list of objects is named by; of other lists by its place."""
+"""How an entry of a list of objects is named. In other lists of objects it is named by its index."""
 _MARKS = {"Env": "=", "Hosts": " "}
-"""Lists of texts whose entries are named by what stands before the first of these."""
+"""Lists of texts in which an entry is named by the part before this separator."""
 
 
 def _plain(value: object) -> Any:
@@ -97,7 +97,7 @@ def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
 
 
 def _entries(field: str, items: list[Any]) -> Iterator[tuple[str, object]]:
-    """A list's entries with their names; none for lists that are compared as a whole."""
+    """A list's entries with their names. Empty for lists that are compared as a whole."""
     if mark := _MARKS.get(field):
         for text in items:
             name, _, rest = text.partition(mark)

@@ -3,8 +3,8 @@
 Names and units are those of Docker's `POST /containers/create`. Part of a ContainerSpec; honoured by the agent's
 runtime. Docker's own clients do not know these fields in a service: see manager/http/services/preserved_fields.py.
 
-Which devices of a host are meant by a request (names in the host's CDI files, or GPUs by number) is answered here for
-both sides: the scheduler finds a host by it, and the host makes the container.
+Here, too: which devices of a host a request means (names in the host's CDI files, or a number of GPUs). The scheduler
+needs it to find a host, and the host to make the container.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Hook(Value, frozen=True):
 
 
 def device_names(request: DeviceRequest, offered: Sequence[str]) -> list[str]:
-    """The devices ("vendor.com/class=name") among those a host offers. Raises NotFound, which says what is not there.
+    """The requested devices ("vendor.com/class=name") of those a host offers. Raises NotFound for missing ones.
 
     What is asked for as a GPU, as Docker's `--gpus` does, is looked up among the devices of a kind "<vendor>/gpu".
     """
@@ -131,7 +131,7 @@ def device_names(request: DeviceRequest, offered: Sequence[str]) -> list[str]:
 
 
 def offers_devices(requests: Iterable[DeviceRequest], offered: Sequence[str]) -> bool:
-    """Whether a host with these devices has all that is asked for."""
+    """Whether a host that offers these devices can satisfy all requests."""
     try:
         return all(device_names(request, offered) is not None for request in requests)
     except NotFound:
@@ -139,7 +139,7 @@ def offers_devices(requests: Iterable[DeviceRequest], offered: Sequence[str]) ->
 
 
 def devices_text(requests: Iterable[DeviceRequest]) -> str:
-    """What is asked for, for people: "acme.com/card=one", "2 GPUs"."""
+    """The requests as text for people: "acme.com/card=one", "2 GPUs"."""
     return ", ".join(part for request in requests for part in _device_text(request))
 
 

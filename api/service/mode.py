@@ -1,7 +1,7 @@
 """How many tasks a service has, and whether they are to end: replicated, global, and jobs of both kinds.
 
-A replicated service has so many tasks, a global one a task on every node that fits; the tasks of a job end. Whoever
-needs to know asks the spec (`ServiceSpec.is_job`, `replicas`, …): the fields are nobody else's business.
+A replicated service has a fixed number of tasks, a global one has one task on every node that fits, and the tasks of a
+job end. Other modules ask the spec (`ServiceSpec.is_job`, `replicas`, …) and do not read the fields.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class EmptyMode(Value, frozen=True):
 
 
 class Replicated(Value, frozen=True):
-    """So many tasks, on any nodes."""
+    """A number of tasks, on any nodes."""
 
     replicas: int | None = None
 
 
 class ReplicatedJob(Value, frozen=True):
-    """So many completions, at most so many at once."""
+    """A number of completions, with a limit on how many tasks run at once."""
 
     max_concurrent: int | None = None
     total_completions: int | None = None
@@ -94,7 +94,7 @@ class Mode(Value, frozen=True):
 
     @property
     def replicas(self) -> int:
-        """Slots of a replicated service or job. (A global one has as many as there are nodes for it.)"""
+        """Slots of a replicated service or job; without meaning for a global one."""
         if self.replicated_job is not None:
             total = self.replicated_job.total_completions
             return total if total is not None else self.concurrency
@@ -108,7 +108,7 @@ class Mode(Value, frozen=True):
         return most if most else defaults.REPLICAS
 
     def scaled(self, replicas: int) -> Mode:
-        """The same with another number of tasks; of a job: of completions. Raises Invalid for a global one."""
+        """The same mode with another number of tasks (of a job: completions). Raises Invalid for a global one."""
         if self.is_global:
             raise Invalid("it is a global service: it has one task on every node, and cannot be scaled")
         if self.replicated_job is not None:
@@ -116,19 +116,19 @@ class Mode(Value, frozen=True):
         return Mode(replicated=Replicated(replicas))
 
     def with_concurrency(self, most: int) -> Mode:
-        """The same with another bound on tasks at once. Raises Invalid for what is no replicated job."""
+        """The same mode with another limit on tasks at once. Raises Invalid unless it is a replicated job."""
         if self.replicated_job is None:
             raise Invalid("it is no replicated job")
         return Mode(replicated_job=replace(self.replicated_job, max_concurrent=most))
 
     def explicit(self) -> Mode:
-        """With both numbers of a replicated job said, which Docker's client takes for granted."""
+        """With both numbers of a replicated job filled in; Docker's client expects them."""
         if self.replicated_job is None:
             return self
         return replace(self, replicated_job=ReplicatedJob(self.concurrency, self.replicas))
 
     def canonical(self) -> Mode:
-        """With the number of tasks said."""
+        """With the number of tasks filled in."""
         if self == Mode() or self.replicated == Replicated():
             return replace(self, replicated=Replicated(defaults.REPLICAS))
         return self

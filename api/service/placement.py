@@ -23,7 +23,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armhf
 KEYS = ("node.id", "node.hostname", "node.ip", "node.role", "node.platform.os", "node.platform.arch")
 """Node attributes that constraints and preferences know."""
 LABELS = ("node.labels.", "engine.labels.")
-"""Beginnings of those that are labels; the label's name follows."""
+"""Prefixes of attributes that are labels; the name of the label follows."""
 
 
 class SpreadOver(Value, frozen=True):
@@ -46,12 +46,12 @@ class Platform(Value, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """From "linux/arm64/v8"; the variant is nobody's to ask for."""
+        """From "linux/arm64/v8". The variant is ignored: placement does not ask for it."""
         system, _, machine = text.partition("/")
         return cls(machine.partition("/")[0], system)
 
     def is_of(self, os: str, machine: str) -> bool:
-        """Whether a host with this system and machine is of the platform; what is "" in it is any."""
+        """Whether a host with this system and machine is of the platform. An empty field matches anything."""
         if self.os and self.os.lower() != os.lower():
             return False
         return not self.architecture or architecture(self.architecture) == architecture(machine)
@@ -75,7 +75,7 @@ class Constraint:
     value: str
 
     def accepts(self, actual: str) -> bool:
-        """Whether a node fulfils it that has this value under the key; "" for a label that it does not have."""
+        """Whether a node with this value under the key fulfils it. A node without the label has the value ""."""
         return self._is_same(actual) is self.equal
 
     def _is_same(self, actual: str) -> bool:
@@ -86,7 +86,7 @@ class Constraint:
 
 
 def parse(expressions: Iterable[str]) -> tuple[Constraint, ...]:
-    """Constraints from what a user wrote. Raises Invalid with a sentence about the first bad one."""
+    """Constraints as a user wrote them. Raises Invalid with a sentence about the first bad one."""
     return tuple(_parse_one(text) for text in expressions)
 
 
@@ -100,13 +100,13 @@ def compiled(expressions: tuple[str, ...]) -> tuple[Constraint, ...] | None:
 
 
 def is_key(key: str) -> bool:
-    """Whether constraints and preferences know the key."""
+    """Whether constraints and preferences can use the key."""
     low = key.lower()
     return low in KEYS or any(low.startswith(prefix) and len(key) > len(prefix) for prefix in LABELS)
 
 
 def architecture(name: str) -> str:
-    """A machine's name as Docker has it: amd64 for x86_64."""
+    """Docker's name of a machine: amd64 for x86_64."""
     return _ARCHITECTURES.get(name.lower(), name.lower())
 
 

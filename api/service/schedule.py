@@ -1,6 +1,6 @@
-"""When a scheduled job runs: in the spec or in labels. Its next times: api/service/cron.py.
+"""When a scheduled job runs. The next times are computed in api/service/cron.py.
 
-Labels say the same as `ServiceSpec.schedule`, for tools that know labels only (`deploy.labels` of a compose file):
+Labels can stand in for `ServiceSpec.schedule`, for tools that know labels only (`deploy.labels` of a compose file):
 `argosy.schedule` the cron expression, `argosy.schedule.timezone`, `argosy.schedule.overlap`,
 `argosy.schedule.missed-window`, `argosy.schedule.active-deadline`, `argosy.schedule.history` and
 `argosy.schedule.suspend`. The spec's own field wins.
@@ -32,15 +32,16 @@ class Schedule(Value, frozen=True):
     time_zone: str = ""
     """IANA name ("Europe/Berlin"); "" is UTC."""
     overlap: Literal["", "allow", "forbid", "replace"] = ""
-    """When the run before is still at work: start beside it, wait for its end (the default), or stop it."""
+    """What to do when the previous run still runs: start another beside it (allow), wait until it ends (forbid, the
+    default), or stop it (replace)."""
     missed_window: int | None = None
-    """Nanoseconds a run may be late. None: until the next one is due, and a minute at least."""
+    """How late a run may start, in nanoseconds. None: until the next one is due, but at least a minute."""
     history: int | None = None
     """Runs kept in the service's history."""
     suspend: bool = False
-    """Runs that come due while this is set are passed over."""
+    """While this is set, runs that come due are skipped."""
     active_deadline: int | None = None
-    """Nanoseconds a run may be at work; then its tasks are stopped, and it has failed. None: as long as it takes."""
+    """Nanoseconds after which a run has failed and its tasks are stopped. None: no limit."""
 
     @property
     def kept_runs(self) -> int:
@@ -54,7 +55,7 @@ class Schedule(Value, frozen=True):
 
     @property
     def active_seconds(self) -> float:
-        """How long a run may be at work; infinity for as long as it takes."""
+        """How long a run may take; infinity for no limit."""
         return inf if self.active_deadline is None else self.active_deadline / defaults.SECOND
 
 

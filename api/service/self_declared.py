@@ -14,11 +14,11 @@ from api.service.placement import parse
 from api.service.service_spec import ServiceSpec
 
 CONFIRMED = ("node.id", "node.role", "node.labels.")
-"""Beginnings of constraint keys whose values a manager has given."""
+"""Prefixes of constraint keys whose values were given by a manager."""
 
 
 def self_declared(spec: ServiceSpec) -> list[str]:
-    """By what the spec chooses its hosts that they say of themselves, in order."""
+    """The properties by which the spec chooses hosts and that hosts claim themselves, in order."""
     placement, resources = spec.task_template.placement, spec.task_template.resources
     keys: list[str] = []
     for expression in placement.constraints if placement else ():

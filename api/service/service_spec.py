@@ -1,7 +1,7 @@
 """A service as its user wants it; its parts have files beside this one. Names and meanings are the Docker Engine API's.
 
 Units: durations are nanoseconds, CPUs are nano-CPUs (10⁹ is one CPU), memory is bytes.
-None and empty mean "not said"; the defaults are in api/defaults.py and are applied where a value is used.
+None and empty mean "not given". The defaults are in api/defaults.py; the properties below apply them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from api.service.resources import Resources
 from api.service.schedule import Schedule, of_labels
 
 NO_NETWORK = ("host", "none")
-"""Targets that are no network: a service has at most one of them, and then nothing else."""
+"""Targets that are not networks. A service can have one of them, and then no other target."""
 PREDEFINED_NETWORKS = (*NO_NETWORK, "bridge")
-"""Networks of every host that are none of the cluster's."""
+"""Networks that every host has and that do not belong to the cluster."""
 
 
 class RestartPolicy(Value, frozen=True):
@@ -37,17 +37,17 @@ class RestartPolicy(Value, frozen=True):
 
     @property
     def after(self) -> Literal["none", "on-failure", "any"]:
-        """After which ends another task is started."""
+        """After which kind of end another task is started."""
         return self.condition or "any"
 
     @property
     def delay_seconds(self) -> float:
-        """Between the end of a task and the start of the next."""
+        """Time between the end of a task and the start of the next."""
         return _seconds(self.delay, defaults.RESTART_DELAY)
 
     @property
     def window_seconds(self) -> float:
-        """How long a restart counts against `max_attempts`; 0 for ever."""
+        """How long a restart counts against `max_attempts`; 0 means for ever."""
         return _seconds(self.window, 0)
 
 
@@ -59,7 +59,7 @@ class NetworkTarget(Value, frozen=True):
     driver_opts: dict[str, str] = {}
     mac_address: str = msgspec.field(default="", name="MacAddress")
     ipv4_address: str = ""
-    """Without prefix length. Both for a service of one replica only."""
+    """Without prefix length. Like `mac_address` only for a service with one replica."""
 
 
 class TaskSpec(Value, frozen=True):
@@ -85,7 +85,7 @@ class UpdateConfig(Value, frozen=True):
     max_failure_ratio: float = 0.0
     order: Literal["", "stop-first", "start-first"] = ""
     progress_deadline: int | None = None
-    """Nanoseconds without one more slot done after which it counts as failed, with the stuck task's own message."""
+    """Nanoseconds. An update in which no further slot gets done for that long has failed."""
 
     @property
     def slots_at_once(self) -> int:
@@ -94,22 +94,22 @@ class UpdateConfig(Value, frozen=True):
 
     @property
     def delay_seconds(self) -> float:
-        """Between one slot and the next."""
+        """Time between one slot and the next."""
         return _seconds(self.delay, 0)
 
     @property
     def monitor_seconds(self) -> float:
-        """After its start, within which the end of a task counts as a failure."""
+        """Time after its start in which the end of a task counts as a failure of the update."""
         return _seconds(self.monitor, defaults.UPDATE_MONITOR)
 
     @property
     def deadline_seconds(self) -> float:
-        """Without one more slot done, after which it counts as failed."""
+        """Time without a further slot done after which the update has failed."""
         return _seconds(self.progress_deadline, defaults.PROGRESS_DEADLINE)
 
     @property
     def on_failure(self) -> Literal["pause", "continue", "rollback"]:
-        """What becomes of an update that fails."""
+        """What happens to an update that fails."""
         return self.failure_action or "pause"
 
     @property
@@ -125,9 +125,9 @@ class Dependency(Value, frozen=True):
     """The other service's full name."""
     condition: Literal["started", "healthy", "completed"] = "started"
     restart: bool = False
-    """Clients that replace the other service's tasks have this one's replaced too."""
+    """A client that replaces the other service's tasks also replaces this one's."""
     optional: bool = False
-    """Whether a service that does not exist, or does not come up, is gone on without."""
+    """Whether to go on without the other service when it does not exist or does not come up."""
 
 
 class ServiceSpec(Value, frozen=True):
@@ -178,7 +178,7 @@ class ServiceSpec(Value, frozen=True):
 
     @property
     def replicas(self) -> int:
-        """Slots of a replicated service or job. (A global one has as many as there are nodes for it.)"""
+        """Slots of a replicated service or job; without meaning for a global one."""
         return self.mode.replicas
 
     @property
@@ -187,11 +187,11 @@ class ServiceSpec(Value, frozen=True):
         return self.mode.concurrency
 
     def scaled(self, replicas: int) -> ServiceSpec:
-        """The spec with another number of tasks; of a job: of completions. Raises Invalid for a global service."""
+        """The spec with another number of tasks (of a job: completions). Raises Invalid for a global service."""
         return replace(self, mode=self.mode.scaled(replicas))
 
     def with_concurrency(self, most: int) -> ServiceSpec:
-        """The spec with another number of tasks at once. Raises Invalid for what is no replicated job."""
+        """The spec with another limit on tasks at once. Raises Invalid unless it is a replicated job."""
         return replace(self, mode=self.mode.with_concurrency(most))
 
     @property
@@ -200,12 +200,12 @@ class ServiceSpec(Value, frozen=True):
         return defaults.REVISION_HISTORY if self.revision_history is None else self.revision_history
 
     def explicit(self) -> ServiceSpec:
-        """With both numbers of a replicated job said, which Docker's client takes for granted."""
+        """With both numbers of a replicated job filled in; Docker's client expects them."""
         return replace(self, mode=self.mode.explicit())
 
     def job_schedule(self) -> Schedule | None:
-        """When its runs are due; None if it has no schedule, or is no job. Raises Invalid for labels that make no
-        sense."""
+        """The schedule, from the spec or its labels; None if there is none, or if it is not a job. Raises Invalid for
+        labels that cannot be read."""
         if not self.is_job:
             return None
         if self.schedule is not None:
@@ -219,27 +219,27 @@ class ServiceSpec(Value, frozen=True):
 
     @property
     def host_ports(self) -> list[PortConfig]:
-        """Those published on each task's own host."""
+        """The ports published on each task's own host."""
         return [port for port in self.ports if port.is_on_host]
 
     @property
     def mesh_ports(self) -> list[PortConfig]:
-        """Those published on every host, by the routing mesh."""
+        """The ports published on every host, by the routing mesh."""
         return [port for port in self.ports if not port.is_on_host]
 
     @property
     def has_vip(self) -> bool:
-        """Whether it has a virtual address on its networks; else its name means the addresses of its tasks."""
+        """Whether it has a virtual address on its networks. If not, its name resolves to its tasks' addresses."""
         return self.endpoint_spec is None or self.endpoint_spec.mode != "dnsrr"
 
     @property
     def network_targets(self) -> list[NetworkTarget]:
-        """The networks it asks for, wherever its spec says them."""
+        """The networks it asks for, in the task template or in the deprecated place."""
         return self.task_template.networks or self.networks
 
     @property
     def network_ids(self) -> list[str]:
-        """The networks that its tasks have an address on; ingress among them if it publishes ports there."""
+        """The networks on which its tasks have an address. Includes ingress if it publishes ports there."""
         found = dict.fromkeys(one.target for one in self.network_targets if one.target not in PREDEFINED_NETWORKS)
         if self.mesh_ports:
             found[INGRESS] = None
@@ -247,7 +247,7 @@ class ServiceSpec(Value, frozen=True):
 
     @property
     def fixed_addresses(self) -> dict[str, str]:
-        """By network: the address that the one task of a service is to have."""
+        """By network: the address that the service's one task must have."""
         return {one.target: one.ipv4_address for one in self.network_targets if one.ipv4_address}
 
 

@@ -14,13 +14,13 @@ from manager.store.state import State
 
 
 def claim(state: State, what: str, name: str, owner: str) -> Put:
-    """Takes a name for a new object; part of the commit that makes it, and stale when another manager takes it too."""
+    """The change that takes a name; commit it with the new object. Stale if another manager takes the name, too."""
     id = claim_id(what, name)
     return Put(CLAIM, id, Claim(owner), state.version(CLAIM, id))
 
 
 def release(state: State, what: str, name: str, owner: str) -> list[Change]:
-    """Gives a name back, if the owner holds it."""
+    """The change that gives a name back, if the owner holds it."""
     id = claim_id(what, name)
     held = state.table(CLAIM).get(id)
     return [Delete(CLAIM, id, state.version(CLAIM, id))] if held and held.owner == owner else []
