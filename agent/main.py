@@ -33,8 +33,9 @@ from api.objects.observed import NodeDescription
 from api.wire.assignments import NetworkOrder
 from api.wire.host_messages import ManagersNotice
 from api.wire.session_messages import Assignments
+from kit.supervisor import supervise
 from kit.timing import Clock, backoff
-from kit.troubles import Troubles, sentence, supervise
+from kit.troubles import Troubles, error_sentence
 from overlay.interface import Networks
 
 log = structlog.get_logger(__name__)
@@ -150,11 +151,11 @@ class Agent:
         for delay in self._delays():
             try:
                 result = await work()
-                self._troubles.well(name)
+                self._troubles.resolve(name)
                 return result
             except Exception as error:
                 known = isinstance(error, ArgosyError | OSError)
-                self._troubles.say(name, sentence(error), None if known else error)
+                self._troubles.report(name, error_sentence(error), None if known else error)
                 await asyncio.sleep(delay)
         raise AssertionError("delays have no end")
 
@@ -212,19 +213,19 @@ class Agent:
     async def _describe(self) -> NodeDescription:
         try:
             images = await self._runtime.images()
-            self._troubles.well("list of images")
+            self._troubles.resolve("list of images")
         except (ArgosyError, OSError) as error:
             images = []
-            self._troubles.say("list of images", sentence(error))
+            self._troubles.report("list of images", error_sentence(error))
         return describe_host(self._config, images, self._troubles.sentences(), await self._prefixes())
 
     async def _prefixes(self) -> tuple[str, ...]:
         """What the host uses of the address space; as last known, when that cannot be read."""
         try:
             self._last_prefixes = await self._networks.prefixes()
-            self._troubles.well("addresses and routes")
+            self._troubles.resolve("addresses and routes")
         except (ArgosyError, OSError) as error:
-            self._troubles.say("addresses and routes", sentence(error))
+            self._troubles.report("addresses and routes", error_sentence(error))
         return self._last_prefixes
 
     async def _watch_host(self, session: Session) -> NoReturn:

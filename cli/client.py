@@ -20,7 +20,7 @@ import msgspec
 
 from api.defaults import USER_AGENT
 from cli.command_errors import ApiError, BrokenOff, Failed, Unreachable
-from kit.network_errors import why
+from kit.network_errors import describe_failure
 
 T = TypeVar("T")
 Body = bytes | Iterable[bytes]
@@ -167,7 +167,7 @@ class Client:
     def _unreachable(self, error: Exception) -> Unreachable:
         if isinstance(error, PermissionError):
             return Unreachable(f"may not connect to argosyd at {self.host}: are you root, or in the socket's group?")
-        return Unreachable(f"cannot reach argosyd at {self.host}: is it running? ({why(error)})")
+        return Unreachable(f"cannot reach argosyd at {self.host}: is it running? ({describe_failure(error)})")
 
     def _ask(
         self,

@@ -1,1 +1,1 @@
-"""What asyncio lacks. No domain word is allowed in here: it could as well be in the standard library."""
+"""What asyncio and the standard library lack. Nothing in here knows Argosy's domain."""

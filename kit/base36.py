@@ -6,7 +6,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def base36(number: int, digits: int) -> str:
-    """The number's lowest digits, so many of them: padded with zeros, or cut."""
+    """The lowest `digits` base-36 digits of a number, padded with zeros."""
     text = ""
     for _ in range(digits):
         number, digit = divmod(number, 36)

@@ -1,6 +1,6 @@
-"""Control groups for processes of ours that are no containers: who lives longer than we do, and who must not eat all.
+"""Memory cgroups for our own processes outside containers: those that outlive us, and those whose memory is limited.
 
-Memory only: under cgroup v1 that is one hierarchy among many, under v2 a leaf of the only one.
+Only memory: one hierarchy of several under cgroup v1, a leaf of the single hierarchy under v2.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _SIZE = re.compile(r"([0-9]{1,15})\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
-def place(pid: int, name: str, limit: int = 0, root: Path = ROOT) -> None:
-    """Put a process into group `name` ("argosy/etcd"), made if it is not there, with `limit` bytes of memory at most.
+def add_process(pid: int, name: str, limit: int = 0, root: Path = ROOT) -> None:
+    """Move a process into group `name` ("argosy/etcd"), creating it if needed. `limit`: bytes of memory; 0 is none.
 
-    Raises OSError where there are no such groups, or they are not ours to make.
+    Raises OSError when the machine has no such groups or we may not create them.
     """
     v2 = (root / "cgroup.controllers").exists()
     group = root if v2 else root / "memory"
@@ -32,8 +32,8 @@ def place(pid: int, name: str, limit: int = 0, root: Path = ROOT) -> None:
     (group / "cgroup.procs").write_text(str(pid))
 
 
-def forget(name: str, root: Path = ROOT) -> None:
-    """Remove the group if nobody is in it; nothing happens otherwise."""
+def remove(name: str, root: Path = ROOT) -> None:
+    """Remove the group if it has no processes; otherwise do nothing."""
     for top in (root, root / "memory"):
         with suppress(OSError):
             (top / name).rmdir()

@@ -1,15 +1,15 @@
-"""Ids in the order in which they changed. Each reader remembers how far it has read."""
+"""Ids in the order in which they changed; each reader keeps its own position."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 MOST = 100_000
-"""Notes kept; a reader that has not read for longer begins anew."""
+"""Entries kept. A reader that is further behind has to start over."""
 
 
 class ChangeLog:
-    """A note for each change. Positions count from 0 and never go back."""
+    """One entry per change. Positions count from 0 and only grow."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
@@ -17,15 +17,15 @@ class ChangeLog:
 
     @property
     def end(self) -> int:
-        """The position of the next note."""
+        """The position of the next entry."""
         return self._start + len(self._ids)
 
     def note(self, ids: Iterable[str]) -> None:
-        """These have changed."""
+        """Append ids that have changed."""
         if len(self._ids) >= MOST:
             self._start, self._ids = self.end, []
         self._ids.extend(ids)
 
     def since(self, position: int) -> list[str] | None:
-        """What was noted from a position on; None when that is forgotten."""
+        """The ids from a position on; None when those entries are no longer kept."""
         return self._ids[position - self._start :] if position >= self._start else None

@@ -1,7 +1,7 @@
-"""Who is let in: connections counted in all and by where they come from. Pure bookkeeping; it touches no socket.
+"""Admission of connections: limits in total and per origin. Pure bookkeeping; no socket is used here.
 
-When all places are taken, a newcomer gets one of whoever holds most of them: the oldest that has not shown yet that it
-is no stranger. So somebody who holds all he can from a few addresses does not keep others out.
+When all places are taken, a new connection replaces the oldest unidentified one of the origin that holds the most. So a
+client that fills its quota from a few addresses cannot keep others out.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ import itertools
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from kit.token_buckets import Buckets
+from kit.token_buckets import TokenBuckets
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections there may be."""
+    """How many connections are allowed."""
 
     strangers: int
-    """Of those who have not shown who they are, in all."""
+    """Unidentified connections in total."""
     each: int
-    """Of one origin among them."""
+    """Unidentified connections per origin."""
     known: int
-    """Of those who have shown who they are, in all."""
+    """Identified connections in total."""
     known_each: int
-    """Of one of them."""
+    """Identified connections per identity."""
     rate: float
-    """New ones of one origin in a second, in the long run."""
+    """New connections per second and origin, on average."""
     burst: float
-    """The same at once."""
+    """New connections of one origin at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A connection that was let in, and the one that has to go for it."""
+class Admission:
+    """An admitted connection, and the one that must be closed in exchange, if any."""
 
     id: int
     instead: int | None = None
 
 
-class Gate:
-    """The places, and who has them."""
+class ConnectionGate:
+    """The admitted connections, unidentified and identified."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._ids = itertools.count(1)
-        self._fresh = Buckets(limits.rate, limits.burst)
+        self._fresh = TokenBuckets(limits.rate, limits.burst)
         self._strangers: OrderedDict[int, str] = OrderedDict()
         self._known: dict[int, str] = {}
         self._held: Counter[str] = Counter()
@@ -55,8 +55,8 @@ class Gate:
     def __len__(self) -> int:
         return len(self._strangers) + len(self._known)
 
-    def enter(self, origin: str, now: float) -> Entry | None:
-        """Let one in; None when there is no place for it, or its origin is too fast. `now` in seconds of any clock."""
+    def enter(self, origin: str, now: float) -> Admission | None:
+        """Admit a connection. None without a free place or when its origin is too fast. `now`: seconds of any clock."""
         limits = self._limits
         if self._held[origin] >= limits.each or not self._fresh.take(origin, now):
             return None
@@ -70,10 +70,10 @@ class Gate:
         id = next(self._ids)
         self._strangers[id] = origin
         self._held[origin] += 1
-        return Entry(id, instead)
+        return Admission(id, instead)
 
-    def know(self, id: int, name: str) -> bool:
-        """It has shown that it is `name`, and gives its stranger's place back. False when that one has too many."""
+    def identify(self, id: int, name: str) -> bool:
+        """Count a connection as `name`'s from now on. False (and it is removed) when that exceeds a limit."""
         self.leave(id)
         if len(self._known) >= self._limits.known or self._held_known[name] >= self._limits.known_each:
             return False
@@ -82,7 +82,7 @@ class Gate:
         return True
 
     def leave(self, id: int) -> None:
-        """It is gone; nothing happens when it was gone already."""
+        """Remove a closed connection. Calling it twice is harmless."""
         for places, held in ((self._strangers, self._held), (self._known, self._held_known)):
             if (name := places.pop(id, None)) is not None:
                 held[name] -= 1
@@ -91,7 +91,7 @@ class Gate:
 
 
 def origin_of(address: str) -> str:
-    """What counts as one origin: an IPv4 address, or the /64 that a single IPv6 host has for itself."""
+    """The origin an address counts for: the IPv4 address itself, or the /64 that one IPv6 host has for itself."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

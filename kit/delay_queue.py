@@ -1,4 +1,4 @@
-"""Keys and when each is due: delays kept as data rather than as timers."""
+"""Keys with the time each is due: the delays that planners return, kept as data rather than as timers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class DelayQueue(Generic[K]):
-    """At most one time per key; a newer one replaces the older."""
+    """At most one due time per key; a newer one replaces the older."""
 
     def __init__(self) -> None:
         self._times: dict[K, float] = {}
@@ -18,7 +18,7 @@ class DelayQueue(Generic[K]):
         self._count = 0
 
     def put(self, key: K, time: float) -> None:
-        """Have the key become due at that time (Unix seconds)."""
+        """Make the key due at `time` (Unix seconds)."""
         if self._times.get(key) == time:
             return
         self._times[key] = time
@@ -28,11 +28,11 @@ class DelayQueue(Generic[K]):
             self._forget_replaced()
 
     def drop(self, key: K) -> None:
-        """Forget a key's time, if it has one."""
+        """Remove a key's due time, if it has one."""
         self._times.pop(key, None)
 
     def due(self, now: float) -> Iterator[K]:
-        """Take the keys whose time has come, earliest first."""
+        """Remove and return the keys that are due, earliest first."""
         while (time := self.next_time()) is not None and time <= now:
             key = heapq.heappop(self._heap)[2]
             del self._times[key]

@@ -1,19 +1,19 @@
 """IPv4 addresses as numbers and back, and addresses with their port.
 
-Plain arithmetic, for addresses of ours: `ipaddress` checks what it is given, and takes longer.
+Plain arithmetic for addresses that are known to be valid: `ipaddress` also checks them, and is slower.
 """
 
 from __future__ import annotations
 
 
 def number_of(address: str) -> int:
-    """An IPv4 address, with or without prefix length, as a number."""
+    """The number of an IPv4 address. A prefix length behind it is ignored."""
     a, b, c, d = address.partition("/")[0].split(".")
     return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
 
 
 def address_of(number: int) -> str:
-    """A number as an IPv4 address; of more than 32 bits the lowest count."""
+    """The IPv4 address of a number's lowest 32 bits."""
     return f"{number >> 24 & 255}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 

@@ -8,20 +8,20 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Latest(Generic[T]):
-    """Put as often as you like; `take` waits for a value not taken yet and gets the newest."""
+class Mailbox(Generic[T]):
+    """`put` never waits; `take` waits until there is a value that was not taken yet."""
 
     def __init__(self) -> None:
         self._values: list[T] = []
         self._filled = asyncio.Event()
 
     def put(self, value: T) -> None:
-        """Replace what is in the slot."""
+        """Put a value into the slot, replacing an older one."""
         self._values[:] = [value]
         self._filled.set()
 
     async def take(self) -> T:
-        """The newest value, once there is one; empties the slot."""
+        """Wait for a value, remove it from the slot and return it."""
         await self._filled.wait()
         self._filled.clear()
         return self._values.pop()

@@ -1,4 +1,4 @@
-"""Why a connection failed, in our words: decided from the kind of error and its number, never from its text."""
+"""Descriptions of failed connections, chosen by an error's type and number, never by its text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import socket
 import ssl
 
 
-def why(error: BaseException) -> str:
-    """A clause for "…: WHY". Looks into the causes of wrapped errors (a client library's) too."""
+def describe_failure(error: BaseException) -> str:
+    """A clause that says why a connection failed. Also looks at the causes of errors that a client library wrapped."""
     chain = list(_chain(error))
     for kind, words in _WORDS:
         if any(isinstance(each, kind) for each in chain):

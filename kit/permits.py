@@ -1,4 +1,4 @@
-"""Work under way that was permitted, and ends when the permission is withdrawn."""
+"""Permitted work in progress, which is cancelled when its permission is withdrawn."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class _Permit:
     task: asyncio.Task[object]
     withdrawn: Exception | None = None
 
-    def look(self) -> None:
-        """Stop the work when it is not permitted any more."""
+    def recheck(self) -> None:
+        """Cancel the work if it is no longer permitted."""
         if self.withdrawn is not None:
             return
         try:
@@ -28,18 +28,18 @@ class _Permit:
 
 
 class Permits:
-    """All such work in one place. `check` of each raises when the work is not permitted; what it raises ends the work.
+    """The work in progress. A `check` raises when its work is not permitted; the work then ends with that error.
 
-    As with asyncio.timeout, a cancellation of ours is told from one that comes from outside.
+    As in asyncio.timeout, our own cancellation is distinguished from one that comes from outside.
     """
 
     def __init__(self) -> None:
         self._permits: set[_Permit] = set()
 
     @contextmanager
-    def held(self, check: Callable[[], object], end: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Do the block's work for as long as `check` does not raise. Raises what it raises, at once or amid the work;
-        `end` is called first when it is amid the work.
+    def hold(self, check: Callable[[], object], end: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Run the block while `check` does not raise. Raises the error of `check`, at the start or during the block; in
+        the latter case `end` is called first.
         """
         check()
         task = asyncio.current_task()
@@ -55,7 +55,7 @@ class Permits:
         finally:
             self._permits.discard(permit)
 
-    def look(self) -> None:
-        """What permissions depend on has changed: end what is not permitted any more."""
+    def recheck(self) -> None:
+        """Check all work again and cancel what is no longer permitted. To call when permissions may have changed."""
         for permit in list(self._permits):
-            permit.look()
+            permit.recheck()

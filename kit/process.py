@@ -1,4 +1,4 @@
-"""Child processes: started by vfork, their end learned from a pidfd."""
+"""Child processes, started with vfork and watched by pidfd."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 _REAP = 2.0
-"""Seconds a killed process has to be gone."""
+"""Seconds to wait for a killed process to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a command ended. `code` is negative for a signal."""
+    """The exit code (negative for a signal) and the output of a command."""
 
     code: int
     stdout: bytes
@@ -29,7 +29,7 @@ class Result:
 
     @property
     def complaint(self) -> str:
-        """The last words it wrote, for an error message."""
+        """The end of its output, for an error message."""
         text = (self.stderr or self.stdout).decode(errors="replace").strip()
         return text.splitlines()[-1] if text else f"exit code {self.code}"
 
@@ -46,10 +46,10 @@ async def run(
     pass_fds: Sequence[int] = (),
     timeout: float | None = None,
 ) -> Result:
-    """Run a command to its end and return what it said. Killed when the caller is cancelled or time is up.
+    """Run a command to its end and return its result. It is killed when the caller is cancelled or time is up.
 
-    One that not even a kill ends (it hangs in the kernel) is left behind. `stdin` is bytes to feed, or a file
-    descriptor. Raises TimeoutError, and OSError when it cannot be started.
+    A process that survives the kill because it hangs in the kernel is left behind. `stdin`: bytes to write to it, or a
+    file descriptor. Raises TimeoutError, and OSError when it cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -73,7 +73,7 @@ async def run(
 
 
 async def wait_pid(pid: int) -> None:
-    """Until the process (any process, not only a child) has ended."""
+    """Wait until a process has ended; it need not be a child."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -89,7 +89,7 @@ async def wait_pid(pid: int) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of that number runs; one that has ended and waits to be reaped does not."""
+    """Whether a process with that pid is running; a zombie is not."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
@@ -98,7 +98,7 @@ def alive(pid: int) -> bool:
 
 
 def send_signal(pid: int, number: int = signal.SIGTERM) -> bool:
-    """Signal a process; False when it is gone."""
+    """Send a signal. False when there is no such process."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

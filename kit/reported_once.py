@@ -1,4 +1,4 @@
-"""What has been said already, so that a lasting trouble is logged once and not at each look."""
+"""A record of reported problems, so that a lasting one is logged once rather than at every check."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ MOST = 10_000
 log = structlog.get_logger(__name__)
 
 
-class Said:
-    """Sentences by what they are about."""
+class ReportedOnce:
+    """The last sentence reported about each subject."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
-    def is_news(self, about: str, sentence: str) -> bool:
-        """Whether this was not the last that was said about it; from now on it is."""
-        if self._said.get(about) == sentence:
+    def is_new(self, about: str, sentence: str) -> bool:
+        """Whether the sentence differs from the last one about the subject. Records it."""
+        if self._reported.get(about) == sentence:
             return False
-        if len(self._said) >= MOST:
-            self._said.clear()
-        self._said[about] = sentence
+        if len(self._reported) >= MOST:
+            self._reported.clear()
+        self._reported[about] = sentence
         return True
 
     def forget(self, about: str) -> None:
-        """It is well again: the same trouble would be news."""
-        self._said.pop(about, None)
+        """Forget a subject that is fine again, so that the same problem is reported anew."""
+        self._reported.pop(about, None)
 
 
 @contextmanager
-def apart(said: Said, what: str, of: str) -> Iterator[None]:
-    """One of many things: should it fail, `what` is logged of it (once while it lasts), and the others go on."""
+def isolated(reported: ReportedOnce, what: str, of: str) -> Iterator[None]:
+    """Handle one of many items: an error is logged as `what` (once while it lasts) instead of ending the loop."""
     about = f"{what} {of}"
     try:
         yield
-        said.forget(about)
+        reported.forget(about)
     except Exception as error:
-        if said.is_news(about, str(error)):
+        if reported.is_new(about, str(error)):
             log.exception(what, of=of)

@@ -1,4 +1,4 @@
-"""Sizes as people write them: "512m", "1.5 GB", "10MiB", 4096. Units are powers of 1024, as Docker's are for memory."""
+"""Sizes with units: "512m", "1.5 GB", "10MiB", 4096. Units are powers of 1024, as Docker's are for memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST = 2**63
 
 
 def parse_size(text: str) -> int:
-    """Bytes. Raises ValueError for what is no size, and for more than 64 bits hold."""
+    """The number of bytes. Raises ValueError for anything else, and above 64 bits."""
     found = _SIZE.fullmatch(text)
     if found is None or len(text) > 40:
         raise ValueError(f"{text[:40]!r} is not a size such as 10m or 1.5GB")

@@ -1,4 +1,4 @@
-"""Docker's stream frames ("stdcopy"): standard output and standard error of a process in one stream of bytes.
+"""Docker's stream frames ("stdcopy"): standard output and standard error of a process in one byte stream.
 
 A frame is one byte for the stream, three of padding, four for the payload's length (big-endian), and the payload.
 """
@@ -16,12 +16,12 @@ _STDOUT, _STDERR = 1, 2
 
 
 def frame(stream: str, payload: bytes) -> bytes:
-    """One frame; what is not "stderr" is standard output."""
+    """One frame. `stream` is "stderr", or anything else for standard output."""
     return _HEADER.pack(_STDERR if stream == "stderr" else _STDOUT, len(payload)) + payload
 
 
 def frames(chunks: Iterable[bytes]) -> Iterator[tuple[Stream, bytes]]:
-    """The payloads, with where each belongs, as soon as each is whole. Half a frame at the end is dropped."""
+    """Each payload with its stream, as soon as it is complete. An incomplete frame at the end is dropped."""
     buffer = bytearray()
     for chunk in chunks:
         buffer += chunk

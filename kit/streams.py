@@ -1,4 +1,4 @@
-"""Async iterators that can be closed, whatever they are made of."""
+"""Wrappers of async iterators: one that can always be closed, and one with a minimum speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def closable(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    """The same items, as a generator; closing it closes what it was made from, if that can be closed."""
+    """The same items, as a generator. Closing it closes the source, if that can be closed."""
     try:
         async for item in items:
             yield item
@@ -21,8 +21,8 @@ async def closable(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
 
 
 async def paced(items: AsyncIterable[bytes], patience: float, slowest: float) -> AsyncIterator[bytes]:
-    """The same pieces. Raises TimeoutError when they are late: later than `patience` seconds and one for each
-    `slowest` bytes that have come.
+    """The same chunks. Raises TimeoutError when the stream takes longer than `patience` seconds plus one second per
+    `slowest` bytes received.
     """
     loop, pieces = asyncio.get_running_loop(), aiter(items)
     until = loop.time() + patience

@@ -1,19 +1,24 @@
-"""Tasks that may not fail unseen."""
+"""Tasks that must not fail silently: run once with a guard, or restarted whenever they fail."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
+from kit.troubles import Troubles, error_sentence
+
 T = TypeVar("T")
+WELL = 10.0
+"""Seconds for which restarted work must run until its last failure counts as resolved."""
+
 log = structlog.get_logger(__name__)
 
 
 async def guard(work: Coroutine[Any, Any, None], name: str) -> NoReturn:
-    """Run eternal work; that it ends, for whatever reason but cancellation, is an error that is told and raised."""
+    """Run a coroutine that must not return. If it ends other than by cancellation, log and raise."""
     try:
         await work
     except asyncio.CancelledError:
@@ -25,18 +30,18 @@ async def guard(work: Coroutine[Any, Any, None], name: str) -> NoReturn:
 
 
 async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended; their own errors are swallowed."""
+    """Cancel tasks and wait until they have ended, ignoring their errors."""
     tasks = list(tasks)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def heeding(work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; a cancellation of the caller counts, whatever error the work makes of it.
+async def run_cancellable(work: Coroutine[Any, Any, T]) -> T:
+    """The work's result. When the caller is cancelled, CancelledError is raised whatever error the work raises.
 
-    Until Python 3.13 a TaskGroup that meets an error and a cancellation at once forgets the cancellation, and one that
-    meets an error alone leaves its task looking cancelled. So the work gets a task of its own.
+    Before Python 3.13 a TaskGroup that meets an error and a cancellation at once loses the cancellation, and one that
+    meets only an error leaves its task marked as cancelled. So the work runs in a task of its own.
     """
     task = asyncio.current_task()
     try:
@@ -48,12 +53,40 @@ async def heeding(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def persist(work: Callable[[], Coroutine[Any, Any, Any]], name: str, delays: Iterable[float]) -> NoReturn:
-    """Run eternal work; when it fails it is told, and begun again after the next delay (seconds). Never ends."""
+    """Run work that must not return, and restart it after the next delay (seconds) when it ends. Logs failures."""
     for delay in delays:
         try:
-            await heeding(work())
+            await run_cancellable(work())
             log.error("task ended and is begun again", task=name)
         except Exception:
             log.exception("task failed and is begun again", task=name)
         await asyncio.sleep(delay)
     raise RuntimeError(f"{name} has no delays left")
+
+
+async def supervise(
+    work: Callable[[], Coroutine[Any, Any, Any]],
+    name: str,
+    troubles: Troubles,
+    delays: Callable[[], Iterator[float]],
+    well: float = WELL,
+) -> NoReturn:
+    """Run work that must not return, and restart it when it ends. Failures are reported to `troubles`.
+
+    Restarts wait for the next of `delays()`, in seconds. After the work has run for `well` seconds, its trouble is
+    resolved and the delays start over.
+    """
+    loop, waits = asyncio.get_running_loop(), delays()
+    while True:
+        began = loop.time()
+        over = loop.call_later(well, troubles.resolve, name)
+        try:
+            await run_cancellable(work())
+            troubles.report(name, "it ended, which it never should; it is begun again")
+        except Exception as error:
+            troubles.report(name, error_sentence(error), error)
+        finally:
+            over.cancel()
+        if loop.time() - began >= well:
+            waits = delays()
+        await asyncio.sleep(next(waits))

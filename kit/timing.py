@@ -12,19 +12,19 @@ Clock = Callable[[], float]
 
 
 def wall_clock() -> float:
-    """The one place that asks the machine for the time of day."""
+    """The time of day. The only place that asks the machine for it."""
     return time.time()  # noqa: TID251
 
 
 def loop_clock(start: float) -> Clock:
-    """A clock that stands at `start` now and runs with the event loop, so that virtual time moves it."""
+    """A clock that shows `start` now and follows the event loop's clock, so that virtual time advances it."""
     loop = asyncio.get_running_loop()
     offset = start - loop.time()
     return lambda: loop.time() + offset
 
 
 def backoff(rng: random.Random, first: float = 0.1, most: float = 5.0, factor: float = 2.0) -> Iterator[float]:
-    """Endless delays in seconds: growing, bounded, each at least half of its full length."""
+    """Endless back-off delays in seconds: growing up to `most`, each random between half and all of its length."""
     full = first
     while True:
         yield full * (0.5 + 0.5 * rng.random())

@@ -1,4 +1,4 @@
-"""How often something may happen: buckets that fill with time and are emptied by use. Pure: callers have the clock."""
+"""Token buckets, which limit how often something may happen. Pure: the caller passes the time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Bucket:
-    """Holds `burst` tokens and gets `rate` new ones a second. Full at first."""
+class TokenBucket:
+    """Holds up to `burst` tokens and gains `rate` tokens per second. Full at first."""
 
     rate: float
     burst: float
@@ -17,15 +17,15 @@ class Bucket:
     filled_at: float = 0.0
 
     def take(self, now: float, tokens: float = 1.0) -> bool:
-        """Take them out, if they are in; `now` in seconds of any clock."""
-        self.look(now)
+        """Remove the tokens if there are enough. Returns whether there were. `now`: seconds of any clock."""
+        self.refill(now)
         if self.level < tokens:
             return False
         self.level -= tokens
         return True
 
-    def look(self, now: float) -> float:
-        """How many tokens are in it now."""
+    def refill(self, now: float) -> float:
+        """Add the tokens gained since the last call. Returns the number of tokens."""
         if self.level < 0:
             self.level = self.burst
         elif now > self.filled_at:
@@ -34,26 +34,26 @@ class Bucket:
         return self.level
 
 
-class Buckets:
-    """A bucket for each key. Of more than `most` the one unused for longest is forgotten, and is full again."""
+class TokenBuckets:
+    """One bucket per key. Beyond `most` keys, the least recently used is dropped, which makes it full again."""
 
     def __init__(self, rate: float, burst: float, most: int = 4096) -> None:
         self._rate, self._burst, self._most = rate, burst, most
-        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
 
     def take(self, key: Hashable, now: float) -> bool:
-        """Take a token out of the key's bucket, if there is one."""
+        """Take one token of the key's bucket. Returns whether there was one."""
         return self._of(key).take(now)
 
     def left(self, key: Hashable, now: float) -> float:
-        """Tokens in the key's bucket; nothing is taken or made."""
+        """The number of tokens in the key's bucket. Takes none and creates no bucket."""
         bucket = self._buckets.get(key)
-        return self._burst if bucket is None else bucket.look(now)
+        return self._burst if bucket is None else bucket.refill(now)
 
-    def _of(self, key: Hashable) -> Bucket:
+    def _of(self, key: Hashable) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = Bucket(self._rate, self._burst)
+            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst)
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)

@@ -1,89 +1,58 @@
-"""What does not work now, for those who look; and works that are begun again when they fail."""
+"""The current problems of a process, one sentence for each thing that does not work."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
 
 import structlog
 
-from kit.reported_once import Said
-from kit.supervisor import heeding
-
-WELL = 10.0
-"""Seconds that a work must go on until its last failure is forgotten."""
+from kit.reported_once import ReportedOnce
 
 log = structlog.get_logger(__name__)
 
 
 class Troubles:
-    """A sentence for each thing that does not work. Each is logged once, when it is new."""
+    """The problems, by subject. Each is logged once, when it is new, and once when it is resolved."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
-        self._said = Said()
+        self._current: dict[str, str] = {}
+        self._reported = ReportedOnce()
         self.changed = asyncio.Event()
-        """Set when they are others; for the one who tells of them to clear."""
+        """Set when the problems change. The reader that publishes them clears it."""
 
     @property
-    def now(self) -> Mapping[str, str]:
-        """Sentences by what they are about."""
-        return self._told
+    def current(self) -> Mapping[str, str]:
+        """The sentences by subject."""
+        return self._current
 
     def sentences(self) -> list[str]:
-        """ "<what>: <why>", in order."""
-        return [f"{about}: {why}" for about, why in sorted(self._told.items())]
+        """ "<subject>: <sentence>", sorted by subject."""
+        return [f"{about}: {why}" for about, why in sorted(self._current.items())]
 
-    def say(self, about: str, why: str, error: BaseException | None = None) -> None:
-        """It does not work. `error`: a fault of ours, whose traceback is worth its lines."""
-        if self._said.is_news(about, why):
+    def report(self, about: str, why: str, error: BaseException | None = None) -> None:
+        """Record that a subject does not work. `error`: a fault in our own code, logged with its traceback."""
+        if self._reported.is_new(about, why):
             log.error("something does not work", what=about, why=why, exc_info=error)
-        if self._told.get(about) != why:
-            self._told[about] = why
+        if self._current.get(about) != why:
+            self._current[about] = why
             self.changed.set()
 
     def clear(self) -> None:
-        """Whoever found them looks anew."""
-        for about in list(self._told):
-            self.well(about)
+        """Resolve all problems, before everything is checked again."""
+        for about in list(self._current):
+            self.resolve(about)
 
-    def well(self, about: str) -> None:
-        """It works (again)."""
-        if self._told.pop(about, None) is not None:
+    def resolve(self, about: str) -> None:
+        """Record that a subject works (again)."""
+        if self._current.pop(about, None) is not None:
             log.info("it works again", what=about)
-            self._said.forget(about)
+            self._reported.forget(about)
             self.changed.set()
 
 
-async def supervise(
-    work: Callable[[], Coroutine[Any, Any, Any]],
-    name: str,
-    troubles: Troubles,
-    delays: Callable[[], Iterator[float]],
-    well: float = WELL,
-) -> NoReturn:
-    """Run eternal work. When it fails that is said in `troubles`, and it is begun again after a delay (of `delays()`,
-    seconds, anew after it went on for `well` seconds; then the trouble is over, too). Never ends.
-    """
-    loop, waits = asyncio.get_running_loop(), delays()
-    while True:
-        began = loop.time()
-        over = loop.call_later(well, troubles.well, name)
-        try:
-            await heeding(work())
-            troubles.say(name, "it ended, which it never should; it is begun again")
-        except Exception as error:
-            troubles.say(name, sentence(error), error)
-        finally:
-            over.cancel()
-        if loop.time() - began >= well:
-            waits = delays()
-        await asyncio.sleep(next(waits))
-
-
-def sentence(error: BaseException) -> str:
-    """An error's own words, and its kind where they say little by themselves."""
+def error_sentence(error: BaseException) -> str:
+    """The text of an error, with its type in front when the text is a single word."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     text = str(error)

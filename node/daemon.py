@@ -21,9 +21,9 @@ from api.version import release
 from api.wire.rpc import Credentials
 from kit import cgroups
 from kit.directories import OWNERS, PASSABLE, make_directory
-from kit.supervisor import stop
+from kit.supervisor import stop, supervise
 from kit.timing import Clock, backoff
-from kit.troubles import Troubles, supervise
+from kit.troubles import Troubles
 from manager.http.cluster_routes import routes as cluster_routes
 from node.http.api_socket import ApiSocket, restrict
 from node.http.docker_socket import DockerSocket
@@ -100,7 +100,7 @@ class Daemon:
         """Where systemd does not bound our memory, a control group of our own does."""
         if self._settings.memory:
             try:
-                cgroups.place(os.getpid(), f"argosy/argosyd-{os.getpid()}", self._settings.memory)
+                cgroups.add_process(os.getpid(), f"argosy/argosyd-{os.getpid()}", self._settings.memory)
             except OSError as error:
                 raise Unavailable(f"--memory-limit cannot be kept on this host: {error}") from None
 

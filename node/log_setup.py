@@ -8,7 +8,7 @@ import sys
 import structlog
 
 from api.errors import Invalid
-from kit.quiet_log import Quiet
+from kit.log_rate_limiter import LogRateLimiter
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 """dockerd's names."""
@@ -18,7 +18,7 @@ def configure(level: str) -> None:
     """Set structlog up for the process. Raises Invalid for an unknown level."""
     if level not in LEVELS:
         raise Invalid(f"--log-level {level}: it is one of {', '.join(LEVELS)}")
-    quiet = Quiet()
+    quiet = LogRateLimiter()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

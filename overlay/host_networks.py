@@ -24,9 +24,9 @@ from api.service.ports import PortConfig
 from api.wire.host_bounds import MOST_PREFIXES
 from kit.ip import address_of
 from kit.process import run
-from kit.supervisor import stop
+from kit.supervisor import stop, supervise
 from kit.timing import backoff
-from kit.troubles import Troubles, sentence, supervise
+from kit.troubles import Troubles, error_sentence
 from overlay.interface import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.kernel.conntrack import Conntrack
 from overlay.kernel.kernel_networks import Kernel, find_host, read_sysctls, read_ways, write_sysctls
@@ -273,7 +273,7 @@ class HostNetworks:
                 await self._apply(whole)
             except Exception as error:
                 fault = None if isinstance(error, NetworkFailure | OSError) else error
-                self._troubles.say("networks", f"not as wanted: {sentence(error)}", fault)
+                self._troubles.report("networks", f"not as wanted: {error_sentence(error)}", fault)
                 await self._tell(self._done, asked, asked if self._loaded else self._routed)
                 await asyncio.sleep(RETRY)
                 # the kernel is read anew then; news are tried before
@@ -281,7 +281,7 @@ class HostNetworks:
                 self._reread = True
                 continue
             waits, self._reread = _delays(), False
-            self._troubles.well("networks")
+            self._troubles.resolve("networks")
             if whole:
                 resync_at = loop.time() + self._resync_every
             await self._tell(asked, asked, asked)
@@ -339,16 +339,16 @@ class HostNetworks:
         """Whether the host's owner has set for all devices what bridges cannot do with."""
         forced = await self._in_pool(lambda: sysctls.forced(read_sysctls(sysctls.BRIDGE)))
         if forced:
-            self._troubles.say("host settings", "; ".join(map(str, forced)))
+            self._troubles.report("host settings", "; ".join(map(str, forced)))
         else:
-            self._troubles.well("host settings")
+            self._troubles.resolve("host settings")
 
     async def _mend(self, devices: frozenset[str]) -> None:
         try:
             await self._sandboxes.mend(devices)
-            self._troubles.well("sandboxes")
+            self._troubles.resolve("sandboxes")
         except (NetworkFailure, OSError) as error:
-            self._troubles.say("sandboxes", sentence(error))
+            self._troubles.report("sandboxes", error_sentence(error))
 
     def _bring(self, before: Applied, after: Applied, whole: bool, keep: bool) -> None:
         """Bring the kernel from the one to the other; `whole`: from wherever it is. In the worker thread.
@@ -428,9 +428,9 @@ class HostNetworks:
         why = {**dict.fromkeys(self._refused, "nftables does not take its rules"), **after.broken}
         titles = {id: f"network {after.slices[id].network.name if id in after.slices else id}" for id in why}
         for about in self._told_of - {*titles.values()}:
-            self._troubles.well(about)
+            self._troubles.resolve(about)
         for id, about in titles.items():
-            self._troubles.say(about, why[id])
+            self._troubles.report(about, why[id])
         self._told_of = frozenset(titles.values())
 
     def _clear(self) -> None:

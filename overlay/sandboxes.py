@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from kit import twofold
+from kit import mirrored_file
 from kit.directories import make_directory
 from kit.ip import address_of
 from overlay.dns.dns_server import DnsServer
@@ -109,13 +109,13 @@ class Sandboxes:
         for directory in (self._netns, self._records):
             make_directory(directory)
         held = await self._relief.take_over()
-        for record in sorted({twofold.original(path) for path in self._records.glob("*.json*")}):
+        for record in sorted({mirrored_file.original(path) for path in self._records.glob("*.json*")}):
             try:
-                placed = twofold.load(record, msgspec.json.Decoder(Placed).decode)
+                placed = mirrored_file.load(record, msgspec.json.Decoder(Placed).decode)
                 sockets = held.pop(placed.sandbox.id, None)
                 if sockets is None:
                     sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
-            except (twofold.Damaged, NetworkFailure) as error:
+            except (mirrored_file.Damaged, NetworkFailure) as error:
                 # the machine was restarted: the namespace is gone, and so is the sandbox
                 log.info("sandbox not taken over", record=record.name, reason=str(error))
                 await self._discard(record.stem)
@@ -149,7 +149,7 @@ class Sandboxes:
             self._ports.release(sandbox.id)
             raise
         placed = Placed(sandbox, addresses, ports, internal=not route)
-        twofold.save(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
+        mirrored_file.save(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
         self._serve(placed, sockets)
         return path
 
@@ -238,7 +238,7 @@ class Sandboxes:
                 await asyncio.sleep(LOOK_AGAIN)
 
     async def _discard(self, id: str) -> None:
-        twofold.remove(self._records / f"{id}.json")
+        mirrored_file.remove(self._records / f"{id}.json")
         await self._namespaces.remove(str(self._netns / id))
 
     def _hold(self, sandbox: Sandbox, address: str) -> tuple[HostPort, ...]:

@@ -27,8 +27,8 @@ from api.errors import ArgosyError
 from kit import cgroups
 from kit.directories import make_directory
 from kit.files import replace_file
+from kit.thread_pool import ThreadPool
 from kit.timing import Clock
-from kit.workers import Workers
 
 MOST_STARTS = 8
 """Containers made at a time; more is slower."""
@@ -49,7 +49,7 @@ class ContainerMaker:
     images: ImageStore
     volumes: Volumes
     subgroups: Subgroups
-    workers: Workers
+    workers: ThreadPool
     sockets: Path
     monitors: str
     usual_log: LogPolicy
@@ -142,7 +142,7 @@ class ContainerMaker:
     def _set_apart(self, conmon: int) -> None:
         """A monitor outlives us, so it is not under our memory limit, and does not go with us when we are over it."""
         try:
-            cgroups.place(conmon, self.monitors)
+            cgroups.add_process(conmon, self.monitors)
         except OSError as error:
             log.debug("a container's monitor stays in the daemon's control group", reason=str(error))
 

@@ -40,10 +40,10 @@ from api.wire.host_messages import LogLine
 from kit import cgroups
 from kit.directories import make_directory
 from kit.keyed import KeyedLocks
-from kit.reported_once import Said, apart
+from kit.reported_once import ReportedOnce, isolated
 from kit.streams import closable
+from kit.thread_pool import ThreadPool
 from kit.timing import Clock
-from kit.workers import Workers
 
 ROTATION = 0.5
 """Seconds between looks at the logs' sizes."""
@@ -94,7 +94,7 @@ class OciRuntime:
         self._locks = KeyedLocks()
 
     def _container_maker(self, monitors: str, cgroup_parent: str) -> ContainerMaker:
-        workers = Workers("containers", MOST_CALLS, PATIENCE)
+        workers = ThreadPool("containers", MOST_CALLS, PATIENCE)
         limits = host_features.host_limits(self.cgroup_mode, self._usual.pids_limit)
         return ContainerMaker(
             store=self._store,
@@ -124,26 +124,26 @@ class OciRuntime:
 
     async def run(self) -> None:
         """Clean up after a crash, then rotate logs for ever."""
-        reported = Said()
+        reported = ReportedOnce()
         await self._recover(reported)
         while True:
             for record in self._store.all():
                 if record.pid:
-                    with apart(reported, "a container's log was not rotated", record.id):
+                    with isolated(reported, "a container's log was not rotated", record.id):
                         self._rotate(record)
             self._forget_monitors()
             await asyncio.sleep(ROTATION)
 
-    async def _recover(self, reported: Said) -> None:
+    async def _recover(self, reported: ReportedOnce) -> None:
         """Remove what a crash left: containers without a record, half made ones, and what ran beside the others."""
         for id in recovery.strays(self._store.root, self._command.state, {record.id for record in self._store.all()}):
-            with apart(reported, "a container that nobody knows was not removed", id):
+            with isolated(reported, "a container that nobody knows was not removed", id):
                 await self._maker.expel(id)
         for id in [record.id for record in self._store.all() if not record.pid]:
-            with apart(reported, "a container that was half made was not removed", id):
+            with isolated(reported, "a container that was half made was not removed", id):
                 await self.remove(id)
         for record in self._store.all():
-            with apart(reported, "what ran beside a container was not ended", record.id):
+            with isolated(reported, "what ran beside a container was not ended", record.id):
                 for group in self._subgroups.left(self._maker.cgroup(record)):
                     await group.kill()
                     group.remove()
@@ -154,7 +154,7 @@ class OciRuntime:
 
     def _forget_monitors(self) -> None:
         if not self._store:
-            cgroups.forget(self._maker.monitors)
+            cgroups.remove(self._maker.monitors)
 
     # ── images ──
 

@@ -36,7 +36,7 @@ class Callers:
         """The list has changed: who waits to be known is looked up again, and who is no longer is ended."""
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
-        self._permits.look()
+        self._permits.recheck()
 
     def member(self, caller: Caller) -> None:
         """Raises Forbidden when the caller is no node of the cluster, Unavailable when this host knows of none yet."""
@@ -68,7 +68,7 @@ class Callers:
                     await self._moved.wait()
         except TimeoutError:
             pass
-        return self._permits.held(partial(check, caller))
+        return self._permits.hold(partial(check, caller))
 
 
 def _passes(check: Check, caller: Caller) -> bool:

@@ -15,7 +15,7 @@ from api.codec import decode, encode
 from api.wire.assignments import Resource
 from api.wire.rpc import read
 from api.wire.session_messages import ManagerMessage
-from kit.reported_once import Said
+from kit.reported_once import ReportedOnce
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -31,7 +31,7 @@ class _Entry(msgspec.Struct):
     id: str = msgspec.field(default="", name="ID")
 
 
-def read_entries(kind: TypeForm[T], data: bytes, said: Said) -> T:
+def read_entries(kind: TypeForm[T], data: bytes, reported: ReportedOnce) -> T:
     """A message, without the resources in it that cannot be read. Raises Invalid when the rest is none either."""
     try:
         return decode(kind, data)
@@ -39,17 +39,17 @@ def read_entries(kind: TypeForm[T], data: bytes, said: Said) -> T:
         pass  # looked at in detail
     fields = read(dict[str, msgspec.Raw], data)
     entries = read(list[msgspec.Raw], bytes(fields.get("Put", msgspec.Raw(b"[]"))))
-    good = [entry for entry in entries if _is_readable(bytes(entry), said)]
+    good = [entry for entry in entries if _is_readable(bytes(entry), reported)]
     return read(kind, encode({**fields, "Put": good}))
 
 
-def _is_readable(entry: bytes, said: Said) -> bool:
+def _is_readable(entry: bytes, reported: ReportedOnce) -> bool:
     try:
         decode(Resource, entry)
         return True
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         name = _name(entry)
-        if said.is_news(name, str(error)):
+        if reported.is_new(name, str(error)):
             log.error("an entry of the assignments cannot be read, and is left out", entry=name, reason=str(error))
         return False
 
@@ -66,8 +66,8 @@ class ManagerReader:
     """Reads the messages of one manager."""
 
     def __init__(self) -> None:
-        self._said = Said()
+        self._reported = ReportedOnce()
 
     def read(self, data: bytes) -> ManagerMessage:
         """Raises Invalid."""
-        return read_entries(ManagerMessage, data, self._said)
+        return read_entries(ManagerMessage, data, self._reported)

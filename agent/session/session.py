@@ -19,8 +19,8 @@ from agent.session.known_managers import Managers
 from agent.session.status_reporter import Reporter
 from api.objects.observed import NodeDescription
 from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, Part, Welcome
-from kit.mailbox import Latest
-from kit.supervisor import heeding
+from kit.mailbox import Mailbox
+from kit.supervisor import run_cancellable
 from kit.timing import backoff
 
 log = structlog.get_logger(__name__)
@@ -53,9 +53,9 @@ class Session:
         self._apply = apply
         self._routed = routed
         self._in_force = 0
-        self._taken: Latest[int] = Latest()
+        self._taken: Mailbox[int] = Mailbox()
         self._description = description
-        self._news: Latest[NodeDescription] = Latest()
+        self._news: Mailbox[NodeDescription] = Mailbox()
         self._rng = rng
         self._period = 0.0
         self._number = 0
@@ -96,7 +96,7 @@ class Session:
             try:
                 if not address:
                     raise SessionLost("no manager is known")
-                await heeding(self._converse(address))
+                await run_cancellable(self._converse(address))
             except* SessionLost as lost:
                 refused = lost.subgroup(HelloRefused) is not None
                 log.warning("no session", manager=address, why=str(lost.exceptions[0]))
@@ -133,7 +133,7 @@ class Session:
         if not isinstance(answer, Welcome):
             raise SessionLost(f"the manager at {address} answered hello with {type(answer).__name__}")
         self._number = self._in_force = 0
-        self._taken = Latest()
+        self._taken = Mailbox()
         self._parts = []
         self._welcome(answer)
         self.connected.set()

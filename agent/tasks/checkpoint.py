@@ -24,7 +24,7 @@ from api.errors import Invalid
 from api.objects.observed import TaskStatus
 from api.wire.assignments import Resource, SecretOrder
 from api.wire.session_messages import Assignments
-from kit.reported_once import Said
+from kit.reported_once import ReportedOnce
 from kit.troubles import Troubles
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Storage:
     def load(self) -> None:
         """Read what a former agent left, as far as it can be read; a line that cannot be does not end the others."""
         self.assignments, self.statuses = AssignmentSet(), {}
-        data, said = b"", Said()
+        data, reported = b"", ReportedOnce()
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             data = self._path.read_bytes()
@@ -68,7 +68,7 @@ class Storage:
             pass
         except OSError as error:
             self._failed(error)
-        damaged = [number for number, line in enumerate(data.splitlines(), 1) if not self._restore(line, said)]
+        damaged = [number for number, line in enumerate(data.splitlines(), 1) if not self._restore(line, reported)]
         if damaged:
             # a torn last line is what a crash leaves; more is not, and is kept for whoever looks into it
             log.error("assignments on disk cannot be read", file=str(self._path), lines=damaged)
@@ -103,10 +103,10 @@ class Storage:
             os.close(self._fd)
         self._fd = -1
 
-    def _restore(self, data: bytes, said: Said) -> bool:
+    def _restore(self, data: bytes, reported: ReportedOnce) -> bool:
         """Take in a line of a former agent, of whatever version, as far as it is understood; whether it was at all."""
         try:
-            self._take(read_entries(Line, data, said))
+            self._take(read_entries(Line, data, reported))
         except Invalid as error:
             log.warning("a line of the assignments on disk is left out", reason=str(error))
             return False
@@ -144,13 +144,13 @@ class Storage:
             _write_all(self._fd, data)
             fresh.replace(self._path)
             self._base = self._size = len(data)
-            self._troubles.well(ABOUT)
+            self._troubles.resolve(ABOUT)
         except OSError as error:
             self._failed(error)
 
     def _failed(self, error: OSError) -> None:
         # A full disk must not stop containers; the next line tries a whole new file.
-        self._troubles.say(ABOUT, f"{self._path}: {error.strerror or error}")
+        self._troubles.report(ABOUT, f"{self._path}: {error.strerror or error}")
         self.close()
 
 

@@ -25,9 +25,9 @@ from api.errors import ArgosyError
 from api.states import TaskState
 from api.wire.assignments import ResourceKey, TaskOrder, key_of
 from api.wire.session_messages import Assignments
-from kit.supervisor import heeding
+from kit.supervisor import run_cancellable
 from kit.timing import backoff
-from kit.troubles import sentence
+from kit.troubles import error_sentence
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +96,10 @@ class Worker:
         for key in self._unfit - change.unfit.keys():
             if key in change.removed or key not in known or key in {key_of(resource) for resource in change.put}:
                 self._unfit.discard(key)
-                self._host.troubles.well(" ".join(key))
+                self._host.troubles.resolve(" ".join(key))
         for key, why in change.unfit.items():
             self._unfit.add(key)
-            self._host.troubles.say(" ".join(key), why)
+            self._host.troubles.report(" ".join(key), why)
 
     @contextmanager
     def _apart(self, name: str) -> Iterator[None]:
@@ -107,9 +107,9 @@ class Worker:
         about = f"order of task {name}"
         try:
             yield
-            self._host.troubles.well(about)
+            self._host.troubles.resolve(about)
         except Exception as error:
-            self._host.troubles.say(about, sentence(error), error)
+            self._host.troubles.report(about, error_sentence(error), error)
 
     def _touched(self, change: Change) -> list[TaskOrder]:
         set = self._host.storage.assignments
@@ -177,11 +177,11 @@ class Worker:
         about, delays = f"task {runner.wanted.order.name}", backoff(self._host.rng, first=1.0, most=60.0)
         while True:
             try:
-                await heeding(runner.run())
-                return self._host.troubles.well(about)
+                await run_cancellable(runner.run())
+                return self._host.troubles.resolve(about)
             except Exception as error:
-                self._host.troubles.say(about, sentence(error), error)
-                runner.tell_trouble(sentence(error))
+                self._host.troubles.report(about, error_sentence(error), error)
+                runner.tell_trouble(error_sentence(error))
             try:
                 async with asyncio.timeout(next(delays)):
                     await runner.news()
@@ -201,9 +201,9 @@ class Worker:
                 # Containers of no task were made by hand on this host, and are their maker's.
                 if container.task_id and container.task_id not in self._runners:
                     await self._remove_stray(container)
-            self._host.troubles.well(STRAYS)
+            self._host.troubles.resolve(STRAYS)
         except Exception as error:  # the next session tries again
-            self._host.troubles.say(STRAYS, sentence(error), None if isinstance(error, ArgosyError) else error)
+            self._host.troubles.report(STRAYS, error_sentence(error), None if isinstance(error, ArgosyError) else error)
 
     async def _remove_stray(self, container: Container) -> None:
         log.info("removing a container that nobody wants", container=container.name)

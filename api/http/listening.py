@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from api.errors import ArgosyError, Invalid
-from kit.connection_gate import Gate, Limits, origin_of
+from kit.connection_gate import ConnectionGate, Limits, origin_of
 
 HANDSHAKE_TIME = 5.0
 """Seconds for a TLS handshake."""
@@ -72,7 +72,7 @@ class GuardedSite(web.BaseSite):
     ) -> None:
         super().__init__(runner, ssl_context=tls)
         self._listener = listener
-        self._gate = Gate(limits)
+        self._gate = ConnectionGate(limits)
         self._known = known
         self._open: dict[int, socket.socket | asyncio.Transport] = {}
         self._shaking: set[asyncio.Task[None]] = set()
@@ -159,7 +159,7 @@ class GuardedSite(web.BaseSite):
             raise
         if id in self._open:
             self._open[id] = transport
-            if (name := self._known(transport)) and not self._gate.know(id, name):
+            if (name := self._known(transport)) and not self._gate.identify(id, name):
                 log.warning("a connection is refused: its sender has too many", sender=name)
                 transport.abort()
 

@@ -1,1 +1,1 @@
-"""Go's text/template, as far as services and `--format` need it. Pure."""
+"""Go's text/template, the part that services and `--format` need. Pure."""

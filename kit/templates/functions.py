@@ -1,4 +1,4 @@
-"""What the functions of Go's templates do, what is true, and how values are printed. See go_template.py. Pure."""
+"""The functions of Go's templates, and Go's rules for truth and for printing values. See go_template.py. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Function = Callable[..., Any]
 Functions = Mapping[str, Function]
 _VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?(.)", re.DOTALL)
 _WIDEST = 100
-"""Characters that printf pads to."""
+"""The largest width that printf pads to, in characters."""
 
 
 def is_true(value: Any) -> bool:
-    """As Go's templates have it."""
+    """Whether a value counts as true in Go's templates."""
     return bool(value)
 
 
@@ -73,7 +73,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Function:
 
 
 def _print(*values: Any) -> str:
-    """Go's Sprint: blanks between values when neither is a string."""
+    """Go's Sprint: a space between two values when neither is a string."""
     parts: list[str] = []
     for number, value in enumerate(values):
         if number and not isinstance(value, str) and not isinstance(values[number - 1], str):
@@ -103,7 +103,7 @@ def _printf(form: str, *items: Any) -> str:
 def _formatted(flags: str, width: str, precision: str | None, kind: str, value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind in "dxXobc" and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        value, is_number = int(value), True  # what Docker has as numbers may be a text here
+        value, is_number = int(value), True  # numbers in Docker's answers may be strings here
     if kind in "svq" or (kind == "t" and isinstance(value, bool)):
         text = shown(value)
         text = text[: int(precision)] if precision and kind == "s" else text
@@ -116,7 +116,7 @@ def _formatted(flags: str, width: str, precision: str | None, kind: str, value: 
 
 
 BUILTINS: Functions = {
-    "and": lambda *values: values,  # evaluated as they are read: _logic
+    "and": lambda *values: values,  # not called: go_template.py evaluates it lazily, in _logic
     "or": lambda *values: values,
     "not": lambda value: not is_true(value),
     "eq": _eq,

@@ -1,12 +1,12 @@
-"""Go's text/template, as far as templates of services and of `--format` need it. Pure.
+"""Go's text/template, the part that templates of services and `--format` need. Pure.
 
     {{.Field.Of.It}}  {{$x}}  {{"text"}}  {{3}}  {{(pipeline).Field}}  {{f a b | g}}  {{- trims -}}  {{/* comment */}}
     {{if p}} {{else if p}} {{else}} {{end}}   {{with p}} … {{else}} … {{end}}   {{break}} {{continue}}
     {{range p}} {{range $v := p}} {{range $i, $v := p}} … {{else}} … {{end}}   {{$x := p}} {{$x = p}}
 
 Functions: and, or, not, eq, ne, lt, le, gt, ge, len, index, slice, print, printf, println, and those the caller adds.
-What is true is as in Go: not false, 0, nil, or empty. A field or key that is not there is an error that names those
-there are (Docker's `missingkey=error`). `define`, `template` and `block` are refused by name.
+As in Go, everything is true but false, 0, nil and empty values. A missing field or key is an error that names the
+existing ones (Docker's `missingkey=error`). `define`, `template` and `block` are refused by name.
 Source: https://pkg.go.dev/text/template.
 """
 
@@ -16,25 +16,36 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kit.templates.functions import BUILTINS, Function, Functions, is_true, shown
-from kit.templates.syntax import BadTemplate, Block, Break, Command, Continue, Operand, Part, Pipeline, Wrong, parsed
+from kit.templates.syntax import (
+    ActionError,
+    BadTemplate,
+    Block,
+    Break,
+    Command,
+    Continue,
+    Operand,
+    Part,
+    Pipeline,
+    parsed,
+)
 
 __all__ = ["BadTemplate", "Function", "Functions", "is_template", "is_true", "render", "shown"]
 
 _MOST_ROUNDS = 100_000
-"""Of all ranges together: nested ones multiply."""
+"""Iterations of all ranges together, because nested ranges multiply."""
 _MOST = 1 << 20
-"""Characters that a template may come to: `range` and `printf` can make much of little."""
+"""Characters of the result: `range` and `printf` can make a large text from a small template."""
 
 
 def is_template(text: str) -> bool:
-    """Whether a text has anything to expand."""
+    """Whether a text contains an action."""
     return "{{" in text
 
 
 def render(
     text: str, value: object, functions: Functions | None = None, show: Callable[[Any], str] | None = None
 ) -> str:
-    """The text with every action replaced by its value. `show` makes text of values. Raises BadTemplate."""
+    """The text with every action replaced by its value. `show` formats values. Raises BadTemplate."""
     run = _Run({**BUILTINS, **(functions or {})}, show or shown)
     try:
         return "".join(run.block(parsed(text).body, value, [{"$": value}]))
@@ -82,7 +93,7 @@ class _Run:
         try:
             value = self._evaluate(pipeline, dot, scopes)
             return "" if pipeline.variables else self._show(value)
-        except Wrong as wrong:
+        except ActionError as wrong:
             raise BadTemplate(f"template {{{{{pipeline.source}}}}}: {wrong}") from None
 
     def _branch(self, block: Block, dot: object, scopes: _Scopes) -> Iterator[str]:
@@ -91,7 +102,7 @@ class _Run:
         try:
             value = self._evaluate(block.pipeline, dot, scopes)
             items = _items(value) if block.keyword == "range" else []
-        except Wrong as wrong:
+        except ActionError as wrong:
             raise BadTemplate(f"template {{{{{block.pipeline.source}}}}}: {wrong}") from None
         if block.keyword == "range" and items:
             yield from self._range(block, items, scopes)
@@ -136,19 +147,19 @@ class _Run:
         function = self._functions.get(command.name)
         if function is None:
             known = ", ".join(sorted(self._functions))
-            raise Wrong(f"there is no function {command.name!r}; there is {known}")
+            raise ActionError(f"there is no function {command.name!r}; there is {known}")
         arguments = [self._value(argument, dot, scopes) for argument in command.arguments] + last
         try:
             return function(*arguments)
         except TypeError:
-            raise Wrong(f"{command.name} does not take {_counted(arguments)}") from None
+            raise ActionError(f"{command.name} does not take {_counted(arguments)}") from None
         except (LookupError, ValueError) as error:
-            raise Wrong(f"{command.name}: {error}") from None
+            raise ActionError(f"{command.name}: {error}") from None
 
     def _logic(self, command: Command, dot: object, scopes: _Scopes, last: list[Any]) -> Any:
-        """Nothing behind the value that decides is evaluated."""
+        """`and` and `or`: arguments behind the deciding one are not evaluated."""
         if not command.arguments:
-            raise Wrong(f"{command.name} does not take 0 arguments")
+            raise ActionError(f"{command.name} does not take 0 arguments")
         value: Any = None
         for argument in command.arguments:
             value = self._value(argument, dot, scopes)
@@ -173,7 +184,7 @@ def _scope_of(name: str, scopes: _Scopes) -> dict[str, Any]:
     for scope in reversed(scopes):
         if name in scope:
             return scope
-    raise Wrong(f"there is no variable {name}")
+    raise ActionError(f"there is no variable {name}")
 
 
 def _field(value: Any, path: Sequence[str], seen: str) -> Any:
@@ -182,16 +193,16 @@ def _field(value: Any, path: Sequence[str], seen: str) -> Any:
             return None
         if not isinstance(value, Mapping):
             what = "a text" if isinstance(value, str) else "no object"
-            raise Wrong(f"{seen or '.'} is {what} and has no field {name}")
+            raise ActionError(f"{seen or '.'} is {what} and has no field {name}")
         if name not in value:
             there = ", ".join(f"{seen}.{key}" for key in sorted(map(str, value))) or "none"
-            raise Wrong(f"there is no {seen}.{name}; there is {there}")
+            raise ActionError(f"there is no {seen}.{name}; there is {there}")
         value, seen = value[name], f"{seen}.{name}"
     return value
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
-    """What a range goes over: index and item, key and value, or numbers."""
+    """The pairs a range iterates over: index and item, key and value, or numbers."""
     if value is None:
         return []
     if isinstance(value, Mapping):
@@ -200,7 +211,7 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
         return list(enumerate(value))
     if isinstance(value, int) and not isinstance(value, bool) and value <= _MOST_ROUNDS:
         return [(number, number) for number in range(value)]
-    raise Wrong(f"range can't go over {shown(value)!r}; it needs a list, a map or a number")
+    raise ActionError(f"range can't go over {shown(value)!r}; it needs a list, a map or a number")
 
 
 def _counted(arguments: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""The syntax of Go's templates: texts to a tree of blocks, actions and pipelines. See go_template.py. Pure."""
+"""The parser of Go's templates: text to a tree of blocks, actions and pipelines. See go_template.py. Pure."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _COMMENT = re.compile(r"\s*/\*.*?\*/", re.DOTALL)
 _BLOCKS = frozenset(["if", "range", "with"])
 _REFUSED = frozenset(["define", "template", "block"])
 _LONGEST_KEPT = 1024
-"""Characters of a template whose tree is kept: users' are shorter, and memory is not theirs to fill."""
+"""Characters of the longest template whose tree is cached, so that users cannot fill the memory."""
 _DEPTH = 100
 """Levels of blocks and parentheses."""
 
 
 class BadTemplate(Exception):
-    """The template cannot be used; one sentence says why, and names the action."""
+    """The template cannot be used; the sentence says why and names the action."""
 
 
-class Wrong(Exception):
-    """What is wrong with the action that is being read or evaluated."""
+class ActionError(Exception):
+    """An error in the action that is being parsed or evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function with arguments; or one value ("" and that)."""
+    """A function with arguments; or a single value (`name` is "")."""
 
     name: str
     arguments: tuple[Operand, ...]
@@ -51,7 +51,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, each with the value of the one before as its last argument; and variables that get the value."""
+    """Commands, each with the previous one's value as its last argument, and the variables that get the last value."""
 
     source: str
     commands: tuple[Command, ...]
@@ -61,14 +61,14 @@ class Pipeline:
 
 @dataclass(slots=True)
 class Block:
-    """`if`, `with`, `range`, and the template itself (""). An `else if` is a block alone in `otherwise`."""
+    """`if`, `with`, `range`, or the template itself (""). An `else if` is the only block in `otherwise`."""
 
     keyword: str
     pipeline: Pipeline | None = None
     body: list[Part] = field(default_factory=list)
     otherwise: list[Part] = field(default_factory=list)
     closes: int = 1
-    """How many blocks its `end` closes: `else if` opens one that has no end of its own."""
+    """How many blocks its `end` closes: an `else if` opens a block without an `end` of its own."""
 
 
 Part = str | Pipeline | Block | type[Exception]
@@ -82,7 +82,7 @@ class Continue(Exception):
     """{{continue}}."""
 
 
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── parsing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def parsed(text: str) -> Block:
@@ -100,7 +100,7 @@ def _read(text: str) -> Block:
         source, tokens = part
         try:
             _take(source, tokens, blocks, targets)
-        except Wrong as wrong:
+        except ActionError as wrong:
             raise BadTemplate(f"template {{{{{source}}}}}: {wrong}") from None
     if len(blocks) > 1:
         raise BadTemplate(f"template: {{{{{blocks[-1].keyword} …}}}} lacks its {{{{end}}}}")
@@ -111,7 +111,7 @@ _kept = functools.lru_cache(maxsize=1024)(_read)
 
 
 def _parts(text: str) -> Iterator[str | tuple[str, list[tuple[str, str]]]]:
-    """Texts between actions, and actions with their tokens."""
+    """The texts between actions, and each action's source and tokens."""
     place, trim = 0, False
     while opening := _OPEN.search(text, place):
         between = text[place : opening.start()]
@@ -124,7 +124,7 @@ def _parts(text: str) -> Iterator[str | tuple[str, list[tuple[str, str]]]]:
 
 
 def _action(text: str, begin: int) -> tuple[str, list[tuple[str, str]] | None, int, bool]:
-    """Its source, its tokens (None: a comment), where it ends, and whether what follows is trimmed."""
+    """An action's source, its tokens (None for a comment), its end, and whether the text behind it is trimmed."""
     comment = _COMMENT.match(text, begin)
     place = comment.end() if comment else begin
     tokens: list[tuple[str, str]] = []
@@ -139,7 +139,7 @@ def _action(text: str, begin: int) -> tuple[str, list[tuple[str, str]] | None, i
 
 
 def _blank(text: str, place: int) -> int:
-    """Where the closing of an action would begin: behind blanks, but for the one that belongs to a trim mark."""
+    """Where the end of an action may begin: behind the spaces, except the one that belongs to a trim mark."""
     end = place
     while end < len(text) and text[end].isspace():
         end += 1
@@ -155,17 +155,17 @@ def _unreadable(text: str, begin: int, place: int) -> str:
 
 
 def _take(source: str, tokens: list[tuple[str, str]], blocks: list[Block], targets: list[list[Part]]) -> None:
-    """One action: into the innermost block, or one that opens or closes it."""
+    """Add one action to the innermost block, or open or close a block with it."""
     word = tokens[0][1] if tokens and tokens[0][0] == "word" else ""
     if word in _REFUSED:
-        raise Wrong(f"{word!r} is not supported")
+        raise ActionError(f"{word!r} is not supported")
     if word in _BLOCKS:
         _begin(Block(word, _Reader(source, tokens[1:]).pipeline(word == "range")), blocks, targets)
     elif word == "else":
         _else(source, tokens[1:], blocks, targets)
     elif word == "end" and len(tokens) == 1:
         if len(blocks) == 1:
-            raise Wrong("there is no block to end")
+            raise ActionError("there is no block to end")
         for _ in range(blocks[-1].closes):
             blocks.pop()
             targets.pop()
@@ -177,7 +177,7 @@ def _take(source: str, tokens: list[tuple[str, str]], blocks: list[Block], targe
 
 def _begin(block: Block, blocks: list[Block], targets: list[list[Part]]) -> None:
     if len(blocks) > _DEPTH:
-        raise Wrong(f"blocks are nested more than {_DEPTH} deep")
+        raise ActionError(f"blocks are nested more than {_DEPTH} deep")
     targets[-1].append(block)
     blocks.append(block)
     targets.append(block.body)
@@ -186,18 +186,18 @@ def _begin(block: Block, blocks: list[Block], targets: list[list[Part]]) -> None
 def _else(source: str, rest: list[tuple[str, str]], blocks: list[Block], targets: list[list[Part]]) -> None:
     block = blocks[-1]
     if not block.keyword or targets[-1] is block.otherwise:
-        raise Wrong("there is no block that it could belong to")
+        raise ActionError("there is no block that it could belong to")
     targets[-1] = block.otherwise
     if not rest:
         return
     if rest[0] not in (("word", "if"), ("word", "with")) or block.keyword == "range":
-        raise Wrong("after 'else' there is nothing, or 'if' with a condition")
+        raise ActionError("after 'else' there is nothing, or 'if' with a condition")
     inner = Block(rest[0][1], _Reader(source, rest[1:]).pipeline(), closes=block.closes + 1)
     _begin(inner, blocks, targets)
 
 
 class _Reader:
-    """Reads the pipeline of one action."""
+    """Parses the pipeline of one action."""
 
     def __init__(self, source: str, tokens: Sequence[tuple[str, str]]) -> None:
         self._source = source
@@ -205,17 +205,17 @@ class _Reader:
         self._depth = 0
 
     def pipeline(self, is_range: bool = False, *, is_action: bool = False) -> Pipeline:
-        """All tokens. Raises Wrong."""
+        """The pipeline of all tokens. Raises ActionError."""
         variables, declares = self._variables(is_range)
         if not declares and variables and not is_action:
-            raise Wrong("a variable is declared with :=")
+            raise ActionError("a variable is declared with :=")
         found = Pipeline(self._source, self._commands(), variables, declares)
         if self._tokens:
-            raise Wrong(f"{self._tokens[0][1]!r} was not expected")
+            raise ActionError(f"{self._tokens[0][1]!r} was not expected")
         return found
 
     def _variables(self, is_range: bool) -> tuple[tuple[str, ...], bool]:
-        """Variables that are set at the beginning, and whether they are new."""
+        """The variables set at the beginning, and whether they are declared there."""
         names: list[str] = []
         rest = list(self._tokens)
         while rest and rest[0][0] == "variable" and "." not in rest[0][1]:
@@ -234,7 +234,7 @@ class _Reader:
         while self._next(("sign", "|")):
             commands.append(self._command())
             if not commands[-1].name:
-                raise Wrong("what stands after '|' must be a function")
+                raise ActionError("what stands after '|' must be a function")
         return tuple(commands)
 
     def _command(self) -> Command:
@@ -247,7 +247,7 @@ class _Reader:
             if not name:
                 break
         if not name and not arguments:
-            raise Wrong("a value is missing")
+            raise ActionError("a value is missing")
         return Command(name, tuple(arguments))
 
     def _value(self) -> Operand:
@@ -268,16 +268,16 @@ class _Reader:
             return self._parenthesis()
         if kind == "word":
             return Operand("call", Command(token, ()))
-        raise Wrong(f"{token!r} is not a value; strings stand in quotes, fields begin with a dot")
+        raise ActionError(f"{token!r} is not a value; strings stand in quotes, fields begin with a dot")
 
     def _parenthesis(self) -> Operand:
         self._depth += 1
         if self._depth > _DEPTH:
-            raise Wrong(f"parentheses are nested more than {_DEPTH} deep")
+            raise ActionError(f"parentheses are nested more than {_DEPTH} deep")
         inner = Pipeline(self._source, self._commands())
         self._depth -= 1
         if not self._next(("sign", ")")):
-            raise Wrong("')' is missing")
+            raise ActionError("')' is missing")
         path: tuple[str, ...] = ()
         if self._tokens and self._tokens[0][0] == "field":
             path = tuple(part for part in self._tokens.pop(0)[1].split(".") if part)

@@ -28,7 +28,7 @@ from api.objects.observed import NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
 from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
 from kit.timing import Clock, backoff
-from kit.token_buckets import Buckets
+from kit.token_buckets import TokenBuckets
 from manager.assignments.assignment_index import AssignmentIndex, HostView
 from manager.dispatch import assignment_pieces
 from manager.dispatch.inbox import Inbox
@@ -100,7 +100,7 @@ class AgentSession:
         self._leaving = False
         self._peer = ""
         self._warned = False
-        self._moves = Buckets(*MOVES)
+        self._moves = TokenBuckets(*MOVES)
         self.heard_at = asyncio.get_running_loop().time()
         """When the agent was last heard, by the event loop's clock."""
         self._overlaps: list[str] = []

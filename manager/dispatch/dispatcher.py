@@ -21,7 +21,7 @@ from api.wire import rpc
 from api.wire.host_messages import ExportCheck, ExportVerdict
 from api.wire.session_messages import Hello, Welcome
 from kit.timing import Clock
-from kit.token_buckets import Buckets
+from kit.token_buckets import TokenBuckets
 from manager.assignments.assignment_index import AssignmentIndex
 from manager.assignments.image_sources import may_fetch
 from manager.dispatch.agent_session import AgentSession
@@ -66,7 +66,7 @@ class Dispatcher:
         self._complete = asyncio.Event()
         self._doubts: frozenset[str] = frozenset()
         self._doubted = asyncio.Event()
-        self._openings = Buckets(*OPENINGS)
+        self._openings = TokenBuckets(*OPENINGS)
         self._refusals: dict[str, tuple[str, float]] = {}
         self._displaced: dict[str, str] = {}
 

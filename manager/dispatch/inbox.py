@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from api.wire import host_bounds as bounds
 from api.wire import rpc
 from api.wire.session_messages import AgentMessage, Hello, Statuses
-from kit.rate import Allowance
+from kit.throttle import Throttle
 
 MESSAGES = (200.0, 400.0)
 """Per second, and at once."""
@@ -36,10 +36,10 @@ class Inbox:
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._clock = asyncio.get_running_loop().time
-        self._messages = Allowance(*MESSAGES)
-        self._bytes = Allowance(*BYTES)
-        self._statuses = Allowance(*STATUSES)
-        self._hellos = Allowance(*HELLOS)
+        self._messages = Throttle(*MESSAGES)
+        self._bytes = Throttle(*BYTES)
+        self._statuses = Throttle(*STATUSES)
+        self._hellos = Throttle(*HELLOS)
 
     async def read(self) -> AgentMessage | None:
         """The next message; None at the end of the stream. Raises Invalid when it is none."""

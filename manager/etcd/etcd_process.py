@@ -83,7 +83,7 @@ class Member:
         if self._pid:
             await (_kill if hurry else _terminate)(self._pid)
             self._gone()
-            cgroups.forget(self._group)
+            cgroups.remove(self._group)
 
     def renew(self, credentials: Credentials) -> None:
         """Use a new certificate: etcd reads it with the next connection. A new CA needs a restart of etcd."""
@@ -151,7 +151,7 @@ class Member:
     def _set_apart(self, pid: int) -> None:
         """etcd outlives us: it has a control group and a memory limit of its own."""
         try:
-            cgroups.place(pid, self._group, self.settings.memory)
+            cgroups.add_process(pid, self._group, self.settings.memory)
         except OSError as error:
             log.warning("etcd's memory is not bounded", reason=str(error))
 

@@ -13,7 +13,7 @@ from aetcd import rpc
 from api.codec import Value
 from api.errors import Unavailable
 from api.objects.kinds import Kind
-from kit.supervisor import heeding
+from kit.supervisor import run_cancellable
 from manager.etcd.etcd_client import Connection, EtcdError, Stream
 from manager.store.interface import ANY, LeaseEnded, Put
 
@@ -54,7 +54,7 @@ class KeepAlives:
             await self._asked.wait()
             try:
                 self._stream = self._connection.stream("lease", "LeaseKeepAlive")
-                await heeding(self._carry(self._stream))
+                await run_cancellable(self._carry(self._stream))
             except (Unavailable, EtcdError) as error:
                 self._fail(Unavailable(str(error)))
 

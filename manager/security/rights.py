@@ -58,7 +58,7 @@ class Rights:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._permits = Permits()
-        watch(store.state, (NODE, CLUSTER), self._permits.look)
+        watch(store.state, (NODE, CLUSTER), self._permits.recheck)
 
     async def known(self, node_id: str) -> None:
         """Until the node is known here, or has had time to become so."""
@@ -71,7 +71,7 @@ class Rights:
 
     def held(self, check: Callable[[], object], end: Callable[[], None]) -> AbstractContextManager[None]:
         """Do the block's work for as long as `check` does not raise; what it raises ends it, after `end`."""
-        return self._permits.held(check, end)
+        return self._permits.hold(check, end)
 
 
 def watch(state: State, kinds: Collection[Kind[Any]], tell: Callable[[], object]) -> None:

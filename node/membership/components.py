@@ -19,9 +19,9 @@ from api.errors import ArgosyError, Unavailable
 from api.wire.join_messages import MemberAnswer
 from api.wire.rpc import Credentials
 from api.wire.session_messages import ManagerMessage
-from kit.supervisor import stop
+from kit.supervisor import stop, supervise
 from kit.timing import backoff
-from kit.troubles import Troubles, supervise
+from kit.troubles import Troubles
 from manager.main import Manager
 from manager.store.interface import Put
 from node.membership.grpc_server import HostServer

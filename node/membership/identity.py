@@ -14,7 +14,7 @@ from api.codec import Value, decode, encode
 from api.defaults import VXLAN_PORT
 from api.states import Role
 from api.wire.rpc import Credentials
-from kit import twofold
+from kit import mirrored_file
 from kit.files import replace_file
 from manager.security import ca
 
@@ -89,7 +89,7 @@ class IdentityFiles:
     def load(self) -> Identity | None:
         """The identity; None when the host is in no cluster."""
         try:
-            membership = twofold.load(self._membership, partial(decode, Membership))
+            membership = mirrored_file.load(self._membership, partial(decode, Membership))
             credentials = Credentials(self.certificate.read_bytes(), self.key.read_bytes(), self.authority.read_bytes())
         except FileNotFoundError:
             return None
@@ -101,12 +101,12 @@ class IdentityFiles:
         _write(self.key, identity.credentials.key)
         _write(self.certificate, identity.credentials.certificate)
         _write(self.authority, identity.credentials.ca)
-        for path in (twofold.copy_of(self._membership), self._membership):
+        for path in (mirrored_file.copy_of(self._membership), self._membership):
             _write(path, encode(identity.membership))
 
     def clear(self) -> None:
         """Forget the cluster."""
-        twofold.remove(self._membership)
+        mirrored_file.remove(self._membership)
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ from api.errors import ArgosyError, Conflict, Forbidden, Invalid, NotFound, Unau
 from api.wire.join_messages import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
 from api.wire.session_messages import MANAGER_NAME
 from kit.ip import join_host_port
-from kit.network_errors import why
+from kit.network_errors import describe_failure
 from manager.security import ca
 from node.membership.advertise_address import host_port
 from node.membership.identity import IdentityFiles
@@ -105,7 +105,7 @@ class ManagerClient:
                     return answer
                 raise _error(response.status, answer)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"manager at {address}: {why(error)}") from None
+            raise Unavailable(f"manager at {address}: {describe_failure(error)}") from None
 
     def _context(self) -> ssl.SSLContext:
         assert self.files is not None, "this call shows a certificate"

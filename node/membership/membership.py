@@ -210,9 +210,9 @@ class HostMembership:
             return
         found = self._relocation(identity)
         if not found.trouble:
-            self._troubles.well(ADDRESS)
-        elif self._troubles.now.get(ADDRESS) != found.trouble:
-            self._troubles.say(ADDRESS, found.trouble)
+            self._troubles.resolve(ADDRESS)
+        elif self._troubles.current.get(ADDRESS) != found.trouble:
+            self._troubles.report(ADDRESS, found.trouble)
         if not found.moves(identity.membership) or found.membership.address == self._seen_address:
             self._want_membership(found.membership)
         self._seen_address = found.membership.address

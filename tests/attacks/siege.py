@@ -81,7 +81,7 @@ class Fortress:
         for name in (self.inside, self.outside):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
         for group in self.groups():
-            cgroups.forget(group)
+            cgroups.remove(group)
 
     @property
     def pid(self) -> int:

@@ -27,7 +27,7 @@ def test_what_is_no_size(text: str) -> None:
 
 def test_under_v2_memory_is_handed_down_and_bounded(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("memory")
-    cgroups.place(77, "argosy/etcd", 1 << 30, tmp_path)
+    cgroups.add_process(77, "argosy/etcd", 1 << 30, tmp_path)
     assert [(tmp_path / path).read_text() for path in ("cgroup.subtree_control", "argosy/cgroup.subtree_control")] == [
         "+memory", "+memory",
     ]  # fmt: skip
@@ -40,7 +40,7 @@ def test_a_process_is_bounded_for_real_and_its_group_goes_with_it() -> None:
     name = f"argosy-kit-{os.getpid()}"
     process = subprocess.Popen(["sleep", "60"])
     try:
-        cgroups.place(process.pid, name, 64 << 20)
+        cgroups.add_process(process.pid, name, 64 << 20)
         assert name in Path(f"/proc/{process.pid}/cgroup").read_text()
         group = next(
             path for path in (Path("/sys/fs/cgroup/memory", name), Path("/sys/fs/cgroup", name)) if path.exists()
@@ -51,10 +51,10 @@ def test_a_process_is_bounded_for_real_and_its_group_goes_with_it() -> None:
             if path.name in ("memory.max", "memory.limit_in_bytes")
         ]
         assert limits == [str(64 << 20)]
-        cgroups.forget(name)  # somebody is in it
+        cgroups.remove(name)  # somebody is in it
         assert group.exists()
     finally:
         process.kill()
         process.wait()
-    cgroups.forget(name)
+    cgroups.remove(name)
     assert not group.exists()

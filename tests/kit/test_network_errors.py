@@ -9,7 +9,7 @@ import ssl
 import aiohttp
 import pytest
 
-from kit.network_errors import why
+from kit.network_errors import describe_failure
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from kit.network_errors import why
     ],
 )
 def test_the_kind_decides(error: BaseException, words: str) -> None:
-    assert why(error) == words
+    assert describe_failure(error) == words
 
 
 async def test_the_cause_inside_a_clients_error_is_found() -> None:
@@ -36,4 +36,4 @@ async def test_the_cause_inside_a_clients_error_is_found() -> None:
         with pytest.raises(aiohttp.ClientError) as caught:
             await session.get(f"https://127.0.0.1:{port}/")
 
-    assert why(caught.value) == "nothing listens there (connection refused)"
+    assert describe_failure(caught.value) == "nothing listens there (connection refused)"

@@ -32,7 +32,7 @@ class Door:
 
     async def work(self) -> str:
         """Something that never ends by itself."""
-        with self.permits.held(self.check, self.hang_up):
+        with self.permits.hold(self.check, self.hang_up):
             await asyncio.Event().wait()
         return "done"
 
@@ -49,12 +49,12 @@ async def test_work_ends_when_its_permission_is_withdrawn_and_not_before() -> No
     door = Door()
     work = asyncio.ensure_future(door.work())
     await asyncio.sleep(0)
-    door.permits.look()
+    door.permits.recheck()
     await asyncio.sleep(0)
     assert not work.done()
     door.open = False
-    door.permits.look()
-    door.permits.look()
+    door.permits.recheck()
+    door.permits.recheck()
     with pytest.raises(Refused):
         await work
     assert (door.hung_up, work.cancelling()) == (1, 0)
@@ -65,7 +65,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     work = asyncio.ensure_future(door.work())
     await asyncio.sleep(0)
     door.open = False
-    door.permits.look()
+    door.permits.recheck()
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
@@ -73,9 +73,9 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 async def test_work_that_has_ended_is_left_alone() -> None:
     door = Door()
-    with door.permits.held(door.check, door.hang_up):
+    with door.permits.hold(door.check, door.hang_up):
         pass
     door.open = False
-    door.permits.look()
+    door.permits.recheck()
     await asyncio.sleep(0)
     assert door.hung_up == 0

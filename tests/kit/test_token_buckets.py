@@ -1,19 +1,19 @@
-"""Buckets that fill with time."""
+"""TokenBuckets that fill with time."""
 
 from __future__ import annotations
 
-from kit.token_buckets import Bucket, Buckets
+from kit.token_buckets import TokenBucket, TokenBuckets
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    bucket = Bucket(rate=2.0, burst=3.0)
+    bucket = TokenBucket(rate=2.0, burst=3.0)
     assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
     assert [bucket.take(10.5), bucket.take(10.5)] == [True, False]
     assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_a_clock_that_goes_back_fills_nothing() -> None:
-    bucket = Bucket(rate=1.0, burst=1.0)
+    bucket = TokenBucket(rate=1.0, burst=1.0)
     assert bucket.take(10.0)
     assert not bucket.take(5.0)
     assert not bucket.take(10.5)
@@ -21,7 +21,7 @@ def test_a_clock_that_goes_back_fills_nothing() -> None:
 
 
 def test_each_key_has_its_own_and_the_number_of_keys_is_bounded() -> None:
-    buckets = Buckets(rate=0.0, burst=1.0, most=2)
+    buckets = TokenBuckets(rate=0.0, burst=1.0, most=2)
     assert buckets.take("a", 0.0)
     assert not buckets.take("a", 0.0)
     assert buckets.take("b", 0.0)

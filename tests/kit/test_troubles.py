@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kit.supervisor import stop
-from kit.troubles import Troubles, sentence, supervise
+from kit.supervisor import stop, supervise
+from kit.troubles import Troubles, error_sentence
 
 pytestmark = pytest.mark.looptime
 
@@ -55,22 +55,22 @@ async def test_after_a_good_time_delays_begin_anew() -> None:
     async with supervised(work) as troubles:
         await asyncio.sleep(50.0)
         assert [round(b - a, 3) for a, b in itertools.pairwise(begun)] == [21.0, 21.0]
-        assert "it ended" in troubles.now["work"] or not troubles.now
+        assert "it ended" in troubles.current["work"] or not troubles.current
 
 
 async def test_a_trouble_is_logged_once_while_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:
     troubles = Troubles()
     for _ in range(5):
-        troubles.say("networks", "the kernel has no vxlan")
+        troubles.report("networks", "the kernel has no vxlan")
     assert capsys.readouterr().out.count("the kernel has no vxlan") == 1
     troubles.changed.clear()
-    troubles.say("networks", "the kernel has no vxlan")
+    troubles.report("networks", "the kernel has no vxlan")
     assert not troubles.changed.is_set()
-    troubles.well("networks")
-    troubles.say("networks", "the kernel has no vxlan")
+    troubles.resolve("networks")
+    troubles.report("networks", "the kernel has no vxlan")
     assert capsys.readouterr().out.count("the kernel has no vxlan") == 1
 
 
 def test_an_error_is_told_in_its_own_words_or_by_its_kind() -> None:
-    assert sentence(ExceptionGroup("g", [ValueError("not an address")])) == "not an address"
-    assert sentence(KeyError("x")) == "KeyError 'x'"
+    assert error_sentence(ExceptionGroup("g", [ValueError("not an address")])) == "not an address"
+    assert error_sentence(KeyError("x")) == "KeyError 'x'"

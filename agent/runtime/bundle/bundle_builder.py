@@ -33,7 +33,7 @@ from api.service.container import ContainerSpec, DNSConfig
 from api.service.host_config import Hook
 from kit.directories import make_directory
 from kit.files import replace_file
-from kit.workers import Workers
+from kit.thread_pool import ThreadPool
 
 EMBEDDED_DNS = "127.0.0.11"
 _TINI = ("tini-static", "docker-init", "tini")
@@ -58,7 +58,7 @@ class Builder:
     cgroup_parent: str
     compiled_seccomp: bool
     """Whether the runtime takes BPF (crun does)."""
-    workers: Workers
+    workers: ThreadPool
     """For what is done to file systems."""
     cdi_directories: Sequence[Path] = cdi.DIRECTORIES
     """Where the files are that describe devices."""

@@ -14,7 +14,7 @@ from api.codec import Value, decode, encode, fields_of
 from api.image_reference import familiar
 from api.service.container import Mount
 from api.service.service_spec import TaskSpec
-from kit import twofold
+from kit import mirrored_file
 
 FILE = "container.json"
 
@@ -75,8 +75,8 @@ class Record(Value, frozen=True):
     ended: Ended | None = None
 
     def save(self, directory: Path) -> None:
-        """Write it, twice (kit/twofold.py)."""
-        twofold.save(directory / FILE, encode(self))
+        """Write it, twice (kit/mirrored_file.py)."""
+        mirrored_file.save(directory / FILE, encode(self))
 
     def view(self) -> Container:
         """As the port tells it."""
@@ -123,7 +123,7 @@ def volume_uses(made: list[MadeMount]) -> list[VolumeUse]:
 
 def read(directory: Path) -> Record:
     """Raises FileNotFoundError, Damaged."""
-    return twofold.load(directory / FILE, tolerant)
+    return mirrored_file.load(directory / FILE, tolerant)
 
 
 def tolerant(data: bytes) -> Record:

@@ -14,7 +14,7 @@ from agent.runtime.containers import conmon, container_record
 from agent.runtime.containers.container_record import Ended, Record
 from agent.runtime.runtime_events import Journal
 from api.errors import Conflict, NotFound
-from kit import twofold
+from kit import mirrored_file
 from kit.timing import Clock
 
 LOST = 255
@@ -128,7 +128,7 @@ def _read_all(root: Path) -> list[Record]:
     for directory in root.iterdir():
         try:
             record = container_record.read(directory)
-        except (OSError, twofold.Damaged):
+        except (OSError, mirrored_file.Damaged):
             continue  # cut off before its record was written, or lost since: recovery looks for what exists of it
         if record.id == directory.name:
             found.append(record)

@@ -23,7 +23,7 @@ from agent.runtime.images.image_receiver import check_room
 from agent.runtime.images.manifests import MOST_BYTES
 from api.errors import Invalid
 from api.image_reference import familiar
-from kit.workers import Workers
+from kit.thread_pool import ThreadPool
 
 CHUNK = 1 << 20
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -65,7 +65,7 @@ class Part:
     names: tuple[str, ...]
 
 
-async def spool(stream: AsyncIterator[bytes], path: Path, workers: Workers) -> None:
+async def spool(stream: AsyncIterator[bytes], path: Path, workers: ThreadPool) -> None:
     """Write a stream to a file, decompressed. Raises Invalid for broken compression, Unavailable for a full disk."""
     head, inflate = b"", None
     with path.open("wb") as file:
@@ -104,7 +104,7 @@ class Export:
     manifests: tuple[bytes, ...] = ()
 
 
-async def write(exports: Sequence[Export], workers: Workers) -> AsyncIterator[bytes]:
+async def write(exports: Sequence[Export], workers: ThreadPool) -> AsyncIterator[bytes]:
     """The bytes of an archive of these images: manifests, then each image's config, then its layers."""
     documents, blobs = await workers.run("reading the image", _layout, exports)
     for name, data in documents.items():

@@ -19,7 +19,7 @@ import msgspec
 
 from agent.runtime.images.manifests import MOST_BYTES, Document, digest_of, layers_of, leads_to, read
 from api.errors import Invalid, Unavailable
-from kit.workers import Workers
+from kit.thread_pool import ThreadPool
 
 KEEP_FREE = 256 << 20
 """Bytes of the disk that no image may take."""
@@ -51,7 +51,7 @@ class Received:
 
 
 async def receive(
-    stream: AsyncIterator[bytes], wanted: str, machine: str, directory: Path, workers: Workers
+    stream: AsyncIterator[bytes], wanted: str, machine: str, directory: Path, workers: ThreadPool
 ) -> Received:
     """Take the image of a digest from a tar of `blobs/sha256/<digest>` into a directory.
 
@@ -108,7 +108,7 @@ def _manifest(received: Received) -> bytes:
     })  # fmt: skip
 
 
-async def _take_layer(source: _Source, digest: str, size: int, directory: Path, workers: Workers) -> None:
+async def _take_layer(source: _Source, digest: str, size: int, directory: Path, workers: ThreadPool) -> None:
     if size > await workers.run("looking for room", _room, directory):
         raise Unavailable(f"there is no room for a layer of {size} bytes")
     found = hashlib.sha256()

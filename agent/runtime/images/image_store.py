@@ -29,7 +29,7 @@ from api.registry_auth import is_for
 from kit.directories import make_directory
 from kit.keyed import SingleFlight
 from kit.streams import closable
-from kit.workers import Workers
+from kit.thread_pool import ThreadPool
 
 MOST_FETCHES = 4
 """Images brought in at a time."""
@@ -83,7 +83,7 @@ class ImageStore:
     def __init__(
         self, root: Path, run_root: Path, peers: PeerSource | None, rng: random.Random, auth_file: Path | None = None
     ) -> None:
-        self._workers = Workers("images", MOST_CALLS, PATIENCE)
+        self._workers = ThreadPool("images", MOST_CALLS, PATIENCE)
         self._storage = Storage(root, run_root, self._workers, auth_file)
         self._catalogue = Catalogue(root / "argosy-names.json")
         self._manifests = Manifests(root / "argosy-manifests")

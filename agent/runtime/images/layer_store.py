@@ -20,7 +20,7 @@ import structlog
 from agent.runtime.images import image_config
 from api.errors import ArgosyError
 from kit import process
-from kit.workers import Workers
+from kit.thread_pool import ThreadPool
 
 T = TypeVar("T")
 _UNIQUE = "localhost/argosy:"
@@ -58,7 +58,7 @@ class StoredLayer(msgspec.Struct, rename="kebab"):
 class Storage:
     """The store below `root`; `run_root` holds what need not survive a reboot."""
 
-    def __init__(self, root: Path, run_root: Path, workers: Workers, auth_file: Path | None = None) -> None:
+    def __init__(self, root: Path, run_root: Path, workers: ThreadPool, auth_file: Path | None = None) -> None:
         self._root = root
         self.workers = workers
         self._spec = f"[overlay@{root}+{run_root}]"

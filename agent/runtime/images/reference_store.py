@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from kit import twofold
+from kit import mirrored_file
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +29,10 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._content = twofold.load(path, msgspec.json.Decoder(Catalogue.Content).decode)
+            self._content = mirrored_file.load(path, msgspec.json.Decoder(Catalogue.Content).decode)
         except FileNotFoundError:
             self._content = Catalogue.Content()
-        except twofold.Damaged as error:
+        except mirrored_file.Damaged as error:
             log.error("the names of this host's images are lost; they are known by id", why=str(error))
             self._content = Catalogue.Content()
 
@@ -66,4 +66,4 @@ class Catalogue:
         self._save()
 
     def _save(self) -> None:
-        twofold.save(self._path, msgspec.json.encode(self._content))
+        mirrored_file.save(self._path, msgspec.json.encode(self._content))

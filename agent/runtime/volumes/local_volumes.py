@@ -19,10 +19,10 @@ from agent.runtime.volumes import rootfs_paths
 from agent.runtime.volumes.mount_syscalls import bind, is_mount, mount_volume, unmount
 from api.errors import Conflict, Invalid, NotFound, Unimplemented
 from api.service.free_form_options import volume_option_problems
-from kit import process, twofold
+from kit import mirrored_file, process
 from kit.directories import make_directory
+from kit.thread_pool import ThreadPool
 from kit.timing import Clock
-from kit.workers import Workers
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 """A directory's name: at most 255 bytes."""
@@ -60,7 +60,7 @@ class Volumes:
         make_directory(self._parts)
         for left in self._parts.iterdir():
             self.drop_part(left)
-        self.workers = Workers("volumes", MOST_CALLS, PATIENCE)
+        self.workers = ThreadPool("volumes", MOST_CALLS, PATIENCE)
         """For looks into volumes: what is mounted there may hang."""
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Ids of the containers that mount a volume; set by the runtime."""
@@ -75,10 +75,10 @@ class Volumes:
     def get(self, name: str) -> Volume:
         """Raises NotFound."""
         try:
-            return twofold.load(self._record(name), msgspec.json.Decoder(Volume).decode)
+            return mirrored_file.load(self._record(name), msgspec.json.Decoder(Volume).decode)
         except (FileNotFoundError, Invalid):
             raise NotFound(f"get {name}: no such volume") from None
-        except twofold.Damaged as error:
+        except mirrored_file.Damaged as error:
             # an empty directory in its place would look like lost data
             raise RuntimeFailure(f"volume {name}: {error}; put it right, or remove its directory") from None
 
@@ -104,7 +104,7 @@ class Volumes:
         if "size" in options:
             raise Unimplemented(f"create {name}: DriverOpts.size: volumes have no quota here")
         path = self._record(name)
-        if path.exists() or twofold.copy_of(path).exists():
+        if path.exists() or mirrored_file.copy_of(path).exists():
             found = self.get(name)
             if options and options != found.options:
                 raise Conflict(f"volume {name} exists with other options: {found.options}")
@@ -112,7 +112,7 @@ class Volumes:
         make_directory(self._root / name)
         make_directory(self.data(name), 0o755)  # what the container sees
         volume = Volume(name, labels or {}, options, self._clock(), anonymous)
-        twofold.save(path, msgspec.json.encode(volume))
+        mirrored_file.save(path, msgspec.json.encode(volume))
         self.told("create", name)
         return volume
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from api.errors import TooMany
 from kit.connection_gate import origin_of
-from kit.token_buckets import Bucket, Buckets
+from kit.token_buckets import TokenBucket, TokenBuckets
 
 EACH_RATE, EACH_BURST = 0.1, 10.0
 """Failures of one address: so many a second, and at once."""
@@ -24,9 +24,9 @@ class JoinAttempts:
     """What has failed lately at one manager."""
 
     def __init__(self) -> None:
-        self._failures = Buckets(EACH_RATE, EACH_BURST)
-        self._all = Bucket(ALL_RATE, ALL_BURST)
-        self._renewals = Buckets(RENEW_RATE, RENEW_BURST)
+        self._failures = TokenBuckets(EACH_RATE, EACH_BURST)
+        self._all = TokenBucket(ALL_RATE, ALL_BURST)
+        self._renewals = TokenBuckets(RENEW_RATE, RENEW_BURST)
 
     def check(self, address: str, now: float) -> None:
         """Raises TooMany for an address that has failed too often."""

@@ -53,7 +53,7 @@ async def clear(runtime: OciRuntime) -> None:
     """Remove all containers and the cgroups they were in."""
     for container in await runtime.containers():
         await runtime.remove(container.id)
-    cgroups.forget(f"{CGROUP_PARENT.strip('/')}/monitors")
+    cgroups.remove(f"{CGROUP_PARENT.strip('/')}/monitors")
     for path in Path("/sys/fs/cgroup").glob(f"*{CGROUP_PARENT}"):
         try:
             os.rmdir(path)

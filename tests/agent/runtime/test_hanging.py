@@ -69,7 +69,7 @@ async def test_a_volume_that_hangs_rejects_its_container_and_no_other(
 ) -> None:
     image = await load(runtime, root)
     dead = [Mount(type="volume", source="dead", target="/x")]
-    runtime.volumes.workers = local_volumes.Workers("volumes", 2, 0.5)
+    runtime.volumes.workers = local_volumes.ThreadPool("volumes", 2, 0.5)
 
     for number in range(3):
         with pytest.raises(RuntimeFailure, match=r"looking into volume dead did not end within 0\.5 s"):

@@ -21,8 +21,8 @@ from agent.runtime.volumes.local_volumes import Volumes
 from api.codec import encode
 from api.service.container import ContainerSpec
 from api.service.service_spec import TaskSpec
+from kit.thread_pool import ThreadPool
 from kit.timing import wall_clock
-from kit.workers import Workers
 from tests.agent.runtime.hosts import make_runtime, plan, run
 
 KEPT = Record(
@@ -126,7 +126,7 @@ def test_names_of_images_survive_one_damaged_file_and_no_damage_stops_the_host(t
 
 
 def test_an_entry_of_the_image_store_that_is_not_understood_hides_itself_only(tmp_path: Path) -> None:
-    store = Storage(tmp_path, tmp_path / "run", Workers("test", 1, 30.0))
+    store = Storage(tmp_path, tmp_path / "run", ThreadPool("test", 1, 30.0))
     lists = tmp_path / "overlay-images"
     lists.mkdir()
     (lists / "images.json").write_text('[{"id": "1", "layer": "l"}, {"id": 2}, {"id": "3", "names": ["n"], "new": {}}]')

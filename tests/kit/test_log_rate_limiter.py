@@ -7,7 +7,7 @@ import logging
 import pytest
 import structlog
 
-from kit.quiet_log import ALL_BURST, Quiet
+from kit.log_rate_limiter import ALL_BURST, LogRateLimiter
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
 def test_lines_of_one_kind_are_left_out_and_counted() -> None:
     clock = Clock()
-    quiet = Quiet(rate=1.0, burst=2.0, clock=clock)
+    quiet = LogRateLimiter(rate=1.0, burst=2.0, clock=clock)
     assert [quiet.admit("a") for _ in range(5)] == [0, 0, None, None, None]
     assert quiet.admit("b") == 0
     clock.now = 1.0
@@ -27,13 +27,13 @@ def test_lines_of_one_kind_are_left_out_and_counted() -> None:
 
 
 def test_lines_that_all_differ_are_bounded_too() -> None:
-    quiet = Quiet(clock=Clock())
+    quiet = LogRateLimiter(clock=Clock())
     admitted = sum(quiet.admit(f"line {number}") is not None for number in range(10_000))
     assert admitted == ALL_BURST
 
 
 def test_both_loggers_pass_here() -> None:
-    quiet = Quiet(rate=0.001, burst=1.0, clock=Clock())
+    quiet = LogRateLimiter(rate=0.001, burst=1.0, clock=Clock())
     assert quiet.processor(None, "info", {"event": "x"}) == {"event": "x"}
     with pytest.raises(structlog.DropEvent):
         quiet.processor(None, "info", {"event": "x", "address": "other"})

@@ -1,7 +1,7 @@
-"""Blocking calls that may hang: each in a thread of its own, only so many at a time, none waited for too long.
+"""A thread pool for blocking calls that may hang: a bounded number of threads and a time limit for each caller.
 
-asyncio's own pool of threads is small and shared with name lookups: a few calls that hang (on a dead NFS server, say)
-would stop it for all. Here each kind of work has a pool of its own, and what hangs keeps a place in that one only.
+asyncio's own thread pool is small and shared with name lookups: a few calls that hang (on a dead NFS server, say) would
+block it for everybody. Here each kind of work has its own pool, and a hanging call occupies only a thread of that pool.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Workers:
-    """At most `most` threads called `name`; `patience` is the seconds a caller waits."""
+class ThreadPool:
+    """At most `most` threads, named `name`. `patience`: seconds a caller waits for its result."""
 
     def __init__(self, name: str, most: int, patience: float) -> None:
         self._name = name
@@ -27,10 +27,10 @@ class Workers:
         self._places = asyncio.Semaphore(most)
 
     async def run(self, what: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `work(...)`; `what` names it in errors ("reading its users").
+        """The result of `work(...)`. `what` names the work in errors ("reading its users").
 
-        Raises TimeoutError, with words for people, when there is none in time. The thread then goes on for as long as
-        it hangs; its result is dropped.
+        Raises TimeoutError with a readable text when there is no result in time. The thread then continues for as long
+        as it hangs; its result is dropped.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
@@ -53,7 +53,7 @@ class Workers:
         try:
             async with limit:
                 await self._places.acquire()
-                # a daemon: one that hangs must not keep the process from ending
+                # a daemon thread: a hanging one must not keep the process from exiting
                 threading.Thread(target=run, name=self._name, daemon=True).start()
                 return await done
         except TimeoutError as error:

@@ -1,12 +1,12 @@
-"""How much of something may pass in a time: a bucket that fills at a steady rate. Pure."""
+"""A throttle: how long to wait so that a rate is kept. Pure."""
 
 from __future__ import annotations
 
 MOST_DEBT = 1.0
-"""Seconds: whoever has used too much is held up by no more than this at a time."""
+"""Seconds: the longest wait that `take` returns, however much was used."""
 
 
-class Allowance:
+class Throttle:
     """`rate` units per second, and up to `burst` at once."""
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -16,7 +16,7 @@ class Allowance:
         self._at: float | None = None
 
     def take(self, amount: float, now: float) -> float:
-        """Use some (`now` in seconds of any steady clock); returns the seconds to wait until it is there."""
+        """Use `amount` units. Returns the seconds to wait before using them. `now`: seconds of any monotonic clock."""
         if self._at is not None:
             self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now

@@ -1,6 +1,6 @@
-"""Small records kept twice, `NAME` and `NAME.copy`: what damages one (a bad block, a hand) leaves the other.
+"""Small files kept twice, as `NAME` and `NAME.copy`: damage to one (a bad block, an edit by hand) leaves the other.
 
-For what nothing else could tell again: which container, which volume, which network a host has made.
+For facts that exist nowhere else: which containers, volumes and networks a host has created.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ log = structlog.get_logger(__name__)
 
 
 class Damaged(Exception):
-    """Neither file of a record can be read; the sentence names it."""
+    """Neither of the two files can be read; the sentence names the file."""
 
 
 def copy_of(path: Path) -> Path:
-    """Where the second one is."""
+    """The path of the copy."""
     return path.with_name(path.name + SUFFIX)
 
 
 def original(path: Path) -> Path:
-    """The first file's path, from either's."""
+    """The path of the first file, given either path."""
     return path.with_name(path.name.removesuffix(SUFFIX))
 
 
 def save(path: Path, data: bytes) -> None:
-    """Write both, each as a whole."""
+    """Write both files, each atomically."""
     replace_file(path, data)
     replace_file(copy_of(path), data)
 
 
 def load(path: Path, read: Callable[[bytes], T]) -> T:
-    """What `read` makes of the first file that it takes (it raises ValueError for what it does not).
+    """The result of `read` for the first file that it accepts; it raises ValueError to reject one.
 
-    Raises FileNotFoundError when there is none of the two, Damaged when there is but none is readable.
+    Raises FileNotFoundError when neither file exists, Damaged when `read` accepts none.
     """
     problems: list[str] = []
     for each in (path, copy_of(path)):
@@ -62,6 +62,6 @@ def load(path: Path, read: Callable[[bytes], T]) -> T:
 
 
 def remove(path: Path) -> None:
-    """Delete both; nothing happens where there is none."""
+    """Delete both files, if they exist."""
     path.unlink(missing_ok=True)
     copy_of(path).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import twofold
+from kit import mirrored_file
 
 
 def number(data: bytes) -> int:
@@ -16,27 +16,27 @@ def number(data: bytes) -> int:
 @pytest.mark.parametrize("damage", [b"", b"x", None])
 @pytest.mark.parametrize("which", ["record", "record.copy"])
 def test_either_file_may_be_damaged_or_gone(tmp_path: Path, which: str, damage: bytes | None) -> None:
-    twofold.save(tmp_path / "record", b"7")
+    mirrored_file.save(tmp_path / "record", b"7")
     if damage is None:
         (tmp_path / which).unlink()
     else:
         (tmp_path / which).write_bytes(damage)
 
-    assert twofold.load(tmp_path / "record", number) == 7
+    assert mirrored_file.load(tmp_path / "record", number) == 7
 
 
 def test_both_damaged_is_told_apart_from_none_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        twofold.load(tmp_path / "record", number)
-    for path in (tmp_path / "record", twofold.copy_of(tmp_path / "record")):
+        mirrored_file.load(tmp_path / "record", number)
+    for path in (tmp_path / "record", mirrored_file.copy_of(tmp_path / "record")):
         path.write_bytes(b"x")
 
-    with pytest.raises(twofold.Damaged, match="damaged, and so is its copy"):
-        twofold.load(tmp_path / "record", number)
+    with pytest.raises(mirrored_file.Damaged, match="damaged, and so is its copy"):
+        mirrored_file.load(tmp_path / "record", number)
 
 
 def test_it_is_removed_whole(tmp_path: Path) -> None:
-    twofold.save(tmp_path / "record", b"7")
-    twofold.remove(tmp_path / "record")
+    mirrored_file.save(tmp_path / "record", b"7")
+    mirrored_file.remove(tmp_path / "record")
 
     assert list(tmp_path.iterdir()) == []

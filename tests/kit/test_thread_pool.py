@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from kit.workers import Workers
+from kit.thread_pool import ThreadPool
 
 
 async def test_a_call_gives_its_result_or_its_own_error() -> None:
-    workers = Workers("test", 2, 30.0)
+    workers = ThreadPool("test", 2, 30.0)
 
     assert await workers.run("dividing", divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
@@ -20,7 +20,7 @@ async def test_a_call_gives_its_result_or_its_own_error() -> None:
 
 async def test_calls_that_hang_are_left_and_fill_only_their_own_places() -> None:
     ended = threading.Event()
-    workers, others = Workers("test", 2, 0.1), Workers("others", 2, 30.0)
+    workers, others = ThreadPool("test", 2, 0.1), ThreadPool("others", 2, 30.0)
     for _ in range(2):
         with pytest.raises(TimeoutError, match=r"reading it did not end within 0\.1 s"):
             await workers.run("reading it", ended.wait)
@@ -36,7 +36,7 @@ async def test_calls_that_hang_are_left_and_fill_only_their_own_places() -> None
 
 async def test_a_cancelled_caller_does_not_wait_for_the_thread() -> None:
     ended = threading.Event()
-    workers = Workers("test", 1, 30.0)
+    workers = ThreadPool("test", 1, 30.0)
     task = asyncio.ensure_future(workers.run("reading", ended.wait))
     await asyncio.sleep(0)
 
