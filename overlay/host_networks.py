@@ -1,7 +1,7 @@
-"""HostNetworks: the shell that keeps the host's networks as the newest view wants them.
+"""The networks of this host, kept as the newest view wants them.
 
-view → slices → plan → diff → kernel, and slices → rules → nft, and slices → names → DNS. Only networks that changed are
-planned again. Every minute, and after an error, what the kernel really has is read and compared with what is wanted.
+view → snapshots → plan → diff → kernel; snapshots → rules → nftables; snapshots → names → DNS. Only networks that
+changed are planned again. Every minute, and after an error, the kernel is read and compared with what is wanted.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from overlay.kernel.kernel_networks import Kernel, find_host, read_sysctls, read
 from overlay.kernel.nft_table import Ruleset
 from overlay.plan import datagram_routes, host_prefixes, link_names, nft_rules, rule_sieve, sysctls
 from overlay.plan.datagram_routes import Door
-from overlay.plan.host_state import Applied
+from overlay.plan.host_state import HostState
 from overlay.plan.kernel_diff import diff
-from overlay.plan.kernel_objects import Address, Bridge, HostFacts, Operation, Put
-from overlay.plan.network_snapshot import Slice, local_slice, slices
-from overlay.plan.nft_rules import Part
+from overlay.plan.kernel_objects import Address, ApplyObject, Bridge, HostFacts, Operation
+from overlay.plan.network_snapshot import NetworkSnapshot, local_snapshot, snapshots
+from overlay.plan.nft_rules import NftFragment
 from overlay.sandboxes import Sandboxes
 
 log = structlog.get_logger(__name__)
@@ -91,8 +91,8 @@ class HostNetworks:
         self._ruleset: Ruleset | None = None
         self._view: NetworkView | None = None
         self._local_wanted = False
-        self._applied = Applied()
-        self._refused: dict[str, Part] = {}
+        self._applied = HostState()
+        self._refused: dict[str, NftFragment] = {}
         self._told_of: frozenset[str] = frozenset()
         self._lacking: frozenset[str] = frozenset()
         self._leaving: frozenset[str] = frozenset()
@@ -149,7 +149,7 @@ class HostNetworks:
         on_local = not sandbox.interfaces and not sandbox.isolated
         if on_local or any(one.network_id == LOCAL_BRIDGE for one in sandbox.interfaces):
             await self.ready((LOCAL_BRIDGE,))
-        path = await self._sandboxes.open(sandbox, self._applied.slices, self._host)
+        path = await self._sandboxes.open(sandbox, self._applied.snapshots, self._host)
         if sandbox.host_ports:
             self._changed()
             # some other network's trouble must not hold up this container
@@ -202,7 +202,7 @@ class HostNetworks:
         await self._in_pool(self._connect)
         await self._in_pool(self._clear)
         self._disconnect()
-        self._applied, self._view, self._local_wanted = Applied(), None, False
+        self._applied, self._view, self._local_wanted = HostState(), None, False
         shutil.rmtree(self._state, ignore_errors=True)
 
     def _connect(self) -> None:
@@ -242,11 +242,11 @@ class HostNetworks:
 
     def _has(self, id: str) -> bool:
         """Whether it is there as it is wanted now, and not just being taken away."""
-        slice = self._applied.slices.get(id)
-        if slice is None or id in self._lacking or id in self._leaving:
+        snapshot = self._applied.snapshots.get(id)
+        if snapshot is None or id in self._lacking or id in self._leaving:
             return False
         wanted = self._view.networks.get(id) if self._view else None
-        return wanted is None or wanted == slice.network
+        return wanted is None or wanted == snapshot.network
 
     def _want_local(self) -> None:
         if not self._local_wanted:
@@ -292,22 +292,22 @@ class HostNetworks:
             self._done, self._tried, self._routed = done, tried, routed
             self._round.notify_all()
 
-    def _wanted(self) -> dict[str, Slice]:
+    def _wanted(self) -> dict[str, NetworkSnapshot]:
         """What the networks should be; before the first view, what they are."""
-        wanted = slices(self._view) if self._view is not None else dict(self._applied.slices)
+        wanted = snapshots(self._view) if self._view is not None else dict(self._applied.snapshots)
         if self._local_wanted:
             gateway = f"{address_of(int(self._local_subnet.network_address) + 1)}/{self._local_subnet.prefixlen}"
-            wanted[LOCAL_BRIDGE] = local_slice(str(self._local_subnet), gateway, 0)
+            wanted[LOCAL_BRIDGE] = local_snapshot(str(self._local_subnet), gateway, 0)
         return wanted
 
     async def _apply(self, whole: bool) -> None:
         before, self._loaded = self._applied, False
         wanted, ports = self._wanted(), self._sandboxes.host_ports
         first = self._view is None  # as it was now: a view may come while this is being applied
-        self._leaving = frozenset(before.slices) - frozenset(wanted)
+        self._leaving = frozenset(before.snapshots) - frozenset(wanted)
         if whole:
             await self._look_at_settings()
-        if whole or {*before.slices} != {*wanted}:
+        if whole or {*before.snapshots} != {*wanted}:
             await self._mend(frozenset(link_names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
         plugs = self._sandboxes.plugs(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
@@ -317,7 +317,7 @@ class HostNetworks:
             if after.moved_since(before):
                 # a bridge that gets another MAC address loses its neighbours and routes
                 await self._in_pool(lambda: self._bring(after, after, True, keep=first))
-            self._lacking = frozenset(after.parts.keys() & self._refused.keys())
+            self._lacking = frozenset(after.fragments.keys() & self._refused.keys())
         except Exception:
             # one network's trouble is not the others': what did come about is used
             self._lacking = await self._in_pool(lambda: self._lacks(after))
@@ -350,7 +350,7 @@ class HostNetworks:
         except (NetworkFailure, OSError) as error:
             self._troubles.report("sandboxes", error_sentence(error))
 
-    def _bring(self, before: Applied, after: Applied, whole: bool, keep: bool) -> None:
+    def _bring(self, before: HostState, after: HostState, whole: bool, keep: bool) -> None:
         """Bring the kernel from the one to the other; `whole`: from wherever it is. In the worker thread.
 
         `keep`: remove nothing, and leave rules alone that a former agent wrote.
@@ -362,14 +362,14 @@ class HostNetworks:
         actual = self._kernel.read() if whole else known
         operations: list[Operation] = diff(actual, desired)
         if keep:
-            operations = [operation for operation in operations if isinstance(operation, Put)]
+            operations = [operation for operation in operations if isinstance(operation, ApplyObject)]
         failure: Exception | None = None
         try:
             self._kernel.apply(operations)
         except Exception as error:
             failure = error
         for what in desired:
-            if isinstance(what, Bridge) and (whole or Put(what) in operations):
+            if isinstance(what, Bridge) and (whole or ApplyObject(what) in operations):
                 try:
                     write_sysctls(sysctls.for_bridge(what.name))
                 except OSError as error:
@@ -380,7 +380,7 @@ class HostNetworks:
         if failure:
             raise failure
 
-    def _forget(self, after: Applied) -> None:
+    def _forget(self, after: HostState) -> None:
         """Let go of connections that no longer follow the rules, now that those are in force. In the worker thread."""
         assert self._conntrack is not None
         if not self._gone and not self._changed_doors:
@@ -402,31 +402,33 @@ class HostNetworks:
             self._someone_left.clear()
             left, self._left = frozenset(self._left), set()
             await asyncio.sleep(ANSWER_WITHIN)
-            gone = left - nft_rules.backends(self._applied.slices.values())
+            gone = left - nft_rules.backends(self._applied.snapshots.values())
             if gone and (conntrack := self._conntrack) is not None:
                 await self._in_pool(lambda: conntrack.forget_unanswered(gone))  # noqa: B023 - it is awaited here
 
-    def _lacks(self, after: Applied) -> frozenset[str]:
+    def _lacks(self, after: HostState) -> frozenset[str]:
         """Networks without their devices or address."""
         assert self._kernel is not None
         actual = self._kernel.read()
         needed = {id: {what for what in plan if what.order <= Address.order} for id, plan in after.plans.items()}
         return frozenset(id for id, objects in needed.items() if not objects <= actual)
 
-    def _load_what_loads(self, ruleset: Ruleset, after: Applied, whole: bool) -> None:
+    def _load_what_loads(self, ruleset: Ruleset, after: HostState, whole: bool) -> None:
         """Raises NetworkFailure; the networks that are to blame are left out from the next time on."""
         port = self._host.vxlan_port
         try:
             ruleset.bring(after.merged, port, check=whole)
         except NetworkFailure:
-            self._refused = rule_sieve.refused(after.own, after.parts, lambda part: ruleset.would_take(part, port))
+            self._refused = rule_sieve.refused(
+                after.own, after.fragments, lambda fragment: ruleset.would_take(fragment, port)
+            )
             raise
 
-    def _tell_of_networks(self, after: Applied) -> None:
+    def _tell_of_networks(self, after: HostState) -> None:
         """Say which networks are not what they should be."""
-        self._refused = {id: part for id, part in self._refused.items() if after.parts.get(id) == part}
+        self._refused = {id: fragment for id, fragment in self._refused.items() if after.fragments.get(id) == fragment}
         why = {**dict.fromkeys(self._refused, "nftables does not take its rules"), **after.broken}
-        titles = {id: f"network {after.slices[id].network.name if id in after.slices else id}" for id in why}
+        titles = {id: f"network {after.snapshots[id].network.name if id in after.snapshots else id}" for id in why}
         for about in self._told_of - {*titles.values()}:
             self._troubles.resolve(about)
         for id, about in titles.items():

@@ -30,8 +30,8 @@ from overlay.kernel.namespaces import DnsSockets, Namespaces, Wire
 from overlay.plan import link_names
 from overlay.plan.device_plan import mtu_of
 from overlay.plan.dns_zone import Names
-from overlay.plan.kernel_objects import Fdb, HostFacts, KernelObject, Port
-from overlay.plan.network_snapshot import Slice
+from overlay.plan.kernel_objects import BridgePort, Fdb, HostFacts, KernelObject
+from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import HostPort
 from overlay.plan.port_guard_rules import Plug
 
@@ -94,13 +94,13 @@ class Sandboxes:
         """Ports published on this host only, of all sandboxes."""
         return [port for placed in self._placed.values() for port in placed.ports]
 
-    def plugs(self, networks: Mapping[str, Slice]) -> frozenset[KernelObject]:
+    def plugs(self, networks: Mapping[str, NetworkSnapshot]) -> frozenset[KernelObject]:
         """Where the sandboxes' interfaces are plugged in, on these networks."""
         found: set[KernelObject] = set()
         for placed in self._placed.values():
             for network, plug in zip(placed.addresses, placed.plugs, strict=True):
                 if network in networks:
-                    found.add(Port(plug.link, link_names.bridge(networks[network].network.vni)))
+                    found.add(BridgePort(plug.link, link_names.bridge(networks[network].network.vni)))
                     found.add(Fdb(plug.link, plug.mac, ""))
         return frozenset(found)
 
@@ -130,7 +130,7 @@ class Sandboxes:
         self._relief.start()
         await self._namespaces.guard({str(self._netns / id): one.plugs for id, one in self._placed.items()})
 
-    async def open(self, sandbox: Sandbox, networks: Mapping[str, Slice], host: HostFacts) -> str:
+    async def open(self, sandbox: Sandbox, networks: Mapping[str, NetworkSnapshot], host: HostFacts) -> str:
         """Make a sandbox on these networks; returns the path of its namespace. Raises NetworkFailure."""
         path = str(self._netns / sandbox.id)
         if sandbox.id in self._placed:
@@ -249,7 +249,7 @@ class Sandboxes:
             )
         return self._ports.hold(sandbox.id, sandbox.host_ports, address)
 
-    def _interfaces(self, sandbox: Sandbox, networks: Mapping[str, Slice]) -> tuple[Interface, ...]:
+    def _interfaces(self, sandbox: Sandbox, networks: Mapping[str, NetworkSnapshot]) -> tuple[Interface, ...]:
         if sandbox.isolated:
             return ()
         wanted = sandbox.interfaces or (Interface(LOCAL_BRIDGE, ""),)
@@ -263,7 +263,7 @@ class Sandboxes:
             for one in wanted
         )
 
-    def _local_address(self, local: Slice) -> str:
+    def _local_address(self, local: NetworkSnapshot) -> str:
         """The next free address after the one given last: late packets for a former owner do not reach a new one."""
         subnet = IPv4Network(local.network.subnet)
         taken = {placed.addresses.get(LOCAL_BRIDGE) for placed in self._placed.values()}
@@ -278,18 +278,18 @@ class Sandboxes:
         raise NetworkFailure(f"All addresses of this host's own network {subnet} are in use.")
 
 
-def default_network(interfaces: Iterable[Interface], networks: Mapping[str, Slice]) -> str:
+def default_network(interfaces: Iterable[Interface], networks: Mapping[str, NetworkSnapshot]) -> str:
     """The network with the default route: ingress, else the first that is not internal; "" for none."""
     candidates = [one.network_id for one in interfaces if not networks[one.network_id].network.internal]
     return next((id for id in candidates if networks[id].ingress), candidates[0] if candidates else "")
 
 
-def _wire(id: str, index: int, one: Interface, slice: Slice, host: HostFacts) -> Wire:
+def _wire(id: str, index: int, one: Interface, snapshot: NetworkSnapshot, host: HostFacts) -> Wire:
     return Wire(
         host_link=link_names.veth(id, index),
         name=f"eth{index}",
-        bridge=link_names.bridge(slice.network.vni),
+        bridge=link_names.bridge(snapshot.network.vni),
         mac=one.mac or link_names.mac(one.address.partition("/")[0]),
-        mtu=mtu_of(slice, host),
+        mtu=mtu_of(snapshot, host),
         address=one.address,
     )

@@ -1,6 +1,6 @@
 """The kernel's networks as values: read what there is of ours, apply operations.
 
-Last station of a change (view → slices → plan → diff → *kernel*). Blocking; called in one thread at a time.
+Last station of a change (view → snapshots → plan → diff → *kernel*). Blocking; called in one thread at a time.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from overlay.kernel.netlink_socket import ABSENT, PRESENT, Request, RouteSocket
 from overlay.plan import link_names
 from overlay.plan.kernel_objects import (
     Address,
+    ApplyObject,
     Bridge,
+    BridgePort,
     Fdb,
     HostFacts,
     KernelObject,
     Neighbour,
     Operation,
-    Port,
-    Put,
-    Remove,
+    RemoveObject,
     Route,
-    Rule,
+    RoutingRule,
     Vxlan,
 )
 
@@ -48,7 +48,7 @@ class Kernel:
         all_links = links(self._socket)
         ours = {index: link.name for index, link in all_links.items() if link_names.is_ours(link.name)}
         found: set[KernelObject] = set(_devices(all_links))
-        ports = {what.link for what in found if isinstance(what, Port)}
+        ports = {what.link for what in found if isinstance(what, BridgePort)}
         plugged = {index: link.name for index, link in all_links.items() if link.name in ports}
         found.update(_addresses(self._socket, ours))
         found.update(_neighbours(self._socket, {**ours, **plugged}))
@@ -76,10 +76,10 @@ class Kernel:
 
     def _requests(self, operation: Operation) -> list[Request]:
         match operation:
-            case Put(what):
+            case ApplyObject(what):
                 return _PUT[type(what)](what, self._host)
-            case Remove(what):
-                if not isinstance(what, Rule) and not _index_or_none(_link_of(what)):
+            case RemoveObject(what):
+                if not isinstance(what, RoutingRule) and not _index_or_none(_link_of(what)):
                     return []
                 return _REMOVE[type(what)](what)
 
@@ -177,7 +177,7 @@ def _put_bridge(what: Bridge, host: HostFacts) -> list[Request]:
     return [Request(netlink_messages.NEW_LINK, netlink_messages.CREATE, body, f"add bridge {what.name}")]
 
 
-def _put_port(what: Port, host: HostFacts) -> list[Request]:
+def _put_port(what: BridgePort, host: HostFacts) -> list[Request]:
     body = netlink_messages.link_in_bridge(what.link, _index(what.bridge))
     plug = Request(netlink_messages.NEW_LINK, 0, body, f"plug {what.link} into {what.bridge}", ABSENT)
     return [plug, _plain_port(what.link)]
@@ -246,11 +246,11 @@ def _put_route(what: Route, host: HostFacts) -> list[Request]:
     return [Request(netlink_messages.NEW_ROUTE, netlink_messages.REPLACE, _route_body(what), doing)]
 
 
-def _rule_body(what: Rule) -> bytes:
+def _rule_body(what: RoutingRule) -> bytes:
     return netlink_messages.rule(what.link, what.table, RULE_PRIORITY)
 
 
-def _put_rule(what: Rule, host: HostFacts) -> list[Request]:
+def _put_rule(what: RoutingRule, host: HostFacts) -> list[Request]:
     doing = f"add routing rule {what.table:#x}"
     return [Request(netlink_messages.NEW_RULE, netlink_messages.CREATE_NEW, _rule_body(what), doing, PRESENT)]
 
@@ -263,18 +263,18 @@ def _remove(kind: int, body: bytes, doing: str) -> list[Request]:
 _PUT: dict[type, Callable[..., list[Request]]] = {
     Bridge: _put_bridge,
     Vxlan: _put_vxlan,
-    Port: _put_port,
+    BridgePort: _put_port,
     Address: _put_address,
     Fdb: _put_fdb,
     Neighbour: _put_neighbour,
     Route: _put_route,
-    Rule: _put_rule,
+    RoutingRule: _put_rule,
 }
 
 _REMOVE: dict[type, Callable[..., list[Request]]] = {
     Bridge: lambda what: [delete_link(what.name)],
     Vxlan: lambda what: [delete_link(what.name)],
-    Port: lambda _: [],
+    BridgePort: lambda _: [],
     Address: lambda what: _remove(
         netlink_messages.DELETE_ADDRESS, _address_body(what), f"remove address {what.address}"
     ),
@@ -285,7 +285,9 @@ _REMOVE: dict[type, Callable[..., list[Request]]] = {
         netlink_messages.DELETE_NEIGHBOUR, _neighbour_body(what), f"remove neighbour {what.address}"
     ),
     Route: lambda what: _remove(netlink_messages.DELETE_ROUTE, _route_body(what), f"remove route {what.destination}"),
-    Rule: lambda what: _remove(netlink_messages.DELETE_RULE, _rule_body(what), f"remove routing rule {what.table:#x}"),
+    RoutingRule: lambda what: _remove(
+        netlink_messages.DELETE_RULE, _rule_body(what), f"remove routing rule {what.table:#x}"
+    ),
 }
 
 _PORTS = ("av", link_names.VETH)
@@ -302,7 +304,7 @@ def _devices(all_links: Mapping[int, Link]) -> Iterable[KernelObject]:
     for link in all_links.values():
         bridge = all_links[link.bridge].name if link.bridge in all_links else ""
         if link.name.startswith(link_names.VETH) and link_names.is_ours(bridge):
-            yield Port(link.name, bridge, link.learns)
+            yield BridgePort(link.name, bridge, link.learns)
         if not link_names.is_ours(link.name):
             continue
         if link.kind == "bridge":
@@ -359,4 +361,4 @@ def _rules(route: RouteSocket) -> Iterable[KernelObject]:
     for body in route.dump(netlink_messages.GET_RULE, netlink_messages.all_rules()):
         link, table = netlink_messages.read_rule(body)
         if link_names.is_table(table):
-            yield Rule(link, table)
+            yield RoutingRule(link, table)

@@ -16,7 +16,7 @@ from overlay.kernel import netfilter_messages
 from overlay.kernel.netlink_socket import NETLINK_NETFILTER, NetlinkSocket, Refused
 from overlay.kernel.nftables import Nft
 from overlay.plan import nft_rules
-from overlay.plan.nft_rules import Part
+from overlay.plan.nft_rules import NftFragment
 
 CLONE_NEWNET = 0x40000000
 
@@ -28,7 +28,7 @@ class Ruleset:
         self._table = table
         self._nft = Nft()
         self._socket = NetlinkSocket(NETLINK_NETFILTER)
-        self._in_force: Part | None = None
+        self._in_force: NftFragment | None = None
         self._generation = 0
         self._listing = ""
 
@@ -37,17 +37,17 @@ class Ruleset:
         self._nft.close()
         self._socket.close()
 
-    def bring(self, part: Part, port: int, check: bool) -> None:
-        """Bring the table to `part`; `port` is VXLAN's. `check`: whoever changed it in between, too.
+    def bring(self, fragment: NftFragment, port: int, check: bool) -> None:
+        """Bring the table to `fragment`; `port` is VXLAN's. `check`: whoever changed it in between, too.
 
         Raises NetworkFailure: then the table is as it was.
         """
-        if self._in_force is not None and (text := nft_rules.delta(self._table, self._in_force, part)):
+        if self._in_force is not None and (text := nft_rules.delta(self._table, self._in_force, fragment)):
             self._run(text)
             self._listing = ""
         if self._in_force is None or (check and self._is_altered()):
-            self._load(nft_rules.full(self._table, part, port))
-        self._in_force = part
+            self._load(nft_rules.full(self._table, fragment, port))
+        self._in_force = fragment
 
     def listing(self) -> str:
         """The table as nftables prints it; "" when there is none."""
@@ -56,9 +56,9 @@ class Ruleset:
         except NetworkFailure:
             return ""
 
-    def would_take(self, part: Part, port: int) -> bool:
-        """Whether nftables would take a part as the whole table."""
-        return self._nft.would_take(nft_rules.full(self._table, part, port))
+    def would_take(self, fragment: NftFragment, port: int) -> bool:
+        """Whether nftables would take a fragment as the whole table."""
+        return self._nft.would_take(nft_rules.full(self._table, fragment, port))
 
     def clear(self) -> None:
         """Remove the table."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from overlay.plan.network_snapshot import Slice
+from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import HostPort
 
 UDP = 17
@@ -41,14 +41,14 @@ class Flow:
     """Who answers."""
 
 
-def of_slice(slice: Slice) -> Doors:
+def of_snapshot(snapshot: NetworkSnapshot) -> Doors:
     """The doors into one network. A VIP without ready endpoints leads nowhere; a port without is no door."""
     found: dict[Door, frozenset[Target]] = {}
-    for service in slice.services:
-        ready = slice.ready(service.service_id)
+    for service in snapshot.services:
+        ready = snapshot.ready(service.service_id)
         if service.vip:
             found[Door(service.vip)] = frozenset((address, 0) for address in ready)
-        for port in service.ports if slice.ingress and ready else ():
+        for port in service.ports if snapshot.ingress and ready else ():
             if port.protocol == "udp" and port.published_port and not port.is_on_host:
                 door = Door(port.host_ip, port.published_port)
                 found.setdefault(door, frozenset((address, port.target_port) for address in ready))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from api.wire.assignments import EndpointOrder
-    from overlay.plan.network_snapshot import Slice
+    from overlay.plan.network_snapshot import NetworkSnapshot
 
     class Claim(Protocol):
         """A service that claims a name (ServiceOrder)."""
@@ -78,24 +78,24 @@ class _Nowhere:
     aliases: Sequence[str] = ()
 
 
-def index(slice: Slice) -> Names:
+def index(snapshot: NetworkSnapshot) -> Names:
     """The names of a network."""
     services: dict[str, list[Claim]] = {}
-    for service in slice.services:
+    for service in snapshot.services:
         services.setdefault(service.name.lower(), []).append(service)
-    for service in slice.services:
+    for service in snapshot.services:
         for alias in service.aliases:
             known = services.setdefault(alias.lower(), [])
             if service not in known:
                 known.append(service)
     ready: dict[str, list[str]] = {}
     tasks: dict[str, list[str]] = {}
-    for endpoint in slice.endpoints:
+    for endpoint in snapshot.endpoints:
         if endpoint.ready:
             ready.setdefault(endpoint.service_id, []).append(endpoint.address)
             for name in {endpoint.task_name.lower(), endpoint.hostname.lower()} - {""}:
                 tasks.setdefault(name, []).append(endpoint.address)
-    return Names(slice.network.id, services, _frozen(ready), _frozen(tasks), _pointers(slice))
+    return Names(snapshot.network.id, services, _frozen(ready), _frozen(tasks), _pointers(snapshot))
 
 
 def lookup(name: str, networks: Iterable[Names], sandbox: Caller, own: Mapping[str, str]) -> Addresses | None:
@@ -155,9 +155,9 @@ def _meant(claimed: Sequence[Claim], name: str, sandbox: Caller) -> Sequence[Cla
     return exact or claimed
 
 
-def _pointers(slice: Slice) -> dict[str, str]:
-    found = {s.vip: f"{s.name}.{slice.network.name}" for s in slice.services if s.vip}
-    found |= {e.address: f"{_task_label(e)}.{slice.network.name}" for e in slice.endpoints}
+def _pointers(snapshot: NetworkSnapshot) -> dict[str, str]:
+    found = {s.vip: f"{s.name}.{snapshot.network.name}" for s in snapshot.services if s.vip}
+    found |= {e.address: f"{_task_label(e)}.{snapshot.network.name}" for e in snapshot.endpoints}
     return found
 
 

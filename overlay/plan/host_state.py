@@ -12,22 +12,22 @@ from overlay.plan.datagram_routes import Doors
 from overlay.plan.device_plan import Plan, plan
 from overlay.plan.dns_zone import Names
 from overlay.plan.kernel_objects import HostFacts
-from overlay.plan.network_snapshot import Slice
-from overlay.plan.nft_rules import HostPort, Part
+from overlay.plan.network_snapshot import NetworkSnapshot
+from overlay.plan.nft_rules import HostPort, NftFragment
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class HostState:
     """Slices, and what was planned for each; by network, but for what all have in common."""
 
-    slices: Mapping[str, Slice] = field(default_factory=dict)
+    snapshots: Mapping[str, NetworkSnapshot] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
     plugs: Plan = frozenset()
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    fragments: Mapping[str, NftFragment] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
-    own: Part = field(default_factory=Part)
+    own: NftFragment = field(default_factory=NftFragment)
     """The host's own ports'."""
-    merged: Part = field(default_factory=Part)
+    merged: NftFragment = field(default_factory=NftFragment)
     entries: Mapping[str, Doors] = field(default_factory=dict)
     doors: Doors = field(default_factory=dict)
     """Of all networks, and of the host's own ports."""
@@ -36,66 +36,68 @@ class Applied:
 
     def towards(
         self,
-        wanted: Mapping[str, Slice],
+        wanted: Mapping[str, NetworkSnapshot],
         ports: Sequence[HostPort],
         plugs: Plan,
         host: HostFacts,
-        refused: Mapping[str, Part] = MappingProxyType({}),
-    ) -> Applied:
-        """What these slices and ports come to; what did not change is taken over from here.
+        refused: Mapping[str, NftFragment] = MappingProxyType({}),
+    ) -> HostState:
+        """What these snapshots and ports come to; what did not change is taken over from here.
 
-        `refused`: parts that nftables does not take, by network.
+        `refused`: fragments that nftables does not take, by network.
         """
-        slices: dict[str, Slice] = {}
+        snapshots: dict[str, NetworkSnapshot] = {}
         broken: dict[str, str] = {}
         made: dict[str, _Made] = {}
-        for id, slice in wanted.items():
-            known = self.slices.get(id)
+        for id, snapshot in wanted.items():
+            known = self.snapshots.get(id)
             try:
-                made[id] = self._known(id) if known == slice else _make(slice, host)
-                slices[id] = slice
+                made[id] = self._known(id) if known == snapshot else _make(snapshot, host)
+                snapshots[id] = snapshot
             except Exception as error:  # entries are checked when they come; this is for what nobody has thought of
                 broken[id] = f"{type(error).__name__}: {error}"
                 if known is not None:
-                    made[id], slices[id] = self._known(id), known
-        own = nft_rules.host_ports_part(ports)
-        parts = {id: one.part for id, one in made.items()}
+                    made[id], snapshots[id] = self._known(id), known
+        own = nft_rules.host_ports_fragment(ports)
+        fragments = {id: one.fragment for id, one in made.items()}
         entries = {id: one.doors for id, one in made.items()}
-        return Applied(
-            slices=slices,
+        return HostState(
+            snapshots=snapshots,
             plans={id: one.plan for id, one in made.items()},
             plugs=plugs,
-            parts=parts,
+            fragments=fragments,
             names={id: one.names for id, one in made.items()},
             own=own,
-            merged=nft_rules.merge([own, *(part for id, part in parts.items() if refused.get(id) != part)]),
+            merged=nft_rules.merge(
+                [own, *(fragment for id, fragment in fragments.items() if refused.get(id) != fragment)]
+            ),
             entries=entries,
             doors=datagram_routes.merge([datagram_routes.of_ports(ports), *entries.values()]),
             broken=broken,
         )
 
     def _known(self, id: str) -> _Made:
-        return _Made(self.plans[id], self.parts[id], self.names[id], self.entries[id])
+        return _Made(self.plans[id], self.fragments[id], self.names[id], self.entries[id])
 
-    def moved_since(self, before: Applied) -> bool:
+    def moved_since(self, before: HostState) -> bool:
         """Whether a network's bridge has another address now."""
-        pairs = ((before.slices[id], slice) for id, slice in self.slices.items() if id in before.slices)
+        pairs = ((before.snapshots[id], snapshot) for id, snapshot in self.snapshots.items() if id in before.snapshots)
         return any(old.network.gateway != new.network.gateway for old, new in pairs)
 
-    def differing(self, other: Applied) -> list[Slice]:
-        """The slices that are not the same there."""
-        return [slice for id, slice in self.slices.items() if other.slices.get(id) != slice]
+    def differing(self, other: HostState) -> list[NetworkSnapshot]:
+        """The snapshots that are not the same there."""
+        return [snapshot for id, snapshot in self.snapshots.items() if other.snapshots.get(id) != snapshot]
 
 
 class _Made(NamedTuple):
-    """What a slice comes to."""
+    """What a snapshot comes to."""
 
     plan: Plan
-    part: Part
+    fragment: NftFragment
     names: Names
     doors: Doors
 
 
-def _make(slice: Slice, host: HostFacts) -> _Made:
-    part = nft_rules.network_part(slice, host.address)
-    return _Made(plan(slice, host), part, dns_zone.index(slice), datagram_routes.of_slice(slice))
+def _make(snapshot: NetworkSnapshot, host: HostFacts) -> _Made:
+    fragment = nft_rules.network_fragment(snapshot, host.address)
+    return _Made(plan(snapshot, host), fragment, dns_zone.index(snapshot), datagram_routes.of_snapshot(snapshot))

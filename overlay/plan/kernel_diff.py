@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from overlay.plan.kernel_objects import Bridge, KernelObject, Operation, Port, Put, Remove, Rule, Vxlan
+from overlay.plan.kernel_objects import (
+    ApplyObject,
+    Bridge,
+    BridgePort,
+    KernelObject,
+    Operation,
+    RemoveObject,
+    RoutingRule,
+    Vxlan,
+)
 
 
 def diff(actual: Set[KernelObject], desired: Set[KernelObject]) -> list[Operation]:
@@ -20,13 +29,13 @@ def diff(actual: Set[KernelObject], desired: Set[KernelObject]) -> list[Operatio
         if isinstance(what, Bridge | Vxlan) and _must_go(what, wanted.get((what.order, what.key)))
     }
     # what hangs on a port of a bridge that goes, goes too
-    gone |= {what.link for what in actual if isinstance(what, Port) and what.bridge in gone}
+    gone |= {what.link for what in actual if isinstance(what, BridgePort) and what.bridge in gone}
     kept = {what for what in actual if not _hangs_on(what, gone)}
     surplus = [what for what in actual - desired if _removable(what, gone, wanted)]
     missing = desired - kept
     return [
-        *(Remove(what) for what in sorted(surplus, key=_position, reverse=True)),
-        *(Put(what) for what in sorted(missing, key=_position)),
+        *(RemoveObject(what) for what in sorted(surplus, key=_position, reverse=True)),
+        *(ApplyObject(what) for what in sorted(missing, key=_position)),
     ]
 
 
@@ -44,9 +53,9 @@ def _hangs_on(what: KernelObject, gone: Set[str]) -> bool:
         case Vxlan(name):
             # a VXLAN device outlives its bridge, as nobody's port: it is put again
             return name in gone or what.bridge in gone
-        case Rule():
+        case RoutingRule():
             return False
-        case Port():
+        case BridgePort():
             return what.bridge in gone
         case _:
             return what.link in gone
@@ -55,7 +64,7 @@ def _hangs_on(what: KernelObject, gone: Set[str]) -> bool:
 def _removable(what: KernelObject, gone: Set[str], wanted: dict[tuple[int, tuple[object, ...]], KernelObject]) -> bool:
     if isinstance(what, Bridge | Vxlan):
         return what.name in gone
-    if isinstance(what, Port):
+    if isinstance(what, BridgePort):
         return False
     # what is put under the same key replaces this
     return not _hangs_on(what, gone) and (what.order, what.key) not in wanted

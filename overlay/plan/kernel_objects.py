@@ -44,7 +44,7 @@ class Vxlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class BridgePort:
     """A sandbox's interface is plugged into its bridge. Never removed: it goes with the sandbox, or with the bridge."""
 
     order: ClassVar[int] = 2
@@ -123,7 +123,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RoutingRule:
     """Packets that came in through `link` and bear the table's number as mark are routed by that table."""
 
     order: ClassVar[int] = 7
@@ -136,24 +136,24 @@ class Rule:
         return (self.link, self.table)
 
 
-KernelObject = Bridge | Vxlan | Port | Address | Fdb | Neighbour | Route | Rule
+KernelObject = Bridge | Vxlan | BridgePort | Address | Fdb | Neighbour | Route | RoutingRule
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class ApplyObject:
     """Make the object so, whether it exists or not."""
 
     what: KernelObject
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class RemoveObject:
     """See that the object is gone."""
 
     what: KernelObject
 
 
-Operation = Put | Remove
+Operation = ApplyObject | RemoveObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from overlay.interface import LOCAL_BRIDGE, NetworkView
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class NetworkSnapshot:
     """One network of this host."""
 
     network: NetworkOrder
@@ -50,20 +50,20 @@ def is_ingress(network: NetworkOrder) -> bool:
     return network.ingress
 
 
-def slices(view: NetworkView) -> dict[str, Slice]:
+def snapshots(view: NetworkView) -> dict[str, NetworkSnapshot]:
     """The view's networks, by id. What refers to a network the view does not have is left out."""
     services = _by_network(view.services.values())
     endpoints = _by_network(view.endpoints.values())
     peers = _by_network(view.peers.values())
     return {
-        id: Slice(network, services.get(id, ()), endpoints.get(id, ()), peers.get(id, ()))
+        id: NetworkSnapshot(network, services.get(id, ()), endpoints.get(id, ()), peers.get(id, ()))
         for id, network in view.networks.items()
     }
 
 
-def local_slice(subnet: str, gateway: str, mtu: int) -> Slice:
+def local_snapshot(subnet: str, gateway: str, mtu: int) -> NetworkSnapshot:
     """The host's own network (LOCAL_BRIDGE): no VXLAN, no services."""
-    return Slice(
+    return NetworkSnapshot(
         NetworkOrder(id=LOCAL_BRIDGE, name="bridge", vni=0, subnet=subnet, vip_range="", gateway=gateway, mtu=mtu)
     )
 

@@ -22,7 +22,7 @@ from typing import Literal
 from api.service.ports import PortConfig
 from api.wire.assignments import ServiceOrder
 from overlay.plan import link_names
-from overlay.plan.network_snapshot import Slice
+from overlay.plan.network_snapshot import NetworkSnapshot
 
 Elements = frozenset[str]
 Rules = tuple[str, ...]
@@ -30,7 +30,7 @@ Rules = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class NftFragment:
     """What one network, or the host's own ports, add to the table."""
 
     sets: Mapping[str, Elements] = field(default_factory=dict)
@@ -149,37 +149,39 @@ BASE = f"""
 """
 
 
-def network_part(slice: Slice, host: str) -> Part:
+def network_fragment(snapshot: NetworkSnapshot, host: str) -> NftFragment:
     """What a network adds; `host` is this host's underlay address."""
-    network = slice.network
+    network = snapshot.network
     link = f'"{link_names.bridge(network.vni)}"'
-    backends = _backends(slice)
+    backends = _backends(snapshot)
     sets = {
         "bridges": frozenset({link}),
         "same": frozenset({f"{link} . {link}"}),
         "own": frozenset({f"{link} . {network.subnet}"}),
         "subnets": frozenset({network.subnet}),
-        "self": frozenset(_hairpins(slice, host)),
+        "self": frozenset(_hairpins(snapshot, host)),
     }
     if network.internal:
         sets["internal"] = frozenset({link})
     else:
         sets["outbound"] = frozenset({network.subnet})
     if network.vni:
-        others = _others(slice, host)
+        others = _others(snapshot, host)
         sets["senders"] = frozenset(f"{other} . {network.vni:#x}" for other in others)
         sets["hosts"] = frozenset({*others, host})
     if network.vip_range:
         sets["vipranges"] = frozenset({network.vip_range})
-    chains = dict(_vip_chains(slice, backends))
-    sets["vips"] = frozenset(f"{link} . {service.vip} : goto {chain}" for chain, service in _vip_names(slice, backends))
-    if slice.ingress:
-        sets |= _mesh_sets(slice, host, backends)
-        chains |= _mesh_chains(slice, backends)
-    return Part(sets, chains)
+    chains = dict(_vip_chains(snapshot, backends))
+    sets["vips"] = frozenset(
+        f"{link} . {service.vip} : goto {chain}" for chain, service in _vip_names(snapshot, backends)
+    )
+    if snapshot.ingress:
+        sets |= _mesh_sets(snapshot, host, backends)
+        chains |= _mesh_chains(snapshot, backends)
+    return NftFragment(sets, chains)
 
 
-def host_ports_part(ports: Sequence[HostPort]) -> Part:
+def host_ports_fragment(ports: Sequence[HostPort]) -> NftFragment:
     """What the host's own published ports add."""
     chains: dict[str, Rules] = {}
     elements = []
@@ -189,35 +191,35 @@ def host_ports_part(ports: Sequence[HostPort]) -> Part:
         elements.append(_door(port.protocol, port.published, port.host_ip, chain))
     # a container that calls itself by the host's address
     hairpins = frozenset(f"{p.address} . {p.address}" for p in ports)
-    return Part({**_doors(elements), "self": hairpins}, chains)
+    return NftFragment({**_doors(elements), "self": hairpins}, chains)
 
 
-def merge(parts: Iterable[Part]) -> Part:
-    """One part of many. Where two claim the same key of a map the first wins."""
+def merge(fragments: Iterable[NftFragment]) -> NftFragment:
+    """One fragment of many. Where two claim the same key of a map the first wins."""
     sets: dict[str, dict[str, str]] = {}
     chains: dict[str, Rules] = {}
-    for part in parts:
-        chains |= part.chains
-        for name, elements in part.sets.items():
+    for fragment in fragments:
+        chains |= fragment.chains
+        for name, elements in fragment.sets.items():
             into = sets.setdefault(name, {})
             for element in sorted(elements):
                 into.setdefault(element.partition(" : ")[0], element)
-    return Part({name: frozenset(elements.values()) for name, elements in sets.items()}, chains)
+    return NftFragment({name: frozenset(elements.values()) for name, elements in sets.items()}, chains)
 
 
-def full(table: str, part: Part, port: int) -> str:
+def full(table: str, fragment: NftFragment, port: int) -> str:
     """The whole table anew, in one transaction; `port` is VXLAN's."""
     lines = [f"add table ip {table}", f"delete table ip {table}", f"table ip {table} {{"]
     lines += [f"  {declaration}" for declaration in SETS.values()]
-    for name, rules in sorted(part.chains.items()):
+    for name, rules in sorted(fragment.chains.items()):
         lines += [f"  chain {name} {{", *(f"    {rule}" for rule in rules), "  }"]
     lines.append(BASE.strip("\n") % {"port": port})
     lines.append("}")
-    lines += _elements("add", table, part.sets)
+    lines += _elements("add", table, fragment.sets)
     return "\n".join(lines) + "\n"
 
 
-def delta(table: str, old: Part, new: Part) -> str:
+def delta(table: str, old: NftFragment, new: NftFragment) -> str:
     """What turns the one into the other, in one transaction; "" when they are equal."""
     gone = {name: old.sets.get(name, Elements()) - new.sets.get(name, Elements()) for name in SETS}
     come = {name: new.sets.get(name, Elements()) - old.sets.get(name, Elements()) for name in SETS}
@@ -237,14 +239,14 @@ def delta(table: str, old: Part, new: Part) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def addresses(slices: Iterable[Slice]) -> frozenset[str]:
+def addresses(snapshots: Iterable[NetworkSnapshot]) -> frozenset[str]:
     """Addresses of all endpoints, ready or not, but for those on hosts that are lost: what was held there is over."""
-    return frozenset(e.address for slice in slices for e in slice.endpoints if not e.lost)
+    return frozenset(e.address for snapshot in snapshots for e in snapshot.endpoints if not e.lost)
 
 
-def backends(slices: Iterable[Slice]) -> frozenset[str]:
+def backends(snapshots: Iterable[NetworkSnapshot]) -> frozenset[str]:
     """Addresses of all that take connections."""
-    return frozenset(e.address for slice in slices for e in slice.endpoints if e.ready)
+    return frozenset(e.address for snapshot in snapshots for e in snapshot.endpoints if e.ready)
 
 
 def _elements(verb: str, table: str, sets: Mapping[str, Elements]) -> list[str]:
@@ -259,67 +261,69 @@ def _elements(verb: str, table: str, sets: Mapping[str, Elements]) -> list[str]:
     return lines
 
 
-def _others(slice: Slice, host: str) -> set[str]:
+def _others(snapshot: NetworkSnapshot, host: str) -> set[str]:
     """The other hosts that take part in the network."""
-    found = {peer.host for peer in slice.peers} | {endpoint.host for endpoint in slice.endpoints}
+    found = {peer.host for peer in snapshot.peers} | {endpoint.host for endpoint in snapshot.endpoints}
     return found - {host, ""}
 
 
-def _backends(slice: Slice) -> Mapping[str, list[str]]:
+def _backends(snapshot: NetworkSnapshot) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for endpoint in slice.endpoints:
+    for endpoint in snapshot.endpoints:
         if endpoint.ready:
             found.setdefault(endpoint.service_id, []).append(endpoint.address)
     return found
 
 
-def _hairpins(slice: Slice, host: str) -> Iterator[str]:
+def _hairpins(snapshot: NetworkSnapshot, host: str) -> Iterator[str]:
     """Connections whose answers would not come back through us unless their source is this host's bridge.
 
     A container that got itself behind a VIP; and, in the mesh, a host that reaches through us a container of its own.
     """
-    for endpoint in slice.endpoints:
+    for endpoint in snapshot.endpoints:
         if endpoint.host == host:
             yield f"{endpoint.address} . {endpoint.address}"
-        elif slice.ingress and endpoint.ready and endpoint.host:
+        elif snapshot.ingress and endpoint.ready and endpoint.host:
             yield f"{endpoint.host} . {endpoint.address}"
 
 
-def _vip_names(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, ServiceOrder]]:
-    for service in slice.services:
+def _vip_names(snapshot: NetworkSnapshot, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, ServiceOrder]]:
+    for service in snapshot.services:
         if service.vip and backends.get(service.service_id):
-            yield f"vip_{slice.network.vni}_{service.vip.replace('.', '_')}", service
+            yield f"vip_{snapshot.network.vni}_{service.vip.replace('.', '_')}", service
 
 
-def _vip_chains(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, Rules]]:
-    for chain, service in _vip_names(slice, backends):
+def _vip_chains(snapshot: NetworkSnapshot, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, Rules]]:
+    for chain, service in _vip_names(snapshot, backends):
         yield chain, _leading(f"{BRIEF} dnat to", backends[service.service_id])
 
 
-def _mesh_ports(slice: Slice, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, PortConfig, list[str]]]:
-    for service in slice.services:
+def _mesh_ports(
+    snapshot: NetworkSnapshot, backends: Mapping[str, list[str]]
+) -> Iterator[tuple[str, PortConfig, list[str]]]:
+    for service in snapshot.services:
         for port in service.ports:
             if backends.get(service.service_id) and port.published_port and not port.is_on_host:
                 chain = _port_chain("mesh", port.protocol, port.published_port, port.host_ip)
                 yield chain, port, backends[service.service_id]
 
 
-def _mesh_chains(slice: Slice, backends: Mapping[str, list[str]]) -> dict[str, Rules]:
+def _mesh_chains(snapshot: NetworkSnapshot, backends: Mapping[str, list[str]]) -> dict[str, Rules]:
     return {
         chain: _leading(f"meta l4proto {port.protocol} {MINUTE} dnat ip to", to, port.target_port)
-        for chain, port, to in _mesh_ports(slice, backends)
+        for chain, port, to in _mesh_ports(snapshot, backends)
     }
 
 
-def _mesh_sets(slice: Slice, host: str, backends: Mapping[str, list[str]]) -> dict[str, Elements]:
-    link = f'"{link_names.bridge(slice.network.vni)}"'
-    subnet = slice.network.subnet
-    doors = [(link_names.mac(p.gateway), link_names.mark(p.gateway, subnet)) for p in slice.peers if p.host != host]
+def _mesh_sets(snapshot: NetworkSnapshot, host: str, backends: Mapping[str, list[str]]) -> dict[str, Elements]:
+    link = f'"{link_names.bridge(snapshot.network.vni)}"'
+    subnet = snapshot.network.subnet
+    doors = [(link_names.mac(p.gateway), link_names.mark(p.gateway, subnet)) for p in snapshot.peers if p.host != host]
     return {
         **_doors(
             [
                 _door(port.protocol, port.published_port, port.host_ip, chain)
-                for chain, port, _ in _mesh_ports(slice, backends)
+                for chain, port, _ in _mesh_ports(snapshot, backends)
             ]
         ),
         "doors": frozenset(f"{link} . {mac}" for mac, _ in doors),

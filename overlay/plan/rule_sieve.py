@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from overlay.plan.nft_rules import Part, merge
+from overlay.plan.nft_rules import NftFragment, merge
 
 
-def refused(own: Part, parts: Mapping[str, Part], loads: Callable[[Part], bool]) -> dict[str, Part]:
-    """The parts that are to be left out, by network, so that the others load; none when that does not help.
+def refused(
+    own: NftFragment, fragments: Mapping[str, NftFragment], loads: Callable[[NftFragment], bool]
+) -> dict[str, NftFragment]:
+    """The fragments to leave out, by network, so that the others load; none when that does not help.
 
-    `own` is the host's part, which all need; `loads` says whether nftables would take a part as the whole table.
+    `own` is the host's fragment, which every load needs; `loads` says whether nftables would accept a fragment as the
+    whole table.
     """
     if not loads(own):
         return {}
     taken, left_out = [own], {}
-    for id, part in sorted(parts.items()):
-        if loads(merge([*taken, part])):
-            taken.append(part)
+    for id, fragment in sorted(fragments.items()):
+        if loads(merge([*taken, fragment])):
+            taken.append(fragment)
         else:
-            left_out[id] = part
+            left_out[id] = fragment
     return left_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from overlay.plan.kernel_objects import HostFacts
-from overlay.plan.network_snapshot import Slice
+from overlay.plan.network_snapshot import NetworkSnapshot
 
 HOST = HostFacts("192.0.2.1", "eth0", 1500, 4789)
 
@@ -28,10 +28,10 @@ def peer(host: str, gateway: str) -> PeerOrder:
     return PeerOrder(f"{host}.n1", "n1", host, host, gateway)
 
 
-def ingress_slice() -> Slice:
+def ingress_snapshot() -> NetworkSnapshot:
     """A service with a VIP and a published port, one task here and one on another host."""
     port = PortConfig(target_port=80, published_port=8080)
-    return Slice(
+    return NetworkSnapshot(
         network(ingress=True),
         (service("web", "10.0.1.130", aliases=("www",), ports=(port,)),),
         (endpoint("web.1", "10.0.1.11", "192.0.2.1"), endpoint("web.2", "10.0.1.12", "192.0.2.2")),

@@ -23,7 +23,7 @@ from overlay.interface import Interface, Sandbox
 from overlay.kernel.namespaces import DnsSockets
 from overlay.plan.dns_zone import Names, index
 from tests.overlay.dns.test_dns_server import addresses, question
-from tests.overlay.orders import ingress_slice
+from tests.overlay.orders import ingress_snapshot
 
 OWN = {"n1": "10.0.1.40"}
 ARGOSYD = Names("n1", {}, {}, {"web": ("10.0.9.9",)}, {})
@@ -96,7 +96,7 @@ async def begun(path: Path, held: DnsSockets, upstream: str = "") -> Relief:
     relief = Relief(path)
     assert await relief.take_over() == {}
     relief.serve(replace(sandbox(), nameservers=(upstream,) if upstream else ()), OWN, False, held)
-    relief.know({"n1": index(ingress_slice())})
+    relief.know({"n1": index(ingress_snapshot())})
     relief.relieve()
     relief.start()
     await told(relief)
@@ -126,7 +126,7 @@ async def test_the_stand_in_answers_from_when_argosyd_is_gone_and_gives_the_sock
     assert await ask(where, "web") == ["10.0.1.130"], "it goes on until argosyd knows the names"
     second.serve(sandbox(), OWN, False, back["c1"])
     second.start()
-    second.know({"n1": index(ingress_slice())})
+    second.know({"n1": index(ingress_snapshot())})
     second.relieve()
     await told(second)
     server = serve(second, back["c1"])
@@ -184,7 +184,7 @@ async def test_another_version_hands_over_and_ends_when_its_successor_knows_all(
     new = Relief(path)
     back = await new.take_over()
     new.serve(sandbox(), OWN, False, back["c1"])
-    new.know({"n1": index(ingress_slice())})
+    new.know({"n1": index(ingress_snapshot())})
     new.start()
     async with asyncio.timeout(20):
         await process.wait()
@@ -251,7 +251,7 @@ async def test_a_new_stand_in_does_not_answer_before_the_names_are_known(path: P
     asked = asyncio.ensure_future(ask(held, "web", 20))
     await asyncio.sleep(0.3)
     assert relief._process is None
-    relief.know({"n1": index(ingress_slice())})
+    relief.know({"n1": index(ingress_snapshot())})
     assert await asked == ["10.0.1.130"]
     relief.hang_up()
     held.close()
@@ -278,7 +278,7 @@ async def test_a_sandbox_is_let_go_when_its_namespace_is_no_longer_mounted(path:
     assert await relief.take_over() == {}
     (tmp_path / "c1").touch()
     relief.serve(sandbox(), OWN, False, held, str(tmp_path / "c1"))
-    relief.know({"n1": index(ingress_slice())})
+    relief.know({"n1": index(ingress_snapshot())})
     relief.start()
     await told(relief)
     process = relief._process

@@ -23,16 +23,16 @@ from overlay.kernel.pyroute2_codec import body_class, encode, ndmsg
 from overlay.plan.datagram_routes import Flow
 from overlay.plan.kernel_objects import (
     Address,
+    ApplyObject,
     Bridge,
+    BridgePort,
     Fdb,
     HostFacts,
     KernelObject,
     Neighbour,
-    Port,
-    Put,
-    Remove,
+    RemoveObject,
     Route,
-    Rule,
+    RoutingRule,
     Vxlan,
 )
 from overlay.plan.port_guard_rules import Plug, keys
@@ -50,7 +50,11 @@ OBJECTS: dict[str, list[KernelObject]] = {
         Vxlan("av16777215", "lo", 16777215, 65535, "255.255.255.254", 68),
         Vxlan("av1", "lo", 1, 1, "10.0.0.1", 1500),
     ],
-    "port": [Port("aec0ffee00110", "lo"), Port("aec0ffee00110", "lo", True), Port("ae0123456789f", "lo")],
+    "port": [
+        BridgePort("aec0ffee00110", "lo"),
+        BridgePort("aec0ffee00110", "lo", True),
+        BridgePort("ae0123456789f", "lo"),
+    ],
     "address": [
         Address("lo", "10.0.1.1/24"),
         Address("lo", "100.127.240.1/20"),
@@ -74,7 +78,7 @@ OBJECTS: dict[str, list[KernelObject]] = {
         Route("lo", "0.0.0.0/0", 0x5A000002, "10.0.1.2"),
         Route("lo", "0.0.0.0/0", 0x5AFFFFFF, "10.255.255.1"),
     ],
-    "rule": [Rule("lo", 0x5A000002), Rule("ab4097", 0x5AFFFFFF)],
+    "rule": [RoutingRule("lo", 0x5A000002), RoutingRule("ab4097", 0x5AFFFFFF)],
 }
 """All on the loopback interface, whose number (1) is the same everywhere."""
 ON_KERNEL: set[KernelObject] = {
@@ -90,11 +94,11 @@ ON_KERNEL: set[KernelObject] = {
     Fdb("av4097", "02:42:0a:00:01:0c", "192.0.2.2"),
     Neighbour("ab4097", "10.0.1.12", "02:42:0a:00:01:0c"),
     Neighbour("ab4097", "10.0.1.2", "02:42:0a:00:01:02"),
-    Port("ae00112233440", "ab4097", True),
-    Port("aec0ffee00110", "ab4097", False),
+    BridgePort("ae00112233440", "ab4097", True),
+    BridgePort("aec0ffee00110", "ab4097", False),
     Route("ab4097", "0.0.0.0/0", 0x5A000002, "10.0.1.2"),
     Route("ab4097", "10.0.1.128/25", 0),
-    Rule("ab4097", 0x5A000002),
+    RoutingRule("ab4097", 0x5A000002),
     Vxlan("av4097", "ab4097", 4097, 4789, "192.0.2.1", 1450),
 }
 """What a75466e read in the same answers."""
@@ -182,7 +186,7 @@ def header_of(kind: str) -> str:
 @pytest.mark.parametrize(("kind", "number"), CASES)
 def test_what_is_put_and_removed_is_said_in_the_same_words(kind: str, number: int) -> None:
     what = OBJECTS[kind][number]
-    for doing, label in ((Put(what), "put"), (Remove(what), "remove")):
+    for doing, label in ((ApplyObject(what), "put"), (RemoveObject(what), "remove")):
         socket = Recorded()
         Kernel(HOST, socket).apply([doing])
         golden = GOLDEN["operations"][f"{label} {kind} {number}"]
@@ -193,7 +197,7 @@ def test_what_is_put_and_removed_is_said_in_the_same_words(kind: str, number: in
 def test_a_vxlan_device_whose_host_device_is_unknown_names_none() -> None:
     for number, what in enumerate(OBJECTS["vxlan"]):
         socket = Recorded()
-        Kernel(HostFacts("192.0.2.1", "", 1500, 4789), socket).apply([Put(what)])
+        Kernel(HostFacts("192.0.2.1", "", 1500, 4789), socket).apply([ApplyObject(what)])
         assert_same(socket.requests, GOLDEN["operations"][f"put vxlan {number} without a device"], "link")
 
 

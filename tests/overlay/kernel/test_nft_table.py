@@ -14,15 +14,15 @@ from overlay.host_networks import HostNetworks
 from overlay.interface import NetworkFailure, NetworkView
 from overlay.kernel.nft_table import Ruleset
 from overlay.kernel.nftables import Nft
-from overlay.plan.nft_rules import Part
+from overlay.plan.nft_rules import NftFragment
 from tests.overlay.hosts import sh
-from tests.overlay.orders import HOST, ingress_slice
-from tests.overlay.plan.test_nft_rules import elsewhere, part_of, unready
+from tests.overlay.orders import HOST, ingress_snapshot
+from tests.overlay.plan.test_nft_rules import elsewhere, fragment_of, unready
 
 pytestmark = pytest.mark.root
 
 PORT = 4789
-BOTH = ingress_slice()
+BOTH = ingress_snapshot()
 ONE = replace(BOTH, endpoints=(BOTH.endpoints[0], unready(BOTH.endpoints[1])))
 
 
@@ -46,12 +46,12 @@ def with_ruleset(work: Callable[[Ruleset], None]) -> None:
 
 def test_a_change_that_failed_is_made_by_the_next_one() -> None:
     def work(ruleset: Ruleset) -> None:
-        ruleset.bring(part_of(BOTH), PORT, check=False)
-        bad = part_of(ONE)
+        ruleset.bring(fragment_of(BOTH), PORT, check=False)
+        bad = fragment_of(ONE)
         with pytest.raises(NetworkFailure):
-            ruleset.bring(Part(bad.sets, {**bad.chains, "bad": ("no rule at all",)}), PORT, check=False)
+            ruleset.bring(NftFragment(bad.sets, {**bad.chains, "bad": ("no rule at all",)}), PORT, check=False)
         assert leads_to_both(ruleset.listing())
-        ruleset.bring(part_of(ONE), PORT, check=False)
+        ruleset.bring(fragment_of(ONE), PORT, check=False)
         assert not leads_to_both(ruleset.listing())
 
     with_ruleset(work)
@@ -59,22 +59,22 @@ def test_a_change_that_failed_is_made_by_the_next_one() -> None:
 
 def test_only_a_table_that_somebody_changed_is_loaded_anew() -> None:
     def work(ruleset: Ruleset) -> None:
-        ruleset.bring(part_of(BOTH), PORT, check=False)
-        ruleset.bring(part_of(ONE), PORT, check=False)
+        ruleset.bring(fragment_of(BOTH), PORT, check=False)
+        ruleset.bring(fragment_of(ONE), PORT, check=False)
         loaded = handle()
         for _ in range(2):
-            ruleset.bring(part_of(ONE), PORT, check=True)
+            ruleset.bring(fragment_of(ONE), PORT, check=True)
         assert handle() == loaded
         nft = Nft()
         nft.run("add table ip other")
-        ruleset.bring(part_of(ONE), PORT, check=True)
+        ruleset.bring(fragment_of(ONE), PORT, check=True)
         assert handle() == loaded, "somebody's own table"
         nft.run("flush chain ip argosy forward")
-        ruleset.bring(part_of(ONE), PORT, check=True)
+        ruleset.bring(fragment_of(ONE), PORT, check=True)
         assert handle() != loaded
         assert "ct status dnat accept" in ruleset.listing()
         nft.run("delete table ip argosy")
-        ruleset.bring(part_of(ONE), PORT, check=True)
+        ruleset.bring(fragment_of(ONE), PORT, check=True)
         assert "ct status dnat accept" in ruleset.listing()
         nft.close()
 
@@ -83,13 +83,13 @@ def test_only_a_table_that_somebody_changed_is_loaded_anew() -> None:
 
 def test_a_new_agent_takes_over_the_table_as_it_is() -> None:
     def work(ruleset: Ruleset) -> None:
-        ruleset.bring(part_of(BOTH), PORT, check=False)
-        ruleset.bring(part_of(ONE), PORT, check=False)
-        ruleset.bring(part_of(BOTH), PORT, check=False)
+        ruleset.bring(fragment_of(BOTH), PORT, check=False)
+        ruleset.bring(fragment_of(ONE), PORT, check=False)
+        ruleset.bring(fragment_of(BOTH), PORT, check=False)
         loaded = handle()
         for wanted, same in ((BOTH, True), (ONE, False), (ONE, True)):
             new = Ruleset("argosy")
-            new.bring(part_of(wanted), PORT, check=True)
+            new.bring(fragment_of(wanted), PORT, check=True)
             assert (handle() == loaded) is same
             assert leads_to_both(new.listing()) is (wanted is BOTH)
             loaded = handle()
@@ -107,12 +107,12 @@ def handle() -> int:
 def test_rules_that_a_failed_round_owes_are_not_told_as_in_force(tmp_path: Path) -> None:
     """The kernel could not be read once, just as an endpoint left."""
 
-    def view(slice: object) -> NetworkView:
+    def view(snapshot: object) -> NetworkView:
         return NetworkView(
             {BOTH.network.id: BOTH.network},
-            {service.id: service for service in slice.services},  # type: ignore[attr-defined]
-            {endpoint.id: endpoint for endpoint in slice.endpoints},  # type: ignore[attr-defined]
-            {peer.id: peer for peer in slice.peers},  # type: ignore[attr-defined]
+            {service.id: service for service in snapshot.services},  # type: ignore[attr-defined]
+            {endpoint.id: endpoint for endpoint in snapshot.endpoints},  # type: ignore[attr-defined]
+            {peer.id: peer for peer in snapshot.peers},  # type: ignore[attr-defined]
         )
 
     async def rounds() -> str:

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
 from overlay.plan.applicable_entries import wrong
-from overlay.plan.host_state import Applied
+from overlay.plan.host_state import HostState
 from overlay.plan.kernel_objects import HostFacts
-from overlay.plan.network_snapshot import Slice
-from overlay.plan.nft_rules import Part
+from overlay.plan.network_snapshot import NetworkSnapshot
+from overlay.plan.nft_rules import NftFragment
 from overlay.plan.rule_sieve import refused
 
 NETWORK = NetworkOrder("net", "shop", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
@@ -59,21 +59,21 @@ def test_what_cannot_be_applied_is_named(bad: Any) -> None:
 
 def test_a_network_that_nothing_can_be_planned_for_stays_as_it_was_and_stops_no_other() -> None:
     # behind the check of entries: something that nobody has thought of
-    odd = Slice(NETWORK, endpoints=(replace(ENDPOINT, address="x", ready=True),), services=(SERVICE,))
-    other = Slice(replace(NETWORK, id="b", vni=4098, subnet="10.0.2.0/24", gateway="10.0.2.130/24"))
-    first = Applied().towards({"net": Slice(NETWORK), "b": other}, (), frozenset(), HOST)
+    odd = NetworkSnapshot(NETWORK, endpoints=(replace(ENDPOINT, address="x", ready=True),), services=(SERVICE,))
+    other = NetworkSnapshot(replace(NETWORK, id="b", vni=4098, subnet="10.0.2.0/24", gateway="10.0.2.130/24"))
+    first = HostState().towards({"net": NetworkSnapshot(NETWORK), "b": other}, (), frozenset(), HOST)
     then = first.towards({"net": odd, "b": other, "c": odd}, (), frozenset(), HOST)
-    assert (set(then.slices), set(then.broken)) == ({"net", "b"}, {"net", "c"})
-    assert then.slices["net"] == Slice(NETWORK)
+    assert (set(then.snapshots), set(then.broken)) == ({"net", "b"}, {"net", "c"})
+    assert then.snapshots["net"] == NetworkSnapshot(NETWORK)
     assert then.plans == first.plans
     assert then.merged == first.merged
 
 
 def test_rules_that_do_not_load_are_left_out_and_no_others() -> None:
-    parts = {name: Part({"subnets": frozenset({name})}) for name in ("a", "bad", "c")}
+    fragments = {name: NftFragment({"subnets": frozenset({name})}) for name in ("a", "bad", "c")}
 
-    def loads(part: Part) -> bool:
-        return "bad" not in part.sets.get("subnets", ())
+    def loads(fragment: NftFragment) -> bool:
+        return "bad" not in fragment.sets.get("subnets", ())
 
-    assert refused(Part(), parts, loads) == {"bad": parts["bad"]}
-    assert refused(Part(), parts, lambda _: False) == {}
+    assert refused(NftFragment(), fragments, loads) == {"bad": fragments["bad"]}
+    assert refused(NftFragment(), fragments, lambda _: False) == {}

@@ -11,20 +11,20 @@ from overlay.kernel.netfilter_messages import FlowSieve, flow_to_delete, read_fl
 from overlay.kernel.pyroute2_codec import attribute, nfctsocket
 from overlay.plan import datagram_routes
 from overlay.plan.datagram_routes import UDP, Door, Doors, Flow
-from overlay.plan.network_snapshot import Slice
+from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import HostPort
-from tests.overlay.orders import ingress_slice
+from tests.overlay.orders import ingress_snapshot
 
 HOST = "192.0.2.1"
 VIP = "10.0.1.130"
 FIRST, SECOND = "10.0.1.11", "10.0.1.12"
 
 
-def slice_with(*ports: PortConfig, ready: bool = True) -> Slice:
-    slice = ingress_slice()
-    endpoints = tuple(msgspec.structs.replace(endpoint, ready=ready) for endpoint in slice.endpoints)
+def snapshot_with(*ports: PortConfig, ready: bool = True) -> NetworkSnapshot:
+    snapshot = ingress_snapshot()
+    endpoints = tuple(msgspec.structs.replace(endpoint, ready=ready) for endpoint in snapshot.endpoints)
     return replace(
-        slice, services=(msgspec.structs.replace(slice.services[0], ports=list(ports)),), endpoints=endpoints
+        snapshot, services=(msgspec.structs.replace(snapshot.services[0], ports=list(ports)),), endpoints=endpoints
     )
 
 
@@ -38,11 +38,11 @@ def stale(entries: Doors, to: tuple[str, int], answers: tuple[str, int], protoco
 def test_doors_are_vips_and_published_udp_ports() -> None:
     tcp = PortConfig(target_port=80, published_port=8080)
 
-    assert datagram_routes.of_slice(slice_with(tcp, DNS)) == {
+    assert datagram_routes.of_snapshot(snapshot_with(tcp, DNS)) == {
         Door(VIP): {(FIRST, 0), (SECOND, 0)},
         Door("", 5300): {(FIRST, 53), (SECOND, 53)},
     }
-    assert datagram_routes.of_slice(slice_with(DNS, ready=False)) == {Door(VIP): frozenset()}
+    assert datagram_routes.of_snapshot(snapshot_with(DNS, ready=False)) == {Door(VIP): frozenset()}
     assert datagram_routes.of_ports([HostPort("udp", 5301, FIRST, 53, HOST), HostPort("tcp", 80, FIRST, 80)]) == {
         Door(HOST, 5301): {(FIRST, 53)}
     }
@@ -59,7 +59,7 @@ def test_only_doors_that_lost_a_target_or_ports_that_came_are_looked_at() -> Non
 
 
 def test_a_flow_that_does_not_follow_its_door_is_stale() -> None:
-    entries = datagram_routes.of_slice(slice_with(DNS))
+    entries = datagram_routes.of_snapshot(snapshot_with(DNS))
 
     assert not stale(entries, (HOST, 5300), (FIRST, 53))
     assert stale(entries, (HOST, 5300), (HOST, 5300)), "older than the port"
@@ -75,7 +75,7 @@ def test_a_port_that_is_gone_leads_nowhere_and_what_was_never_led_stays() -> Non
 
 
 def test_flows_that_pass_by_and_tcp_are_never_stale() -> None:
-    entries = datagram_routes.of_slice(slice_with(DNS))
+    entries = datagram_routes.of_snapshot(snapshot_with(DNS))
 
     assert not stale(entries, ("198.51.100.1", 5300), ("198.51.100.1", 5300))
     assert not stale(entries, (HOST, 5300), ("10.0.1.99", 53), protocol=6)
@@ -85,7 +85,7 @@ def test_a_port_at_one_address_is_the_door_there() -> None:
     entries = datagram_routes.merge(
         [
             datagram_routes.of_ports([HostPort("udp", 5300, "10.0.1.13", 53, HOST)]),
-            datagram_routes.of_slice(slice_with(DNS)),
+            datagram_routes.of_snapshot(snapshot_with(DNS)),
         ]
     )
 

@@ -17,17 +17,17 @@ from api.service.ports import PortConfig
 from api.wire.assignments import EndpointOrder
 from overlay.kernel.nftables import Nft
 from overlay.plan import nft_rules
-from overlay.plan.network_snapshot import Slice
-from overlay.plan.nft_rules import HostPort, Part
-from tests.overlay.orders import HOST, ingress_slice
+from overlay.plan.network_snapshot import NetworkSnapshot
+from overlay.plan.nft_rules import HostPort, NftFragment
+from tests.overlay.orders import HOST, ingress_snapshot
 
 T = TypeVar("T")
 GOLDEN = Path(__file__).parents[1] / "golden" / "rules.nft"
 
 
-def part_of(slice: Slice) -> Part:
-    ports = nft_rules.host_ports_part([HostPort("udp", 5353, "10.0.1.11", 53)])
-    return nft_rules.merge([ports, nft_rules.network_part(slice, HOST.address)])
+def fragment_of(snapshot: NetworkSnapshot) -> NftFragment:
+    ports = nft_rules.host_ports_fragment([HostPort("udp", 5353, "10.0.1.11", 53)])
+    return nft_rules.merge([ports, nft_rules.network_fragment(snapshot, HOST.address)])
 
 
 def unready(endpoint: EndpointOrder) -> EndpointOrder:
@@ -35,29 +35,29 @@ def unready(endpoint: EndpointOrder) -> EndpointOrder:
 
 
 def test_what_is_answered_by_a_lost_host_is_over_as_if_its_endpoints_were_gone() -> None:
-    slice = ingress_slice()
-    first, *rest = slice.endpoints
-    lost = replace(slice, endpoints=(msgspec.structs.replace(first, ready=False, lost=True), *rest))
+    snapshot = ingress_snapshot()
+    first, *rest = snapshot.endpoints
+    lost = replace(snapshot, endpoints=(msgspec.structs.replace(first, ready=False, lost=True), *rest))
 
-    assert nft_rules.addresses([slice]) - nft_rules.addresses([lost]) == {first.address}
-    assert nft_rules.backends([slice]) - nft_rules.backends([lost]) == {first.address}
-    unanswering = replace(slice, endpoints=(unready(first), *rest))
-    assert nft_rules.addresses([unanswering]) == nft_rules.addresses([slice])
+    assert nft_rules.addresses([snapshot]) - nft_rules.addresses([lost]) == {first.address}
+    assert nft_rules.backends([snapshot]) - nft_rules.backends([lost]) == {first.address}
+    unanswering = replace(snapshot, endpoints=(unready(first), *rest))
+    assert nft_rules.addresses([unanswering]) == nft_rules.addresses([snapshot])
 
 
 def test_the_whole_table_reads_like_this() -> None:
-    assert nft_rules.full("argosy", part_of(ingress_slice()), 4789) == GOLDEN.read_text()
+    assert nft_rules.full("argosy", fragment_of(ingress_snapshot()), 4789) == GOLDEN.read_text()
 
 
 def test_equal_networks_need_no_change() -> None:
-    assert nft_rules.delta("argosy", part_of(ingress_slice()), part_of(ingress_slice())) == ""
+    assert nft_rules.delta("argosy", fragment_of(ingress_snapshot()), fragment_of(ingress_snapshot())) == ""
 
 
 def test_an_endpoint_that_is_no_longer_ready_costs_two_small_chains_and_its_way_back() -> None:
-    before = ingress_slice()
+    before = ingress_snapshot()
     after = replace(before, endpoints=(before.endpoints[0], unready(before.endpoints[1])))
 
-    assert nft_rules.delta("argosy", part_of(before), part_of(after)).splitlines() == [
+    assert nft_rules.delta("argosy", fragment_of(before), fragment_of(after)).splitlines() == [
         "flush chain ip argosy mesh_tcp_8080",
         'add rule ip argosy mesh_tcp_8080 meta l4proto tcp ct timeout set "minute" dnat ip to 10.0.1.11:80',
         "flush chain ip argosy vip_4097_10_0_1_130",
@@ -67,45 +67,45 @@ def test_an_endpoint_that_is_no_longer_ready_costs_two_small_chains_and_its_way_
 
 
 def test_a_vip_without_ready_endpoints_is_not_in_the_map_and_its_chain_goes_last() -> None:
-    before = ingress_slice()
+    before = ingress_snapshot()
     after = replace(before, endpoints=tuple(unready(endpoint) for endpoint in before.endpoints))
 
-    lines = nft_rules.delta("argosy", part_of(before), part_of(after)).splitlines()
+    lines = nft_rules.delta("argosy", fragment_of(before), fragment_of(after)).splitlines()
 
     assert 'delete element ip argosy vips { "ab4097" . 10.0.1.130 }' in lines
     assert lines[-1] == "delete chain ip argosy vip_4097_10_0_1_130"
 
 
 def test_vxlan_is_heard_from_hosts_of_that_network_only_at_the_cluster_s_own_port() -> None:
-    before = ingress_slice()
+    before = ingress_snapshot()
     alone = replace(before, endpoints=before.endpoints[:1], peers=before.peers[:1])
-    text = nft_rules.full("argosy", part_of(before), 4242)
+    text = nft_rules.full("argosy", fragment_of(before), 4242)
 
     assert "udp dport 4242 jump tunnels" in text
     assert "4789" not in text
-    assert part_of(before).sets["senders"] == {"192.0.2.2 . 0x1001"}
+    assert fragment_of(before).sets["senders"] == {"192.0.2.2 . 0x1001"}
     assert "delete element ip argosy senders { 192.0.2.2 . 0x1001 }" in nft_rules.delta(
-        "argosy", part_of(before), part_of(alone)
+        "argosy", fragment_of(before), fragment_of(alone)
     )
 
 
 def test_two_claims_on_a_port_leave_the_first() -> None:
-    mine = nft_rules.host_ports_part([HostPort("tcp", 8080, "172.31.240.2", 80)])
-    merged = nft_rules.merge([mine, nft_rules.network_part(ingress_slice(), HOST.address)])
+    mine = nft_rules.host_ports_fragment([HostPort("tcp", 8080, "172.31.240.2", 80)])
+    merged = nft_rules.merge([mine, nft_rules.network_fragment(ingress_snapshot(), HOST.address)])
 
     assert merged.sets["ports"] == {"tcp . 8080 : goto host_tcp_8080"}
 
 
 def test_a_port_at_one_address_is_in_a_map_of_its_own_with_that_address() -> None:
-    slice = ingress_slice()
+    snapshot = ingress_snapshot()
     port = PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")
-    only = replace(slice, services=(msgspec.structs.replace(slice.services[0], ports=[port]),))
-    mine = nft_rules.host_ports_part([HostPort("tcp", 8080, "10.0.1.11", 80, "192.0.2.1")])
+    only = replace(snapshot, services=(msgspec.structs.replace(snapshot.services[0], ports=[port]),))
+    mine = nft_rules.host_ports_fragment([HostPort("tcp", 8080, "10.0.1.11", 80, "192.0.2.1")])
 
-    part = nft_rules.merge([mine, nft_rules.network_part(only, HOST.address)])
+    fragment = nft_rules.merge([mine, nft_rules.network_fragment(only, HOST.address)])
 
-    assert "ports" not in part.sets
-    assert part.sets["addressed"] == {
+    assert "ports" not in fragment.sets
+    assert fragment.sets["addressed"] == {
         "127.0.0.1 . tcp . 8080 : goto mesh_tcp_8080_127_0_0_1",
         "192.0.2.1 . tcp . 8080 : goto host_tcp_8080_192_0_2_1",
     }
@@ -127,16 +127,16 @@ def elsewhere(work: Callable[[], T]) -> T:
 
 @pytest.mark.root
 def test_nftables_accepts_the_table_and_every_change_of_it() -> None:
-    before = ingress_slice()
+    before = ingress_snapshot()
     local = PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")
     states = [
-        part_of(before),
-        part_of(replace(before, endpoints=(before.endpoints[0], unready(before.endpoints[1])))),
-        part_of(replace(before, endpoints=())),
-        part_of(replace(before, network=msgspec.structs.replace(before.network, internal=True))),
-        part_of(replace(before, services=(msgspec.structs.replace(before.services[0], ports=[local]),))),
-        Part(),
-        part_of(before),
+        fragment_of(before),
+        fragment_of(replace(before, endpoints=(before.endpoints[0], unready(before.endpoints[1])))),
+        fragment_of(replace(before, endpoints=())),
+        fragment_of(replace(before, network=msgspec.structs.replace(before.network, internal=True))),
+        fragment_of(replace(before, services=(msgspec.structs.replace(before.services[0], ports=[local]),))),
+        NftFragment(),
+        fragment_of(before),
     ]
 
     def listings() -> tuple[str, str]:
