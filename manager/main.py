@@ -47,7 +47,8 @@ from manager.leader.planners import planners
 from manager.security.revocation import is_noted, noted, public_key_of
 from manager.status.event_log import History
 from manager.store.batches import EXTERNAL
-from manager.store.interface import Change, Lease, LeaseEnded, Put
+from manager.store.held_key import HeldKey
+from manager.store.interface import Change, Put
 
 REMOVAL_TIMEOUT = 20.0
 """Seconds a demoted manager waits until the others have taken its etcd member out."""
@@ -93,7 +94,7 @@ class Manager:
         self._hosts: HostClient | None = None
         self._leader: Leader | None = None
         self._events: History | None = None
-        self._listing: Lease | None = None
+        self._listing: HeldKey | None = None
         self.dispatcher: Dispatcher | None = None
         """Once the manager serves."""
 
@@ -302,22 +303,12 @@ class Manager:
 
     async def _stay_listed(self) -> None:
         """Keep the key that says this manager is alive."""
-        key = self._own_key()
+        key, node_id = self._own_key(), self._options.node_id
+        self._listing = HeldKey(self.store, MEMBER, node_id, lambda: key, SESSION_LEASE, self._rng)
+        await self._listing.open()
         while True:
-            try:
-                lease = self._listing = await self.store.lease(SESSION_LEASE)
-                await lease.put(MEMBER, self._options.node_id, key)
-                while True:
-                    await asyncio.sleep(HEARTBEAT)
-                    try:
-                        await lease.refresh()
-                    except LeaseEnded:
-                        break
-                    except Unavailable as error:
-                        log.warning("this manager cannot tell that it is alive", reason=str(error))
-            except Unavailable as error:
-                log.warning("this manager cannot tell that it is alive", reason=str(error))
-                await asyncio.sleep(HEARTBEAT / 2)
+            await asyncio.sleep(HEARTBEAT)
+            await self._listing.refresh()
 
     async def _follow_members(self) -> NoReturn:
         """Know where the other managers' etcd members are, also when their addresses change."""
@@ -358,9 +349,9 @@ class Manager:
 
     async def _unlist(self) -> None:
         """Take back the key that says this manager is alive."""
-        lease, self._listing = self._listing, None
+        listing, self._listing = self._listing, None
         try:
-            if lease is not None:
-                await lease.end()
+            if listing is not None:
+                await listing.end()
         except ArgosyError as error:
             log.warning("this manager is listed for some seconds more", reason=str(error))

@@ -27,7 +27,7 @@ from api.objects.kinds import DESCRIPTION, SESSION, STATUS
 from api.objects.observed import NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
 from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
-from kit.timing import Clock, backoff
+from kit.timing import Clock
 from kit.token_buckets import TokenBuckets
 from manager.assignments.assignment_index import AssignmentIndex, HostView
 from manager.dispatch import assignment_pieces
@@ -35,13 +35,12 @@ from manager.dispatch.inbox import Inbox
 from manager.dispatch.status_writer import ObservationWriter
 from manager.hosts.occupied_prefixes import node_troubles
 from manager.security import border
-from manager.store.interface import Lease, LeaseEnded, Put, Store
+from manager.store.held_key import HeldKey
+from manager.store.interface import Put, Store
 from manager.store.state import State
 
 REFRESH = SESSION_LEASE / 6
 """Seconds between two refreshes of a session's lease, at least."""
-OPEN_TIMEOUT = 0.6
-"""Seconds until opening a lease is tried anew; more each time."""
 GREET_WITHIN = 0.15
 """Seconds after which an agent is told what there is although its lease is not open yet."""
 
@@ -90,13 +89,12 @@ class AgentSession:
         self._welcome = welcome
         self._progress = progress
         self._clock = clock
-        self._rng = rng
         self._due = asyncio.Event()
         self._heard = asyncio.Event()
         self._described = asyncio.Event()
         self._opened = asyncio.Event()
         self._accepted: int | None = None
-        self._lease: Lease | None = None
+        self._key = HeldKey(store, SESSION, node_id, lambda: Session(manager_id, clock()), SESSION_LEASE, rng)
         self._leaving = False
         self._peer = ""
         self._warned = False
@@ -199,44 +197,23 @@ class AgentSession:
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _open_lease(self) -> Lease:
-        for number, delay in enumerate(backoff(self._rng, most=1.0)):
-            try:
-                # what etcd was asked while its leader died is never answered
-                async with asyncio.timeout(OPEN_TIMEOUT * (1 + number)):
-                    lease = await self._store.lease(SESSION_LEASE)
-                    await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock()))
-                return lease
-            except (Unavailable, TimeoutError) as error:
-                reason = str(error) or "it does not answer"
-                log.warning("session waits for the store", node=self.node_id, reason=reason)
-                await asyncio.sleep(delay)
-        raise AssertionError("a backoff has no end")
-
     async def _say_that_it_left(self) -> None:
         """The node has left: it is down from now on, not in some seconds."""
-        lease = self._lease or await self._open_lease()
         try:
             # told and not merely ended: a new leader would wait for an agent that is only gone
-            await lease.put(SESSION, self.node_id, Session(self._manager_id, self._clock(), left=True))
+            await self._key.put(Session(self._manager_id, self._clock(), left=True))
         except Unavailable as error:
             log.warning("the session of a node that left could not be ended", node=self.node_id, reason=str(error))
 
     async def _keep(self) -> None:
         await self._described.wait()  # who is READY has been described
-        self._lease = await self._open_lease()
+        await self._key.open()
         self._opened.set()
         log.info("session opened", node=self.node_id)
         while True:
             await self._heard.wait()
             self._heard.clear()
-            try:
-                await self._lease.refresh()
-            except LeaseEnded:
-                log.warning("session lease had ended; a new one is made", node=self.node_id)
-                self._lease = await self._open_lease()
-            except Unavailable as error:
-                log.warning("session lease could not be refreshed", node=self.node_id, reason=str(error))
+            if not await self._key.refresh():
                 self._heard.set()
             await asyncio.sleep(REFRESH)
 
