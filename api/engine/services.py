@@ -103,8 +103,8 @@ class ServiceFields(Answer, Generic[S], frozen=True):
     job_status: JobStatusAnswer | None = None
 
 
-EncodedServiceAnswer = ServiceFields[msgspec.Raw]
-"""A service as managers answer it: specs are encoded once and kept."""
+class EncodedServiceAnswer(ServiceFields[msgspec.Raw], frozen=True):
+    """A service as managers answer it: specs are encoded once and kept."""
 
 
 class ServiceAnswer(ServiceFields[ServiceSpec], frozen=True):

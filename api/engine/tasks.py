@@ -100,8 +100,8 @@ class TaskFields(Answer, Generic[S], frozen=True):
     job_iteration: VersionAnswer | None = None
 
 
-EncodedTaskAnswer = TaskFields[msgspec.Raw]
-"""A task as managers answer it: a revision's spec is encoded once and kept."""
+class EncodedTaskAnswer(TaskFields[msgspec.Raw], frozen=True):
+    """A task as managers answer it: a revision's spec is encoded once and kept."""
 
 
 class TaskAnswer(TaskFields[TaskSpec], frozen=True):

@@ -19,31 +19,54 @@ from api.engine.tasks import (
     TaskStatusAnswer,
 )  # fmt: skip
 from api.objects.decided import Task
-from api.objects.kinds import NETWORK, STATUS, TASK
+from api.objects.kinds import NETWORK, REVISION, SERVICE, STATUS, TASK
 from api.objects.observed import PortStatus, TaskStatus
 from api.reasons.reason_text import task_error, task_message, text
 from api.states import TaskState
 from manager.status.encoded_specs import EncodedSpecs
 from manager.store.naming import task_name
-from manager.store.state import State
+from manager.store.state import Event, State
 
 NO_SPEC = Raw(b"{}")
 NO_LABELS: dict[str, str] = {}
 NO_PORTS = PortStatusAnswer()
 
 
+MOST_KEPT = 8192
+"""Answers; some 10 MB."""
+
+
 class TaskAnswers:
-    """Answers about tasks of one state. What many tasks share is made once, so keep no instance over an await."""
+    """An index of the state: answers about tasks, made when they are first asked for and kept until something changes.
+
+    What an answer says does not depend on who has asked before.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._specs = state.index(EncodedSpecs)
         self._networks: dict[str, AttachedNetworkAnswer] = {}
+        self._kept: dict[str, EncodedTaskAnswer] = {}
+
+    def follow(self, event: Event) -> None:
+        """Forget the answers that a change has made old."""
+        if event.kind in (TASK, STATUS):
+            self._kept.pop(event.id, None)
+        elif event.kind in (NETWORK, REVISION, SERVICE):
+            self._kept.clear()
+            self._networks.clear()
 
     def of(self, task: Task) -> EncodedTaskAnswer:
-        """The answer about a task."""
-        state, status = self._state, self._state.statuses.get(task.id)
-        revision = state.revision_of(task)
+        """The answer about a task that the state has."""
+        answer = self._kept.get(task.id)
+        if answer is None:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            answer = self._kept[task.id] = self._made(task)
+        return answer
+
+    def _made(self, task: Task) -> EncodedTaskAnswer:
+        state, status, revision = self._state, self._state.statuses.get(task.id), self._state.revision_of(task)
         return EncodedTaskAnswer(
             task.id,
             VersionAnswer(max(state.version(TASK, task.id), state.version(STATUS, task.id))),

@@ -23,6 +23,15 @@ from manager.store.state import State
 
 FILTERS = frozenset({"desired-state", "id", "label", "name", "node", "service", "runtime", "_up-to-date"})
 
+_CHECKS: dict[str, Callable[[State, Task, set[str]], bool]] = {
+    "id": lambda _state, task, values: task.id.startswith(tuple(values)),
+    "name": lambda state, task, values: task_name(state, task).startswith(tuple(values)),
+    "label": lambda state, task, values: label_match(task_labels(state, task), values),
+    "runtime": lambda _state, _task, values: "container" in values,
+    "_up-to-date": lambda state, task, values: is_up_to_date(state, task) == ("true" in values or "1" in values),
+}
+"""By filter: whether a task passes."""
+
 
 class Tasks:
     """Handlers of /tasks."""
@@ -39,7 +48,7 @@ class Tasks:
         ctx = self._get()
         chosen = filters(request, FILTERS)
         tasks = sorted(chosen_tasks(ctx, chosen), key=lambda task: (task.created_at, task.id))
-        answers = TaskAnswers(ctx.store.state)
+        answers = ctx.store.state.index(TaskAnswers)
         found = [answers.of(task) for task in tasks]
         if "_up-to-date" in chosen and is_dockers(request):
             found = [_counted_from_zero(ctx.store.state, one) for one in found]
@@ -48,7 +57,7 @@ class Tasks:
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /tasks/{id}."""
         state = self._get().store.state
-        return answer(TaskAnswers(state).of(find_task(state, request.match_info["id"])))
+        return answer(state.index(TaskAnswers).of(find_task(state, request.match_info["id"])))
 
 
 def _counted_from_zero(state: State, task: EncodedTaskAnswer) -> EncodedTaskAnswer:
@@ -68,11 +77,12 @@ def chosen_tasks(ctx: ClusterContext, chosen: dict[str, set[str]]) -> Iterable[T
     services = {_service_id(state, name) for name in chosen.get("service", ())}
     nodes = {find_node(state, name, ctx.node_id).id for name in chosen.get("node", ())}
     desired = {_desired(text) for text in chosen.get("desired-state", ())}
+    checks = [(check, chosen[name]) for name, check in _CHECKS.items() if name in chosen]
     for task in _candidates(state, services, nodes):
         if (
             (not nodes or task.node_id in nodes)
             and (not desired or task.desired in desired)
-            and _passes(state, task, chosen)
+            and (not checks or all(check(state, task, values) for check, values in checks))
         ):
             yield task
 
@@ -99,14 +109,3 @@ def _desired(text: str) -> TaskState:
         return TaskState(text.lower())
     except ValueError:
         raise Invalid(f"invalid filter 'desired-state={text}'; running, shutdown and accepted are used") from None
-
-
-def _passes(state: State, task: Task, chosen: dict[str, set[str]]) -> bool:
-    checks: dict[str, Callable[[set[str]], bool]] = {
-        "id": lambda values: task.id.startswith(tuple(values)),
-        "name": lambda values: task_name(state, task).startswith(tuple(values)),
-        "label": lambda values: label_match(task_labels(state, task), values),
-        "runtime": lambda values: "container" in values,
-        "_up-to-date": lambda values: is_up_to_date(state, task) == ("true" in values or "1" in values),
-    }
-    return all(check(chosen[name]) for name, check in checks.items() if name in chosen)
