@@ -30,7 +30,7 @@ from agent.tasks.task_actions import Host
 from agent.tasks.worker import Worker
 from api.errors import ArgosyError
 from api.objects.observed import NodeDescription
-from api.wire.assignments import NetworkOrder
+from api.wire.assignments import NetworkAssignment
 from api.wire.host_messages import ManagersNotice
 from api.wire.session_messages import Assignments
 from kit.supervisor import supervise
@@ -185,7 +185,7 @@ class Agent:
         network = self._storage.assignments.network(id)
         return network.name if network else id
 
-    def networks(self) -> list[NetworkOrder]:
+    def networks(self) -> list[NetworkAssignment]:
         """The networks this host takes part in."""
         return list(self._storage.assignments.view().networks.values())
 

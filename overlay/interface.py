@@ -8,7 +8,7 @@ from typing import Protocol
 
 from api.errors import ArgosyError
 from api.service.ports import PortConfig
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 
 LOCAL_BRIDGE = "bridge"
 """Id of the host's own network, for containers that are on no other: outbound access, nothing inbound but ports."""
@@ -55,10 +55,10 @@ class Sandbox:
 class NetworkView:
     """All a host is told of its networks, by id (as in api/wire/assignments.py)."""
 
-    networks: Mapping[str, NetworkOrder] = field(default_factory=dict)
-    services: Mapping[str, ServiceOrder] = field(default_factory=dict)
-    endpoints: Mapping[str, EndpointOrder] = field(default_factory=dict)
-    peers: Mapping[str, PeerOrder] = field(default_factory=dict)
+    networks: Mapping[str, NetworkAssignment] = field(default_factory=dict)
+    services: Mapping[str, ServiceAssignment] = field(default_factory=dict)
+    endpoints: Mapping[str, EndpointAssignment] = field(default_factory=dict)
+    peers: Mapping[str, PeerAssignment] = field(default_factory=dict)
 
 
 class Networks(Protocol):

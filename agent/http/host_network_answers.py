@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from api.engine.networks import IPAMAnswer, NetworkAnswer
 from api.network.network_spec import IPAMConfig
-from api.wire.assignments import NetworkOrder
+from api.wire.assignments import NetworkAssignment
 
 
-def network_answers(orders: Iterable[NetworkOrder]) -> list[NetworkAnswer]:
+def network_answers(orders: Iterable[NetworkAssignment]) -> list[NetworkAnswer]:
     """Items of GET /networks on a host that is no manager, by name."""
     return [_answer(order) for order in sorted(orders, key=lambda order: order.name)]
 
 
-def _answer(order: NetworkOrder) -> NetworkAnswer:
+def _answer(order: NetworkAssignment) -> NetworkAnswer:
     mtu = {"com.docker.network.driver.mtu": str(order.mtu)} if order.mtu else {}
     return NetworkAnswer(
         order.name,

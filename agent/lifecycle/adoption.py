@@ -8,13 +8,13 @@ from agent.runtime.interface import Container, Image
 from api.objects.observed import TaskStatus
 from api.reasons.reason import Code, reason
 from api.states import TaskState
-from api.wire.assignments import SpecOrder
+from api.wire.assignments import SpecAssignment
 
 LOST = reason(Code.CONTAINER_LOST)
 
 
 def observe(
-    status: TaskStatus | None, container: Container | None, image: Image | None, spec: SpecOrder | None
+    status: TaskStatus | None, container: Container | None, image: Image | None, spec: SpecAssignment | None
 ) -> Observed:
     """Where a task stands when its runner starts.
 
@@ -40,7 +40,7 @@ def observe(
     )
 
 
-def _health(was_running: bool, image: Image | None, spec: SpecOrder | None) -> HealthState:
+def _health(was_running: bool, image: Image | None, spec: SpecAssignment | None) -> HealthState:
     wanted = spec.task.container_spec.healthcheck if spec else None
     if not check_of(wanted, image.healthcheck if image else None):
         return HealthState.NONE

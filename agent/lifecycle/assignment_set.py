@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from api.wire.assignments import (
-    ConfigOrder,
-    EndpointOrder,
-    ImageOrder,
-    MemberOrder,
-    NetworkOrder,
-    PeerOrder,
-    Resource,
-    ResourceKey,
-    SecretOrder,
-    ServiceOrder,
-    SpecOrder,
-    TaskOrder,
+    Assignment,
+    AssignmentKey,
+    ConfigAssignment,
+    EndpointAssignment,
+    ImageAssignment,
+    MemberAssignment,
+    NetworkAssignment,
+    PeerAssignment,
+    SecretAssignment,
+    ServiceAssignment,
+    SpecAssignment,
+    TaskAssignment,
     key_of,
 )
 from api.wire.session_messages import Assignments
@@ -39,9 +39,9 @@ _TAGS = ("task", "spec", "network", "service", "endpoint", "peer", "image", "mem
 class Change:
     """What a message changed."""
 
-    put: list[Resource] = field(default_factory=list)
-    removed: list[ResourceKey] = field(default_factory=list)
-    unfit: dict[ResourceKey, str] = field(default_factory=dict)
+    put: list[Assignment] = field(default_factory=list)
+    removed: list[AssignmentKey] = field(default_factory=list)
+    unfit: dict[AssignmentKey, str] = field(default_factory=dict)
     """What cannot be applied, and why: left as it was, if it was there before."""
 
     @property
@@ -62,7 +62,7 @@ class AssignmentSet:
     """All resources this host was sent. Knows nothing of numbers, sessions or disks."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, dict[str, Resource]] = {tag: {} for tag in _TAGS}
+        self._kinds: dict[str, dict[str, Assignment]] = {tag: {} for tag in _TAGS}
 
     def apply(self, message: Assignments) -> Change:
         """Take a message in; returns what it changed. An unknown key in `remove` is no error."""
@@ -79,58 +79,58 @@ class AssignmentSet:
             self._kinds[tag][id] = resource
         return Change(put, removed, unfit)
 
-    def keys(self) -> list[ResourceKey]:
+    def keys(self) -> list[AssignmentKey]:
         """Every resource there is."""
         return [(tag, id) for tag, kind in self._kinds.items() for id in kind]
 
-    def all(self) -> list[Resource]:
+    def all(self) -> list[Assignment]:
         """Every resource, as a full message would put them."""
         return [resource for kind in self._kinds.values() for resource in kind.values()]
 
-    def tasks(self) -> Iterable[TaskOrder]:
+    def tasks(self) -> Iterable[TaskAssignment]:
         """Every task order."""
-        return list(cast("dict[str, TaskOrder]", self._kinds["task"]).values())
+        return list(cast("dict[str, TaskAssignment]", self._kinds["task"]).values())
 
-    def task(self, id: str) -> TaskOrder | None:
+    def task(self, id: str) -> TaskAssignment | None:
         """One task order."""
-        return cast("TaskOrder | None", self._get(("task", id)))
+        return cast("TaskAssignment | None", self._get(("task", id)))
 
-    def spec(self, id: str) -> SpecOrder | None:
+    def spec(self, id: str) -> SpecAssignment | None:
         """What a task refers to by `spec_id`; None while it has not come."""
-        return cast("SpecOrder | None", self._get(("spec", id)))
+        return cast("SpecAssignment | None", self._get(("spec", id)))
 
-    def network(self, id: str) -> NetworkOrder | None:
+    def network(self, id: str) -> NetworkAssignment | None:
         """One network this host takes part in."""
-        return cast("NetworkOrder | None", self._get(("network", id)))
+        return cast("NetworkAssignment | None", self._get(("network", id)))
 
     def peers(self, image: str) -> tuple[str, ...]:
         """Hosts that can give an image, by its reference."""
-        order = cast("ImageOrder | None", self._get(("image", image)))
+        order = cast("ImageAssignment | None", self._get(("image", image)))
         return tuple(order.peers) if order else ()
 
     def digested(self, image: str) -> str:
         """An image's reference, with the digest that managers know for its tag if it has none."""
-        order = cast("ImageOrder | None", self._get(("image", image)))
+        order = cast("ImageAssignment | None", self._get(("image", image)))
         return f"{image}@{order.digest}" if order and order.digest and "@" not in image else image
 
-    def members(self) -> Mapping[str, MemberOrder]:
+    def members(self) -> Mapping[str, MemberAssignment]:
         """Every node of the cluster, by id."""
-        return cast("dict[str, MemberOrder]", self._kinds["member"])
+        return cast("dict[str, MemberAssignment]", self._kinds["member"])
 
-    def files(self, keys: Iterable[ResourceKey]) -> tuple[SecretOrder | ConfigOrder, ...]:
+    def files(self, keys: Iterable[AssignmentKey]) -> tuple[SecretAssignment | ConfigAssignment, ...]:
         """Those of these secrets and configs that have come."""
         found = (self._get(key) for key in keys)
-        return tuple(order for order in found if isinstance(order, SecretOrder | ConfigOrder))
+        return tuple(order for order in found if isinstance(order, SecretAssignment | ConfigAssignment))
 
     def view(self) -> NetworkView:
         """The networks' part, in maps of its own (later messages do not change them)."""
         return NetworkView(
-            networks=cast("dict[str, NetworkOrder]", dict(self._kinds["network"])),
-            services=cast("dict[str, ServiceOrder]", dict(self._kinds["service"])),
-            endpoints=cast("dict[str, EndpointOrder]", dict(self._kinds["endpoint"])),
-            peers=cast("dict[str, PeerOrder]", dict(self._kinds["peer"])),
+            networks=cast("dict[str, NetworkAssignment]", dict(self._kinds["network"])),
+            services=cast("dict[str, ServiceAssignment]", dict(self._kinds["service"])),
+            endpoints=cast("dict[str, EndpointAssignment]", dict(self._kinds["endpoint"])),
+            peers=cast("dict[str, PeerAssignment]", dict(self._kinds["peer"])),
         )
 
-    def _get(self, key: ResourceKey) -> Resource | None:
+    def _get(self, key: AssignmentKey) -> Assignment | None:
         tag, id = key
         return self._kinds.get(tag, {}).get(id)

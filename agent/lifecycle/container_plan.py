@@ -13,7 +13,7 @@ from api.service.container_validation import HOST_GATEWAY
 from api.service.ports import PortConfig
 from api.service.resources import GenericResource
 from api.service.templates import TemplateContext, expanded, has_templates
-from api.wire.assignments import SpecOrder, TaskOrder
+from api.wire.assignments import SpecAssignment, TaskAssignment
 from overlay.interface import Interface, Sandbox
 
 NO_NETWORK = "none"
@@ -23,12 +23,14 @@ HOST_NETWORK = "host"
 SHORT_ID = 12
 
 
-def uses_host_network(spec: SpecOrder) -> bool:
+def uses_host_network(spec: SpecAssignment) -> bool:
     """Whether the container gets no network namespace of its own."""
     return any(network.target == HOST_NETWORK for network in spec.task.networks)
 
 
-def spec_for(order: TaskOrder, spec: SpecOrder, node_id: str, hostname: str, architecture: str) -> SpecOrder:
+def spec_for(
+    order: TaskAssignment, spec: SpecAssignment, node_id: str, hostname: str, architecture: str
+) -> SpecAssignment:
     """The spec as it is for this one task, on this host: its templates expanded. Raises RuntimeFailure."""
     container = spec.task.container_spec
     if not has_templates(container):
@@ -61,12 +63,12 @@ def resource_variables(given: Iterable[GenericResource]) -> tuple[str, ...]:
     return tuple(f"DOCKER_RESOURCE_{kind.upper()}={','.join(items)}" for kind, items in sorted(values.items()))
 
 
-def hostname_of(order: TaskOrder, spec: SpecOrder) -> str:
+def hostname_of(order: TaskAssignment, spec: SpecAssignment) -> str:
     """The container's host name: as asked for, or (Docker's default) the start of its id."""
     return spec.task.container_spec.hostname or container_id(order.id)[:SHORT_ID]
 
 
-def labels_of(order: TaskOrder, spec: SpecOrder, node_id: str) -> dict[str, str]:
+def labels_of(order: TaskAssignment, spec: SpecAssignment, node_id: str) -> dict[str, str]:
     """The container's labels: the spec's, and those by which Docker's tools know a task's container."""
     return {
         **spec.task.container_spec.labels,
@@ -79,7 +81,7 @@ def labels_of(order: TaskOrder, spec: SpecOrder, node_id: str) -> dict[str, str]
     }
 
 
-def sandbox_of(order: TaskOrder, spec: SpecOrder) -> Sandbox:
+def sandbox_of(order: TaskAssignment, spec: SpecAssignment) -> Sandbox:
     """The network namespace a task asks for."""
     dns = spec.task.container_spec.dns_config
     return Sandbox(
@@ -97,14 +99,14 @@ def sandbox_of(order: TaskOrder, spec: SpecOrder) -> Sandbox:
     )
 
 
-def networks_of(order: TaskOrder) -> tuple[str, ...]:
+def networks_of(order: TaskAssignment) -> tuple[str, ...]:
     """Ids of the networks a task is on."""
     return tuple(attachment.network_id for attachment in order.attachments)
 
 
 def container_of(
-    order: TaskOrder,
-    spec: SpecOrder,
+    order: TaskAssignment,
+    spec: SpecAssignment,
     node_id: str,
     image: Image,
     netns: str,

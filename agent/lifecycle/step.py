@@ -23,7 +23,7 @@ from agent.runtime.interface import Exit, Image, container_id
 from api.objects.observed import PortStatus, TaskStatus
 from api.reasons.reason import Code, Fact, Reason, reason
 from api.states import TaskState
-from api.wire.assignments import ConfigOrder, SecretOrder, SpecOrder, TaskOrder
+from api.wire.assignments import ConfigAssignment, SecretAssignment, SpecAssignment, TaskAssignment
 
 
 class Action(Enum):
@@ -58,14 +58,14 @@ class Action(Enum):
 class Wanted:
     """What the managers want of a task."""
 
-    order: TaskOrder
-    spec: SpecOrder | None = None
+    order: TaskAssignment
+    spec: SpecAssignment | None = None
     """None while it has not come."""
     peers: tuple[str, ...] = ()
     """Hosts that can give the image."""
     image: str = ""
     """Its reference, with the digest that managers know for a tag; "" as the spec has it."""
-    files: tuple[SecretOrder | ConfigOrder, ...] = ()
+    files: tuple[SecretAssignment | ConfigAssignment, ...] = ()
     """Its secrets and configs, as far as they have come."""
     lacking: tuple[str, ...] = ()
     """Those that have not: "secret password"."""

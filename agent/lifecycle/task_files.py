@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 from agent.runtime.interface import PlannedFile, RuntimeFailure
 from api.service.container import ContainerSpec, FileTarget
-from api.wire.assignments import ConfigOrder, ResourceKey, SecretOrder, SpecOrder, key_of, login_id
+from api.wire.assignments import AssignmentKey, ConfigAssignment, SecretAssignment, SpecAssignment, key_of, login_id
 
 SECRETS = "/run/secrets"
 """Where secrets go whose target is no absolute path; configs go to the root."""
 
 
-def needed(order: SpecOrder, service_id: str) -> dict[ResourceKey, str]:
+def needed(order: SpecAssignment, service_id: str) -> dict[AssignmentKey, str]:
     """What a task refers to, with a name for people: "secret password"."""
     spec = order.task.container_spec
-    login: dict[ResourceKey, str] = {("secret", login_id(service_id)): "the login at its registry"}
+    login: dict[AssignmentKey, str] = {("secret", login_id(service_id)): "the login at its registry"}
     return {
         **(login if order.registry_login else {}),
         **{("secret", r.secret_id): f"secret {r.secret_name}" for r in spec.secrets},
@@ -23,22 +23,22 @@ def needed(order: SpecOrder, service_id: str) -> dict[ResourceKey, str]:
     }
 
 
-def login(service_id: str, orders: Iterable[SecretOrder | ConfigOrder]) -> bytes:
+def login(service_id: str, orders: Iterable[SecretAssignment | ConfigAssignment]) -> bytes:
     """The auth.json to pull a task's image with; b"" for none."""
     return next((order.data for order in orders if order.id == login_id(service_id)), b"")
 
 
-def planned(spec: ContainerSpec, orders: Iterable[SecretOrder | ConfigOrder]) -> tuple[PlannedFile, ...]:
+def planned(spec: ContainerSpec, orders: Iterable[SecretAssignment | ConfigAssignment]) -> tuple[PlannedFile, ...]:
     """The files to be made. Raises RuntimeFailure with the manager's word on what it does not have."""
     come = {key_of(order): order for order in orders}
-    targets: list[tuple[ResourceKey, FileTarget | None, str]] = [
+    targets: list[tuple[AssignmentKey, FileTarget | None, str]] = [
         *((("secret", r.secret_id), r.file, SECRETS) for r in spec.secrets),
         *((("config", r.config_id), r.file, "") for r in spec.configs),
     ]
     return tuple(_planned(come[key], target, base) for key, target, base in targets)
 
 
-def _planned(order: SecretOrder | ConfigOrder, target: FileTarget | None, base: str) -> PlannedFile:
+def _planned(order: SecretAssignment | ConfigAssignment, target: FileTarget | None, base: str) -> PlannedFile:
     if order.trouble:
         raise RuntimeFailure(order.trouble)
     target = target or FileTarget()

@@ -13,7 +13,7 @@ from functools import partial
 
 from api.errors import ArgosyError, Forbidden, Unavailable
 from api.states import Role
-from api.wire.assignments import MemberOrder
+from api.wire.assignments import MemberAssignment
 from api.wire.rpc import Caller
 from kit.permits import Permits
 
@@ -26,7 +26,7 @@ Check = Callable[[Caller], None]
 class Callers:
     """The cluster's nodes as this host was last told of them; `members` gives them, by id."""
 
-    def __init__(self, members: Callable[[], Mapping[str, MemberOrder]], patience: float = KNOWN_WITHIN) -> None:
+    def __init__(self, members: Callable[[], Mapping[str, MemberAssignment]], patience: float = KNOWN_WITHIN) -> None:
         self._members = members
         self._patience = patience
         self._permits = Permits()

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from api.codec import decode, encode
-from api.wire.assignments import Resource
+from api.wire.assignments import Assignment
 from api.wire.rpc import read
 from api.wire.session_messages import ManagerMessage
 from kit.reported_once import ReportedOnce
@@ -45,7 +45,7 @@ def read_entries(kind: TypeForm[T], data: bytes, reported: ReportedOnce) -> T:
 
 def _is_readable(entry: bytes, reported: ReportedOnce) -> bool:
     try:
-        decode(Resource, entry)
+        decode(Assignment, entry)
         return True
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         name = _name(entry)

@@ -22,7 +22,7 @@ from agent.session.assignment_reader import read_entries
 from api.codec import Value, encode
 from api.errors import Invalid
 from api.objects.observed import TaskStatus
-from api.wire.assignments import Resource, SecretOrder
+from api.wire.assignments import Assignment, SecretAssignment
 from api.wire.session_messages import Assignments
 from kit.reported_once import ReportedOnce
 from kit.troubles import Troubles
@@ -154,9 +154,9 @@ class Storage:
         self.close()
 
 
-def _without_secrets(resources: Iterable[Resource]) -> list[Resource]:
+def _without_secrets(resources: Iterable[Assignment]) -> list[Assignment]:
     """What may be written to a disk. A manager sends the rest again with the next session."""
-    return [resource for resource in resources if not isinstance(resource, SecretOrder)]
+    return [resource for resource in resources if not isinstance(resource, SecretAssignment)]
 
 
 def _write_all(fd: int, data: bytes) -> None:

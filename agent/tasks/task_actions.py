@@ -25,7 +25,7 @@ from agent.tasks.health_probe import probe_forever
 from api.defaults import DRAIN_LIMIT
 from api.errors import ArgosyError
 from api.service.container import ContainerSpec
-from api.wire.assignments import SpecOrder
+from api.wire.assignments import SpecAssignment
 from kit.timing import Clock, backoff
 from kit.troubles import Troubles
 from overlay.interface import Networks
@@ -109,7 +109,7 @@ class Activities:
                 pass
 
     @property
-    def _spec(self) -> SpecOrder:
+    def _spec(self) -> SpecAssignment:
         """With its templates expanded for this task. Raises RuntimeFailure."""
         assert self.wanted.spec
         host = self._host
@@ -117,7 +117,7 @@ class Activities:
             self.wanted.order, self.wanted.spec, host.node_id, host.hostname, host.architecture
         )
 
-    async def _fetch(self, spec: SpecOrder) -> None:
+    async def _fetch(self, spec: SpecAssignment) -> None:
         container = spec.task.container_spec
         login = task_files.login(self.wanted.order.service_id, self.wanted.files)
         reference = container.image if container.pull_policy == "always" else self.wanted.image or container.image
@@ -138,7 +138,7 @@ class Activities:
             self.see(turn=False)
             self._host.places.release()
 
-    async def _open(self, spec: SpecOrder) -> None:
+    async def _open(self, spec: SpecAssignment) -> None:
         if container_plan.uses_host_network(spec):
             self.see(netns="")
             return
@@ -146,7 +146,7 @@ class Activities:
         netns = await self._host.networks.open(container_plan.sandbox_of(self.wanted.order, spec))
         self.see(netns=netns, ports=container_plan.ports_of(self._host.networks.host_ports(self.id)))
 
-    async def _create(self, spec: SpecOrder) -> None:
+    async def _create(self, spec: SpecAssignment) -> None:
         assert self.seen.image
         assert self.seen.netns is not None
         addresses = self._host.networks.addresses(self.id) if self.seen.netns else {}

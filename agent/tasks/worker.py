@@ -23,7 +23,7 @@ from agent.tasks.task_actions import Host
 from agent.tasks.task_runner import Runner
 from api.errors import ArgosyError
 from api.states import TaskState
-from api.wire.assignments import ResourceKey, TaskOrder, key_of
+from api.wire.assignments import AssignmentKey, TaskAssignment, key_of
 from api.wire.session_messages import Assignments
 from kit.supervisor import run_cancellable
 from kit.timing import backoff
@@ -43,7 +43,7 @@ class Worker:
         self._host = host
         self._group = group
         self._runners: dict[str, Runner] = {}
-        self._unfit: set[ResourceKey] = set()
+        self._unfit: set[AssignmentKey] = set()
         self._found: dict[str, Container] = {}
         """Containers that were there when the agent started, and have no runner yet; by task."""
         self._images: dict[str, Image] = {}
@@ -111,7 +111,7 @@ class Worker:
         except Exception as error:
             self._host.troubles.report(about, error_sentence(error), error)
 
-    def _touched(self, change: Change) -> list[TaskOrder]:
+    def _touched(self, change: Change) -> list[TaskAssignment]:
         set = self._host.storage.assignments
         tasks, specs, images = change.ids("task"), change.ids("spec"), change.ids("image")
         come = {key for resource in change.put if (key := key_of(resource))[0] in ("secret", "config")}
@@ -119,7 +119,7 @@ class Worker:
             return [order for id in tasks if (order := set.task(id))]
         return [order for order in set.tasks() if order.id in tasks or self._refers(order, specs, images, come)]
 
-    def _refers(self, order: TaskOrder, specs: set[str], images: set[str], come: set[ResourceKey]) -> bool:
+    def _refers(self, order: TaskAssignment, specs: set[str], images: set[str], come: set[AssignmentKey]) -> bool:
         spec = self._host.storage.assignments.spec(order.spec_id)
         if order.spec_id in specs or spec is None:
             return order.spec_id in specs
@@ -128,7 +128,7 @@ class Worker:
             return container.image in images or not come.isdisjoint(task_files.needed(spec, order.service_id))
         return False
 
-    def _wanted(self, order: TaskOrder) -> Wanted:
+    def _wanted(self, order: TaskAssignment) -> Wanted:
         set = self._host.storage.assignments
         spec = set.spec(order.spec_id)
         if spec is None:
@@ -146,7 +146,7 @@ class Worker:
             tuple(sorted(names[key] for key in lacking)),
         )
 
-    def _seen(self, order: TaskOrder) -> Observed:
+    def _seen(self, order: TaskAssignment) -> Observed:
         """Where a task stands that has no runner: what the agent found of it when it started, once; else nothing.
 
         A container may be there without a note of it: the disk forgets, and the manager has it still.
@@ -157,7 +157,7 @@ class Worker:
         image = self._images.get(container.image_id) if container else None
         return observe(status, container, image, set.spec(order.spec_id)) if container or status else Observed()
 
-    def _begin(self, order: TaskOrder, seen: Observed) -> None:
+    def _begin(self, order: TaskAssignment, seen: Observed) -> None:
         status = self._host.storage.statuses.get(order.id)
         runner = self._runners[order.id] = Runner(self._host, self._wanted(order), seen, status)
         self._group.create_task(self._keep(order.id, runner), name=f"task {order.name}")

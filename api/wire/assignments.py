@@ -27,7 +27,7 @@ class Attachment(Value, frozen=True):
     """"" for the one that follows from the address."""
 
 
-class TaskOrder(Value, frozen=True, tag="task"):
+class TaskAssignment(Value, frozen=True, tag="task"):
     """A task this host is to run, or to stop when `desired` is SHUTDOWN or REMOVE."""
 
     id: str
@@ -36,7 +36,7 @@ class TaskOrder(Value, frozen=True, tag="task"):
     service_id: str
     service_name: str
     spec_id: str
-    """Id of the SpecOrder."""
+    """Id of the SpecAssignment."""
     slot: int = 0
     desired: TaskState = TaskState.RUNNING
     attachments: list[Attachment] = []
@@ -48,7 +48,7 @@ class TaskOrder(Value, frozen=True, tag="task"):
     """Seconds to wait after that, for connections that were under way."""
 
 
-class SpecOrder(Value, frozen=True, tag="spec"):
+class SpecAssignment(Value, frozen=True, tag="spec"):
     """A service revision as far as its containers are concerned. Id: "<service>.<number>"."""
 
     id: str
@@ -56,10 +56,10 @@ class SpecOrder(Value, frozen=True, tag="spec"):
     service_labels: dict[str, str] = {}
     host_ports: list[PortConfig] = []
     registry_login: bool = False
-    """Whether its image is pulled with a login: the SecretOrder `login_id`, whose data is an auth.json."""
+    """Whether its image is pulled with a login: the SecretAssignment `login_id`, whose data is an auth.json."""
 
 
-class NetworkOrder(Value, frozen=True, tag="network"):
+class NetworkAssignment(Value, frozen=True, tag="network"):
     """A network this host takes part in."""
 
     id: str
@@ -76,7 +76,7 @@ class NetworkOrder(Value, frozen=True, tag="network"):
     """Published ports lead into it."""
 
 
-class ServiceOrder(Value, frozen=True, tag="service"):
+class ServiceAssignment(Value, frozen=True, tag="service"):
     """A service on a network. Id: "<service>.<network>"."""
 
     id: str
@@ -90,7 +90,7 @@ class ServiceOrder(Value, frozen=True, tag="service"):
     """Published through the mesh; only on the ingress network's order."""
 
 
-class EndpointOrder(Value, frozen=True, tag="endpoint"):
+class EndpointAssignment(Value, frozen=True, tag="endpoint"):
     """A task on a network, anywhere in the cluster, from when it is assigned. Id: "<task>.<network>"."""
 
     id: str
@@ -112,7 +112,7 @@ class EndpointOrder(Value, frozen=True, tag="endpoint"):
     """Its host does not answer: connections to it are over, and their clients may learn it."""
 
 
-class PeerOrder(Value, frozen=True, tag="peer"):
+class PeerAssignment(Value, frozen=True, tag="peer"):
     """Another host's bridge on a network. Id: "<node>.<network>"."""
 
     id: str
@@ -124,7 +124,7 @@ class PeerOrder(Value, frozen=True, tag="peer"):
     """Its bridge's address on the network, without prefix length."""
 
 
-class ImageOrder(Value, frozen=True, tag="image"):
+class ImageAssignment(Value, frozen=True, tag="image"):
     """Hosts that can give an image. Id: the image reference as it stands in the spec."""
 
     id: str
@@ -134,7 +134,7 @@ class ImageOrder(Value, frozen=True, tag="image"):
     """What managers say that a reference without a digest means; "" for one that has its own."""
 
 
-class MemberOrder(Value, frozen=True, tag="member"):
+class MemberAssignment(Value, frozen=True, tag="member"):
     """A node of the cluster: every host knows all of them, and whom among them to obey. Id: the node's."""
 
     id: str
@@ -144,7 +144,7 @@ class MemberOrder(Value, frozen=True, tag="member"):
     """Digest of its public key (api/wire/rpc.py); "" while that is not known."""
 
 
-class FileOrder(Value, frozen=True):
+class StoredFileAssignment(Value, frozen=True):
     """What a task of this host needs to have in its container."""
 
     id: str
@@ -157,27 +157,27 @@ class FileOrder(Value, frozen=True):
         return f"{type(self).__name__}({self.id!r}, {self.name!r})"  # the data belongs in no log
 
 
-class SecretOrder(FileOrder, frozen=True, tag="secret"):
+class SecretAssignment(StoredFileAssignment, frozen=True, tag="secret"):
     """A secret. Kept in memory only."""
 
 
-class ConfigOrder(FileOrder, frozen=True, tag="config"):
+class ConfigAssignment(StoredFileAssignment, frozen=True, tag="config"):
     """A config."""
 
 
 def login_id(service_id: str) -> str:
-    """Id of the SecretOrder with a service's login at its registry; also what its encryption is bound to."""
+    """Id of the SecretAssignment with a service's login at its registry; also what its encryption is bound to."""
     return f"registry-login.{service_id}"
 
 
-Resource = (
-    TaskOrder | SpecOrder | NetworkOrder | ServiceOrder | EndpointOrder | PeerOrder | ImageOrder
-    | MemberOrder | SecretOrder | ConfigOrder
+Assignment = (
+    TaskAssignment | SpecAssignment | NetworkAssignment | ServiceAssignment | EndpointAssignment | PeerAssignment
+    | ImageAssignment | MemberAssignment | SecretAssignment | ConfigAssignment
 )  # fmt: skip
-ResourceKey = tuple[str, str]
+AssignmentKey = tuple[str, str]
 """(tag, id)"""
 
 
-def key_of(resource: Resource) -> ResourceKey:
+def key_of(resource: Assignment) -> AssignmentKey:
     """What identifies a resource in an assignment set."""
     return (str(resource.__struct_config__.tag), resource.id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from api.codec import Value
 from api.objects.observed import NodeDescription, TaskStatus
 from api.states import Role
-from api.wire.assignments import Resource, ResourceKey
+from api.wire.assignments import Assignment, AssignmentKey
 
 MANAGER_NAME = "swarm-manager"
 
@@ -64,8 +64,8 @@ class Part(Value, frozen=True, tag="part"):
     acted on before they have come.
     """
 
-    put: list[Resource] = []
-    remove: list[ResourceKey] = []
+    put: list[Assignment] = []
+    remove: list[AssignmentKey] = []
 
 
 class Assignments(Value, frozen=True, tag="assignments"):
@@ -76,8 +76,8 @@ class Assignments(Value, frozen=True, tag="assignments"):
 
     number: int
     full: bool = False
-    put: list[Resource] = []
-    remove: list[ResourceKey] = []
+    put: list[Assignment] = []
+    remove: list[AssignmentKey] = []
 
 
 class Accepted(Value, frozen=True, tag="accepted"):

@@ -17,19 +17,26 @@ from msgspec.structs import replace
 
 from api.network.network_spec import INGRESS
 from api.states import NodeState
-from api.wire.assignments import EndpointOrder, ImageOrder, MemberOrder, Resource, ResourceKey, key_of
+from api.wire.assignments import (
+    Assignment,
+    AssignmentKey,
+    EndpointAssignment,
+    ImageAssignment,
+    MemberAssignment,
+    key_of,
+)
 from manager.assignments.assignment_sources import (
     Made,
     Own,
     Shared,
-    endpoint_orders,
+    endpoint_assignments,
     is_own_peer,
-    member_order,
+    member_assignment,
     own_part,
-    peer_orders,
-    service_orders,
+    peer_assignments,
+    service_assignments,
 )  # fmt: skip
-from manager.assignments.image_sources import holder_keys, image_names, image_order, tags_said, watched_keys
+from manager.assignments.image_sources import holder_keys, image_assignment, image_names, tags_said, watched_keys
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.images.image_tags import is_manager
 from manager.store.state import Dirty, State
@@ -49,20 +56,20 @@ class HostView:
     """One host: what it has, and what it is still to be sent."""
 
     own: Own = field(default_factory=Own)
-    images: dict[str, ImageOrder] = field(default_factory=dict)
+    images: dict[str, ImageAssignment] = field(default_factory=dict)
     """Where it may fetch what it needs, by reference."""
     watched: dict[str, frozenset[str]] = field(default_factory=dict)
     """By reference: what news of images concerns it."""
-    pending: dict[ResourceKey, Resource | None] = field(default_factory=dict)
+    pending: dict[AssignmentKey, Assignment | None] = field(default_factory=dict)
     """None: to be removed."""
     made: Made = field(default_factory=dict)
     """Its task orders, kept so that news of one task does not make those of all."""
 
-    def put(self, resource: Resource) -> None:
+    def put(self, resource: Assignment) -> None:
         """To be sent."""
         self.pending[key_of(resource)] = resource
 
-    def take(self) -> tuple[list[Resource], list[ResourceKey]]:
+    def take(self) -> tuple[list[Assignment], list[AssignmentKey]]:
         """What is to be put and to be removed, leaving nothing pending."""
         pending, self.pending = self.pending, {}
         return [r for r in pending.values() if r is not None], [key for key, r in pending.items() if r is None]
@@ -73,11 +80,11 @@ class AssignmentIndex:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._made: dict[Source, dict[ResourceKey, Shared]] = {}
-        self._on: dict[str, dict[ResourceKey, Shared]] = defaultdict(dict)
+        self._made: dict[Source, dict[AssignmentKey, Shared]] = {}
+        self._on: dict[str, dict[AssignmentKey, Shared]] = defaultdict(dict)
         self._hosts: dict[str, HostView] = {}
         self._members: dict[str, set[str]] = defaultdict(set)
-        self._cluster: dict[str, MemberOrder] = {}
+        self._cluster: dict[str, MemberAssignment] = {}
         """Every node, as all hosts are told of it."""
         self._withheld: set[str] = set()
         self._leaving: set[str] = set()
@@ -160,7 +167,7 @@ class AssignmentIndex:
 
     def _update_service(self, service_id: str) -> set[str]:
         """Returns the hosts whose own part it changes: those of its tasks, when a revision came or went."""
-        self._replace(("service", service_id), service_orders(self._state, service_id))
+        self._replace(("service", service_id), service_assignments(self._state, service_id))
         revisions = frozenset(self._state.revisions_of(service_id))
         service = self._state.services.get(service_id)
         face = (service is not None, revisions, service.registry_login if service else b"")
@@ -178,7 +185,7 @@ class AssignmentIndex:
         """Returns the hosts that may now fetch an image from the node, or no longer."""
         state = self._state
         self._update_member(node_id)
-        self._replace(("node", node_id), peer_orders(state, node_id))
+        self._replace(("node", node_id), peer_assignments(state, node_id))
         node = state.descriptions.get(node_id)
         face = (
             node.address if node else "",
@@ -205,12 +212,12 @@ class AssignmentIndex:
         changed = (names | had if old != face else names ^ had) | {tag for tag, _meaning in said ^ before}
         return {host for name in changed for host in self._needing.get(name, ())}
 
-    def _endpoints(self, task_id: str) -> Iterator[EndpointOrder]:
-        for order in endpoint_orders(self._state, task_id):
+    def _endpoints(self, task_id: str) -> Iterator[EndpointAssignment]:
+        for order in endpoint_assignments(self._state, task_id):
             yield replace(order, ready=False) if order.ready and order.node_id in self._doubted else order
 
     def _update_member(self, node_id: str) -> None:
-        old, new = self._cluster.get(node_id), member_order(self._state, node_id)
+        old, new = self._cluster.get(node_id), member_assignment(self._state, node_id)
         if new == old:
             return
         if new is not None:
@@ -241,7 +248,7 @@ class AssignmentIndex:
                     del self._on[order.network_id]
                 self._tell(order, None)
 
-    def _tell(self, order: Shared, value: Resource | None) -> None:
+    def _tell(self, order: Shared, value: Assignment | None) -> None:
         key = key_of(order)
         for node_id in self._members.get(order.network_id, ()):
             if not is_own_peer(order, node_id):
@@ -284,14 +291,14 @@ class AssignmentIndex:
 
     def _refresh_images(self, node_id: str, view: HostView) -> None:
         self._unwatch(node_id, view)
-        orders: dict[str, ImageOrder] = {}
+        orders: dict[str, ImageAssignment] = {}
         for reference in view.own.images:
             watched = view.watched[reference] = watched_keys(self._state, reference)
             for name in watched:
                 self._needing[name].add(node_id)
             keys = holder_keys(self._state, reference)
             holders = {holder for name in keys for holder in self._holders.get(name, ())}
-            if order := image_order(self._state, reference, node_id, holders):
+            if order := image_assignment(self._state, reference, node_id, holders):
                 orders[reference] = order
                 if view.images.get(reference) != order:
                     view.put(order)

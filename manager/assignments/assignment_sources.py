@@ -16,26 +16,26 @@ from api.objects.kinds import revision_id
 from api.objects.wanted import Service
 from api.states import Role, TaskState
 from api.wire.assignments import (
+    Assignment,
+    AssignmentKey,
     Attachment,
-    EndpointOrder,
-    MemberOrder,
-    NetworkOrder,
-    PeerOrder,
-    Resource,
-    ResourceKey,
-    ServiceOrder,
-    SpecOrder,
-    TaskOrder,
+    EndpointAssignment,
+    MemberAssignment,
+    NetworkAssignment,
+    PeerAssignment,
+    ServiceAssignment,
+    SpecAssignment,
+    TaskAssignment,
     key_of,
     login_id,
 )  # fmt: skip
 from api.wire.rpc import key_digest
 from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_serving
-from manager.assignments.image_sources import holder_keys, image_names, image_order, needs_image
-from manager.assignments.stored_file_assignments import file_orders
+from manager.assignments.image_sources import holder_keys, image_assignment, image_names, needs_image
+from manager.assignments.stored_file_assignments import stored_file_assignments
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.security.border import host_address
-from manager.security.registry_credentials import login_orders
+from manager.security.registry_credentials import login_assignments
 from manager.store.naming import container_hostname, is_live, service_name, task_name
 from manager.store.state import State
 
@@ -45,7 +45,7 @@ MTU_OPTION = "com.docker.network.driver.mtu"
 # ── what a service, a task and a node contribute to networks ─────────────────────────────────────────────────────
 
 
-def service_orders(state: State, service_id: str) -> Iterator[ServiceOrder]:
+def service_assignments(state: State, service_id: str) -> Iterator[ServiceAssignment]:
     """A service on each network it is on."""
     service = state.services.get(service_id)
     if service is None:
@@ -56,7 +56,7 @@ def service_orders(state: State, service_id: str) -> Iterator[ServiceOrder]:
     aliases = {target.target: target.aliases for target in service.spec.network_targets}
     networks = {*aliases, *vips, *((INGRESS,) if ports else ())}
     for network in networks:
-        yield ServiceOrder(
+        yield ServiceAssignment(
             id=f"{service_id}.{network}",
             network_id=network,
             service_id=service_id,
@@ -67,7 +67,7 @@ def service_orders(state: State, service_id: str) -> Iterator[ServiceOrder]:
         )
 
 
-def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
+def endpoint_assignments(state: State, task_id: str) -> Iterator[EndpointAssignment]:
     """A task on each of its networks, from when it is assigned until it has ended."""
     task = state.tasks.get(task_id)
     if task is None or not task.addresses or not is_live(state, task):
@@ -78,7 +78,7 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
     name, ready = task_name(state, task), is_serving(state, task)
     hostname, macs = container_hostname(state, task), _macs(state.revision_of(task))
     for address in task.addresses:
-        yield EndpointOrder(
+        yield EndpointAssignment(
             id=f"{task_id}.{address.network_id}",
             network_id=address.network_id,
             service_id=task.service_id,
@@ -94,13 +94,13 @@ def endpoint_orders(state: State, task_id: str) -> Iterator[EndpointOrder]:
         )
 
 
-def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
+def peer_assignments(state: State, node_id: str) -> Iterator[PeerAssignment]:
     """A node's bridge on each network that has one there."""
     decision, node = state.node_decisions.get(node_id), state.descriptions.get(node_id)
     if decision is None or node is None or not (host := host_address(node.address)):
         return  # stored before addresses were checked: no other host could do anything with it
     for gateway in decision.gateways:
-        yield PeerOrder(
+        yield PeerAssignment(
             id=f"{node_id}.{gateway.network_id}",
             network_id=gateway.network_id,
             node_id=node_id,
@@ -109,10 +109,10 @@ def peer_orders(state: State, node_id: str) -> Iterator[PeerOrder]:
         )
 
 
-def member_order(state: State, node_id: str) -> MemberOrder | None:
+def member_assignment(state: State, node_id: str) -> MemberAssignment | None:
     """A node as every host is told of it; None when it is none (any more)."""
     node = state.nodes.get(node_id)
-    return MemberOrder(node_id, node.spec.role is Role.MANAGER, key_digest(node.public_key)) if node else None
+    return MemberAssignment(node_id, node.spec.role is Role.MANAGER, key_digest(node.public_key)) if node else None
 
 
 # ── what a host gets of its own ──────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +122,7 @@ def member_order(state: State, node_id: str) -> MemberOrder | None:
 class Own:
     """A host's own part of its assignments."""
 
-    resources: dict[ResourceKey, Resource] = field(default_factory=dict)
+    resources: dict[AssignmentKey, Assignment] = field(default_factory=dict)
     """Its tasks and their specs, and the networks it takes part in."""
     networks: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
@@ -133,7 +133,7 @@ class Own:
     """Whether a task is to stop that may still be sent connections (manager/assignments/connection_draining.py)."""
 
 
-Made = dict[str, tuple[Task, Revision | None, Drain, TaskOrder]]
+Made = dict[str, tuple[Task, Revision | None, Drain, TaskAssignment]]
 """Orders made earlier, by task, with what they were made of."""
 
 
@@ -143,8 +143,8 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
     `made` is the caller's to keep: an order is made anew only when its task or revision is another one.
     """
     made = {} if made is None else made
-    possible = network_orders(state, node_id)
-    resources: dict[ResourceKey, Resource] = {}
+    possible = network_assignments(state, node_id)
+    resources: dict[AssignmentKey, Assignment] = {}
     networks = {INGRESS} & possible.keys()
     images: set[str] = set()
     withheld = leaving = False
@@ -162,16 +162,16 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
             leaving, drain = True, drains.of(task)
         known = made.get(task.id)
         if known is None or known[:3] != (task, revision, drain) or revision is None:
-            known = made[task.id] = (task, revision, drain, task_order(state, task, drain))
+            known = made[task.id] = (task, revision, drain, task_assignment(state, task, drain))
         resources["task", task.id] = known[3]
         if revision is not None:
             if ("spec", known[3].spec_id) not in resources:
-                _put(resources, spec_order(revision, state.services.get(task.service_id)))
+                _put(resources, spec_assignment(revision, state.services.get(task.service_id)))
             if live and task.desired <= TaskState.COMPLETE:
-                for order in file_orders(state, revision.spec.task_template.container_spec, resources):
+                for order in stored_file_assignments(state, revision.spec.task_template.container_spec, resources):
                     _put(resources, order)
                 if ("secret", login_id(task.service_id)) not in resources:
-                    for login in login_orders(state, task.service_id):
+                    for login in login_assignments(state, task.service_id):
                         _put(resources, login)
             if live and needs_image(state, task):
                 images.add(revision.spec.task_template.container_spec.image)
@@ -181,12 +181,12 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
     return Own(resources, frozenset(networks), frozenset(images), withheld, leaving)
 
 
-def task_order(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskOrder:
+def task_assignment(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskAssignment:
     """A task as its host is told of it."""
     revision = state.revision_of(task)
     aliases = {target.target: target.aliases for target in revision.spec.network_targets} if revision else {}
     macs = _macs(revision)
-    return TaskOrder(
+    return TaskAssignment(
         id=task.id,
         name=task_name(state, task),
         service_id=task.service_id,
@@ -204,9 +204,9 @@ def task_order(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskOrder:
     )
 
 
-def spec_order(revision: Revision, service: Service | None) -> SpecOrder:
+def spec_assignment(revision: Revision, service: Service | None) -> SpecAssignment:
     """A revision as a host is told of it; the service is gone while its last tasks stop."""
-    return SpecOrder(
+    return SpecAssignment(
         id=revision_id(revision.service_id, revision.number),
         task=revision.spec.task_template,
         service_labels=revision.spec.labels,
@@ -215,16 +215,16 @@ def spec_order(revision: Revision, service: Service | None) -> SpecOrder:
     )
 
 
-def network_orders(state: State, node_id: str) -> dict[str, NetworkOrder]:
+def network_assignments(state: State, node_id: str) -> dict[str, NetworkAssignment]:
     """Every network that has an address for the node's bridge, whether a task is on it or not."""
     decision = state.node_decisions.get(node_id)
-    orders: dict[str, NetworkOrder] = {}
+    orders: dict[str, NetworkAssignment] = {}
     for gateway in decision.gateways if decision else ():
         wanted = state.networks.get(gateway.network_id)
         decided = state.network_decisions.get(gateway.network_id)
         if wanted is None or decided is None:
             continue
-        orders[wanted.id] = NetworkOrder(
+        orders[wanted.id] = NetworkAssignment(
             id=wanted.id,
             name=wanted.spec.name,
             vni=decided.vni,
@@ -241,7 +241,7 @@ def network_orders(state: State, node_id: str) -> dict[str, NetworkOrder]:
 # ── whole sets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def assignment_set(state: State, node_id: str) -> dict[ResourceKey, Resource]:
+def assignment_set(state: State, node_id: str) -> dict[AssignmentKey, Assignment]:
     """All a host is to be told, from scratch."""
     own = own_part(state, node_id)
     resources = dict(own.resources)
@@ -249,42 +249,42 @@ def assignment_set(state: State, node_id: str) -> dict[ResourceKey, Resource]:
         if shared.network_id in own.networks and not is_own_peer(shared, node_id):
             _put(resources, shared)
     for other in state.nodes:
-        if (order := member_order(state, other)) is not None:
+        if (order := member_assignment(state, other)) is not None:
             _put(resources, order)
     for reference in own.images:
         names = holder_keys(state, reference)
         holders = [id for id, node in state.descriptions.items() if names & image_names(node)]
-        if images := image_order(state, reference, node_id, holders):
+        if images := image_assignment(state, reference, node_id, holders):
             _put(resources, images)
     return resources
 
 
 def difference(
-    old: Mapping[ResourceKey, Resource], new: Mapping[ResourceKey, Resource]
-) -> tuple[list[Resource], list[ResourceKey]]:
+    old: Mapping[AssignmentKey, Assignment], new: Mapping[AssignmentKey, Assignment]
+) -> tuple[list[Assignment], list[AssignmentKey]]:
     """What to put and what to remove to turn one set into the other."""
     put = [resource for key, resource in new.items() if old.get(key) != resource]
     return put, [key for key in old if key not in new]
 
 
-Shared = ServiceOrder | EndpointOrder | PeerOrder
+Shared = ServiceAssignment | EndpointAssignment | PeerAssignment
 
 
 def is_own_peer(resource: Shared, node_id: str) -> bool:
-    """Whether this is the host's own bridge, which it knows from its NetworkOrder."""
-    return isinstance(resource, PeerOrder) and resource.node_id == node_id
+    """Whether this is the host's own bridge, which it knows from its NetworkAssignment."""
+    return isinstance(resource, PeerAssignment) and resource.node_id == node_id
 
 
 def _all_shared(state: State) -> Iterator[Shared]:
     for service_id in state.services:
-        yield from service_orders(state, service_id)
+        yield from service_assignments(state, service_id)
     for task_id in state.tasks:
-        yield from endpoint_orders(state, task_id)
+        yield from endpoint_assignments(state, task_id)
     for node_id in state.node_decisions:
-        yield from peer_orders(state, node_id)
+        yield from peer_assignments(state, node_id)
 
 
-def _put(resources: dict[ResourceKey, Resource], resource: Resource) -> None:
+def _put(resources: dict[AssignmentKey, Assignment], resource: Assignment) -> None:
     resources[key_of(resource)] = resource
 
 

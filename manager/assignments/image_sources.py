@@ -14,7 +14,7 @@ from api.image_reference import image_id, parse
 from api.objects.decided import Task
 from api.objects.observed import NodeDescription
 from api.states import TaskState
-from api.wire.assignments import ImageOrder
+from api.wire.assignments import ImageAssignment
 from kit.ip import join_host_port
 from manager.images.image_tags import is_manager, meaning, tellers
 from manager.security.border import host_address
@@ -62,7 +62,7 @@ def watched_keys(state: State, reference: str) -> frozenset[str]:
         return holder_keys(state, reference)
 
 
-def image_order(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageOrder | None:
+def image_assignment(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageAssignment | None:
     """Where a host may fetch an image; None when no other host has it."""
     known = state.descriptions
     givers = [other for other in holders if other != node_id and other in known and host_address(known[other].address)]
@@ -73,7 +73,7 @@ def image_order(state: State, reference: str, node_id: str, holders: Iterable[st
     if not any(is_manager(state, other) for other in chosen):  # workers' announcements may be false, all eight of them
         chosen[-1:] = [other for other in rest if is_manager(state, other)][:1] or chosen[-1:]
     peers = [_peer_address(other, state.descriptions[other]) for other in chosen]
-    return ImageOrder(reference, peers, "" if "@" in reference else digest_now(state, reference))
+    return ImageAssignment(reference, peers, "" if "@" in reference else digest_now(state, reference))
 
 
 def may_fetch(state: State, node_id: str, reference: str) -> str:

@@ -6,15 +6,15 @@ from collections.abc import Container, Iterator
 
 from api.objects.kinds import CONFIG, SECRET
 from api.service.container import ConfigReference, ContainerSpec, SecretReference
-from api.wire.assignments import ConfigOrder, ResourceKey, SecretOrder
+from api.wire.assignments import AssignmentKey, ConfigAssignment, SecretAssignment
 from manager.security import encryption
 from manager.security.data_key import unsealed
 from manager.store.state import State
 
 
-def file_orders(
-    state: State, spec: ContainerSpec, known: Container[ResourceKey]
-) -> Iterator[SecretOrder | ConfigOrder]:
+def stored_file_assignments(
+    state: State, spec: ContainerSpec, known: Container[AssignmentKey]
+) -> Iterator[SecretAssignment | ConfigAssignment]:
     """What the container's spec refers to and `known` does not have."""
     for secret in spec.secrets:
         if ("secret", secret.secret_id) not in known:
@@ -24,20 +24,20 @@ def file_orders(
             yield _config(state, config)
 
 
-def _secret(state: State, reference: SecretReference) -> SecretOrder:
+def _secret(state: State, reference: SecretReference) -> SecretAssignment:
     id, name = reference.secret_id, reference.secret_name
     stored = state.table(SECRET).get(id)
     if stored is None:
-        return SecretOrder(id, name, trouble=f"secret {name} was removed from the cluster")
+        return SecretAssignment(id, name, trouble=f"secret {name} was removed from the cluster")
     try:
-        return SecretOrder(id, name, unsealed(state, id, stored.sealed))
+        return SecretAssignment(id, name, unsealed(state, id, stored.sealed))
     except encryption.Unreadable as error:
-        return SecretOrder(id, name, trouble=f"secret {name}: {error}; remove it and create it again")
+        return SecretAssignment(id, name, trouble=f"secret {name}: {error}; remove it and create it again")
 
 
-def _config(state: State, reference: ConfigReference) -> ConfigOrder:
+def _config(state: State, reference: ConfigReference) -> ConfigAssignment:
     id, name = reference.config_id, reference.config_name
     stored = state.table(CONFIG).get(id)
     if stored is None:
-        return ConfigOrder(id, name, trouble=f"config {name} was removed from the cluster")
-    return ConfigOrder(id, name, stored.spec.data)
+        return ConfigAssignment(id, name, trouble=f"config {name} was removed from the cluster")
+    return ConfigAssignment(id, name, stored.spec.data)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import structlog
 
 from api.codec import encode
-from api.wire.assignments import Resource, ResourceKey, key_of
+from api.wire.assignments import Assignment, AssignmentKey, key_of
 from api.wire.host_bounds import MOST_MESSAGE, PIECE
 from api.wire.session_messages import Assignments, Part
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def messages(
-    number: int, full: bool, put: Sequence[Resource], remove: Sequence[ResourceKey]
+    number: int, full: bool, put: Sequence[Assignment], remove: Sequence[AssignmentKey]
 ) -> Iterator[Part | Assignments]:
     """Parts, if need be, and the Assignments that they belong to. Made one by one, as they are sent."""
     parts = _parts(put, remove)
@@ -29,7 +29,7 @@ def messages(
     yield Assignments(number, full=full, put=last.put, remove=last.remove)
 
 
-def _parts(put: Sequence[Resource], remove: Sequence[ResourceKey]) -> Iterator[Part]:
+def _parts(put: Sequence[Assignment], remove: Sequence[AssignmentKey]) -> Iterator[Part]:
     part, size = Part([], []), 0
     for key in remove:
         if size >= PIECE:

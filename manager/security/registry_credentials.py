@@ -11,7 +11,7 @@ import msgspec
 
 from api.objects.wanted import Service
 from api.registry_auth import Login, auth_json
-from api.wire.assignments import SecretOrder, login_id
+from api.wire.assignments import SecretAssignment, login_id
 from manager.security import encryption
 from manager.security.data_key import data_key, unsealed
 from manager.store.interface import Change
@@ -45,9 +45,9 @@ def kept_of(state: State, service: Service) -> Kept | None:
     return msgspec.json.decode(data, type=Kept)
 
 
-def login_orders(state: State, service_id: str) -> Iterator[SecretOrder]:
+def login_assignments(state: State, service_id: str) -> Iterator[SecretAssignment]:
     """What a host of the service is sent: one, or none."""
     service = state.services.get(service_id)
     if service is not None and service.registry_login:
         kept = kept_of(state, service)
-        yield SecretOrder(login_id(service_id), data=auth_json(kept.login, kept.domain) if kept else b"")
+        yield SecretAssignment(login_id(service_id), data=auth_json(kept.login, kept.domain) if kept else b"")

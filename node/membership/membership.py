@@ -19,7 +19,7 @@ import structlog
 from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest
 from api.errors import Unavailable
 from api.states import Role
-from api.wire.assignments import NetworkOrder
+from api.wire.assignments import NetworkAssignment
 from api.wire.session_messages import Assignments, ManagerMessage, Part, Welcome
 from kit.timing import Clock
 from kit.troubles import Troubles
@@ -177,7 +177,7 @@ class HostMembership:
         """A manager sent the agent a message."""
         if isinstance(message, Assignments | Part):
             self.network_names.update(
-                {order.id: order.name for order in message.put if isinstance(order, NetworkOrder)}
+                {order.id: order.name for order in message.put if isinstance(order, NetworkAssignment)}
             )
         elif isinstance(message, Welcome):
             self._welcomed(message)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, Resource, ServiceOrder
+from api.wire.assignments import Assignment, EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 
 MOST_VNI = (1 << 24) - 1
 LEAST_MTU, MOST_MTU = 68, 65535
@@ -18,21 +18,21 @@ PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE)
 
 
-def wrong(order: Resource) -> str:
+def wrong(order: Assignment) -> str:
     """Why the networks could not apply it; "" when they can, or when it is none of theirs."""
     match order:
-        case NetworkOrder():
+        case NetworkAssignment():
             return _wrong_network(order)
-        case ServiceOrder():
+        case ServiceAssignment():
             return _wrong_service(order)
-        case EndpointOrder():
+        case EndpointAssignment():
             return _wrong_address(order.address) or _wrong_host(order.host) or _wrong_mac(order.mac_address)
-        case PeerOrder():
+        case PeerAssignment():
             return _wrong_address(order.gateway) or _wrong_host(order.host)
     return ""
 
 
-def _wrong_network(order: NetworkOrder) -> str:
+def _wrong_network(order: NetworkAssignment) -> str:
     if not 0 < order.vni <= MOST_VNI:
         return f"{order.vni} is no VXLAN network identifier"
     if order.mtu and not LEAST_MTU <= order.mtu <= MOST_MTU:
@@ -49,7 +49,7 @@ def _wrong_network(order: NetworkOrder) -> str:
     return ""
 
 
-def _wrong_service(order: ServiceOrder) -> str:
+def _wrong_service(order: ServiceAssignment) -> str:
     if order.vip and (why := _wrong_address(order.vip)):
         return why
     for port in order.ports:

@@ -12,11 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from api.wire.assignments import EndpointOrder
+    from api.wire.assignments import EndpointAssignment
     from overlay.plan.network_snapshot import NetworkSnapshot
 
     class Claim(Protocol):
-        """A service that claims a name (ServiceOrder)."""
+        """A service that claims a name (ServiceAssignment)."""
 
         @property
         def name(self) -> str: ...
@@ -161,7 +161,7 @@ def _pointers(snapshot: NetworkSnapshot) -> dict[str, str]:
     return found
 
 
-def _task_label(endpoint: EndpointOrder) -> str:
+def _task_label(endpoint: EndpointAssignment) -> str:
     return endpoint.task_name or endpoint.hostname or endpoint.task_id
 
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol, TypeVar
 
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 from overlay.interface import LOCAL_BRIDGE, NetworkView
 
 
@@ -20,10 +20,10 @@ from overlay.interface import LOCAL_BRIDGE, NetworkView
 class NetworkSnapshot:
     """One network of this host."""
 
-    network: NetworkOrder
-    services: tuple[ServiceOrder, ...] = ()
-    endpoints: tuple[EndpointOrder, ...] = ()
-    peers: tuple[PeerOrder, ...] = ()
+    network: NetworkAssignment
+    services: tuple[ServiceAssignment, ...] = ()
+    endpoints: tuple[EndpointAssignment, ...] = ()
+    peers: tuple[PeerAssignment, ...] = ()
 
     @property
     def ingress(self) -> bool:
@@ -45,7 +45,7 @@ class _OnNetwork(Protocol):
 T = TypeVar("T", bound=_OnNetwork)
 
 
-def is_ingress(network: NetworkOrder) -> bool:
+def is_ingress(network: NetworkAssignment) -> bool:
     """Whether it is the network of the routing mesh."""
     return network.ingress
 
@@ -64,7 +64,7 @@ def snapshots(view: NetworkView) -> dict[str, NetworkSnapshot]:
 def local_snapshot(subnet: str, gateway: str, mtu: int) -> NetworkSnapshot:
     """The host's own network (LOCAL_BRIDGE): no VXLAN, no services."""
     return NetworkSnapshot(
-        NetworkOrder(id=LOCAL_BRIDGE, name="bridge", vni=0, subnet=subnet, vip_range="", gateway=gateway, mtu=mtu)
+        NetworkAssignment(id=LOCAL_BRIDGE, name="bridge", vni=0, subnet=subnet, vip_range="", gateway=gateway, mtu=mtu)
     )
 
 

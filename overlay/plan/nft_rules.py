@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from api.service.ports import PortConfig
-from api.wire.assignments import ServiceOrder
+from api.wire.assignments import ServiceAssignment
 from overlay.plan import link_names
 from overlay.plan.network_snapshot import NetworkSnapshot
 
@@ -287,7 +287,7 @@ def _hairpins(snapshot: NetworkSnapshot, host: str) -> Iterator[str]:
             yield f"{endpoint.host} . {endpoint.address}"
 
 
-def _vip_names(snapshot: NetworkSnapshot, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, ServiceOrder]]:
+def _vip_names(snapshot: NetworkSnapshot, backends: Mapping[str, list[str]]) -> Iterator[tuple[str, ServiceAssignment]]:
     for service in snapshot.services:
         if service.vip and backends.get(service.service_id):
             yield f"vip_{snapshot.network.vni}_{service.vip.replace('.', '_')}", service

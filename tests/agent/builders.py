@@ -17,18 +17,18 @@ from agent.runtime.interface import container_id
 from api.service.container import ContainerSpec, Healthcheck
 from api.service.service_spec import TaskSpec
 from api.states import TaskState
-from api.wire.assignments import Attachment, NetworkOrder, SpecOrder, TaskOrder
+from api.wire.assignments import Attachment, NetworkAssignment, SpecAssignment, TaskAssignment
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from tests.fakes import FakeLink, FakeManager, FakeNetworks, FakeRuntime
 
 IMAGE = "docker.io/library/demo:1"
-NETWORK = NetworkOrder("net", "shop_default", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
+NETWORK = NetworkAssignment("net", "shop_default", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
 
 
-def a_task(id: str = "t1", desired: TaskState = TaskState.RUNNING, spec_id: str = "s1.1") -> TaskOrder:
+def a_task(id: str = "t1", desired: TaskState = TaskState.RUNNING, spec_id: str = "s1.1") -> TaskAssignment:
     """A task of service `web` on one network."""
-    return TaskOrder(
+    return TaskAssignment(
         id=id,
         name=f"web.1.{id}",
         service_id="s1",
@@ -40,12 +40,12 @@ def a_task(id: str = "t1", desired: TaskState = TaskState.RUNNING, spec_id: str 
     )
 
 
-def a_spec(id: str = "s1.1", healthcheck: Healthcheck | None = None, **container: Any) -> SpecOrder:
+def a_spec(id: str = "s1.1", healthcheck: Healthcheck | None = None, **container: Any) -> SpecAssignment:
     """A revision of service `web`."""
-    return SpecOrder(id, TaskSpec(container_spec=ContainerSpec(image=IMAGE, healthcheck=healthcheck, **container)))
+    return SpecAssignment(id, TaskSpec(container_spec=ContainerSpec(image=IMAGE, healthcheck=healthcheck, **container)))
 
 
-def wanting(order: TaskOrder, desired: TaskState) -> TaskOrder:
+def wanting(order: TaskAssignment, desired: TaskState) -> TaskAssignment:
     """The same task, wanted otherwise."""
     return msgspec.structs.replace(order, desired=desired)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from agent.serving.callers import Callers
 from api.errors import Forbidden
-from api.wire.assignments import MemberOrder
+from api.wire.assignments import MemberAssignment
 
 
 def callers(*workers: str, managers: tuple[str, ...] = (), patience: float = 0.0) -> Callers:
     """A host that knows these nodes."""
-    known = {id: MemberOrder(id) for id in workers} | {id: MemberOrder(id, manager=True) for id in managers}
+    known = {id: MemberAssignment(id) for id in workers} | {id: MemberAssignment(id, manager=True) for id in managers}
     return Callers(lambda: known, patience)
 
 

@@ -15,7 +15,7 @@ from api.service.container import ContainerSpec, Healthcheck
 from api.service.ports import PortConfig
 from api.service.service_spec import NetworkTarget, TaskSpec
 from api.states import TaskState
-from api.wire.assignments import ImageOrder, SpecOrder
+from api.wire.assignments import ImageAssignment, SpecAssignment
 from api.wire.session_messages import Heartbeat
 from overlay.interface import NetworkFailure
 from tests.agent.builders import IMAGE, NETWORK, Lab, a_host, a_spec, a_task, cid, wanting
@@ -68,7 +68,7 @@ async def test_a_task_on_the_hosts_network_gets_no_sandbox(tmp_path: Path) -> No
     async with a_host(tmp_path) as lab:
         task = TaskSpec(container_spec=ContainerSpec(image=IMAGE), networks=[NetworkTarget("host")])
         order = msgspec.structs.replace(a_task(), attachments=[])
-        (await lab.manager.talking()).assign(full=True, put=[SpecOrder("s1.1", task), order])
+        (await lab.manager.talking()).assign(full=True, put=[SpecAssignment("s1.1", task), order])
         await lab.manager.until(lambda: lab.manager.state("t1") == "running")
 
         assert lab.runtime.plans[cid()].netns == ""
@@ -109,7 +109,7 @@ async def test_a_task_waits_for_its_networks_and_can_be_given_up_meanwhile(tmp_p
 async def test_a_missing_image_rejects_the_task_with_its_sentence(tmp_path: Path) -> None:
     async with a_host(tmp_path) as lab:
         del lab.runtime.store[IMAGE]
-        order = ImageOrder(IMAGE, ["node2@192.0.2.2:7946"])
+        order = ImageAssignment(IMAGE, ["node2@192.0.2.2:7946"])
         (await lab.manager.talking()).assign(full=True, put=[order, NETWORK, a_spec(), a_task()])
         await lab.manager.until(lambda: lab.manager.state("t1") == "rejected")
 
@@ -333,7 +333,7 @@ async def test_no_more_containers_are_started_at_once_than_there_are_places(tmp_
 async def test_a_slow_image_holds_up_nobody_else(tmp_path: Path) -> None:
     async with a_host(tmp_path) as lab:
         lab.runtime.pull_delay = 1000.0
-        far = SpecOrder("s2.1", TaskSpec(container_spec=ContainerSpec(image="far:1")))
+        far = SpecAssignment("s2.1", TaskSpec(container_spec=ContainerSpec(image="far:1")))
         slow = [a_task(f"slow{number}", spec_id="s2.1") for number in range(20)]
         put = [NETWORK, far, a_spec(), *slow, a_task("quick")]
         (await lab.manager.talking()).assign(full=True, put=put)

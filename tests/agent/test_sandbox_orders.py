@@ -9,13 +9,13 @@ from agent.runtime.interface import Image
 from api.service.container import ContainerSpec
 from api.service.ports import PortConfig
 from api.service.service_spec import NetworkTarget, TaskSpec
-from api.wire.assignments import Attachment, SpecOrder
+from api.wire.assignments import Attachment, SpecAssignment
 from overlay.interface import Interface
 from tests.agent.builders import IMAGE, a_spec, a_task
 
 
 def test_a_task_on_no_network_is_isolated_and_one_without_any_named_is_not() -> None:
-    alone = SpecOrder("s1.1", TaskSpec(ContainerSpec(image=IMAGE), networks=[NetworkTarget("none")]))
+    alone = SpecAssignment("s1.1", TaskSpec(ContainerSpec(image=IMAGE), networks=[NetworkTarget("none")]))
     order = msgspec.structs.replace(a_task(), attachments=[])
 
     assert container_plan.sandbox_of(order, alone).isolated

@@ -14,7 +14,7 @@ from agent.runtime.interface import RuntimeFailure
 from agent.session.assignment_reader import ManagerReader
 from api.codec import encode
 from api.errors import Invalid
-from api.wire.assignments import NetworkOrder, PeerOrder
+from api.wire.assignments import NetworkAssignment, PeerAssignment
 from api.wire.session_messages import Assignments, Part, Welcome
 from overlay.interface import NetworkFailure
 from tests.agent.builders import NETWORK, Lab, a_host, a_spec, a_task, cid
@@ -98,8 +98,8 @@ async def test_an_entry_that_cannot_be_applied_is_left_out_named_and_stops_no_ot
 ) -> None:
     async with a_host(tmp_path) as lab:
         talk = await lab.manager.talking()
-        bad = PeerOrder("n9.net", "net", "n9", "not-an-ip", "10.0.1.150")
-        odd = NetworkOrder("odd", "odd", 1 << 30, "10.0.9.0/24", "", "10.0.9.1/24")
+        bad = PeerAssignment("n9.net", "net", "n9", "not-an-ip", "10.0.1.150")
+        odd = NetworkAssignment("odd", "odd", 1 << 30, "10.0.9.0/24", "", "10.0.9.1/24")
         talk.assign(full=True, put=[bad, odd, NETWORK, a_spec(), a_task()])
         await runs(lab)
         assert set(lab.networks.view.networks) == {"net"}

@@ -26,7 +26,7 @@ from api.service.container import ContainerSpec
 from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Role, TaskState
 from api.wire import rpc
-from api.wire.assignments import ImageOrder
+from api.wire.assignments import ImageAssignment
 from api.wire.host_messages import EXPORT_METHOD, ExportRequest
 from kit.timing import wall_clock
 from manager.assignments.assignment_sources import assignment_set
@@ -87,7 +87,7 @@ async def test_hosts_are_not_sent_to_it_for_a_tag() -> None:
     """Of a tag that no registry resolved, hosts were told to fetch it there."""
     store = await needing_nginx()
 
-    assert not [order for order in assignment_set(store.state, "w2").values() if isinstance(order, ImageOrder)]
+    assert not [order for order in assignment_set(store.state, "w2").values() if isinstance(order, ImageAssignment)]
 
 
 # ── images: what it sends ────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment
 from overlay.host_networks import HostNetworks
 from overlay.interface import Interface, NetworkView, Sandbox
 
@@ -24,11 +24,11 @@ HOST, PEERS, SANDBOXES = "192.0.2.1", 50, 40
 
 def view(endpoints: int) -> NetworkView:
     """One network of 50 hosts."""
-    network = NetworkOrder("n1", "bench", 4097, "10.0.0.0/16", "10.0.192.0/18", "10.0.0.1/16")
+    network = NetworkAssignment("n1", "bench", 4097, "10.0.0.0/16", "10.0.192.0/18", "10.0.0.1/16")
     hosts = [f"192.0.2.{number + 2}" for number in range(PEERS)]
-    peers = [PeerOrder(f"h{n}.n1", "n1", f"h{n}", host, f"10.0.0.{n + 2}") for n, host in enumerate(hosts)]
+    peers = [PeerAssignment(f"h{n}.n1", "n1", f"h{n}", host, f"10.0.0.{n + 2}") for n, host in enumerate(hosts)]
     orders = [
-        EndpointOrder(
+        EndpointAssignment(
             f"t{n}.n1", "n1", "web", f"t{n}", f"t{n}", f"h{n % PEERS}", hosts[n % PEERS], address(n), f"c{n}", True
         )
         for n in range(endpoints)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from api.errors import ArgosyError
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 from kit.troubles import Troubles
 from overlay.dns.standin_client import Relief
 from overlay.host_networks import HostNetworks
@@ -23,7 +23,12 @@ from overlay.interface import NetworkView, Sandbox
 
 
 def view_of(data: dict) -> NetworkView:
-    orders = {"networks": NetworkOrder, "services": ServiceOrder, "endpoints": EndpointOrder, "peers": PeerOrder}
+    orders = {
+        "networks": NetworkAssignment,
+        "services": ServiceAssignment,
+        "endpoints": EndpointAssignment,
+        "peers": PeerAssignment,
+    }
     return NetworkView(
         **{name: {o["ID"]: msgspec.convert(o, kind) for o in data[name]} for name, kind in orders.items()}
     )

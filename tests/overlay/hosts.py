@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 from overlay.interface import NetworkView, Sandbox
 
 REPOSITORY = Path(__file__).parents[2]
@@ -275,9 +275,9 @@ class Cluster:
     """A little of what managers do: gives out addresses and tells every host all it needs."""
 
     hosts: list[TestHost]
-    networks: dict[str, NetworkOrder] = field(default_factory=dict)
-    services: dict[str, ServiceOrder] = field(default_factory=dict)
-    endpoints: dict[str, EndpointOrder] = field(default_factory=dict)
+    networks: dict[str, NetworkAssignment] = field(default_factory=dict)
+    services: dict[str, ServiceAssignment] = field(default_factory=dict)
+    endpoints: dict[str, EndpointAssignment] = field(default_factory=dict)
 
     def gateway(self, network: str, host: TestHost) -> str:
         base = self.networks[network].subnet.split("/")[0].rsplit(".", 1)[0]
@@ -289,7 +289,7 @@ class Cluster:
             length = network.subnet.split("/")[1]
             networks[id] = msgspec.structs.replace(network, gateway=f"{self.gateway(id, host)}/{length}")
             for other in self.hosts:
-                peer = PeerOrder(f"{other.name}.{id}", id, other.name, other.address, self.gateway(id, other))
+                peer = PeerAssignment(f"{other.name}.{id}", id, other.name, other.address, self.gateway(id, other))
                 peers[peer.id] = peer
         return NetworkView(networks, dict(self.services), dict(self.endpoints), peers)
 

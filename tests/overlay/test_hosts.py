@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from api.service.ports import PortConfig
-from api.wire.assignments import EndpointOrder, NetworkOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, ServiceAssignment
 from overlay.interface import Interface, NetworkView, Sandbox
 from overlay.plan import link_names, sysctls
 from tests.overlay.hosts import CLIENT, PREFIX, TALKER, Cluster, Keeper, TestHost, call, resolve, sh, until
@@ -42,15 +42,15 @@ class Task:
         return ["nsenter", f"--net={self.netns}"]
 
 
-def network(id: str, number: int, vni: int, **more: bool) -> NetworkOrder:
+def network(id: str, number: int, vni: int, **more: bool) -> NetworkAssignment:
     base = f"10.77.{number}"
-    return NetworkOrder(id, id, vni, f"{base}.0/24", f"{base}.128/25", "", **more)
+    return NetworkAssignment(id, id, vni, f"{base}.0/24", f"{base}.128/25", "", **more)
 
 
 def service(
     name: str, on: str, vip: str, aliases: tuple[str, ...] = (), ports: tuple[PortConfig, ...] = ()
-) -> ServiceOrder:
-    return ServiceOrder(f"{name}.{on}", on, name, name, vip, list(aliases), list(ports))
+) -> ServiceAssignment:
+    return ServiceAssignment(f"{name}.{on}", on, name, name, vip, list(aliases), list(ports))
 
 
 def start(
@@ -61,7 +61,7 @@ def start(
     service_id = name.split(".")[0]
     task.netns = on.open(Sandbox(task.id, name, name, service_id, name.replace(".", "-"), interfaces, **more))  # type: ignore[arg-type]
     for id, address in addresses.items():
-        endpoint = EndpointOrder(
+        endpoint = EndpointAssignment(
             f"{name}.{id}", id, service_id, name, name, on.name, on.address, address, name.replace(".", "-"), ready
         )
         cluster.endpoints[endpoint.id] = endpoint
@@ -376,7 +376,7 @@ def test_a_host_port_at_one_address_and_an_interface_with_a_mac_of_its_own(clust
     mac = "02:42:ac:11:00:02"
     own = h1.open(Sandbox(ids[2], "mac", "mac", "mac", "mac", (Interface(APP, "10.77.1.61/24", (), mac),)))
     assert mac in sh("nsenter", f"--net={own}", "ip", "-o", "link")
-    order = EndpointOrder("mac.app", APP, "mac", "mac", "mac", h1.name, h1.address, "10.77.1.61", "", True, mac)
+    order = EndpointAssignment("mac.app", APP, "mac", "mac", "mac", h1.name, h1.address, "10.77.1.61", "", True, mac)
     cluster.endpoints[order.id] = order
     cluster.tell()
     h1.serve(own, "mac", 80)

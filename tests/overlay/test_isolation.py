@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import pytest
 
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 from overlay.interface import NetworkView
 from tests.overlay.hosts import Cluster, TestHost, until
 
 pytestmark = pytest.mark.root
 
 
-def network(number: int, subnet: str, gateway: str) -> NetworkOrder:
-    return NetworkOrder(f"n{number}", f"net{number}", 5000 + number, subnet, "", gateway)
+def network(number: int, subnet: str, gateway: str) -> NetworkAssignment:
+    return NetworkAssignment(f"n{number}", f"net{number}", 5000 + number, subnet, "", gateway)
 
 
-def on(network: NetworkOrder, address: str, host: str = "192.0.2.7") -> tuple[EndpointOrder, PeerOrder, ServiceOrder]:
+def on(
+    network: NetworkAssignment, address: str, host: str = "192.0.2.7"
+) -> tuple[EndpointAssignment, PeerAssignment, ServiceAssignment]:
     """Something behind a virtual address, and a peer."""
     id, base = network.id, address.rpartition(".")[0]
     return (
-        EndpointOrder(f"t.{id}", id, "s", "t", "web.1.t", "h7", host, address, ready=True),
-        PeerOrder(f"h7.{id}", id, "h7", host, f"{base}.3"),
-        ServiceOrder(f"s.{id}", id, "s", "web", f"{base}.200"),
+        EndpointAssignment(f"t.{id}", id, "s", "t", "web.1.t", "h7", host, address, ready=True),
+        PeerAssignment(f"h7.{id}", id, "h7", host, f"{base}.3"),
+        ServiceAssignment(f"s.{id}", id, "s", "web", f"{base}.200"),
     )
 
 
-def view(*networks: tuple[NetworkOrder, tuple[EndpointOrder, PeerOrder, ServiceOrder]]) -> NetworkView:
+def view(
+    *networks: tuple[NetworkAssignment, tuple[EndpointAssignment, PeerAssignment, ServiceAssignment]],
+) -> NetworkView:
     return NetworkView(
         {n.id: n for n, _ in networks},
         {s.id: s for _, (_, _, s) in networks},
@@ -34,7 +38,7 @@ def view(*networks: tuple[NetworkOrder, tuple[EndpointOrder, PeerOrder, ServiceO
     )
 
 
-def works(host: TestHost, network: NetworkOrder, backend: str) -> bool:
+def works(host: TestHost, network: NetworkAssignment, backend: str) -> bool:
     """Device, neighbour and rules are there."""
     link = f"ab{network.vni}"
     return backend in host.inside(

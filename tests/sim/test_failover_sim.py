@@ -27,7 +27,7 @@ from api.defaults import HEARTBEAT, MANAGER_TIMEOUT, PROBE_TIMEOUT
 from api.objects.kinds import KINDS, MEMBER, SESSION, SUSPICIONS
 from api.objects.observed import Member, NodeDescription
 from api.states import Role
-from api.wire.assignments import EndpointOrder, ResourceKey, key_of
+from api.wire.assignments import AssignmentKey, EndpointAssignment, key_of
 from api.wire.session_messages import AgentMessage, Assignments, ManagerMessage
 from kit.supervisor import stop
 from kit.timing import loop_clock
@@ -138,7 +138,7 @@ class AgentHost:
 
     def __init__(self, fleet: Fleet, id: str, directory: Path) -> None:
         self.id, self._fleet = id, fleet
-        self.resources: dict[ResourceKey, Any] = {}
+        self.resources: dict[AssignmentKey, Any] = {}
         managers = [f"{ADDRESSES[manager]}:7946" for manager in MANAGERS]
         known = Managers(directory / id, managers, fleet.rng)
         described = NodeDescription(hostname=id, address=ADDRESSES[id])
@@ -165,7 +165,7 @@ class AgentHost:
 
     def chooses(self, victim: str) -> bool:
         """Whether it sends connections to a host's tasks."""
-        found = [one for one in self.resources.values() if isinstance(one, EndpointOrder)]
+        found = [one for one in self.resources.values() if isinstance(one, EndpointAssignment)]
         assert {one.node_id for one in found} == set(HOSTS), "it knows all endpoints"
         return any(one.ready for one in found if one.node_id == victim)
 

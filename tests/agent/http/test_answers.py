@@ -30,7 +30,7 @@ from api.service.host_config import Hook
 from api.service.ports import PortConfig
 from api.service.resources import Limits, Resources
 from api.service.service_spec import TaskSpec
-from api.wire.assignments import NetworkOrder
+from api.wire.assignments import NetworkAssignment
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("answers.json").read_text())
 ROOT = "/var/lib/argosy"
@@ -96,8 +96,8 @@ USED = Usage(
 )  # fmt: skip
 STAT = "cpu  10 0 5 100 0 0 0 0 0 0\ncpu0 10 0 5 100 0 0 0 0 0 0\n"
 ORDERS = [
-    NetworkOrder("n2", "z", 4097, "10.0.2.0/24", "10.0.2.0/25", "10.0.2.1/24", True, 1400, True),
-    NetworkOrder("n1", "a", 4096, "10.0.1.0/24", "", "10.0.1.1/24"),
+    NetworkAssignment("n2", "z", 4097, "10.0.2.0/24", "10.0.2.0/25", "10.0.2.1/24", True, 1400, True),
+    NetworkAssignment("n1", "a", 4096, "10.0.1.0/24", "", "10.0.1.1/24"),
 ]
 HOST: Any = SimpleNamespace(
     volumes=SimpleNamespace(data=lambda name: Path(ROOT) / "volumes" / name / "_data"), clock=lambda: 1700000000.0

@@ -12,13 +12,13 @@ from agent.lifecycle.step import Action, Observed, Wanted, step
 from agent.runtime.interface import PlannedFile, RuntimeFailure
 from agent.tasks.checkpoint import Storage
 from api.service.container import ConfigReference, ContainerSpec, FileTarget, SecretReference
-from api.wire.assignments import ConfigOrder, SecretOrder
+from api.wire.assignments import ConfigAssignment, SecretAssignment
 from api.wire.session_messages import Assignments
 from tests.agent.builders import a_spec, a_task
 from tests.texts import message_of
 
-WORD = SecretOrder("s", "word", b"open sesame")
-CONF = ConfigOrder("c", "conf", b"port = 80")
+WORD = SecretAssignment("s", "word", b"open sesame")
+CONF = ConfigAssignment("c", "conf", b"port = 80")
 SPEC = ContainerSpec(
     secrets=[SecretReference(FileTarget("pass", "1", "2", 0o400), "s", "word")],
     configs=[ConfigReference(FileTarget("/etc/x"), "c", "conf"), ConfigReference(FileTarget("y"), "c", "conf")],
@@ -36,7 +36,9 @@ def test_files_go_where_docker_puts_them() -> None:
 
 def test_a_file_the_manager_does_not_have_rejects_the_task_with_its_word() -> None:
     with pytest.raises(RuntimeFailure, match="secret word was removed from the cluster"):
-        task_files.planned(SPEC, [SecretOrder("s", "word", trouble="secret word was removed from the cluster"), CONF])
+        task_files.planned(
+            SPEC, [SecretAssignment("s", "word", trouble="secret word was removed from the cluster"), CONF]
+        )
 
 
 def test_a_task_waits_for_its_files_and_says_for_which() -> None:

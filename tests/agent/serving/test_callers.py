@@ -9,7 +9,7 @@ import pytest
 from agent.serving.callers import Callers
 from api.errors import Forbidden, Unavailable
 from api.states import Role
-from api.wire.assignments import MemberOrder
+from api.wire.assignments import MemberAssignment
 from api.wire.rpc import Caller
 
 MANAGER, WORKER = Caller("m1", Role.MANAGER, "k1"), Caller("w1", Role.WORKER, "k2")
@@ -18,23 +18,23 @@ MANAGER, WORKER = Caller("m1", Role.MANAGER, "k1"), Caller("w1", Role.WORKER, "k
 class Host:
     """A host and its list."""
 
-    def __init__(self, *known: MemberOrder, patience: float = 0.0) -> None:
+    def __init__(self, *known: MemberAssignment, patience: float = 0.0) -> None:
         self.known = {order.id: order for order in known}
         self.callers = Callers(lambda: self.known, patience)
 
-    def tell(self, *known: MemberOrder) -> None:
+    def tell(self, *known: MemberAssignment) -> None:
         """A new list."""
         self.known = {order.id: order for order in known}
         self.callers.look()
 
 
-def manager(key: str = "k1") -> MemberOrder:
+def manager(key: str = "k1") -> MemberAssignment:
     """m1, as a manager."""
-    return MemberOrder("m1", manager=True, key=key)
+    return MemberAssignment("m1", manager=True, key=key)
 
 
 def test_managers_do_what_managers_may_and_members_what_members_may() -> None:
-    host = Host(manager(), MemberOrder("w1", key="k2"))
+    host = Host(manager(), MemberAssignment("w1", key="k2"))
     host.callers.manager(MANAGER)
     host.callers.member(MANAGER)
     host.callers.member(WORKER)
@@ -45,12 +45,12 @@ def test_managers_do_what_managers_may_and_members_what_members_may() -> None:
 @pytest.mark.parametrize(
     ("known", "why"),
     [
-        (MemberOrder("m1", manager=False, key="k1"), "is a manager no more"),
+        (MemberAssignment("m1", manager=False, key="k1"), "is a manager no more"),
         (manager("other"), "another key than it joined with"),
-        (MemberOrder("m2", manager=True), "not part of this cluster"),
+        (MemberAssignment("m2", manager=True), "not part of this cluster"),
     ],
 )
-def test_a_managers_certificate_alone_is_not_enough(known: MemberOrder, why: str) -> None:
+def test_a_managers_certificate_alone_is_not_enough(known: MemberAssignment, why: str) -> None:
     with pytest.raises(Forbidden, match=why):
         Host(known).callers.manager(MANAGER)
 
@@ -70,7 +70,7 @@ async def test_who_is_not_known_yet_is_waited_for() -> None:
     admitted = asyncio.ensure_future(host.callers.admit(host.callers.member, WORKER))
     await asyncio.sleep(0.01)
     assert not admitted.done()
-    host.tell(manager(), MemberOrder("w1"))
+    host.tell(manager(), MemberAssignment("w1"))
     with await admitted:
         pass
 
@@ -87,6 +87,6 @@ async def test_what_a_caller_has_under_way_ends_with_its_rights() -> None:
     host.tell(manager())
     await asyncio.sleep(0.01)
     assert not reading.done()
-    host.tell(MemberOrder("m1", key="k1"))
+    host.tell(MemberAssignment("m1", key="k1"))
     with pytest.raises(Forbidden, match="is a manager no more"):
         await reading

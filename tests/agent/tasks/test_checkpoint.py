@@ -11,7 +11,7 @@ from agent.tasks import checkpoint
 from agent.tasks.checkpoint import Storage
 from api.objects.observed import TaskStatus
 from api.states import TaskState
-from api.wire.assignments import EndpointOrder
+from api.wire.assignments import EndpointAssignment
 from api.wire.session_messages import Assignments
 from tests.agent.builders import NETWORK, a_spec, a_task, wanting
 
@@ -79,7 +79,7 @@ def test_the_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(checkpoint, "REWRITE_BYTES", 10_000)
     found = opened(tmp_path)
     for number in range(1000):
-        endpoint = EndpointOrder("t1.net", "net", "s1", "t1", "web", "n1", "192.0.2.1", f"10.0.{number // 250}.9")
+        endpoint = EndpointAssignment("t1.net", "net", "s1", "t1", "web", "n1", "192.0.2.1", f"10.0.{number // 250}.9")
         found.apply(Assignments(number, put=[endpoint]))
 
     assert (tmp_path / "assignments.jsonl").stat().st_size <= 10_000

@@ -46,14 +46,14 @@ from api.service.ports import EndpointSpec, PortConfig
 from api.service.service_spec import NetworkTarget, ServiceSpec, TaskSpec
 from api.states import NodeState, Role, TaskState
 from api.wire.assignments import (
-    EndpointOrder,
-    ImageOrder,
-    MemberOrder,
-    PeerOrder,
-    Resource,
-    ResourceKey,
-    ServiceOrder,
-    TaskOrder,
+    Assignment,
+    AssignmentKey,
+    EndpointAssignment,
+    ImageAssignment,
+    MemberAssignment,
+    PeerAssignment,
+    ServiceAssignment,
+    TaskAssignment,
     key_of,
 )
 from manager.assignments.assignment_index import AssignmentIndex
@@ -114,7 +114,7 @@ class World:
         values = {"slot": 1, "node_id": node, "state": TaskState.ASSIGNED, "addresses": addresses, **more}
         self.put(TASK, id, Task(id, service, 1, **values))  # type: ignore[arg-type]
 
-    def of(self, node: str, kind: type) -> dict[str, Resource]:
+    def of(self, node: str, kind: type) -> dict[str, Assignment]:
         """What a host is told of one kind, by id."""
         return {r.id: r for r in assignment_set(self.state, node).values() if isinstance(r, kind)}
 
@@ -143,8 +143,8 @@ def test_a_host_gets_its_task_with_all_it_needs(world: World) -> None:
         ("service", "s1.net"), ("endpoint", "t1.net"), ("peer", "n2.net"), ("peer", f"n2.{INGRESS}"),
         *MEMBERS,
     }  # fmt: skip
-    order = world.of("n1", TaskOrder)["t1"]
-    assert isinstance(order, TaskOrder)
+    order = world.of("n1", TaskAssignment)["t1"]
+    assert isinstance(order, TaskAssignment)
     assert (order.name, order.spec_id, order.attachments[0].aliases) == ("s1-name.1.t1", "s1.1", ["alias"])
 
 
@@ -158,12 +158,12 @@ def test_an_unknown_host_gets_nothing_but_who_belongs_to_the_cluster(world: Worl
 
 def test_every_host_is_told_who_is_a_manager_and_its_key(world: World) -> None:
     world.put(NODE, "n2", Node("n2", spec=NodeSpec(role=Role.MANAGER), public_key=b"key"))
-    assert world.of("n1", MemberOrder) == {
-        "n1": MemberOrder("n1"),
-        "n2": MemberOrder("n2", manager=True, key=hashlib.sha256(b"key").hexdigest()),
+    assert world.of("n1", MemberAssignment) == {
+        "n1": MemberAssignment("n1"),
+        "n2": MemberAssignment("n2", manager=True, key=hashlib.sha256(b"key").hexdigest()),
     }
     world.put(NODE, "n2", None)
-    assert set(world.of("n1", MemberOrder)) == {"n1"}
+    assert set(world.of("n1", MemberAssignment)) == {"n1"}
 
 
 @pytest.mark.parametrize("missing", ["revision", "network", "gateway"])
@@ -174,28 +174,28 @@ def test_a_task_waits_until_everything_is_decided(world: World, missing: str) ->
         world.put(NETWORK_DECISION, "net", None)
     else:
         world.node("n1", (INGRESS,))
-    assert world.of("n1", TaskOrder) == {}
+    assert world.of("n1", TaskAssignment) == {}
 
 
 def test_a_task_to_be_stopped_is_sent_whatever_is_missing(world: World) -> None:
     world.node("n1", (INGRESS,))
     world.task("t1", "s1", "n1", desired=TaskState.SHUTDOWN)
-    order = world.of("n1", TaskOrder)["t1"]
-    assert isinstance(order, TaskOrder)
+    order = world.of("n1", TaskAssignment)["t1"]
+    assert isinstance(order, TaskAssignment)
     assert order.desired is TaskState.SHUTDOWN
 
 
 def test_an_ended_task_stays_until_it_is_reaped_but_its_endpoint_goes(world: World) -> None:
     world.put(STATUS, "t1", TaskStatus(TaskState.FAILED))
-    assert set(world.of("n1", TaskOrder)) == {"t1"}
-    assert world.of("n1", EndpointOrder) == {}
+    assert set(world.of("n1", TaskAssignment)) == {"t1"}
+    assert world.of("n1", EndpointAssignment) == {}
     assert ("network", "net") not in assignment_set(world.state, "n1")
 
 
 @pytest.mark.parametrize("state", [TaskState.PENDING, TaskState.ORPHANED])
 def test_only_assigned_tasks_are_sent(world: World, state: TaskState) -> None:
     world.task("t1", "s1", "n1", state=state)
-    assert world.of("n1", TaskOrder) == {}
+    assert world.of("n1", TaskAssignment) == {}
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_when_an_endpoint_is_ready(
     world.put(NODE_DECISION, "n2", msgspec.structs.replace(world.state.node_decisions["n2"], state=node))
     if status:
         world.put(STATUS, "t2", TaskStatus(status))
-    endpoint = world.of("n1", EndpointOrder)["t2.net"]
-    assert isinstance(endpoint, EndpointOrder)
-    assert endpoint == EndpointOrder(
+    endpoint = world.of("n1", EndpointAssignment)["t2.net"]
+    assert isinstance(endpoint, EndpointAssignment)
+    assert endpoint == EndpointAssignment(
         "t2.net", "net", "s1", "t2", "s1-name.1.t2", "n2", "192.0.2.2", "10.1.0.2", "h", ready
     )
 
@@ -233,13 +233,13 @@ def test_a_task_that_is_to_stop_drains_until_every_host_has_confirmed(world: Wor
     world.task("t1", "s1", "n1", desired=TaskState.SHUTDOWN)
 
     def drain() -> tuple[bool, float]:
-        order = world.of("n1", TaskOrder)["t1"]
-        assert isinstance(order, TaskOrder)
+        order = world.of("n1", TaskAssignment)["t1"]
+        assert isinstance(order, TaskAssignment)
         return order.draining, order.linger
 
     assert drain() == (True, LINGER)
-    endpoint = world.of("n2", EndpointOrder)["t1.net"]
-    assert isinstance(endpoint, EndpointOrder)
+    endpoint = world.of("n2", EndpointAssignment)["t1.net"]
+    assert isinstance(endpoint, EndpointAssignment)
     assert not endpoint.ready
     world.put(CONFIRMATION, "m1", Confirmation(world.state.revision))
     assert drain() == (False, LINGER)
@@ -247,18 +247,18 @@ def test_a_task_that_is_to_stop_drains_until_every_host_has_confirmed(world: Wor
 
 def test_an_endpoint_that_its_host_is_closing_takes_no_connections(world: World) -> None:
     world.put(STATUS, "t1", TaskStatus(TaskState.RUNNING, closing=True))
-    endpoint = world.of("n1", EndpointOrder)["t1.net"]
-    assert isinstance(endpoint, EndpointOrder)
+    endpoint = world.of("n1", EndpointAssignment)["t1.net"]
+    assert isinstance(endpoint, EndpointAssignment)
     assert not endpoint.ready
 
 
 def test_mesh_ports_are_on_every_host_and_host_ports_in_the_spec(world: World) -> None:
     world.service("s2", ("net",), (PORT, HOST_PORT))
     world.task("t2", "s2", "n1", ("net", INGRESS))
-    order = world.of("n2", ServiceOrder)[f"s2.{INGRESS}"]
-    assert isinstance(order, ServiceOrder)
+    order = world.of("n2", ServiceAssignment)[f"s2.{INGRESS}"]
+    assert isinstance(order, ServiceAssignment)
     assert order.ports == [PORT]
-    assert set(world.of("n2", EndpointOrder)) == {f"t2.{INGRESS}"}
+    assert set(world.of("n2", EndpointAssignment)) == {f"t2.{INGRESS}"}
     spec = assignment_set(world.state, "n1")["spec", "s2.1"]
     assert spec.host_ports == [HOST_PORT]  # type: ignore[union-attr]
 
@@ -269,16 +269,16 @@ def test_a_host_is_told_who_has_its_image_until_the_task_runs(world: World, name
     world.service("s2", image=pinned)
     world.task("t2", "s2", "n1")
     world.node("n2", (INGRESS, "net"), images=[name], host_port=7999)
-    assert world.of("n1", ImageOrder) == {pinned: ImageOrder(pinned, ["n2@192.0.2.2:7999"])}
+    assert world.of("n1", ImageAssignment) == {pinned: ImageAssignment(pinned, ["n2@192.0.2.2:7999"])}
     world.put(STATUS, "t2", TaskStatus(TaskState.RUNNING))
-    assert world.of("n1", ImageOrder) == {}
+    assert world.of("n1", ImageAssignment) == {}
 
 
 def test_a_host_is_not_told_of_itself_as_a_peer(world: World) -> None:
     world.node("n1", (INGRESS, "net"), **has(ID))
     world.put(NODE, "n1", Node("n1", spec=NodeSpec(role=Role.MANAGER)))
-    assert world.of("n1", ImageOrder) == {}
-    assert all(isinstance(r, PeerOrder) and r.node_id != "n1" for r in world.of("n1", PeerOrder).values())
+    assert world.of("n1", ImageAssignment) == {}
+    assert all(isinstance(r, PeerAssignment) and r.node_id != "n1" for r in world.of("n1", PeerAssignment).values())
 
 
 def test_difference_turns_one_set_into_the_other(world: World) -> None:
@@ -356,7 +356,7 @@ def test_the_sum_of_all_differences_is_the_whole_set(actions: list[tuple]) -> No
     world = World()
     index = AssignmentIndex(world.state)
     views = {id: index.add(id) for id in NODES}
-    sent: dict[str, dict[ResourceKey, Resource]] = {id: {} for id in NODES}
+    sent: dict[str, dict[AssignmentKey, Assignment]] = {id: {} for id in NODES}
 
     def deliver() -> None:
         for _ in index.update(world.dirty.take()):
@@ -400,7 +400,7 @@ def test_endpoints_of_a_doubted_node_are_not_ready_for_hosts_that_are_here_and_t
     world.put(STATUS, "t2", TaskStatus(TaskState.RUNNING))
 
     def ready(node: str) -> dict[str, bool]:
-        return {r.task_id: r.ready for r in views[node].take()[0] if isinstance(r, EndpointOrder)}
+        return {r.task_id: r.ready for r in views[node].take()[0] if isinstance(r, EndpointAssignment)}
 
     def update(doubted: frozenset[str]) -> None:
         dirty = world.dirty.take()
@@ -423,7 +423,7 @@ def test_endpoints_of_a_doubted_node_are_not_ready_for_hosts_that_are_here_and_t
 
 def test_connections_to_a_host_that_is_lost_are_over_and_only_to_that(world: World) -> None:
     def lost() -> set[str]:
-        return {r.task_id for r in world.of("n1", EndpointOrder).values() if r.lost}
+        return {r.task_id for r in world.of("n1", EndpointAssignment).values() if r.lost}
 
     world.task("t2", "s1", "n2")
     world.put(SUSPICIONS, "m1", Suspicions(["n2"]))

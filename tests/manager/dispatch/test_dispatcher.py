@@ -35,7 +35,7 @@ from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Role, TaskState
 from api.stored_file import ConfigSpec
 from api.wire import rpc
-from api.wire.assignments import TaskOrder
+from api.wire.assignments import TaskAssignment
 from api.wire.session_messages import (
     SESSION_METHOD,
     Accepted,
@@ -183,13 +183,13 @@ async def test_a_task_has_drained_when_every_host_has_confirmed_that_its_endpoin
         await cluster.until(lambda state: {"n1", "n2"} <= state.sessions.keys())
         await cluster.task("t1", "n1", addresses=address, desired=TaskState.SHUTDOWN)
         told = await receive(first, Assignments)
-        assert [resource.draining for resource in told.put if isinstance(resource, TaskOrder)] == [True]
+        assert [resource.draining for resource in told.put if isinstance(resource, TaskAssignment)] == [True]
 
         # n2 is on no network and was sent nothing; n1 has not confirmed yet
         assert not cluster.store.state.table(CONFIRMATION)
         await first.write(Heartbeat(told.number))
         released = await receive(first, Assignments)
-        assert [resource.draining for resource in released.put if isinstance(resource, TaskOrder)] == [False]
+        assert [resource.draining for resource in released.put if isinstance(resource, TaskAssignment)] == [False]
 
 
 async def test_a_host_that_is_away_for_a_moment_is_waited_for_until_it_confirms_to_another_session(
@@ -219,7 +219,7 @@ async def test_a_host_that_is_away_for_a_moment_is_waited_for_until_it_confirms_
 
 
 def is_told_to_stop(message: Assignments) -> bool:
-    return any(isinstance(one, TaskOrder) and one.desired is TaskState.SHUTDOWN for one in message.put)
+    return any(isinstance(one, TaskAssignment) and one.desired is TaskState.SHUTDOWN for one in message.put)
 
 
 async def test_a_change_of_role_is_told(cluster: Cluster) -> None:

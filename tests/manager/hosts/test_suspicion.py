@@ -12,7 +12,7 @@ from api.reasons.reason_text import text
 from api.states import NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.assignments.assignment_sources import endpoint_orders
+from manager.assignments.assignment_sources import endpoint_assignments
 from manager.assignments.connection_draining import Drains
 from manager.hosts.suspicion import Suspicion, is_suspected, suspicion
 from manager.leader.election import Election
@@ -88,7 +88,7 @@ def test_an_endpoint_on_a_suspected_host_is_not_ready_and_comes_back_at_once() -
     assert task.addresses
 
     def is_ready() -> bool:
-        [order] = endpoint_orders(w.state, task.id)
+        [order] = endpoint_assignments(w.state, task.id)
         return order.ready
 
     assert is_ready()

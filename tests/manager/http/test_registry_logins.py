@@ -13,7 +13,7 @@ from api.objects.decided import Revision, Task
 from api.objects.kinds import REVISION, TASK, revision_id
 from api.registry_auth import HEADER, Login, header_of
 from api.states import TaskState
-from api.wire.assignments import SecretOrder, SpecOrder, login_id
+from api.wire.assignments import SecretAssignment, SpecAssignment, login_id
 from manager.assignments.assignment_index import AssignmentIndex
 from manager.assignments.assignment_sources import assignment_set
 from manager.store.interface import Put
@@ -57,7 +57,7 @@ async def place(api: Api, id: str) -> None:
 def told(api: Api, id: str, node: str = W1) -> bytes | None:
     """The login a host is sent."""
     order = assignment_set(api.manager.store.state, node).get(("secret", login_id(id)))
-    return order.data if isinstance(order, SecretOrder) else None
+    return order.data if isinstance(order, SecretAssignment) else None
 
 
 async def test_hosts_of_the_service_are_sent_the_login_and_nobody_is_shown_it(api: Api) -> None:
@@ -67,7 +67,7 @@ async def test_hosts_of_the_service_are_sent_the_login_and_nobody_is_shown_it(ap
     assert told(api, id) == b'{"auths":{"reg.example.com":{"auth":"bWU6c2VzYW1l"}}}'
     assert told(api, id, W2) is None
     spec = assignment_set(api.manager.store.state, W1)["spec", revision_id(id, 1)]
-    assert isinstance(spec, SpecOrder)
+    assert isinstance(spec, SpecAssignment)
     assert spec.registry_login
     assert api.registry.asked == [(IMAGE, LOGIN)]
     shown = json.dumps([await api.get(f"/services/{id}"), await api.get("/services"), await api.get("/secrets")])
@@ -95,7 +95,7 @@ async def test_a_login_stays_until_another_is_sent_and_the_same_one_changes_noth
     after = api.manager.store.state.services[id]
     assert (after.revision, after.updated_at) == (before.revision, before.updated_at)
     list(index.update(everything(api.manager.store.state)))
-    assert [resource.id for resource in view.take()[0] if isinstance(resource, SecretOrder)] == [login_id(id)]
+    assert [resource.id for resource in view.take()[0] if isinstance(resource, SecretAssignment)] == [login_id(id)]
 
 
 async def test_a_login_is_for_one_registry_only(api: Api) -> None:

@@ -12,7 +12,7 @@ from api.objects.decided import Revision, Task
 from api.objects.kinds import REVISION, SECRET, STATUS, TASK, revision_id
 from api.objects.observed import TaskStatus
 from api.states import TaskState
-from api.wire.assignments import ConfigOrder, SecretOrder
+from api.wire.assignments import ConfigAssignment, SecretAssignment
 from manager.assignments.assignment_sources import assignment_set
 from manager.store.interface import Put
 from tests.manager.http.cluster_api import W1, W2, Api, service
@@ -123,8 +123,8 @@ async def test_only_hosts_with_a_live_task_that_needs_them_are_sent_secrets(api:
     ])  # fmt: skip
 
     told = assignment_set(store.state, W1)
-    assert told["secret", id] == SecretOrder(id, "word", b"open sesame")
-    assert told["config", config] == ConfigOrder(config, "conf", b"open sesame")
+    assert told["secret", id] == SecretAssignment(id, "word", b"open sesame")
+    assert told["config", config] == ConfigAssignment(config, "conf", b"open sesame")
     assert not {"secret", "config"} & {tag for tag, _ in assignment_set(store.state, W2)}
 
     await store.commit([Put(STATUS, "t1", TaskStatus(TaskState.FAILED))])

@@ -14,7 +14,7 @@ from api.objects.wanted import Node
 from api.service.container import ContainerSpec
 from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Role, TaskState
-from api.wire.assignments import ImageOrder
+from api.wire.assignments import ImageAssignment
 from manager.assignments.assignment_sources import assignment_set
 from manager.assignments.image_sources import may_fetch
 from manager.images.image_tags import Meaning, meaning, tellers
@@ -79,7 +79,7 @@ async def test_a_tag_that_was_not_resolved_is_fetched_by_what_managers_say() -> 
 
     order = assignment_set(store.state, "w2")["image", "demo:1"]
 
-    assert order == ImageOrder("demo:1", ["m1@192.0.2.1:7946"], ID)
+    assert order == ImageAssignment("demo:1", ["m1@192.0.2.1:7946"], ID)
 
 
 async def test_a_tag_that_only_a_worker_knows_is_fetched_from_nobody() -> None:
@@ -94,7 +94,7 @@ async def test_managers_are_among_those_asked_whoever_else_claims_to_have_it() -
 
     order = assignment_set(store.state, "w2")["image", f"demo:1@{ID}"]
 
-    assert isinstance(order, ImageOrder)
+    assert isinstance(order, ImageAssignment)
     assert "m1@192.0.2.1:7946" in order.peers
     assert len(order.peers) == 8
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.service.ports import PortConfig
-from api.wire.assignments import EndpointOrder, NetworkOrder, PeerOrder, ServiceOrder
+from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 from overlay.plan.applicable_entries import wrong
 from overlay.plan.host_state import HostState
 from overlay.plan.kernel_objects import HostFacts
@@ -14,10 +14,12 @@ from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import NftFragment
 from overlay.plan.rule_sieve import refused
 
-NETWORK = NetworkOrder("net", "shop", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
-SERVICE = ServiceOrder("s.net", "net", "s", "web", "10.0.1.2", ports=[PortConfig(target_port=80, published_port=8080)])
-ENDPOINT = EndpointOrder("t.net", "net", "s", "t", "web.1.t", "n", "192.0.2.1", "10.0.1.140")
-PEER = PeerOrder("n.net", "net", "n", "192.0.2.1", "10.0.1.131")
+NETWORK = NetworkAssignment("net", "shop", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
+SERVICE = ServiceAssignment(
+    "s.net", "net", "s", "web", "10.0.1.2", ports=[PortConfig(target_port=80, published_port=8080)]
+)
+ENDPOINT = EndpointAssignment("t.net", "net", "s", "t", "web.1.t", "n", "192.0.2.1", "10.0.1.140")
+PEER = PeerAssignment("n.net", "net", "n", "192.0.2.1", "10.0.1.131")
 HOST = HostFacts("192.0.2.9", "eth0", 1500, 4789)
 
 

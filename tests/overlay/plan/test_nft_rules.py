@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from api.service.ports import PortConfig
-from api.wire.assignments import EndpointOrder
+from api.wire.assignments import EndpointAssignment
 from overlay.kernel.nftables import Nft
 from overlay.plan import nft_rules
 from overlay.plan.network_snapshot import NetworkSnapshot
@@ -30,7 +30,7 @@ def fragment_of(snapshot: NetworkSnapshot) -> NftFragment:
     return nft_rules.merge([ports, nft_rules.network_fragment(snapshot, HOST.address)])
 
 
-def unready(endpoint: EndpointOrder) -> EndpointOrder:
+def unready(endpoint: EndpointAssignment) -> EndpointAssignment:
     return msgspec.structs.replace(endpoint, ready=False)
 
 
