@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+from msgspec.structs import replace
+
 from api import defaults
 from api.codec import shown_json
 from api.engine.common import VersionAnswer, timestamp
@@ -16,33 +19,72 @@ from api.engine.services import (
     shown_service_spec,
     with_defaults,
 )  # fmt: skip
-from api.objects.decided import ServiceDecision
-from api.objects.kinds import SERVICE
+from api.objects.decided import ServiceDecision, Task
+from api.objects.kinds import NETWORK_DECISION, REVISION, SERVICE, SERVICE_DECISION, TASK
 from api.objects.wanted import Service
 from api.reasons.reason_text import text, update_message
 from manager.status.encoded_specs import EncodedSpecs
 from manager.status.service_counts import previous_revision, service_status, spec_in_force
-from manager.store.state import State
+from manager.store.state import Event, State
 
 NO_ENDPOINT_SPEC = EndpointSpecAnswer()
 
 
-def service_answer(
-    state: State, service: Service, *, status: bool = False, insert_defaults: bool = False
-) -> EncodedServiceAnswer:
-    """A service; with its counts of tasks (`status`), and with defaults written out where its spec says nothing."""
-    spec, specs = spec_in_force(state, service), state.index(EncodedSpecs)
+class ServiceAnswers:
+    """An index of the state: answers about services, made when first asked for and kept until something changes.
+
+    What an answer says does not depend on who has asked before. Numbers of tasks are not in it: they change too often.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._specs = state.index(EncodedSpecs)
+        self._kept: dict[str, EncodedServiceAnswer] = {}
+
+    def follow(self, event: Event) -> None:
+        """Forget the answers that a change has made old."""
+        if event.kind in (SERVICE, SERVICE_DECISION):
+            self._kept.pop(event.id, None)
+        elif event.kind is REVISION:
+            self._kept.pop(event.id.rpartition(".")[0], None)
+        elif event.kind is NETWORK_DECISION:
+            self._kept.clear()
+        elif event.kind is TASK:
+            for task in (event.old, event.new):
+                if isinstance(task, Task) and task.job_iteration:
+                    self._kept.pop(task.service_id, None)
+
+    def of(self, service: Service) -> EncodedServiceAnswer:
+        """The answer about a service that the state has."""
+        answer = self._kept.get(service.id)
+        if answer is None:
+            spec = self._specs.of_service(spec_in_force(self._state, service))
+            answer = self._kept[service.id] = _answer(self._state, service, spec)
+        return answer
+
+    def with_status(self, service: Service) -> EncodedServiceAnswer:
+        """The answer, with the numbers of tasks."""
+        return replace(self.of(service), service_status=service_status(self._state, service))
+
+
+def answer_with_defaults(state: State, service: Service) -> EncodedServiceAnswer:
+    """The answer, with defaults written out where its spec says nothing."""
+    spec = with_defaults(spec_in_force(state, service))
+    return _answer(state, service, shown_json(shown_service_spec(spec)))
+
+
+def _answer(state: State, service: Service, spec: Raw) -> EncodedServiceAnswer:
     previous, decision = previous_revision(state, service), state.service_decisions.get(service.id)
     return EncodedServiceAnswer(
         service.id,
         VersionAnswer(state.version(SERVICE, service.id)),
         timestamp(service.created_at),
         timestamp(service.updated_at),
-        shown_json(shown_service_spec(with_defaults(spec))) if insert_defaults else specs.of_service(spec),
-        specs.of_service(previous.spec) if previous else None,
+        spec,
+        state.index(EncodedSpecs).of_service(previous.spec) if previous else None,
         _endpoint(state, service, decision),
         _update_status(service, decision) if decision else None,
-        service_status(state, service) if status else None,
+        None,
         _job_status(state, service) if service.spec.is_job else None,
     )
 

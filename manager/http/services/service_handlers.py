@@ -27,7 +27,7 @@ from manager.http.distribution_handlers import Distribution, login_sent
 from manager.http.services.name_generator import invented_name
 from manager.http.services.preserved_fields import is_dockers, kept
 from manager.http.services.service_admission import admit
-from manager.http.services.service_answers import service_answer
+from manager.http.services.service_answers import ServiceAnswers, answer_with_defaults
 from manager.security.registry_credentials import Kept, kept_of, sealed
 from manager.status.service_counts import previous_revision, spec_in_force
 from manager.store.claims import claim, release
@@ -66,14 +66,17 @@ class Services:
             if mode not in _MODES:
                 raise Invalid(f"invalid filter 'mode={mode}'; modes are {', '.join(sorted(_MODES))}")
         services = sorted(state.services.values(), key=lambda s: (s.created_at, s.id))
-        status = flag(request, "status")
-        return answer([service_answer(state, s, status=status) for s in services if _passes(s, chosen)])
+        answers = state.index(ServiceAnswers)
+        made = answers.with_status if flag(request, "status") else answers.of
+        return answer([made(service) for service in services if not chosen or _passes(service, chosen)])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """GET /services/{id}."""
         state = self._get().store.state
         service = find_service(state, request.match_info["id"])
-        return answer(service_answer(state, service, insert_defaults=flag(request, "insertDefaults")))
+        if flag(request, "insertDefaults"):
+            return answer(answer_with_defaults(state, service))
+        return answer(state.index(ServiceAnswers).of(service))
 
     async def create(self, request: web.Request) -> web.Response:
         """POST /services/create."""
