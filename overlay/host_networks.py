@@ -29,10 +29,10 @@ from kit.timing import backoff
 from kit.troubles import Troubles, error_sentence
 from overlay.interface import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.kernel.conntrack import Conntrack
-from overlay.kernel.kernel_networks import Kernel, find_host, read_sysctls, read_ways, write_sysctls
-from overlay.kernel.nft_table import Ruleset
+from overlay.kernel.kernel_networks import KernelNetworks, find_host, read_host_prefixes, read_sysctls, write_sysctls
+from overlay.kernel.nft_table import NftTable
 from overlay.plan import datagram_routes, host_prefixes, link_names, nft_rules, rule_sieve, sysctls
-from overlay.plan.datagram_routes import Door
+from overlay.plan.datagram_routes import Frontend
 from overlay.plan.host_state import HostState
 from overlay.plan.kernel_diff import diff
 from overlay.plan.kernel_objects import Address, ApplyObject, Bridge, HostFacts, Operation
@@ -82,13 +82,13 @@ class HostNetworks:
         self._state = exec_root / "overlay"
         self._sandboxes = Sandboxes(exec_root, self._state, resolv_conf, table)
         self._pool: ThreadPoolExecutor | None = None
-        self._kernel: Kernel | None = None
+        self._kernel: KernelNetworks | None = None
         self._conntrack: Conntrack | None = None
-        self._changed_doors: set[Door] = set()
+        self._changed_frontends: set[Frontend] = set()
         self._gone: set[str] = set()
         self._left: set[str] = set()
         self._someone_left = asyncio.Event()
-        self._ruleset: Ruleset | None = None
+        self._ruleset: NftTable | None = None
         self._view: NetworkView | None = None
         self._local_wanted = False
         self._applied = HostState()
@@ -185,7 +185,7 @@ class HostNetworks:
         local = self._local_subnet
         # everybody knows the usual one
         own = [] if str(local) == LOCAL_SUBNET else [(str(local.network_address), local.prefixlen)]
-        return await self._in_pool(lambda: host_prefixes.prefixes([*read_ways(), *own], MOST_PREFIXES))
+        return await self._in_pool(lambda: host_prefixes.prefixes([*read_host_prefixes(), *own], MOST_PREFIXES))
 
     async def stop(self) -> None:
         """Stop serving; the kernel's networks stay as they are."""
@@ -208,8 +208,8 @@ class HostNetworks:
     def _connect(self) -> None:
         if self._kernel is None:
             self._host = find_host(self._host.address, self._host.vxlan_port)
-            self._kernel = Kernel(self._host)
-        self._ruleset = self._ruleset or Ruleset(self._table)
+            self._kernel = KernelNetworks(self._host)
+        self._ruleset = self._ruleset or NftTable(self._table)
         self._conntrack = self._conntrack or Conntrack()
 
     def _choose_local(self) -> IPv4Network:
@@ -219,7 +219,7 @@ class HostNetworks:
         for one in had:
             if one.link == link_names.LOCAL_BRIDGE_LINK:
                 return IPv4Network(one.address, strict=False)
-        used = [*host_prefixes.prefixes(read_ways(), MOST_PREFIXES), *(one.address for one in had)]
+        used = [*host_prefixes.prefixes(read_host_prefixes(), MOST_PREFIXES), *(one.address for one in had)]
         chosen = host_prefixes.free_of(used, (str(self._local_subnet), *LOCAL_ALTERNATIVES))
         if chosen != str(self._local_subnet):
             log.warning("the host is itself in the usual subnet of its own network", instead=chosen)
@@ -309,9 +309,9 @@ class HostNetworks:
             await self._look_at_settings()
         if whole or {*before.snapshots} != {*wanted}:
             await self._mend(frozenset(link_names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
-        plugs = self._sandboxes.plugs(wanted)
+        bridge_ports = self._sandboxes.bridge_ports(wanted)
         # in the worker: a large network takes long enough to make heartbeats late
-        after = await self._in_pool(lambda: before.towards(wanted, ports, plugs, self._host, self._refused))
+        after = await self._in_pool(lambda: before.towards(wanted, ports, bridge_ports, self._host, self._refused))
         try:
             await self._in_pool(lambda: self._bring(before, after, whole, keep=first))
             if after.moved_since(before):
@@ -328,7 +328,7 @@ class HostNetworks:
             self._sandboxes.know(after.names, sure=not first)
             old, new = before.differing(after), after.differing(before)
             self._gone |= nft_rules.addresses(old) - nft_rules.addresses(new)
-            self._changed_doors.update(datagram_routes.to_check(before.doors, after.doors))
+            self._changed_frontends.update(datagram_routes.to_check(before.frontends, after.frontends))
             if left := nft_rules.backends(old) - nft_rules.backends(new):
                 self._left |= left
                 self._someone_left.set()
@@ -337,9 +337,9 @@ class HostNetworks:
 
     async def _look_at_settings(self) -> None:
         """Whether the host's owner has set for all devices what bridges cannot do with."""
-        forced = await self._in_pool(lambda: sysctls.forced(read_sysctls(sysctls.BRIDGE)))
-        if forced:
-            self._troubles.report("host settings", "; ".join(map(str, forced)))
+        overrides = await self._in_pool(lambda: sysctls.overrides(read_sysctls(sysctls.BRIDGE)))
+        if overrides:
+            self._troubles.report("host settings", "; ".join(map(str, overrides)))
         else:
             self._troubles.resolve("host settings")
 
@@ -357,8 +357,10 @@ class HostNetworks:
         """
         assert self._kernel is not None
         assert self._ruleset is not None
-        desired = after.plugs.union(*(p for id, p in after.plans.items() if whole or before.plans.get(id) is not p))
-        known = before.plugs.union(*(p for id, p in before.plans.items() if after.plans.get(id) is not p))
+        desired = after.bridge_ports.union(
+            *(p for id, p in after.plans.items() if whole or before.plans.get(id) is not p)
+        )
+        known = before.bridge_ports.union(*(p for id, p in before.plans.items() if after.plans.get(id) is not p))
         actual = self._kernel.read() if whole else known
         operations: list[Operation] = diff(actual, desired)
         if keep:
@@ -383,17 +385,17 @@ class HostNetworks:
     def _forget(self, after: HostState) -> None:
         """Let go of connections that no longer follow the rules, now that those are in force. In the worker thread."""
         assert self._conntrack is not None
-        if not self._gone and not self._changed_doors:
+        if not self._gone and not self._changed_frontends:
             return
-        gone, changed = frozenset(self._gone), frozenset(self._changed_doors)
+        gone, changed = frozenset(self._gone), frozenset(self._changed_frontends)
         try:
-            self._conntrack.forget(after.doors, changed, gone)
+            self._conntrack.forget(after.frontends, changed, gone)
         except (NetworkFailure, OSError) as error:
             log.warning("old connections not forgotten, trying again with the next change", error=str(error))
             return
         # what came meanwhile stays
         self._gone -= gone
-        self._changed_doors -= changed
+        self._changed_frontends -= changed
 
     async def _forget_unanswered(self) -> NoReturn:
         """A client whose SYN a backend that left does not answer meets another one with its next SYN."""
@@ -413,7 +415,7 @@ class HostNetworks:
         needed = {id: {what for what in plan if what.order <= Address.order} for id, plan in after.plans.items()}
         return frozenset(id for id, objects in needed.items() if not objects <= actual)
 
-    def _load_what_loads(self, ruleset: Ruleset, after: HostState, whole: bool) -> None:
+    def _load_what_loads(self, ruleset: NftTable, after: HostState, whole: bool) -> None:
         """Raises NetworkFailure; the networks that are to blame are left out from the next time on."""
         port = self._host.vxlan_port
         try:

@@ -26,14 +26,14 @@ from overlay.dns.resolver import Resolver
 from overlay.dns.standin_client import Relief
 from overlay.held_ports import HeldPorts
 from overlay.interface import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
-from overlay.kernel.namespaces import DnsSockets, Namespaces, Wire
+from overlay.kernel.namespaces import DnsSockets, Namespaces, VethPair
 from overlay.plan import link_names
 from overlay.plan.device_plan import mtu_of
 from overlay.plan.dns_zone import Names
 from overlay.plan.kernel_objects import BridgePort, Fdb, HostFacts, KernelObject
 from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import HostPort
-from overlay.plan.port_guard_rules import Plug
+from overlay.plan.port_guard_rules import GuardedPort
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +54,11 @@ class Placed:
     """Without a default route: it has no way out, for names neither."""
 
     @property
-    def plugs(self) -> tuple[Plug, ...]:
+    def guarded_ports(self) -> tuple[GuardedPort, ...]:
         """Its interfaces, in their order."""
         own = [one.mac for one in self.sandbox.interfaces] or [""]
         return tuple(
-            Plug(link_names.veth(self.sandbox.id, number), mac or link_names.mac(address), address)
+            GuardedPort(link_names.veth(self.sandbox.id, number), mac or link_names.mac(address), address)
             for number, (address, mac) in enumerate(zip(self.addresses.values(), own, strict=False))
         )
 
@@ -94,14 +94,14 @@ class Sandboxes:
         """Ports published on this host only, of all sandboxes."""
         return [port for placed in self._placed.values() for port in placed.ports]
 
-    def plugs(self, networks: Mapping[str, NetworkSnapshot]) -> frozenset[KernelObject]:
-        """Where the sandboxes' interfaces are plugged in, on these networks."""
+    def bridge_ports(self, networks: Mapping[str, NetworkSnapshot]) -> frozenset[KernelObject]:
+        """The bridge port and forwarding entry of every sandbox interface on these networks."""
         found: set[KernelObject] = set()
         for placed in self._placed.values():
-            for network, plug in zip(placed.addresses, placed.plugs, strict=True):
+            for network, port in zip(placed.addresses, placed.guarded_ports, strict=True):
                 if network in networks:
-                    found.add(BridgePort(plug.link, link_names.bridge(networks[network].network.vni)))
-                    found.add(Fdb(plug.link, plug.mac, ""))
+                    found.add(BridgePort(port.link, link_names.bridge(networks[network].network.vni)))
+                    found.add(Fdb(port.link, port.mac, ""))
         return frozenset(found)
 
     async def start(self) -> None:
@@ -128,7 +128,7 @@ class Sandboxes:
         if not self._unserved:
             self._relief.relieve()
         self._relief.start()
-        await self._namespaces.guard({str(self._netns / id): one.plugs for id, one in self._placed.items()})
+        await self._namespaces.guard({str(self._netns / id): one.guarded_ports for id, one in self._placed.items()})
 
     async def open(self, sandbox: Sandbox, networks: Mapping[str, NetworkSnapshot], host: HostFacts) -> str:
         """Make a sandbox on these networks; returns the path of its namespace. Raises NetworkFailure."""
@@ -137,14 +137,16 @@ class Sandboxes:
             return path
         interfaces = self._interfaces(sandbox, networks)
         route = default_network(interfaces, networks)
-        wires = tuple(_wire(sandbox.id, n, one, networks[one.network_id], host) for n, one in enumerate(interfaces))
+        pairs = tuple(
+            _veth_pair(sandbox.id, n, one, networks[one.network_id], host) for n, one in enumerate(interfaces)
+        )
         addresses = {one.network_id: one.address.partition("/")[0] for one in interfaces}
         ports = self._hold(sandbox, addresses.get(route, ""))
         gateway = networks[route].network.gateway.partition("/")[0] if route else ""
         try:
             if os.path.exists(path):
                 await self._namespaces.remove(path)
-            sockets = await self._namespaces.make(path, wires, gateway)
+            sockets = await self._namespaces.make(path, pairs, gateway)
         except BaseException:
             self._ports.release(sandbox.id)
             raise
@@ -233,7 +235,7 @@ class Sandboxes:
         path = str(self._netns / id)
         with suppress(NetworkFailure, OSError):
             for _ in range(LOOKS):
-                if not await self._namespaces.owes(path):
+                if not await self._namespaces.has_unsent_data(path):
                     break
                 await asyncio.sleep(LOOK_AGAIN)
 
@@ -284,8 +286,8 @@ def default_network(interfaces: Iterable[Interface], networks: Mapping[str, Netw
     return next((id for id in candidates if networks[id].ingress), candidates[0] if candidates else "")
 
 
-def _wire(id: str, index: int, one: Interface, snapshot: NetworkSnapshot, host: HostFacts) -> Wire:
-    return Wire(
+def _veth_pair(id: str, index: int, one: Interface, snapshot: NetworkSnapshot, host: HostFacts) -> VethPair:
+    return VethPair(
         host_link=link_names.veth(id, index),
         name=f"eth{index}",
         bridge=link_names.bridge(snapshot.network.vni),

@@ -15,7 +15,7 @@ import asyncio
 import structlog
 
 from overlay.interface import NetworkFailure
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nftables import NftContext
 
 EACH = 64
 """Connections of one address (of one /64, with IPv6): a session, images, logs."""
@@ -80,7 +80,7 @@ class PortGuard:
 
 
 def _run(commands: str) -> None:
-    nft = Nft()
+    nft = NftContext()
     try:
         nft.run(commands)
     finally:

@@ -1,10 +1,10 @@
-"""Flows that the kernel remembers (conntrack): those that no longer follow the rules are deleted.
+"""Conntrack entries of this host: deletes the flows that no longer follow the rules.
 
-A connection that was begun towards a backend that has left is one of them as long as nobody answered it: each further
-SYN from that port would meet the same backend, for two minutes, be it a repetition or another connection.
+A TCP connection to a backend that has left is one of them until the backend answers: each further SYN from that client
+port, a retransmission or a new connection, would be sent to the same backend for two minutes.
 
-By netlink, with the kernel's own filter: a change costs one look through the kernel's table for each door or address it
-concerns, and one message for each flow that goes. Blocking; called in one thread at a time.
+Uses netlink with the kernel's own filter: a change costs one pass over the kernel's table for each frontend or address
+concerned, and one message for each flow that is deleted. Blocking; called by one thread at a time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from functools import cache
 
 from overlay.kernel import netfilter_messages
-from overlay.kernel.netfilter_messages import FlowSieve
+from overlay.kernel.netfilter_messages import FlowFilter
 from overlay.kernel.netlink_socket import ABSENT, NETLINK_NETFILTER, NetlinkSocket, Request
-from overlay.plan.datagram_routes import Door, Doors, is_stale
+from overlay.plan.datagram_routes import Frontend, Frontends, is_stale
 
 FEW = 8
-"""So many looks with a filter are cheaper than one at everything without."""
+"""Up to this many filtered dumps are cheaper than one dump of everything."""
 
 
 class Conntrack:
@@ -29,27 +29,27 @@ class Conntrack:
         self._socket = NetlinkSocket(NETLINK_NETFILTER)
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
-    def forget(self, doors: Doors, changed: Set[Door], gone: Set[str]) -> int:
-        """Delete the UDP flows through doors that `changed` which do not follow them, and every flow that one of
-        `gone` answers. Returns how many. Raises Refused, OSError."""
+    def forget(self, frontends: Frontends, changed: Set[Frontend], gone: Set[str]) -> int:
+        """Delete UDP flows through `changed` frontends that do not lead to a present target, and every flow answered
+        by an address in `gone`. Returns the number deleted. Raises KernelRefused, OSError."""
         local = cache(is_local)
-        may_go = FlowSieve(gone, ((door.address, door.port) for door in changed))
+        may_go = FlowFilter(gone, ((frontend.address, frontend.port) for frontend in changed))
 
         def goes(body: bytes) -> bool:
             if not may_go(body):
                 return False
             flow = netfilter_messages.read_flow(body)
-            return flow.answers[0] in gone or is_stale(doors, flow, local)
+            return flow.answers[0] in gone or is_stale(frontends, flow, local)
 
         return self._delete(_questions(changed, gone), goes)
 
     def forget_unanswered(self, backends: Set[str]) -> int:
-        """Delete the TCP connections that one of `backends` was to answer and has not. Returns how many. Raises
-        Refused, OSError."""
-        may_go = FlowSieve(backends, ())
+        """Delete the TCP connections to `backends` that have not been answered. Returns the number deleted. Raises
+        KernelRefused, OSError."""
+        may_go = FlowFilter(backends, ())
 
         def goes(body: bytes) -> bool:
             if not may_go(body) or not netfilter_messages.is_unanswered_tcp(body):
@@ -59,12 +59,12 @@ class Conntrack:
         return self._delete([netfilter_messages.unanswered_tcp_flows()], goes)
 
     def _delete(self, questions: Iterable[bytes], goes: Callable[[bytes], bool]) -> int:
-        """Delete what goes of the flows that the kernel answers the questions with. Returns how many."""
+        """Delete the flows in the answers to `questions` for which `goes` is true. Returns the number deleted."""
         found: dict[bytes, None] = {}
         for question in questions:
             for body in self._socket.dump(netfilter_messages.GET_FLOW, question, goes):
                 found[netfilter_messages.flow_to_delete(body)] = None
-        # one that has ended meanwhile is gone just as well
+        # a flow that has ended meanwhile needs no deletion
         self._socket.apply(
             [Request(netfilter_messages.DELETE_FLOW, 0, body, "forget a connection", ABSENT) for body in found]
         )
@@ -81,16 +81,16 @@ def is_local(address: str) -> bool:
     return True
 
 
-def _questions(changed: Set[Door], gone: Set[str]) -> Iterator[bytes]:
-    """Filters that together find all that may have to go; kernels before 5.8 do not know them and give everything."""
+def _questions(changed: Set[Frontend], gone: Set[str]) -> Iterator[bytes]:
+    """Filters that together match every flow to delete; kernels before 5.8 ignore them and send everything."""
     if len(changed) + len(gone) > FEW:
         yield netfilter_messages.all_flows() if gone else netfilter_messages.udp_flows()
         return
-    for door in changed:
+    for frontend in changed:
         yield (
-            netfilter_messages.udp_flows(to_port=door.port)
-            if door.port
-            else netfilter_messages.udp_flows(to=door.address)
+            netfilter_messages.udp_flows(to_port=frontend.port)
+            if frontend.port
+            else netfilter_messages.udp_flows(to=frontend.address)
         )
     for address in gone:
         yield netfilter_messages.flows_answered_by(address)

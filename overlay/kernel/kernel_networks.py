@@ -32,7 +32,7 @@ from overlay.plan.kernel_objects import (
 RULE_PRIORITY = 5252
 
 
-class Kernel:
+class KernelNetworks:
     """This network namespace's links, addresses, neighbours, routes and rules, as far as they are ours."""
 
     def __init__(self, host: HostFacts, route: RouteSocket | None = None) -> None:
@@ -98,7 +98,7 @@ def find_host(address: str, vxlan_port: int, route: RouteSocket | None = None) -
         route.close()
 
 
-def read_ways(route: RouteSocket | None = None) -> list[tuple[str, int]]:
+def read_host_prefixes(route: RouteSocket | None = None) -> list[tuple[str, int]]:
     """Every address of this host and every route it has, of all tables, as (address, prefix length); none of ours."""
     route = route or RouteSocket()
     try:

@@ -19,11 +19,11 @@ from typing import TypeVar
 from overlay.interface import NetworkFailure
 from overlay.kernel import netlink_messages, unsent_data
 from overlay.kernel.kernel_networks import container_port, delete_link, write_sysctls
-from overlay.kernel.netlink_socket import PRESENT, Refused, Request, RouteSocket
-from overlay.kernel.nftables import Nft
+from overlay.kernel.netlink_socket import PRESENT, KernelRefused, Request, RouteSocket
+from overlay.kernel.nftables import NftContext
 from overlay.kernel.port_guard import PortGuard
 from overlay.plan import sysctls
-from overlay.plan.port_guard_rules import Plug
+from overlay.plan.port_guard_rules import GuardedPort
 
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 4096, 2
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class VethPair:
     """One interface of a container, and the bridge it is plugged into."""
 
     host_link: str
@@ -68,9 +68,9 @@ class Wire:
     """With prefix length."""
 
     @property
-    def plug(self) -> Plug:
+    def guarded_port(self) -> GuardedPort:
         """What it may send."""
-        return Plug(self.host_link, self.mac, self.address.partition("/")[0])
+        return GuardedPort(self.host_link, self.mac, self.address.partition("/")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class Namespaces:
         self._home = -1
         self._route: RouteSocket | None = None
 
-    async def make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
+    async def make(self, path: str, pairs: tuple[VethPair, ...], gateway: str) -> DnsSockets:
         """A namespace bound to the file `path`, with these interfaces, its default route, and DNS sockets.
 
         Raises NetworkFailure; nothing stays behind then.
         """
-        return await self._call(lambda: self._make(path, wires, gateway))
+        return await self._call(lambda: self._make(path, pairs, gateway))
 
     async def reopen(self, path: str) -> DnsSockets:
         """DNS sockets in a namespace that a former agent made. Raises NetworkFailure when it is no namespace."""
@@ -115,21 +115,21 @@ class Namespaces:
         """Let go of a namespace: the kernel removes it, and its interfaces, when its last process has ended."""
         await self._call(lambda: self._remove(path))
 
-    async def owes(self, path: str) -> bool:
+    async def has_unsent_data(self, path: str) -> bool:
         """Whether TCP in a namespace still has answers under way. Raises NetworkFailure, OSError."""
-        return await self._call(lambda: self._visit(path, unsent_data.owes))
+        return await self._call(lambda: self._visit(path, unsent_data.has_unsent_data))
 
-    async def guard(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
+    async def guard(self, ports: Mapping[str, tuple[GuardedPort, ...]]) -> None:
         """Guard the ports of namespaces that a former agent made, by path. Raises NetworkFailure."""
-        await self._call(lambda: self._guarded(lambda: self._guard.take_over(plugs)))
+        await self._call(lambda: self._with_guard(lambda: self._guard.take_over(ports)))
 
     async def mend(self, tunnels: frozenset[str]) -> None:
         """Write the guard of all ports, and of these VXLAN devices, anew. Raises NetworkFailure."""
-        await self._call(lambda: self._guarded(lambda: self._guard.renew(tunnels)))
+        await self._call(lambda: self._with_guard(lambda: self._guard.renew(tunnels)))
 
     async def unguard(self) -> None:
         """Take the guard out of the kernel. Raises NetworkFailure."""
-        await self._call(lambda: self._guarded(self._guard.remove))
+        await self._call(lambda: self._with_guard(self._guard.remove))
 
     def close(self) -> None:
         """End the thread; namespaces stay. Another use starts another one."""
@@ -149,23 +149,23 @@ class Namespaces:
         # shielded: a cancelled caller must not leave half a namespace unseen by the thread
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _with_guard(self, work: Callable[[], None]) -> None:
         self._at_home()
         work()
 
-    def _make(self, path: str, wires: tuple[Wire, ...], gateway: str) -> DnsSockets:
+    def _make(self, path: str, pairs: tuple[VethPair, ...], gateway: str) -> DnsSockets:
         host = self._at_home()
         inner: RouteSocket | None = None
         sockets: DnsSockets | None = None
         try:
-            self._guard.admit(path, tuple(one.plug for one in wires))
+            self._guard.admit(path, tuple(one.guarded_port for one in pairs))
             inner, sockets = self._inside(lambda: self._new(path))
             with open(path, "rb") as file:
                 namespace = file.fileno()
-                for one in wires:
+                for one in pairs:
                     _plug(host, one, namespace)
-                indexes = self._inside(lambda: self._enter(namespace, lambda: dict(_indexes(wires))))
-            inner.apply([request for one in wires for request in _furnish(one, indexes[one.name])])
+                indexes = self._inside(lambda: self._enter(namespace, lambda: dict(_indexes(pairs))))
+            inner.apply([request for one in pairs for request in _furnish(one, indexes[one.name])])
             if gateway:
                 inner.apply([_default_route(gateway)])
             return sockets
@@ -248,7 +248,7 @@ def _listen(anew: bool) -> DnsSockets:
         tcp.listen(64)
         rules = DNS_RULES.format(address=DNS_ADDRESS, udp=udp.getsockname()[1], tcp=tcp.getsockname()[1])
         # a context belongs to the namespace that it was made in
-        nft = Nft()
+        nft = NftContext()
         try:
             nft.run(FORGET_RULES + rules if anew else rules)
         finally:
@@ -260,7 +260,7 @@ def _listen(anew: bool) -> DnsSockets:
     return DnsSockets(udp, tcp)
 
 
-def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
+def _plug(host: RouteSocket, one: VethPair, namespace: int) -> None:
     """The pair in one message."""
     try:
         bridge = socket.if_nametoindex(one.bridge)
@@ -272,7 +272,7 @@ def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
     add = Request(netlink_messages.NEW_LINK, netlink_messages.CREATE_NEW, pair, f"add interface {one.host_link}")
     try:
         host.apply([add])
-    except Refused as refused:
+    except KernelRefused as refused:
         if refused.number not in PRESENT:
             raise
         # left by a sandbox of the same id that the kernel has not cleared away yet
@@ -280,13 +280,13 @@ def _plug(host: RouteSocket, one: Wire, namespace: int) -> None:
     host.apply(container_port(one.host_link, one.mac))
 
 
-def _indexes(wires: Iterable[Wire]) -> Iterator[tuple[str, int]]:
+def _indexes(pairs: Iterable[VethPair]) -> Iterator[tuple[str, int]]:
     """The numbers of containers' interfaces, by name. In their namespace."""
-    for one in wires:
+    for one in pairs:
         yield one.name, socket.if_nametoindex(one.name)
 
 
-def _furnish(one: Wire, index: int) -> list[Request]:
+def _furnish(one: VethPair, index: int) -> list[Request]:
     address, _, length = one.address.partition("/")
     own = netlink_messages.address(index, address, int(length or 32))
     return [

@@ -150,7 +150,7 @@ def flow_to_delete(body: bytes) -> bytes:
     return b"".join(named)
 
 
-class FlowSieve:
+class FlowFilter:
     """Which flows may be of interest, without decoding them: tables are long, and decoding a flow takes 50 µs.
 
     Looks for attributes as pyroute2 encodes them, anywhere. True may be wrong; False is certain.
@@ -159,9 +159,9 @@ class FlowSieve:
     def __init__(self, answered_by: Iterable[str], udp_to: Iterable[tuple[str, int]]) -> None:
         """Of interest are flows that one of these addresses answers, and UDP flows to an address (port 0) or port."""
         self._sources = {_cta_source(address) for address in answered_by}
-        doors = tuple(udp_to)
-        self._targets = {_cta_target(address) for address, port in doors if not port}
-        self._ports = {_cta_port(port) for _, port in doors if port}
+        frontends = tuple(udp_to)
+        self._targets = {_cta_target(address) for address, port in frontends if not port}
+        self._ports = {_cta_port(port) for _, port in frontends if port}
 
     def __call__(self, body: bytes) -> bool:
         """Whether a flow may be of interest."""

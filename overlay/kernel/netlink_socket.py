@@ -45,7 +45,7 @@ ABSENT = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL
 PRESENT = frozenset({errno.EEXIST})
 
 
-class Refused(NetworkFailure):
+class KernelRefused(NetworkFailure):
     """The kernel refused one request."""
 
     def __init__(self, what: str, number: int) -> None:
@@ -108,15 +108,15 @@ class NetlinkSocket:
         self._socket.close()
 
     def apply(self, requests: Sequence[Request]) -> None:
-        """Send all; all are tried. Raises Refused for the first that failed."""
-        failure: Refused | None = None
+        """Send all; all are tried. Raises KernelRefused for the first that failed."""
+        failure: KernelRefused | None = None
         for start in range(0, len(requests), BATCH):
             failure = self._batch(requests[start : start + BATCH]) or failure
         if failure:
             raise failure
 
     def ask(self, kind: int, body: bytes) -> bytes:
-        """The body of the one object that answers. Raises Refused."""
+        """The body of the one object that answers. Raises KernelRefused."""
         self._sequence += 1
         self._socket.send(message(kind, ACKNOWLEDGE, body, self._sequence))
         found = b""
@@ -127,7 +127,7 @@ class NetlinkSocket:
                 if not answer.is_error:
                     found = answer.body
                 elif answer.error:
-                    raise Refused("tell what was asked", answer.error)
+                    raise KernelRefused("tell what was asked", answer.error)
                 else:
                     return found
 
@@ -143,11 +143,11 @@ class NetlinkSocket:
                 if answer.is_last:
                     return iter(found)
                 if answer.is_error:
-                    raise Refused("list its objects", answer.error)
+                    raise KernelRefused("list its objects", answer.error)
                 if keep is None or keep(answer.body):
                     found.append(answer.body)
 
-    def _batch(self, requests: Sequence[Request]) -> Refused | None:
+    def _batch(self, requests: Sequence[Request]) -> KernelRefused | None:
         pending: dict[int, Request] = {}
         parts = []
         for request in requests:
@@ -163,7 +163,7 @@ class NetlinkSocket:
                 if not answered or not answer.is_error or not answer.error:
                     continue
                 if answer.error not in answered.fine and failure is None:
-                    failure = Refused(answered.what, answer.error)
+                    failure = KernelRefused(answered.what, answer.error)
         return failure
 
 

@@ -13,20 +13,20 @@ from contextlib import suppress
 
 from overlay.interface import NetworkFailure
 from overlay.kernel import netfilter_messages
-from overlay.kernel.netlink_socket import NETLINK_NETFILTER, NetlinkSocket, Refused
-from overlay.kernel.nftables import Nft
+from overlay.kernel.netlink_socket import NETLINK_NETFILTER, KernelRefused, NetlinkSocket
+from overlay.kernel.nftables import NftContext
 from overlay.plan import nft_rules
 from overlay.plan.nft_rules import NftFragment
 
 CLONE_NEWNET = 0x40000000
 
 
-class Ruleset:
+class NftTable:
     """One table of the network namespace it was made in."""
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._nft = Nft()
+        self._nft = NftContext()
         self._socket = NetlinkSocket(NETLINK_NETFILTER)
         self._in_force: NftFragment | None = None
         self._generation = 0
@@ -100,7 +100,7 @@ class Ruleset:
         """The number of the last transaction of this namespace; 0 when the kernel does not tell."""
         try:
             answer = self._socket.ask(netfilter_messages.GET_GENERATION, netfilter_messages.generation())
-        except Refused:
+        except KernelRefused:
             return 0
         return netfilter_messages.read_generation(answer)
 
@@ -115,7 +115,7 @@ def printed(text: str, table: str) -> str:
     def work() -> None:
         if ctypes.CDLL(None).unshare(CLONE_NEWNET):
             return
-        nft = Nft()
+        nft = NftContext()
         with suppress(NetworkFailure):
             nft.run(text)
             found[0] = nft.run(f"list table ip {table}")

@@ -11,7 +11,7 @@ import ctypes
 from overlay.interface import NetworkFailure
 
 
-class Nft:
+class NftContext:
     """One libnftables context. Blocking; used by one thread at a time."""
 
     def __init__(self) -> None:

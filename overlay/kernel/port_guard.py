@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from overlay.interface import NetworkFailure
 from overlay.kernel.nft_elements import SetElements
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nftables import NftContext
 from overlay.plan import port_guard_rules
-from overlay.plan.port_guard_rules import Plug
+from overlay.plan.port_guard_rules import GuardedPort
 
 
 class PortGuard:
@@ -16,33 +16,33 @@ class PortGuard:
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._plugs: dict[str, tuple[Plug, ...]] = {}
+        self._ports: dict[str, tuple[GuardedPort, ...]] = {}
         self._tunnels: frozenset[str] = frozenset()
         self._frame = ""
         """The table without its elements, as it was loaded."""
-        self._nft: Nft | None = None
+        self._nft: NftContext | None = None
         self._elements: SetElements | None = None
 
-    def take_over(self, plugs: Mapping[str, tuple[Plug, ...]]) -> None:
+    def take_over(self, ports: Mapping[str, tuple[GuardedPort, ...]]) -> None:
         """The sandboxes that a former agent left. Raises NetworkFailure."""
-        self._plugs = dict(plugs)
+        self._ports = dict(ports)
         self._write()
 
-    def admit(self, id: str, plugs: tuple[Plug, ...]) -> None:
+    def admit(self, id: str, ports: tuple[GuardedPort, ...]) -> None:
         """Before the ports of a sandbox are made. Raises NetworkFailure."""
-        self._plugs[id] = plugs
-        if not plugs:
+        self._ports[id] = ports
+        if not ports:
             return
         self._elements = self._elements or SetElements(self._table)
         try:
-            self._elements.add(port_guard_rules.keys(plugs))
+            self._elements.add(port_guard_rules.keys(ports))
         except NetworkFailure:
             # somebody took the table away
             self._write()
 
     def forget(self, id: str) -> None:
         """A sandbox is gone. Its entries go at the next `renew`: no port is ever called like a former one."""
-        self._plugs.pop(id, None)
+        self._ports.pop(id, None)
 
     def renew(self, tunnels: frozenset[str]) -> None:
         """The table as it should be, whatever became of it, with these VXLAN devices. Raises NetworkFailure."""
@@ -65,8 +65,8 @@ class PortGuard:
 
     def _write(self) -> None:
         """The table is replaced only where it is not ours any more: meanwhile packets would pass it."""
-        plugs = [plug for plugs in self._plugs.values() for plug in plugs]
-        wanted = port_guard_rules.wanted(plugs, self._tunnels)
+        ports = [port for of_sandbox in self._ports.values() for port in of_sandbox]
+        wanted = port_guard_rules.wanted(ports, self._tunnels)
         frame, there = port_guard_rules.read(self._listing())
         if not self._frame or frame != self._frame:
             self._run(port_guard_rules.full(self._table, wanted))
@@ -82,5 +82,5 @@ class PortGuard:
 
     def _run(self, commands: str) -> str:
         # made here, so that it belongs to the network namespace of the thread that uses it
-        self._nft = self._nft or Nft()
+        self._nft = self._nft or NftContext()
         return self._nft.run(commands)

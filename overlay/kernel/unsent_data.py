@@ -1,6 +1,6 @@
-"""What a container's TCP still owes when its processes have ended: answers that were not acknowledged yet.
+"""TCP data of a container that the other end has not acknowledged when the container's processes have ended.
 
-The kernel goes on sending them, as long as the namespace is there.
+The kernel goes on sending it as long as the network namespace exists.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from overlay.kernel import netlink_messages
 from overlay.kernel.netlink_socket import NETLINK_SOCK_DIAG, NetlinkSocket
 
 
-def owes() -> bool:
-    """Whether the calling thread's network namespace has answers under way. Raises Refused, OSError."""
+def has_unsent_data() -> bool:
+    """Whether the calling thread's network namespace has unacknowledged data. Raises KernelRefused, OSError."""
     diagnosis = NetlinkSocket(NETLINK_SOCK_DIAG)
     try:
         return any(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from overlay.plan import datagram_routes, dns_zone, nft_rules
-from overlay.plan.datagram_routes import Doors
+from overlay.plan.datagram_routes import Frontends
 from overlay.plan.device_plan import Plan, plan
 from overlay.plan.dns_zone import Names
 from overlay.plan.kernel_objects import HostFacts
@@ -22,14 +22,14 @@ class HostState:
 
     snapshots: Mapping[str, NetworkSnapshot] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
-    plugs: Plan = frozenset()
+    bridge_ports: Plan = frozenset()
     fragments: Mapping[str, NftFragment] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
     own: NftFragment = field(default_factory=NftFragment)
     """The host's own ports'."""
     merged: NftFragment = field(default_factory=NftFragment)
-    entries: Mapping[str, Doors] = field(default_factory=dict)
-    doors: Doors = field(default_factory=dict)
+    network_frontends: Mapping[str, Frontends] = field(default_factory=dict)
+    frontends: Frontends = field(default_factory=dict)
     """Of all networks, and of the host's own ports."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Networks that nothing can be planned for, and why; they stay as they were."""
@@ -38,7 +38,7 @@ class HostState:
         self,
         wanted: Mapping[str, NetworkSnapshot],
         ports: Sequence[HostPort],
-        plugs: Plan,
+        bridge_ports: Plan,
         host: HostFacts,
         refused: Mapping[str, NftFragment] = MappingProxyType({}),
     ) -> HostState:
@@ -60,24 +60,24 @@ class HostState:
                     made[id], snapshots[id] = self._known(id), known
         own = nft_rules.host_ports_fragment(ports)
         fragments = {id: one.fragment for id, one in made.items()}
-        entries = {id: one.doors for id, one in made.items()}
+        network_frontends = {id: one.frontends for id, one in made.items()}
         return HostState(
             snapshots=snapshots,
             plans={id: one.plan for id, one in made.items()},
-            plugs=plugs,
+            bridge_ports=bridge_ports,
             fragments=fragments,
             names={id: one.names for id, one in made.items()},
             own=own,
             merged=nft_rules.merge(
                 [own, *(fragment for id, fragment in fragments.items() if refused.get(id) != fragment)]
             ),
-            entries=entries,
-            doors=datagram_routes.merge([datagram_routes.of_ports(ports), *entries.values()]),
+            network_frontends=network_frontends,
+            frontends=datagram_routes.merge([datagram_routes.of_ports(ports), *network_frontends.values()]),
             broken=broken,
         )
 
     def _known(self, id: str) -> _Made:
-        return _Made(self.plans[id], self.fragments[id], self.names[id], self.entries[id])
+        return _Made(self.plans[id], self.fragments[id], self.names[id], self.network_frontends[id])
 
     def moved_since(self, before: HostState) -> bool:
         """Whether a network's bridge has another address now."""
@@ -95,7 +95,7 @@ class _Made(NamedTuple):
     plan: Plan
     fragment: NftFragment
     names: Names
-    doors: Doors
+    frontends: Frontends
 
 
 def _make(snapshot: NetworkSnapshot, host: HostFacts) -> _Made:

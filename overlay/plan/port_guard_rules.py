@@ -18,7 +18,7 @@ from overlay.plan.link_names import VETH
 
 
 @dataclass(frozen=True, slots=True)
-class Plug:
+class GuardedPort:
     """A container's interface, seen from the host."""
 
     link: str
@@ -45,13 +45,13 @@ Elements = Mapping[str, frozenset[str]]
 """By set, as nftables writes them."""
 
 
-def wanted(plugs: Iterable[Plug], tunnels: Iterable[str]) -> Elements:
+def wanted(ports: Iterable[GuardedPort], tunnels: Iterable[str]) -> Elements:
     """What stands in the sets. `tunnels`: names of VXLAN devices."""
-    plugs = tuple(plugs)
+    ports = tuple(ports)
     return {
         "tunnels": frozenset(f'"{name}"' for name in tunnels),
-        "ports": frozenset(f'"{plug.link}"' for plug in plugs),
-        "own": frozenset(f'"{plug.link}" . {plug.mac} . {plug.address}' for plug in plugs),
+        "ports": frozenset(f'"{port.link}"' for port in ports),
+        "own": frozenset(f'"{port.link}" . {port.mac} . {port.address}' for port in ports),
     }
 
 
@@ -82,14 +82,14 @@ def read(listing: str) -> tuple[str, Elements]:
     return _ELEMENTS.sub("", listing), found
 
 
-def keys(plugs: Iterable[Plug]) -> dict[str, list[bytes]]:
+def keys(ports: Iterable[GuardedPort]) -> dict[str, list[bytes]]:
     """The same elements as the kernel has them, by set: each part padded to four bytes."""
     found: dict[str, list[bytes]] = {"ports": [], "own": []}
-    for plug in plugs:
-        link = plug.link.encode().ljust(16, b"\0")
+    for port in ports:
+        link = port.link.encode().ljust(16, b"\0")
         found["ports"].append(link)
         found["own"].append(
-            link + bytes.fromhex(plug.mac.replace(":", "")) + bytes(2) + IPv4Address(plug.address).packed
+            link + bytes.fromhex(port.mac.replace(":", "")) + bytes(2) + IPv4Address(port.address).packed
         )
     return found
 

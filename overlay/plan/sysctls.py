@@ -2,7 +2,7 @@
 
 A device's file below /proc/sys/net/ipv4/conf tells only half: for most settings the kernel joins it with that of `all`
 (include/linux/inetdevice.h, the IN_DEV_… macros). In a container's namespace both are ours to set. On the host `all`
-is its owner's: we set the device, and where `all` wins nevertheless, `forced` says so; what must not be is then
+is its owner's: we set the device, and where `all` wins nevertheless, `overrides` says so; what must not be is then
 prevented by nftables (redirects: rules.py) or told in the log.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Joined(Enum):
+class Combination(Enum):
     """How `conf/all` and the device's value become one."""
 
     OR = "IN_DEV_ORCONF: on if either is"
@@ -23,24 +23,24 @@ class Joined(Enum):
     DEVICE = "IN_DEV_CONF_GET: the device's alone; writing `all` writes every device's"
 
 
-RULES: Mapping[str, Joined] = {
-    "accept_local": Joined.OR,
-    "accept_redirects": Joined.FORWARDING,
-    "accept_source_route": Joined.AND,
-    "arp_accept": Joined.MAX,
-    "arp_announce": Joined.MAX,
-    "arp_filter": Joined.OR,
-    "arp_ignore": Joined.MAX,
-    "forwarding": Joined.DEVICE,
-    "log_martians": Joined.OR,
-    "proxy_arp": Joined.OR,
-    "proxy_arp_pvlan": Joined.OR,
-    "route_localnet": Joined.OR,
-    "rp_filter": Joined.MAX,
-    "secure_redirects": Joined.OR,
-    "send_redirects": Joined.OR,
-    "shared_media": Joined.OR,
-    "src_valid_mark": Joined.OR,
+RULES: Mapping[str, Combination] = {
+    "accept_local": Combination.OR,
+    "accept_redirects": Combination.FORWARDING,
+    "accept_source_route": Combination.AND,
+    "arp_accept": Combination.MAX,
+    "arp_announce": Combination.MAX,
+    "arp_filter": Combination.OR,
+    "arp_ignore": Combination.MAX,
+    "forwarding": Combination.DEVICE,
+    "log_martians": Combination.OR,
+    "proxy_arp": Combination.OR,
+    "proxy_arp_pvlan": Combination.OR,
+    "route_localnet": Combination.OR,
+    "rp_filter": Combination.MAX,
+    "secure_redirects": Combination.OR,
+    "send_redirects": Combination.OR,
+    "shared_media": Combination.OR,
+    "src_valid_mark": Combination.OR,
 }
 
 HOST: Mapping[str, str] = {"ipv4/ip_forward": "1"}
@@ -67,7 +67,7 @@ BRIDGE: Mapping[str, int] = {
 }
 """What must hold on each of our bridges."""
 
-HELD_BACK = frozenset({"send_redirects"})
+DROPPED_BY_RULES = frozenset({"send_redirects"})
 """What rules.py does not let out of a bridge, so that `all` does not matter. (It is 1 on hosts that nobody touched.)"""
 
 SANDBOX: Mapping[str, int] = {
@@ -88,7 +88,7 @@ SANDBOX: Mapping[str, int] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Forced:
+class Override:
     """A setting that `conf/all` makes other than a bridge needs it."""
 
     name: str
@@ -102,15 +102,15 @@ class Forced:
 def effective(name: str, everywhere: int, device: int, forwards: bool = False) -> int:
     """What the kernel goes by, from the values of `conf/all` and the device."""
     match RULES[name]:
-        case Joined.OR:
+        case Combination.OR:
             return int(bool(everywhere or device))
-        case Joined.AND:
+        case Combination.AND:
             return int(bool(everywhere and device))
-        case Joined.MAX:
+        case Combination.MAX:
             return max(everywhere, device)
-        case Joined.FORWARDING:
+        case Combination.FORWARDING:
             return int(bool(everywhere and device) if forwards else bool(everywhere or device))
-        case Joined.DEVICE:
+        case Combination.DEVICE:
             return device
 
 
@@ -126,11 +126,11 @@ def for_sandbox() -> Mapping[str, str]:
     return {f"ipv4/conf/{place}/{name}": str(value) for name, value in SANDBOX.items() for place in places}
 
 
-def forced(everywhere: Mapping[str, int]) -> list[Forced]:
+def overrides(everywhere: Mapping[str, int]) -> list[Override]:
     """What the host's `conf/all` makes of a bridge that is set as wanted. Values by name; one not there counts as 0."""
     found = []
     for name, wanted in BRIDGE.items():
         value = effective(name, everywhere.get(name, 0), wanted, forwards=bool(BRIDGE["forwarding"]))
-        if value != wanted and name not in HELD_BACK:
-            found.append(Forced(name, wanted, value))
+        if value != wanted and name not in DROPPED_BY_RULES:
+            found.append(Override(name, wanted, value))
     return found

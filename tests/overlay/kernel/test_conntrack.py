@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 REUSE = """
 import socket, threading, time
 from overlay.kernel.conntrack import Conntrack
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nftables import NftContext
 
 GONE, OTHER, VIP = "127.0.0.11", "127.0.0.12", "127.0.0.5"
 PORTS = range(30000, 30020)
@@ -47,7 +47,7 @@ def ask(port):
     client.send(b"x")
     return client
 
-nft, conntrack = Nft(), Conntrack()
+nft, conntrack = NftContext(), Conntrack()
 nft.run("table ip t { chain out { type nat hook output priority -100; }; }")
 nft.run("add chain ip t post { type nat hook postrouting priority 100; }")
 serve(GONE)
@@ -93,7 +93,7 @@ def test_a_port_that_is_used_anew_while_its_old_connection_is_forgotten_gets_its
 UNANSWERED = """
 import errno, socket, subprocess, threading
 from overlay.kernel.conntrack import Conntrack
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nftables import NftContext
 
 DEAD, OTHER, VIP = "127.0.0.11", "127.0.0.12", "127.0.0.5"
 
@@ -125,7 +125,7 @@ def serve():
 kept = []
 listener = socket.create_server((OTHER, 80))
 threading.Thread(target=serve, daemon=True).start()
-nft, conntrack = Nft(), Conntrack()
+nft, conntrack = NftContext(), Conntrack()
 nft.run("table ip t { chain out { type nat hook output priority -100; }; }")
 nft.run("add chain ip t post { type nat hook postrouting priority 100; }")
 nft.run("add chain ip t in { type filter hook input priority 0; }")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from overlay.kernel import netfilter_messages, netlink_messages, nft_elements
-from overlay.kernel.kernel_networks import Kernel, container_port, delete_link, find_host, read_ways
+from overlay.kernel.kernel_networks import KernelNetworks, container_port, delete_link, find_host, read_host_prefixes
 from overlay.kernel.netlink_socket import ACKNOWLEDGE, DUMP, Request, message, messages
 from overlay.kernel.pyroute2_codec import body_class, encode, ndmsg
 from overlay.plan.datagram_routes import Flow
@@ -35,7 +35,7 @@ from overlay.plan.kernel_objects import (
     RoutingRule,
     Vxlan,
 )
-from overlay.plan.port_guard_rules import Plug, keys
+from overlay.plan.port_guard_rules import GuardedPort, keys
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "netlink.json").read_text())
 HOST = HostFacts("192.0.2.1", "lo", 1500, 4789)
@@ -188,7 +188,7 @@ def test_what_is_put_and_removed_is_said_in_the_same_words(kind: str, number: in
     what = OBJECTS[kind][number]
     for doing, label in ((ApplyObject(what), "put"), (RemoveObject(what), "remove")):
         socket = Recorded()
-        Kernel(HOST, socket).apply([doing])
+        KernelNetworks(HOST, socket).apply([doing])
         golden = GOLDEN["operations"][f"{label} {kind} {number}"]
         if label == "put" or kind in ("address", "fdb", "neighbour", "route", "rule"):
             assert_same(socket.requests, golden, header_of(kind))
@@ -197,7 +197,7 @@ def test_what_is_put_and_removed_is_said_in_the_same_words(kind: str, number: in
 def test_a_vxlan_device_whose_host_device_is_unknown_names_none() -> None:
     for number, what in enumerate(OBJECTS["vxlan"]):
         socket = Recorded()
-        Kernel(HostFacts("192.0.2.1", "", 1500, 4789), socket).apply([ApplyObject(what)])
+        KernelNetworks(HostFacts("192.0.2.1", "", 1500, 4789), socket).apply([ApplyObject(what)])
         assert_same(socket.requests, GOLDEN["operations"][f"put vxlan {number} without a device"], "link")
 
 
@@ -243,11 +243,11 @@ def test_questions_to_conntrack_are_the_same() -> None:
 
 
 def test_a_batch_of_elements_is_the_same() -> None:
-    plugs = [
-        Plug("aec0ffee00110", "02:42:0a:00:01:0b", "10.0.1.11"),
-        Plug("ae00112233440", "02:42:0a:00:01:0c", "10.0.1.12"),
+    guarded_ports = [
+        GuardedPort("aec0ffee00110", "02:42:0a:00:01:0b", "10.0.1.11"),
+        GuardedPort("ae00112233440", "02:42:0a:00:01:0c", "10.0.1.12"),
     ]
-    found, golden = nft_elements.batch("argosy", keys(plugs)), bytes.fromhex(GOLDEN["guard elements"])
+    found, golden = nft_elements.batch("argosy", keys(guarded_ports)), bytes.fromhex(GOLDEN["guard elements"])
 
     assert len(found) == len(golden)
     for one, other in zip(messages(found), messages(golden), strict=True):
@@ -261,10 +261,10 @@ def test_headers_are_byte_for_byte_the_same() -> None:
 
 
 def test_what_the_kernel_answers_is_read_as_before() -> None:
-    assert Kernel(HOST, Recorded()).read() == ON_KERNEL
+    assert KernelNetworks(HOST, Recorded()).read() == ON_KERNEL
     assert find_host("192.0.2.1", 4789, Recorded()) == HostFacts("192.0.2.1", "under", 9000, 4789)
     assert find_host("192.0.2.99", 4789, Recorded()) == HostFacts("192.0.2.99", "", 1500, 4789)
-    assert sorted(read_ways(Recorded())) == sorted(tuple(one) for one in GOLDEN["read"]["ways"])
+    assert sorted(read_host_prefixes(Recorded())) == sorted(tuple(one) for one in GOLDEN["read"]["ways"])
 
 
 def test_flows_are_read_and_named_as_before() -> None:
@@ -282,14 +282,14 @@ def test_a_sieve_lets_through_every_flow_that_is_looked_for_and_few_others() -> 
     read = [netfilter_messages.read_flow(body) for body in flows]
 
     for flow in read:
-        answered = netfilter_messages.FlowSieve([flow.answers[0]], [])
+        answered = netfilter_messages.FlowFilter([flow.answers[0]], [])
         assert [one for one in read if one.answers[0] == flow.answers[0]] == [
             one for one, body in zip(read, flows, strict=True) if answered(body) and one.answers[0] == flow.answers[0]
         ]
         for door in ((flow.to[0], 0), ("", flow.to[1])):
-            sieve = netfilter_messages.FlowSieve([], [door])
+            sieve = netfilter_messages.FlowFilter([], [door])
             assert sieve(flows[read.index(flow)]) == (flow.protocol == 17)
-    assert not any(map(netfilter_messages.FlowSieve(["192.0.2.77"], [("192.0.2.78", 0), ("", 9)]), flows))
+    assert not any(map(netfilter_messages.FlowFilter(["192.0.2.77"], [("192.0.2.78", 0), ("", 9)]), flows))
 
 
 def test_entries_that_are_filled_into_a_template_are_as_pyroute2_encodes_them() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from overlay.host_networks import HostNetworks
 from overlay.interface import NetworkFailure, NetworkView
-from overlay.kernel.nft_table import Ruleset
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nft_table import NftTable
+from overlay.kernel.nftables import NftContext
 from overlay.plan.nft_rules import NftFragment
 from tests.overlay.hosts import sh
 from tests.overlay.orders import HOST, ingress_snapshot
@@ -26,11 +26,11 @@ BOTH = ingress_snapshot()
 ONE = replace(BOTH, endpoints=(BOTH.endpoints[0], unready(BOTH.endpoints[1])))
 
 
-def with_ruleset(work: Callable[[Ruleset], None]) -> None:
+def with_ruleset(work: Callable[[NftTable], None]) -> None:
     """In a network namespace of its own."""
 
     def run() -> None:
-        ruleset = Ruleset("argosy")
+        ruleset = NftTable("argosy")
         try:
             work(ruleset)
         except BaseException as error:
@@ -45,7 +45,7 @@ def with_ruleset(work: Callable[[Ruleset], None]) -> None:
 
 
 def test_a_change_that_failed_is_made_by_the_next_one() -> None:
-    def work(ruleset: Ruleset) -> None:
+    def work(ruleset: NftTable) -> None:
         ruleset.bring(fragment_of(BOTH), PORT, check=False)
         bad = fragment_of(ONE)
         with pytest.raises(NetworkFailure):
@@ -58,14 +58,14 @@ def test_a_change_that_failed_is_made_by_the_next_one() -> None:
 
 
 def test_only_a_table_that_somebody_changed_is_loaded_anew() -> None:
-    def work(ruleset: Ruleset) -> None:
+    def work(ruleset: NftTable) -> None:
         ruleset.bring(fragment_of(BOTH), PORT, check=False)
         ruleset.bring(fragment_of(ONE), PORT, check=False)
         loaded = handle()
         for _ in range(2):
             ruleset.bring(fragment_of(ONE), PORT, check=True)
         assert handle() == loaded
-        nft = Nft()
+        nft = NftContext()
         nft.run("add table ip other")
         ruleset.bring(fragment_of(ONE), PORT, check=True)
         assert handle() == loaded, "somebody's own table"
@@ -82,13 +82,13 @@ def test_only_a_table_that_somebody_changed_is_loaded_anew() -> None:
 
 
 def test_a_new_agent_takes_over_the_table_as_it_is() -> None:
-    def work(ruleset: Ruleset) -> None:
+    def work(ruleset: NftTable) -> None:
         ruleset.bring(fragment_of(BOTH), PORT, check=False)
         ruleset.bring(fragment_of(ONE), PORT, check=False)
         ruleset.bring(fragment_of(BOTH), PORT, check=False)
         loaded = handle()
         for wanted, same in ((BOTH, True), (ONE, False), (ONE, True)):
-            new = Ruleset("argosy")
+            new = NftTable("argosy")
             new.bring(fragment_of(wanted), PORT, check=True)
             assert (handle() == loaded) is same
             assert leads_to_both(new.listing()) is (wanted is BOTH)
@@ -137,7 +137,7 @@ def test_rules_that_a_failed_round_owes_are_not_told_as_in_force(tmp_path: Path)
         while not failures[0]:
             await asyncio.sleep(0.01)
         await networks.routed()
-        nft = Nft()
+        nft = NftContext()
         listing = await networks._in_pool(lambda: nft.run("list table ip argosy"))
         await networks.remove_all()
         return listing

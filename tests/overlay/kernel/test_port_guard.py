@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nftables import NftContext
 from overlay.kernel.port_guard import PortGuard
 from overlay.plan import port_guard_rules
-from overlay.plan.port_guard_rules import Plug
+from overlay.plan.port_guard_rules import GuardedPort
 from tests.overlay.plan.test_nft_rules import elsewhere
 
 pytestmark = pytest.mark.root
 
 PLUGS = (
-    Plug("ae0123456789a", "02:42:0a:00:01:07", "10.0.1.7"),
-    Plug("ae0123456789ab", "02:42:0a:00:02:07", "10.0.2.7"),
+    GuardedPort("ae0123456789a", "02:42:0a:00:01:07", "10.0.1.7"),
+    GuardedPort("ae0123456789ab", "02:42:0a:00:02:07", "10.0.2.7"),
 )
 
 
 def listing() -> str:
-    nft = Nft()
+    nft = NftContext()
     try:
         return nft.run("list table bridge argosy")
     finally:
@@ -47,7 +47,7 @@ def test_a_table_that_somebody_took_away_is_there_again_before_the_next_port() -
     def work() -> str:
         one = PortGuard("argosy")
         one.take_over({"a": PLUGS[:1]})
-        nft = Nft()
+        nft = NftContext()
         nft.run(port_guard_rules.remove("argosy"))
         nft.close()
         one.admit("b", PLUGS[1:])
@@ -91,7 +91,7 @@ def test_a_table_that_is_as_it_should_be_is_not_replaced() -> None:
         one.forget("a")
         one.renew(frozenset({"av4097"}))
         changed = [text for text in done if not text.startswith("list")]
-        nft = Nft()
+        nft = NftContext()
         nft.run("flush chain bridge argosy guard")
         nft.close()
         one.renew(frozenset({"av4097"}))

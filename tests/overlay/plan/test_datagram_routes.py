@@ -1,4 +1,4 @@
-"""Which flows a change of doors makes stale."""
+"""Which flows a change of frontends makes stale."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 import msgspec
 
 from api.service.ports import PortConfig
-from overlay.kernel.netfilter_messages import FlowSieve, flow_to_delete, read_flow
+from overlay.kernel.netfilter_messages import FlowFilter, flow_to_delete, read_flow
 from overlay.kernel.pyroute2_codec import attribute, nfctsocket
 from overlay.plan import datagram_routes
-from overlay.plan.datagram_routes import UDP, Door, Doors, Flow
+from overlay.plan.datagram_routes import UDP, Flow, Frontend, Frontends
 from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import HostPort
 from tests.overlay.orders import ingress_snapshot
@@ -31,26 +31,26 @@ def snapshot_with(*ports: PortConfig, ready: bool = True) -> NetworkSnapshot:
 DNS = PortConfig("", "udp", 53, 5300)
 
 
-def stale(entries: Doors, to: tuple[str, int], answers: tuple[str, int], protocol: int = UDP) -> bool:
+def stale(entries: Frontends, to: tuple[str, int], answers: tuple[str, int], protocol: int = UDP) -> bool:
     return datagram_routes.is_stale(entries, Flow(protocol, to, answers), lambda address: address == HOST)
 
 
-def test_doors_are_vips_and_published_udp_ports() -> None:
+def test_frontends_are_vips_and_published_udp_ports() -> None:
     tcp = PortConfig(target_port=80, published_port=8080)
 
     assert datagram_routes.of_snapshot(snapshot_with(tcp, DNS)) == {
-        Door(VIP): {(FIRST, 0), (SECOND, 0)},
-        Door("", 5300): {(FIRST, 53), (SECOND, 53)},
+        Frontend(VIP): {(FIRST, 0), (SECOND, 0)},
+        Frontend("", 5300): {(FIRST, 53), (SECOND, 53)},
     }
-    assert datagram_routes.of_snapshot(snapshot_with(DNS, ready=False)) == {Door(VIP): frozenset()}
+    assert datagram_routes.of_snapshot(snapshot_with(DNS, ready=False)) == {Frontend(VIP): frozenset()}
     assert datagram_routes.of_ports([HostPort("udp", 5301, FIRST, 53, HOST), HostPort("tcp", 80, FIRST, 80)]) == {
-        Door(HOST, 5301): {(FIRST, 53)}
+        Frontend(HOST, 5301): {(FIRST, 53)}
     }
 
 
-def test_only_doors_that_lost_a_target_or_ports_that_came_are_looked_at() -> None:
+def test_only_frontends_that_lost_a_target_and_new_ports_are_checked() -> None:
     one, both = frozenset({(FIRST, 53)}), frozenset({(FIRST, 53), (SECOND, 53)})
-    port, vip = Door("", 5300), Door(VIP)
+    port, vip = Frontend("", 5300), Frontend(VIP)
 
     assert list(datagram_routes.to_check({}, {port: one, vip: one})) == [port]
     assert list(datagram_routes.to_check({port: one, vip: one}, {port: both, vip: both})) == []
@@ -58,7 +58,7 @@ def test_only_doors_that_lost_a_target_or_ports_that_came_are_looked_at() -> Non
     assert list(datagram_routes.to_check({port: one}, {port: one})) == []
 
 
-def test_a_flow_that_does_not_follow_its_door_is_stale() -> None:
+def test_a_flow_that_does_not_follow_its_frontend_is_stale() -> None:
     entries = datagram_routes.of_snapshot(snapshot_with(DNS))
 
     assert not stale(entries, (HOST, 5300), (FIRST, 53))
@@ -105,10 +105,10 @@ ENTRY = bytes.fromhex(
 
 def test_an_entry_is_read_and_passed_over_without_reading_it() -> None:
     assert read_flow(ENTRY) == Flow(UDP, (HOST, 5300), (FIRST, 53))
-    assert FlowSieve([FIRST], [])(ENTRY)
-    assert FlowSieve([], [("", 5300)])(ENTRY)
-    assert FlowSieve([], [(HOST, 0)])(ENTRY)
-    assert not FlowSieve([SECOND], [("", 5301), (VIP, 0)])(ENTRY)
+    assert FlowFilter([FIRST], [])(ENTRY)
+    assert FlowFilter([], [("", 5300)])(ENTRY)
+    assert FlowFilter([], [(HOST, 0)])(ENTRY)
+    assert not FlowFilter([SECOND], [("", 5301), (VIP, 0)])(ENTRY)
 
 
 def test_an_entry_is_deleted_by_who_answers_as_its_client_may_have_begun_another() -> None:

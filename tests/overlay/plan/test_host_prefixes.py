@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from overlay.kernel.kernel_networks import read_ways
+from overlay.kernel.kernel_networks import read_host_prefixes
 from overlay.plan import host_prefixes
 
 
@@ -49,7 +49,7 @@ def test_a_kernel_is_asked_for_all_but_the_cluster_s_own() -> None:
             "address add 172.31.240.1/20 dev argosy0",
         ):  # fmt: skip
             subprocess.run(["ip", *command.split()], check=True)
-        found.append(host_prefixes.prefixes(read_ways(), 128))
+        found.append(host_prefixes.prefixes(read_host_prefixes(), 128))
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -15,7 +15,7 @@ import pytest
 
 from api.service.ports import PortConfig
 from api.wire.assignments import EndpointAssignment
-from overlay.kernel.nftables import Nft
+from overlay.kernel.nftables import NftContext
 from overlay.plan import nft_rules
 from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import HostPort, NftFragment
@@ -140,7 +140,7 @@ def test_nftables_accepts_the_table_and_every_change_of_it() -> None:
     ]
 
     def listings() -> tuple[str, str]:
-        nft = Nft()
+        nft = NftContext()
         nft.run(nft_rules.full("argosy", states[0], 4789))
         first = nft.run("list table ip argosy")
         for old, new in pairwise(states):

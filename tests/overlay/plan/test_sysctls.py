@@ -33,9 +33,9 @@ def test_each_setting_that_is_written_has_its_rule() -> None:
 
 
 def test_what_the_hosts_owner_decided_for_all_is_told_where_it_matters() -> None:
-    assert sysctls.forced({}) == []
-    assert sysctls.forced({"accept_redirects": 1, "accept_source_route": 1, "rp_filter": 1, "log_martians": 1}) == []
-    found = sysctls.forced({"arp_ignore": 1, "proxy_arp": 1})
+    assert sysctls.overrides({}) == []
+    assert sysctls.overrides({"accept_redirects": 1, "accept_source_route": 1, "rp_filter": 1, "log_martians": 1}) == []
+    found = sysctls.overrides({"arp_ignore": 1, "proxy_arp": 1})
     assert [str(one) for one in found] == [
         "net.ipv4.conf.all.arp_ignore makes arp_ignore 1 where 0 is needed",
         "net.ipv4.conf.all.proxy_arp makes proxy_arp 1 where 0 is needed",
@@ -44,7 +44,7 @@ def test_what_the_hosts_owner_decided_for_all_is_told_where_it_matters() -> None
 
 def test_redirects_of_all_are_no_matter_since_none_leaves_a_bridge() -> None:
     """rules.py drops them: 1 is what a host has that nobody has touched."""
-    assert sysctls.forced({"send_redirects": 1}) == []
+    assert sysctls.overrides({"send_redirects": 1}) == []
 
 
 def test_a_sandbox_is_set_for_every_device_that_comes() -> None:
