@@ -237,6 +237,10 @@ class ServiceSpec(Value, frozen=True):
         """The networks it asks for, in the task template or in the deprecated place."""
         return self.task_template.networks or self.networks
 
+    def is_on_network(self, network_id: str) -> bool:
+        """Whether its tasks are on that network."""
+        return any(target.target == network_id for target in self.network_targets)
+
     @property
     def network_ids(self) -> list[str]:
         """The networks on which its tasks have an address. Includes ingress if it publishes ports there."""

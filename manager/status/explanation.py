@@ -22,7 +22,6 @@ from api.service.cron import next_after
 from api.service.self_declared import secrets_reason
 from api.states import Availability, NodeState, TaskState
 from manager.hosts.occupied_prefixes import overlaps_of
-from manager.http.networks.network_answers import uses
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
 from manager.status.service_counts import service_status, spec_in_force
 from manager.status.service_verdict import run_reason, service_verdict, verdict_answer
@@ -100,7 +99,7 @@ def _of_service(state: State, service: Service) -> Iterator[ProblemAnswer]:
 
 def _of_networks(state: State, service: Service) -> Iterator[ProblemAnswer]:
     """Hosts that use something of its networks' subnets themselves."""
-    used = [network for id, network in state.networks.items() if uses(service, id)]
+    used = [network for id, network in state.networks.items() if service.spec.is_on_network(id)]
     if service.spec.mesh_ports and INGRESS in state.networks:
         used.append(state.networks[INGRESS])
     for network in used:

@@ -27,7 +27,9 @@ VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 def network_answer(state: State, network: Network, *, own_id: str = "", verbose: bool = False) -> NetworkAnswer:
     """A network; with `own_id` also its peers and this node's containers on it, `verbose` its services."""
     spec, decision = network.spec, state.network_decisions.get(network.id)
-    users = (service for service in state.services.values() if uses(service, network.id)) if verbose else ()
+    users = (
+        (service for service in state.services.values() if service.spec.is_on_network(network.id)) if verbose else ()
+    )
     return NetworkAnswer(
         spec.name,
         network.id,
@@ -45,11 +47,6 @@ def network_answer(state: State, network: Network, *, own_id: str = "", verbose:
         services={one.spec.name: _service(state, one, network.id) for one in users} if verbose else None,
         warnings=network_troubles(state, network.id) if own_id else [],
     )
-
-
-def uses(service: Service, network_id: str) -> bool:
-    """Whether a service is on a network by its spec."""
-    return any(target.target == network_id for target in service.spec.network_targets)
 
 
 def _ranges(state: State, network: Network) -> list[IPAMConfig]:

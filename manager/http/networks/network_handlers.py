@@ -23,7 +23,7 @@ from api.reasons.reason_text import refusal
 from manager.hosts.occupied_prefixes import in_use
 from manager.http.cluster_context import ClusterContext
 from manager.http.networks import ingress_network
-from manager.http.networks.network_answers import network_answer, uses
+from manager.http.networks.network_answers import network_answer
 from manager.http.networks.predefined_networks import DRIVERS, predefined_name, predefined_networks, predefined_of_swarm
 from manager.store.claims import claim, is_taken, release
 from manager.store.interface import ABSENT, Change, Put
@@ -186,7 +186,7 @@ def _is_prunable(state: State, network: Network, chosen: dict[str, set[str]]) ->
 
 def users_of(state: State, network_id: str) -> list[str]:
     """Names of the services on a network; removed services whose tasks still stop are none."""
-    return sorted(service.spec.name for service in state.services.values() if uses(service, network_id))
+    return sorted(service.spec.name for service in state.services.values() if service.spec.is_on_network(network_id))
 
 
 def _admissible(request: NetworkCreateRequest) -> NetworkSpec:
