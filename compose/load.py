@@ -13,7 +13,7 @@ import msgspec
 
 from api.errors import Invalid
 from api.ids import SERVICE_NAME
-from compose.model.load_state import FileReader, Phase, Work
+from compose.model.load_state import FileReader, LoadState, Phase
 from compose.model.project import Project, project_of
 from compose.model.stack import Stack
 from compose.phases.canonical import canonical
@@ -22,40 +22,40 @@ from compose.phases.extend import extend
 from compose.phases.include import include
 from compose.phases.interpolate import default_name, interpolate
 from compose.phases.merge import merge
-from compose.phases.paths import locate
+from compose.phases.paths import absolute_paths
 from compose.phases.resolve import resolve
 from compose.phases.sources import find_files, read_file, read_sources
 from compose.phases.verify import verify
 from compose.read.tree import plain
-from compose.translate import foreign_braces
+from compose.translate import literal_braces
 from compose.translate import translate as translation
 from compose.translate.cluster_checks import further_refusals, refusals
 
 
-def model(work: Work) -> Work:
+def model(state: LoadState) -> LoadState:
     """Phase 12: end with every problem found so far, or make the frozen project."""
-    if work.report.problems:
-        work.report.problems += further_refusals(work)
-    work.report.close()
-    project = project_of(plain(work.tree))
-    stack = work.stack or project.name or default_name(work.directory)
+    if state.report.problems:
+        state.report.problems += further_refusals(state)
+    state.report.raise_problems()
+    project = project_of(plain(state.tree))
+    stack = state.stack or project.name or default_name(state.directory)
     if not stack:
         raise Invalid("the stack has no name; give one as an argument, or `name:` in the compose file")
     check_stack_name(stack)
-    return replace(work, project=msgspec.structs.replace(project, name=stack), stack=stack)
+    return replace(state, project=msgspec.structs.replace(project, name=stack), stack=stack)
 
 
-def translate(work: Work) -> Work:
+def translate(state: LoadState) -> LoadState:
     """Phase 13: the networks and services of the stack; and what the cluster itself would refuse of them."""
-    raw = translation.translate(work.project or Project(), work.stack, work.contents)
-    services = work.tree.at("services")
-    for name in foreign_braces.concerned(raw):
+    raw = translation.translate(state.project or Project(), state.stack, state.contents)
+    services = state.tree.at("services")
+    for name in literal_braces.services_with_literals(raw):
         if name in services:
-            work.report.note(services[name], ("services", name), foreign_braces.NOTE)
-    result = foreign_braces.settled(raw)
-    work.report.problems += refusals(work.tree, result)
-    work.report.close()
-    return replace(work, result=result)
+            state.report.note(services[name], ("services", name), literal_braces.NOTE)
+    result = literal_braces.escaped(raw)
+    state.report.problems += refusals(state.tree, result)
+    state.report.raise_problems()
+    return replace(state, result=result)
 
 
 PHASES: tuple[Phase, ...] = (
@@ -64,7 +64,7 @@ PHASES: tuple[Phase, ...] = (
     interpolate,
     check,
     canonical,
-    locate,
+    absolute_paths,
     include,
     extend,
     merge,
@@ -76,7 +76,7 @@ PHASES: tuple[Phase, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedProject:
     """What was loaded, and what the user should know of it."""
 
     stack: Stack
@@ -97,7 +97,7 @@ def load(
     current: str = "",
     env_files: Sequence[str] = (),
     profiles: Sequence[str] = (),
-) -> Loaded:
+) -> LoadedProject:
     """Compose files to a stack.
 
     `files` may name "-" for standard input; none means those of COMPOSE_FILE, or the usual names in `current` (the
@@ -108,7 +108,7 @@ def load(
     if stack:
         check_stack_name(stack)
     current = os.path.abspath(current or os.getcwd())
-    work = Work(
+    state = LoadState(
         files=tuple(files),
         stack=stack,
         directory=os.path.normpath(os.path.join(current, directory)) if directory else "",
@@ -119,10 +119,10 @@ def load(
         profiles=frozenset(profiles),
     )
     for phase in PHASES:
-        work = phase(work)
-    assert work.result is not None
-    assert work.project is not None
-    return Loaded(work.result, work.project, tuple(str(note) for note in work.report.notes), work.directory)
+        state = phase(state)
+    assert state.result is not None
+    assert state.project is not None
+    return LoadedProject(state.result, state.project, tuple(str(note) for note in state.report.notes), state.directory)
 
 
 def check_stack_name(name: str) -> None:

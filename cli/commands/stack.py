@@ -23,7 +23,7 @@ from cli.show.service_progress import Wait, detach_option, timeout_option, wait_
 from cli.show.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.show.service_rows import service_rows
 from cli.show.task_rows import TaskList, task_list_options
-from compose.load import Loaded
+from compose.load import LoadedProject
 from compose.model.stack import NAMESPACE, Stack
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -231,7 +231,7 @@ def rm(names: Sequence[str], detach: bool, timeout: float) -> None:
         raise Failed("\n".join(problems))
 
 
-def with_binds(client: Client, loaded: Loaded, ship: bool) -> Stack:
+def with_binds(client: Client, loaded: LoadedProject, ship: bool) -> Stack:
     """The stack; what is to be said of its binds goes to stderr, a line each."""
     stack, own = loaded.stack, (loaded.directory, os.path.expanduser("~"))
     if not any(host_binds.binds(service) for service in stack.services):

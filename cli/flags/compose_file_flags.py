@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from compose.load import Loaded, load
+from compose.load import LoadedProject, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ComposeFiles:
     profiles: Sequence[str] = ()
     directory: str = ""
 
-    def load(self, stack: str | None) -> Loaded:
+    def load(self, stack: str | None) -> LoadedProject:
         """The stack; notes go to stderr. Raises ComposeError, Invalid."""
         loaded = load(
             self.files,

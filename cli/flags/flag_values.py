@@ -23,7 +23,7 @@ def duration(text: str) -> int:
     """ "1m30s" to nanoseconds."""
     try:
         return value_kinds.duration(text)
-    except value_kinds.WrongKind:
+    except value_kinds.KindMismatch:
         raise ValueError(f'{text!r} is not a duration such as "1m30s"') from None
 
 
@@ -42,7 +42,7 @@ def size(text: str) -> int:
     """ "512m" to bytes."""
     try:
         return value_kinds.size(text)
-    except value_kinds.WrongKind:
+    except value_kinds.KindMismatch:
         raise ValueError(f'{text!r} is not a size such as "512m"') from None
 
 

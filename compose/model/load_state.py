@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from compose.model.project import Project
 from compose.model.stack import Stack
 from compose.read.report import Report
-from compose.read.tree import Mark, Node
+from compose.read.tree import Mark, TreeNode
 
-EMPTY = Node({}, Mark("", 1, 1))
+EMPTY = TreeNode({}, Mark("", 1, 1))
 FileReader = Callable[[str], bytes | str | None]
 """What a file holds, by its absolute path ("-": standard input); None when it does not exist. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class LoadState:
     """The state of one load; of an included file and of one that is extended, too."""
 
     files: tuple[str, ...]
@@ -36,9 +36,9 @@ class Work:
     profiles: frozenset[str] = frozenset()
     within: tuple[str, ...] = ()
     """Files that are being included or extended, outermost first: coming back to one of them is a circle."""
-    documents: tuple[Node, ...] = ()
+    documents: tuple[TreeNode, ...] = ()
     """One tree per file, until they are merged."""
-    tree: Node = EMPTY
+    tree: TreeNode = EMPTY
     inactive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Services left out, with the profiles that would have them."""
     contents: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
@@ -65,4 +65,4 @@ class Work:
         return os.path.relpath(path, self.current) if inside else path
 
 
-Phase = Callable[[Work], Work]
+Phase = Callable[[LoadState], LoadState]

@@ -320,7 +320,7 @@ class Volume(Model, frozen=True):
 
 
 class File(Model, frozen=True):
-    """A secret or config; its content is beside the project, in Work.contents."""
+    """A secret or config; its content is beside the project, in LoadState.contents."""
 
     name: str = ""
     file: str = ""

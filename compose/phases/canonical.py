@@ -9,24 +9,24 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.read.device_syntax import long_count, long_devices, long_requests
 from compose.read.port_syntax import long_ports
 from compose.read.report import Report
-from compose.read.tree import Content, Node, Path, children
-from compose.read.value_kinds import KINDS, WrongKind
+from compose.read.tree import Content, Path, TreeNode, children
+from compose.read.value_kinds import KINDS, KindMismatch
 from compose.read.volume_syntax import long_volumes
 from compose.table.schema import SCHEMA, Schema
 
-Form = Callable[[Report, Node, Path], Node]
+Form = Callable[[Report, TreeNode, Path], TreeNode]
 
 
-def canonical(work: Work) -> Work:
+def canonical(state: LoadState) -> LoadState:
     """The documents in long form, every value of its attribute's type."""
-    return replace(work, documents=tuple(_node(work.report, document, SCHEMA, ()) for document in work.documents))
+    return replace(state, documents=tuple(_node(state.report, document, SCHEMA, ()) for document in state.documents))
 
 
-def _node(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+def _node(report: Report, node: TreeNode, schema: Schema, path: Path) -> TreeNode:
     if node.tag not in ("", "!override"):
         return node
     if form := FORMS.get(schema.pattern):
@@ -42,14 +42,14 @@ def _node(report: Report, node: Node, schema: Schema, path: Path) -> Node:
     return node
 
 
-def _convert(node: Node, schema: Schema) -> Content:
+def _convert(node: TreeNode, schema: Schema) -> Content:
     kinds = schema.rule.kinds
     if node.value is None and "null" in kinds:
         return {} if "map" in kinds else [] if "list" in kinds else None
     for name in kinds:
         try:
             return KINDS[name].read(node.value)
-        except WrongKind:
+        except KindMismatch:
             continue
     return node.value
 
@@ -57,43 +57,43 @@ def _convert(node: Node, schema: Schema) -> Content:
 # ── forms ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _to_list(report: Report, node: Node, path: Path) -> Node:
+def _to_list(report: Report, node: TreeNode, path: Path) -> TreeNode:
     return node.with_value([node.without_tag()]) if isinstance(node.value, str | int | float) else node
 
 
-def _words(report: Report, node: Node, path: Path) -> Node:
+def _words(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """A command line as a shell splits it; the container's command is then run without a shell."""
     if not isinstance(node.value, str | int | float):
         return node
     try:
-        return node.with_value([Node(word, node.mark) for word in shlex.split(node.text)])
+        return node.with_value([TreeNode(word, node.mark) for word in shlex.split(node.text)])
     except ValueError:
-        return report.wrong(node, path, "cannot be split into words: a quote is not closed, or it ends in a backslash")
+        return report.error(node, path, "cannot be split into words: a quote is not closed, or it ends in a backslash")
 
 
-def _entrypoint(report: Report, node: Node, path: Path) -> Node:
+def _entrypoint(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """An empty one takes the image's away, which Docker writes [""]."""
     words = _words(report, node, path)
-    return node.with_value([Node("", node.mark)]) if words.value == [] else words
+    return node.with_value([TreeNode("", node.mark)]) if words.value == [] else words
 
 
-def _shell_test(report: Report, node: Node, path: Path) -> Node:
+def _shell_test(report: Report, node: TreeNode, path: Path) -> TreeNode:
     if isinstance(node.value, str):
-        return node.with_value([Node("CMD-SHELL", node.mark), Node(node.value, node.mark)])
+        return node.with_value([TreeNode("CMD-SHELL", node.mark), TreeNode(node.value, node.mark)])
     if node.items and node.items[0].value not in ("NONE", "CMD", "CMD-SHELL"):
-        return report.wrong(node, path, "as a list must begin with NONE, CMD or CMD-SHELL")
+        return report.error(node, path, "as a list must begin with NONE, CMD or CMD-SHELL")
     return node
 
 
-def _assignments(report: Report, node: Node, path: Path) -> Node:
+def _assignments(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """KEY=VALUE items; a bare KEY is null: its value comes from elsewhere, or it is an empty label."""
     if not isinstance(node.value, list):
         return node
-    entries: dict[str, Node] = {}
+    entries: dict[str, TreeNode] = {}
     for item in node.items:
         name, equals, value = item.text.partition("=")
         if not name and not item.is_broken:
-            report.wrong(item, path, f"{item.text!r} is not of the form NAME=value")
+            report.error(item, path, f"{item.text!r} is not of the form NAME=value")
             continue
         entries[name] = item.with_value(value if equals else None)
     return node.with_value(entries)
@@ -102,12 +102,12 @@ def _assignments(report: Report, node: Node, path: Path) -> Node:
 def _names(below: Mapping[str, str | bool]) -> Form:
     """A list of names as a mapping, each with the same entries."""
 
-    def form(report: Report, node: Node, path: Path) -> Node:
+    def form(report: Report, node: TreeNode, path: Path) -> TreeNode:
         if not isinstance(node.value, list):
             return node
         return node.with_value(
             {
-                item.text: item.with_value({key: Node(value, item.mark) for key, value in below.items()})
+                item.text: item.with_value({key: TreeNode(value, item.mark) for key, value in below.items()})
                 for item in node.items
                 if not item.is_broken
             }
@@ -119,7 +119,7 @@ def _names(below: Mapping[str, str | bool]) -> Form:
 def _with_key(key: str) -> Form:
     """A string that is short for a mapping with this key."""
 
-    def form(report: Report, node: Node, path: Path) -> Node:
+    def form(report: Report, node: TreeNode, path: Path) -> TreeNode:
         return node.with_value({key: node.without_tag()}) if isinstance(node.value, str) else node
 
     return form
@@ -129,14 +129,14 @@ def _list_with_key(key: str) -> Form:
     """A list (or a single one) of such strings."""
     single = _with_key(key)
 
-    def form(report: Report, node: Node, path: Path) -> Node:
+    def form(report: Report, node: TreeNode, path: Path) -> TreeNode:
         items = _to_list(report, node, path).items
         return node.with_value([single(report, item, path) for item in items])
 
     return form
 
 
-def _hosts(report: Report, node: Node, path: Path) -> Node:
+def _hosts(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """ "name:address" and "name=address" items to name → addresses."""
     if isinstance(node.value, dict):
         return node.with_value(
@@ -145,34 +145,34 @@ def _hosts(report: Report, node: Node, path: Path) -> Node:
                 for name, item in node.value.items()
             }
         )
-    entries: dict[str, Node] = {}
+    entries: dict[str, TreeNode] = {}
     for item in node.items:
         separator = "=" if "=" in item.text else ":"
         name, _, address = item.text.partition(separator)
         if item.is_broken:
             continue
         if not name or not address:
-            report.wrong(item, path, f'{item.text!r} is not of the form "name:address"')
+            report.error(item, path, f'{item.text!r} is not of the form "name:address"')
             continue
         known = entries[name].items if name in entries else []
         entries[name] = item.with_value([*known, item.with_value(address.strip("[]"))])
     return node.with_value(entries)
 
 
-def _ulimit(report: Report, node: Node, path: Path) -> Node:
+def _ulimit(report: Report, node: TreeNode, path: Path) -> TreeNode:
     if isinstance(node.value, dict):
         return node
-    return node.with_value({"soft": Node(node.value, node.mark), "hard": Node(node.value, node.mark)})
+    return node.with_value({"soft": TreeNode(node.value, node.mark), "hard": TreeNode(node.value, node.mark)})
 
 
-def _external(report: Report, node: Node, path: Path) -> Node:
+def _external(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """A network or volume: `external: {name: x}` becomes `external: true` and `name: x`."""
     external = node.get("external")
     if external is None or not isinstance(external.value, dict):
         return node
     name = external.entries.get("name")
     if name and node.get("name"):
-        return report.wrong(
+        return report.error(
             external, (*path, "external"), "name is given both here and beside it; keep the one beside it"
         )
     entries = node.entries | {"external": external.with_value(True)} | ({"name": name} if name else {})

@@ -11,11 +11,11 @@ import operator
 from collections.abc import Container
 from dataclasses import replace
 
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.read.report import Report
-from compose.read.tree import OVERRIDE, RESET, Node, Path, children, is_extension, is_ours
-from compose.read.value_kinds import KINDS, WrongKind
-from compose.table.rule import Rule
+from compose.read.tree import OVERRIDE, RESET, Path, TreeNode, children, is_argosy_extension, is_extension
+from compose.read.value_kinds import KINDS, KindMismatch
+from compose.table.rule import AttributeRule
 from compose.table.schema import SCHEMA, Schema
 
 MERGED = (("depends_on",), ("ulimits",), ("build", "ulimits"))
@@ -23,24 +23,24 @@ MERGED = (("depends_on",), ("ulimits",), ("build", "ulimits"))
 _LATER = frozenset(f"services.*.{'.'.join(keys)}.*" for keys in MERGED)
 
 
-def check(work: Work) -> Work:
+def check(state: LoadState) -> LoadState:
     """The documents without the user's own extensions, wrong values marked."""
-    return replace(work, documents=tuple(_node(work.report, document, SCHEMA, ()) for document in work.documents))
+    return replace(state, documents=tuple(_node(state.report, document, SCHEMA, ()) for document in state.documents))
 
 
-def _node(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+def _node(report: Report, node: TreeNode, schema: Schema, path: Path) -> TreeNode:
     if node.is_broken or node.tag == RESET:
         return node
     if sentence := _refusal(schema.rule, node, path):
-        return report.wrong(node, path, sentence)
+        return report.error(node, path, sentence)
     if sentence := _complaint(schema.rule, node):
-        return report.wrong(node, path, sentence)
+        return report.error(node, path, sentence)
     if schema.rule.note:
         report.note(node, path, schema.rule.note)
     return _below(report, node, schema, path)
 
 
-def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+def _below(report: Report, node: TreeNode, schema: Schema, path: Path) -> TreeNode:
     if isinstance(node.value, list):
         item = schema.child("[0]")
         if item is None:
@@ -49,9 +49,9 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         return node if all(map(operator.is_, checked, node.value)) else node.with_value([*checked])
     if not isinstance(node.value, dict):
         return node
-    entries: dict[str, Node] = {}
+    entries: dict[str, TreeNode] = {}
     for key, child in node.value.items():
-        if is_extension(key) and "*" not in schema.below and not is_ours(key):
+        if is_extension(key) and "*" not in schema.below and not is_argosy_extension(key):
             continue
         below = schema.child(key)
         if below and (_is_harmless(below.rule, child) or _is_unset(report, below.rule, child, (*path, key))):
@@ -59,26 +59,26 @@ def _below(report: Report, node: Node, schema: Schema, path: Path) -> Node:
         entries[key] = (
             _node(report, child, below, (*path, key))
             if below
-            else report.wrong(child, (*path, key), _unknown(key, schema))
+            else report.error(child, (*path, key), _unknown(key, schema))
         )
     if node.tag != OVERRIDE and schema.pattern not in _LATER and (sentence := lacking(schema.rule, entries)):
-        return report.wrong(node, path, sentence)
+        return report.error(node, path, sentence)
     return node.with_value(entries)
 
 
-def lacking(rule: Rule, entries: Container[str]) -> str:
+def lacking(rule: AttributeRule, entries: Container[str]) -> str:
     """What is missing among the keys of a mapping; "" for nothing."""
     missing = [name for name in rule.required if name not in entries]
     return f"lacks {' and '.join(missing)}" if missing else ""
 
 
-def _item(report: Report, node: Node, schema: Schema, path: Path) -> Node:
+def _item(report: Report, node: TreeNode, schema: Schema, path: Path) -> TreeNode:
     if node.tag == RESET:
-        return report.wrong(node, path, "an item cannot be reset; say !override at the list, with what is to be left")
+        return report.error(node, path, "an item cannot be reset; say !override at the list, with what is to be left")
     return _node(report, node, schema, path)
 
 
-def _is_harmless(rule: Rule, node: Node) -> bool:
+def _is_harmless(rule: AttributeRule, node: TreeNode) -> bool:
     """Whether a refused attribute asks for nothing, or for what is the case anyway: it may go."""
     if not rule.refusal or node.tag:
         return False
@@ -87,27 +87,27 @@ def _is_harmless(rule: Rule, node: Node) -> bool:
     return bool(rule.harmless) and isinstance(node.value, str) and _as_boolean(node.value) in rule.harmless
 
 
-def _is_unset(report: Report, rule: Rule, node: Node, path: Path) -> bool:
+def _is_unset(report: Report, rule: AttributeRule, node: TreeNode, path: Path) -> bool:
     """Whether a choice is left open by a variable that is not set: then it is as if it were not there."""
-    return node.value == "" and bool(rule.one_of) and report.comes_of_unset(node, path)
+    return node.value == "" and bool(rule.one_of) and report.stems_from_unset(node, path)
 
 
-def _refusal(rule: Rule, node: Node, path: Path) -> str:
+def _refusal(rule: AttributeRule, node: TreeNode, path: Path) -> str:
     return f"{path[-1]} is refused: {rule.refusal}" if rule.refusal else ""
 
 
 def _as_boolean(text: str) -> object:
     try:
         return KINDS["boolean"].read(text)
-    except WrongKind:
+    except KindMismatch:
         return text
 
 
-def _complaint(rule: Rule, node: Node) -> str:
+def _complaint(rule: AttributeRule, node: TreeNode) -> str:
     for name in rule.kinds:
         try:
             value = KINDS[name].read(node.value)
-        except WrongKind:
+        except KindMismatch:
             continue
         if rule.one_of and value not in rule.one_of:
             return f"must be {_choice([word for word in rule.one_of if word])}, not {node.text!r}"
@@ -119,7 +119,7 @@ def _complaint(rule: Rule, node: Node) -> str:
     return f"must be {phrase}, not {_describe(node)}{hint}"
 
 
-def _describe(node: Node) -> str:
+def _describe(node: TreeNode) -> str:
     if isinstance(node.value, dict):
         return "a mapping"
     if isinstance(node.value, list):

@@ -9,17 +9,17 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from compose.model.load_state import EMPTY, Work
+from compose.model.load_state import EMPTY, LoadState
 from compose.phases.canonical import canonical
 from compose.phases.check import check
 from compose.phases.interpolate import interpolate
 from compose.phases.merge import merged_service
-from compose.phases.paths import locate
+from compose.phases.paths import absolute_paths
 from compose.phases.sources import read_sources
 from compose.read.report import Report
-from compose.read.tree import RESET, Node, Path
+from compose.read.tree import RESET, Path, TreeNode
 
-_PHASES = (read_sources, interpolate, check, canonical, locate)
+_PHASES = (read_sources, interpolate, check, canonical, absolute_paths)
 """What a file that is only extended goes through."""
 _DEPTH = 50
 _WHOLE = 2
@@ -28,17 +28,17 @@ Place = tuple[str, str]
 """A file ("" for the project's own) and a service of it."""
 
 
-def extend(work: Work) -> Work:
+def extend(state: LoadState) -> LoadState:
     """The documents without `extends`. A service of the same file is meant, or of one given before it."""
-    if not any(service.get("extends") for service in _services(work.documents)):
-        return work
-    extended: list[Node] = []
-    for document in work.documents:
-        extended.append(_Extender(work, extended).document(document))
-    return replace(work, documents=tuple(extended))
+    if not any(service.get("extends") for service in _services(state.documents)):
+        return state
+    extended: list[TreeNode] = []
+    for document in state.documents:
+        extended.append(_Extender(state, extended).document(document))
+    return replace(state, documents=tuple(extended))
 
 
-def _services(documents: Iterable[Node]) -> Iterable[Node]:
+def _services(documents: Iterable[TreeNode]) -> Iterable[TreeNode]:
     return (service for document in documents for service in document.at("services").values())
 
 
@@ -46,21 +46,21 @@ def _services(documents: Iterable[Node]) -> Iterable[Node]:
 class _Extender:
     """Extends the services of one document."""
 
-    work: Work
-    earlier: list[Node]
-    files: dict[str, Node] = field(default_factory=dict)
+    state: LoadState
+    earlier: list[TreeNode]
+    files: dict[str, TreeNode] = field(default_factory=dict)
     """Documents of other files, by path."""
     reports: dict[str, Report] = field(default_factory=dict)
     """What was found in them. Only what is extended counts: the rest may be for another tool, or another time."""
 
-    def document(self, document: Node) -> Node:
+    def document(self, document: TreeNode) -> TreeNode:
         services = document.get("services")
         if services is None or not isinstance(services.value, dict):
             return document
         found = {name: self._service(document, "", name, ()) for name in services.value}
         return document.with_value(document.entries | {"services": services.with_value(found)})
 
-    def _service(self, document: Node, file: str, name: str, trail: tuple[Place, ...]) -> Node:
+    def _service(self, document: TreeNode, file: str, name: str, trail: tuple[Place, ...]) -> TreeNode:
         service = document.at("services")[name]
         extends = service.get("extends")
         if extends is None or extends.tag == RESET:
@@ -74,7 +74,9 @@ class _Extender:
             return own.with_value({"image": extends.broken(), **own.entries})  # that it has none is no news then
         return merged_service(base, own)
 
-    def _base(self, document: Node, file: str, extends: Node, where: Path, trail: tuple[Place, ...]) -> Node | None:
+    def _base(
+        self, document: TreeNode, file: str, extends: TreeNode, where: Path, trail: tuple[Place, ...]
+    ) -> TreeNode | None:
         other, name_node = extends.get("file"), extends.get("service")
         name = name_node.text if name_node else ""
         target = other.text if other and other.text else file
@@ -83,43 +85,43 @@ class _Extender:
             return None
         if (target, name) in trail:
             circle = [*trail[trail.index((target, name)) :], (target, name)]
-            self.work.report.wrong(extends, where, f"goes in a circle: {' → '.join(self._shown(*p) for p in circle)}")
+            self.state.report.error(extends, where, f"goes in a circle: {' → '.join(self._shown(*p) for p in circle)}")
             return None
         if len(trail) > _DEPTH:
-            self.work.report.wrong(extends, where, f"goes through more than {_DEPTH} services")
+            self.state.report.error(extends, where, f"goes through more than {_DEPTH} services")
             return None
         if name in source.at("services"):
             if target:
-                self.work.report.take(self.reports[target], lambda where: where[:_WHOLE] == ("services", name))
+                self.state.report.take(self.reports[target], lambda where: where[:_WHOLE] == ("services", name))
             return self._service(source, target, name, trail)
         for before in [] if target else reversed(self.earlier):
             if name in before.at("services"):
                 return before.at("services")[name]
         if not source.is_broken:
             known = ", ".join(source.at("services")) or "none"
-            place = f" in {self.work.shown(target)}" if target else ""
-            self.work.report.wrong(extends, where, f"there is no service {name!r}{place}; there are: {known}")
+            place = f" in {self.state.shown(target)}" if target else ""
+            self.state.report.error(extends, where, f"there is no service {name!r}{place}; there are: {known}")
         return None
 
-    def _file(self, path: str, extends: Node, where: Path) -> Node | None:
+    def _file(self, path: str, extends: TreeNode, where: Path) -> TreeNode | None:
         """The document of another file; None when it is not there, which is said."""
         if path not in self.files:
             report = self.reports[path] = Report()
-            inner = replace(self.work, files=(path,), directory=os.path.dirname(path), documents=(), report=report)
+            inner = replace(self.state, files=(path,), directory=os.path.dirname(path), documents=(), report=report)
             if not self._exists(path):
-                self.work.report.wrong(extends, where, f"there is no file {self.work.shown(path)}")
+                self.state.report.error(extends, where, f"there is no file {self.state.shown(path)}")
                 return None
             for phase in _PHASES:
                 inner = phase(inner)
             self.files[path] = inner.documents[0] if inner.documents else EMPTY.broken()
-            self.work.report.take(report, lambda where: len(where) < _WHOLE)
+            self.state.report.take(report, lambda where: len(where) < _WHOLE)
         return self.files[path]
 
     def _exists(self, path: str) -> bool:
         try:
-            return self.work.data(path) is not None
+            return self.state.data(path) is not None
         except OSError:
             return True  # reading it says what is wrong
 
     def _shown(self, file: str, name: str) -> str:
-        return f"{name} ({self.work.shown(file)})" if file else name
+        return f"{name} ({self.state.shown(file)})" if file else name

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.read.option_syntax import seccomp_path
-from compose.read.tree import Node, Path, items_of
+from compose.read.tree import Path, TreeNode, items_of
 
 _LIMITS = {"secrets": 500 * 1024, "configs": 1000 * 1024}
 """Bytes; Docker's: a secret or config must be smaller."""
@@ -19,30 +19,30 @@ SECCOMP = "seccomp"
 SOURCES = ("file", "environment", "content")
 
 
-def read_contents(work: Work) -> Work:
+def read_contents(state: LoadState) -> LoadState:
     """The contents of every secret and config that a service uses."""
     contents: dict[tuple[str, str], bytes] = {}
     for kind in _LIMITS:
-        defined = work.tree.at(kind)
-        for name in dict.fromkeys(uses(work, kind)):
+        defined = state.tree.at(kind)
+        for name in dict.fromkeys(uses(state, kind)):
             node = defined.get(name)
             if node is not None and not node.is_broken:
-                data = _data(work, kind, name, node)
+                data = _data(state, kind, name, node)
                 if data is not None:
                     contents[kind, name] = data
-    for name, service in work.tree.at("services").items():
+    for name, service in state.tree.at("services").items():
         for number, item in enumerate(items_of(service, "security_opt")):
             path = seccomp_path(item.text)
             where = ("services", name, "security_opt", f"[{number}]")
-            profile = _profile(work, item, path, where) if path and (SECCOMP, path) not in contents else None
+            profile = _profile(state, item, path, where) if path and (SECCOMP, path) not in contents else None
             if profile is not None:
                 contents[SECCOMP, path] = profile
-    return replace(work, contents=contents)
+    return replace(state, contents=contents)
 
 
-def uses(work: Work, kind: str) -> Iterator[str]:
+def uses(state: LoadState, kind: str) -> Iterator[str]:
     """Short names of the secrets or configs services use, as often as they use them."""
-    for service in work.tree.at("services").values():
+    for service in state.tree.at("services").values():
         listed = service.get(kind)
         for item in listed.items if listed else []:
             source = item.get("source")
@@ -50,7 +50,7 @@ def uses(work: Work, kind: str) -> Iterator[str]:
                 yield source.text
 
 
-def _data(work: Work, kind: str, name: str, node: Node) -> bytes | None:
+def _data(state: LoadState, kind: str, name: str, node: TreeNode) -> bytes | None:
     where = (kind, name)
     said = [key for key in SOURCES if (source := node.get(key)) and not source.is_broken]
     external = node.get("external")
@@ -60,46 +60,46 @@ def _data(work: Work, kind: str, name: str, node: Node) -> bytes | None:
         known = "file, environment, content or external" if kind == "configs" else "file, environment or external"
         have = f"has {' and '.join(said)}" if said else "has none of them"
         if not any((source := node.get(key)) and source.is_broken for key in SOURCES):
-            work.report.wrong(node, where, f"must say one of {known}, and {have}")
+            state.report.error(node, where, f"must say one of {known}, and {have}")
         return None
-    data = _source(work, node.entries[said[0]], (*where, said[0]))
+    data = _source(state, node.entries[said[0]], (*where, said[0]))
     if data is not None and not 0 < len(data) < _LIMITS[kind]:
         size = "is empty" if not data else f"has {len(data)} bytes"
         limit = f"it must have at least one byte and fewer than {_LIMITS[kind]}"
-        work.report.wrong(node.entries[said[0]], (*where, said[0]), f"{size}; {limit}")
+        state.report.error(node.entries[said[0]], (*where, said[0]), f"{size}; {limit}")
         return None
     return data
 
 
-def _source(work: Work, node: Node, path: Path) -> bytes | None:
+def _source(state: LoadState, node: TreeNode, path: Path) -> bytes | None:
     if path[-1] == "content":
         return node.text.encode()
     if path[-1] == "environment":
-        value = work.environment.get(node.text)
+        value = state.environment.get(node.text)
         if value is None:
-            work.report.wrong(node, path, f"variable {node.text} is not set")
+            state.report.error(node, path, f"variable {node.text} is not set")
         return None if value is None else value.encode(errors="surrogateescape")
-    return _read(work, node, node.text, path)
+    return _read(state, node, node.text, path)
 
 
-def _profile(work: Work, node: Node, path: str, where: Path) -> bytes | None:
+def _profile(state: LoadState, node: TreeNode, path: str, where: Path) -> bytes | None:
     """A seccomp profile; it is JSON."""
-    data = _read(work, node, path, where)
+    data = _read(state, node, path, where)
     try:
         msgspec.json.decode(data or b"{}", type=dict[str, Any])
     except msgspec.DecodeError as error:
-        work.report.wrong(node, where, f"{work.shown(path)} is no seccomp profile: {error}")
+        state.report.error(node, where, f"{state.shown(path)} is no seccomp profile: {error}")
         return None
     return data
 
 
-def _read(work: Work, node: Node, path: str, where: Path) -> bytes | None:
+def _read(state: LoadState, node: TreeNode, path: str, where: Path) -> bytes | None:
     try:
-        data = work.data(path)
+        data = state.data(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        work.report.wrong(node, where, f"{work.shown(path)} cannot be read: {reason}")
+        state.report.error(node, where, f"{state.shown(path)} cannot be read: {reason}")
         return None
     if data is None:
-        work.report.wrong(node, where, f"there is no file {work.shown(path)}")
+        state.report.error(node, where, f"there is no file {state.shown(path)}")
     return data

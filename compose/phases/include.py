@@ -10,101 +10,101 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compose.model.load_state import Phase, Work
+from compose.model.load_state import LoadState, Phase
 from compose.phases.canonical import canonical
 from compose.phases.check import check
 from compose.phases.extend import extend
 from compose.phases.interpolate import interpolate
 from compose.phases.merge import merge, merged_over
-from compose.phases.paths import locate
+from compose.phases.paths import absolute_paths
 from compose.phases.sources import environment_of, read_sources
-from compose.read.tree import Node
+from compose.read.tree import TreeNode
 
 _KINDS = ("services", "networks", "volumes", "secrets", "configs")
 
 
-def include(work: Work) -> Work:
+def include(state: LoadState) -> LoadState:
     """The documents with what they include in them."""
-    return replace(work, documents=tuple(_document(work, document) for document in work.documents))
+    return replace(state, documents=tuple(_document(state, document) for document in state.documents))
 
 
-def _document(work: Work, document: Node) -> Node:
+def _document(state: LoadState, document: TreeNode) -> TreeNode:
     listed = document.get("include")
     if listed is None:
         return document
     entries = {key: node for key, node in document.entries.items() if key != "include"}
     for number, item in enumerate(listed.items):
         if not item.is_broken:
-            imported = _load(work, item, number)
-            entries = _join(work, entries, imported, item)
+            imported = _load(state, item, number)
+            entries = _join(state, entries, imported, item)
     return document.with_value(entries)
 
 
-def _load(work: Work, item: Node, number: int) -> Node:
+def _load(state: LoadState, item: TreeNode, number: int) -> TreeNode:
     """The tree of an included project."""
     paths = _texts(item.get("path"))
-    trail = [*work.within, *_absolute(work)]
+    trail = [*state.within, *_absolute(state)]
     circle = next(([*trail[trail.index(path) :], path] for path in paths if path in trail), [])
     if circle or not paths:
-        way = " → ".join(work.shown(path) for path in circle)
+        way = " → ".join(state.shown(path) for path in circle)
         sentence = f"goes in a circle: {way}" if circle else "names no file"
-        return work.report.wrong(item, ("include", f"[{number}]"), sentence).with_value({})
+        return state.report.error(item, ("include", f"[{number}]"), sentence).with_value({})
     for path in paths:
-        if not _exists(work, path):
-            sentence = f"there is no file {work.shown(path)}"
-            return work.report.wrong(item, ("include", f"[{number}]"), sentence).with_value({})
+        if not _exists(state, path):
+            sentence = f"there is no file {state.shown(path)}"
+            return state.report.error(item, ("include", f"[{number}]"), sentence).with_value({})
     directory = item.get("project_directory")
     inner = replace(
-        work,
+        state,
         files=paths,
         directory=directory.text if directory and directory.text else os.path.dirname(paths[0]),
         env_files=_texts(item.get("env_file")),
-        within=(*work.within, *_absolute(work)),
+        within=(*state.within, *_absolute(state)),
         documents=(),
     )
-    ambient = {key: value for key, value in work.environment.items() if key not in _FOR_THE_COMMAND}
+    ambient = {key: value for key, value in state.environment.items() if key not in _FOR_THE_COMMAND}
     inner = replace(inner, environment=environment_of(replace(inner, environment=ambient)))
     for phase in PHASES:
         inner = phase(inner)
     return _settled(inner)
 
 
-def _settled(work: Work) -> Node:
+def _settled(state: LoadState) -> TreeNode:
     """The tree, bare variables filled in from the included project's own environment, which ends here."""
-    services = work.tree.get("services")
+    services = state.tree.get("services")
     if services is None or services.is_broken:
-        return work.tree
-    found = {name: _with_bare(work, service) for name, service in services.entries.items()}
-    return work.tree.with_value({**work.tree.entries, "services": services.with_value({**found})})
+        return state.tree
+    found = {name: _with_bare(state, service) for name, service in services.entries.items()}
+    return state.tree.with_value({**state.tree.entries, "services": services.with_value({**found})})
 
 
-def _with_bare(work: Work, service: Node) -> Node:
+def _with_bare(state: LoadState, service: TreeNode) -> TreeNode:
     environment = service.get("environment")
     if environment is None or service.is_broken:
         return service
     filled = {
-        name: node if node.value is not None or node.is_broken else node.with_value(work.environment.get(name))
+        name: node if node.value is not None or node.is_broken else node.with_value(state.environment.get(name))
         for name, node in environment.entries.items()
     }
     return service.with_value({**service.entries, "environment": environment.with_value({**filled})})
 
 
-def _exists(work: Work, path: str) -> bool:
+def _exists(state: LoadState, path: str) -> bool:
     try:
-        return work.data(path) is not None
+        return state.data(path) is not None
     except OSError:
         return True  # reading it says what is wrong
 
 
-def _absolute(work: Work) -> list[str]:
-    return [os.path.normpath(os.path.join(work.current, name)) for name in work.files]
+def _absolute(state: LoadState) -> list[str]:
+    return [os.path.normpath(os.path.join(state.current, name)) for name in state.files]
 
 
-def _texts(node: Node | None) -> tuple[str, ...]:
+def _texts(node: TreeNode | None) -> tuple[str, ...]:
     return tuple(item.text for item in (node.items if node else ()) if item.text)
 
 
-def _join(work: Work, entries: dict[str, Node], imported: Node, item: Node) -> dict[str, Node]:
+def _join(state: LoadState, entries: dict[str, TreeNode], imported: TreeNode, item: TreeNode) -> dict[str, TreeNode]:
     """Both together. What is in both is merged as an earlier file is with a later one: what includes comes later."""
     joined = dict(entries)
     for kind in _KINDS:
@@ -117,5 +117,5 @@ def _join(work: Work, entries: dict[str, Node], imported: Node, item: Node) -> d
 
 
 _FOR_THE_COMMAND = ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE")
-PHASES: Sequence[Phase] = (read_sources, interpolate, check, canonical, locate, include, extend, merge)
+PHASES: Sequence[Phase] = (read_sources, interpolate, check, canonical, absolute_paths, include, extend, merge)
 """What an included project goes through; a part of compose.load.PHASES, in the same order."""

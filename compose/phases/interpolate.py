@@ -6,32 +6,32 @@ import os
 import re
 from dataclasses import replace
 
-from compose.model.load_state import Work
-from compose.read.tree import Node, Path, children, is_extension
+from compose.model.load_state import LoadState
+from compose.read.tree import Path, TreeNode, children, is_extension
 from compose.read.variables import BadVariable, expand
 
 
-def interpolate(work: Work) -> Work:
+def interpolate(state: LoadState) -> LoadState:
     """The documents with their variables replaced; one that is not set becomes "", and a note says so.
 
     COMPOSE_PROJECT_NAME is the stack's name, also where it comes from the files.
     """
-    work = replace(work, environment={**work.environment, "COMPOSE_PROJECT_NAME": _project_name(work)})
-    return replace(work, documents=tuple(_node(work, document, ()) for document in work.documents))
+    state = replace(state, environment={**state.environment, "COMPOSE_PROJECT_NAME": _project_name(state)})
+    return replace(state, documents=tuple(_node(state, document, ()) for document in state.documents))
 
 
-def _project_name(work: Work) -> str:
+def _project_name(state: LoadState) -> str:
     """As given, or the last `name:`, or that of the directory, as Docker Compose makes one of it."""
-    if given := work.stack or work.environment.get("COMPOSE_PROJECT_NAME"):
+    if given := state.stack or state.environment.get("COMPOSE_PROJECT_NAME"):
         return given
-    for document in reversed(work.documents):
+    for document in reversed(state.documents):
         name = document.get("name")
         if name and isinstance(name.value, str):
             try:
-                return expand(name.value, work.environment).text
+                return expand(name.value, state.environment).text
             except BadVariable:
                 return ""
-    return default_name(work.directory)
+    return default_name(state.directory)
 
 
 def default_name(directory: str) -> str:
@@ -39,26 +39,26 @@ def default_name(directory: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "", os.path.basename(directory).lower()).strip("_-")
 
 
-def _node(work: Work, node: Node, path: Path) -> Node:
+def _node(state: LoadState, node: TreeNode, path: Path) -> TreeNode:
     if isinstance(node.value, dict):
         return node.with_value(
             {
-                key: child if not path and is_extension(key) else _node(work, child, (*path, key))
+                key: child if not path and is_extension(key) else _node(state, child, (*path, key))
                 for key, child in children(node)
             }
         )
     if isinstance(node.value, list):
-        return node.with_value([_node(work, child, (*path, part)) for part, child in children(node)])
+        return node.with_value([_node(state, child, (*path, part)) for part, child in children(node)])
     if isinstance(node.value, str) and "$" in node.value:
-        return _string(work, node, node.value, path)
+        return _string(state, node, node.value, path)
     return node
 
 
-def _string(work: Work, node: Node, text: str, path: Path) -> Node:
+def _string(state: LoadState, node: TreeNode, text: str, path: Path) -> TreeNode:
     try:
-        expanded = expand(text, work.environment)
+        expanded = expand(text, state.environment)
     except BadVariable as error:
-        return work.report.wrong(node, path, str(error))
+        return state.report.error(node, path, str(error))
     for name in expanded.unset:
-        work.report.lacks_variable(node, path, name)
+        state.report.note_unset_variable(node, path, name)
     return node.with_value(expanded.text)

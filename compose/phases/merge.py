@@ -10,24 +10,24 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import replace
 
-from compose.model.load_state import EMPTY, Work
-from compose.read.tree import OVERRIDE, RESET, Node, plain, text_of
+from compose.model.load_state import EMPTY, LoadState
+from compose.read.tree import OVERRIDE, RESET, TreeNode, plain, text_of
 from compose.table.schema import SCHEMA, Schema
 
-Rule = Callable[[Node, Node], Node]
+MergeRule = Callable[[TreeNode, TreeNode], TreeNode]
 
 
-def merge(work: Work) -> Work:
+def merge(state: LoadState) -> LoadState:
     """One tree of all documents."""
-    tree = EMPTY if not work.documents else Node({}, work.documents[0].mark)
-    for document in work.documents:
+    tree = EMPTY if not state.documents else TreeNode({}, state.documents[0].mark)
+    for document in state.documents:
         if document.is_broken:
             continue
         tree = _merge(tree, document, SCHEMA)
-    return replace(work, tree=tree)
+    return replace(state, tree=tree)
 
 
-def merged_service(base: Node, own: Node) -> Node:
+def merged_service(base: TreeNode, own: TreeNode) -> TreeNode:
     """A service that extends another."""
     schema = SCHEMA.below["services"].below["*"]
     if not isinstance(own.value, dict) or base.is_broken:
@@ -35,14 +35,14 @@ def merged_service(base: Node, own: Node) -> Node:
     return own.with_value(_merge(_without_tags(base, schema), own, schema).value)
 
 
-def merged_over(kind: str, base: Node, own: Node) -> Node:
+def merged_over(kind: str, base: TreeNode, own: TreeNode) -> TreeNode:
     """A service, network … that was included, and changed by what includes it."""
     if own.is_broken or base.is_broken:
         return own
     return _merge(base, own, SCHEMA.below[kind].below["*"])
 
 
-def _merge(old: Node, new: Node, schema: Schema | None) -> Node:
+def _merge(old: TreeNode, new: TreeNode, schema: Schema | None) -> TreeNode:
     if new.tag == OVERRIDE:
         return new.without_tag()
     rule = RULES.get(schema.pattern) if schema else None
@@ -55,7 +55,7 @@ def _merge(old: Node, new: Node, schema: Schema | None) -> Node:
     return new
 
 
-def _merge_entries(old: dict[str, Node], new: dict[str, Node], schema: Schema | None) -> dict[str, Node]:
+def _merge_entries(old: dict[str, TreeNode], new: dict[str, TreeNode], schema: Schema | None) -> dict[str, TreeNode]:
     merged = dict(old)
     for key, node in new.items():
         below = schema.child(key) if schema else None
@@ -68,7 +68,7 @@ def _merge_entries(old: dict[str, Node], new: dict[str, Node], schema: Schema | 
     return merged
 
 
-def _without_tags(node: Node, schema: Schema | None) -> Node:
+def _without_tags(node: TreeNode, schema: Schema | None) -> TreeNode:
     """A new subtree: what it would reset is not there."""
     node = node.without_tag() if node.tag == OVERRIDE else node
     if isinstance(node.value, dict):
@@ -79,45 +79,45 @@ def _without_tags(node: Node, schema: Schema | None) -> Node:
 # ── rules ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _replace(old: Node, new: Node) -> Node:
+def _replace(old: TreeNode, new: TreeNode) -> TreeNode:
     return new
 
 
-def _join(identity: Callable[[Node], str]) -> Rule:
+def _join(identity: Callable[[TreeNode], str]) -> MergeRule:
     """Joined lists; of two items with the same identity the later stands in the place of the earlier."""
 
-    def rule(old: Node, new: Node) -> Node:
+    def rule(old: TreeNode, new: TreeNode) -> TreeNode:
         items = {identity(item): item for item in [*old.items, *new.items]}
         return old.with_value([*items.values()])
 
     return rule
 
 
-def _port(item: Node) -> str:
+def _port(item: TreeNode) -> str:
     parts = (item.get("host_ip"), item.get("published"), item.get("target"), item.get("protocol"))
     return "|".join(part.text if part else "" for part in parts)
 
 
-def _target(item: Node) -> str:
+def _target(item: TreeNode) -> str:
     target = item.get("target")
     return target.text.rstrip("/") if target else repr(plain(item))
 
 
-def place_of(kind: str, item: Node) -> str:
+def place_of(kind: str, item: TreeNode) -> str:
     """The absolute path of a use of "secrets" or "configs" in the container."""
     name = text_of(item, "target") or text_of(item, "source")
     return posixpath.normpath(posixpath.join("/run/secrets" if kind == "secrets" else "/", name))
 
 
-def _file(kind: str) -> Callable[[Node], str]:
+def _file(kind: str) -> Callable[[TreeNode], str]:
     return lambda item: place_of(kind, item)
 
 
-def _merged_by(key: str) -> Rule:
+def _merged_by(key: str) -> MergeRule:
     """Joined lists of mappings; of two items with the same key the later is merged over the earlier."""
 
-    def rule(old: Node, new: Node) -> Node:
-        items: dict[str, Node] = {}
+    def rule(old: TreeNode, new: TreeNode) -> TreeNode:
+        items: dict[str, TreeNode] = {}
         for item in [*old.items, *new.items]:
             name = text_of(item, key) or repr(plain(item))
             items[name] = _merge(items[name], item, None) if name in items else item
@@ -126,21 +126,21 @@ def _merged_by(key: str) -> Rule:
     return rule
 
 
-def _by(*keys: str) -> Callable[[Node], str]:
+def _by(*keys: str) -> Callable[[TreeNode], str]:
     """The first of these an item has is what it is known by."""
 
-    def identity(item: Node) -> str:
+    def identity(item: TreeNode) -> str:
         found = [node for key in keys if (node := item.get(key))]
         return found[0].text if found else repr(plain(item))
 
     return identity
 
 
-def _tmpfs(item: Node) -> str:
+def _tmpfs(item: TreeNode) -> str:
     return item.text.partition(":")[0]
 
 
-def _logging(old: Node, new: Node) -> Node:
+def _logging(old: TreeNode, new: TreeNode) -> TreeNode:
     """Options belong to a driver: another driver starts afresh."""
     before, after = old.get("driver"), new.get("driver")
     if before and after and before.value != after.value:
@@ -150,7 +150,7 @@ def _logging(old: Node, new: Node) -> Node:
     return new.with_value(merged | ({"options": new.with_value({**options})} if options else {}))
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, MergeRule] = {
     "services.*.command": _replace,
     "services.*.entrypoint": _replace,
     "services.*.healthcheck.test": _replace,

@@ -7,82 +7,82 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from compose.model.load_state import Work
-from compose.read.tree import Node
+from compose.model.load_state import LoadState
+from compose.read.tree import TreeNode
 
-Place = Callable[[Work, Node], Node]
+Place = Callable[[LoadState, TreeNode], TreeNode]
 _REMOTE = re.compile(r"[a-z+]+://|git@|github\.com/|[a-z-]+:|.*#.*")
 """What a build context may be besides a directory."""
 _CUSTOM_SECCOMP = re.compile(r"seccomp[:=](?!unconfined$)(.+)$")
 
 
-def locate(work: Work) -> Work:
+def absolute_paths(state: LoadState) -> LoadState:
     """The documents with absolute paths: relative to the project's directory, `~` is the user's home."""
-    return replace(work, documents=tuple(_at(work, document, TOP) for document in work.documents))
+    return replace(state, documents=tuple(_at(state, document, TOP) for document in state.documents))
 
 
-def absolute(work: Work, path: str) -> str:
+def absolute(state: LoadState, path: str) -> str:
     """A path as the user of the command line means it."""
-    home = work.environment.get("HOME", "")
+    home = state.environment.get("HOME", "")
     if home and (path == "~" or path.startswith("~/")):
         path = home + path[1:]
-    return os.path.normpath(os.path.join(work.directory, path))
+    return os.path.normpath(os.path.join(state.directory, path))
 
 
-def _at(work: Work, node: Node, places: Mapping[str, Place]) -> Node:
+def _at(state: LoadState, node: TreeNode, places: Mapping[str, Place]) -> TreeNode:
     """The entries of a mapping, each put into its place."""
     if not isinstance(node.value, dict):
         return node
     entries = node.value
-    moved = {key: place(work, entries[key]) for key, place in places.items() if key in entries}
+    moved = {key: place(state, entries[key]) for key, place in places.items() if key in entries}
     return node.with_value(entries | moved) if moved else node
 
 
-def _path(work: Work, node: Node) -> Node:
+def _path(state: LoadState, node: TreeNode) -> TreeNode:
     if not isinstance(node.value, str) or not node.value:
         return node
-    return node.with_value(absolute(work, node.value))
+    return node.with_value(absolute(state, node.value))
 
 
 def _each(place: Place) -> Place:
     """Every item of a list, every entry of a mapping."""
 
-    def inner(work: Work, node: Node) -> Node:
+    def inner(state: LoadState, node: TreeNode) -> TreeNode:
         if isinstance(node.value, list):
-            return node.with_value([place(work, item) for item in node.value])
+            return node.with_value([place(state, item) for item in node.value])
         if isinstance(node.value, dict):
-            return node.with_value({key: place(work, item) for key, item in node.value.items()})
+            return node.with_value({key: place(state, item) for key, item in node.value.items()})
         return node
 
     return inner
 
 
 def _entries(places: Mapping[str, Place]) -> Place:
-    return lambda work, node: _at(work, node, places)
+    return lambda state, node: _at(state, node, places)
 
 
-def _mount(work: Work, node: Node) -> Node:
+def _mount(state: LoadState, node: TreeNode) -> TreeNode:
     kind = node.get("type")
-    return _at(work, node, {"source": _path}) if kind and kind.value == "bind" else node
+    return _at(state, node, {"source": _path}) if kind and kind.value == "bind" else node
 
 
-def _context(work: Work, node: Node) -> Node:
+def _context(state: LoadState, node: TreeNode) -> TreeNode:
     """A directory, when it is no address."""
-    return node if _REMOTE.match(node.text) else _path(work, node)
+    return node if _REMOTE.match(node.text) else _path(state, node)
 
 
-def _security(work: Work, node: Node) -> Node:
+def _security(state: LoadState, node: TreeNode) -> TreeNode:
     match = _CUSTOM_SECCOMP.match(node.text)
-    return node.with_value(f"seccomp:{absolute(work, match[1])}") if match else node
+    return node.with_value(f"seccomp:{absolute(state, match[1])}") if match else node
 
 
-def _volume(work: Work, node: Node) -> Node:
+def _volume(state: LoadState, node: TreeNode) -> TreeNode:
     """A local volume that is a directory of the host: `driver_opts: {type: none, o: bind, device: ./data}`."""
     options = node.at("driver_opts")
     device, words = options.get("device"), options.get("o")
     if not device or not words or "bind" not in words.text.split(",") or not device.text.startswith((".", "~")):
         return node
-    return node.with_value(node.entries | {"driver_opts": node.with_value(options | {"device": _path(work, device)})})
+    return node.with_value(node.entries | {"driver_opts": node.with_value(options | {"device": _path(state, device)})})
 
 
 SERVICE: dict[str, Place] = {

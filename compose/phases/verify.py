@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from api.ids import SERVICE_NAME
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.model.service_graph import cycle
 from compose.model.service_networks import is_harmless, linked_names, service_name
 from compose.phases.check import MERGED, lacking
@@ -32,7 +32,7 @@ from compose.read.option_syntax import (
     parse_sharing,
 )
 from compose.read.report import Report
-from compose.read.tree import Node, Path, children, items_of, text_of
+from compose.read.tree import Path, TreeNode, children, items_of, text_of
 from compose.read.volume_syntax import BadVolume, parse_tmpfs
 from compose.table.schema import SCHEMA
 
@@ -70,100 +70,102 @@ _SAME = (
 )
 
 
-def verify(work: Work) -> Work:
-    """The same work; problems are in its report."""
-    if services := work.tree.get("services"):
+def verify(state: LoadState) -> LoadState:
+    """The same state; problems are in its report."""
+    if services := state.tree.get("services"):
         if not services.entries and not services.is_broken:
-            work.report.wrong(services, ("services",), "there is no service to deploy")
-    elif work.documents and not any(document.is_broken for document in work.documents):
-        work.report.wrong(work.tree, (), "there are no services; a compose file has them under `services:`")
-    work = replace(work, stack=work.stack or _stack_name(work))
-    for name, service in work.tree.at("services").items():
+            state.report.error(services, ("services",), "there is no service to deploy")
+    elif state.documents and not any(document.is_broken for document in state.documents):
+        state.report.error(state.tree, (), "there are no services; a compose file has them under `services:`")
+    state = replace(state, stack=state.stack or _stack_name(state))
+    for name, service in state.tree.at("services").items():
         if not service.is_broken:
             for check in CHECKS:
-                check(work, service, ("services", name))
-    verify_network(work)
-    _no_cycle(work)
+                check(state, service, ("services", name))
+    verify_network(state)
+    _no_cycle(state)
     for kind in ("networks", "volumes", "secrets", "configs"):
-        for name, node in work.tree.at(kind).items():
-            _external(work.report, node, (kind, name))
-    for name, node in work.tree.at("networks").items():
+        for name, node in state.tree.at(kind).items():
+            _external(state.report, node, (kind, name))
+    for name, node in state.tree.at("networks").items():
         for option, value in node.at("driver_opts").items():
             if is_harmless(option, value.text):
-                work.report.note(
+                state.report.note(
                     value, ("networks", name, "driver_opts", option), "has no effect on an overlay network"
                 )
-    return work
+    return state
 
 
-def _stack_name(work: Work) -> str:
+def _stack_name(state: LoadState) -> str:
     """By `name:`; "" when there is none, or none that will do."""
-    node = work.tree.get("name")
+    node = state.tree.get("name")
     if node is None or not node.text or SERVICE_NAME.fullmatch(node.text):
         return node.text if node else ""
     sentence = f"{node.text!r} is no name of a stack: letters, digits, - and _ between them"
-    work.report.wrong(node, ("name",), sentence)
+    state.report.error(node, ("name",), sentence)
     return ""
 
 
-def _merged(work: Work, service: Node, path: Path) -> None:
+def _merged(state: LoadState, service: TreeNode, path: Path) -> None:
     """Mappings that several files may have filled."""
     for keys in MERGED:
         place = functools.reduce(lambda schema, key: schema.below[key], keys, SCHEMA.below["services"].below["*"])
         for name, node in service.at(*keys).items():
             if not node.is_broken and (sentence := lacking(place.below["*"].rule, node.entries)):
-                work.report.wrong(node, (*path, *keys, name), sentence)
+                state.report.error(node, (*path, *keys, name), sentence)
 
 
-def _no_nul(work: Work, service: Node, path: Path) -> None:
+def _no_nul(state: LoadState, service: TreeNode, path: Path) -> None:
     """The kernel ends every string at a NUL."""
     for part, child in children(service):
         value = child.value
         if isinstance(value, str):
             if "\0" in value:
-                work.report.wrong(child, (*path, part), "has a NUL character in it")
+                state.report.error(child, (*path, part), "has a NUL character in it")
         elif isinstance(value, dict | list) and value:
-            _no_nul(work, child, (*path, part))
+            _no_nul(state, child, (*path, part))
 
 
-def _name(work: Work, service: Node, path: Path) -> None:
+def _name(state: LoadState, service: TreeNode, path: Path) -> None:
     name = path[-1]
     mapped = name.replace(".", "-")
     if not SERVICE_NAME.fullmatch(mapped) or name.strip(".") != name:
-        work.report.wrong(service, path, f"{name!r} is no name of a service: letters, digits, -, _ and . between them")
-    elif mapped != name and mapped in work.tree.at("services"):
-        work.report.wrong(service, path, f"is called {mapped} in the cluster, where a name has no dots; so is {mapped}")
-    elif work.stack and len(work.stack) + 1 + len(name) > _NAME_LENGTH:
-        full = service_name(work.stack, name)
-        work.report.wrong(service, path, f"its full name {full} has more than {_NAME_LENGTH} characters")
+        state.report.error(service, path, f"{name!r} is no name of a service: letters, digits, -, _ and . between them")
+    elif mapped != name and mapped in state.tree.at("services"):
+        state.report.error(
+            service, path, f"is called {mapped} in the cluster, where a name has no dots; so is {mapped}"
+        )
+    elif state.stack and len(state.stack) + 1 + len(name) > _NAME_LENGTH:
+        full = service_name(state.stack, name)
+        state.report.error(service, path, f"its full name {full} has more than {_NAME_LENGTH} characters")
 
 
-def _image(work: Work, service: Node, path: Path) -> None:
+def _image(state: LoadState, service: TreeNode, path: Path) -> None:
     image = service.get("image")
     if image is not None and (image.is_broken or image.text.strip()):
         return
     if not service.get("build"):
-        work.report.wrong(service, path, "has no image")
+        state.report.error(service, path, "has no image")
 
 
-def _bounds(work: Work, service: Node, path: Path) -> None:
+def _bounds(state: LoadState, service: TreeNode, path: Path) -> None:
     for keys, (low, high) in _BOUNDS.items():
         node = service.get(*keys)
         if node and isinstance(node.value, int | float) and not low <= node.value <= high:
             limit = f"less than {low:g}" if node.value < low else f"more than {high:g}"
-            work.report.wrong(node, path + keys, f"cannot be {limit}, and is {node.text}")
+            state.report.error(node, path + keys, f"cannot be {limit}, and is {node.text}")
 
 
-def _said_once(work: Work, service: Node, path: Path) -> None:
+def _said_once(state: LoadState, service: TreeNode, path: Path) -> None:
     for short, long in _SAME:
         one, other = service.get(*short), service.get(*long)
         if one and other and not other.is_broken and one.value != other.value:
             sentence = f"is {one.text}, but {'.'.join(long)} says {other.text}; keep one of them"
-            work.report.wrong(one, path + short, sentence)
+            state.report.error(one, path + short, sentence)
 
 
-def _volumes(work: Work, service: Node, path: Path) -> None:
-    known = work.tree.at("volumes")
+def _volumes(state: LoadState, service: TreeNode, path: Path) -> None:
+    known = state.tree.at("volumes")
     targets: set[str] = set()
     for number, item in enumerate(items_of(service, "volumes")):
         where = (*path, "volumes", f"[{number}]")
@@ -171,36 +173,36 @@ def _volumes(work: Work, service: Node, path: Path) -> None:
         if item.is_broken:
             continue
         if kind == "volume" and source and source not in known:
-            work.report.wrong(item, where, undefined("volume", source, known))
+            state.report.error(item, where, undefined("volume", source, known))
         if kind == "bind" and not source:
-            work.report.wrong(item, where, "is a bind mount without source")
+            state.report.error(item, where, "is a bind mount without source")
         if target and not target.startswith("/"):
-            work.report.wrong(item, where, f"target {target!r} is not an absolute path")
+            state.report.error(item, where, f"target {target!r} is not an absolute path")
         if target in targets:
-            work.report.wrong(item, where, f"something else is mounted at {target} already")
+            state.report.error(item, where, f"something else is mounted at {target} already")
         targets.add(target)
         for options in {"bind", "volume", "tmpfs"} - {kind}:
             if item.at(options):
-                work.report.note(item, (*where, options), f"has no effect on a mount of type {kind}")
+                state.report.note(item, (*where, options), f"has no effect on a mount of type {kind}")
     for number, item in enumerate(items_of(service, "tmpfs")):
         where = (*path, "tmpfs", f"[{number}]")
         try:
             target = "" if item.is_broken else str(parse_tmpfs(item.text)["target"])
         except BadVolume as error:
-            work.report.wrong(item, where, str(error))
+            state.report.error(item, where, str(error))
             continue
         if target in targets:
-            work.report.wrong(item, where, f"something else is mounted at {target} already")
+            state.report.error(item, where, f"something else is mounted at {target} already")
         targets.add(target)
 
 
-def _depends_on(work: Work, service: Node, path: Path) -> None:
-    services = work.tree.at("services")
+def _depends_on(state: LoadState, service: TreeNode, path: Path) -> None:
+    services = state.tree.at("services")
     for name, node in service.at("depends_on").items():
         required = node.get("required")
         where = (*path, "depends_on")
         if name not in services and (required is None or required.value is not False):
-            work.report.wrong(node, where, absent(work, name, services))
+            state.report.error(node, where, absent(state, name, services))
         condition, dependency = text_of(node, "condition"), services.get(name)
         if condition != "service_completed_successfully" or not dependency or _ends(dependency):
             continue
@@ -208,12 +210,12 @@ def _depends_on(work: Work, service: Node, path: Path) -> None:
             sentence = (
                 f'{name} restarts for ever, so it never completes; give it `restart: "no"` or a job\'s deploy.mode'
             )
-            work.report.wrong(node, where, sentence)
+            state.report.error(node, where, sentence)
         else:
-            work.report.note(node, where, f"{name} runs once, since it is waited for until it completes")
+            state.report.note(node, where, f"{name} runs once, since it is waited for until it completes")
 
 
-def _ends(service: Node) -> bool:
+def _ends(service: TreeNode) -> bool:
     mode, restart = service.get("deploy", "mode"), service.get("restart")
     condition = service.get("deploy", "restart_policy", "condition")
     if mode and mode.text.endswith("-job"):
@@ -223,101 +225,103 @@ def _ends(service: Node) -> bool:
     return bool(restart and (restart.text == "no" or restart.text.startswith("on-failure")))
 
 
-def _says_when_to_restart(service: Node) -> bool:
+def _says_when_to_restart(service: TreeNode) -> bool:
     restart = service.get("restart")
     return bool(restart and restart.text) or service.get("deploy", "restart_policy", "condition") is not None
 
 
-def _deploy(work: Work, service: Node, path: Path) -> None:
+def _deploy(state: LoadState, service: TreeNode, path: Path) -> None:
     mode = text_of(service, "deploy", "mode") or "replicated"
     for keys in (("deploy", "replicas"), ("scale",)):
         node = service.get(*keys)
         if node and mode.startswith("global"):
-            work.report.wrong(node, path + keys, f"a {mode} service has one task per node, no number of replicas")
+            state.report.error(node, path + keys, f"a {mode} service has one task per node, no number of replicas")
     for key in ("update_config", "rollback_config"):
         node = service.get("deploy", key)
         if node and node.entries and mode.endswith("-job"):
-            work.report.wrong(node, (*path, "deploy", key), "a job is not updated, it is run anew")
+            state.report.error(node, (*path, "deploy", key), "a job is not updated, it is run anew")
     if text_of(service, "deploy", "endpoint_mode") == "dnsrr":
         for number, port in enumerate(items_of(service, "ports")):
             if text_of(port, "mode") != "host":
                 sentence = "a service with endpoint_mode dnsrr has no address to publish; use mode: host"
-                work.report.wrong(port, (*path, "ports", f"[{number}]"), sentence)
+                state.report.error(port, (*path, "ports", f"[{number}]"), sentence)
 
 
-def _healthcheck(work: Work, service: Node, path: Path) -> None:
+def _healthcheck(state: LoadState, service: TreeNode, path: Path) -> None:
     check = service.get("healthcheck")
     disable = check.get("disable") if check else None
     test = check.get("test") if check else None
     if disable and disable.value is True and test and test.items and test.items[0].value != "NONE":
-        work.report.wrong(disable, (*path, "healthcheck", "disable"), "the check is disabled, and has a test; keep one")
+        state.report.error(
+            disable, (*path, "healthcheck", "disable"), "the check is disabled, and has a test; keep one"
+        )
 
 
-def _told(work: Work, service: Node, path: Path) -> None:
+def _told(state: LoadState, service: TreeNode, path: Path) -> None:
     """What has no effect beside something else is not dropped without a word."""
     restart, policy = service.get("restart"), service.get("deploy", "restart_policy")
     if restart and restart.text and policy:
-        work.report.note(restart, (*path, "restart"), "has no effect: deploy.restart_policy counts")
+        state.report.note(restart, (*path, "restart"), "has no effect: deploy.restart_policy counts")
     check = service.at("healthcheck")
     test = check.get("test")
     is_off = "disable" in check and check["disable"].value is True
     is_off = is_off or bool(test and test.items and test.items[0].value == "NONE")
     for key in [key for key in check if is_off and key not in ("disable", "test")]:
-        work.report.note(check[key], (*path, "healthcheck", key), "has no effect: the check is disabled")
+        state.report.note(check[key], (*path, "healthcheck", key), "has no effect: the check is disabled")
 
 
-def _parsed(work: Work, service: Node, path: Path) -> None:
+def _parsed(state: LoadState, service: TreeNode, path: Path) -> None:
     for attribute, parse in _LANGUAGES.items():
         node = service.get(attribute)
         if (
             node
             and not node.is_broken
-            and not (node.value == "" and work.report.comes_of_unset(node, (*path, attribute)))
+            and not (node.value == "" and state.report.stems_from_unset(node, (*path, attribute)))
         ):
-            _try(work.report, node, (*path, attribute), parse)
+            _try(state.report, node, (*path, attribute), parse)
     for number, item in enumerate(items_of(service, "security_opt")):
         if not item.is_broken:
-            _try(work.report, item, (*path, "security_opt", f"[{number}]"), parse_option)
+            _try(state.report, item, (*path, "security_opt", f"[{number}]"), parse_option)
 
 
-def _files(work: Work, service: Node, path: Path) -> None:
+def _files(state: LoadState, service: TreeNode, path: Path) -> None:
     """Secrets and configs: defined, and each target taken once."""
     for kind in ("secrets", "configs"):
-        known = work.tree.at(kind)
+        known = state.tree.at(kind)
         targets: set[str] = set()
         for number, item in enumerate(items_of(service, kind)):
             source = text_of(item, "source")
             target = place_of(kind, item)
             where = (*path, kind, f"[{number}]")
             if source not in known and item.get("source") and not item.entries["source"].is_broken:
-                work.report.wrong(item, where, undefined(kind.removesuffix("s"), source, known))
+                state.report.error(item, where, undefined(kind.removesuffix("s"), source, known))
             if target in targets and not item.is_broken:
-                work.report.wrong(item, where, f"something else is at {target} already")
+                state.report.error(item, where, f"something else is at {target} already")
             targets.add(target)
             for key in ("uid", "gid"):
                 if (owner := item.get(key)) and not owner.is_broken and not owner.text.isdecimal():
-                    work.report.wrong(owner, (*where, key), f"must be a number, not {owner.text!r}")
+                    state.report.error(owner, (*where, key), f"must be a number, not {owner.text!r}")
 
 
-def _devices(work: Work, service: Node, path: Path) -> None:
+def _devices(state: LoadState, service: TreeNode, path: Path) -> None:
     for number, item in enumerate(items_of(service, "devices")):
         if sentence := device_problem(*(text_of(item, key) for key in ("source", "target", "permissions"))):
-            work.report.wrong(item, (*path, "devices", f"[{number}]"), sentence)
+            state.report.error(item, (*path, "devices", f"[{number}]"), sentence)
     reserved = ("deploy", "resources", "reservations", "devices")
     for keys in (("gpus",), reserved):
         for number, item in enumerate(items_of(service, *keys)):
             if item.get("count") and item.get("device_ids"):
-                work.report.wrong(item, (*path, *keys, f"[{number}]"), "has both count and device_ids; keep one")
+                state.report.error(item, (*path, *keys, f"[{number}]"), "has both count and device_ids; keep one")
 
 
-def _try(report: Report, node: Node, path: Path, parse: Callable[[str], object]) -> None:
+def _try(report: Report, node: TreeNode, path: Path, parse: Callable[[str], object]) -> None:
     try:
         parse(node.text)
     except BadOption as error:
-        report.wrong(node, path, str(error))
+        report.error(node, path, str(error))
 
 
-def _external(report: Report, node: Node, path: Path) -> None:
+def _external(report: Report, node: TreeNode, path: Path) -> None:
     external = node.get("external")
     if external and external.value is True:
         for key in sorted(node.entries.keys() - {"external", "name"}):
@@ -325,11 +329,11 @@ def _external(report: Report, node: Node, path: Path) -> None:
                 # as Docker Compose has it; what the network is like is for whoever made it to say
                 report.note(node.entries[key], (*path, key), "has no effect: the network is external")
                 continue
-            report.wrong(node.entries[key], (*path, key), "is for one that is created here, and this one is external")
+            report.error(node.entries[key], (*path, key), "is for one that is created here, and this one is external")
 
 
-def _no_cycle(work: Work) -> None:
-    services = work.tree.at("services")
+def _no_cycle(state: LoadState) -> None:
+    services = state.tree.at("services")
     edges = {
         name: [*service.at("depends_on"), *linked_names(item.text for item in items_of(service, "links"))]
         for name, service in services.items()
@@ -339,7 +343,7 @@ def _no_cycle(work: Work) -> None:
         service = services[names[0]]
         attribute = "depends_on" if names[1] in service.at("depends_on") else "links"
         node = service.at("depends_on").get(names[1]) or service.entries["links"]
-        work.report.wrong(node, ("services", names[0], attribute), f"goes in a circle: {' → '.join(names)}")
+        state.report.error(node, ("services", names[0], attribute), f"goes in a circle: {' → '.join(names)}")
 
 
 _LANGUAGES: dict[str, Callable[[str], object]] = {

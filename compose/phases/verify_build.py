@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.phases.verify_network import undefined
-from compose.read.tree import Node, Path, items_of, text_of
+from compose.read.tree import Path, TreeNode, items_of, text_of
 
 
-def verify_build(work: Work, service: Node, path: Path) -> None:
+def verify_build(state: LoadState, service: TreeNode, path: Path) -> None:
     """Report what is wrong with a service's `build`."""
     build = service.get("build")
     if build is None or build.is_broken:
@@ -15,21 +15,21 @@ def verify_build(work: Work, service: Node, path: Path) -> None:
     where = (*path, "build")
     inline = build.get("dockerfile_inline")
     if inline and inline.text and text_of(build, "dockerfile"):
-        work.report.wrong(inline, (*where, "dockerfile_inline"), "cannot stand beside dockerfile; keep one of them")
-    known = work.tree.at("secrets")
+        state.report.error(inline, (*where, "dockerfile_inline"), "cannot stand beside dockerfile; keep one of them")
+    known = state.tree.at("secrets")
     for number, item in enumerate(items_of(build, "secrets")):
         if not item.is_broken and text_of(item, "source") not in known:
             sentence = undefined("secret", text_of(item, "source"), known)
-            work.report.wrong(item, (*where, "secrets", f"[{number}]"), sentence)
+            state.report.error(item, (*where, "secrets", f"[{number}]"), sentence)
     for name, node in build.at("additional_contexts").items():
         if node.text.startswith("service:"):
             sentence = f"{node.text!r} is refused: images are built one by one; name the image, as docker-image://NAME"
-            work.report.wrong(node, (*where, "additional_contexts", name), sentence)
-    _platforms(work, service, build, where)
+            state.report.error(node, (*where, "additional_contexts", name), sentence)
+    _platforms(state, service, build, where)
 
 
-def _platforms(work: Work, service: Node, build: Node, where: Path) -> None:
+def _platforms(state: LoadState, service: TreeNode, build: TreeNode, where: Path) -> None:
     wanted, listed = text_of(service, "platform"), items_of(build, "platforms")
     if wanted and listed and wanted not in [item.text for item in listed]:
         sentence = f"must have {wanted} among them, which is the service's platform"
-        work.report.wrong(build.entries["platforms"], (*where, "platforms"), sentence)
+        state.report.error(build.entries["platforms"], (*where, "platforms"), sentence)

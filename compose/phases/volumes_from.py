@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.phases.verify_network import absent
-from compose.read.tree import Node, Path, items_of, text_of
+from compose.read.tree import Path, TreeNode, items_of, text_of
 
 
-def with_borrowed(work: Work, services: Mapping[str, Node]) -> dict[str, Node]:
+def with_volumes_from(state: LoadState, services: Mapping[str, TreeNode]) -> dict[str, TreeNode]:
     """The services, `volumes_from` turned into `volumes`. A mount of its own at the same target comes first."""
-    return {name: _borrow(work, services, name) if services[name].get("volumes_from") else services[name]
+    return {name: _borrow(state, services, name) if services[name].get("volumes_from") else services[name]
             for name in services}  # fmt: skip
 
 
-def _borrow(work: Work, services: Mapping[str, Node], name: str) -> Node:
+def _borrow(state: LoadState, services: Mapping[str, TreeNode], name: str) -> TreeNode:
     service = services[name]
     own = items_of(service, "volumes")
     targets = {text_of(item, "target") for item in own}
-    found: list[Node] = [*own]
+    found: list[TreeNode] = [*own]
     for number, item in enumerate(items_of(service, "volumes_from")):
         where = ("services", name, "volumes_from", f"[{number}]")
-        for mount in _mounts(work, services, item, where):
+        for mount in _mounts(state, services, item, where):
             target = text_of(mount, "target")
             if target not in targets:
                 targets.add(target)
@@ -31,7 +31,7 @@ def _borrow(work: Work, services: Mapping[str, Node], name: str) -> Node:
     return service.with_value({**entries, "volumes": service.with_value(found)})
 
 
-def _mounts(work: Work, services: Mapping[str, Node], item: Node, where: Path) -> list[Node]:
+def _mounts(state: LoadState, services: Mapping[str, TreeNode], item: TreeNode, where: Path) -> list[TreeNode]:
     """What the service that an item names has to lend."""
     name, _, mode = item.text.partition(":")
     if item.is_broken:
@@ -40,7 +40,7 @@ def _mounts(work: Work, services: Mapping[str, Node], item: Node, where: Path) -
     if name == "container":
         sentence = f"{item.text!r} is refused: a service can have the volumes of another service only"
     elif name not in services:
-        sentence = absent(work, name, services)
+        sentence = absent(state, name, services)
     elif mode not in ("", "ro", "rw"):
         sentence = f"{item.text!r} is not of the form SERVICE, SERVICE:ro or SERVICE:rw"
     else:
@@ -49,11 +49,11 @@ def _mounts(work: Work, services: Mapping[str, Node], item: Node, where: Path) -
         if not alone:
             return [_read_only(mount) if mode == "ro" else mount for mount in lent]
         sentence = f"what {name} has at {', '.join(alone)} is each container's own; give it a name under volumes"
-    work.report.wrong(item, where, sentence)
+    state.report.error(item, where, sentence)
     return []
 
 
-def _read_only(mount: Node) -> Node:
+def _read_only(mount: TreeNode) -> TreeNode:
     if mount.is_broken:
         return mount
     return mount.with_value({**mount.entries, "read_only": mount.with_value(True)})

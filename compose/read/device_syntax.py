@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from compose.read.report import Report
-from compose.read.tree import Node, Path
+from compose.read.tree import Path, TreeNode
 
 _CDI = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*=[a-zA-Z0-9][a-zA-Z0-9._:-]*$")
 _PERMISSIONS = re.compile(r"[rwm]{1,3}$")
@@ -18,7 +18,7 @@ def is_cdi(source: str) -> bool:
     return bool(_CDI.match(source))
 
 
-def long_devices(report: Report, node: Node, path: Path) -> Node:
+def long_devices(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """The form of `devices`."""
     items = [
         _long(report, item, (*path, f"[{number}]")) if isinstance(item.value, str) else item
@@ -27,7 +27,7 @@ def long_devices(report: Report, node: Node, path: Path) -> Node:
     return node.with_value([*items])
 
 
-def _long(report: Report, item: Node, path: Path) -> Node:
+def _long(report: Report, item: TreeNode, path: Path) -> TreeNode:
     text = item.text
     if is_cdi(text):
         return item.with_value({"source": item})
@@ -35,26 +35,26 @@ def _long(report: Report, item: Node, path: Path) -> Node:
     if len(parts) == 2 and _PERMISSIONS.match(parts[1]):
         parts = [parts[0], parts[0], parts[1]]
     if len(parts) > 3 or not all(parts):
-        return report.wrong(item, path, f'{text!r} is not a device; write "/dev/source:/dev/target:rwm"')
+        return report.error(item, path, f'{text!r} is not a device; write "/dev/source:/dev/target:rwm"')
     entries = dict(zip(("source", "target", "permissions"), parts, strict=False))
     return item.with_value({key: item.with_value(value) for key, value in entries.items()})
 
 
-def long_requests(report: Report, node: Node, path: Path) -> Node:
+def long_requests(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """The form of `gpus`: "all", or the long form; what is not said of each is every one."""
     if not isinstance(node.value, str):
         return node
     if node.value != "all":
-        return report.wrong(node, path, f"must be all or a list of mappings, not {node.text!r}")
+        return report.error(node, path, f"must be all or a list of mappings, not {node.text!r}")
     return node.with_value([node.with_value({"count": node.with_value(ALL)})])
 
 
-def long_count(report: Report, node: Node, path: Path) -> Node:
+def long_count(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """The form of a count: "all" is -1."""
     if node.value == "all":
         return node.with_value(ALL)
     if isinstance(node.value, str) and not re.fullmatch(r"-1|[0-9]+", node.value):
-        return report.wrong(node, path, f'must be a whole number or "all", not {node.text!r}')
+        return report.error(node, path, f'must be a whole number or "all", not {node.text!r}')
     return node
 
 

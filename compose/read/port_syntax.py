@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from compose.read.report import Report
-from compose.read.tree import Node, Path
+from compose.read.tree import Path, TreeNode
 
 _SHORT = re.compile(
     r"""
@@ -73,18 +73,18 @@ def parse_range(text: str) -> range:
     return range(low, high + 1)
 
 
-def long_ports(report: Report, node: Node, path: Path) -> Node:
+def long_ports(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """The form of `ports`."""
-    items: list[Node] = []
+    items: list[TreeNode] = []
     for number, item in enumerate(node.items):
         try:
             items += _long(item)
         except BadPort as error:
-            items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
+            items.append(report.error(item, (*path, f"[{number}]"), str(error)))
     return node.with_value([*_once(items)])
 
 
-def _once(items: list[Node]) -> Iterator[Node]:
+def _once(items: list[TreeNode]) -> Iterator[TreeNode]:
     """Without those that say the same as one before them."""
     seen: set[str] = set()
     for item in items:
@@ -94,12 +94,12 @@ def _once(items: list[Node]) -> Iterator[Node]:
             yield item
 
 
-def _long(item: Node) -> list[Node]:
+def _long(item: TreeNode) -> list[TreeNode]:
     if item.is_broken:
         return [item]
     if not isinstance(item.value, dict):
         return [
-            item.with_value({key: Node(value, item.mark) for key, value in entry.items()})
+            item.with_value({key: TreeNode(value, item.mark) for key, value in entry.items()})
             for entry in parse_short(item.text)
         ]
     target, published, address = item.get("target"), item.get("published"), item.get("host_ip")

@@ -8,7 +8,7 @@ from typing import Any, Union
 import msgspec
 
 Scalar = str | int | float | bool | None
-Content = Union[Scalar, dict[str, "Node"], list["Node"]]  # noqa: UP007  (a forward reference in a value)
+Content = Union[Scalar, dict[str, "TreeNode"], list["TreeNode"]]  # noqa: UP007  (a forward reference in a value)
 Path = tuple[str, ...]
 """Keys from the root; items of lists are "[0]", "[1]", …"""
 
@@ -29,7 +29,7 @@ class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Node(msgspec.Struct, frozen=True):
+class TreeNode(msgspec.Struct, frozen=True):
     """A value and its place. `tag` is "", or one of the tags above. Never changed in place once a phase has ended."""
 
     value: Content
@@ -42,12 +42,12 @@ class Node(msgspec.Struct, frozen=True):
         return self.tag == BROKEN
 
     @property
-    def items(self) -> list[Node]:
+    def items(self) -> list[TreeNode]:
         """Its items, none when it is no list."""
         return self.value if isinstance(self.value, list) else []
 
     @property
-    def entries(self) -> dict[str, Node]:
+    def entries(self) -> dict[str, TreeNode]:
         """Its entries, none when it is no mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
@@ -56,29 +56,29 @@ class Node(msgspec.Struct, frozen=True):
         """The scalar as text ("" for null, lists and mappings)."""
         return scalar_text(self.value)
 
-    def get(self, *keys: str) -> Node | None:
+    def get(self, *keys: str) -> TreeNode | None:
         """The node below, by keys."""
-        node: Node | None = self
+        node: TreeNode | None = self
         for key in keys:
             node = node.entries.get(key) if node else None
         return node
 
-    def at(self, *keys: str) -> dict[str, Node]:
+    def at(self, *keys: str) -> dict[str, TreeNode]:
         """The entries of the mapping below; none when it is not there."""
         node = self.get(*keys)
         return node.entries if node else {}
 
-    def with_value(self, value: Content) -> Node:
+    def with_value(self, value: Content) -> TreeNode:
         """Another value at the same place."""
-        return self if value is self.value else Node(value, self.mark, self.tag)
+        return self if value is self.value else TreeNode(value, self.mark, self.tag)
 
-    def without_tag(self) -> Node:
+    def without_tag(self) -> TreeNode:
         """The same, `!override` dealt with."""
-        return Node(self.value, self.mark) if self.tag else self
+        return TreeNode(self.value, self.mark) if self.tag else self
 
-    def broken(self) -> Node:
+    def broken(self) -> TreeNode:
         """The same place, marked as reported."""
-        return Node(None, self.mark, BROKEN)
+        return TreeNode(None, self.mark, BROKEN)
 
 
 def scalar_text(value: object) -> str:
@@ -90,7 +90,7 @@ def scalar_text(value: object) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def plain(node: Node) -> Any:
+def plain(node: TreeNode) -> Any:
     """The tree without its marks, and without what was found wrong."""
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items() if item.tag != BROKEN}
@@ -104,7 +104,7 @@ def show(path: Path) -> str:
     return "".join(part if part.startswith("[") or not number else f".{part}" for number, part in enumerate(path))
 
 
-def children(node: Node) -> Iterator[tuple[str, Node]]:
+def children(node: TreeNode) -> Iterator[tuple[str, TreeNode]]:
     """The nodes directly below, each with its part of a path."""
     if isinstance(node.value, dict):
         yield from node.value.items()
@@ -112,13 +112,13 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
         yield from ((f"[{number}]", item) for number, item in enumerate(node.value))
 
 
-def items_of(node: Node, *keys: str) -> list[Node]:
+def items_of(node: TreeNode, *keys: str) -> list[TreeNode]:
     """The items of the list below; none when it is not there."""
     found = node.get(*keys)
     return found.items if found else []
 
 
-def text_of(node: Node, *keys: str) -> str:
+def text_of(node: TreeNode, *keys: str) -> str:
     """The text of the scalar below; "" when it is not there."""
     found = node.get(*keys)
     return found.text if found else ""
@@ -129,6 +129,6 @@ def is_extension(key: str) -> bool:
     return key.startswith("x-")
 
 
-def is_ours(key: str) -> bool:
+def is_argosy_extension(key: str) -> bool:
     """Whether a key is an extension that Argosy itself knows, or ought to."""
     return key.startswith("x-argosy-")

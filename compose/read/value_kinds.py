@@ -23,13 +23,13 @@ _FALSE = {"false", "no", "off", "n", "0"}
 _MOST = 2.0**63
 
 
-class WrongKind(Exception):
+class KindMismatch(Exception):
     """The value is not of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """`read` makes the value, or raises WrongKind. `phrase` completes "must be …"."""
+class ValueKind:
+    """`read` makes the value, or raises KindMismatch. `phrase` completes "must be …"."""
 
     phrase: str
     read: Callable[[Content], Content]
@@ -41,7 +41,7 @@ def duration(value: Content) -> int:
     if text == "0":
         return 0
     if not isinstance(value, str) or not _DURATION.match(text):
-        raise WrongKind
+        raise KindMismatch
     return _bounded(sum(float(number) * NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text)))
 
 
@@ -51,16 +51,16 @@ def size(value: Content) -> int:
     sign = -1 if text.startswith("-") else 1
     try:
         if isinstance(value, bool):
-            raise WrongKind
+            raise KindMismatch
         return sign * parse_size(text.removeprefix("-"))
     except ValueError:
-        raise WrongKind from None
+        raise KindMismatch from None
 
 
 def _bounded(number: float) -> int:
     """The nearest whole number, of 64 bits as everything that is stored."""
     if not abs(number) < _MOST:
-        raise WrongKind
+        raise KindMismatch
     return round(number)
 
 
@@ -68,20 +68,20 @@ def microseconds(value: Content) -> int:
     """A number of microseconds, or a duration."""
     try:
         return _integer(value)
-    except WrongKind:
+    except KindMismatch:
         return duration(value) // 1000
 
 
 def _integer(value: Content) -> int:
     number = _whole(value)
     if not -_MOST <= number < _MOST:
-        raise WrongKind
+        raise KindMismatch
     return number
 
 
 def _whole(value: Content) -> int:
     if isinstance(value, str) and len(value) > 30:
-        raise WrongKind
+        raise KindMismatch
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -90,18 +90,18 @@ def _whole(value: Content) -> int:
         return int(value)
     if isinstance(value, str) and re.match(r"0o?[0-7]+$", value):
         return int(value.replace("o", ""), 8)
-    raise WrongKind
+    raise KindMismatch
 
 
 def _number(value: Content) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise WrongKind
+        raise KindMismatch
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        raise WrongKind from None
+        raise KindMismatch from None
     if not abs(number) < _MOST:
-        raise WrongKind
+        raise KindMismatch
     return number
 
 
@@ -111,19 +111,19 @@ def _boolean(value: Content) -> bool:
         return True
     if text in _FALSE:
         return False
-    raise WrongKind
+    raise KindMismatch
 
 
 def _string(value: Content) -> str:
     if isinstance(value, str):
         return value
-    raise WrongKind
+    raise KindMismatch
 
 
 def _scalar(value: Content) -> str:
     if isinstance(value, str | int | float):
         return scalar_text(value)
-    raise WrongKind
+    raise KindMismatch
 
 
 def _mode(value: Content) -> int:
@@ -132,29 +132,29 @@ def _mode(value: Content) -> int:
         return value
     if isinstance(value, str) and re.match(r"(0o?)?[0-7]{1,4}$", value):
         return int(value.replace("o", ""), 8)
-    raise WrongKind
+    raise KindMismatch
 
 
 def _of_type(kind: type) -> Callable[[Content], Content]:
     def read(value: Content) -> Content:
         if isinstance(value, kind):
             return value
-        raise WrongKind
+        raise KindMismatch
 
     return read
 
 
-KINDS: dict[str, Kind] = {
-    "null": Kind("empty", _of_type(type(None))),
-    "map": Kind("a mapping", _of_type(dict)),
-    "list": Kind("a list", _of_type(list)),
-    "string": Kind("a string", _string),
-    "integer": Kind("a whole number", _integer),
-    "number": Kind("a number", _number),
-    "boolean": Kind("true or false", _boolean),
-    "scalar": Kind("a string or a number", _scalar),
-    "duration": Kind('a duration such as "1m30s"', duration),
-    "microseconds": Kind('microseconds, or a duration such as "50ms"', microseconds),
-    "size": Kind('a size such as "512m"', size),
-    "mode": Kind("permission bits such as 0440", _mode),
+KINDS: dict[str, ValueKind] = {
+    "null": ValueKind("empty", _of_type(type(None))),
+    "map": ValueKind("a mapping", _of_type(dict)),
+    "list": ValueKind("a list", _of_type(list)),
+    "string": ValueKind("a string", _string),
+    "integer": ValueKind("a whole number", _integer),
+    "number": ValueKind("a number", _number),
+    "boolean": ValueKind("true or false", _boolean),
+    "scalar": ValueKind("a string or a number", _scalar),
+    "duration": ValueKind('a duration such as "1m30s"', duration),
+    "microseconds": ValueKind('microseconds, or a duration such as "50ms"', microseconds),
+    "size": ValueKind('a size such as "512m"', size),
+    "mode": ValueKind("permission bits such as 0440", _mode),
 }

@@ -7,8 +7,8 @@ import re
 
 from api.service.container import TMPFS_SWITCHES, TMPFS_VALUES
 from compose.read.report import Report
-from compose.read.tree import Node, Path
-from compose.read.value_kinds import WrongKind, size
+from compose.read.tree import Path, TreeNode
+from compose.read.value_kinds import KindMismatch, size
 
 _PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
 _SELINUX = ("z", "Z")
@@ -73,19 +73,19 @@ def _options(text: str, kind: str) -> dict[str, object]:
     return found | ({"bind": bind} if bind and kind == "bind" else {})
 
 
-def long_volumes(report: Report, node: Node, path: Path) -> Node:
+def long_volumes(report: Report, node: TreeNode, path: Path) -> TreeNode:
     """The form of `volumes` of a service."""
-    items: list[Node] = []
+    items: list[TreeNode] = []
     for number, item in enumerate(node.items):
         try:
             entry = parse_short(item.value) if isinstance(item.value, str) else None
             items.append(_with_clean_target(_marked(item, entry) if entry is not None else item))
         except BadVolume as error:
-            items.append(report.wrong(item, (*path, f"[{number}]"), str(error)))
+            items.append(report.error(item, (*path, f"[{number}]"), str(error)))
     return node.with_value([*items])
 
 
-def _with_clean_target(item: Node) -> Node:
+def _with_clean_target(item: TreeNode) -> TreeNode:
     """ "/data/" is "/data", so that one is not taken for the other."""
     target = item.get("target")
     if target is None or not target.text.startswith("/"):
@@ -118,14 +118,14 @@ def parse_tmpfs(text: str) -> dict[str, object]:
             else:
                 known = ", ".join(["size=", "mode=", *(f"{each}=" for each in TMPFS_VALUES), *TMPFS_SWITCHES])
                 raise BadVolume(f"{option!r} is not an option of tmpfs; known are ro, rw, {known}")
-        except (WrongKind, ValueError):
+        except (KindMismatch, ValueError):
             raise BadVolume(f"{value!r} is not a {name}") from None
     if further:
         settings["options"] = further
     return entry | ({"tmpfs": settings} if settings else {})
 
 
-def _marked(item: Node, entry: object) -> Node:
+def _marked(item: TreeNode, entry: object) -> TreeNode:
     """Plain entries as nodes that all stand where the short form stood."""
     if isinstance(entry, dict):
         return item.with_value({key: _marked(item, value) for key, value in entry.items()})

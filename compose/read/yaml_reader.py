@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from compose.read.report import Report
-from compose.read.tree import OVERRIDE, RESET, Mark, Node, Scalar
+from compose.read.tree import OVERRIDE, RESET, Mark, Scalar, TreeNode
 from compose.read.yaml_problems import syntax_problem
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
@@ -54,34 +54,34 @@ class _Loader(_Base):  # type: ignore[misc]
         """Nothing depends on paths."""
 
 
-def parse_yaml(report: Report, file: str, text: str) -> list[Node]:
+def parse_yaml(report: Report, file: str, text: str) -> list[TreeNode]:
     """The documents of a text. `file` is its name in messages. What is wrong goes into the report."""
-    start = Node(None, Mark(file, 1, 1))
+    start = TreeNode(None, Mark(file, 1, 1))
     try:
         if _may_be_deep(text) and _depth(text) > _DEEPEST:
-            return [report.wrong(start, (), "it is nested too deep")]
+            return [report.error(start, (), "it is nested too deep")]
         roots = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         # a parser with a limit of its own gives up before the depth can be counted
         if place and _may_be_deep(text[: place.index]):
-            return [report.wrong(start, (), "it is nested too deep")]
+            return [report.error(start, (), "it is nested too deep")]
         mark = Mark(file, place.line + 1, place.column + 1) if place else start.mark
-        return [report.wrong(Node(None, mark), (), f"this is not YAML: {syntax_problem(text, error)}")]
+        return [report.error(TreeNode(None, mark), (), f"this is not YAML: {syntax_problem(text, error)}")]
     except yaml.reader.ReaderError as error:
         mark = _mark_of(file, text, error.position)
-        return [report.wrong(Node(None, mark), (), "this is not YAML: a character that no text may hold")]
+        return [report.error(TreeNode(None, mark), (), "this is not YAML: a character that no text may hold")]
     except (yaml.YAMLError, RecursionError):
-        return [report.wrong(start, (), "this is not YAML")]
+        return [report.error(start, (), "this is not YAML")]
     roots = [root for root in roots if not _is_empty(root)]
     if not roots:
-        return [report.wrong(start, (), "the file is empty")]
+        return [report.error(start, (), "the file is empty")]
     try:
         builder = _Builder(report, file)
         return [builder.build(root, ()) for root in roots]
     except (_TooBig, RecursionError):
         return [
-            report.wrong(
+            report.error(
                 start,
                 (),
                 "it is nested too deep, or its aliases make it too big; is there an alias inside its own anchor?",
@@ -132,7 +132,7 @@ class _Builder:
         self.file = file
         self.count = 0
 
-    def build(self, node: yaml.Node, path: tuple[str, ...]) -> Node:
+    def build(self, node: yaml.Node, path: tuple[str, ...]) -> TreeNode:
         self.count += 1
         if self.count > _MOST_NODES or len(path) > _DEEPEST:
             raise _TooBig
@@ -141,43 +141,43 @@ class _Builder:
         if node.tag and node.tag[0] == "!" and node.tag != "!":
             if node.tag not in (RESET, OVERRIDE):
                 sentence = f"there is no tag {node.tag} here; known are {RESET} and {OVERRIDE}"
-                return self.report.wrong(Node(None, mark), path, sentence)
+                return self.report.error(TreeNode(None, mark), path, sentence)
             tag = node.tag
         if isinstance(node, yaml.MappingNode):
-            return Node(self._mapping(node, path), mark, tag)
+            return TreeNode(self._mapping(node, path), mark, tag)
         if isinstance(node, yaml.SequenceNode):
-            return Node([self.build(item, (*path, f"[{i}]")) for i, item in enumerate(node.value)], mark, tag)
+            return TreeNode([self.build(item, (*path, f"[{i}]")) for i, item in enumerate(node.value)], mark, tag)
         assert isinstance(node, yaml.ScalarNode)
         is_typed = node.tag == _PLAIN or node.tag in _TYPED
-        return Node(resolve_scalar(node.value) if is_typed else node.value, mark, tag)
+        return TreeNode(resolve_scalar(node.value) if is_typed else node.value, mark, tag)
 
-    def _mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, Node]:
-        entries: dict[str, Node] = {}
-        merged: dict[str, Node] = {}
+    def _mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, TreeNode]:
+        entries: dict[str, TreeNode] = {}
+        merged: dict[str, TreeNode] = {}
         for key_node, value_node in node.value:
             mark = Mark(self.file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.report.wrong(Node(None, mark), path, "a key must be a string")
+                self.report.error(TreeNode(None, mark), path, "a key must be a string")
                 continue
             key = key_node.value
             if key == "<<" and not key_node.style:
                 merged |= self._merge_key(value_node, path, mark) | merged
                 continue
             if key in entries:
-                self.report.wrong(Node(None, mark), (*path, key), "is given twice")
+                self.report.error(TreeNode(None, mark), (*path, key), "is given twice")
                 continue
             entries[key] = self.build(value_node, (*path, key))
         return merged | entries if merged else entries
 
-    def _merge_key(self, node: yaml.Node, path: tuple[str, ...], mark: Mark) -> dict[str, Node]:
+    def _merge_key(self, node: yaml.Node, path: tuple[str, ...], mark: Mark) -> dict[str, TreeNode]:
         if isinstance(node, yaml.SequenceNode):
-            merged: dict[str, Node] = {}
+            merged: dict[str, TreeNode] = {}
             for item in node.value:
                 merged = self._merge_key(item, path, mark) | merged
             return merged
         built = self.build(node, path)
         if not isinstance(built.value, dict):
-            self.report.wrong(Node(None, mark), (*path, "<<"), "must refer to a mapping, or to a list of mappings")
+            self.report.error(TreeNode(None, mark), (*path, "<<"), "must refer to a mapping, or to a list of mappings")
         return built.entries
 
 

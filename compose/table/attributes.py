@@ -1,6 +1,6 @@
 """Every attribute of the Compose Specification: what it takes, and whether it is honoured or refused.
 
-One table, path → Rule. `*` stands for any key, `[]` for any item. Nothing that is not in here is accepted, and
+One table, path → AttributeRule. `*` stands for any key, `[]` for any item. Nothing that is not in here is accepted, and
 nothing that is in here is dropped. docs/compose.md is made from it (reference_page.py), and a test compares it with
 the list of the specification's attributes.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compose.table.attributes import ATTRIBUTES, OURS
-from compose.table.rule import Rule
+from compose.table.rule import AttributeRule
 
 _HEAD = """\
 # Compose: every attribute, and what becomes of it
@@ -40,7 +40,7 @@ honoured is refused with file, line and column; nothing is dropped in silence. T
 
 ## Attributes
 
-This page is made from the table in `compose/attributes*.py` by `python -m compose.table.reference_page`.
+This page is made from the table in `compose/table/*_attributes.py` by `python -m compose.table.reference_page`.
 
 """
 _OURS = """
@@ -65,7 +65,7 @@ _SECTIONS = (
 )
 
 
-def manual() -> str:
+def reference_page() -> str:
     """The page."""
     counts = dict.fromkeys(("honoured", "differently", "refused"), 0)
     for path, rule in ATTRIBUTES.items():
@@ -79,7 +79,7 @@ def manual() -> str:
     return text + "".join(_line(path, rule, "services.*") for path, rule in sorted(OURS.items()))
 
 
-def _section(prefix: str, elsewhere: tuple[str, ...]) -> Iterator[tuple[str, Rule]]:
+def _section(prefix: str, elsewhere: tuple[str, ...]) -> Iterator[tuple[str, AttributeRule]]:
     """The prefix itself stands in the section above it; so do the parts that have a section of their own."""
     start = f"{prefix}." if prefix else ""
     deep = [f"{start}{part}." + ("" if prefix else "*.") for part in elsewhere]
@@ -88,19 +88,19 @@ def _section(prefix: str, elsewhere: tuple[str, ...]) -> Iterator[tuple[str, Rul
             yield path, rule
 
 
-def _line(path: str, rule: Rule, prefix: str) -> str:
+def _line(path: str, rule: AttributeRule, prefix: str) -> str:
     status, remark = _status(path, rule)
     shown = path.removeprefix(f"{prefix}.") if prefix else path
     return f"| `{shown}` | {_takes(rule)} | {status} | {remark} |\n"
 
 
-def _takes(rule: Rule) -> str:
+def _takes(rule: AttributeRule) -> str:
     words = [f"`{word}`" for word in rule.one_of if word]
     kinds = [kind for kind in rule.kinds if kind != "null"]
     return ", ".join(words) if words else " or ".join(kinds)
 
 
-def _status(path: str, rule: Rule) -> tuple[str, str]:
+def _status(path: str, rule: AttributeRule) -> tuple[str, str]:
     if rule.refusal:
         harmless = " and ".join(f"`{_word(value)}`" for value in rule.harmless)
         return "refused", rule.refusal + (f" (accepted: {harmless})" if harmless else "")
@@ -112,4 +112,4 @@ def _word(value: object) -> str:
 
 
 if __name__ == "__main__":
-    print(manual(), end="")
+    print(reference_page(), end="")

@@ -1,4 +1,4 @@
-"""What the attribute table is made of: one Rule per attribute, and words to write tables in."""
+"""What the attribute table is made of: one AttributeRule per attribute, and words to write tables in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from compose.read.tree import Scalar
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AttributeRule:
     """`kinds` are names of compose/read/value_kinds.py, the first that fits counts; `one_of` bounds strings."""
 
     kinds: tuple[str, ...] = ()
@@ -31,17 +31,17 @@ class Rule:
         return "differently" if self.how or self.note else "honoured"
 
 
-Table = dict[str, Rule]
+Table = dict[str, AttributeRule]
 
 
-def takes(kinds: str, *one_of: str, note: str = "", how: str = "", required: tuple[str, ...] = ()) -> Rule:
+def takes(kinds: str, *one_of: str, note: str = "", how: str = "", required: tuple[str, ...] = ()) -> AttributeRule:
     """An honoured attribute."""
-    return Rule(tuple(kinds.split("|")), one_of, note=note, how=how, required=required)
+    return AttributeRule(tuple(kinds.split("|")), one_of, note=note, how=how, required=required)
 
 
-def refused(reason: str, *harmless: Scalar) -> Rule:
+def refused(reason: str, *harmless: Scalar) -> AttributeRule:
     """An attribute that is refused by name."""
-    return Rule(refusal=reason, harmless=harmless)
+    return AttributeRule(refusal=reason, harmless=harmless)
 
 
 def refused_whole(path: str, reason: str, *parts: str) -> Table:

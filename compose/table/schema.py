@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from compose.table.attributes import ATTRIBUTES, OURS
-from compose.table.rule import Rule
+from compose.table.rule import AttributeRule
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Schema:
     """A place in the table: its rule and what may stand below it."""
 
     pattern: str
-    rule: Rule
+    rule: AttributeRule
     below: dict[str, Schema] = field(default_factory=dict)
 
     def child(self, part: str) -> Schema | None:
@@ -29,8 +29,8 @@ class Schema:
         return [name for name in self.below if name not in ("*", "[]")]
 
 
-def _grow(table: Mapping[str, Rule]) -> Schema:
-    root = Schema("", Rule(("map",)))
+def _grow(table: Mapping[str, AttributeRule]) -> Schema:
+    root = Schema("", AttributeRule(("map",)))
     for path, rule in sorted(table.items(), key=lambda item: item[0].count(".")):
         parent, parts = root, path.split(".")
         for part in parts[:-1]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from compose.table.rule import Rule, Table, assignments, external, options, refused, refused_whole, takes, under
+from compose.table.rule import (
+    AttributeRule,
+    Table,
+    assignments,
+    external,
+    options,
+    refused,
+    refused_whole,
+    takes,
+    under,
+)
 
 _CREATED_BY_VERSION = "created as STACK_NAME-DIGEST: changed content makes a new one, and its users roll"
 _PLUGIN = "there are no secret drivers; give the value with `file` or `environment`"
@@ -87,7 +97,7 @@ SECRET: Table = {
     **_FILE,
     "driver": refused(_PLUGIN),
     "driver_opts": refused(_PLUGIN),
-    "driver_opts.*": Rule(refusal=_PLUGIN),
+    "driver_opts.*": AttributeRule(refusal=_PLUGIN),
 }
 
 CONFIG: Table = {**_FILE, "content": takes("string")}

@@ -10,12 +10,12 @@ from api.network.network_validation import network_problems, network_refusals
 from api.service.service_validation import service_problems
 from api.service.unsupported import service_refusals
 from api.stored_file import MOST_CONFIG, MOST_SECRET, ConfigSpec, SecretSpec, file_problems
-from compose.model.load_state import Work
+from compose.model.load_state import LoadState
 from compose.model.project import project_of
 from compose.model.stack import Stack, StackService
 from compose.read.option_syntax import BadOption
-from compose.read.report import Remark
-from compose.read.tree import Node, Path, plain
+from compose.read.report import Diagnostic
+from compose.read.tree import Path, TreeNode, plain
 from compose.read.volume_syntax import BadVolume
 from compose.translate.translate import translate
 
@@ -113,37 +113,37 @@ _NETWORK: dict[str, tuple[str, ...]] = {
 }
 
 
-def refusals(tree: Node, stack: Stack) -> list[Remark]:
+def refusals(tree: TreeNode, stack: Stack) -> list[Diagnostic]:
     """Every problem, where the file asks for it."""
     services = tree.at("services")
     found = [remark for item in stack.services for remark in _of_service(services, item)]
     return [*found, *_of_networks(tree, stack), *_of_files(tree, stack)]
 
 
-def further_refusals(work: Work) -> list[Remark]:
+def further_refusals(state: LoadState) -> list[Diagnostic]:
     """Those of the parts that could be read, when there are problems already: so that all are told at once."""
-    stack = work.stack or "stack"
-    found: list[Remark] = []
-    tree = plain(work.tree) or {}
+    stack = state.stack or "stack"
+    found: list[Diagnostic] = []
+    tree = plain(state.tree) or {}
     defined = {kind: tree.get(kind) or {} for kind in ("networks", "volumes", "secrets", "configs")}
     for name, entries in (tree.get("services") or {}).items():
         try:
             project = project_of({**defined, "services": {name: entries}})
-            part = translate(project, stack, work.contents)
+            part = translate(project, stack, state.contents)
         except (msgspec.ValidationError, BadOption, BadVolume, KeyError):
             continue  # what is wrong with it was said
-        found += refusals(work.tree, part)
-    said = {(problem.mark, problem.path) for problem in work.report.problems}
+        found += refusals(state.tree, part)
+    said = {(problem.mark, problem.path) for problem in state.report.problems}
     return [remark for remark in found if (remark.mark, remark.path) not in said]
 
 
-def _of_service(services: Mapping[str, Node], item: StackService) -> Iterator[Remark]:
+def _of_service(services: Mapping[str, TreeNode], item: StackService) -> Iterator[Diagnostic]:
     path = ("services", item.short_name)
     for sentence in (*service_problems(item.spec), *service_refusals(item.spec)):
         yield _placed(services[item.short_name], path, sentence, _SERVICE)
 
 
-def _of_files(tree: Node, stack: Stack) -> Iterator[Remark]:
+def _of_files(tree: TreeNode, stack: Stack) -> Iterator[Diagnostic]:
     for file in stack.secrets:
         spec = SecretSpec(file.name, dict(file.labels), file.data)
         for sentence in file_problems("secret", spec, MOST_SECRET):
@@ -154,7 +154,7 @@ def _of_files(tree: Node, stack: Stack) -> Iterator[Remark]:
             yield _placed(tree.at("configs")[file.short_name], ("configs", file.short_name), sentence, _FILE)
 
 
-def _of_networks(tree: Node, stack: Stack) -> Iterator[Remark]:
+def _of_networks(tree: TreeNode, stack: Stack) -> Iterator[Diagnostic]:
     networks = tree.at("networks")
     for spec in stack.networks:
         name = spec.name if spec.name in networks else spec.name.removeprefix(f"{stack.name}_")
@@ -164,21 +164,21 @@ def _of_networks(tree: Node, stack: Stack) -> Iterator[Remark]:
             yield _placed(node, ("networks", found[0]), sentence, _NETWORK)
 
 
-def _text(node: Node, key: str) -> str:
+def _text(node: TreeNode, key: str) -> str:
     found = node.get(key)
     return found.text if found else ""
 
 
-def _placed(node: Node, path: Path, sentence: str, places: dict[str, tuple[str, ...]]) -> Remark:
+def _placed(node: TreeNode, path: Path, sentence: str, places: dict[str, tuple[str, ...]]) -> Diagnostic:
     """The sentence at the attribute its API path comes from; with that path when there is no such attribute."""
     where, _, rest = sentence.partition(": ")
     for prefix in sorted(places, key=len, reverse=True):
         if not where.startswith(prefix):
             continue
         if prefix == "Options" and (option := node.get("driver_opts", where.removeprefix("Options."))):
-            return Remark(option.mark, (*path, "driver_opts", where.removeprefix("Options.")), rest)
+            return Diagnostic(option.mark, (*path, "driver_opts", where.removeprefix("Options.")), rest)
         for keys in (places[prefix], *_ELSEWHERE.get(places[prefix], ())):
             target = node.get(*keys)
             if target is not None:
-                return Remark(target.mark, (*path, *keys), rest)
-    return Remark(node.mark, path, sentence)
+                return Diagnostic(target.mark, (*path, *keys), rest)
+    return Diagnostic(node.mark, path, sentence)

@@ -21,7 +21,7 @@ _UNITS = ("h", "m", "s", "ms", "us", "ns")
 
 def document(project: Project) -> dict[str, Any]:
     """The project as plain mappings, lists and scalars. Paths are absolute, contents of files are not in it."""
-    shown: dict[str, Any] = _shown(_said(project), SCHEMA)
+    shown: dict[str, Any] = _shown(_non_default(project), SCHEMA)
     return shown
 
 
@@ -46,14 +46,14 @@ def duration(nanoseconds: int) -> str:
     return "".join(parts) or "0s"
 
 
-def _said(value: Any) -> Any:
+def _non_default(value: Any) -> Any:
     """Plain values; a part's fields that are as they would be anyway are left out."""
     if isinstance(value, msgspec.Struct):
         fields = ((field, getattr(value, field.name)) for field in msgspec.structs.fields(value))
-        return {field.encode_name: _said(found) for field, found in fields if found != _default(field)}
+        return {field.encode_name: _non_default(found) for field, found in fields if found != _default(field)}
     if isinstance(value, dict):
-        return {key: _said(item) for key, item in value.items()}
-    return [_said(item) for item in value] if isinstance(value, list) else value
+        return {key: _non_default(item) for key, item in value.items()}
+    return [_non_default(item) for item in value] if isinstance(value, list) else value
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

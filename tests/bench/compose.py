@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from cli.deploy.deploy_plan import Present, plan
-from compose.load import Loaded, load
+from compose.load import LoadedProject, load
 from tests.cli.answers import a_service
 
 SERVICES = 200
@@ -61,7 +61,7 @@ def compose_file(services: int, tag: str = "") -> str:
     return text.replace("${TAG:-1.7}", f"${{TAG:-{tag}}}") if tag else text
 
 
-def loaded(text: str) -> Loaded:
+def loaded(text: str) -> LoadedProject:
     """The stack of a text."""
 
     def read(path: str) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from compose.read.report import Report
-from compose.read.tree import Node, children, plain
+from compose.read.tree import TreeNode, children, plain
 from compose.read.yaml_reader import parse_yaml
 from compose.table.schema import SCHEMA, Schema
 
@@ -60,7 +60,7 @@ def _said_in(texts: list[str]) -> dict[str, list[Any]]:
     return found
 
 
-def _collect(node: Node, schema: Schema, found: dict[str, list[Any]]) -> None:
+def _collect(node: TreeNode, schema: Schema, found: dict[str, list[Any]]) -> None:
     if not node.is_broken and not node.tag:
         found.setdefault(schema.pattern, []).append(plain(node))
     for part, child in children(node):

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from compose.load import Loaded
-from compose.read.tree import Node, children, is_extension
-from compose.read.value_kinds import KINDS, WrongKind
+from compose.load import LoadedProject
+from compose.read.tree import TreeNode, children, is_extension
+from compose.read.value_kinds import KINDS, KindMismatch
 from compose.table.attributes import ATTRIBUTES
 from compose.table.schema import SCHEMA, Schema
 from compose.translate.compose_file import document
@@ -45,10 +45,10 @@ SAID_TWICE = (
 """Two words for one thing: where both are there (and the same, or they are refused), one could as well be missing."""
 
 
-def not_in_project(written: Node, found: Loaded) -> list[str]:
+def not_in_project(written: TreeNode, found: LoadedProject) -> list[str]:
     """Attributes of a document that the project lacks, though they say something."""
     shown = {place for place, _ in _places(document(found.project), ())}
-    return [".".join(place) for place in _said(written, SCHEMA, (), found) if place not in shown]
+    return [".".join(place) for place in _given(written, SCHEMA, (), found) if place not in shown]
 
 
 def _places(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
@@ -62,7 +62,7 @@ def _places(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
             yield from _places(below, (*place, "[]"))
 
 
-def _said(node: Node, schema: Schema, place: Place, found: Loaded) -> Iterator[Place]:
+def _given(node: TreeNode, schema: Schema, place: Place, found: LoadedProject) -> Iterator[Place]:
     for part, child in children(node):
         below = schema.child(part)
         if below is None or (is_extension(part) and "*" not in schema.below) or below.rule.refusal:
@@ -74,17 +74,17 @@ def _said(node: Node, schema: Schema, place: Place, found: Loaded) -> Iterator[P
             continue  # its profile is not active
         if not part.startswith("["):
             yield here
-        yield from _said(child, below, here, found)
+        yield from _given(child, below, here, found)
 
 
-def _is_settled(node: Node, schema: Schema) -> bool:
+def _is_settled(node: TreeNode, schema: Schema) -> bool:
     parts = schema.pattern.split(".")
     if parts[0] == "services" and len(parts) > 2:
         return parts[2] in SETTLED
     return parts[-2:] == ["external", "name"] or schema.pattern in ("version", "name", "include")
 
 
-def _says_nothing(node: Node, schema: Schema) -> bool:
+def _says_nothing(node: TreeNode, schema: Schema) -> bool:
     """Whether it is as it would be anyway: empty, zero, false, or a usual value."""
     if isinstance(node.value, dict):
         known = [(child, schema.child(part)) for part, child in node.value.items() if not is_extension(part)]
@@ -97,7 +97,7 @@ def _says_nothing(node: Node, schema: Schema) -> bool:
     for kind in schema.rule.kinds:
         try:
             value = KINDS[kind].read(node.value)
-        except WrongKind:
+        except KindMismatch:
             continue
         break
     return not value or value in USUAL.get(schema.pattern, ()) or "$" in node.text
@@ -130,7 +130,7 @@ NO_EFFECT: dict[str, tuple[object, ...]] = {
 """Values of the canonical form that come to the same as saying nothing."""
 
 
-def without_effect(found: Loaded, load: Callable[[str], Loaded | Exception], seed: str) -> str:
+def without_effect(found: LoadedProject, load: Callable[[str], LoadedProject | Exception], seed: str) -> str:
     """Of a few attributes of the project, chosen by the seed, one that could as well be missing; "" when all count.
 
     One that makes a note (it has no effect beside another) is not dropped in silence.

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from api.errors import Invalid
-from compose.load import Loaded, load
+from compose.load import LoadedProject, load
 from compose.read.report import Report
 from compose.read.yaml_reader import parse_yaml
 from compose.table.attributes import ATTRIBUTES
-from compose.table.rule import Rule
+from compose.table.rule import AttributeRule
 from tests.compose.documents import GOOD, _said_in
 from tests.compose.dropped import not_in_project
 from tests.compose.table.test_schema import SAMPLES, SCHEMA, places
@@ -65,7 +65,7 @@ def types() -> dict[str, set[str]]:
     return {path: kinds & TEXTS.keys() for path, kinds in found.items()}
 
 
-def _of_table(rule: Rule) -> set[str]:
+def _of_table(rule: AttributeRule) -> set[str]:
     return {OF_KINDS.get(kind, kind) for kind in rule.kinds}
 
 
@@ -116,7 +116,7 @@ def _around(path: tuple[str, ...], below: str, seen: dict[str, list[Any]]) -> An
     return copy.deepcopy(kept)
 
 
-def read(text: str) -> Loaded:
+def read(text: str) -> LoadedProject:
     return load(["-"], {"TAG": "1"}, "shop", "/p", {"-": text.encode()}.get, current="/p")
 
 

@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from msgspec import structs
 
 from api.errors import Invalid
-from compose.load import PHASES, Loaded
-from compose.model.load_state import Phase, Work
+from compose.load import PHASES, LoadedProject
+from compose.model.load_state import LoadState, Phase
 from compose.read.report import Report
-from compose.read.tree import Node, children, is_extension
+from compose.read.tree import TreeNode, children, is_extension
 from compose.read.yaml_reader import parse_yaml
 from compose.table.schema import SCHEMA, Schema
 from compose.translate.compose_file import as_yaml
@@ -70,7 +70,7 @@ def bounded(seconds: float = SECONDS) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def loaded(text: str, phases: Sequence[Phase] = PHASES) -> Loaded:
+def loaded(text: str, phases: Sequence[Phase] = PHASES) -> LoadedProject:
     """The text from standard input; files it names exist and hold `A=1`, but for `.env` and other compose files."""
     encoded = text.encode(errors="surrogatepass")
 
@@ -80,22 +80,22 @@ def loaded(text: str, phases: Sequence[Phase] = PHASES) -> Loaded:
         return None if path.endswith(("/.env", ".yaml", ".yml")) else b"A=1\n"
 
     environment = {"TAG": "1", "REPLICAS": "2", "HOME": "/home/u"}
-    work = Work(("-",), "shop", "/project", environment, read, "/project")
+    work = LoadState(("-",), "shop", "/project", environment, read, "/project")
     for phase in phases:
         work = phase(work)
     assert work.result is not None
     assert work.project is not None
-    return Loaded(work.result, work.project, tuple(str(note) for note in work.report.notes))
+    return LoadedProject(work.result, work.project, tuple(str(note) for note in work.report.notes))
 
 
-def outcome(text: str, phases: Sequence[Phase] = PHASES) -> Loaded | Invalid:
+def outcome(text: str, phases: Sequence[Phase] = PHASES) -> LoadedProject | Invalid:
     try:
         return loaded(text, phases)
     except Invalid as error:
         return error
 
 
-def judged(document: Node, found: Loaded) -> Node:
+def judged(document: TreeNode, found: LoadedProject) -> TreeNode:
     """The document without the services whose profile is not active: of those nothing is said."""
     services = document.at("services")
     left = {name: node for name, node in services.items() if name in found.project.services}
@@ -137,7 +137,7 @@ def check_all(text: str, phases: Sequence[Phase] = PHASES) -> None:
         assert without_effect(loaded(text, phases), lambda changed: outcome(changed, phases), str(seed)) == ""
 
 
-def unknown(node: Node, schema: Schema) -> list[str]:
+def unknown(node: TreeNode, schema: Schema) -> list[str]:
     """Keys that are not in the table: had there been one, the file would have been refused."""
     found: list[str] = []
     for part, child in children(node):
@@ -164,8 +164,8 @@ def test_mutated_files_are_loaded_or_refused(text: str) -> None:
 def losing(*attributes: str) -> Phase:
     """A loader's mistake: services lose these attributes on the way."""
 
-    def phase(work: Work) -> Work:
-        def bare(service: Node) -> Node:
+    def phase(work: LoadState) -> LoadState:
+        def bare(service: TreeNode) -> TreeNode:
             return service.with_value({key: node for key, node in service.entries.items() if key not in attributes})
 
         services = {name: bare(service) for name, service in work.tree.at("services").items()}
@@ -175,7 +175,7 @@ def losing(*attributes: str) -> Phase:
     return phase
 
 
-def forgetting(work: Work) -> Work:
+def forgetting(work: LoadState) -> LoadState:
     """Another one: the translation does not look at an attribute of the project."""
     assert work.project is not None
     services = {
@@ -201,7 +201,7 @@ def test_an_attribute_that_is_dropped_is_found(phases: tuple[Phase, ...], attrib
 
 
 def test_a_hang_is_found() -> None:
-    def endless(work: Work) -> Work:
+    def endless(work: LoadState) -> LoadState:
         while True:
             pass
 

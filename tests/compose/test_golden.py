@@ -16,11 +16,11 @@ import pytest
 
 from api import codec
 from api.errors import Invalid
-from compose.load import Loaded, load
+from compose.load import LoadedProject, load
 from compose.model.load_state import FileReader
 from compose.model.stack import StackFile
 from compose.read.report import Report
-from compose.read.tree import Node, children
+from compose.read.tree import TreeNode, children
 from compose.read.yaml_reader import parse_yaml
 from compose.table.attributes import ATTRIBUTES
 from compose.table.schema import SCHEMA, Schema
@@ -40,7 +40,7 @@ def reader(case: Path) -> FileReader:
     return read
 
 
-def run(case: Path, read: FileReader | None = None, **changes: Any) -> Loaded:
+def run(case: Path, read: FileReader | None = None, **changes: Any) -> LoadedProject:
     """Load a case; args.json has what differs from the usual arguments."""
     arguments = json.loads((case / "args.json").read_text()) if (case / "args.json").exists() else {}
     return load(
@@ -60,7 +60,7 @@ def _file(file: StackFile) -> dict[str, object]:
     return {"name": file.name, "data": file.data.decode(), "labels": dict(file.labels)}
 
 
-def shown(loaded: Loaded) -> str:
+def shown(loaded: LoadedProject) -> str:
     stack = loaded.stack
     document = {
         "networks": [codec.shown(spec) for spec in stack.networks],
@@ -92,7 +92,7 @@ def test_the_files_come_to_what_is_written_beside_them(case: Path) -> None:
         assert load_text(case, as_json(loaded.project)).project == loaded.project
 
 
-def load_text(case: Path, text: str) -> Loaded:
+def load_text(case: Path, text: str) -> LoadedProject:
     """The case with another text in the place of its files."""
     files = reader(case)
     return run(case, lambda path: text.encode() if path == "-" else files(path), files=["-"], directory=PROJECT)
@@ -106,7 +106,7 @@ def test_every_attribute_is_in_a_case() -> None:
     assert sorted(set(ATTRIBUTES) - met) == []
 
 
-def _meet(node: Node, schema: Schema, met: set[str]) -> None:
+def _meet(node: TreeNode, schema: Schema, met: set[str]) -> None:
     met.add(schema.pattern)
     for part, child in children(node):
         if below := schema.child(part):

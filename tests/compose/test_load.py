@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import pytest
 
 from api.errors import Invalid
-from compose.load import Loaded, load
+from compose.load import LoadedProject, load
 from compose.model.stack import DIGEST, NAMESPACE, SHORT_NAME
 
 
-def loaded(text: str, files: Mapping[str, bytes] | None = None, stack: str = "shop", **environment: str) -> Loaded:
+def loaded(
+    text: str, files: Mapping[str, bytes] | None = None, stack: str = "shop", **environment: str
+) -> LoadedProject:
     there = {"-": text.encode(), **(files or {})}
     return load(["-"], environment, stack, "/p", there.get, current="/p")
 

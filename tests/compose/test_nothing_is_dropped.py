@@ -14,9 +14,9 @@ import pytest
 
 from api.errors import Invalid
 from compose.load import PHASES
-from compose.model.load_state import Work
-from compose.read.tree import Node, children
+from compose.model.load_state import LoadState
 from compose.read.tree import Path as Place
+from compose.read.tree import TreeNode, children
 from compose.table.attributes import ATTRIBUTES
 from compose.table.schema import SCHEMA, Schema
 from tests.compose.test_golden import ENVIRONMENT, GOLDEN, PROJECT, reader
@@ -66,7 +66,7 @@ def _spread(places: list[tuple[Path, int, Place]]) -> list[tuple[Path, int, Plac
     return places[:: max(1, len(places) // TRIES)]
 
 
-def _matters(loaded: dict[Path, Work], case: Path, number: int, place: Place, *, is_built: bool) -> bool:
+def _matters(loaded: dict[Path, LoadState], case: Path, number: int, place: Place, *, is_built: bool) -> bool:
     """`is_built`: it is for `stack build`, which takes it from the project."""
     changed = _load(case, number, place)
     if changed is None:
@@ -74,13 +74,13 @@ def _matters(loaded: dict[Path, Work], case: Path, number: int, place: Place, *,
     return changed.project != loaded[case].project if is_built else changed.result != loaded[case].result
 
 
-def _sources(case: Path) -> Work:
+def _sources(case: Path) -> LoadState:
     files = [name for name in ("in.yaml", "override.yaml") if (case / name).exists()]
-    work = Work(tuple(files), "shop", PROJECT, ENVIRONMENT, reader(case), PROJECT)
+    work = LoadState(tuple(files), "shop", PROJECT, ENVIRONMENT, reader(case), PROJECT)
     return PHASES[1](PHASES[0](work)) if files else replace(work, files=())
 
 
-def _load(case: Path, number: int = 0, taken: Place = ()) -> Work | None:
+def _load(case: Path, number: int = 0, taken: Place = ()) -> LoadState | None:
     """The case without what is at a place; None when it cannot be loaded."""
     work = _sources(case)
     if not work.files or (case / "args.json").exists():
@@ -97,7 +97,7 @@ def _load(case: Path, number: int = 0, taken: Place = ()) -> Work | None:
     return work
 
 
-def _without(node: Node, place: Place) -> Node:
+def _without(node: TreeNode, place: Place) -> TreeNode:
     first, rest = place[0], place[1:]
     kept = [
         (part, _without(child, rest) if part == first else child)
@@ -107,7 +107,7 @@ def _without(node: Node, place: Place) -> Node:
     return node.with_value(dict(kept) if isinstance(node.value, dict) else [child for _, child in kept])
 
 
-def _places(node: Node, schema: Schema, place: Place) -> Iterator[tuple[str, Place]]:
+def _places(node: TreeNode, schema: Schema, place: Place) -> Iterator[tuple[str, Place]]:
     if place:
         yield schema.pattern, place
     for part, child in children(node):

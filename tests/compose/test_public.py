@@ -12,7 +12,7 @@ import pytest
 
 from api.errors import Invalid
 from cli.deploy.deploy_plan import Present, plan
-from compose.load import Loaded, load
+from compose.load import LoadedProject, load
 from compose.translate.compose_file import as_yaml
 
 PUBLIC = Path(__file__).parents[1] / "golden" / "public"
@@ -24,7 +24,7 @@ REFUSED = {
 }
 
 
-def loaded(text: str) -> Loaded:
+def loaded(text: str) -> LoadedProject:
     def read(path: str) -> bytes | None:
         if path == "-":
             return text.encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compose.read.value_kinds import KINDS, WrongKind, duration, size
+from compose.read.value_kinds import KINDS, KindMismatch, duration, size
 from compose.read.yaml_reader import resolve_scalar
 
 
@@ -26,7 +26,7 @@ def test_sizes(text: str, count: int) -> None:
 @pytest.mark.parametrize("kind", ["duration", "size", "integer", "number", "boolean", "mode"])
 @pytest.mark.parametrize("value", ["", "x", "1x", [], {}, None])
 def test_what_is_not_of_a_kind_is_refused(kind: str, value: object) -> None:
-    with pytest.raises(WrongKind):
+    with pytest.raises(KindMismatch):
         KINDS[kind].read(value)  # type: ignore[arg-type]
 
 

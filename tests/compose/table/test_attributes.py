@@ -11,7 +11,7 @@ from compose.phases.canonical import FORMS
 from compose.phases.merge import RULES
 from compose.read.value_kinds import KINDS
 from compose.table.attributes import ATTRIBUTES, OURS
-from compose.table.reference_page import manual
+from compose.table.reference_page import reference_page
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data"
@@ -29,11 +29,11 @@ def test_our_own_attributes_are_extensions_to_every_other_tool() -> None:
 
 
 def test_the_manual_tells_what_the_table_says() -> None:
-    assert (ROOT / "docs" / "compose.md").read_text() == manual()
+    assert (ROOT / "docs" / "compose.md").read_text() == reference_page()
 
 
 def test_the_manual_has_every_attribute() -> None:
-    assert sum(line.startswith("| `") for line in manual().splitlines()) == len(SPECIFICATION) + len(OURS)
+    assert sum(line.startswith("| `") for line in reference_page().splitlines()) == len(SPECIFICATION) + len(OURS)
 
 
 def test_forms_and_rules_of_merging_are_of_attributes_of_the_table() -> None:

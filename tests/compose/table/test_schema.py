@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from compose.read.value_kinds import KINDS, WrongKind
+from compose.read.value_kinds import KINDS, KindMismatch
 from compose.table.attributes import ATTRIBUTES
 
 LIST = Path(__file__).parents[2] / "data" / "compose-attributes.txt"
@@ -86,7 +86,7 @@ def _takes(path: str, value: Any) -> bool:
     for kind in ATTRIBUTES[path].kinds:
         try:
             KINDS[kind].read(value)
-        except WrongKind:
+        except KindMismatch:
             continue
         return True
     return False

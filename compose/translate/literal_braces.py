@@ -17,17 +17,17 @@ from compose.model.stack import Stack, StackService
 NOTE = "holds {{…}} that says nothing of a service, node or task: it stays as it is"
 
 
-def settled(stack: Stack) -> Stack:
+def escaped(stack: Stack) -> Stack:
     """The stack with all of them as texts."""
-    return replace(stack, services=tuple(map(_settled, stack.services)))
+    return replace(stack, services=tuple(map(_escaped, stack.services)))
 
 
-def concerned(stack: Stack) -> Iterator[str]:
+def services_with_literals(stack: Stack) -> Iterator[str]:
     """Services that have such a text."""
-    return (new.short_name for old, new in zip(stack.services, settled(stack).services, strict=True) if old != new)
+    return (new.short_name for old, new in zip(stack.services, escaped(stack).services, strict=True) if old != new)
 
 
-def _settled(service: StackService) -> StackService:
+def _escaped(service: StackService) -> StackService:
     task = service.spec.task_template
     container = mapped(task.container_spec, lambda text: literal(text) if is_foreign(text) else text)
     if container == task.container_spec:
