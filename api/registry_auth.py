@@ -10,6 +10,7 @@ import binascii
 
 import msgspec
 
+from api.engine.requests import read_request
 from api.errors import Invalid
 
 HEADER = "X-Registry-Auth"
@@ -32,8 +33,8 @@ def login_of(header: str) -> Login | None:
         return None
     try:
         data = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
-        login = msgspec.json.decode(data or b"{}", type=Login)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        login = read_request(Login, data or b"{}")
+    except (binascii.Error, ValueError, Invalid):
         raise Invalid(f"{HEADER}: not base64 of a JSON object") from None
     return login if login.username or login.identitytoken else None
 

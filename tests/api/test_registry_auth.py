@@ -34,3 +34,9 @@ def test_the_file_is_for_one_registry_and_a_login_is_not_printed() -> None:
     assert not is_for(b"", "reg")
     assert "word" not in repr(Login("me", "word"))
     assert b"identitytoken" in auth_json(Login(identitytoken="t"), "reg")
+
+
+def test_a_login_s_keys_are_read_in_any_case_and_others_ignored() -> None:
+    header = base64.urlsafe_b64encode(b'{"Username":"me","password":"word","serveraddress":"x","auth":""}').decode()
+
+    assert login_of(header) == Login("me", "word")
