@@ -10,7 +10,6 @@ import binascii
 
 import msgspec
 
-from api.engine.requests import read_request
 from api.errors import Invalid
 
 HEADER = "X-Registry-Auth"
@@ -33,8 +32,10 @@ def login_of(header: str) -> Login | None:
         return None
     try:
         data = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
-        login = read_request(Login, data or b"{}")
-    except (binascii.Error, ValueError, Invalid):
+        raw = msgspec.json.decode(data or b"{}", type=dict[str, object])
+        # clients write keys in any case, and Docker reads them so
+        login = msgspec.convert({key.lower(): item for key, item in raw.items() if item is not None}, Login)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise Invalid(f"{HEADER}: not base64 of a JSON object") from None
     return login if login.username or login.identitytoken else None
 
