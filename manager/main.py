@@ -26,8 +26,9 @@ from api.objects.observed import Member as MemberKey
 from api.wire import rpc
 from api.wire.join_messages import MemberAnswer
 from api.wire.session_messages import MANAGER_NAME
+from kit.background import Background
 from kit.ip import join_host_port
-from kit.supervisor import persist, stop
+from kit.supervisor import persist
 from kit.timing import Clock, backoff
 from manager.dispatch.dispatcher import Dispatcher
 from manager.dispatch.manager_announcer import Announcer
@@ -87,7 +88,7 @@ class Manager:
         self._clock = clock
         self._rng = rng
         self._member = None if options.external else Member(options.etcd, credentials())
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._background = Background()
         self._tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
         self._store: EtcdStore | None = None
@@ -170,8 +171,7 @@ class Manager:
         `hurry`: etcd is not given the time to hand its leadership over, for it may reach nobody.
         """
         self.dispatcher = None
-        await stop(self._tasks)
-        self._tasks = []
+        await self._background.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -189,8 +189,7 @@ class Manager:
         no longer listed.
         """
         self.dispatcher = None
-        await stop(self._tasks)
-        self._tasks = []
+        await self._background.stop()
         await self._unlist()
         if self._member is not None and self._store is not None:
             try:
@@ -265,8 +264,8 @@ class Manager:
         self._leader = Leader(store, election, planners(), self._clock)
         await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))
         if self._member is not None:
-            self._tasks.append(self._begin("etcd's members", self._follow_members))
-            self._tasks.append(self._begin("withdrawals", Withdrawals(self._member, store, options.node_id).run))
+            self._begin("etcd's members", self._follow_members)
+            self._begin("withdrawals", Withdrawals(self._member, store, options.node_id).run)
         for name, work in (
             ("dispatcher", dispatcher.run),
             ("failure detector", detector.run),
@@ -276,13 +275,13 @@ class Manager:
             ("own certificate", self._note_identity),
             ("cluster's keys", Keeper(store, options.node_id, self._clock).run),
         ):
-            self._tasks.append(self._begin(name, work))
+            self._begin(name, work)
         self.dispatcher = dispatcher
         log.info("manager serves", node=options.node_id, address=options.address, port=options.listen[1])
 
-    def _begin(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
-        """Work that lives from start to stop, which no block of a TaskGroup spans."""
-        return asyncio.get_running_loop().create_task(persist(work, name, backoff(self._rng)), name=name)
+    def _begin(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Have the work done until this manager stops."""
+        self._background.start(persist(work, name, backoff(self._rng)), name)
 
     async def _listen(self, service: JoinService) -> None:
         options = self._options

@@ -20,8 +20,9 @@ from api.errors import Unavailable
 from api.version import release
 from api.wire.rpc import Credentials
 from kit import cgroups
+from kit.background import Background
 from kit.directories import OWNERS, PASSABLE, make_directory
-from kit.supervisor import stop, supervise
+from kit.supervisor import supervise
 from kit.timing import Clock, backoff
 from kit.troubles import Troubles
 from manager.http.cluster_routes import routes as cluster_routes
@@ -78,23 +79,23 @@ class Daemon:
             ("bound sockets", SocketBinds(self._runtime, self._settings.all_sockets).run),
         )
         troubles, delays = self._troubles, partial(backoff, self._rng)
-        # They live until the end of the process, which no block of a TaskGroup spans.
-        tasks = [loop.create_task(supervise(work, name, troubles, delays), name=name) for name, work in works]
         with PidFile(self._settings.pid_path):
-            try:
-                self._bound_memory()
-                log.info("argosyd starts", version=release(), data_root=str(self._settings.data_root))
-                await self.swarm.resume()
-                await self._socket.start()
-                if path := self._settings.docker_socket:
-                    work = DockerSocket(path, self._socket.serve, restrict).run
-                    tasks.append(loop.create_task(supervise(work, "Docker's socket", troubles, delays)))
-                await ended.wait()
-            finally:
-                log.info("argosyd stops; containers go on running")
-                await self._socket.stop()
-                await self.swarm.stop()
-                await stop(tasks)
+            async with Background() as background:
+                for name, work in works:
+                    background.start(supervise(work, name, troubles, delays), name)
+                try:
+                    self._bound_memory()
+                    log.info("argosyd starts", version=release(), data_root=str(self._settings.data_root))
+                    await self.swarm.resume()
+                    await self._socket.start()
+                    if path := self._settings.docker_socket:
+                        work = DockerSocket(path, self._socket.serve, restrict).run
+                        background.start(supervise(work, "Docker's socket", troubles, delays), "Docker's socket")
+                    await ended.wait()
+                finally:
+                    log.info("argosyd stops; containers go on running")
+                    await self._socket.stop()
+                    await self.swarm.stop()
 
     def _bound_memory(self) -> None:
         """Where systemd does not bound our memory, a control group of our own does."""

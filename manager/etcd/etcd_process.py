@@ -20,9 +20,10 @@ import structlog
 from api.errors import ArgosyError, Conflict, Invalid, Unavailable
 from api.wire.rpc import Credentials
 from kit import cgroups
+from kit.background import Background
 from kit.files import replace_file
 from kit.process import run, send_signal, wait_pid
-from kit.supervisor import guard, stop
+from kit.supervisor import guard
 from kit.timing import backoff
 from manager.etcd.command_line import MemberSettings, check_version, command, parse_version
 from manager.etcd.connection_ending import hang_up
@@ -46,7 +47,7 @@ class Member:
 
     def __init__(self, settings: MemberSettings, credentials: Credentials) -> None:
         self.settings, self._credentials = settings, credentials
-        self._supervisor: list[asyncio.Task[None]] = []
+        self._background = Background()
         self._pid = 0
         self._command: list[str] = []
 
@@ -71,15 +72,12 @@ class Member:
         self._write_credentials()
         self._command = command(self.settings, version, None if self.exists else others)
         await self._settle_leftover()
-        # Lives from start to stop, which no block of a TaskGroup spans.
-        supervise = guard(self._supervise(), "etcd member")
-        self._supervisor = [asyncio.get_running_loop().create_task(supervise, name="etcd member")]
+        self._background.start(guard(self._supervise(), "etcd member"), "etcd member")
         await self._until_ready()
 
     async def stop(self, *, hurry: bool = False) -> None:
         """Stop etcd and wait until it has ended; in a hurry without a word, as a crash would."""
-        await stop(self._supervisor)
-        self._supervisor = []
+        await self._background.stop()
         if self._pid:
             await (_kill if hurry else _terminate)(self._pid)
             self._gone()

@@ -20,7 +20,8 @@ from api.errors import Unavailable
 from api.objects.wanted import Cluster
 from api.wire.rpc import Credentials
 from api.wire.session_messages import MANAGER_NAME
-from kit.supervisor import guard, stop
+from kit.background import Background
+from kit.supervisor import guard
 from kit.timing import backoff
 from manager.etcd.etcd_client import CALL_TIMEOUT, Connection, EtcdError, NoSpace
 from manager.etcd.leases import EtcdLease, KeepAlives, grant
@@ -79,19 +80,15 @@ class EtcdStore(View):
         self._limits = limits
         self._writer = Writer(self.connection, limits)
         self._keep_alives = KeepAlives(self.connection)
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._background = Background()
         self.space: SpaceKeeper | None = None
         """Who keeps room in our own member; None with somebody else's etcd."""
 
     async def start(self) -> None:
         """Load everything and begin to watch. Raises Unavailable when etcd cannot be reached."""
         await self._list()
-        loop = asyncio.get_running_loop()
-        # These two live from start to close, which no block of a TaskGroup spans.
-        self._tasks = [
-            loop.create_task(guard(self._follow(), "watch of etcd"), name="etcd watch"),
-            loop.create_task(guard(self._keep_alives.run(), "lease refreshes"), name="etcd leases"),
-        ]
+        self._background.start(guard(self._follow(), "watch of etcd"), "etcd watch")
+        self._background.start(guard(self._keep_alives.run(), "lease refreshes"), "etcd leases")
 
     async def renew(self, credentials: Credentials) -> None:
         """Connect with a new certificate from now on; requests under way may fail as Unavailable."""
@@ -102,12 +99,11 @@ class EtcdStore(View):
     def keep_room(self, endpoint: str, credentials: Credentials | None, quota: int) -> None:
         """Look after the room in our own member at `endpoint` from now on; `quota` in bytes is what it was given."""
         self.space = SpaceKeeper(Connection([endpoint], credentials, self._server_name), quota)
-        work = guard(self.space.run(), "room in etcd")
-        self._tasks.append(asyncio.get_running_loop().create_task(work, name="room in etcd"))
+        self._background.start(guard(self.space.run(), "room in etcd"), "room in etcd")
 
     async def close(self) -> None:
         """Stop watching and disconnect. Leases are left to run out."""
-        await stop(self._tasks)
+        await self._background.stop()
         await self._writer.close()
         await self.connection.close()
         if self.space is not None:
