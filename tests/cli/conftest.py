@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from api.codec import encode
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -96,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = self.server.engine.answer(
             Asked(self.command, parts.path, query, self._body(), dict(self.headers))
         )
-        data = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
+        data = answer if isinstance(answer, bytes) else b"" if answer is None else encode(answer)
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from api.service.mode import Mode, Replicated
+from api.service.service_spec import ServiceSpec
+from tests.cli.answers import a_manager, a_service
 from tests.cli.conftest import Engine, Run
 
 # arguments → exit code, what stderr ends with
@@ -86,7 +89,7 @@ FILES = {
     "built.yml": "services: {web: {image: web, build: .}}\n",
     "external.yml": "services: {web: {image: web, networks: [proxy]}}\nnetworks: {proxy: {external: true}}\n",
 }
-SERVICE = {"ID": "s1", "Spec": {"Name": "web", "Mode": {"Replicated": {"Replicas": 1}}}}
+SERVICE = a_service("s1", ServiceSpec("web", mode=Mode(replicated=Replicated(1))))
 
 
 @pytest.mark.parametrize(("line", "code", "sentence"), ROWS, ids=[row[0] for row in ROWS])
@@ -101,7 +104,7 @@ def test_bad_input_ends_with_one_sentence(
         r"GET /nodes/(.*)": lambda r: (404, {"message": f"node {r.path.split('/')[-1]} not found"}),
         r"POST /nodes/n1/update": None,
         r"DELETE /volumes/(.*)": (404, {"message": "no such volume"}),
-        r"GET /nodes/n1": {"ID": "n1", "Spec": {"Role": "worker", "Availability": "active"}},
+        r"GET /nodes/n1": a_manager("n1", "m1", {}),
         r"GET /services": lambda r: [] if r.filters else [SERVICE],
         r"POST /images/create": b'{"status":"Pulling"}\n{"error":"no such image: nothing"}\n',
     }

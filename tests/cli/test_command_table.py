@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import struct
 
+from api.engine.tasks import TaskStatusAnswer
+from api.service.service_spec import ServiceSpec
 from cli.commands.cluster import relabelled
+from tests.cli.answers import a_manager, a_service, a_swarm, a_task
 from tests.cli.conftest import Engine, Run
 
-TOKENS = {"Worker": "SWMTKN-1-w", "Manager": "SWMTKN-1-m"}
-NODE = {
-    "ID": "n1",
-    "Version": {"Index": 7},
-    "Spec": {"Role": "manager", "Availability": "active", "Labels": {"old": "1"}},
-    "Description": {"Hostname": "m1", "Engine": {"EngineVersion": "0.1.0"}},
-    "Status": {"State": "ready", "Addr": "10.0.0.1"},
-    "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "10.0.0.1:2377"},
-}
+NODE = a_manager("n1", "m1", {"old": "1"})
 INFO = {"Swarm": {"NodeID": "n1", "ControlAvailable": True, "LocalNodeState": "active"}}
 
 
@@ -25,7 +20,7 @@ def cluster(engine: Engine) -> None:
     engine.answers |= {
         "POST /.*": None,
         "POST /swarm/init": "n1",
-        "GET /swarm": {"ID": "c", "Version": {"Index": 3}, "Spec": {"Name": "default"}, "JoinTokens": TOKENS},
+        "GET /swarm": a_swarm("SWMTKN-1-w", "SWMTKN-1-m"),
         "GET /info": INFO,
         "GET /nodes": [NODE],
         "GET /nodes/n1": NODE,
@@ -65,8 +60,9 @@ def test_the_cluster_s_settings_are_changed_and_those_not_said_stay(argosy: Run,
     assert argosy("cluster", "update", "--rebalance", "--task-history-limit", "9").returncode == 0
     sent = engine.sent("POST", "/swarm/update")
     assert sent.query == {"version": "3"}
-    assert sent.json == {
-        "Name": "default", "Labels": {"argosy.rebalance": "true"}, "Orchestration": {"TaskHistoryRetentionLimit": 9}
+    # an empty part says nothing
+    assert {name: part for name, part in sent.json.items() if part} == {
+        "Labels": {"argosy.rebalance": "true"}, "Orchestration": {"TaskHistoryRetentionLimit": 9}
     }  # fmt: skip
     shown = json.loads(argosy("cluster", "inspect").stdout)
     assert (shown["ID"], "JoinTokens" in shown) == ("c", False)
@@ -109,8 +105,8 @@ def test_logs_are_taken_apart_and_named(argosy: Run, engine: Engine) -> None:
         for number, line in ((1, details + b" out\n"), (2, details + b" err\n"))
     )
     engine.answers |= {
-        "GET /services/(web|s1)": {"ID": "s1", "Spec": {"Name": "web"}},
-        "GET /tasks/t1": {"ID": "t1", "ServiceID": "s1", "Slot": 2},
+        "GET /services/(web|s1)": a_service("s1", ServiceSpec("web")),
+        "GET /tasks/t1": a_task("t1", TaskStatusAnswer("running"), service_id="s1", slot=2),
         "GET /nodes/n1": NODE,
         "GET /services/s1/logs": frames,
     }
