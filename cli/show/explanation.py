@@ -8,7 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from api.engine.argosy import ExplanationAnswer, ProblemAnswer, ServiceVerdictAnswer, VerdictState
+from api.engine.argosy import (
+    ExplanationAnswer,
+    ProblemAnswer,
+    ServiceVerdictAnswer,
+    StackVerdictAnswer,
+    VerdictState,
+)
 from cli.client import Client
 from cli.command_errors import Failed
 from cli.show.formatting import span
@@ -32,9 +38,12 @@ def show(client: Client, names: Sequence[str], as_json: bool = False) -> None:
 
 
 def show_stack(client: Client, stack: str, names: Sequence[str], as_json: bool = False) -> None:
-    """The same for all services of a stack."""
+    """The same for all services of a stack, after the stack's own verdict."""
     if not names:
         raise Failed(f"there is no stack {stack!r}")
+    if not as_json:
+        verdict = client.get(f"/argosy/v1/stacks/{stack}/verdict", StackVerdictAnswer)
+        click.echo(f"stack {stack}: {how_it_stands(verdict, time.time(), with_reasons=False)}")  # noqa: TID251
     show(client, names, as_json)
 
 
@@ -47,11 +56,11 @@ def lines(about: ExplanationAnswer, now: float) -> Iterator[str]:
         yield from _paragraph(problem, now)
 
 
-def how_it_stands(verdict: ServiceVerdictAnswer, now: float) -> str:
+def how_it_stands(verdict: ServiceVerdictAnswer | StackVerdictAnswer, now: float, with_reasons: bool = True) -> str:
     """ "stuck for 3 minutes: 1 task found no node: …"; `now` in Unix seconds."""
     since = unix_time(verdict.since)
     when = f" for {span(now - since).lower()}" if since and since <= now else ""
-    return f"{verdict.state.value}{when}{': ' + verdict.message if verdict.message else ''}"
+    return f"{verdict.state.value}{when}{': ' + verdict.message if with_reasons and verdict.message else ''}"
 
 
 def _paragraph(problem: ProblemAnswer, now: float) -> Iterator[str]:

@@ -8,4 +8,5 @@ __all__ = [
     "service_counts",
     "service_verdict",
     "stack_verdict",
+    "verdict_watch",
 ]

@@ -119,6 +119,10 @@ async def test_what_finds_no_node_is_told_with_its_reason(world: World) -> None:
     assert about.startswith("lost (replicated): ")
     assert "task 1: pending" in about
     assert "→ " in about
+    assert "  it is converging" in about
+    listed = await world.run("service", "ps", "lost")
+    assert b"lost is converging" in listed.stderr
+    assert b"lost is " not in listed.stdout
 
 
 async def test_any_kept_revision_can_be_gone_back_to(world: World) -> None:

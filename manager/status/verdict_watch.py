@@ -1,0 +1,54 @@
+"""The verdicts on some services, kept up with the state: judged anew are those that changed, or whose time has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from math import inf
+
+from api.objects.kinds import CURRENT_LEADER, LEADERSHIP
+from api.objects.wanted import Service
+from kit.delay_queue import DelayQueue
+from manager.status.service_verdict import Verdict, service_verdict
+from manager.store.state import State
+
+
+class VerdictWatch:
+    """Verdicts by service id, on the services that pass a filter."""
+
+    def __init__(self, passes: Callable[[Service], bool], patience: float, named: Collection[str] = ()) -> None:
+        """`named` are ids of services that are told of when they are not there, too."""
+        self.verdicts: dict[str, tuple[Service, Verdict]] = {}
+        self._passes = passes
+        self._patience = patience
+        self._named = frozenset(named)
+        self._due: DelayQueue[str] = DelayQueue()
+        self._leads: bool | None = None
+
+    def update(self, state: State, changed: Iterable[str], now: float) -> set[str]:
+        """Judge anew what has to be; `changed` are ids of services. Returns those with another verdict than before, or
+        that are gone; at first all there are."""
+        ids = {*changed, *list(self._due.due(now))}
+        leads = CURRENT_LEADER in state.table(LEADERSHIP)
+        if leads is not self._leads:  # concerns every service
+            self._leads, ids = leads, {*state.services, *self.verdicts, *self._named}
+        return {id for id in ids if self._judge(state, id, now)}
+
+    def again_at(self) -> float:
+        """When time alone changes a verdict; infinity for never."""
+        at = self._due.next_time()
+        return inf if at is None else at
+
+    def _judge(self, state: State, id: str, now: float) -> bool:
+        """Whether there is something new to tell of a service."""
+        service = state.services.get(id)
+        before = self.verdicts.pop(id, None)
+        if service is None or not self._passes(service):
+            self._due.drop(id)
+            return before is not None or (service is None and id in self._named)
+        verdict = service_verdict(state, service, now, self._patience)
+        self.verdicts[id] = (service, verdict)
+        if verdict.again_at < inf:
+            self._due.put(id, verdict.again_at)
+        else:
+            self._due.drop(id)
+        return before != (service, verdict)
