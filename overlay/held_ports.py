@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from api.service.ports import PortConfig
 from overlay.interface import NetworkFailure
-from overlay.plan.nft_rules import HostPort
+from overlay.plan.nft_fragments import HostPort
 
 
 class HeldPorts:

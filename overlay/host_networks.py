@@ -29,14 +29,15 @@ from kit.timing import backoff
 from kit.troubles import Troubles, error_sentence
 from overlay.interface import LOCAL_BRIDGE, NetworkFailure, NetworkView, Sandbox
 from overlay.kernel.conntrack import Conntrack
-from overlay.kernel.kernel_networks import KernelNetworks, find_host, read_host_prefixes, read_sysctls, write_sysctls
+from overlay.kernel.kernel_networks import KernelNetworks, find_host, read_host_prefixes
 from overlay.kernel.nft_table import NftTable
-from overlay.plan import datagram_routes, host_prefixes, link_names, nft_rules, rule_sieve, sysctls
+from overlay.kernel.sysctl_files import read_sysctls, write_sysctls
+from overlay.plan import datagram_routes, host_prefixes, link_names, rejected_fragments, sysctls
 from overlay.plan.datagram_routes import Frontend
 from overlay.plan.host_state import HostState
 from overlay.plan.kernel_diff import diff
 from overlay.plan.kernel_objects import Address, ApplyObject, Bridge, HostFacts, Operation
-from overlay.plan.network_snapshot import NetworkSnapshot, local_snapshot, snapshots
+from overlay.plan.network_snapshot import NetworkSnapshot, lasting_addresses, local_snapshot, ready_addresses, snapshots
 from overlay.plan.nft_rules import NftFragment
 from overlay.sandboxes import Sandboxes
 
@@ -327,9 +328,9 @@ class HostNetworks:
             self._tell_of_networks(after)
             self._sandboxes.know(after.names, sure=not first)
             old, new = before.differing(after), after.differing(before)
-            self._gone |= nft_rules.addresses(old) - nft_rules.addresses(new)
+            self._gone |= lasting_addresses(old) - lasting_addresses(new)
             self._changed_frontends.update(datagram_routes.to_check(before.frontends, after.frontends))
-            if left := nft_rules.backends(old) - nft_rules.backends(new):
+            if left := ready_addresses(old) - ready_addresses(new):
                 self._left |= left
                 self._someone_left.set()
             if self._loaded:
@@ -404,7 +405,7 @@ class HostNetworks:
             self._someone_left.clear()
             left, self._left = frozenset(self._left), set()
             await asyncio.sleep(ANSWER_WITHIN)
-            gone = left - nft_rules.backends(self._applied.snapshots.values())
+            gone = left - ready_addresses(self._applied.snapshots.values())
             if gone and (conntrack := self._conntrack) is not None:
                 await self._in_pool(lambda: conntrack.forget_unanswered(gone))  # noqa: B023 - it is awaited here
 
@@ -421,7 +422,7 @@ class HostNetworks:
         try:
             ruleset.bring(after.merged, port, check=whole)
         except NetworkFailure:
-            self._refused = rule_sieve.refused(
+            self._refused = rejected_fragments.rejected(
                 after.own, after.fragments, lambda fragment: ruleset.would_take(fragment, port)
             )
             raise

@@ -32,7 +32,7 @@ from overlay.plan.device_plan import mtu_of
 from overlay.plan.dns_zone import Names
 from overlay.plan.kernel_objects import BridgePort, Fdb, HostFacts, KernelObject
 from overlay.plan.network_snapshot import NetworkSnapshot
-from overlay.plan.nft_rules import HostPort
+from overlay.plan.nft_fragments import HostPort
 from overlay.plan.port_guard_rules import GuardedPort
 
 log = structlog.get_logger(__name__)

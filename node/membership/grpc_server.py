@@ -1,7 +1,7 @@
 """The host's gRPC port (7946): the agent's `Host` service, and on managers the dispatcher's sessions. mTLS is required.
 
-The dispatcher's method is always there: on a host that is no manager now, it answers UNAVAILABLE, and an agent that
-had it in its list goes on to the next.
+The dispatcher's method is always registered: on a host that is no manager it answers UNAVAILABLE, and an agent that
+has this host in its list of managers tries the next one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from api.wire.host_messages import ExportCheck, ExportVerdict
 from api.wire.session_messages import DISPATCHER
 from kit.ip import join_host_port
 from manager.dispatch.dispatcher import Dispatcher
-from node.membership.port_guard import PortGuard
+from node.membership.connection_limits import ConnectionLimits
 
 GRACE = 1.0
 """Seconds for streams under way when the server stops."""
 HANDSHAKE_TIME = 5.0
-"""Seconds for a TLS handshake; who has not shown a certificate by then is hung up on."""
+"""Seconds for a TLS handshake; a connection without a certificate by then is closed."""
 SERVER_OPTIONS = [
     ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_TIME * 1000)),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
@@ -44,7 +44,7 @@ class HostServer:
         self._dispatcher = dispatcher
         self._handlers = [*handlers, self._sessions()]
         self._server: Any = None
-        self._guard: PortGuard | None = None
+        self._limits: ConnectionLimits | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises Unavailable when the port is taken."""
@@ -57,8 +57,8 @@ class HostServer:
             raise Unavailable(
                 f"cannot listen on {address}: another process holds the port, or the address is not here"
             ) from None
-        self._guard = PortGuard(port)
-        await self._guard.start()
+        self._limits = ConnectionLimits(port)
+        await self._limits.start()
         await server.start()
         self._server = server
 
@@ -67,9 +67,9 @@ class HostServer:
         if self._server is not None:
             await self._server.stop(GRACE)
             self._server = None
-        if self._guard is not None:
-            await self._guard.stop()
-            self._guard = None
+        if self._limits is not None:
+            await self._limits.stop()
+            self._limits = None
 
     def _sessions(self) -> Any:
         async def session(requests: Any, context: Any) -> None:

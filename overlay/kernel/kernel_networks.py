@@ -114,29 +114,6 @@ def read_host_prefixes(route: RouteSocket | None = None) -> list[tuple[str, int]
         route.close()
 
 
-def write_sysctls(settings: Mapping[str, str]) -> None:
-    """Below /proc/sys/net of the calling thread's network namespace. What the kernel lacks is left out."""
-    for path, value in settings.items():
-        try:
-            with open(f"/proc/sys/net/{path}", "r+b", buffering=0) as file:
-                # the kernel takes a write at the beginning only
-                file.write(value.encode())
-        except FileNotFoundError:
-            pass
-
-
-def read_sysctls(settings: Iterable[str], device: str = "all") -> dict[str, int]:
-    """These IPv4 settings of a device, in the calling thread's network namespace. What the kernel lacks is left out."""
-    found = {}
-    for name in settings:
-        try:
-            with open(f"/proc/sys/net/ipv4/conf/{device}/{name}", encoding="ascii") as file:
-                found[name] = int(file.read())
-        except FileNotFoundError:
-            continue
-    return found
-
-
 def container_port(link: str, mac: str) -> list[Request]:
     """A bridge port that a container is behind, and nobody else, whatever addresses it claims."""
     return [_plain_port(link), *_put_fdb(Fdb(link, mac, ""), None)]

@@ -18,10 +18,11 @@ from typing import TypeVar
 
 from overlay.interface import NetworkFailure
 from overlay.kernel import netlink_messages, unsent_data
-from overlay.kernel.kernel_networks import container_port, delete_link, write_sysctls
+from overlay.kernel.kernel_networks import container_port, delete_link
 from overlay.kernel.netlink_socket import PRESENT, KernelRefused, Request, RouteSocket
 from overlay.kernel.nftables import NftContext
 from overlay.kernel.port_guard import PortGuard
+from overlay.kernel.sysctl_files import write_sysctls
 from overlay.plan import sysctls
 from overlay.plan.port_guard_rules import GuardedPort
 

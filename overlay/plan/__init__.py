@@ -1,4 +1,4 @@
-"""What the kernel should hold. Pure."""
+"""What the kernel of a host should hold for its networks, as values. Pure."""
 
 __all__ = [
     "applicable_entries",
@@ -11,8 +11,9 @@ __all__ = [
     "kernel_objects",
     "link_names",
     "network_snapshot",
+    "nft_fragments",
     "nft_rules",
     "port_guard_rules",
-    "rule_sieve",
+    "rejected_fragments",
     "sysctls",
 ]

@@ -1,6 +1,6 @@
-"""Pure: which of the entries a host is told could be applied at all, so that one that cannot be stops no other.
+"""Which of a host's network assignments can be applied at all, so that one that cannot does not stop the others. Pure.
 
-Managers check what they are told; this is for what was stored before they did, and for their own faults.
+Managers check requests too; this check is for objects stored before they did, and for managers' own faults.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE)
 
 
 def wrong(order: Assignment) -> str:
-    """Why the networks could not apply it; "" when they can, or when it is none of theirs."""
+    """Why the networks cannot apply an assignment; "" when they can, or when it is not about networks."""
     match order:
         case NetworkAssignment():
             return _wrong_network(order)
@@ -72,7 +72,7 @@ def _wrong_address(text: str) -> str:
 
 
 def _wrong_host(text: str) -> str:
-    """None is known of a task whose node has not been heard of."""
+    """ "" is fine: the host of a task is unknown until its node has reported."""
     return _wrong_address(text) if text else ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from overlay.plan.network_snapshot import NetworkSnapshot
-from overlay.plan.nft_rules import HostPort
+from overlay.plan.nft_fragments import HostPort
 
 UDP = 17
 

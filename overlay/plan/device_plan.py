@@ -1,7 +1,7 @@
-"""Pure: a network and the host's facts → the kernel objects this host should have for it.
+"""The kernel objects that this host should have for a network: bridge, VXLAN device, entries and routes. Pure.
 
-Second station of a change: view → snapshots → *plan* → diff → netlink. Containers' own interfaces are not planned here:
-they live and die with their sandbox (sandboxes.py).
+Second step of a change: view → snapshots → *plan* → diff → kernel. Containers' own interfaces are not planned here:
+they are made and removed with their sandbox (sandboxes.py).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Plan = frozenset[KernelObject]
 
 
 def plan(snapshot: NetworkSnapshot, host: HostFacts) -> Plan:
-    """Everything the network needs on this host."""
+    """All kernel objects that the network needs on this host."""
     return (
         frozenset(_devices(snapshot, host)) | frozenset(_remote(snapshot, host)) | frozenset(_returns(snapshot, host))
     )
 
 
 def mtu_of(snapshot: NetworkSnapshot, host: HostFacts) -> int:
-    """What fits through the underlay, unless the network says its own."""
+    """The network's own MTU in bytes, else the largest that fits through the underlay."""
     overhead = host.vxlan_overhead if snapshot.network.vni else 0
     return snapshot.network.mtu or host.mtu - overhead
 
@@ -47,12 +47,12 @@ def _devices(snapshot: NetworkSnapshot, host: HostFacts) -> Iterator[KernelObjec
     if network.vni:
         yield Vxlan(link_names.vxlan(network.vni), bridge, network.vni, host.vxlan_port, host.address, mtu)
     if network.vip_range:
-        # the host answers ARP for the whole range, so a VIP needs no address of its own
+        # the host answers ARP for the whole range, so no VIP needs an address of its own
         yield Route(bridge, network.vip_range, 0)
 
 
 def _remote(snapshot: NetworkSnapshot, host: HostFacts) -> Iterator[KernelObject]:
-    """Who is behind which host: containers, ready or not, and the other hosts' bridges."""
+    """The entries for everything on other hosts: containers, ready or not, and the hosts' bridges."""
     if not snapshot.network.vni:
         return
     bridge, vxlan = link_names.bridge(snapshot.network.vni), link_names.vxlan(snapshot.network.vni)
@@ -67,7 +67,7 @@ def _remote(snapshot: NetworkSnapshot, host: HostFacts) -> Iterator[KernelObject
 
 
 def _returns(snapshot: NetworkSnapshot, host: HostFacts) -> Iterator[KernelObject]:
-    """The way back of mesh connections: to the host that let them in, which translates them back."""
+    """Routes for replies of mesh connections, to the host that they came in through: it translates them back."""
     if not snapshot.ingress:
         return
     bridge = link_names.bridge(snapshot.network.vni)

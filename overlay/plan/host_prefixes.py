@@ -1,7 +1,7 @@
-"""Pure: the addresses and routes of a host → the prefixes that are its own, which no network of the cluster takes.
+"""The prefixes that a host itself uses, from its addresses and routes; no cluster network may overlap them. Pure.
 
-What leads everywhere (a default route, or the halves of one that a VPN sets) is none, nor is what never leaves a host
-or a link. The cluster's own bridges and tables are not looked at.
+Default routes (and the two halves that a VPN sets) do not count, nor do prefixes that never leave a host or a link. The
+cluster's own bridges and tables are left out by the caller.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _NOT_OURS = tuple(IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "16
 
 
 def prefixes(found: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:
-    """The widest `most` prefixes that cover all of these (address, prefix length), in order. Beyond that, some lack."""
+    """The prefixes that cover these (address, prefix length), in order; of more than `most` only the widest."""
     usable = []
     for address, length in found:
         network = IPv4Network((address, length), strict=False)

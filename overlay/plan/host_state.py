@@ -1,4 +1,4 @@
-"""What a host's networks have been brought to, or are to be brought to, layer by layer. Pure."""
+"""The planned state of a host's networks, layer by layer: kernel objects, rules, names and frontends. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from overlay.plan import datagram_routes, dns_zone, nft_rules
+from overlay.plan import datagram_routes, dns_zone, nft_fragments, nft_rules
 from overlay.plan.datagram_routes import Frontends
 from overlay.plan.device_plan import Plan, plan
 from overlay.plan.dns_zone import Names
 from overlay.plan.kernel_objects import HostFacts
 from overlay.plan.network_snapshot import NetworkSnapshot
-from overlay.plan.nft_rules import HostPort, NftFragment
+from overlay.plan.nft_fragments import HostPort
+from overlay.plan.nft_rules import NftFragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,13 @@ class HostState:
     fragments: Mapping[str, NftFragment] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
     own: NftFragment = field(default_factory=NftFragment)
-    """The host's own ports'."""
+    """The fragment of the ports published on this host only."""
     merged: NftFragment = field(default_factory=NftFragment)
     network_frontends: Mapping[str, Frontends] = field(default_factory=dict)
     frontends: Frontends = field(default_factory=dict)
-    """Of all networks, and of the host's own ports."""
+    """Of all networks, and of the ports published on this host only."""
     broken: Mapping[str, str] = field(default_factory=dict)
-    """Networks that nothing can be planned for, and why; they stay as they were."""
+    """Why nothing can be planned for a network, by id; it keeps its former plan."""
 
     def towards(
         self,
@@ -42,9 +43,9 @@ class HostState:
         host: HostFacts,
         refused: Mapping[str, NftFragment] = MappingProxyType({}),
     ) -> HostState:
-        """What these snapshots and ports come to; what did not change is taken over from here.
+        """The state planned from these snapshots and ports. Plans of unchanged networks are taken from this state.
 
-        `refused`: fragments that nftables does not take, by network.
+        `refused`: fragments that nftables rejects, by network.
         """
         snapshots: dict[str, NetworkSnapshot] = {}
         broken: dict[str, str] = {}
@@ -54,11 +55,11 @@ class HostState:
             try:
                 made[id] = self._known(id) if known == snapshot else _make(snapshot, host)
                 snapshots[id] = snapshot
-            except Exception as error:  # entries are checked when they come; this is for what nobody has thought of
+            except Exception as error:  # applicable_entries.py checks assignments; this is for other faults
                 broken[id] = f"{type(error).__name__}: {error}"
                 if known is not None:
                     made[id], snapshots[id] = self._known(id), known
-        own = nft_rules.host_ports_fragment(ports)
+        own = nft_fragments.host_ports_fragment(ports)
         fragments = {id: one.fragment for id, one in made.items()}
         network_frontends = {id: one.frontends for id, one in made.items()}
         return HostState(
@@ -80,17 +81,17 @@ class HostState:
         return _Made(self.plans[id], self.fragments[id], self.names[id], self.network_frontends[id])
 
     def moved_since(self, before: HostState) -> bool:
-        """Whether a network's bridge has another address now."""
+        """Whether a network's bridge has another address than in `before`."""
         pairs = ((before.snapshots[id], snapshot) for id, snapshot in self.snapshots.items() if id in before.snapshots)
         return any(old.network.gateway != new.network.gateway for old, new in pairs)
 
     def differing(self, other: HostState) -> list[NetworkSnapshot]:
-        """The snapshots that are not the same there."""
+        """The snapshots that are missing in `other` or differ from it."""
         return [snapshot for id, snapshot in self.snapshots.items() if other.snapshots.get(id) != snapshot]
 
 
 class _Made(NamedTuple):
-    """What a snapshot comes to."""
+    """The plans made from one snapshot."""
 
     plan: Plan
     fragment: NftFragment
@@ -99,5 +100,5 @@ class _Made(NamedTuple):
 
 
 def _make(snapshot: NetworkSnapshot, host: HostFacts) -> _Made:
-    fragment = nft_rules.network_fragment(snapshot, host.address)
+    fragment = nft_fragments.network_fragment(snapshot, host.address)
     return _Made(plan(snapshot, host), fragment, dns_zone.index(snapshot), datagram_routes.of_snapshot(snapshot))

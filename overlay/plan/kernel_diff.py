@@ -1,7 +1,8 @@
-"""Pure: what the kernel has, what it should have → ordered, idempotent operations.
+"""The ordered, idempotent operations that turn the kernel's objects into the wanted ones. Pure.
 
-Removals first, from rules down to bridges; then additions from bridges up to rules. A link takes what hangs on it
-along, so nothing is removed from a link that goes, and all is put again on one that is made anew.
+Removals come first, from rules down to bridges; then additions from bridges up to rules. When a link is removed the
+kernel removes everything on it, so nothing is removed from such a link, and everything is added again on one that is
+recreated.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def diff(actual: Set[KernelObject], desired: Set[KernelObject]) -> list[Operatio
         for what in actual
         if isinstance(what, Bridge | Vxlan) and _must_go(what, wanted.get((what.order, what.key)))
     }
-    # what hangs on a port of a bridge that goes, goes too
+    # with a bridge go its ports' entries
     gone |= {what.link for what in actual if isinstance(what, BridgePort) and what.bridge in gone}
     kept = {what for what in actual if not _hangs_on(what, gone)}
     surplus = [what for what in actual - desired if _removable(what, gone, wanted)]
@@ -40,7 +41,7 @@ def diff(actual: Set[KernelObject], desired: Set[KernelObject]) -> list[Operatio
 
 
 def _must_go(what: Bridge | Vxlan, wanted: KernelObject | None) -> bool:
-    """Links that are no longer wanted, and VXLAN devices that changed: the kernel cannot change those."""
+    """Whether a link is no longer wanted, or is a VXLAN device that changed: the kernel cannot change those."""
     if isinstance(what, Vxlan):
         return wanted != what
     return wanted is None
@@ -51,7 +52,7 @@ def _hangs_on(what: KernelObject, gone: Set[str]) -> bool:
         case Bridge(name):
             return name in gone
         case Vxlan(name):
-            # a VXLAN device outlives its bridge, as nobody's port: it is put again
+            # a VXLAN device outlives its bridge, but is then no bridge port: it is recreated
             return name in gone or what.bridge in gone
         case RoutingRule():
             return False
@@ -66,7 +67,7 @@ def _removable(what: KernelObject, gone: Set[str], wanted: dict[tuple[int, tuple
         return what.name in gone
     if isinstance(what, BridgePort):
         return False
-    # what is put under the same key replaces this
+    # a wanted object with the same key replaces this one
     return not _hangs_on(what, gone) and (what.order, what.key) not in wanted
 
 

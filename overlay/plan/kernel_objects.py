@@ -1,6 +1,7 @@
-"""Kernel objects as values: what the plan wants, what netlink reads, what the diff compares.
+"""Kernel objects as values: planned by device_plan, read by kernel_networks, compared by kernel_diff.
 
-Each has a `key` (what it is, for the kernel) and the rest (how it is). Equal values need nothing done.
+The `key` identifies the object in the kernel; the other fields are its settings. Equal values need no operation.
+`order` is the order of creation.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ class Bridge:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Bridges are told apart by name."""
+        """The name."""
         return (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
 class Vxlan:
-    """A network's VXLAN device, up, a port of its bridge that learns nothing and answers ARP from the tables."""
+    """A network's VXLAN device: up, a port of its bridge, without learning, ARP answered from the neighbour table."""
 
     order: ClassVar[int] = 1
     name: str
@@ -39,23 +40,23 @@ class Vxlan:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """VXLAN devices are told apart by name; none of their settings can be changed later."""
+        """The name; no setting of a VXLAN device can be changed later."""
         return (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
 class BridgePort:
-    """A sandbox's interface is plugged into its bridge. Never removed: it goes with the sandbox, or with the bridge."""
+    """A sandbox's interface as a port of its bridge. Never removed: it goes with the sandbox or with the bridge."""
 
     order: ClassVar[int] = 2
     link: str
     bridge: str
     learns: bool = False
-    """Whether the bridge believes the source addresses that come in; it is told them (Fdb) instead."""
+    """Whether the bridge learns source addresses from this port. Wanted is False: static entries (Fdb) say them."""
 
     @property
     def key(self) -> tuple[object, ...]:
-        """A link is in one bridge."""
+        """The link: it can be in one bridge only."""
         return (self.link,)
 
 
@@ -76,7 +77,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Fdb:
-    """Which port (`host` empty) or which host a MAC address is behind; a VXLAN device needs both."""
+    """A forwarding entry: the port (`host` empty) or the host that a MAC address is behind.
+
+    A VXLAN device needs both.
+    """
 
     order: ClassVar[int] = 4
     link: str
@@ -85,7 +89,7 @@ class Fdb:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The bridge's and the VXLAN device's tables are two."""
+        """The bridge and the VXLAN device have a table each."""
         return (self.link, self.mac, bool(self.host))
 
 
@@ -124,7 +128,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRule:
-    """Packets that came in through `link` and bear the table's number as mark are routed by that table."""
+    """Packets that came in through `link` with the table's number as mark are routed by that table."""
 
     order: ClassVar[int] = 7
     link: str
@@ -141,14 +145,14 @@ KernelObject = Bridge | Vxlan | BridgePort | Address | Fdb | Neighbour | Route |
 
 @dataclass(frozen=True, slots=True)
 class ApplyObject:
-    """Make the object so, whether it exists or not."""
+    """Create the object, or change it to these settings."""
 
     what: KernelObject
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveObject:
-    """See that the object is gone."""
+    """Remove the object, if it exists."""
 
     what: KernelObject
 
@@ -158,12 +162,12 @@ Operation = ApplyObject | RemoveObject
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What the plan must know of the host."""
+    """The facts about a host that its plans depend on."""
 
     address: str
     """Underlay address."""
     device: str
-    """The link that has it; "" when unknown."""
+    """The link with that address; "" when unknown."""
     mtu: int
     """Of that link, in bytes."""
     vxlan_port: int

@@ -1,7 +1,7 @@
-"""How kernel objects are called: derived from what they are for, so that a restarted agent finds its own.
+"""Names and numbers of kernel objects, derived from their purpose, so that a restarted agent finds its own.
 
-Names of ours begin with `ab` + VNI (bridges), `av` + VNI (VXLAN devices), `ae` + container id (veth host ends), or are
-`argosy0`. Everything else on the host belongs to somebody else and is never touched.
+Argosy's names begin with `ab` + VNI (bridges), `av` + VNI (VXLAN devices), `ae` + container id (host ends of veth
+pairs), or are `argosy0`. Everything else on the host belongs to others and is never changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kit.ip import number_of
 LOCAL_BRIDGE_LINK = "argosy0"
 VETH = "ae"
 TABLE_TAG = 0x5A000000
-"""Routing tables and packet marks of ours have this in their top byte; the rest is a peer's number."""
+"""The top byte of Argosy's routing tables and packet marks; the other bytes are a peer's number."""
 TABLE_MASK = 0xFF000000
 
 _OURS = re.compile(r"(ab|av)[0-9]{1,8}|argosy0")
@@ -35,17 +35,17 @@ def veth(container_id: str, index: int) -> str:
 
 
 def is_ours(link: str) -> bool:
-    """Whether a bridge or VXLAN device of that name is one that we made."""
+    """Whether a bridge or VXLAN device of that name is Argosy's."""
     return _OURS.fullmatch(link) is not None
 
 
 def is_table(number: int) -> bool:
-    """Whether a routing table is one of ours."""
+    """Whether a routing table is Argosy's."""
     return number & TABLE_MASK == TABLE_TAG
 
 
 def mac(address: str) -> str:
-    """The MAC address of whoever has this IPv4 address on a network of ours (Docker's scheme)."""
+    """The MAC address that belongs to an IPv4 address on Argosy's networks (Docker's scheme)."""
     a, b, c, d = address.split(".")
     return f"02:42:{int(a):02x}:{int(b):02x}:{int(c):02x}:{int(d):02x}"
 
@@ -58,5 +58,5 @@ def mark(gateway: str, subnet: str) -> int:
 
 
 def zone(mark: int) -> int:
-    """The conntrack zone of what comes from the host with this mark; never 0, which is everybody's."""
+    """The conntrack zone of packets from the host with this mark; never 0, the default zone."""
     return mark % 0xFFFF + 1

@@ -1,7 +1,7 @@
-"""A network with all that is on it, as one value.
+"""One network with its services, endpoints and peers, as one value.
 
-A view names networks, services, endpoints and peers side by side; plans, rules and names are made per network. Slices
-are compared to tell which networks changed: as long as nothing did their tuples hold the same objects: that is cheap.
+A view lists networks, services, endpoints and peers side by side; plans, rules and names are made per network.
+Snapshots are compared to find the networks that changed. An unchanged one holds the same objects: that is cheap.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ T = TypeVar("T", bound=_OnNetwork)
 
 
 def is_ingress(network: NetworkAssignment) -> bool:
-    """Whether it is the network of the routing mesh."""
+    """Whether the network is the routing mesh's."""
     return network.ingress
 
 
 def snapshots(view: NetworkView) -> dict[str, NetworkSnapshot]:
-    """The view's networks, by id. What refers to a network the view does not have is left out."""
+    """A snapshot of each network in the view, by id. Entries of networks that are not in the view are left out."""
     services = _by_network(view.services.values())
     endpoints = _by_network(view.endpoints.values())
     peers = _by_network(view.peers.values())
@@ -59,6 +59,16 @@ def snapshots(view: NetworkView) -> dict[str, NetworkSnapshot]:
         id: NetworkSnapshot(network, services.get(id, ()), endpoints.get(id, ()), peers.get(id, ()))
         for id, network in view.networks.items()
     }
+
+
+def lasting_addresses(snapshots: Iterable[NetworkSnapshot]) -> frozenset[str]:
+    """Addresses of all endpoints, ready or not, without those on lost hosts: their connections are over."""
+    return frozenset(e.address for snapshot in snapshots for e in snapshot.endpoints if not e.lost)
+
+
+def ready_addresses(snapshots: Iterable[NetworkSnapshot]) -> frozenset[str]:
+    """Addresses of all endpoints that take new connections."""
+    return frozenset(e.address for snapshot in snapshots for e in snapshot.endpoints if e.ready)
 
 
 def local_snapshot(subnet: str, gateway: str, mtu: int) -> NetworkSnapshot:

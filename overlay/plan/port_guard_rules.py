@@ -1,10 +1,10 @@
-"""Pure: the ports of sandboxes → an nftables table of the bridge family; each sends under its own addresses only.
+"""The nftables table (bridge family) that lets each sandbox send from its own addresses only: anti-spoofing. Pure.
 
-A frame is looked at where it comes out of a container, before the bridge or br_netfilter see it: its source MAC and
-IPv4 address, and in ARP the sender's, must be those of this very port. VLAN tags, IPv6 and everything else that is not
-plain IPv4 or ARP is dropped; so is ARP that comes out of a tunnel (it is answered on each host from the tables).
+A frame is checked where it leaves a container, before the bridge or br_netfilter see it: its source MAC and IPv4
+address, and in ARP the sender's, must be those of this very port. VLAN tags, IPv6 and everything else that is not plain
+IPv4 or ARP is dropped; so is ARP from a tunnel (each host answers ARP from its own tables).
 
-A packet costs one hash look-up, however many ports there are.
+A packet costs one hash lookup, whatever the number of ports.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from overlay.plan.link_names import VETH
 
 @dataclass(frozen=True, slots=True)
 class GuardedPort:
-    """A container's interface, seen from the host."""
+    """A container's interface as the host sees it, and the addresses that it may send from."""
 
     link: str
     """The host's end: a port of the network's bridge."""
@@ -31,7 +31,7 @@ class GuardedPort:
 _SETS = {"tunnels": "ifname", "ports": "ifname", "own": "ifname . ether_addr . ipv4_addr"}
 _SET = re.compile(r"set (\w+) \{(.*?)\n\t\}", re.DOTALL)
 _ELEMENTS = re.compile(r"\n\s*elements = \{(.*?)\}", re.DOTALL)
-# `ether type` is read as it came, tags and all: one with an 802.1Q tag, of VLAN 0 too, is not ip
+# `ether type` is the outermost one: a frame with an 802.1Q tag, of VLAN 0 too, is not ip
 _CHAIN = f"""  chain guard {{ type filter hook prerouting priority -350; policy accept;
     ether type != ip iifname @tunnels drop
     iifname != "{VETH}*" accept
@@ -42,11 +42,11 @@ _CHAIN = f"""  chain guard {{ type filter hook prerouting priority -350; policy 
 
 
 Elements = Mapping[str, frozenset[str]]
-"""By set, as nftables writes them."""
+"""Elements by set, in nftables' notation."""
 
 
 def wanted(ports: Iterable[GuardedPort], tunnels: Iterable[str]) -> Elements:
-    """What stands in the sets. `tunnels`: names of VXLAN devices."""
+    """The elements of all sets. `tunnels`: names of VXLAN devices."""
     ports = tuple(ports)
     return {
         "tunnels": frozenset(f'"{name}"' for name in tunnels),
@@ -56,7 +56,7 @@ def wanted(ports: Iterable[GuardedPort], tunnels: Iterable[str]) -> Elements:
 
 
 def full(table: str, elements: Elements) -> str:
-    """The whole table anew, in one transaction. While it is replaced ports are unguarded for an instant."""
+    """Commands that replace the whole table in one transaction. During it ports are unguarded for an instant."""
     lines = [f"add table bridge {table}", f"delete table bridge {table}", f"table bridge {table} {{"]
     lines += [f"  set {name} {{ type {kind}; }}" for name, kind in _SETS.items()]
     lines += [_CHAIN, "}"]
@@ -64,7 +64,7 @@ def full(table: str, elements: Elements) -> str:
 
 
 def delta(table: str, old: Elements, new: Elements) -> str:
-    """What turns the elements of the one into those of the other, in one transaction; "" when they are equal."""
+    """Commands that turn elements `old` into `new` in one transaction; "" when they are equal."""
     lines = []
     for verb, before, after in (("delete", new, old), ("add", old, new)):
         for name in _SETS:
@@ -74,7 +74,7 @@ def delta(table: str, old: Elements, new: Elements) -> str:
 
 
 def read(listing: str) -> tuple[str, Elements]:
-    """Of a table as nftables prints it: what it is without its elements, and those."""
+    """The text of a printed table without its elements, and the elements."""
     found = {}
     for name, body in _SET.findall(listing):
         within = _ELEMENTS.search(body)
@@ -83,7 +83,7 @@ def read(listing: str) -> tuple[str, Elements]:
 
 
 def keys(ports: Iterable[GuardedPort]) -> dict[str, list[bytes]]:
-    """The same elements as the kernel has them, by set: each part padded to four bytes."""
+    """The elements of these ports by set, in the kernel's encoding: each part padded to four bytes."""
     found: dict[str, list[bytes]] = {"ports": [], "own": []}
     for port in ports:
         link = port.link.encode().ljust(16, b"\0")
@@ -95,5 +95,5 @@ def keys(ports: Iterable[GuardedPort]) -> dict[str, list[bytes]]:
 
 
 def remove(table: str) -> str:
-    """What takes the table away, if it is there."""
+    """Commands that remove the table, if it exists."""
     return f"add table bridge {table}\ndelete table bridge {table}\n"

@@ -1,9 +1,9 @@
-"""Pure: the kernel's per-device IPv4 settings that we set or rely on, and how each is joined with `conf/all`.
+"""The kernel's per-device IPv4 settings that Argosy sets or relies on, and how each combines with `conf/all`. Pure.
 
-A device's file below /proc/sys/net/ipv4/conf tells only half: for most settings the kernel joins it with that of `all`
-(include/linux/inetdevice.h, the IN_DEV_… macros). In a container's namespace both are ours to set. On the host `all`
-is its owner's: we set the device, and where `all` wins nevertheless, `overrides` says so; what must not be is then
-prevented by nftables (redirects: rules.py) or told in the log.
+For most settings the kernel combines a device's file below /proc/sys/net/ipv4/conf with the one of `all`
+(include/linux/inetdevice.h, the IN_DEV_… macros). In a container's namespace Argosy sets both. On the host `all`
+belongs to its owner: Argosy sets the device, and `overrides` finds the settings where `all` wins. nftables then
+prevents the effect (redirects: nft_rules.py), or the node's status reports it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 
 
 class Combination(Enum):
-    """How `conf/all` and the device's value become one."""
+    """How the kernel combines the values of `conf/all` and the device."""
 
     OR = "IN_DEV_ORCONF: on if either is"
     AND = "IN_DEV_ANDCONF: on if both are"
@@ -44,31 +44,31 @@ RULES: Mapping[str, Combination] = {
 }
 
 HOST: Mapping[str, str] = {"ipv4/ip_forward": "1"}
-"""What the host itself must have, by path below /proc/sys/net."""
+"""Settings of the host itself, by path below /proc/sys/net."""
 
 BRIDGE: Mapping[str, int] = {
     "forwarding": 1,
-    # loose: mesh replies leave by another way than the client's packets would come
+    # loose: mesh replies leave by another interface than the client's packets come in by
     "rp_filter": 2,
-    # 127.0.0.1:PORT on the host itself is DNATed to a container (rules.py guards what this would open)
+    # 127.0.0.1:PORT on the host itself is DNATed to a container (nft_rules.py blocks what this would open)
     "route_localnet": 1,
-    # a container told to go through another host stays with that host, dead or alive
+    # a container that believes a redirect stays with the other host, dead or alive
     "send_redirects": 0,
-    # nobody on a network tells the host, or its packets, where to go
+    # containers must not redirect the host or route its packets
     "accept_redirects": 0,
     "accept_source_route": 0,
     "accept_local": 0,
-    # the host answers for VIPs, which are no addresses of the device, and for nothing that is elsewhere
+    # the host answers ARP for VIPs, which are not addresses of the device, and for nothing that is elsewhere
     "arp_ignore": 0,
     "arp_filter": 0,
     "arp_accept": 0,
     "proxy_arp": 0,
     "proxy_arp_pvlan": 0,
 }
-"""What must hold on each of our bridges."""
+"""Effective values that each of Argosy's bridges needs."""
 
 DROPPED_BY_RULES = frozenset({"send_redirects"})
-"""What rules.py does not let out of a bridge, so that `all` does not matter. (It is 1 on hosts that nobody touched.)"""
+"""Settings whose packets nft_rules.py drops, so that `all` does not matter. (It is 1 by default.)"""
 
 SANDBOX: Mapping[str, int] = {
     "accept_redirects": 0,
@@ -78,18 +78,18 @@ SANDBOX: Mapping[str, int] = {
     "proxy_arp": 0,
     "arp_accept": 0,
     "route_localnet": 0,
-    # of several networks each hears of its own address only; the host drops everything else
+    # on each network ARP is about that network's address only; the host drops everything else
     "arp_ignore": 1,
     "arp_announce": 2,
     # sources are checked where packets come from
     "rp_filter": 0,
 }
-"""What must hold in a container's namespace, on every device that will ever be in it."""
+"""Settings of a container's namespace, for every device that will ever be in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A setting that `conf/all` makes other than a bridge needs it."""
+    """A setting whose effective value `conf/all` makes wrong for a bridge."""
 
     name: str
     wanted: int
@@ -100,7 +100,7 @@ class Override:
 
 
 def effective(name: str, everywhere: int, device: int, forwards: bool = False) -> int:
-    """What the kernel goes by, from the values of `conf/all` and the device."""
+    """The effective value, from those of `conf/all` and of the device."""
     match RULES[name]:
         case Combination.OR:
             return int(bool(everywhere or device))
@@ -127,7 +127,10 @@ def for_sandbox() -> Mapping[str, str]:
 
 
 def overrides(everywhere: Mapping[str, int]) -> list[Override]:
-    """What the host's `conf/all` makes of a bridge that is set as wanted. Values by name; one not there counts as 0."""
+    """Settings that `conf/all` makes wrong for a bridge with BRIDGE's values.
+
+    `everywhere`: the values of `conf/all` by name; a missing one counts as 0.
+    """
     found = []
     for name, wanted in BRIDGE.items():
         value = effective(name, everywhere.get(name, 0), wanted, forwards=bool(BRIDGE["forwarding"]))

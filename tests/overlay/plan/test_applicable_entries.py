@@ -12,7 +12,7 @@ from overlay.plan.host_state import HostState
 from overlay.plan.kernel_objects import HostFacts
 from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import NftFragment
-from overlay.plan.rule_sieve import refused
+from overlay.plan.rejected_fragments import rejected
 
 NETWORK = NetworkAssignment("net", "shop", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
 SERVICE = ServiceAssignment(
@@ -77,5 +77,5 @@ def test_rules_that_do_not_load_are_left_out_and_no_others() -> None:
     def loads(fragment: NftFragment) -> bool:
         return "bad" not in fragment.sets.get("subnets", ())
 
-    assert refused(NftFragment(), fragments, loads) == {"bad": fragments["bad"]}
-    assert refused(NftFragment(), fragments, lambda _: False) == {}
+    assert rejected(NftFragment(), fragments, loads) == {"bad": fragments["bad"]}
+    assert rejected(NftFragment(), fragments, lambda _: False) == {}

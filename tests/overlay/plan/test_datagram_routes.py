@@ -12,7 +12,7 @@ from overlay.kernel.pyroute2_codec import attribute, nfctsocket
 from overlay.plan import datagram_routes
 from overlay.plan.datagram_routes import UDP, Flow, Frontend, Frontends
 from overlay.plan.network_snapshot import NetworkSnapshot
-from overlay.plan.nft_rules import HostPort
+from overlay.plan.nft_fragments import HostPort
 from tests.overlay.orders import ingress_snapshot
 
 HOST = "192.0.2.1"

@@ -1,4 +1,4 @@
-"""The rules as text, and that a change rewrites only what it must."""
+"""The rules as text; a change rewrites only what it must."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import pytest
 from api.service.ports import PortConfig
 from api.wire.assignments import EndpointAssignment
 from overlay.kernel.nftables import NftContext
-from overlay.plan import nft_rules
+from overlay.plan import nft_fragments, nft_rules
 from overlay.plan.network_snapshot import NetworkSnapshot
-from overlay.plan.nft_rules import HostPort, NftFragment
+from overlay.plan.nft_fragments import HostPort
+from overlay.plan.nft_rules import NftFragment
 from tests.overlay.orders import HOST, ingress_snapshot
 
 T = TypeVar("T")
@@ -26,23 +27,12 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "rules.nft"
 
 
 def fragment_of(snapshot: NetworkSnapshot) -> NftFragment:
-    ports = nft_rules.host_ports_fragment([HostPort("udp", 5353, "10.0.1.11", 53)])
-    return nft_rules.merge([ports, nft_rules.network_fragment(snapshot, HOST.address)])
+    ports = nft_fragments.host_ports_fragment([HostPort("udp", 5353, "10.0.1.11", 53)])
+    return nft_rules.merge([ports, nft_fragments.network_fragment(snapshot, HOST.address)])
 
 
 def unready(endpoint: EndpointAssignment) -> EndpointAssignment:
     return msgspec.structs.replace(endpoint, ready=False)
-
-
-def test_what_is_answered_by_a_lost_host_is_over_as_if_its_endpoints_were_gone() -> None:
-    snapshot = ingress_snapshot()
-    first, *rest = snapshot.endpoints
-    lost = replace(snapshot, endpoints=(msgspec.structs.replace(first, ready=False, lost=True), *rest))
-
-    assert nft_rules.addresses([snapshot]) - nft_rules.addresses([lost]) == {first.address}
-    assert nft_rules.backends([snapshot]) - nft_rules.backends([lost]) == {first.address}
-    unanswering = replace(snapshot, endpoints=(unready(first), *rest))
-    assert nft_rules.addresses([unanswering]) == nft_rules.addresses([snapshot])
 
 
 def test_the_whole_table_reads_like_this() -> None:
@@ -90,8 +80,8 @@ def test_vxlan_is_heard_from_hosts_of_that_network_only_at_the_cluster_s_own_por
 
 
 def test_two_claims_on_a_port_leave_the_first() -> None:
-    mine = nft_rules.host_ports_fragment([HostPort("tcp", 8080, "172.31.240.2", 80)])
-    merged = nft_rules.merge([mine, nft_rules.network_fragment(ingress_snapshot(), HOST.address)])
+    mine = nft_fragments.host_ports_fragment([HostPort("tcp", 8080, "172.31.240.2", 80)])
+    merged = nft_rules.merge([mine, nft_fragments.network_fragment(ingress_snapshot(), HOST.address)])
 
     assert merged.sets["ports"] == {"tcp . 8080 : goto host_tcp_8080"}
 
@@ -100,9 +90,9 @@ def test_a_port_at_one_address_is_in_a_map_of_its_own_with_that_address() -> Non
     snapshot = ingress_snapshot()
     port = PortConfig(target_port=80, published_port=8080, host_ip="127.0.0.1")
     only = replace(snapshot, services=(msgspec.structs.replace(snapshot.services[0], ports=[port]),))
-    mine = nft_rules.host_ports_fragment([HostPort("tcp", 8080, "10.0.1.11", 80, "192.0.2.1")])
+    mine = nft_fragments.host_ports_fragment([HostPort("tcp", 8080, "10.0.1.11", 80, "192.0.2.1")])
 
-    fragment = nft_rules.merge([mine, nft_rules.network_fragment(only, HOST.address)])
+    fragment = nft_rules.merge([mine, nft_fragments.network_fragment(only, HOST.address)])
 
     assert "ports" not in fragment.sets
     assert fragment.sets["addressed"] == {

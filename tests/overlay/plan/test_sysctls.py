@@ -43,7 +43,7 @@ def test_what_the_hosts_owner_decided_for_all_is_told_where_it_matters() -> None
 
 
 def test_redirects_of_all_are_no_matter_since_none_leaves_a_bridge() -> None:
-    """rules.py drops them: 1 is what a host has that nobody has touched."""
+    """nft_rules.py drops redirects; 1 is the kernel's default."""
     assert sysctls.overrides({"send_redirects": 1}) == []
 
 

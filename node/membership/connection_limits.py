@@ -1,11 +1,11 @@
-"""The host's gRPC port is guarded by the kernel: how many connections an address may have, and how fast it makes them.
+"""Limits for connections to the host's gRPC port, as nftables rules: how many per address, and how many per second.
 
-gRPC in Python accepts by itself and cannot be asked to count; a proxy before it would copy every image and every log.
-The kernel counts for nothing: only a connection's first packet meets these rules. They are in a table of their own,
-one for each port, so several daemons in one namespace do not touch each other's.
+gRPC in Python accepts connections by itself and cannot count them; a proxy before it would copy every image and every
+log. In the kernel this is cheap: only a connection's first packet meets these rules. Each port has a table of its own,
+so that several daemons in one network namespace do not change each other's.
 
-TLS has no part in this: a stranger's connection ends after `HANDSHAKE_TIME` (grpc_server.py), so what is counted
-here is mostly those who have shown a certificate.
+These limits do not depend on TLS: a connection without a certificate ends after `HANDSHAKE_TIME` (grpc_server.py), so
+most of the connections that count here have shown one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from overlay.interface import NetworkFailure
 from overlay.kernel.nftables import NftContext
 
 EACH = 64
-"""Connections of one address (of one /64, with IPv6): a session, images, logs."""
+"""Connections per address (per /64 with IPv6): a session, images, logs."""
 ALL = 4096
 """Connections in all; a manager has one of every host."""
 RATE, BURST = 50, 200
-"""New connections of one address: a second, and at once."""
+"""New connections per address: per second, and in one burst."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ def table(port: int) -> str:
 
 
 def rules(port: int) -> str:
-    """The table, in place of the one that may be there; one transaction."""
+    """Commands that replace the port's table, in one transaction."""
     network = "ip6 saddr and ffff:ffff:ffff:ffff::"
     return f"""
 table inet {table(port)}
@@ -57,21 +57,21 @@ table inet {table(port)} {{
 """
 
 
-class PortGuard:
-    """The rules of one port, from start to stop. A daemon that is killed leaves them; the next one replaces them."""
+class ConnectionLimits:
+    """The rules of one port, from start to stop. A killed daemon leaves them behind; the next one replaces them."""
 
     def __init__(self, port: int) -> None:
         self._port = port
 
     async def start(self) -> None:
-        """Put the rules in force; a kernel that has no such rules is told of in the log, and the port is open."""
+        """Load the rules. If the kernel lacks such rules, log that; the port is then without limits."""
         try:
             await asyncio.to_thread(_run, rules(self._port))
         except (NetworkFailure, OSError) as error:
             log.warning("connections to the host's port are not bounded", port=self._port, reason=str(error)[:300])
 
     async def stop(self) -> None:
-        """Take them away."""
+        """Remove the rules."""
         name = table(self._port)
         try:
             await asyncio.to_thread(_run, f"table inet {name}\ndelete table inet {name}\n")

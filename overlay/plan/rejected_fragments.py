@@ -1,4 +1,7 @@
-"""Pure: which networks' rules load together. nftables takes all or nothing, so one bad rule would stop every other."""
+"""Which networks' rules nftables rejects. Pure.
+
+nftables loads all or nothing, so one bad rule would keep out every other network's.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from collections.abc import Callable, Mapping
 from overlay.plan.nft_rules import NftFragment, merge
 
 
-def refused(
+def rejected(
     own: NftFragment, fragments: Mapping[str, NftFragment], loads: Callable[[NftFragment], bool]
 ) -> dict[str, NftFragment]:
-    """The fragments to leave out, by network, so that the others load; none when that does not help.
+    """The fragments to leave out, by network, so that the others load; empty if the host's own does not load.
 
     `own` is the host's fragment, which every load needs; `loads` says whether nftables would accept a fragment as the
     whole table.
