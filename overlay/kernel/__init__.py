@@ -1,3 +1,3 @@
-"""What the kernel holds, read and changed."""
+"""The kernel's network objects, read and changed by netlink and libnftables."""
 
-__all__ = ["conntrack", "kernel_networks", "namespaces", "nft_table", "nftables"]
+__all__ = ["conntrack", "kernel_networks", "namespaces", "nft_table", "nftables", "sysctl_files"]
