@@ -113,7 +113,8 @@ class Slots:
                     self._judge(service_id, slot)
 
     def _file(self, task: Task) -> None:
-        service = self._services.setdefault(task.service_id, ServiceSlots())
+        if (service := self._services.get(task.service_id)) is None:
+            service = self._services[task.service_id] = ServiceSlots()
         service.tasks.setdefault(slot_of(task), {})[task.id] = task
         service.revisions[task.revision] += 1
         if task.node_id and task.desired in GOING:
