@@ -1,6 +1,6 @@
-"""The way into the compose front end: the phases in their order, and `load`, which runs them.
+"""Entry point of the compose front end: the phases in order, and `load`, which runs them.
 
-docs/design/compose-phases.md tells them one by one; a test compares the two.
+docs/design/compose-phases.md describes each phase; a test compares the two lists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from compose.translate.cluster_checks import further_refusals, refusals
 
 
 def model(state: LoadState) -> LoadState:
-    """Phase 12: end with every problem found so far, or make the frozen project."""
+    """Phase 12: raise ComposeError with all problems found so far, or build the frozen project."""
     if state.report.problems:
         state.report.problems += further_refusals(state)
     state.report.raise_problems()
@@ -46,7 +46,7 @@ def model(state: LoadState) -> LoadState:
 
 
 def translate(state: LoadState) -> LoadState:
-    """Phase 13: the networks and services of the stack; and what the cluster itself would refuse of them."""
+    """Phase 13: translate the project to networks and services, and report what the cluster would refuse."""
     raw = translation.translate(state.project or Project(), state.stack, state.contents)
     services = state.tree.at("services")
     for name in literal_braces.services_with_literals(raw):
@@ -77,14 +77,14 @@ PHASES: tuple[Phase, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class LoadedProject:
-    """What was loaded, and what the user should know of it."""
+    """The loaded stack, with notes for the user."""
 
     stack: Stack
     project: Project
-    """In canonical form; compose/translate/compose_file.py writes it as a compose file."""
+    """In canonical form. compose/translate/compose_file.py writes it as a compose file."""
     notes: tuple[str, ...] = ()
     directory: str = ""
-    """The project's: what relative paths were relative to."""
+    """The project directory, which relative paths are relative to."""
 
 
 def load(
@@ -98,12 +98,12 @@ def load(
     env_files: Sequence[str] = (),
     profiles: Sequence[str] = (),
 ) -> LoadedProject:
-    """Compose files to a stack.
+    """The stack that compose files describe.
 
-    `files` may name "-" for standard input; none means those of COMPOSE_FILE, or the usual names in `current` (the
-    working directory) or above. `directory` is the project's: the first file's, if not given. `env_files` stand in
-    place of its `.env`; `profiles` are active besides those of COMPOSE_PROFILES.
-    Raises ComposeError with every problem there is, Invalid for a bad name of the stack.
+    `files`: paths, or "-" for standard input; empty for COMPOSE_FILE, or the default names in `current` (the working
+    directory) or above it. `directory`: the project directory; by default that of the first file. `env_files` replace
+    its `.env`. `profiles` are active in addition to COMPOSE_PROFILES.
+    Raises ComposeError with all problems found, Invalid for a bad stack name.
     """
     if stack:
         check_stack_name(stack)
@@ -126,6 +126,6 @@ def load(
 
 
 def check_stack_name(name: str) -> None:
-    """Raises Invalid when a stack cannot be called that."""
+    """Raise Invalid for a bad stack name."""
     if not SERVICE_NAME.fullmatch(name):
         raise Invalid(f"{name!r} is no name of a stack: letters, digits, - and _ between them")

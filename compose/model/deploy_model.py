@@ -1,4 +1,4 @@
-"""The part of the project model that says how a service runs on the cluster (`deploy`); and the models' base."""
+"""The `deploy` part of the project model, and the base class of all its parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Model(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Base of the project's parts. What is as it would be anyway is not shown; nothing is dropped on the way in."""
+    """Base class. Encoding omits defaults; decoding refuses unknown fields, so that no attribute is lost."""
 
 
 class Update(Model, frozen=True):
@@ -23,7 +23,7 @@ class Update(Model, frozen=True):
 
 
 class Discrete(Model, frozen=True):
-    """So many of a kind."""
+    """A number of units of one kind of generic resource."""
 
     kind: str
     value: int
@@ -36,7 +36,7 @@ class Generic(Model, frozen=True):
 
 
 class DeviceRequest(Model, frozen=True):
-    """Devices by what they can do; a count of -1 is all of them."""
+    """Devices by capability. A count of -1 means all of them."""
 
     capabilities: list[str] = []
     count: int | None = None
@@ -45,7 +45,7 @@ class DeviceRequest(Model, frozen=True):
 
 
 class Limits(Model, frozen=True):
-    """Upper bounds; 0 is none."""
+    """Upper bounds of resources; 0 is unlimited."""
 
     cpus: float = 0.0
     memory: int = 0
@@ -53,7 +53,7 @@ class Limits(Model, frozen=True):
 
 
 class Reservations(Model, frozen=True):
-    """What a node must have free."""
+    """Resources a node must have free."""
 
     cpus: float = 0.0
     memory: int = 0
@@ -62,7 +62,7 @@ class Reservations(Model, frozen=True):
 
 
 class Resources(Model, frozen=True):
-    """Both."""
+    """Limits and reservations."""
 
     limits: Limits | None = None
     reservations: Reservations | None = None
@@ -78,13 +78,13 @@ class RestartPolicy(Model, frozen=True):
 
 
 class Preference(Model, frozen=True):
-    """Spread over a label's values."""
+    """Spread tasks over the values of a node label."""
 
     spread: str
 
 
 class Placement(Model, frozen=True):
-    """Which nodes."""
+    """Which nodes can run the service."""
 
     constraints: list[str] = []
     preferences: list[Preference] = []
@@ -92,7 +92,7 @@ class Placement(Model, frozen=True):
 
 
 class Schedule(Model, frozen=True):
-    """When a job runs. Nanoseconds."""
+    """When a job runs. Durations in nanoseconds."""
 
     cron: str = ""
     timezone: str = ""

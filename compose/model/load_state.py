@@ -1,4 +1,4 @@
-"""What goes from phase to phase: each phase fills in its part and leaves the rest."""
+"""The state of loading a project, passed from phase to phase. Each phase fills in its part and keeps the rest."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ from compose.read.tree import Mark, TreeNode
 
 EMPTY = TreeNode({}, Mark("", 1, 1))
 FileReader = Callable[[str], bytes | str | None]
-"""What a file holds, by its absolute path ("-": standard input); None when it does not exist. Raises OSError."""
+"""Reads a file by absolute path ("-": standard input). Returns None when it does not exist. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadState:
-    """The state of one load; of an included file and of one that is extended, too."""
+    """The state of one load: of the project itself, or of an included or extended file."""
 
     files: tuple[str, ...]
-    """As the user named them; "-" is standard input. None: the default ones."""
+    """As the user named them; "-" is standard input. Empty for the default names."""
     stack: str
-    """"" when the project's own name is to be used."""
+    """The stack's name; "" to use the project's own."""
     directory: str
-    """Absolute; relative paths are relative to it: the first file's. "": not known before the files are."""
+    """The absolute project directory, which relative paths are relative to. "" until the files are known."""
     environment: Mapping[str, str]
-    """For interpolation; `.env` is added by the first phase."""
+    """Variables for interpolation. The first phase adds `.env`."""
     read: FileReader
     current: str = "/"
-    """The directory the command was given in."""
+    """The working directory of the command."""
     env_files: tuple[str, ...] = ()
-    """Read in place of `.env`."""
+    """Files to read in place of `.env`."""
     profiles: frozenset[str] = frozenset()
     within: tuple[str, ...] = ()
-    """Files that are being included or extended, outermost first: coming back to one of them is a circle."""
+    """Files being included or extended, outermost first, to detect cycles."""
     documents: tuple[TreeNode, ...] = ()
-    """One tree per file, until they are merged."""
+    """One tree per YAML document, until they are merged."""
     tree: TreeNode = EMPTY
     inactive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Services left out, with the profiles that would have them."""
+    """Services left out because of their profiles, with these profiles."""
     contents: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
-    """What secrets and configs hold, by kind ("secrets", "configs") and short name."""
+    """Contents of secrets, configs and seccomp profiles, by kind and short name or path."""
     project: Project | None = None
     result: Stack | None = None
     report: Report = field(default_factory=Report)
 
     def text(self, path: str) -> str | None:
-        """A file's text. Raises OSError, UnicodeDecodeError."""
+        """A file's text; None when it does not exist. Raises OSError, UnicodeDecodeError."""
         found = self.read(path)
         return found.decode() if isinstance(found, bytes) else found
 
     def data(self, path: str) -> bytes | None:
-        """A file's bytes. Raises OSError."""
+        """A file's bytes; None when it does not exist. Raises OSError."""
         found = self.read(path)
         return found.encode() if isinstance(found, str) else found
 
     def shown(self, path: str) -> str:
-        """How a file is called in messages: relative to where the command was given, when it is below that."""
+        """A file's name in messages: relative to the working directory when it is below that."""
         if path == "-":
             return "stdin"
         inside = os.path.isabs(path) and path.startswith(self.current.rstrip("/") + "/")

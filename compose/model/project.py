@@ -1,6 +1,6 @@
-"""Phase 12: the frozen project: the canonical tree without its marks, typed. Field names are the specification's.
+"""The frozen project, result of phase 12: the canonical tree as types. Field names are those of the specification.
 
-Durations are nanoseconds, sizes are bytes, CPUs are CPUs (1.5).
+Durations are in nanoseconds, sizes in bytes, CPUs as fractions of CPUs (1.5).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from compose.model.deploy_model import Deploy, DeviceRequest, Model, Schedule
 
 
 class Dependency(Model, frozen=True):
-    """What a service waits for."""
+    """A condition on another service that a service waits for."""
 
     condition: str
     required: bool = True
@@ -21,7 +21,7 @@ class Dependency(Model, frozen=True):
 
 
 class Healthcheck(Model, frozen=True):
-    """How to tell whether a container works."""
+    """The health check of a container."""
 
     test: list[str] = []
     interval: int = 0
@@ -33,14 +33,14 @@ class Healthcheck(Model, frozen=True):
 
 
 class Logging(Model, frozen=True):
-    """Where output goes."""
+    """The log driver of a container and its options."""
 
     driver: str = ""
     options: dict[str, str | None] = {}
 
 
 class ServiceNetwork(Model, frozen=True):
-    """A service on a network."""
+    """A service's attachment to a network."""
 
     aliases: list[str] = []
     ipv4_address: str = ""
@@ -48,7 +48,7 @@ class ServiceNetwork(Model, frozen=True):
 
 
 class Port(Model, frozen=True):
-    """One published port; published "" asks for any."""
+    """One port of a service. `published` "" lets the cluster choose."""
 
     target: int
     published: str = ""
@@ -60,7 +60,7 @@ class Port(Model, frozen=True):
 
 
 class Ulimit(Model, frozen=True):
-    """Soft and hard limit."""
+    """A soft and a hard limit."""
 
     soft: int
     hard: int
@@ -89,7 +89,7 @@ class Tmpfs(Model, frozen=True):
     size: int = 0
     mode: int = 0
     options: list[list[str]] = []
-    """Further ones, as `tmpfs` takes them: a flag, or a name and a value."""
+    """Other options of `tmpfs`: each a flag, or a name and a value."""
 
 
 class Mount(Model, frozen=True):
@@ -106,7 +106,7 @@ class Mount(Model, frozen=True):
 
 
 class Device(Model, frozen=True):
-    """A device of the host; `source` is a path, or a name from its CDI files."""
+    """A device of the host. `source` is a path or a CDI name."""
 
     source: str
     target: str = ""
@@ -114,7 +114,7 @@ class Device(Model, frozen=True):
 
 
 class FileUse(Model, frozen=True):
-    """A secret or config in a container; uid, gid and mode None: root's, readable by all."""
+    """A secret or config in a container. By default it belongs to root and everybody may read it."""
 
     source: str
     target: str = ""
@@ -124,7 +124,7 @@ class FileUse(Model, frozen=True):
 
 
 class Hook(Model, frozen=True):
-    """A command run in a container that runs."""
+    """A command run in a running container."""
 
     command: list[str]
     user: str = ""
@@ -134,28 +134,28 @@ class Hook(Model, frozen=True):
 
 
 class InitStep(Hook, frozen=True):
-    """A command run to its end in a container of its own, before the service starts."""
+    """A command that runs to completion in its own container before the service starts."""
 
     image: str = ""
-    """"" for the service's."""
+    """"" for the service's image."""
 
 
 class WeightDevice(Model, frozen=True):
-    """A block device's share."""
+    """The weight of a block device."""
 
     path: str
     weight: int
 
 
 class ThrottleDevice(Model, frozen=True):
-    """A block device's limit."""
+    """A rate limit of a block device."""
 
     path: str
     rate: int
 
 
 class BlockIo(Model, frozen=True):
-    """Shares and limits of block devices."""
+    """Weights and limits of block devices."""
 
     weight: int = 0
     weight_device: list[WeightDevice] = []
@@ -199,7 +199,7 @@ class Service(Model, frozen=True):
     """A service."""
 
     image: str = ""
-    """"" for one that is built, and has the name image_of() says."""
+    """"" for a service that is built; image_of() returns its image name."""
     annotations: dict[str, str | None] = {}
     blkio_config: BlockIo = BlockIo()
     build: Build | None = None
@@ -227,7 +227,7 @@ class Service(Model, frozen=True):
     domainname: str = ""
     entrypoint: list[str] = []
     environment: dict[str, str | None] = {}
-    """None: not set, and the image's is taken away."""
+    """A None value unsets the image's variable."""
     expose: list[str] = []
     extra_hosts: dict[str, list[str]] = {}
     gpus: list[DeviceRequest] = []
@@ -281,7 +281,7 @@ class Service(Model, frozen=True):
 
 
 class AddressRange(Model, frozen=True):
-    """One range of a network."""
+    """One address range of a network."""
 
     subnet: str = ""
     ip_range: str = ""
@@ -290,7 +290,7 @@ class AddressRange(Model, frozen=True):
 
 
 class Ipam(Model, frozen=True):
-    """Addresses of a network."""
+    """Address management of a network."""
 
     driver: str = ""
     config: list[AddressRange] = []
@@ -320,7 +320,7 @@ class Volume(Model, frozen=True):
 
 
 class File(Model, frozen=True):
-    """A secret or config; its content is beside the project, in LoadState.contents."""
+    """A secret or config. Its content is in LoadState.contents."""
 
     name: str = ""
     file: str = ""
@@ -342,7 +342,7 @@ class Project(Model, frozen=True):
 
 
 def project_of(tree: Any) -> Project:
-    """The project of a canonical, verified tree without marks. What is for other commands only is left behind."""
+    """The project of a canonical, verified tree without marks. Omits what only other commands use."""
     services = {
         name: {key: value for key, value in service.items() if key not in _FOR_OTHERS}
         for name, service in tree.get("services", {}).items()
@@ -351,9 +351,9 @@ def project_of(tree: Any) -> Project:
 
 
 def image_of(project: str, name: str, service: Service) -> str:
-    """The image a service runs: its `image`, or the one `argosy stack build` makes for it."""
+    """The image of a service: its `image`, or the name of the one that `argosy stack build` builds."""
     return service.image or f"{project}-{name}".lower()
 
 
 _FOR_OTHERS = ("attach", "develop", "extends", "profiles", "env_file", "label_file")
-"""Told by a note, or settled by an earlier phase."""
+"""Attributes that a note mentioned, or that an earlier phase resolved."""

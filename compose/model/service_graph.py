@@ -1,4 +1,4 @@
-"""The order of services by what they depend on."""
+"""The dependency graph of services: cycles and order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def cycle(edges: Mapping[str, Sequence[str]]) -> list[str]:
-    """A circle, first name repeated at its end; empty when there is none. Names without edges are leaves."""
+    """A cycle, its first name repeated at the end; empty when there is none. Names without edges are leaves."""
     done: set[str] = set()
     for start in edges:
         trail = {start: 0} if start not in done else {}
@@ -24,7 +24,7 @@ def cycle(edges: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def ordered(edges: Mapping[str, Sequence[str]]) -> list[str]:
-    """The names so that each stands behind those it points to; otherwise as they were. A circle is cut somewhere."""
+    """The names, each after those it depends on, otherwise in the given order. A cycle is broken at some edge."""
     result: dict[str, None] = {}
     begun: set[str] = set()
     for start in edges:

@@ -1,4 +1,4 @@
-"""How services meet: the networks each is on, and the names that `links` give."""
+"""The networks of a service, and the aliases that `links` define."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOST_MODES = ("host", "none")
 
 
 def networks_of(service: Service) -> Mapping[str, ServiceNetwork]:
-    """The project's networks a service is on; none for one that uses its host's network, or has none."""
+    """The networks a service is attached to; empty with the network mode `host` or `none`."""
     if service.network_mode in HOST_MODES:
         return {}
     return service.networks or {DEFAULT: ServiceNetwork()}
@@ -29,16 +29,16 @@ _HARMLESS = {
     "com.docker.network.enable_ipv6": "false",
     "com.docker.network.bridge.inhibit_ipv4": "false",
 }
-"""Options of Docker's bridge that no container can tell from their absence here, or with the value that is the case."""
+"""Options of Docker's bridge that make no difference here, at all (None) or with the given value."""
 
 
 def is_harmless(option: str, value: str) -> bool:
-    """Whether a network's option asks for nothing, or for what is the case anyway."""
+    """Whether a driver option of a network makes no difference here."""
     return option in _HARMLESS and _HARMLESS[option] in (None, value.lower())
 
 
 def service_name(stack: str, name: str) -> str:
-    """A service's name in the cluster. It is a DNS label there; a name with dots stays an alias on its networks."""
+    """A service's name in the cluster: a DNS label. The short name, also with dots, is an alias on its networks."""
     return f"{stack}_{name.replace('.', '-')}"
 
 
@@ -48,10 +48,10 @@ def network_name(name: str, network: Network, stack: str) -> str:
 
 
 def linked(service: Service) -> dict[str, str]:
-    """Services that `links` name, with the name they are to have: "db", "db:database"."""
+    """The services in `links` with the alias of each: "db", "db:database"."""
     return {target: alias or target for target, _, alias in (link.partition(":") for link in service.links)}
 
 
 def linked_names(links: Iterable[str]) -> list[str]:
-    """The services that `links` name."""
+    """The services in `links`."""
     return [link.partition(":")[0] for link in links]

@@ -1,4 +1,4 @@
-"""The end of the pipeline: what is to exist in the cluster for a stack."""
+"""The stack, result of phase 13: the objects that must exist in the cluster."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ class StackService:
 
     short_name: str
     spec: ServiceSpec
-    """What it waits for is in `depends_on`, by full names."""
+    """`depends_on` has the full names of the services it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
 class StackFile:
-    """A secret or config that is to exist. Never changed: other content has another name."""
+    """A secret or config to create. It is immutable: other content gets another name."""
 
     short_name: str
     name: str
-    """STACK_name-DIGEST, or what the file says with the digest behind it."""
+    """STACK_name-DIGEST, or NAME-DIGEST with the `name` given in the file."""
     data: bytes
     labels: Mapping[str, str] = field(default_factory=dict)
-    """With NAMESPACE, SHORT_NAME and DIGEST. Earlier versions have the same first two."""
+    """Include NAMESPACE, SHORT_NAME and DIGEST. All versions of the file share the first two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Everything a stack wants: what to create, and what must exist already."""
+    """The objects to create for a stack, and the external ones that must exist already."""
 
     name: str
     networks: tuple[NetworkSpec, ...] = ()
     external_networks: tuple[str, ...] = ()
     services: tuple[StackService, ...] = ()
-    """In an order in which every service stands behind those it depends on."""
+    """Each service comes after those it depends on."""
     secrets: tuple[StackFile, ...] = ()
-    """To be created before the services, which refer to them by name; their ids are for the deployer to fill in."""
+    """Created before the services, which refer to them by name; the deployment fills in the ids."""
     configs: tuple[StackFile, ...] = ()
     external_secrets: tuple[str, ...] = ()
     external_configs: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Phase 5: one form for everything. Short forms become long ones, lists of K=V become mappings, strings become numbers.
+"""Phase 5: canonical form. Short forms become long ones, lists of K=V become mappings, strings become numbers.
 
-FORMS says how, by pattern; what it does not name is only converted to the first kind of its rule that fits.
+FORMS has a conversion per path pattern. Every value is then converted to the first kind of its rule that fits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Form = Callable[[Report, TreeNode, Path], TreeNode]
 
 
 def canonical(state: LoadState) -> LoadState:
-    """The documents in long form, every value of its attribute's type."""
+    """Bring the documents into long form, with every value of its attribute's type."""
     return replace(state, documents=tuple(_node(state.report, document, SCHEMA, ()) for document in state.documents))
 
 
@@ -62,7 +62,7 @@ def _to_list(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def _words(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """A command line as a shell splits it; the container's command is then run without a shell."""
+    """A command line, split as a shell does it. The command itself runs without a shell."""
     if not isinstance(node.value, str | int | float):
         return node
     try:
@@ -72,7 +72,7 @@ def _words(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def _entrypoint(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """An empty one takes the image's away, which Docker writes [""]."""
+    """An empty entrypoint removes that of the image, which the Engine API writes as [""]."""
     words = _words(report, node, path)
     return node.with_value([TreeNode("", node.mark)]) if words.value == [] else words
 
@@ -86,7 +86,7 @@ def _shell_test(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def _assignments(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """KEY=VALUE items; a bare KEY is null: its value comes from elsewhere, or it is an empty label."""
+    """KEY=VALUE items as a mapping. A bare KEY gets null: an environment variable's value is resolved later."""
     if not isinstance(node.value, list):
         return node
     entries: dict[str, TreeNode] = {}
@@ -100,7 +100,7 @@ def _assignments(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def _names(below: Mapping[str, str | bool]) -> Form:
-    """A list of names as a mapping, each with the same entries."""
+    """A form that turns a list of names into a mapping, each name with the same entries."""
 
     def form(report: Report, node: TreeNode, path: Path) -> TreeNode:
         if not isinstance(node.value, list):
@@ -117,7 +117,7 @@ def _names(below: Mapping[str, str | bool]) -> Form:
 
 
 def _with_key(key: str) -> Form:
-    """A string that is short for a mapping with this key."""
+    """A form that turns a string into a mapping with this key."""
 
     def form(report: Report, node: TreeNode, path: Path) -> TreeNode:
         return node.with_value({key: node.without_tag()}) if isinstance(node.value, str) else node
@@ -126,7 +126,7 @@ def _with_key(key: str) -> Form:
 
 
 def _list_with_key(key: str) -> Form:
-    """A list (or a single one) of such strings."""
+    """A form that does the same for each item of a list, or for a single item."""
     single = _with_key(key)
 
     def form(report: Report, node: TreeNode, path: Path) -> TreeNode:
@@ -137,7 +137,7 @@ def _list_with_key(key: str) -> Form:
 
 
 def _hosts(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """ "name:address" and "name=address" items to name → addresses."""
+    """ "name:address" and "name=address" items as a mapping of name to addresses."""
     if isinstance(node.value, dict):
         return node.with_value(
             {
@@ -166,7 +166,7 @@ def _ulimit(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def _external(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """A network or volume: `external: {name: x}` becomes `external: true` and `name: x`."""
+    """`external: {name: x}` of a network, volume, secret or config becomes `external: true` and `name: x`."""
     external = node.get("external")
     if external is None or not isinstance(external.value, dict):
         return node

@@ -1,7 +1,7 @@
-"""Phase 4: hold every document against the attribute table.
+"""Phase 4: check every document against the attribute table.
 
-Unknown keys, refused attributes, wrong kinds and values outside the allowed ones are reported, all of them, and marked
-broken, so that later phases can go on and find what else is wrong.
+Unknown keys, refused attributes, wrong kinds and values that are not allowed are all reported and marked as broken, so
+that later phases can continue and find further problems.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from compose.table.rule import AttributeRule
 from compose.table.schema import SCHEMA, Schema
 
 MERGED = (("depends_on",), ("ulimits",), ("build", "ulimits"))
-"""Mappings of a service whose entries may come from several files: what they lack is told when they are merged."""
+"""Mappings of a service to which several files may contribute. Missing keys are reported after merging."""
 _LATER = frozenset(f"services.*.{'.'.join(keys)}.*" for keys in MERGED)
 
 
 def check(state: LoadState) -> LoadState:
-    """The documents without the user's own extensions, wrong values marked."""
+    """Remove the user's extensions from the documents and mark invalid values as broken."""
     return replace(state, documents=tuple(_node(state.report, document, SCHEMA, ()) for document in state.documents))
 
 
@@ -67,7 +67,7 @@ def _below(report: Report, node: TreeNode, schema: Schema, path: Path) -> TreeNo
 
 
 def lacking(rule: AttributeRule, entries: Container[str]) -> str:
-    """What is missing among the keys of a mapping; "" for nothing."""
+    """A clause that names the required keys a mapping lacks; "" when it lacks none."""
     missing = [name for name in rule.required if name not in entries]
     return f"lacks {' and '.join(missing)}" if missing else ""
 
@@ -79,7 +79,7 @@ def _item(report: Report, node: TreeNode, schema: Schema, path: Path) -> TreeNod
 
 
 def _is_harmless(rule: AttributeRule, node: TreeNode) -> bool:
-    """Whether a refused attribute asks for nothing, or for what is the case anyway: it may go."""
+    """Whether a refused attribute can be dropped: it is empty, or asks for what happens anyway."""
     if not rule.refusal or node.tag:
         return False
     if node.value in rule.harmless or node.value in (None, [], {}):
@@ -88,7 +88,7 @@ def _is_harmless(rule: AttributeRule, node: TreeNode) -> bool:
 
 
 def _is_unset(report: Report, rule: AttributeRule, node: TreeNode, path: Path) -> bool:
-    """Whether a choice is left open by a variable that is not set: then it is as if it were not there."""
+    """Whether an attribute with fixed choices is empty because of an unset variable: it is then treated as absent."""
     return node.value == "" and bool(rule.one_of) and report.stems_from_unset(node, path)
 
 

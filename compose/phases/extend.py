@@ -1,6 +1,6 @@
-"""Phase 8: `extends`: a service that begins as another one, of the same file or of another.
+"""Phase 8: `extends`, which bases a service on another one of the same or another file.
 
-The base is merged with the service as an earlier file is with a later one, so a base's `extends` comes first.
+The service is merged over its base as a later file is over an earlier one. A base's own `extends` is applied first.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from compose.read.report import Report
 from compose.read.tree import RESET, Path, TreeNode
 
 _PHASES = (read_sources, interpolate, check, canonical, absolute_paths)
-"""What a file that is only extended goes through."""
+"""The phases for a file that is only extended."""
 _DEPTH = 50
 _WHOLE = 2
-"""Parts of the path of a service."""
+"""Length of the path of a service."""
 Place = tuple[str, str]
-"""A file ("" for the project's own) and a service of it."""
+"""A file ("" for the project's own) and the name of a service in it."""
 
 
 def extend(state: LoadState) -> LoadState:
-    """The documents without `extends`. A service of the same file is meant, or of one given before it."""
+    """Apply all `extends`. Without `file` the base is in the same document or in an earlier one."""
     if not any(service.get("extends") for service in _services(state.documents)):
         return state
     extended: list[TreeNode] = []
@@ -49,9 +49,9 @@ class _Extender:
     state: LoadState
     earlier: list[TreeNode]
     files: dict[str, TreeNode] = field(default_factory=dict)
-    """Documents of other files, by path."""
+    """Merged documents of other files, by path."""
     reports: dict[str, Report] = field(default_factory=dict)
-    """What was found in them. Only what is extended counts: the rest may be for another tool, or another time."""
+    """The reports of these files. Only entries about extended services count: the rest of the file is not used."""
 
     def document(self, document: TreeNode) -> TreeNode:
         services = document.get("services")
@@ -71,7 +71,7 @@ class _Extender:
             return own.with_value({"image": extends, **own.entries})
         base = self._base(document, file, extends, where, (*trail, (file, name)))
         if base is None:
-            return own.with_value({"image": extends.broken(), **own.entries})  # that it has none is no news then
+            return own.with_value({"image": extends.broken(), **own.entries})  # else "no image" is reported, too
         return merged_service(base, own)
 
     def _base(
@@ -104,7 +104,7 @@ class _Extender:
         return None
 
     def _file(self, path: str, extends: TreeNode, where: Path) -> TreeNode | None:
-        """The document of another file; None when it is not there, which is said."""
+        """The document of another file. When it is missing, reports that and returns None."""
         if path not in self.files:
             report = self.reports[path] = Report()
             inner = replace(self.state, files=(path,), directory=os.path.dirname(path), documents=(), report=report)
@@ -121,7 +121,7 @@ class _Extender:
         try:
             return self.state.data(path) is not None
         except OSError:
-            return True  # reading it says what is wrong
+            return True  # reading it reports the problem
 
     def _shown(self, file: str, name: str) -> str:
         return f"{name} ({self.state.shown(file)})" if file else name

@@ -1,4 +1,4 @@
-"""What secrets, configs and seccomp profiles hold: of those that deployed services use."""
+"""The contents of the secrets, configs and seccomp profiles that services use."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from compose.read.option_syntax import seccomp_path
 from compose.read.tree import Path, TreeNode, items_of
 
 _LIMITS = {"secrets": 500 * 1024, "configs": 1000 * 1024}
-"""Bytes; Docker's: a secret or config must be smaller."""
+"""Bytes, as in Docker: a secret or config must be smaller."""
 SECCOMP = "seccomp"
-"""Kind of the contents that are seccomp profiles; by path."""
+"""The kind of contents that are seccomp profiles, stored by path."""
 SOURCES = ("file", "environment", "content")
 
 
 def read_contents(state: LoadState) -> LoadState:
-    """The contents of every secret and config that a service uses."""
+    """Read the contents of every secret, config and seccomp profile that a service uses."""
     contents: dict[tuple[str, str], bytes] = {}
     for kind in _LIMITS:
         defined = state.tree.at(kind)
@@ -41,7 +41,7 @@ def read_contents(state: LoadState) -> LoadState:
 
 
 def uses(state: LoadState, kind: str) -> Iterator[str]:
-    """Short names of the secrets or configs services use, as often as they use them."""
+    """Short names of the secrets or configs that services use, one per use."""
     for service in state.tree.at("services").values():
         listed = service.get(kind)
         for item in listed.items if listed else []:
@@ -52,21 +52,21 @@ def uses(state: LoadState, kind: str) -> Iterator[str]:
 
 def _data(state: LoadState, kind: str, name: str, node: TreeNode) -> bytes | None:
     where = (kind, name)
-    said = [key for key in SOURCES if (source := node.get(key)) and not source.is_broken]
+    given = [key for key in SOURCES if (source := node.get(key)) and not source.is_broken]
     external = node.get("external")
     if external and (external.is_broken or external.value is True):
         return None
-    if len(said) != 1:
+    if len(given) != 1:
         known = "file, environment, content or external" if kind == "configs" else "file, environment or external"
-        have = f"has {' and '.join(said)}" if said else "has none of them"
+        have = f"has {' and '.join(given)}" if given else "has none of them"
         if not any((source := node.get(key)) and source.is_broken for key in SOURCES):
             state.report.error(node, where, f"must say one of {known}, and {have}")
         return None
-    data = _source(state, node.entries[said[0]], (*where, said[0]))
+    data = _source(state, node.entries[given[0]], (*where, given[0]))
     if data is not None and not 0 < len(data) < _LIMITS[kind]:
         size = "is empty" if not data else f"has {len(data)} bytes"
         limit = f"it must have at least one byte and fewer than {_LIMITS[kind]}"
-        state.report.error(node.entries[said[0]], (*where, said[0]), f"{size}; {limit}")
+        state.report.error(node.entries[given[0]], (*where, given[0]), f"{size}; {limit}")
         return None
     return data
 
@@ -83,7 +83,7 @@ def _source(state: LoadState, node: TreeNode, path: Path) -> bytes | None:
 
 
 def _profile(state: LoadState, node: TreeNode, path: str, where: Path) -> bytes | None:
-    """A seccomp profile; it is JSON."""
+    """A seccomp profile, which must be JSON."""
     data = _read(state, node, path, where)
     try:
         msgspec.json.decode(data or b"{}", type=dict[str, Any])

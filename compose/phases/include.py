@@ -1,7 +1,7 @@
-"""Phase 7: `include`: other projects' files, each with a directory and an environment of its own, become a part.
+"""Phase 7: `include`, which adds other projects, each with its own directory and environment.
 
-An included project goes through the phases up to `merge` by itself, so what is imported is canonical and its paths
-are absolute.
+An included project first passes the phases up to `merge` by itself, so its tree is canonical and its paths are
+absolute.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KINDS = ("services", "networks", "volumes", "secrets", "configs")
 
 
 def include(state: LoadState) -> LoadState:
-    """The documents with what they include in them."""
+    """Add the included projects to the documents."""
     return replace(state, documents=tuple(_document(state, document) for document in state.documents))
 
 
@@ -70,7 +70,7 @@ def _load(state: LoadState, item: TreeNode, number: int) -> TreeNode:
 
 
 def _settled(state: LoadState) -> TreeNode:
-    """The tree, bare variables filled in from the included project's own environment, which ends here."""
+    """The tree with bare variables filled in from the included project's environment, which is not used any further."""
     services = state.tree.get("services")
     if services is None or services.is_broken:
         return state.tree
@@ -93,7 +93,7 @@ def _exists(state: LoadState, path: str) -> bool:
     try:
         return state.data(path) is not None
     except OSError:
-        return True  # reading it says what is wrong
+        return True  # reading it reports the problem
 
 
 def _absolute(state: LoadState) -> list[str]:
@@ -105,7 +105,7 @@ def _texts(node: TreeNode | None) -> tuple[str, ...]:
 
 
 def _join(state: LoadState, entries: dict[str, TreeNode], imported: TreeNode, item: TreeNode) -> dict[str, TreeNode]:
-    """Both together. What is in both is merged as an earlier file is with a later one: what includes comes later."""
+    """The entries of both. An entry in both is merged, with the including file as the later one."""
     joined = dict(entries)
     for kind in _KINDS:
         theirs, mine = imported.at(kind), entries[kind].entries if kind in entries else {}
@@ -118,4 +118,4 @@ def _join(state: LoadState, entries: dict[str, TreeNode], imported: TreeNode, it
 
 _FOR_THE_COMMAND = ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE")
 PHASES: Sequence[Phase] = (read_sources, interpolate, check, canonical, absolute_paths, include, extend, merge)
-"""What an included project goes through; a part of compose.load.PHASES, in the same order."""
+"""The phases for an included project: a part of compose.load.PHASES, in the same order."""

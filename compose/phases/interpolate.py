@@ -1,4 +1,4 @@
-"""Phase 3: put the values of variables into every string, keys and extensions (x-…) excepted."""
+"""Phase 3: replace variables in every string except keys and extensions (x-…)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from compose.read.variables import BadVariable, expand
 
 
 def interpolate(state: LoadState) -> LoadState:
-    """The documents with their variables replaced; one that is not set becomes "", and a note says so.
+    """Replace the variables in the documents. An unset one becomes "" with a note.
 
-    COMPOSE_PROJECT_NAME is the stack's name, also where it comes from the files.
+    COMPOSE_PROJECT_NAME is the stack's name, also when the files define it.
     """
     state = replace(state, environment={**state.environment, "COMPOSE_PROJECT_NAME": _project_name(state)})
     return replace(state, documents=tuple(_node(state, document, ()) for document in state.documents))
 
 
 def _project_name(state: LoadState) -> str:
-    """As given, or the last `name:`, or that of the directory, as Docker Compose makes one of it."""
+    """The stack's name as given, or the last `name:`, or derived from the directory as Docker Compose does it."""
     if given := state.stack or state.environment.get("COMPOSE_PROJECT_NAME"):
         return given
     for document in reversed(state.documents):
@@ -35,7 +35,7 @@ def _project_name(state: LoadState) -> str:
 
 
 def default_name(directory: str) -> str:
-    """A stack's name from that of a directory; "" when there is nothing in it to make one of."""
+    """A stack's name derived from a directory's; "" when the directory's has no usable character."""
     return re.sub(r"[^a-z0-9_-]", "", os.path.basename(directory).lower()).strip("_-")
 
 

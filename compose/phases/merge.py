@@ -1,7 +1,7 @@
-"""Phase 9: several files to one tree; a later file wins.
+"""Phase 9: merge several files into one tree; a later file wins.
 
-Mappings are merged key by key, lists are joined, everything else is replaced, but where RULES says otherwise.
-`!override` replaces whatever was there, `!reset` takes it away.
+Mappings are merged key by key, lists are joined, everything else is replaced; RULES has the exceptions.
+`!override` replaces the earlier value, `!reset` removes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MergeRule = Callable[[TreeNode, TreeNode], TreeNode]
 
 
 def merge(state: LoadState) -> LoadState:
-    """One tree of all documents."""
+    """Merge all documents into one tree."""
     tree = EMPTY if not state.documents else TreeNode({}, state.documents[0].mark)
     for document in state.documents:
         if document.is_broken:
@@ -28,7 +28,7 @@ def merge(state: LoadState) -> LoadState:
 
 
 def merged_service(base: TreeNode, own: TreeNode) -> TreeNode:
-    """A service that extends another."""
+    """A service merged over the one it extends."""
     schema = SCHEMA.below["services"].below["*"]
     if not isinstance(own.value, dict) or base.is_broken:
         return own
@@ -36,7 +36,7 @@ def merged_service(base: TreeNode, own: TreeNode) -> TreeNode:
 
 
 def merged_over(kind: str, base: TreeNode, own: TreeNode) -> TreeNode:
-    """A service, network … that was included, and changed by what includes it."""
+    """A service, network, … of an included project, with the including file merged over it."""
     if own.is_broken or base.is_broken:
         return own
     return _merge(base, own, SCHEMA.below[kind].below["*"])
@@ -69,7 +69,7 @@ def _merge_entries(old: dict[str, TreeNode], new: dict[str, TreeNode], schema: S
 
 
 def _without_tags(node: TreeNode, schema: Schema | None) -> TreeNode:
-    """A new subtree: what it would reset is not there."""
+    """A subtree without an earlier value, so that its tags have nothing to act on."""
     node = node.without_tag() if node.tag == OVERRIDE else node
     if isinstance(node.value, dict):
         return node.with_value(_merge_entries({}, node.value, schema))
@@ -84,7 +84,7 @@ def _replace(old: TreeNode, new: TreeNode) -> TreeNode:
 
 
 def _join(identity: Callable[[TreeNode], str]) -> MergeRule:
-    """Joined lists; of two items with the same identity the later stands in the place of the earlier."""
+    """A rule that joins lists. Of two items with the same identity the later replaces the earlier, at its place."""
 
     def rule(old: TreeNode, new: TreeNode) -> TreeNode:
         items = {identity(item): item for item in [*old.items, *new.items]}
@@ -104,7 +104,7 @@ def _target(item: TreeNode) -> str:
 
 
 def place_of(kind: str, item: TreeNode) -> str:
-    """The absolute path of a use of "secrets" or "configs" in the container."""
+    """The absolute path in the container of one use of "secrets" or "configs"."""
     name = text_of(item, "target") or text_of(item, "source")
     return posixpath.normpath(posixpath.join("/run/secrets" if kind == "secrets" else "/", name))
 
@@ -114,7 +114,7 @@ def _file(kind: str) -> Callable[[TreeNode], str]:
 
 
 def _merged_by(key: str) -> MergeRule:
-    """Joined lists of mappings; of two items with the same key the later is merged over the earlier."""
+    """A rule that joins lists of mappings. Of two items with the same key the later is merged over the earlier."""
 
     def rule(old: TreeNode, new: TreeNode) -> TreeNode:
         items: dict[str, TreeNode] = {}
@@ -127,7 +127,7 @@ def _merged_by(key: str) -> MergeRule:
 
 
 def _by(*keys: str) -> Callable[[TreeNode], str]:
-    """The first of these an item has is what it is known by."""
+    """An identity function: the value of the first of these keys that an item has."""
 
     def identity(item: TreeNode) -> str:
         found = [node for key in keys if (node := item.get(key))]
@@ -141,7 +141,7 @@ def _tmpfs(item: TreeNode) -> str:
 
 
 def _logging(old: TreeNode, new: TreeNode) -> TreeNode:
-    """Options belong to a driver: another driver starts afresh."""
+    """Options belong to a driver, so another driver does not keep them."""
     before, after = old.get("driver"), new.get("driver")
     if before and after and before.value != after.value:
         return new

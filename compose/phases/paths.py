@@ -1,4 +1,4 @@
-"""Phase 6: make every path of the client's absolute, so that files of other directories can be put together."""
+"""Phase 6: make all client paths absolute, so that files of different directories can be merged."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from compose.read.tree import TreeNode
 
 Place = Callable[[LoadState, TreeNode], TreeNode]
 _REMOTE = re.compile(r"[a-z+]+://|git@|github\.com/|[a-z-]+:|.*#.*")
-"""What a build context may be besides a directory."""
+"""Build contexts that are not directories."""
 _CUSTOM_SECCOMP = re.compile(r"seccomp[:=](?!unconfined$)(.+)$")
 
 
 def absolute_paths(state: LoadState) -> LoadState:
-    """The documents with absolute paths: relative to the project's directory, `~` is the user's home."""
+    """Make the documents' paths absolute: relative to the project directory, `~` to the user's home."""
     return replace(state, documents=tuple(_at(state, document, TOP) for document in state.documents))
 
 
 def absolute(state: LoadState, path: str) -> str:
-    """A path as the user of the command line means it."""
+    """The absolute form of one path."""
     home = state.environment.get("HOME", "")
     if home and (path == "~" or path.startswith("~/")):
         path = home + path[1:]
@@ -30,7 +30,7 @@ def absolute(state: LoadState, path: str) -> str:
 
 
 def _at(state: LoadState, node: TreeNode, places: Mapping[str, Place]) -> TreeNode:
-    """The entries of a mapping, each put into its place."""
+    """A mapping whose entries named in `places` are converted."""
     if not isinstance(node.value, dict):
         return node
     entries = node.value
@@ -45,7 +45,7 @@ def _path(state: LoadState, node: TreeNode) -> TreeNode:
 
 
 def _each(place: Place) -> Place:
-    """Every item of a list, every entry of a mapping."""
+    """A conversion of every item of a list or entry of a mapping."""
 
     def inner(state: LoadState, node: TreeNode) -> TreeNode:
         if isinstance(node.value, list):
@@ -67,7 +67,7 @@ def _mount(state: LoadState, node: TreeNode) -> TreeNode:
 
 
 def _context(state: LoadState, node: TreeNode) -> TreeNode:
-    """A directory, when it is no address."""
+    """A build context; addresses stay as they are."""
     return node if _REMOTE.match(node.text) else _path(state, node)
 
 
@@ -77,7 +77,7 @@ def _security(state: LoadState, node: TreeNode) -> TreeNode:
 
 
 def _volume(state: LoadState, node: TreeNode) -> TreeNode:
-    """A local volume that is a directory of the host: `driver_opts: {type: none, o: bind, device: ./data}`."""
+    """A local volume that binds a host directory: `driver_opts: {type: none, o: bind, device: ./data}`."""
     options = node.at("driver_opts")
     device, words = options.get("device"), options.get("o")
     if not device or not words or "bind" not in words.text.split(",") or not device.text.startswith((".", "~")):

@@ -1,4 +1,4 @@
-"""Phase 10: settle what depends on the surroundings: profiles, env_file, label_file, bare variables, file contents."""
+"""Phase 10: resolve what depends on the environment: profiles, env_file, label_file, bare variables, file contents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compose.read.tree import Path, TreeNode
 
 
 def resolve(state: LoadState) -> LoadState:
-    """The tree without services of other profiles, environments and labels complete; what used files hold is read."""
+    """Remove services of inactive profiles, complete environments and labels, and read the contents of used files."""
     services = state.tree.get("services")
     if services is None:
         return state
@@ -65,9 +65,9 @@ def _service(state: LoadState, service: TreeNode, path: Path) -> TreeNode:
 
 
 def _with_bare(state: LoadState, environment: dict[str, TreeNode], *, keep: bool = False) -> dict[str, TreeNode]:
-    """A name without a value is taken from the environment; when it is not there either, it is left out.
+    """The variables, with bare names filled in from the environment, or left out when they are not set there.
 
-    With `keep` it stays without a value: the image's own is taken away then, as Docker Compose has it.
+    With `keep` an unset name stays without a value, which unsets the image's variable, as in Docker Compose.
     """
     found: dict[str, TreeNode] = {}
     for name, node in environment.items():

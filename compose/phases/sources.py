@@ -1,6 +1,6 @@
-"""Phases 1 and 2: which files there are, the environment, and the files' trees.
+"""Phases 1 and 2: find the files, build the environment, and parse the files.
 
-The only phases that meet files on their own account; later ones ask `LoadState.read` for what a file names.
+Only these phases search for files. Later ones read files that a compose file names, with `LoadState.read`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OVERRIDES = tuple(f"{stem}.override.{ending}" for stem in ("compose", "docker-c
 
 
 def find_files(state: LoadState) -> LoadState:
-    """Files as given, or of COMPOSE_FILE, or of the usual names here or above; their directory; the environment."""
+    """Find the files (as given, from COMPOSE_FILE, or by default name), the project directory and the environment."""
     given = state.files or _listed(state.environment)
     files = given or _usual(state)
     if not state.directory:
@@ -41,7 +41,7 @@ def find_files(state: LoadState) -> LoadState:
 
 
 def read_sources(state: LoadState) -> LoadState:
-    """The trees of all files."""
+    """Parse all files."""
     documents: list[TreeNode] = []
     for name in state.files:
         path = name if name == "-" else os.path.normpath(os.path.join(state.current, name))
@@ -54,7 +54,7 @@ def read_sources(state: LoadState) -> LoadState:
 
 
 def read_file(path: str) -> bytes | None:
-    """The FileReader of the real file system; "-" is standard input."""
+    """The FileReader for the real file system. "-" is standard input."""
     if path == "-":
         return sys.stdin.buffer.read()
     try:
@@ -65,7 +65,7 @@ def read_file(path: str) -> bytes | None:
 
 
 def environment_of(state: LoadState) -> dict[str, str]:
-    """The environment with `.env` or what stands in its place; the environment wins, and later files over earlier."""
+    """The environment plus the variables of `.env` or its replacements. The environment wins, then later files."""
     known = state.environment
     names = state.env_files or tuple(_words(known.get("COMPOSE_ENV_FILES", ""), ","))
     if not names and _is_true(known.get("COMPOSE_DISABLE_ENV_FILE", "")):
@@ -91,7 +91,7 @@ def _read_dotenv(state: LoadState, path: str, *, is_required: bool) -> str:
     try:
         return state.text(path) or ""
     except IsADirectoryError:
-        return ""  # as Docker's own does
+        return ""  # as Docker Compose does
     except UnicodeDecodeError as error:
         state.report.error(TreeNode(None, _place_of(error, start.mark.file)), (), "is not UTF-8 text")
         return ""
@@ -115,7 +115,7 @@ def _read(state: LoadState, start: TreeNode, path: str) -> str | None:
 
 
 def _place_of(error: UnicodeDecodeError, file: str) -> Mark:
-    """Where the first byte stands that is not UTF-8."""
+    """The place of the first byte that is not UTF-8."""
     lines = error.object[: error.start].split(b"\n")
     return Mark(file, len(lines), len(lines[-1].decode(errors="replace")) + 1)
 
@@ -126,7 +126,7 @@ def _listed(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _usual(state: LoadState) -> tuple[str, ...]:
-    """The first usual name in this directory or the nearest one above that has one, and its override."""
+    """The first default name in the working directory or the nearest directory above it, and its override file."""
     directory = state.current
     while True:
         for names in (_NAMES,):

@@ -1,7 +1,7 @@
-"""Phase 11: what one attribute's own rule cannot tell: references, and values that contradict one another.
+"""Phase 11: checks across attributes: references, and values that contradict one another.
 
-CHECKS is the list; each looks at one service (or the whole) and reports. Broken values were reported before: they
-count as given, and nothing more is said of them.
+CHECKS lists the checks, each of which reports the problems of one service or of the project. Broken values were
+reported before: they count as present and are not reported again.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _SAME = (
 
 
 def verify(state: LoadState) -> LoadState:
-    """The same state; problems are in its report."""
+    """Run all checks. Problems go into the report of the state."""
     if services := state.tree.get("services"):
         if not services.entries and not services.is_broken:
             state.report.error(services, ("services",), "there is no service to deploy")
@@ -83,7 +83,7 @@ def verify(state: LoadState) -> LoadState:
             for check in CHECKS:
                 check(state, service, ("services", name))
     verify_network(state)
-    _no_cycle(state)
+    _cycles(state)
     for kind in ("networks", "volumes", "secrets", "configs"):
         for name, node in state.tree.at(kind).items():
             _external(state.report, node, (kind, name))
@@ -97,7 +97,7 @@ def verify(state: LoadState) -> LoadState:
 
 
 def _stack_name(state: LoadState) -> str:
-    """By `name:`; "" when there is none, or none that will do."""
+    """The name in `name:`; "" when it is missing or invalid."""
     node = state.tree.get("name")
     if node is None or not node.text or SERVICE_NAME.fullmatch(node.text):
         return node.text if node else ""
@@ -107,7 +107,7 @@ def _stack_name(state: LoadState) -> str:
 
 
 def _merged(state: LoadState, service: TreeNode, path: Path) -> None:
-    """Mappings that several files may have filled."""
+    """Check the required keys of mappings to which several files may contribute."""
     for keys in MERGED:
         place = functools.reduce(lambda schema, key: schema.below[key], keys, SCHEMA.below["services"].below["*"])
         for name, node in service.at(*keys).items():
@@ -115,15 +115,15 @@ def _merged(state: LoadState, service: TreeNode, path: Path) -> None:
                 state.report.error(node, (*path, *keys, name), sentence)
 
 
-def _no_nul(state: LoadState, service: TreeNode, path: Path) -> None:
-    """The kernel ends every string at a NUL."""
+def _nul_characters(state: LoadState, service: TreeNode, path: Path) -> None:
+    """Refuse NUL characters: the kernel ends every string at a NUL."""
     for part, child in children(service):
         value = child.value
         if isinstance(value, str):
             if "\0" in value:
                 state.report.error(child, (*path, part), "has a NUL character in it")
         elif isinstance(value, dict | list) and value:
-            _no_nul(state, child, (*path, part))
+            _nul_characters(state, child, (*path, part))
 
 
 def _name(state: LoadState, service: TreeNode, path: Path) -> None:
@@ -156,7 +156,7 @@ def _bounds(state: LoadState, service: TreeNode, path: Path) -> None:
             state.report.error(node, path + keys, f"cannot be {limit}, and is {node.text}")
 
 
-def _said_once(state: LoadState, service: TreeNode, path: Path) -> None:
+def _conflicting_spellings(state: LoadState, service: TreeNode, path: Path) -> None:
     for short, long in _SAME:
         one, other = service.get(*short), service.get(*long)
         if one and other and not other.is_broken and one.value != other.value:
@@ -204,9 +204,9 @@ def _depends_on(state: LoadState, service: TreeNode, path: Path) -> None:
         if name not in services and (required is None or required.value is not False):
             state.report.error(node, where, absent(state, name, services))
         condition, dependency = text_of(node, "condition"), services.get(name)
-        if condition != "service_completed_successfully" or not dependency or _ends(dependency):
+        if condition != "service_completed_successfully" or not dependency or _can_complete(dependency):
             continue
-        if _says_when_to_restart(dependency):
+        if _has_restart_condition(dependency):
             sentence = (
                 f'{name} restarts for ever, so it never completes; give it `restart: "no"` or a job\'s deploy.mode'
             )
@@ -215,7 +215,7 @@ def _depends_on(state: LoadState, service: TreeNode, path: Path) -> None:
             state.report.note(node, where, f"{name} runs once, since it is waited for until it completes")
 
 
-def _ends(service: TreeNode) -> bool:
+def _can_complete(service: TreeNode) -> bool:
     mode, restart = service.get("deploy", "mode"), service.get("restart")
     condition = service.get("deploy", "restart_policy", "condition")
     if mode and mode.text.endswith("-job"):
@@ -225,7 +225,7 @@ def _ends(service: TreeNode) -> bool:
     return bool(restart and (restart.text == "no" or restart.text.startswith("on-failure")))
 
 
-def _says_when_to_restart(service: TreeNode) -> bool:
+def _has_restart_condition(service: TreeNode) -> bool:
     restart = service.get("restart")
     return bool(restart and restart.text) or service.get("deploy", "restart_policy", "condition") is not None
 
@@ -257,8 +257,8 @@ def _healthcheck(state: LoadState, service: TreeNode, path: Path) -> None:
         )
 
 
-def _told(state: LoadState, service: TreeNode, path: Path) -> None:
-    """What has no effect beside something else is not dropped without a word."""
+def _without_effect(state: LoadState, service: TreeNode, path: Path) -> None:
+    """Add a note for each attribute that has no effect beside another one."""
     restart, policy = service.get("restart"), service.get("deploy", "restart_policy")
     if restart and restart.text and policy:
         state.report.note(restart, (*path, "restart"), "has no effect: deploy.restart_policy counts")
@@ -270,7 +270,7 @@ def _told(state: LoadState, service: TreeNode, path: Path) -> None:
         state.report.note(check[key], (*path, "healthcheck", key), "has no effect: the check is disabled")
 
 
-def _parsed(state: LoadState, service: TreeNode, path: Path) -> None:
+def _option_syntax(state: LoadState, service: TreeNode, path: Path) -> None:
     for attribute, parse in _LANGUAGES.items():
         node = service.get(attribute)
         if (
@@ -278,14 +278,14 @@ def _parsed(state: LoadState, service: TreeNode, path: Path) -> None:
             and not node.is_broken
             and not (node.value == "" and state.report.stems_from_unset(node, (*path, attribute)))
         ):
-            _try(state.report, node, (*path, attribute), parse)
+            _check_syntax(state.report, node, (*path, attribute), parse)
     for number, item in enumerate(items_of(service, "security_opt")):
         if not item.is_broken:
-            _try(state.report, item, (*path, "security_opt", f"[{number}]"), parse_option)
+            _check_syntax(state.report, item, (*path, "security_opt", f"[{number}]"), parse_option)
 
 
 def _files(state: LoadState, service: TreeNode, path: Path) -> None:
-    """Secrets and configs: defined, and each target taken once."""
+    """Check that secrets and configs are defined and that their targets differ."""
     for kind in ("secrets", "configs"):
         known = state.tree.at(kind)
         targets: set[str] = set()
@@ -314,7 +314,7 @@ def _devices(state: LoadState, service: TreeNode, path: Path) -> None:
                 state.report.error(item, (*path, *keys, f"[{number}]"), "has both count and device_ids; keep one")
 
 
-def _try(report: Report, node: TreeNode, path: Path, parse: Callable[[str], object]) -> None:
+def _check_syntax(report: Report, node: TreeNode, path: Path, parse: Callable[[str], object]) -> None:
     try:
         parse(node.text)
     except BadOption as error:
@@ -326,20 +326,20 @@ def _external(report: Report, node: TreeNode, path: Path) -> None:
     if external and external.value is True:
         for key in sorted(node.entries.keys() - {"external", "name"}):
             if path[0] == "networks":
-                # as Docker Compose has it; what the network is like is for whoever made it to say
+                # as in Docker Compose: the creator of the network decides about its settings
                 report.note(node.entries[key], (*path, key), "has no effect: the network is external")
                 continue
             report.error(node.entries[key], (*path, key), "is for one that is created here, and this one is external")
 
 
-def _no_cycle(state: LoadState) -> None:
+def _cycles(state: LoadState) -> None:
     services = state.tree.at("services")
     edges = {
         name: [*service.at("depends_on"), *linked_names(item.text for item in items_of(service, "links"))]
         for name, service in services.items()
     }
     while names := cycle(edges):
-        edges[names[-2]] = [name for name in edges[names[-2]] if name != names[-1]]  # so that the next one is found
+        edges[names[-2]] = [name for name in edges[names[-2]] if name != names[-1]]  # finds the next one
         service = services[names[0]]
         attribute = "depends_on" if names[1] in service.at("depends_on") else "links"
         node = service.at("depends_on").get(names[1]) or service.entries["links"]
@@ -356,6 +356,6 @@ _LANGUAGES: dict[str, Callable[[str], object]] = {
     "runtime": parse_runtime,
 }
 CHECKS = (
-    _merged, _no_nul, _name, _image, _bounds, _said_once, _volumes, _files, _devices, _depends_on, _deploy,
-    _healthcheck, _told, _parsed, verify_build,
+    _merged, _nul_characters, _name, _image, _bounds, _conflicting_spellings, _volumes, _files, _devices, _depends_on,
+    _deploy, _healthcheck, _without_effect, _option_syntax, verify_build,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Phase 11, how a service's image is built: what `argosy stack build` could not do as it is written."""
+"""Phase 11, checks of `build`: what `argosy stack build` could not carry out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from compose.read.tree import Path, TreeNode, items_of, text_of
 
 
 def verify_build(state: LoadState, service: TreeNode, path: Path) -> None:
-    """Report what is wrong with a service's `build`."""
+    """Report the problems of a service's `build`."""
     build = service.get("build")
     if build is None or build.is_broken:
         return

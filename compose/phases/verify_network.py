@@ -1,4 +1,4 @@
-"""Phase 11, how services meet: networks, links, ports and addresses."""
+"""Phase 11, checks of networking: networks, links, ports and addresses."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _PREDEFINED = ("host", "none")
 
 
 def verify_network(state: LoadState) -> None:
-    """Report what is wrong among services and networks."""
+    """Report the problems of networks and of the services on them."""
     for name, service in state.tree.at("services").items():
         if not service.is_broken:
             for check in _CHECKS:
                 check(state, service, ("services", name))
-    _published_once(state)
+    _port_conflicts(state)
 
 
 def undefined(kind: str, name: str, known: Collection[str]) -> str:
-    """The sentence for a reference to what is not there."""
+    """The sentence for a reference to an undefined object."""
     among = f"; there are {', '.join(sorted(known))}" if known else ""
     return f"{kind} {name!r} is not defined{among}"
 
 
 def absent(state: LoadState, name: str, services: Collection[str]) -> str:
-    """The sentence for a reference to a service that is not there, perhaps for its profile."""
+    """The sentence for a reference to a service that is undefined or left out because of its profile."""
     if profiles := state.inactive.get(name):
         return f"service {name!r} is not active; it is in profile {' or '.join(profiles)}"
     return undefined("service", name, services)
@@ -51,24 +51,24 @@ def _networks(state: LoadState, service: TreeNode, path: Path) -> None:
 
 
 def _addresses(state: LoadState, service: TreeNode, path: Path) -> None:
-    """Fixed addresses: well formed, in the network, for one container."""
+    """Check fixed addresses: valid, inside the network's subnet, and for a single task."""
     for name, use in service.at("networks").items():
         where = (*path, "networks", name)
         address, mac = use.get("ipv4_address"), use.get("mac_address")
-        if address and address.text and _is_alone(state, service, address, (*where, "ipv4_address")):
+        if address and address.text and _has_single_task(state, service, address, (*where, "ipv4_address")):
             _in_network(state, name, address, (*where, "ipv4_address"))
-        if mac and mac.text and _is_alone(state, service, mac, (*where, "mac_address")):
+        if mac and mac.text and _has_single_task(state, service, mac, (*where, "mac_address")):
             _check_mac(state, mac, (*where, "mac_address"))
     mac = service.get("mac_address")
-    if mac and mac.text and _is_alone(state, service, mac, (*path, "mac_address")):
+    if mac and mac.text and _has_single_task(state, service, mac, (*path, "mac_address")):
         _check_mac(state, mac, (*path, "mac_address"))
         if len(service.at("networks")) > 1 or text_of(service, "network_mode") in _PREDEFINED:
             sentence = "is of the service's one network, and it does not have just one; say it at a network"
             state.report.error(mac, (*path, "mac_address"), sentence)
 
 
-def _is_alone(state: LoadState, service: TreeNode, node: TreeNode, path: Path) -> bool:
-    """Whether the service has a single task, so that an address can be its own."""
+def _has_single_task(state: LoadState, service: TreeNode, node: TreeNode, path: Path) -> bool:
+    """Whether the service has a single task, as a fixed address requires."""
     replicas = text_of(service, "deploy", "replicas") or text_of(service, "scale") or "1"
     mode = text_of(service, "deploy", "mode") or "replicated"
     if mode.startswith("global") or replicas not in ("0", "1"):
@@ -97,7 +97,7 @@ def _contains(subnet: str, address: ipaddress.IPv4Address) -> bool:
     try:
         return address in ipaddress.ip_network(subnet, strict=False)
     except ValueError:
-        return True  # what is wrong with the subnet is said there
+        return True  # the subnet's own check reports it
 
 
 def _check_mac(state: LoadState, node: TreeNode, path: Path) -> None:
@@ -114,17 +114,17 @@ def _links(state: LoadState, service: TreeNode, path: Path) -> None:
             continue
         if name not in services:
             state.report.error(item, where, absent(state, name, services))
-        elif not _meet(service, services[name]):
+        elif not _share_network(service, services[name]):
             state.report.error(item, where, f"{name} shares no network with this service")
 
 
-def _meet(one: TreeNode, other: TreeNode) -> bool:
+def _share_network(one: TreeNode, other: TreeNode) -> bool:
     if {text_of(one, "network_mode"), text_of(other, "network_mode")} & set(_PREDEFINED):
         return False
     return bool(set(one.at("networks") or ("default",)) & set(other.at("networks") or ("default",)))
 
 
-def _published_once(state: LoadState) -> None:
+def _port_conflicts(state: LoadState) -> None:
     seen: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, service in state.tree.at("services").items():
         for number, port in enumerate(items_of(service, "ports")):

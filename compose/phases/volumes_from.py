@@ -1,4 +1,4 @@
-"""`volumes_from`: a service gets the mounts of another one, as far as both can have them: named volumes and binds."""
+"""`volumes_from`, which gives a service the mounts of another one that can be shared: named volumes and binds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compose.read.tree import Path, TreeNode, items_of, text_of
 
 
 def with_volumes_from(state: LoadState, services: Mapping[str, TreeNode]) -> dict[str, TreeNode]:
-    """The services, `volumes_from` turned into `volumes`. A mount of its own at the same target comes first."""
+    """The services with `volumes_from` turned into `volumes`. A service's own mount at the same target wins."""
     return {name: _borrow(state, services, name) if services[name].get("volumes_from") else services[name]
             for name in services}  # fmt: skip
 
@@ -32,7 +32,7 @@ def _borrow(state: LoadState, services: Mapping[str, TreeNode], name: str) -> Tr
 
 
 def _mounts(state: LoadState, services: Mapping[str, TreeNode], item: TreeNode, where: Path) -> list[TreeNode]:
-    """What the service that an item names has to lend."""
+    """The mounts of the service that an item names."""
     name, _, mode = item.text.partition(":")
     if item.is_broken:
         return []

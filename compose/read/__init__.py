@@ -1,4 +1,4 @@
-"""Text to values: YAML trees, variables, and the small languages of attributes."""
+"""From text to values: YAML trees, variables, and the syntax inside attributes' strings."""
 
 __all__ = [
     "device_syntax",

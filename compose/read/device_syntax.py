@@ -1,4 +1,4 @@
-"""Devices: from "/dev/snd:/dev/snd:rw" and "vendor.com/class=name" to the long form, and what their parts may be."""
+"""The short form of devices ("/dev/snd:/dev/snd:rw", "vendor.com/class=name"): conversion to the long form, checks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from compose.read.tree import Path, TreeNode
 _CDI = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*=[a-zA-Z0-9][a-zA-Z0-9._:-]*$")
 _PERMISSIONS = re.compile(r"[rwm]{1,3}$")
 ALL = -1
-"""A count that means every one there is."""
+"""A count that means all devices."""
 
 
 def is_cdi(source: str) -> bool:
-    """Whether a device is named as the host's CDI files name it, and not by its path."""
+    """Whether a device is given by CDI name rather than by path."""
     return bool(_CDI.match(source))
 
 
 def long_devices(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """The form of `devices`."""
+    """`devices` in long form."""
     items = [
         _long(report, item, (*path, f"[{number}]")) if isinstance(item.value, str) else item
         for number, item in enumerate(node.items)
@@ -41,7 +41,7 @@ def _long(report: Report, item: TreeNode, path: Path) -> TreeNode:
 
 
 def long_requests(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """The form of `gpus`: "all", or the long form; what is not said of each is every one."""
+    """`gpus` in long form: "all", or a list whose entries mean all devices unless they give a count or ids."""
     if not isinstance(node.value, str):
         return node
     if node.value != "all":
@@ -50,7 +50,7 @@ def long_requests(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def long_count(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """The form of a count: "all" is -1."""
+    """A count as a number: "all" is -1."""
     if node.value == "all":
         return node.with_value(ALL)
     if isinstance(node.value, str) and not re.fullmatch(r"-1|[0-9]+", node.value):
@@ -59,7 +59,7 @@ def long_count(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def device_problem(source: str, target: str, permissions: str) -> str:
-    """What is wrong with a device; "" for nothing."""
+    """A clause that says what is wrong with a device; "" when it is valid."""
     if is_cdi(source):
         return "a CDI device has no target and no permissions" if target or permissions else ""
     if not source.startswith("/"):

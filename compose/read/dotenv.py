@@ -1,4 +1,4 @@
-"""The format of `.env` and `env_file`: KEY=VALUE lines with quotes, comments, `export`, and variables."""
+"""Parser of `.env` and `env_file`: KEY=VALUE lines with quotes, comments, `export`, and variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ESCAPES = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), '"': '"', "\\
 
 
 class BadLine(Exception):
-    """A line that is no assignment; says which and why."""
+    """A line is not an assignment; the text says which one and why."""
 
     def __init__(self, sentence: str, line: int = 0) -> None:
         super().__init__(f"line {line}: {sentence}" if line else sentence)
@@ -26,17 +26,17 @@ class BadLine(Exception):
 
 @dataclass(slots=True)
 class Assignments:
-    """What a file says, and what is wrong with it."""
+    """The variables of a file, and its bad lines."""
 
     values: dict[str, str | None] = field(default_factory=dict)
-    """In order; None for a bare name (taken from the environment by whoever asks)."""
+    """In the order of the file. None for a name without a value, which callers take from the environment."""
     problems: list[BadLine] = field(default_factory=list)
     unset: list[tuple[str, int]] = field(default_factory=list)
-    """Variables that are used and not set, with the lines."""
+    """Variables that are used but not set, with their lines."""
 
 
 def parse(text: str, environment: Mapping[str, str], *, raw: bool = False) -> dict[str, str | None]:
-    """The assignments of a file. Raises BadLine for the first line that is none."""
+    """The variables of a file. Raises BadLine for the first bad line."""
     found = assignments(text, environment, raw=raw)
     for problem in found.problems:
         raise problem
@@ -44,9 +44,10 @@ def parse(text: str, environment: Mapping[str, str], *, raw: bool = False) -> di
 
 
 def assignments(text: str, environment: Mapping[str, str], *, raw: bool = False) -> Assignments:
-    """Every line. Values may use variables of `environment` and of earlier lines, but not in single quotes.
+    """The variables and the bad lines of a file. Values outside single quotes may use variables of `environment` and of
+    earlier lines.
 
-    `raw`: values stand as they are, to the end of the line, as `docker run --env-file` has it.
+    `raw`: values are taken literally up to the end of the line, as `docker run --env-file` does.
     """
     found = Assignments()
     known: dict[str, str] = {}
@@ -74,7 +75,7 @@ def _raw(line: str) -> tuple[str, str | None]:
 
 
 def _assignment(line: str, following: Iterator[tuple[int, str]]) -> tuple[str, str | None]:
-    """A name and its value; one in quotes may go on over the lines that follow."""
+    """A name and its value. A quoted value may continue on the following lines."""
     match = _LINE.match(line)
     if not match:
         raise BadLine(f"{line.strip()!r} is not of the form NAME=value")
@@ -105,7 +106,7 @@ def _closing(text: str) -> int:
 
 
 def _value(value: str, environment: Mapping[str, str], unset: list[tuple[str, int]], line: int) -> str:
-    """A value without its quotes and comment. `VAR=#a` is no comment: there is no space before the #."""
+    """A value without its quotes and comment. `VAR=#a` has no comment: the # does not follow a space."""
     text = value.strip()
     if text[:1] not in ("'", '"'):
         return _expanded(_COMMENT.split(value, maxsplit=1)[0].strip(), environment, unset, line)

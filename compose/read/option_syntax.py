@@ -1,4 +1,4 @@
-"""Small languages inside strings: `security_opt`, `platform`, `restart`, and modes of sharing with the host."""
+"""Parsers of attribute strings: `security_opt`, `platform`, `restart`, `pull_policy`, `runtime`, sharing modes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _RESTART = re.compile(r"on-failure(?::(\d+))?$")
 
 
 class BadOption(Exception):
-    """The string is not of its language, or asks for what there is not; says why."""
+    """The string is malformed, or asks for something that is not supported; the text says why."""
 
 
 def parse_restart(text: str) -> RestartPolicy | None:
-    """`no`, `always`, `unless-stopped`, `on-failure[:N]`; None for "" . Raises BadOption."""
+    """The policy of `no`, `always`, `unless-stopped` or `on-failure[:N]`; None for "". Raises BadOption."""
     if not text:
         return None
     if text == "no":
@@ -31,7 +31,7 @@ def parse_restart(text: str) -> RestartPolicy | None:
 
 
 def parse_platform(text: str) -> Platform:
-    """`os/architecture[/variant]`. Raises BadOption."""
+    """The platform of `os/architecture[/variant]`. Raises BadOption."""
     parts = text.split("/")
     if len(parts) not in (2, 3) or parts[0] != "linux":
         raise BadOption(f"must be linux/ and an architecture, such as linux/amd64, not {text!r}")
@@ -39,7 +39,7 @@ def parse_platform(text: str) -> Platform:
 
 
 def parse_option(text: str) -> Privileges:
-    """One `security_opt`; a seccomp profile's own text is not in it, but its path. Raises BadOption."""
+    """One `security_opt`. A seccomp profile is given by its path, not its content. Raises BadOption."""
     name, _, value = text.replace("=", ":", 1).partition(":")
     if name == "no-new-privileges" and value in ("", "true", "false"):
         return Privileges(no_new_privileges=value != "false")
@@ -54,7 +54,7 @@ def parse_option(text: str) -> Privileges:
     if name == "label" and value == "disable":
         return Privileges(se_linux_context=SELinuxContext(disable=True))
     if name == "systempaths" and value == "unconfined":
-        return Privileges()  # what of the container's file system is hidden: compose/translate/host_settings.py
+        return Privileges()  # masked paths are set by compose/translate/host_settings.py
     known = "no-new-privileges, seccomp, apparmor, label:disable, systempaths=unconfined"
     raise BadOption(f"{text!r} is not supported; supported are {known}")
 
@@ -71,7 +71,7 @@ def parse_pull_policy(text: str) -> Literal["", "always", "missing", "never"]:
 
 
 def parse_sharing(allowed: tuple[str, ...]) -> Callable[[str], str]:
-    """A reader of `ipc`, `pid` or `network_mode`: one of these words. It raises BadOption."""
+    """A parser of `ipc`, `pid` or `network_mode` that accepts only the `allowed` words. It raises BadOption."""
 
     def parse(text: str) -> str:
         if text in ("", *allowed):
@@ -90,20 +90,20 @@ RUNTIMES = ("runc", "crun")
 
 
 def parse_runtime(text: str) -> str:
-    """The name of an OCI runtime, by which Docker knows others as well. Raises BadOption."""
+    """The name of an OCI runtime, also by the other names Docker has for it. Raises BadOption."""
     if text in ("", *RUNTIMES):
         return text
     raise BadOption(f"must be {' or '.join(RUNTIMES)}, not {text!r}")
 
 
 def seccomp_path(text: str) -> str:
-    """The profile's file that a `security_opt` names; "" when it names none."""
+    """The path of the seccomp profile in a `security_opt`; "" when there is none."""
     name, _, value = text.replace("=", ":", 1).partition(":")
     return value if name == "seccomp" and value.startswith("/") else ""
 
 
 def parse_options(texts: list[str], profiles: Mapping[str, str]) -> Privileges | None:
-    """All of a service's; None when there are none. `profiles` are seccomp profiles by path. Raises BadOption."""
+    """All `security_opt` of a service; None for none. `profiles`: seccomp profiles by path. Raises BadOption."""
     parsed = [parse_option(text) for text in texts]
     if not parsed:
         return None

@@ -1,4 +1,4 @@
-"""Ports: from "127.0.0.1:8000-8010:80-90/udp" to one long form per port."""
+"""The short form of ports ("127.0.0.1:8000-8010:80-90/udp"), converted to one long form per port."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MOST = 65535
 
 
 class BadPort(Exception):
-    """The text describes no port; says why."""
+    """The text is not a valid port; the message says why."""
 
 
 def parse_short(text: str) -> list[dict[str, str | int]]:
-    """The ports a short form stands for, as entries of the long form. Raises BadPort."""
+    """The ports of a short form, as entries of the long form. Raises BadPort."""
     match = _SHORT.match(text)
     if not match:
         raise BadPort(f'{text!r} is not a port; write "published:target", such as "8080:80" or "53:53/udp"')
@@ -39,7 +39,7 @@ def parse_short(text: str) -> list[dict[str, str | int]]:
     targets: Sequence[int] = parse_range(match["target"])
     published = parse_range(match["published"]) if match["published"] else None
     if published is not None and len(targets) == 1:
-        targets = [targets[0]] * len(published)  # all of them lead to the one, as with `docker stack deploy`
+        targets = [targets[0]] * len(published)  # all lead to the same target, as with `docker stack deploy`
     if published is not None and len(published) != len(targets):
         raise BadPort(f"{text!r} publishes {len(published)} ports for {len(targets)} of the container")
     return [
@@ -51,7 +51,7 @@ def parse_short(text: str) -> list[dict[str, str | int]]:
 
 
 def parse_address(text: str) -> str:
-    """An address of a host; "" for all of them. Raises BadPort."""
+    """A host's address; "" for all its addresses. Raises BadPort."""
     if text in _ANY_ADDRESS:
         return ""
     try:
@@ -61,7 +61,7 @@ def parse_address(text: str) -> str:
 
 
 def parse_range(text: str) -> range:
-    """ "80" or "80-90". Raises BadPort."""
+    """The range of "80" or "80-90". Raises BadPort."""
     first, _, last = text.partition("-")
     if not first.isdigit() or (last and not last.isdigit()):
         raise BadPort(f"{text!r} is not a port number")
@@ -74,23 +74,23 @@ def parse_range(text: str) -> range:
 
 
 def long_ports(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """The form of `ports`."""
+    """`ports` in long form."""
     items: list[TreeNode] = []
     for number, item in enumerate(node.items):
         try:
             items += _long(item)
         except BadPort as error:
             items.append(report.error(item, (*path, f"[{number}]"), str(error)))
-    return node.with_value([*_once(items)])
+    return node.with_value([*_without_duplicates(items)])
 
 
-def _once(items: list[TreeNode]) -> Iterator[TreeNode]:
-    """Without those that say the same as one before them."""
+def _without_duplicates(items: list[TreeNode]) -> Iterator[TreeNode]:
+    """The items without duplicates."""
     seen: set[str] = set()
     for item in items:
-        said = "" if item.is_broken else repr(sorted((key, node.text) for key, node in item.entries.items()))
-        if not said or said not in seen:
-            seen.add(said)
+        content = "" if item.is_broken else repr(sorted((key, node.text) for key, node in item.entries.items()))
+        if not content or content not in seen:
+            seen.add(content)
             yield item
 
 

@@ -1,4 +1,4 @@
-"""The tree a compose file is until the model is built: plain values that know where they stand in which file."""
+"""The tree of a compose file before the model is built: plain values, each with its place in a file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 Scalar = str | int | float | bool | None
 Content = Union[Scalar, dict[str, "TreeNode"], list["TreeNode"]]  # noqa: UP007  (a forward reference in a value)
 Path = tuple[str, ...]
-"""Keys from the root; items of lists are "[0]", "[1]", …"""
+"""Keys from the root; list items are "[0]", "[1]", …"""
 
 RESET = "!reset"
 OVERRIDE = "!override"
 BROKEN = "!broken"
-"""Tag of a value that was found wrong and reported; later phases pass it by."""
+"""Tag of a value whose problem was reported; later phases skip it."""
 
 
 class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -30,7 +30,7 @@ class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class TreeNode(msgspec.Struct, frozen=True):
-    """A value and its place. `tag` is "", or one of the tags above. Never changed in place once a phase has ended."""
+    """A value and its place. `tag` is "" or one of the tags above. Not modified once its phase has ended."""
 
     value: Content
     mark: Mark
@@ -38,17 +38,17 @@ class TreeNode(msgspec.Struct, frozen=True):
 
     @property
     def is_broken(self) -> bool:
-        """Whether it was reported already."""
+        """Whether its problem was reported already."""
         return self.tag == BROKEN
 
     @property
     def items(self) -> list[TreeNode]:
-        """Its items, none when it is no list."""
+        """The list's items; empty when it is not a list."""
         return self.value if isinstance(self.value, list) else []
 
     @property
     def entries(self) -> dict[str, TreeNode]:
-        """Its entries, none when it is no mapping."""
+        """The mapping's entries; empty when it is not a mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
@@ -57,32 +57,32 @@ class TreeNode(msgspec.Struct, frozen=True):
         return scalar_text(self.value)
 
     def get(self, *keys: str) -> TreeNode | None:
-        """The node below, by keys."""
+        """The descendant at the keys; None when there is none."""
         node: TreeNode | None = self
         for key in keys:
             node = node.entries.get(key) if node else None
         return node
 
     def at(self, *keys: str) -> dict[str, TreeNode]:
-        """The entries of the mapping below; none when it is not there."""
+        """The entries of the mapping at the keys; empty when there is none."""
         node = self.get(*keys)
         return node.entries if node else {}
 
     def with_value(self, value: Content) -> TreeNode:
-        """Another value at the same place."""
+        """A copy with another value."""
         return self if value is self.value else TreeNode(value, self.mark, self.tag)
 
     def without_tag(self) -> TreeNode:
-        """The same, `!override` dealt with."""
+        """A copy without the tag `!override`."""
         return TreeNode(self.value, self.mark) if self.tag else self
 
     def broken(self) -> TreeNode:
-        """The same place, marked as reported."""
+        """A copy marked as reported."""
         return TreeNode(None, self.mark, BROKEN)
 
 
 def scalar_text(value: object) -> str:
-    """A scalar as compose writes it into strings: true, 1.5, text."""
+    """A scalar as text, as compose writes it into strings: true, 1.5, text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
@@ -91,7 +91,7 @@ def scalar_text(value: object) -> str:
 
 
 def plain(node: TreeNode) -> Any:
-    """The tree without its marks, and without what was found wrong."""
+    """The tree as plain values, without marks and broken parts."""
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items() if item.tag != BROKEN}
     if isinstance(node.value, list):
@@ -100,12 +100,12 @@ def plain(node: TreeNode) -> Any:
 
 
 def show(path: Path) -> str:
-    """A path for people: services.web.ports[0]."""
+    """A path as shown in messages: services.web.ports[0]."""
     return "".join(part if part.startswith("[") or not number else f".{part}" for number, part in enumerate(path))
 
 
 def children(node: TreeNode) -> Iterator[tuple[str, TreeNode]]:
-    """The nodes directly below, each with its part of a path."""
+    """The direct children, each with its part of the path."""
     if isinstance(node.value, dict):
         yield from node.value.items()
     elif isinstance(node.value, list):
@@ -113,22 +113,22 @@ def children(node: TreeNode) -> Iterator[tuple[str, TreeNode]]:
 
 
 def items_of(node: TreeNode, *keys: str) -> list[TreeNode]:
-    """The items of the list below; none when it is not there."""
+    """The items of the list at the keys; empty when there is none."""
     found = node.get(*keys)
     return found.items if found else []
 
 
 def text_of(node: TreeNode, *keys: str) -> str:
-    """The text of the scalar below; "" when it is not there."""
+    """The text of the scalar at the keys; "" when there is none."""
     found = node.get(*keys)
     return found.text if found else ""
 
 
 def is_extension(key: str) -> bool:
-    """Whether a key is the user's own (x-…)."""
+    """Whether a key is an extension (x-…)."""
     return key.startswith("x-")
 
 
 def is_argosy_extension(key: str) -> bool:
-    """Whether a key is an extension that Argosy itself knows, or ought to."""
+    """Whether a key has the prefix of Argosy's own extensions. Unknown ones of these are errors."""
     return key.startswith("x-argosy-")

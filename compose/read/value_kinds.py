@@ -1,7 +1,7 @@
-"""The kinds of values attributes take: how each is recognised, named in messages, and made one Python type.
+"""The kinds of attribute values: how each is recognised, described in messages, and converted to one Python type.
 
-Numbers and truth values may come as strings, as they do when they come from variables. Durations become nanoseconds,
-sizes become bytes.
+Numbers and booleans may be strings, as they are when they come from variables. Durations are converted to nanoseconds,
+sizes to bytes.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _MOST = 2.0**63
 
 
 class KindMismatch(Exception):
-    """The value is not of the kind."""
+    """The value is not of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueKind:
-    """`read` makes the value, or raises KindMismatch. `phrase` completes "must be …"."""
+    """`read` converts a value or raises KindMismatch. `phrase` completes the sentence "must be …"."""
 
     phrase: str
     read: Callable[[Content], Content]
 
 
 def duration(value: Content) -> int:
-    """Go's form ("1m30s", "1.5h", "0") to nanoseconds."""
+    """Nanoseconds of a duration as Go writes it ("1m30s", "1.5h", "0")."""
     text = scalar_text(value)
     if text == "0":
         return 0
@@ -46,7 +46,7 @@ def duration(value: Content) -> int:
 
 
 def size(value: Content) -> int:
-    """Docker's sizes ("512m", "1.5gb", 4096) to bytes; units are powers of 1024."""
+    """Bytes of a size as Docker writes it ("512m", "1.5gb", 4096). Units are powers of 1024."""
     text = scalar_text(value)
     sign = -1 if text.startswith("-") else 1
     try:
@@ -58,14 +58,14 @@ def size(value: Content) -> int:
 
 
 def _bounded(number: float) -> int:
-    """The nearest whole number, of 64 bits as everything that is stored."""
+    """The nearest integer, which must fit into 64 bits."""
     if not abs(number) < _MOST:
         raise KindMismatch
     return round(number)
 
 
 def microseconds(value: Content) -> int:
-    """A number of microseconds, or a duration."""
+    """Microseconds of a number or a duration."""
     try:
         return _integer(value)
     except KindMismatch:
@@ -127,7 +127,7 @@ def _scalar(value: Content) -> str:
 
 
 def _mode(value: Content) -> int:
-    """Permission bits: 0440, "0440" and "440" are octal."""
+    """Permission bits. 0440, "0440" and "440" are octal."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o7777:
         return value
     if isinstance(value, str) and re.match(r"(0o?)?[0-7]{1,4}$", value):

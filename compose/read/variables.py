@@ -1,6 +1,6 @@
-"""Variables in strings: $V ${V} ${V:-d} ${V-d} ${V:?e} ${V?e} ${V:+x} ${V+x}, nested, and $$ for a dollar sign.
+"""Expansion of variables in strings: $V ${V} ${V:-d} ${V-d} ${V:?e} ${V?e} ${V:+x} ${V+x}, also nested.
 
-A $ before anything else is a dollar sign, too.
+$$ is a dollar sign, and so is a $ before anything else.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ _DEPTH = 50
 
 
 class BadVariable(Exception):
-    """The string cannot be expanded; the text says why."""
+    """The string cannot be expanded; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The result, and the variables that were neither set nor had a default."""
+    """The expanded text, and the variables that had neither a value nor a default."""
 
     text: str
     unset: tuple[str, ...] = ()
 
 
 def expand(text: str, environment: Mapping[str, str]) -> Expanded:
-    """Put the values in. Raises BadVariable for bad syntax and for `?` on a variable that is not set."""
+    """Replace the variables. Raises BadVariable for bad syntax, and for `?` on an unset variable."""
     if "$" not in text:
         return Expanded(text)
     reader = _Reader(text, environment)
@@ -36,7 +36,7 @@ def expand(text: str, environment: Mapping[str, str]) -> Expanded:
 
 
 class _Reader:
-    """Reads a string once, from left to right."""
+    """Parses and expands a string from left to right."""
 
     def __init__(self, text: str, environment: Mapping[str, str]) -> None:
         self.text = text
@@ -44,11 +44,11 @@ class _Reader:
         self.position = 0
         self.unset: list[str] = []
         self.quiet = 0
-        """Inside the unused branch of an operator: nothing there can be wrong or missing."""
+        """Above 0 inside the unused branch of an operator, where unset variables are not reported."""
         self.depth = 0
 
     def read_until(self, end: str) -> str:
-        """Everything up to `end` ("" is the end of the string), expanded; `end` is consumed."""
+        """The expanded text up to `end`, which is consumed. "" stands for the end of the string."""
         parts: list[str] = []
         while self.position < len(self.text):
             char = self.text[self.position]
@@ -71,7 +71,7 @@ class _Reader:
             return self._braced()
         name = _NAME.match(self.text, self.position)
         if not name:
-            return "$"  # "$?", "$(date)", "5$": a shell's, a regular expression's, a price
+            return "$"  # "$?", "$(date)", "5$" are left to a shell or a regular expression
         self.position = name.end()
         return self._plain(name[0])
 

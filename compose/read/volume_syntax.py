@@ -1,4 +1,4 @@
-"""Volumes and tmpfs: from "data:/var/lib/data:ro" to the long form."""
+"""The short forms of volumes ("data:/var/lib/data:ro") and tmpfs, converted to the long form."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _KNOWN = {
 
 
 class BadVolume(Exception):
-    """The text describes no mount; says why."""
+    """The text is not a valid mount; the message says why."""
 
 
 def parse_short(text: str) -> dict[str, object]:
-    """A short form as entries of the long form. Raises BadVolume."""
+    """The entries of the long form. Raises BadVolume."""
     parts = text.split(":")
     is_drive = len(parts) > 2 and len(parts[0]) == 1 and parts[1].startswith("/") and parts[2].startswith("/")
     if is_drive or _WINDOWS.match(text):
@@ -74,7 +74,7 @@ def _options(text: str, kind: str) -> dict[str, object]:
 
 
 def long_volumes(report: Report, node: TreeNode, path: Path) -> TreeNode:
-    """The form of `volumes` of a service."""
+    """`volumes` of a service in long form."""
     items: list[TreeNode] = []
     for number, item in enumerate(node.items):
         try:
@@ -86,7 +86,7 @@ def long_volumes(report: Report, node: TreeNode, path: Path) -> TreeNode:
 
 
 def _with_clean_target(item: TreeNode) -> TreeNode:
-    """ "/data/" is "/data", so that one is not taken for the other."""
+    """The mount with its target normalised: "/data/" is "/data"."""
     target = item.get("target")
     if target is None or not target.text.startswith("/"):
         return item
@@ -95,7 +95,7 @@ def _with_clean_target(item: TreeNode) -> TreeNode:
 
 
 def parse_tmpfs(text: str) -> dict[str, object]:
-    """One `tmpfs` ("/run:size=64m,mode=1777") as entries of a volume's long form. Raises BadVolume."""
+    """One `tmpfs` ("/run:size=64m,mode=1777") as entries of the long form of volumes. Raises BadVolume."""
     target, _, options = text.partition(":")
     if not target.startswith("/"):
         raise BadVolume(f"{target!r} is not an absolute path")
@@ -126,7 +126,7 @@ def parse_tmpfs(text: str) -> dict[str, object]:
 
 
 def _marked(item: TreeNode, entry: object) -> TreeNode:
-    """Plain entries as nodes that all stand where the short form stood."""
+    """Plain entries as nodes, all with the place of the short form."""
     if isinstance(entry, dict):
         return item.with_value({key: _marked(item, value) for key, value in entry.items()})
     return item.with_value(entry)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What is wrong with a text that is not YAML, in our words.
+"""Descriptions of YAML syntax errors.
 
-Decided from where the parser stopped, what stands there and what it was in the middle of. The parser's own sentences
-are not shown: they change with its releases.
+Derived from the parser's position, the text there and the construct being parsed. The parser's own messages are not
+shown, because they change with its releases.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OPEN = {"[": "]", "{": "}"}
 
 
 def syntax_problem(text: str, error: yaml.MarkedYAMLError) -> str:
-    """One clause that says what is wrong at the place of the error."""
+    """A clause that says what is wrong at the place of the error."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return "the parser cannot go on"
@@ -41,14 +41,14 @@ def syntax_problem(text: str, error: yaml.MarkedYAMLError) -> str:
 
 
 def _has_tab(text: str, mark: yaml.Mark) -> bool:
-    """Whether the line has a tab where it counts; one does not see it."""
+    """Whether there is a tab at the mark or in the line's indentation, where it is invisible."""
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     return line[mark.column : mark.column + 1] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]
 
 
 def _opened(text: str, begin: yaml.Mark | None) -> str:
-    """What was begun at the mark and has no end; "" for what needs no end."""
+    """A clause about the unclosed quote or bracket at the mark; "" when there is none."""
     sign = text[begin.index : begin.index + 1] if begin else ""
     if begin is not None and sign and sign in "\"'":
         return f"the quote opened on line {begin.line + 1} is not closed, or holds what it cannot"
@@ -58,7 +58,7 @@ def _opened(text: str, begin: yaml.Mark | None) -> str:
 
 
 def _lacks_colon(text: str, begin: yaml.Mark | None) -> int:
-    """The number of the line where a key was begun that has no value; 0: there is none."""
+    """The number of the line at the mark if it is a key without a colon; otherwise 0."""
     line = text[begin.index :].split("\n", 1)[0] if begin else ""
     return begin.line + 1 if begin and line[:1].isalnum() and ":" not in line else 0
 

@@ -1,7 +1,7 @@
-"""YAML text to trees of nodes that know their place.
+"""The YAML reader: text to trees whose nodes have their place in the file.
 
-Scalars without quotes get their type by the rules of YAML 1.2 and of Docker's own parser: `yes` and `on` are text,
-`22:22` is not a number in base 60. A file may hold several documents; each counts as a file of its own.
+Unquoted scalars are typed by the rules of YAML 1.2 and of Docker's parser: `yes` and `on` are strings, `22:22` is not a
+number in base 60. Each document of a file counts as a file.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _WORDS: dict[str, Scalar] = {"": None, "~": None} | {
 }
 _STRING = "tag:yaml.org,2002:str"
 _MOST_NODES = 200_000
-"""Bounds what aliases can blow a small file up to."""
+"""Limits the size to which aliases can expand a small file."""
 _DEEPEST = 60
-"""Levels; the specification knows nine. What follows may then walk the tree by recursion."""
+"""Levels of nesting; the specification needs nine. Later phases may therefore use recursion."""
 _BRACKETS = re.compile(r"[\[\]{}]")
 _LONG_INDENTATION = re.compile(r"^(?:[ ]|[-?:](?=\s)){60}", re.MULTILINE)
 _LONGEST_NUMBER = 100
-"""Digits; what is longer is text: no attribute takes it, and Python refuses to convert it."""
+"""Digits. A longer number is read as text: no attribute accepts it, and Python refuses to convert it."""
 
 _PLAIN = "plain"
-"""Tag of a scalar without quotes and without a tag of its own."""
+"""Tag of an unquoted scalar without an explicit tag."""
 _TYPED = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Base):  # type: ignore[misc]
-    """Leaves the types of scalars to resolve_scalar."""
+    """Does not resolve the types of scalars; resolve_scalar does."""
 
     def resolve(self, kind: type, value: str, implicit: Any) -> str:
         if kind is yaml.ScalarNode:
@@ -55,7 +55,7 @@ class _Loader(_Base):  # type: ignore[misc]
 
 
 def parse_yaml(report: Report, file: str, text: str) -> list[TreeNode]:
-    """The documents of a text. `file` is its name in messages. What is wrong goes into the report."""
+    """The documents of a text. Problems go into the report. `file`: its name in messages."""
     start = TreeNode(None, Mark(file, 1, 1))
     try:
         if _may_be_deep(text) and _depth(text) > _DEEPEST:
@@ -63,7 +63,7 @@ def parse_yaml(report: Report, file: str, text: str) -> list[TreeNode]:
         roots = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
-        # a parser with a limit of its own gives up before the depth can be counted
+        # a parser with its own limit gives up before the depth can be counted
         if place and _may_be_deep(text[: place.index]):
             return [report.error(start, (), "it is nested too deep")]
         mark = Mark(file, place.line + 1, place.column + 1) if place else start.mark
@@ -95,7 +95,7 @@ def _mark_of(file: str, text: str, position: int) -> Mark:
 
 
 def _may_be_deep(text: str) -> bool:
-    """A quick look, on the safe side: libyaml composes by recursion, without a bound, and would overrun the stack."""
+    """A quick check without false negatives: libyaml composes with unbounded recursion and would overflow the stack."""
     depth = deepest = 0
     for bracket in _BRACKETS.findall(text):
         depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
@@ -104,7 +104,7 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """The depth of nesting, exactly. Raises yaml.YAMLError."""
+    """The exact depth of nesting. Raises yaml.YAMLError."""
     depth = deepest = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -125,7 +125,7 @@ class _TooBig(Exception):
 
 
 class _Builder:
-    """Turns PyYAML's nodes into ours."""
+    """Converts PyYAML's nodes to TreeNodes."""
 
     def __init__(self, report: Report, file: str) -> None:
         self.report = report
@@ -182,7 +182,7 @@ class _Builder:
 
 
 def resolve_scalar(text: str) -> Scalar:
-    """The value of a scalar written without quotes."""
+    """The typed value of an unquoted scalar."""
     if text in _WORDS:
         return _WORDS[text]
     if not text or len(text) > _LONGEST_NUMBER or text[0] not in "+-.0123456789":

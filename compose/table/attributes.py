@@ -1,8 +1,8 @@
-"""Every attribute of the Compose Specification: what it takes, and whether it is honoured or refused.
+"""The attribute table: what each attribute of the Compose Specification accepts, and whether it is honoured or refused.
 
-One table, path → AttributeRule. `*` stands for any key, `[]` for any item. Nothing that is not in here is accepted, and
-nothing that is in here is dropped. docs/compose.md is made from it (reference_page.py), and a test compares it with
-the list of the specification's attributes.
+It maps a path to an AttributeRule. `*` stands for any key, `[]` for any item. An attribute that is not in the table is
+not accepted; one that is in it is never silently dropped. docs/compose.md is generated from it (reference_page.py), and
+a test compares it with the list of the specification's attributes.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ ATTRIBUTES: Table = {
 }
 
 OURS: Table = under("services.*", deploy_attributes.SCHEDULE)
-"""Argosy's own, which no other tool minds: it takes them for the user's extensions."""
+"""Argosy's own attributes, which other tools ignore as the user's extensions."""

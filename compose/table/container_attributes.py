@@ -1,4 +1,4 @@
-"""The attribute table, a service's own attributes."""
+"""The attribute table: the attributes of a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attribute table, `deploy`, `build` and `develop` of a service."""
+"""The attribute table: `deploy`, `build` and `develop` of a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/compose.md, made from the attribute table: every attribute of the specification and what becomes of it.
+"""The reference page docs/compose.md, generated from the attribute table.
 
 `python -m compose.table.reference_page > docs/compose.md` writes it; a test compares the two.
 """
@@ -66,7 +66,7 @@ _SECTIONS = (
 
 
 def reference_page() -> str:
-    """The page."""
+    """The text of the page."""
     counts = dict.fromkeys(("honoured", "differently", "refused"), 0)
     for path, rule in ATTRIBUTES.items():
         counts[_status(path, rule)[0]] += 1
@@ -80,7 +80,7 @@ def reference_page() -> str:
 
 
 def _section(prefix: str, elsewhere: tuple[str, ...]) -> Iterator[tuple[str, AttributeRule]]:
-    """The prefix itself stands in the section above it; so do the parts that have a section of their own."""
+    """The rules below a prefix, without the prefix itself (in the section above) and parts with their own section."""
     start = f"{prefix}." if prefix else ""
     deep = [f"{start}{part}." + ("" if prefix else "*.") for part in elsewhere]
     for path, rule in sorted(ATTRIBUTES.items()):

@@ -1,4 +1,4 @@
-"""What the attribute table is made of: one AttributeRule per attribute, and words to write tables in."""
+"""The attribute rule, and functions that build the entries of attribute tables."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from compose.read.tree import Scalar
 
 @dataclass(frozen=True, slots=True)
 class AttributeRule:
-    """`kinds` are names of compose/read/value_kinds.py, the first that fits counts; `one_of` bounds strings."""
+    """What an attribute accepts. `kinds`: names of compose/read/value_kinds.py, of which the first that fits is used;
+    `one_of`: the allowed strings.
+    """
 
     kinds: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
     refusal: str = ""
-    """Why the attribute cannot be honoured and what to do instead; "" when it is honoured."""
+    """Why the attribute is refused, and what to do instead; "" when it is honoured."""
     harmless: tuple[Scalar, ...] = ()
-    """Values of a refused attribute that ask for what is the case anyway."""
+    """Values of a refused attribute that are accepted, because they ask for what happens anyway."""
     note: str = ""
-    """Said when the attribute is met: what it does here is not what its user may expect."""
+    """A note shown when the attribute is used, because its effect may surprise."""
     how: str = ""
-    """Where it is honoured in another way than Docker Compose does it: which. For the manual."""
+    """How the attribute differs from Docker Compose, for the reference page; "" when it does not."""
     required: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
-        """In the manual's words."""
+        """The status on the reference page."""
         if self.refusal:
             return "refused"
         return "differently" if self.how or self.note else "honoured"
@@ -50,32 +52,32 @@ def refused_whole(path: str, reason: str, *parts: str) -> Table:
 
 
 def strings(path: str, how: str = "", note: str = "") -> Table:
-    """A list of strings."""
+    """An attribute that is a list of strings."""
     return {path: takes("list|null", how=how, note=note), f"{path}.[]": takes("scalar")}
 
 
 def one_or_more(path: str, how: str = "") -> Table:
-    """A string or a list of them."""
+    """An attribute that is a string or a list of strings."""
     return {path: takes("list|scalar|null", how=how), f"{path}.[]": takes("scalar")}
 
 
 def assignments(path: str, how: str = "") -> Table:
-    """A mapping, or a list of KEY=VALUE."""
+    """An attribute that is a mapping or a list of KEY=VALUE."""
     return {path: takes("map|list|null", how=how), f"{path}.*": takes("scalar|null"), f"{path}.[]": takes("scalar")}
 
 
 def options(path: str, how: str = "") -> Table:
-    """A mapping of strings."""
+    """An attribute that is a mapping of strings."""
     return {path: takes("map|null", how=how), f"{path}.*": takes("scalar|null")}
 
 
 def external(path: str) -> Table:
-    """`external: true`, or the old form with a name."""
+    """`external`: a boolean, or the old form with a name."""
     return {path: takes("map|boolean"), f"{path}.name": takes("string")}
 
 
 def hosts(path: str) -> Table:
-    """Names with addresses, as a mapping or as "name:address" items."""
+    """An attribute that maps names to addresses, or lists "name:address" items."""
     return {
         path: takes("map|list"),
         f"{path}.[]": takes("string"),
@@ -85,7 +87,7 @@ def hosts(path: str) -> Table:
 
 
 def ulimits(path: str) -> Table:
-    """Limits of processes, one number or two."""
+    """Process limits: one number, or soft and hard."""
     return {
         path: takes("map"),
         f"{path}.*": takes("map|integer", required=("soft", "hard")),
@@ -95,7 +97,7 @@ def ulimits(path: str) -> Table:
 
 
 def files(path: str) -> Table:
-    """Uses of secrets or configs, by name or in full."""
+    """Uses of secrets or configs, in short or long form."""
     return {
         path: takes("list|null"),
         f"{path}.[]": takes("map|string", required=("source",)),
@@ -108,7 +110,7 @@ def files(path: str) -> Table:
 
 
 def hook(path: str) -> Table:
-    """A command to run in a container. `path` is the hook itself."""
+    """A command to run in a container. `path` is that of the hook."""
     return {
         path: takes("map", required=("command",)),
         **one_or_more(f"{path}.command"),
@@ -123,7 +125,7 @@ _NO_OPTIONS = "there are no options of device drivers; the CDI files of the host
 
 
 def device_requests(path: str, *others: str) -> Table:
-    """Devices by what they can do."""
+    """Requests of devices by capability."""
     return {
         path: takes("|".join(["list", *others])),
         f"{path}.[]": takes("map"),
@@ -136,5 +138,5 @@ def device_requests(path: str, *others: str) -> Table:
 
 
 def under(prefix: str, table: Table) -> Table:
-    """The same table further down."""
+    """The table with the prefix in front of every path."""
     return {f"{prefix}.{path}": rule for path, rule in table.items()}

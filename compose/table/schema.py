@@ -1,4 +1,4 @@
-"""The attribute table as a tree, and the one walk down a document along it."""
+"""The attribute table as a tree, for walking it along with a document."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from compose.table.rule import AttributeRule
 
 @dataclass(slots=True)
 class Schema:
-    """A place in the table: its rule and what may stand below it."""
+    """A node of the table's tree: its rule and its children."""
 
     pattern: str
     rule: AttributeRule
     below: dict[str, Schema] = field(default_factory=dict)
 
     def child(self, part: str) -> Schema | None:
-        """The place below for a key or an item ("[3]"); None when there is none of that name."""
+        """The child for a key or an item ("[3]"); None when there is none."""
         if part.startswith("["):
             return self.below.get("[]")
         return self.below.get(part) or self.below.get("*")
 
     @property
     def names(self) -> list[str]:
-        """The keys known below."""
+        """The known keys of the children."""
         return [name for name in self.below if name not in ("*", "[]")]
 
 

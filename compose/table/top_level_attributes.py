@@ -1,4 +1,4 @@
-"""The attribute table, top level: networks, volumes, secrets, configs, include."""
+"""The attribute table: top-level attributes (networks, volumes, secrets, configs, include)."""
 
 from __future__ import annotations
 

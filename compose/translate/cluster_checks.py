@@ -1,4 +1,4 @@
-"""What the cluster itself would refuse of a stack, told at the place in the file it comes from."""
+"""The cluster's own checks, run on the translated stack; each problem is shown at its place in the compose file."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _ELSEWHERE: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("deploy", "restart_policy"): (("restart",),),
     ("deploy", "mode"): (("scale",),),
 }
-"""Where else in a service it may come from."""
+"""Other attributes of a service that the same field may come from."""
 _FILE: dict[str, tuple[str, ...]] = {"Name": ("name",), "Labels": ("labels",)}
 _NETWORK: dict[str, tuple[str, ...]] = {
     "Driver": ("driver",),
@@ -114,14 +114,14 @@ _NETWORK: dict[str, tuple[str, ...]] = {
 
 
 def refusals(tree: TreeNode, stack: Stack) -> list[Diagnostic]:
-    """Every problem, where the file asks for it."""
+    """All problems the cluster would report, each at the attribute that causes it."""
     services = tree.at("services")
-    found = [remark for item in stack.services for remark in _of_service(services, item)]
+    found = [problem for item in stack.services for problem in _of_service(services, item)]
     return [*found, *_of_networks(tree, stack), *_of_files(tree, stack)]
 
 
 def further_refusals(state: LoadState) -> list[Diagnostic]:
-    """Those of the parts that could be read, when there are problems already: so that all are told at once."""
+    """The cluster's problems of the valid parts of a project that has other problems, so that all are shown at once."""
     stack = state.stack or "stack"
     found: list[Diagnostic] = []
     tree = plain(state.tree) or {}
@@ -131,10 +131,10 @@ def further_refusals(state: LoadState) -> list[Diagnostic]:
             project = project_of({**defined, "services": {name: entries}})
             part = translate(project, stack, state.contents)
         except (msgspec.ValidationError, BadOption, BadVolume, KeyError):
-            continue  # what is wrong with it was said
+            continue  # its problem was reported already
         found += refusals(state.tree, part)
-    said = {(problem.mark, problem.path) for problem in state.report.problems}
-    return [remark for remark in found if (remark.mark, remark.path) not in said]
+    reported = {(problem.mark, problem.path) for problem in state.report.problems}
+    return [problem for problem in found if (problem.mark, problem.path) not in reported]
 
 
 def _of_service(services: Mapping[str, TreeNode], item: StackService) -> Iterator[Diagnostic]:
@@ -170,7 +170,7 @@ def _text(node: TreeNode, key: str) -> str:
 
 
 def _placed(node: TreeNode, path: Path, sentence: str, places: dict[str, tuple[str, ...]]) -> Diagnostic:
-    """The sentence at the attribute its API path comes from; with that path when there is no such attribute."""
+    """The sentence at the attribute that its API path comes from, or with the API path when there is none."""
     where, _, rest = sentence.partition(": ")
     for prefix in sorted(places, key=len, reverse=True):
         if not where.startswith(prefix):

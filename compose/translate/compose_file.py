@@ -1,7 +1,7 @@
-"""The canonical form of a project as a compose file: what `argosy stack config` prints. It loads to the same project.
+"""A project as a compose file in canonical form, as `argosy stack config` prints it. It loads to the same project.
 
-Durations are written as Docker writes them, a dollar sign is doubled so that it starts no variable, permissions are
-octal, and what is as it would be anyway is left out.
+Durations are written as Docker writes them, dollar signs are doubled so that they start no variable, permissions are
+octal, and defaults are left out.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _UNITS = ("h", "m", "s", "ms", "us", "ns")
 
 
 def document(project: Project) -> dict[str, Any]:
-    """The project as plain mappings, lists and scalars. Paths are absolute, contents of files are not in it."""
+    """The project as plain mappings, lists and scalars. Paths are absolute; contents of files are not included."""
     shown: dict[str, Any] = _shown(_non_default(project), SCHEMA)
     return shown
 
 
 def as_json(project: Project) -> str:
-    """As JSON, which is YAML as well."""
+    """The compose file as JSON, which is also YAML."""
     return json.dumps(document(project), indent=2, ensure_ascii=False)
 
 
 def as_yaml(project: Project) -> str:
-    """As YAML."""
+    """The compose file as YAML."""
     text: str = yaml.dump(document(project), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text
 
 
 def duration(nanoseconds: int) -> str:
-    """ "1m30s"."""
+    """A duration as Docker writes it: "1m30s"."""
     parts: list[str] = []
     for unit in _UNITS:
         count, nanoseconds = divmod(nanoseconds, NANOSECONDS[unit])
@@ -47,7 +47,7 @@ def duration(nanoseconds: int) -> str:
 
 
 def _non_default(value: Any) -> Any:
-    """Plain values; a part's fields that are as they would be anyway are left out."""
+    """The value as plain values, without fields that have their default."""
     if isinstance(value, msgspec.Struct):
         fields = ((field, getattr(value, field.name)) for field in msgspec.structs.fields(value))
         return {field.encode_name: _non_default(found) for field, found in fields if found != _default(field)}
@@ -74,7 +74,7 @@ def _shown(value: Any, schema: Schema | None) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every string that a reader of YAML 1.1 or 1.2 could take for something else; knows no aliases."""
+    """Quotes every string that YAML 1.1 or 1.2 could read as another type, and writes no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Phase 13: what runs in a service's containers; as docker's own `stack deploy` translates it."""
+"""Phase 13: the container spec of a service, translated as `docker stack deploy` does it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from compose.read.volume_syntax import parse_tmpfs
 from compose.translate.host_settings import hooks, host_config
 
 API_SOCKET = "/run/argosy/docker.sock"
-"""Where every host serves the Docker Engine API, if its daemon was not told otherwise."""
+"""The default path at which every host serves the Docker Engine API."""
 
 
 def container_spec(
     name: str, service: Service, project: Project, stack: str, files: Mapping[tuple[str, str], str]
 ) -> ContainerSpec:
-    """The container of a service.
+    """The container spec of a service.
 
-    `files` are the full names of secrets and configs, by kind and short name, and seccomp profiles, by kind and path.
+    `files`: the full names of secrets and configs by kind and short name, and seccomp profiles by kind and path.
     """
     profiles = {path: text for (kind, path), text in files.items() if kind == SECCOMP}
     return ContainerSpec(
@@ -76,7 +76,7 @@ def container_spec(
 
 
 def _file(use: FileUse) -> FileTarget:
-    """A target without a directory is in /run/secrets, or for configs in /."""
+    """The target of a secret or config. Without a directory it is in /run/secrets, or for configs in /."""
     return FileTarget(
         name=use.target or use.source,
         uid=use.uid or "0",
@@ -86,12 +86,12 @@ def _file(use: FileUse) -> FileTarget:
 
 
 def log_driver(logging: Logging | None) -> Driver | None:
-    """Where output goes."""
+    """The log driver."""
     return Driver(logging.driver, strings(logging.options)) if logging else None
 
 
 def strings(mapping: Mapping[str, str | None]) -> dict[str, str]:
-    """A mapping whose empty values are empty strings."""
+    """The mapping with null values as empty strings."""
     return {key: value or "" for key, value in mapping.items()}
 
 
@@ -162,7 +162,7 @@ def _bind(mount: Mount) -> BindOptions | None:
 
 
 def _named(mount: Mount, volumes: Mapping[str, Volume], stack: str) -> tuple[str, VolumeOptions | None]:
-    """A volume's name in the cluster, and how a host makes it when it has none of that name."""
+    """A volume's name in the cluster, and how a host creates it when it does not exist."""
     use = mount.volume
     labels, no_copy, subpath = (strings(use.labels), use.nocopy, use.subpath) if use else ({}, False, "")
     if not mount.source:

@@ -1,4 +1,4 @@
-"""Phase 13, what a container gets of its host: devices, namespaces, cgroup settings, hooks."""
+"""Phase 13: the host config of a container (devices, namespaces, cgroup settings) and its hooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNHIDDEN = ("systempaths=unconfined", "systempaths:unconfined")
 
 
 def host_config(service: Service) -> HostConfig | None:
-    """None when the service asks for nothing beyond Docker's defaults."""
+    """The host config; None when the service uses only Docker's defaults."""
     found = HostConfig(
         privileged=service.privileged,
         devices=[_device(device) for device in service.devices if not is_cdi(device.source)],
@@ -49,7 +49,7 @@ def host_config(service: Service) -> HostConfig | None:
 
 
 def hooks(found: Iterable[Hook]) -> list[hostconfig.Hook]:
-    """`post_start` or `pre_stop`."""
+    """The hooks of `post_start` or `pre_stop`."""
     return [
         hostconfig.Hook(
             command=hook.command,
@@ -81,7 +81,7 @@ def _requests(service: Service) -> list[hostconfig.DeviceRequest]:
 
 
 def _request(request: DeviceRequest, *implied: str) -> hostconfig.DeviceRequest:
-    """Neither a count nor names: all there are, as Docker Compose has it."""
+    """A device request. Without a count or ids it asks for all devices, as in Docker Compose."""
     count = request.count
     if count is None:
         count = 0 if request.device_ids else ALL

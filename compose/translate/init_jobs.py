@@ -1,8 +1,8 @@
-"""Phase 13: `pre_start`: what is to run to its end, once, before a service starts.
+"""Phase 13: `pre_start`, steps that run to completion once before a service starts.
 
-Each step becomes a job of the stack that runs in the service's image, on its networks, with its mounts, secrets and
-environment. The first waits for what the service waits for, each further one for the one before it, and the service
-for the last. A job is run anew when anything of the service's template is another.
+Each step becomes a job of the stack, with the service's image, networks, mounts, secrets and environment. The first
+depends on what the service depends on, each further one on the previous one, and the service on the last. The jobs run
+again when the service's task template changes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from compose.model.project import InitStep, Service
 from compose.model.stack import StackService
 
 OF = "io.argosy.stack.pre-start"
-"""Label of such a job: the digest of the template of the service that it prepares."""
+"""Label of such a job: the digest of the service's task template."""
 replace = msgspec.structs.replace
 
 
 def init_jobs(service: StackService, source: Service) -> list[StackService]:
-    """The jobs and, last, the service that waits for them; the service alone where there is nothing to prepare."""
+    """The jobs, followed by the service that waits for them. Only the service when it has no `pre_start`."""
     if not source.pre_start:
         return [service]
     jobs: list[StackService] = []

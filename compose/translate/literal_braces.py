@@ -1,7 +1,7 @@
-"""Phase 13: braces that are another program's. The cluster expands templates in some fields, and would refuse these.
+"""Phase 13: escape braces that belong to another program, because the cluster expands templates in some fields.
 
-Docker Compose expands none, so files are full of them: topics of a message broker, formats of a log shipper. They are
-written so that they come to themselves.
+Docker Compose expands no templates, so files often contain such braces: topics of a message broker, formats of a log
+shipper. They are escaped so that they expand to themselves.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ NOTE = "holds {{…}} that says nothing of a service, node or task: it stays as 
 
 
 def escaped(stack: Stack) -> Stack:
-    """The stack with all of them as texts."""
+    """The stack with all such braces escaped."""
     return replace(stack, services=tuple(map(_escaped, stack.services)))
 
 
 def services_with_literals(stack: Stack) -> Iterator[str]:
-    """Services that have such a text."""
+    """Short names of the services that contain such braces."""
     return (new.short_name for old, new in zip(stack.services, escaped(stack).services, strict=True) if old != new)
 
 

@@ -1,4 +1,4 @@
-"""Phase 13, how services meet: the networks each is on, with its names and addresses there."""
+"""Phase 13: the network attachments of a service, with its aliases and addresses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from compose.model.service_networks import HOST_MODES, linked, network_name, net
 
 
 def attachments(name: str, service: Service, project: Project, stack: str) -> list[service_spec.NetworkTarget]:
-    """The networks of a service's tasks."""
+    """The networks to attach a service's tasks to."""
     if service.network_mode in HOST_MODES:
         return [service_spec.NetworkTarget(target=service.network_mode)]
     wanted = networks_of(service)
@@ -24,7 +24,7 @@ def attachments(name: str, service: Service, project: Project, stack: str) -> li
 
 
 def _further_names(name: str, network: str, service: Service, project: Project) -> list[str]:
-    """Its `container_name`, and what others on the network call it in their `links`."""
+    """Further aliases: its `container_name`, and the names that other services on the network give it in `links`."""
     names = [service.container_name] if service.container_name else []
     for other in project.services.values():
         if other.links and network in networks_of(other) and name in linked(other):

@@ -1,4 +1,4 @@
-"""Phase 13: from the project to the networks, secrets, configs and services of a stack."""
+"""Phase 13: translate the project to the networks, secrets, configs and services of a stack."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CONDITIONS: dict[str, Literal["started", "healthy", "completed"]] = {
 
 
 def translate(project: Project, stack: str, contents: Mapping[tuple[str, str], bytes]) -> Stack:
-    """Everything the stack wants. Networks, secrets and configs that no service uses are not made."""
+    """The stack of a project. Networks, secrets and configs that no service uses are left out."""
     used = sorted({name for service in project.services.values() for name in networks_of(service)})
     networks = {name: project.networks.get(name, model.Network()) for name in used}
     secrets, secret_names = _files("secrets", project.secrets, stack, contents)
@@ -74,7 +74,7 @@ def translate(project: Project, stack: str, contents: Mapping[tuple[str, str], b
 def _files(
     kind: str, defined: Mapping[str, model.File], stack: str, contents: Mapping[tuple[str, str], bytes]
 ) -> tuple[tuple[StackFile, ...], dict[tuple[str, str], str]]:
-    """What is to be created, and the full name of each by kind and short name, external ones too."""
+    """The files to create, and the full names of all (also external ones) by kind and short name."""
     made: list[StackFile] = []
     names: dict[tuple[str, str], str] = {}
     for name, file in sorted(defined.items()):
@@ -146,25 +146,25 @@ def _service(
     )
 
 
-def _schedule(said: deploy_model.Schedule | None) -> Schedule | None:
-    """`x-argosy-schedule`; the labels that say the same stay labels, and the managers read them."""
-    if said is None:
+def _schedule(schedule: deploy_model.Schedule | None) -> Schedule | None:
+    """The schedule of `x-argosy-schedule`. Equivalent labels stay labels; the managers read them."""
+    if schedule is None:
         return None
     return Schedule(
-        cron=said.cron,
-        time_zone=said.timezone,
-        overlap=said.overlap,
-        missed_window=said.missed_window,
-        active_deadline=said.active_deadline,
-        history=said.history,
-        suspend=said.suspend,
+        cron=schedule.cron,
+        time_zone=schedule.timezone,
+        overlap=schedule.overlap,
+        missed_window=schedule.missed_window,
+        active_deadline=schedule.active_deadline,
+        history=schedule.history,
+        suspend=schedule.suspend,
     )
 
 
 def _dependencies(service: Service, project: Project, stack: str) -> list[service_spec.Dependency]:
-    """What the managers wait for. A service that was left out (by its profile) is not waited for.
+    """The dependencies that the managers wait for, without services left out because of their profile.
 
-    `links` name what a service needs: it starts after those, as with Docker Compose.
+    A service also depends on those in its `links`, as in Docker Compose.
     """
     wanted = {target: model.Dependency("service_started") for target in linked(service)} | service.depends_on
     return [
@@ -204,7 +204,7 @@ def _mode(service: Service) -> Mode:
 
 
 def _resources(service: Service) -> Resources | None:
-    """`cpus`, `mem_limit` and their like are other words for parts of deploy.resources."""
+    """Limits and reservations. `cpus`, `mem_limit` and similar are older spellings of parts of deploy.resources."""
     limits = service.deploy.resources.limits or deploy_model.Limits()
     reserved = service.deploy.resources.reservations or deploy_model.Reservations()
     upper = Limits(
@@ -234,9 +234,9 @@ def _resources(service: Service) -> Resources | None:
 
 
 def _restart(name: str, service: Service, project: Project) -> service_spec.RestartPolicy | None:
-    """deploy.restart_policy counts before `restart`, as the specification says.
+    """The restart policy. deploy.restart_policy takes precedence over `restart`, as the specification says.
 
-    What says neither, and is waited for until it completes, runs once.
+    A service with neither that others wait for until it completes runs once.
     """
     policy = service.deploy.restart_policy
     is_awaited = any(
