@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
+from api.engine.distribution import DescriptorAnswer, DistributionAnswer, ImagePlatformAnswer
 from api.errors import NotFound
 from api.http.app import answer
 from api.image_reference import Reference, parse
@@ -60,7 +60,7 @@ class Distribution:
         ctx = self._get()
         reference = parse(request.match_info["name"])
         manifest = await self.resolve(ctx.store.state, reference, login_sent(request), ctx.clock)
-        return answer(manifest_view(manifest))
+        return answer(distribution_answer(manifest))
 
     async def pin(self, ctx: ClusterContext, image: str, before: str, login: Login | None) -> tuple[str, list[str]]:
         """The image with its digest, where it can be had (else as it is), and warnings.
@@ -108,15 +108,12 @@ class Distribution:
             return _Kept(clock() + KEEP, known, str(error))
 
 
-def manifest_view(manifest: Manifest) -> dict[str, Any]:
-    """The Engine API's DistributionInspect."""
-    return {
-        "Descriptor": {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size},
-        "Platforms": [
-            {"architecture": architecture, "os": system, **({"variant": variant} if variant else {})}
-            for architecture, system, variant in manifest.platforms
-        ],
-    }
+def distribution_answer(manifest: Manifest) -> DistributionAnswer:
+    """What the Engine API says of a manifest."""
+    return DistributionAnswer(
+        DescriptorAnswer(manifest.media_type, manifest.digest, manifest.size),
+        [ImagePlatformAnswer(*platform) for platform in manifest.platforms],
+    )
 
 
 def _without_digest(image: str) -> str:
