@@ -33,7 +33,7 @@ class VerdictState(StrEnum):
 class ServiceVerdictAnswer(Answer, frozen=True):
     """GET /argosy/v1/services/{id}/verdict, and a line of GET /argosy/v1/verdicts."""
 
-    service_id: str
+    service_id: str = always("")
     service_name: str = ""
     state: VerdictState = always(VerdictState.CONVERGING)
     since: str = ""
@@ -52,7 +52,7 @@ class ServiceVerdictAnswer(Answer, frozen=True):
 class StackVerdictAnswer(Answer, frozen=True):
     """GET /argosy/v1/stacks/{name}/verdict."""
 
-    stack: str
+    stack: str = always("")
     state: VerdictState = always(VerdictState.CONVERGED)
     since: str = ""
     ready: int = always(0)
@@ -69,7 +69,7 @@ class StackVerdictAnswer(Answer, frozen=True):
 class FieldChangeAnswer(Answer, frozen=True):
     """One field that a revision changed, with its values; None where it was not there."""
 
-    path: str
+    path: str = always("")
     old: Any = None
     new: Any = None
 
@@ -77,21 +77,21 @@ class FieldChangeAnswer(Answer, frozen=True):
 class RevisionFields(Answer, Generic[S], frozen=True):
     """One kept revision of a service; S is the form that its spec is in."""
 
-    number: int
-    created_at: str
-    image: str
-    in_force: bool
+    number: int = always(0)
+    created_at: str = always("")
+    image: str = always("")
+    in_force: bool = always(False)
     """New tasks are made from it."""
-    wanted: bool
+    wanted: bool = always(False)
     """The newest that a user asked for."""
-    previous: bool
+    previous: bool = always(False)
     """Where a rollback without a number goes."""
-    tasks: int
+    tasks: int = always(0)
     """Tasks of it that are to run."""
-    running: int
-    changes: list[FieldChangeAnswer]
+    running: int = always(0)
+    changes: list[FieldChangeAnswer] = always([])
     """Against the kept revision before it."""
-    spec: S
+    spec: S = always(msgspec.Raw(b"{}"))
     same_as: int = 0
     """An older kept revision with the same spec."""
 
@@ -99,9 +99,9 @@ class RevisionFields(Answer, Generic[S], frozen=True):
 class HistoryFields(Answer, Generic[S], frozen=True):
     """The kept revisions of a service, newest first."""
 
-    service_id: str
-    service_name: str
-    revisions: list[RevisionFields[S]]
+    service_id: str = always("")
+    service_name: str = always("")
+    revisions: list[RevisionFields[S]] = always([])
 
 
 EncodedRevisionAnswer = RevisionFields[msgspec.Raw]
@@ -115,16 +115,16 @@ HistoryAnswer = HistoryFields[ServiceSpec]
 class RolledBackAnswer(Answer, frozen=True):
     """POST /argosy/v1/services/{id}/rollback."""
 
-    revision: int
-    to: int
+    revision: int = always(0)
+    to: int = always(0)
     warnings: list[str] = always([])
 
 
 class RunAnswer(Answer, frozen=True):
     """One run of a scheduled job. Times are "" for none."""
 
-    number: int
-    outcome: str
+    number: int = always(0)
+    outcome: str = always("")
     revision: int = always(0)
     total: int = always(0)
     due_at: str = ""
@@ -149,10 +149,10 @@ class RunsAnswer(Answer, frozen=True):
 class ProblemAnswer(Answer, frozen=True):
     """Something that is not as it should be: of a service as a whole, or of one of its tasks."""
 
-    code: str
-    scope: Literal["service", "task"]
-    reason: str
-    advice: str
+    code: str = always("")
+    scope: Literal["service", "task"] = always("service")
+    reason: str = always("")
+    advice: str = always("")
     why: Reason | None = None
     """The reason as a value."""
     slot: str = ""
@@ -171,11 +171,11 @@ class ProblemAnswer(Answer, frozen=True):
 class ExplanationAnswer(Answer, frozen=True):
     """GET /argosy/v1/services/{id}/explain."""
 
-    service_id: str
-    service_name: str
-    mode: str
-    running: int
-    wanted: int
-    summary: str
+    service_id: str = always("")
+    service_name: str = always("")
+    mode: str = always("")
+    running: int = always(0)
+    wanted: int = always(0)
+    summary: str = always("")
     verdict: ServiceVerdictAnswer | None = None
     problems: list[ProblemAnswer] = always([])

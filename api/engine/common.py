@@ -23,7 +23,8 @@ class Request(Value, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name, gc=False):
     """Base of what is answered: built by handlers and encoded as it is, and read by our command line.
 
-    A field at its default is left out, as Docker leaves out zeros, unless its default is `always`.
+    A field at its default is left out, as Docker leaves out zeros, unless its default is `always`. Every field has a
+    default, so that a client can read what a manager of another version answers.
     """
 
 
@@ -50,14 +51,14 @@ class VersionAnswer(Answer, frozen=True):
 class CreatedAnswer(Answer, frozen=True):
     """The answer to a create."""
 
-    id: str
+    id: str = always("")
     warnings: list[str] | None = None
 
 
 class ErrorAnswer(Answer, frozen=True, rename="lower"):
     """What went wrong, in one sentence."""
 
-    message: str
+    message: str = always("")
 
 
 @lru_cache(maxsize=8192)

@@ -8,9 +8,9 @@ from api.engine.common import Answer, always
 class DescriptorAnswer(Answer, frozen=True, rename="camel"):
     """A manifest, as OCI describes one."""
 
-    media_type: str
-    digest: str
-    size: int
+    media_type: str = always("")
+    digest: str = always("")
+    size: int = always(0)
 
 
 class ImagePlatformAnswer(Answer, frozen=True, rename="lower"):
@@ -24,5 +24,5 @@ class ImagePlatformAnswer(Answer, frozen=True, rename="lower"):
 class DistributionAnswer(Answer, frozen=True):
     """GET /distribution/{name}/json."""
 
-    descriptor: DescriptorAnswer
+    descriptor: DescriptorAnswer = always(DescriptorAnswer())
     platforms: list[ImagePlatformAnswer] = always([])

@@ -53,8 +53,8 @@ class NetworkContainerAnswer(Answer, frozen=True):
 class PeerAnswer(Answer, frozen=True):
     """A node that is on a network."""
 
-    name: str
-    ip: str
+    name: str = always("")
+    ip: str = always("")
 
 
 class NetworkTaskInfoAnswer(Answer, frozen=True):
@@ -84,8 +84,8 @@ class NetworkServiceAnswer(Answer, frozen=True):
 class NetworkAnswer(Answer, frozen=True):
     """GET /networks/{id}, and an item of GET /networks."""
 
-    name: str
-    id: str = msgspec.field(name="Id")
+    name: str = always("")
+    id: str = msgspec.field(default_factory=str, name="Id")
     created: str = always("0001-01-01T00:00:00Z")
     scope: str = always("")
     driver: str = always("")
@@ -116,7 +116,7 @@ class NetworkAnswer(Answer, frozen=True):
 class NetworkCreatedAnswer(Answer, frozen=True):
     """POST /networks/create."""
 
-    id: str = msgspec.field(name="Id")
+    id: str = msgspec.field(default_factory=str, name="Id")
     warning: str = always("")
 
 

@@ -48,8 +48,8 @@ class EndpointSpecAnswer(Answer, frozen=True):
 class VirtualIPAnswer(Answer, frozen=True):
     """A service's address on a network, with the length of the subnet's prefix."""
 
-    network_id: str
-    addr: str
+    network_id: str = always("")
+    addr: str = always("")
 
 
 class EndpointAnswer(Answer, frozen=True):
@@ -90,11 +90,11 @@ class JobStatusAnswer(Answer, frozen=True):
 class ServiceFields(Answer, Generic[S], frozen=True):
     """The fields of a service; S is the form that its specs are in."""
 
-    id: str
-    version: VersionAnswer
-    created_at: str
-    updated_at: str
-    spec: S
+    id: str = always("")
+    version: VersionAnswer = always(VersionAnswer())
+    created_at: str = always("")
+    updated_at: str = always("")
+    spec: S = always(msgspec.Raw(b"{}"))
     previous_spec: S | None = None
     endpoint: EndpointAnswer = always(EndpointAnswer())
     update_status: UpdateStatusAnswer | None = None
@@ -109,6 +109,8 @@ class EncodedServiceAnswer(ServiceFields[msgspec.Raw], frozen=True):
 
 class ServiceAnswer(ServiceFields[ServiceSpec], frozen=True):
     """GET /services/{id}, and an item of GET /services, as clients read it."""
+
+    spec: ServiceSpec = ServiceSpec()
 
     @property
     def stack(self) -> str:

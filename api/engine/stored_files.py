@@ -17,11 +17,11 @@ class StoredFileSpecAnswer(Answer, frozen=True):
 class StoredFileAnswer(Answer, frozen=True):
     """GET /secrets/{id} and /configs/{id}, and the items of their lists."""
 
-    id: str
-    version: VersionAnswer
-    created_at: str
-    updated_at: str
-    spec: StoredFileSpecAnswer
+    id: str = always("")
+    version: VersionAnswer = always(VersionAnswer())
+    created_at: str = always("")
+    updated_at: str = always("")
+    spec: StoredFileSpecAnswer = always(StoredFileSpecAnswer())
 
     @property
     def stack(self) -> str:

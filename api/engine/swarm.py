@@ -170,11 +170,11 @@ class TLSInfoAnswer(Answer, frozen=True):
 class ClusterAnswer(Answer, frozen=True):
     """The cluster, without its join tokens."""
 
-    id: str
-    version: VersionAnswer
-    created_at: str
-    updated_at: str
-    spec: ClusterSpecAnswer
+    id: str = always("")
+    version: VersionAnswer = always(VersionAnswer())
+    created_at: str = always("")
+    updated_at: str = always("")
+    spec: ClusterSpecAnswer = always(ClusterSpecAnswer())
     tls_info: TLSInfoAnswer = always(TLSInfoAnswer())
     root_rotation_in_progress: bool = always(False)
     default_addr_pool: list[str] = always([])
@@ -222,8 +222,8 @@ class PlatformAnswer(Answer, frozen=True):
 class PluginAnswer(Answer, frozen=True):
     """A driver of a node."""
 
-    type: str
-    name: str
+    type: str = always("")
+    name: str = always("")
 
 
 class EngineAnswer(Answer, frozen=True):
@@ -264,13 +264,13 @@ class ManagerStatusAnswer(Answer, frozen=True):
 class NodeAnswer(Answer, frozen=True):
     """GET /nodes/{id}, and an item of GET /nodes."""
 
-    id: str
-    version: VersionAnswer
-    created_at: str
-    updated_at: str
-    spec: NodeSpecAnswer
-    description: NodeDescriptionAnswer
-    status: NodeStatusAnswer
+    id: str = always("")
+    version: VersionAnswer = always(VersionAnswer())
+    created_at: str = always("")
+    updated_at: str = always("")
+    spec: NodeSpecAnswer = always(NodeSpecAnswer())
+    description: NodeDescriptionAnswer = always(NodeDescriptionAnswer())
+    status: NodeStatusAnswer = always(NodeStatusAnswer())
     manager_status: ManagerStatusAnswer | None = None
 
 

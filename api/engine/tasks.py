@@ -66,31 +66,31 @@ class AttachedNetworkSpecAnswer(Answer, frozen=True):
 class AttachedNetworkAnswer(Answer, frozen=True):
     """A network of a task. Without a spec once it is gone."""
 
-    id: str
-    version: VersionAnswer
-    created_at: str
-    updated_at: str
+    id: str = always("")
+    version: VersionAnswer = always(VersionAnswer())
+    created_at: str = always("")
+    updated_at: str = always("")
     spec: AttachedNetworkSpecAnswer | None = None
 
 
 class NetworkAttachmentAnswer(Answer, frozen=True):
     """A task's addresses on one network."""
 
-    network: AttachedNetworkAnswer
+    network: AttachedNetworkAnswer = always(AttachedNetworkAnswer())
     addresses: list[str] = always([])
 
 
 class TaskFields(Answer, Generic[S], frozen=True):
     """The fields of a task; S is the form that its spec is in."""
 
-    id: str
-    version: VersionAnswer
-    created_at: str
-    updated_at: str
-    name: str
-    labels: dict[str, str]
-    spec: S
-    service_id: str
+    id: str = always("")
+    version: VersionAnswer = always(VersionAnswer())
+    created_at: str = always("")
+    updated_at: str = always("")
+    name: str = always("")
+    labels: dict[str, str] = always({})
+    spec: S = always(msgspec.Raw(b"{}"))
+    service_id: str = always("")
     slot: int = 0
     node_id: str = always("")
     status: TaskStatusAnswer = always(TaskStatusAnswer())
@@ -106,3 +106,5 @@ class EncodedTaskAnswer(TaskFields[msgspec.Raw], frozen=True):
 
 class TaskAnswer(TaskFields[TaskSpec], frozen=True):
     """GET /tasks/{id}, and an item of GET /tasks, as clients read it."""
+
+    spec: TaskSpec = TaskSpec()

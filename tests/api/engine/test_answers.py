@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from api.codec import encode
-from api.engine.common import VersionAnswer
+from api.engine import argosy, common, distribution, events, networks, services, stored_files, swarm, tasks
+from api.engine.common import Answer, VersionAnswer
 from api.engine.events import EventAnswer
 from api.engine.networks import NetworkAnswer
 from api.engine.services import EncodedServiceAnswer, PortAnswer, ServiceAnswer
@@ -69,3 +70,17 @@ def test_our_command_line_reads_what_managers_encode() -> None:
     read = msgspec.json.decode(encode(service), type=ServiceAnswer)
     assert (read.spec, read.version, read.stack) == (ServiceSpec("web"), V, "")
     assert msgspec.json.decode(encode(task), type=TaskAnswer).spec == TaskSpec(force_update=3)
+
+
+def test_what_a_manager_of_another_version_leaves_out_is_at_its_default() -> None:
+    modules = (argosy, common, distribution, events, networks, services, stored_files, swarm, tasks)
+    kinds = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
+
+    needed = {
+        f"{kind.__name__}.{field.name}"
+        for kind in kinds
+        if issubclass(kind, Answer)
+        for field in msgspec.structs.fields(kind)
+        if field.required
+    }
+    assert needed <= {"ErrorAnswer.message"}
