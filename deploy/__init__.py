@@ -1,1 +1,1 @@
-"""How Argosy is set up, tried and tested."""
+"""Installation of Argosy, its quick start, and the lab and demo to try and test it."""

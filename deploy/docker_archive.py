@@ -1,4 +1,4 @@
-"""Writes a docker-archive from directories: an image without a builder, a daemon or a registry."""
+"""Writer of docker-archives: an image from directories, without a builder, a daemon or a registry."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 def write_archive(
     target: Path, name: str, layers: Sequence[Path], config: Mapping[str, Any], created: datetime | None = None
 ) -> None:
-    """Write `target` (replaced in one step) as image `name` with one layer per directory, lowest first.
+    """Write image `name` to `target`, atomically, with one layer per directory, lowest first.
 
-    `config` is Docker's image config: Entrypoint, Cmd, Env, WorkingDir, User, Healthcheck, … Without `created` the
-    image has no date, so that the same files make the same image id.
+    `config`: Docker's image config (Entrypoint, Cmd, Env, WorkingDir, User, Healthcheck, …). Without `created` the
+    image has no date, so that the same files give the same image id.
     """
     part = target.with_suffix(".part")
     dated = {"created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")} if created else {}
@@ -52,7 +52,7 @@ def _add_layer(archive: tarfile.TarFile, directory: Path) -> str:
 
 
 def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    # The same files make the same layer, whoever packs them and when.
+    # Equal files give an equal layer, regardless of user and time.
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = "root"
     entry.mtime = 0

@@ -1,4 +1,4 @@
-"""Can this machine be an Argosy host? Each thing that is missing is named with its remedy."""
+"""Host check: whether this machine can be an Argosy host, with a remedy for each missing requirement."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BROKEN_ETCD = {(3, 5, 0), (3, 5, 1), (3, 5, 2)}
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _SCRATCH = ("unshare", "--net", "--mount")
 _TOOLS = {"ip": "iproute2", "nft": "nftables", "mount": "mount"}
-"""What the probes of kernel features are made with."""
+"""The packages of the tools that probe kernel features."""
 _OLDEST_KERNEL = (5, 10)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `remedy` is empty when it is as it should be."""
+    """The result of one check. `remedy` is "" when it passed."""
 
     name: str
     found: str
@@ -32,12 +32,12 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing needs doing."""
+        """Whether the check passed."""
         return not self.remedy
 
 
 def check_host() -> Iterator[Finding]:
-    """Look at everything, in the order in which one would mend it."""
+    """Run all checks, in the order in which problems are best fixed."""
     yield _root()
     yield _kernel()
     yield _cgroups()
@@ -78,7 +78,7 @@ def _kernel() -> Finding:
 
 
 def _features() -> Iterator[Finding]:
-    """Each tried for real, in namespaces that vanish afterwards: name, tool to try it with, script, remedy."""
+    """Probe kernel features by using them, in temporary namespaces. Each probe: name, tool, script, remedy."""
     add = "ip link add argosy0 type"
     probes: tuple[tuple[str, str, str, str], ...] = (
         ("veth", "ip", f"{add} veth peer name argosy1", "load the module: modprobe veth"),
@@ -87,7 +87,7 @@ def _features() -> Iterator[Finding]:
         (
             "bridge netfilter",
             "ip",
-            # The one that nothing else loads; argosyd does it, so what counts is whether it can be.
+            # No tool loads this module on demand. argosyd loads it, so the check is whether that is possible.
             f"modprobe -q br_netfilter 2>/dev/null; {add} bridge"
             " && test -e /proc/sys/net/bridge/bridge-nf-call-iptables",
             "load the module: modprobe br_netfilter",
@@ -135,7 +135,7 @@ def _cgroups() -> Finding:
 
 
 def cgroup_mode() -> str:
-    """v2, v1, hybrid, or none."""
+    """How cgroups are mounted: "v2", "v1", "hybrid", or "none"."""
     roots = cgroups.hierarchies()
     if not roots:
         return "none"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Renews the lock files in deploy/locks (all Python packages, transitive ones too, with hashes), then runs all tests with
-# what they name. The bounds are in pyproject.toml.
+# Renews the lock files in deploy/locks (all Python packages, also transitive ones, with hashes), then runs all tests
+# with these versions. The bounds are in pyproject.toml.
 #   deploy/lock.sh           the newest versions that the bounds allow
-#   deploy/lock.sh --check   changes nothing; fails when the lock files do not fit pyproject.toml
+#   deploy/lock.sh --check   changes nothing; fails when the lock files do not match pyproject.toml
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deploy/setup.sh --test
 
-# compile NAME [UV ARGUMENTS]: the lock file of that name; for every Python and machine, so that all hosts have the same.
+# compile NAME [UV ARGUMENTS]: writes the lock file NAME, for every Python and architecture, so that all hosts agree.
 compile() {
     local target=$1; shift
     .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -25,6 +25,6 @@ if [[ "${1:-}" == --check ]]; then
     exit 0
 fi
 compile deploy/locks/product.txt --upgrade
-# the tests run with the product's own versions
+# the tests use the same versions as the product
 compile deploy/locks/test.txt --upgrade --extra test --constraint deploy/locks/product.txt
 exec deploy/test.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets everything up on a fresh Debian and shows the main job: a stack of real containers on a lab of three hosts.
-#   deploy/quickstart.sh          up; running it twice is harmless
-#   deploy/quickstart.sh --down   takes it down again, leaving nothing
+# Sets everything up on a fresh Debian and shows a stack of real containers on a lab of three hosts.
+#   deploy/quickstart.sh          sets up; can be run again
+#   deploy/quickstart.sh --down   removes everything again
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin      # a plain `su` leaves these out

@@ -1,1 +1,1 @@
-"""The demo: a stack of three tiers, its image, and a visitor."""
+"""The demo: a stack of three tiers, its image, and a client that visits it."""

@@ -1,6 +1,6 @@
-"""Builds the demo's image from Debian packages: Python, Redis, and the three small programs in app/.
+"""Builder of the demo's image: Python and Redis from Debian packages, and the three small programs in app/.
 
-Nothing but the package registry is needed. Usage: python -m deploy.demo.image TARGET.tar
+It needs only Debian's package archive. Usage: python -m deploy.demo.image TARGET.tar
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kit.timing import wall_clock
 NAME = "argosy-demo:1"
 _APP = Path(__file__).parent / "app"
 _PROGRAMS = ("python3", "redis-server")
-# Libraries come along; what packages need only to be installed and configured does not.
+# Includes libraries, but not packages that are only needed for installation and configuration.
 _WANTED = re.compile(r"(lib(?!perl|debconf|text|locale).*|zlib1g|python3.*|redis.*)")
 _MERGED = ("bin", "sbin", "lib", "lib64")
 
 
 def main(target: Path) -> None:
-    """Build, unless the image is there and newer than its sources."""
+    """Build the image, unless it exists and is newer than its sources."""
     sources = [Path(__file__), *_APP.rglob("*")]
     if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in sources):
         return
@@ -34,7 +34,7 @@ def main(target: Path) -> None:
 
 
 def build(target: Path, name: str, app: Path) -> None:
-    """Write an image of Debian's Python and Redis with the files of `app` in /app."""
+    """Write an image with Debian's Python and Redis and the files of `app` in /app."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="argosy-demo-") as scratch:
         debian, own = Path(scratch, "debian"), Path(scratch, "app")
@@ -45,7 +45,7 @@ def build(target: Path, name: str, app: Path) -> None:
 
 
 def _download(programs: tuple[str, ...], debs: Path) -> list[Path]:
-    """The programs' packages and the libraries they depend on, as files in `debs`."""
+    """Download the programs' packages and the libraries they depend on into `debs`."""
     complaint = ""
     for _ in range(2):
         shutil.rmtree(debs, ignore_errors=True)
@@ -55,13 +55,13 @@ def _download(programs: tuple[str, ...], debs: Path) -> list[Path]:
         if not done.returncode:
             return sorted(debs.glob("*.deb"))
         complaint = f"{' '.join(command)}: {done.stderr.strip()}"
-        # A fresh machine has no lists of packages, and old ones name versions that are gone.
+        # A new machine has no package lists, and outdated lists name versions that no longer exist.
         subprocess.run(("apt-get", "update", "-qq"), check=False, capture_output=True)
     raise SystemExit(f"demo image: {complaint}")
 
 
 def _closure(programs: tuple[str, ...]) -> list[str]:
-    """The packages and the libraries they depend on; `programs` alone where apt has no lists."""
+    """The names of the packages and the libraries they depend on; only `programs` when apt has no lists."""
     quiet = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
     command = ["apt-cache", "depends", "--recurse", *quiet, *programs]
     depends: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Visits the demo through every host of the lab and tells who answered, and where.
+"""A client that visits the demo through every host of the lab and prints which containers answered, and where.
 
 Usage: python -m deploy.demo.visit LAB STACK. Exits 1 unless several containers on several hosts answered.
 """
@@ -18,11 +18,11 @@ from deploy.lab.lab import Lab
 
 PORT = 8080
 VISITS = 3
-"""Through each host."""
+"""Requests through each host."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over the API socket."""
+    """An HTTP connection over the API socket."""
 
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=10)
@@ -35,7 +35,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def main(lab_name: str, stack: str) -> int:
-    """Visit, print, judge."""
+    """Visit all hosts and print the answers. Returns the exit code."""
     lab = Lab.open(lab_name)
     places = _containers(str(lab.paths.socket(lab.hosts[0].name)), stack)
     answered: set[str] = set()
@@ -55,7 +55,7 @@ def main(lab_name: str, stack: str) -> int:
 
 
 def _containers(path: str, stack: str) -> dict[str, str]:
-    """Container name inside (its short id) → name of its host."""
+    """Hostname inside the container (its short id) → name of its host."""
     nodes = {node["ID"]: node["Description"]["Hostname"] for node in _get(path, "/nodes")}
     label = f'{{"label":{{"com.docker.stack.namespace={stack}":true}}}}'
     tasks = _get(path, f"/tasks?filters={urllib.parse.quote(label)}")

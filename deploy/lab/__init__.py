@@ -1,1 +1,1 @@
-"""Several hosts on one machine, in namespaces."""
+"""The lab: several hosts on one machine, each in its own namespaces."""

@@ -1,7 +1,7 @@
-"""Boots one lab host: enters its cgroups and namespaces, mounts what it sees, and becomes its PID 1.
+"""The boot program of a lab host: enters cgroups and namespaces, mounts file systems, and becomes the host's PID 1.
 
-Run as a program of its own (`python -m deploy.lab.boot SPEC`), because namespaces are entered by a whole process and
-before any thread exists. SPEC is a JSON file; the pid of the new PID 1 is written to its `pidfile`.
+It is a separate program (`python -m deploy.lab.boot SPEC`), because a process must enter namespaces before it starts
+any thread. SPEC is a JSON file; the pid of the new PID 1 is written to its `pidfile`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class BootSpec(msgspec.Struct, frozen=True):
-    """What a host is made of."""
+    """The description of a host to boot."""
 
     hostname: str
     netns: str
-    """Path of its network namespace."""
+    """Path of the host's network namespace."""
     cgroup: str
     pidfile: str
     log: str
     binds: dict[str, str]
-    """Path in the host → directory of the machine."""
+    """Path in the host → directory on the machine."""
     command: list[str]
-    """What PID 1 keeps running."""
+    """The command that PID 1 keeps running."""
 
 
 def main(path: str) -> None:
-    """Become the host. Returns in the starting process once PID 1 has been started."""
+    """Boot the host of the spec at `path`. Returns in the calling process once PID 1 has been started."""
     spec = msgspec.json.decode(Path(path).read_bytes(), type=BootSpec)
     os.setsid()
     cgroups.enter(spec.cgroup)
@@ -47,7 +47,7 @@ def main(path: str) -> None:
     controllers = [] if unified else _v1_controllers()
     _enter_netns(spec.netns)
     _check(_libc.unshare(sum(_CLONE.values())), "unshare")
-    # The child is in the same mount namespace and about to change it: it waits until its parent needs no file more.
+    # The child shares the mount namespace and will change it, so it waits until the parent needs no more files.
     known, tell = os.pipe()
     if pid := os.fork():
         Path(spec.pidfile).write_text(f"{pid} {_start_time(pid)}")
@@ -86,27 +86,27 @@ def _enter_netns(path: str) -> None:
 
 
 def _v1_controllers() -> list[str]:
-    """Mount options of the v1 hierarchies, as ("cpu", "name=systemd", …)."""
+    """Mount options of the v1 hierarchies: "cpu", "name=systemd", …"""
     rows = [line.split(":") for line in Path("/proc/self/cgroup").read_text().splitlines()]
     return [names for number, names, _ in rows if number != "0" and names]
 
 
 def _mount_all(spec: BootSpec, unified: bool, controllers: list[str]) -> None:
-    # Opened before a fresh /run hides the directories; bound through /proc afterwards.
+    # Opened before the new /run hides the directories; bind-mounted through /proc afterwards.
     sources = {target: os.open(source, os.O_PATH) for target, source in spec.binds.items()}
     _mount("none", "/", flags=_MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-    # The machine's sysfs and cgroups go out of sight; what is mounted in their place shows the host's own.
+    # Hides the machine's sysfs and cgroups; those mounted instead show only the host's own.
     _libc.umount2(b"/sys", _MNT_DETACH)
     _mount("sysfs", "/sys", "sysfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     if unified:
         _mount("cgroup", str(cgroups.ROOT), "cgroup2", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-        # PID 1 leaves the root group, else the root could not hand controllers down to containers.
+        # PID 1 leaves the root group: a v2 group with processes cannot delegate controllers to containers.
         leaf = cgroups.ROOT / "init.scope"
         leaf.mkdir(exist_ok=True)
         (leaf / "cgroup.procs").write_text("1")
     else:
-        # Without the v2 half of a hybrid machine, which crun refuses.
+        # Leaves out the v2 half of a hybrid machine, because crun refuses it.
         _mount("tmpfs", str(cgroups.ROOT), "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "mode=755")
         for controller in controllers:
             target = cgroups.ROOT / controller.removeprefix("name=")

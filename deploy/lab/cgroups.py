@@ -1,4 +1,4 @@
-"""A cgroup for each lab host, in every hierarchy the machine has (v1, hybrid or v2)."""
+"""The cgroups of lab hosts: one per host in every hierarchy of the machine (v1, hybrid or v2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_unified() -> bool:
 
 
 def enter(name: str) -> None:
-    """Put the calling process into the cgroup `name` of every hierarchy, making it."""
+    """Create the cgroup `name` in every hierarchy and move the calling process into it."""
     for root in hierarchies():
         group = root
         for part in Path(name).parts:
@@ -41,7 +41,7 @@ def enter(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Kill what is left in the cgroup `name`, and remove it and all below it."""
+    """Kill the remaining processes of the cgroup `name`, and remove it with all its children."""
     _kill_all(name)
     for root in hierarchies():
         top = root / name
@@ -53,12 +53,12 @@ def remove(name: str) -> None:
 
 
 def exists(name: str) -> bool:
-    """Whether any hierarchy still has that cgroup."""
+    """Whether any hierarchy has the cgroup."""
     return any((root / name).exists() for root in hierarchies())
 
 
 def _kill_all(name: str) -> None:
-    # Whoever is in a lab's cgroup was started by the lab, also a host that broke before it was registered.
+    # Every process in a lab's cgroup was started by the lab, also by a host that failed before it was registered.
     for root in hierarchies():
         for procs in (root / name).rglob("cgroup.procs"):
             for pid in procs.read_text().split():
@@ -79,7 +79,7 @@ def _remove_one(group: Path) -> None:
 
 
 def _inherit_cpuset(group: Path) -> None:
-    # A new v1 cpuset is empty, and nothing can enter it before it has CPUs and memory nodes.
+    # A new v1 cpuset is empty, and no process can enter it before it has CPUs and memory nodes.
     for resource in _RESOURCES:
         own = group / resource
         if own.exists() and not own.read_text().strip() and (above := (group.parent / resource)).exists():
@@ -87,7 +87,7 @@ def _inherit_cpuset(group: Path) -> None:
 
 
 def _delegate(root: Path, group: Path) -> None:
-    # v2 gives a child only the controllers its parents hand down.
+    # Under v2 a child has only the controllers that its parents delegate.
     above = [root, *[root / part for part in list(group.relative_to(root).parents)[::-1] if str(part) != "."]]
     for parent in above:
         controllers = (parent / "cgroup.controllers").read_text().split()

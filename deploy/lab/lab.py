@@ -1,4 +1,4 @@
-"""A whole lab: made, listed, joined into a cluster, taken down."""
+"""The lab: created, joined into a cluster, listed, removed."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ MOST = 80
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab that exists."""
+    """An existing lab."""
 
     paths: Paths
     record: LabRecord
 
     @classmethod
     def open(cls, name: str) -> Lab:
-        """The lab of that name. Raises NotFound."""
+        """The lab with this name. Raises NotFound."""
         paths = Paths(name)
         return cls(paths, paths.load())
 
     @property
     def hosts(self) -> list[LabHost]:
-        """All hosts, managers first."""
+        """The lab's hosts, managers first."""
         return [LabHost(self.paths, self.record, host) for host in self.record.hosts]
 
     def host(self, name: str) -> LabHost:
-        """One host. Raises NotFound."""
+        """The host with this name. Raises NotFound."""
         return LabHost(self.paths, self.record, self.record.host(name))
 
 
 def up(name: str, managers: int, workers: int, options: Sequence[str] = ()) -> Iterator[str]:
-    """Make a lab and join its hosts into a cluster; yields a line for each step done.
+    """Create a lab and join its hosts into a cluster. Yields a line for each completed step.
 
-    `options` are for every host's argosyd, now and whenever the host is started again.
+    `options`: arguments for every host's argosyd, now and whenever the host is started again.
 
-    Raises Conflict when it exists, Invalid for bad numbers; what was made is taken down again when a step fails.
+    Raises Conflict when the lab exists, Invalid for bad numbers. When a step fails, everything is removed again.
     """
     paths = Paths(name)
     _check_numbers(managers, workers)
@@ -70,7 +70,7 @@ def up(name: str, managers: int, workers: int, options: Sequence[str] = ()) -> I
 
 
 def down(name: str) -> bool:
-    """Take a lab down, leaving nothing; False when there was none. Raises Conflict for what would not go."""
+    """Remove a lab completely. False when there was none. Raises Conflict when something cannot be removed."""
     paths = Paths(name)
     try:
         record = paths.load()
@@ -86,7 +86,7 @@ def down(name: str) -> bool:
 
 
 def leftovers(paths: Paths) -> list[str]:
-    """Whatever of the lab is still on the machine."""
+    """Everything of the lab that still exists on the machine."""
     files = [f"directory {path}" for path in (paths.run, paths.data) if path.exists()]
     groups = [f"cgroup {paths.cgroup}"] if cgroups.exists(paths.cgroup) else []
     return [*lab_switch.leftovers(paths), *groups, *files]
@@ -115,7 +115,7 @@ def _join_all(lab: Lab) -> Iterator[str]:
     _argosy(first, "init", "--advertise-addr", first.host.address)
     yield f"{first.name} made a cluster"
     tokens = {role: _argosy(first, "join-token", "--quiet", role).strip() for role in ("manager", "worker")}
-    # Managers one after the other: etcd takes one learner at a time. Workers at once.
+    # Managers join one after the other, because etcd accepts one learner at a time; workers join in parallel.
     for host in [host for host in others if host.host.manager]:
         _join(first, host, tokens["manager"])
         yield f"{host.name} joined as manager"
@@ -132,18 +132,18 @@ def _join(first: LabHost, host: LabHost, token: str) -> None:
 
 
 def _argosy(host: LabHost, *arguments: str) -> str:
-    """The real command, against the host's socket."""
+    """Run the `argosy` command against the host's socket. Returns its output."""
     return run(sys.executable, "-m", "cli.main", "--host", f"unix://{host.paths.socket(host.name)}", *arguments)
 
 
 def _clear(paths: Paths) -> None:
-    """Remove what belongs to no host."""
+    """Remove the parts of the lab that belong to no single host."""
     lab_switch.remove_switch(paths)
     cgroups.remove(paths.cgroup)
     for path in (paths.run, paths.data):
         shutil.rmtree(path, ignore_errors=True)
     if existing_labs():
-        # Removing a directory takes away what is mounted on it in other labs' hosts: /var/lib/argosy is theirs too.
+        # Removing a directory unmounts what other labs' hosts have mounted on it, and they use /var/lib/argosy, too.
         return
     lab_switch.unmount_namespaces()
     for path in (RUN, DATA, Path("/var/lib/argosy")):

@@ -1,4 +1,4 @@
-"""One lab host, from power on to power cut."""
+"""A lab host: power on, commands inside it, power cut."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HERE = Path(__file__).resolve().parents[2]
 
 
 class LabHost:
-    """A host of a lab: a PID 1 in namespaces of its own, known by its pid and start time."""
+    """A host of a lab: a PID 1 in its own namespaces, identified by pid and start time."""
 
     def __init__(self, paths: Paths, record: LabRecord, host: HostRecord) -> None:
         self.paths = paths
@@ -34,7 +34,7 @@ class LabHost:
 
     @property
     def pid(self) -> int:
-        """Of its PID 1, as the machine numbers it; 0 when it is off."""
+        """The machine's pid of the host's PID 1; 0 when the host is off."""
         try:
             pid, start = self.paths.pidfile(self.name).read_text().split()
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -45,13 +45,13 @@ class LabHost:
 
     @property
     def state(self) -> str:
-        """running, partitioned or stopped."""
+        """ "running", "partitioned" or "stopped"."""
         if not self.pid:
             return "stopped"
         return "partitioned" if lab_switch.is_cut(self.paths, self.name) else "running"
 
     def start(self) -> None:
-        """Power on. Raises Conflict when it is on already."""
+        """Power on the host. Raises Conflict when it is on already."""
         if self.pid:
             raise Conflict(f"host {self.name} runs already")
         lab_switch.plug_in(self.paths, self.record, self.host)
@@ -81,7 +81,7 @@ class LabHost:
         run("env", f"PYTHONPATH={_HERE}", sys.executable, "-m", "deploy.lab.boot", str(file))
 
     def wait_until_answering(self, deadline: float = 60.0) -> None:
-        """Until its argosyd takes connections. Raises Unavailable."""
+        """Wait until its argosyd accepts connections, at most `deadline` seconds. Raises Unavailable."""
         end = time.monotonic() + deadline
         while not self.paths.socket(self.name).is_socket():
             if time.monotonic() > end or not self.pid:
@@ -89,10 +89,8 @@ class LabHost:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """Cut the power: every process of the host ends at once, and what was in memory is gone."""
-        lab_switch.silence(
-            self.paths, self.name
-        )  # first, for a host without power does not say goodbye with FIN and RST
+        """Cut the power: all processes of the host end at once, and its memory is lost."""
+        lab_switch.disconnect(self.paths, self.name)  # first, because a host without power sends no FIN or RST
         if pid := self.pid:
             fd = os.pidfd_open(pid)
             os.kill(pid, signal.SIGKILL)
@@ -102,11 +100,11 @@ class LabHost:
         cgroups.remove(self.cgroup)
 
     def execute(self, command: Sequence[str]) -> None:
-        """Become a command inside the host; does not return. Raises Unavailable when the host is off."""
+        """Replace this process with a command inside the host. Raises Unavailable when the host is off."""
         os.execvp("nsenter", self.enter(command))
 
     def enter(self, command: Sequence[str]) -> list[str]:
-        """The machine's command line that runs `command` inside the host. Raises Unavailable when the host is off."""
+        """The machine's command line that runs `command` inside the host. Raises Unavailable when it is off."""
         if not (pid := self.pid):
             raise Unavailable(f"host {self.name} is stopped; `argosy lab start {self.name}` starts it")
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")

@@ -1,4 +1,4 @@
-"""Where a lab keeps its things, and what is known of its hosts: names, roles, addresses."""
+"""The record of a lab: its paths, and the names, roles and addresses of its hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MACHINE_HOST = 254
 
 
 class HostRecord(msgspec.Struct, frozen=True):
-    """One lab host, as the lab was made."""
+    """One lab host, as it was created."""
 
     name: str
     manager: bool
@@ -26,17 +26,17 @@ class HostRecord(msgspec.Struct, frozen=True):
 
 
 class LabRecord(msgspec.Struct, frozen=True):
-    """A lab, as it was made; stored as lab.json."""
+    """A lab, as it was created. Stored as lab.json."""
 
     name: str
     subnet: str
     """First three octets: "172.30.4"."""
     hosts: list[HostRecord]
     options: list[str] = []
-    """What every host's argosyd is started with besides."""
+    """Additional arguments for every host's argosyd."""
 
     def host(self, name: str) -> HostRecord:
-        """The host of that name. Raises NotFound."""
+        """The host with this name. Raises NotFound."""
         for host in self.hosts:
             if host.name == name:
                 return host
@@ -45,12 +45,12 @@ class LabRecord(msgspec.Struct, frozen=True):
 
     @property
     def machine_address(self) -> str:
-        """Where the hosts reach the machine they run on."""
+        """The address at which hosts reach the machine they run on."""
         return f"{self.subnet}.{MACHINE_HOST}"
 
 
 class Paths:
-    """Files, namespaces and links of one lab. Link names have at most 15 letters, so they carry a digest."""
+    """Files, namespaces and links of one lab. Link names contain a digest, because they have at most 15 characters."""
 
     def __init__(self, lab: str) -> None:
         if not _NAME.fullmatch(lab):
@@ -65,38 +65,38 @@ class Paths:
         self.cgroup = f"argosy-lab-{lab}"
 
     def netns(self, host: str) -> str:
-        """Name of a host's network namespace (as `ip netns` knows it)."""
+        """Name of a host's network namespace, as in `ip netns`."""
         return f"argosy-lab-{self.lab}-{host}"
 
     def exec_root(self, host: str) -> Path:
-        """What the host sees as /run/argosy."""
+        """The directory that the host sees as /run/argosy."""
         return self.run / host / "run"
 
     def data_root(self, host: str) -> Path:
-        """What the host sees as /var/lib/argosy."""
+        """The directory that the host sees as /var/lib/argosy."""
         return self.data / host
 
     def pidfile(self, host: str) -> Path:
-        """Holds "pid starttime" of the host's PID 1."""
+        """The file with "pid starttime" of the host's PID 1."""
         return self.run / host / "pid"
 
     def log(self, host: str) -> Path:
-        """What the host's argosyd says."""
+        """The log file of the host's argosyd."""
         return self.run / host / "argosyd.log"
 
     def socket(self, host: str) -> Path:
-        """The host's API socket, as the machine sees it."""
+        """The path of the host's API socket on the machine."""
         return self.exec_root(host) / "docker.sock"
 
     def load(self) -> LabRecord:
-        """The lab's record. Raises NotFound when there is no such lab."""
+        """Read the lab's record. Raises NotFound when there is no such lab."""
         try:
             return msgspec.json.decode(self.record.read_bytes(), type=LabRecord)
         except FileNotFoundError:
             raise NotFound(f"there is no lab {self.lab!r}; `argosy lab up` makes one") from None
 
     def save(self, record: LabRecord) -> None:
-        """Keep the lab's record."""
+        """Write the lab's record."""
         self.run.mkdir(parents=True, exist_ok=True)
         self.record.write_bytes(msgspec.json.encode(record))
 

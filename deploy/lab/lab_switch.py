@@ -1,4 +1,4 @@
-"""The lab's switch: a bridge in a network namespace of its own, with a link to each host and one to the machine."""
+"""The lab's switch: a bridge in its own network namespace, with a link to each host and one to the machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SUBNETS = ipaddress.ip_network("172.30.0.0/16")
 
 
 def free_subnet(taken: set[str]) -> str:
-    """Three octets of a /24 that no link or route of the machine and no other lab uses."""
+    """The first three octets of a /24 that no link or route of the machine and no other lab uses."""
     rows = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all"))
     routes = [ipaddress.ip_network(row["dst"], strict=False) for row in rows if row.get("dst", "default") != "default"]
     for subnet in _SUBNETS.subnets(new_prefix=24):
@@ -29,11 +29,11 @@ def free_subnet(taken: set[str]) -> str:
 
 
 def make_switch(paths: Paths, record: LabRecord) -> None:
-    """The namespace, its bridge, and the machine's own link."""
+    """Create the namespace, its bridge, and the machine's link."""
     run("ip", "netns", "add", paths.switch)
     run("ip", "-n", paths.switch, "link", "add", _BRIDGE, "type", "bridge", "forward_delay", "0")
     run("ip", "-n", paths.switch, "link", "set", _BRIDGE, "up")
-    # A bridge in front of br_netfilter would ask the switch's own (empty) firewall about every frame.
+    # With br_netfilter loaded, the bridge would pass every frame through the namespace's (empty) firewall.
     run("ip", "link", "add", paths.machine_link, "type", "veth", "peer", "name", "machine", "netns", paths.switch)
     run("ip", "-n", paths.switch, "link", "set", "machine", "master", _BRIDGE, "up")
     run("ip", "addr", "add", f"{record.machine_address}/24", "dev", paths.machine_link)
@@ -41,7 +41,7 @@ def make_switch(paths: Paths, record: LabRecord) -> None:
 
 
 def plug_in(paths: Paths, record: LabRecord, host: HostRecord) -> None:
-    """A fresh network namespace for the host, with eth0 on the switch."""
+    """Create a network namespace for the host, with eth0 on the switch."""
     netns = paths.netns(host.name)
     unplug(paths, host.name)
     run("ip", "netns", "add", netns)
@@ -54,48 +54,50 @@ def plug_in(paths: Paths, record: LabRecord, host: HostRecord) -> None:
 
 
 def unplug(paths: Paths, host: str) -> None:
-    """Remove the host's link and namespace, if they are there."""
+    """Remove the host's link and namespace, if they exist."""
     try_run("ip", "-n", paths.switch, "link", "del", host)
     try_run("ip", "netns", "del", paths.netns(host))
 
 
 def set_link(paths: Paths, host: str, up: bool) -> None:
-    """Plug the host's cable in, or pull it."""
+    """Connect the host's link or disconnect it."""
     run("ip", "-n", paths.switch, "link", "set", host, "up" if up else "down")
 
 
-def silence(paths: Paths, host: str) -> None:
-    """Pull the host's cable, if there is one."""
+def disconnect(paths: Paths, host: str) -> None:
+    """Disconnect the host's link, if it exists."""
     try_run("ip", "-n", paths.switch, "link", "set", host, "down")
 
 
 def is_cut(paths: Paths, host: str) -> bool:
-    """Whether the host's cable is pulled."""
+    """Whether the host's link is disconnected."""
     done = try_run("ip", "-n", paths.switch, "-j", "link", "show", host)
     return done.returncode == 0 and "UP" not in json.loads(done.stdout)[0]["flags"]
 
 
 def remove_switch(paths: Paths) -> None:
-    """Remove the switch and the machine's link, if they are there."""
+    """Remove the switch and the machine's link, if they exist."""
     try_run("ip", "link", "del", paths.machine_link)
     try_run("ip", "netns", "del", paths.switch)
 
 
 def unmount_namespaces() -> None:
-    """Undo what the first `ip netns add` of a machine does besides: it mounts their directory on itself."""
-    # While there is a namespace of anybody in it, it stays; and without -l a mount in use does not go.
+    """Unmount the directory of namespaces, which the machine's first `ip netns add` mounts on itself."""
+    # It stays mounted while it contains any namespace; umount without -l fails when it is in use.
     if _NAMESPACES.is_dir() and not any(_NAMESPACES.iterdir()):
         try_run("umount", str(_NAMESPACES))
 
 
-def own(switch: str, names: Iterable[str]) -> list[str]:
-    """The namespaces of one lab, its switch's and its hosts'; not those of a lab whose name begins like its own."""
+def namespaces_of(switch: str, names: Iterable[str]) -> list[str]:
+    """The namespaces of one lab (its switch and hosts), but not those of another lab whose name has this prefix."""
     mine = re.compile(re.escape(switch) + r"(-[mw][0-9]+)?")
     return sorted(name for name in names if mine.fullmatch(name))
 
 
 def leftovers(paths: Paths) -> list[str]:
-    """Namespaces and links of this lab that are still there."""
-    spaces = [f"namespace {name}" for name in own(paths.switch, (path.name for path in _NAMESPACES.glob("*")))]
+    """Namespaces and links of this lab that still exist."""
+    spaces = [
+        f"namespace {name}" for name in namespaces_of(paths.switch, (path.name for path in _NAMESPACES.glob("*")))
+    ]
     links = [f"link {paths.machine_link}"] if Path(f"/sys/class/net/{paths.machine_link}").exists() else []
     return spaces + links

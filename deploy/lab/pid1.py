@@ -1,4 +1,4 @@
-"""PID 1 of a lab host: keeps one command running, as systemd would, and reaps what others leave behind.
+"""PID 1 of a lab host: keeps one command running, as systemd would, and reaps orphaned processes.
 
 SIGTERM stops the command and ends the host; every other process then dies with the PID namespace.
 """
@@ -15,7 +15,7 @@ RESTART_DELAY = 0.5
 
 
 def main(command: list[str]) -> None:
-    """Run the command again and again until told to stop."""
+    """Run the command again whenever it ends, until SIGTERM."""
     signal.signal(signal.SIGTERM, _stop)
     while True:
         pid = os.posix_spawn(command[0], command, os.environ)

@@ -1,4 +1,4 @@
-"""Running the machine's own commands, for the lab and the host check."""
+"""Commands of the machine, run for the lab and the host check."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from api.errors import ArgosyError
 
 
 class CommandFailed(ArgosyError):
-    """A command of the machine did not do what it was asked."""
+    """A command of the machine failed."""
 
 
 def run(*command: str, stdin: str = "") -> str:
-    """Run a command to its end; returns its output. Raises CommandFailed with its last words."""
+    """Run a command to its end and return its output. Raises CommandFailed with its error output."""
     done = try_run(*command, stdin=stdin)
     if done.returncode:
         words = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
@@ -21,7 +21,7 @@ def run(*command: str, stdin: str = "") -> str:
 
 
 def try_run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, whatever it says. A missing command counts as exit code 127."""
+    """Run a command to its end and return the result, whatever its exit code. A missing command has exit code 127."""
     try:
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:

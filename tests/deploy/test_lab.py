@@ -1,11 +1,11 @@
-"""Labs stand side by side."""
+"""Several labs exist side by side."""
 
 from __future__ import annotations
 
-from deploy.lab.lab_switch import own
+from deploy.lab.lab_switch import namespaces_of
 
 
 def test_a_lab_is_not_taken_for_one_whose_name_begins_like_its_own() -> None:
     names = ["a-lab", "a-lab-m1", "a-lab-w12", "a-labd", "a-labd-m1", "a-lab-x", "a-lab-x-m1", "other"]
 
-    assert own("a-lab", names) == ["a-lab", "a-lab-m1", "a-lab-w12"]
+    assert namespaces_of("a-lab", names) == ["a-lab", "a-lab-m1", "a-lab-w12"]

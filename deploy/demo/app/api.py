@@ -9,17 +9,17 @@ DATA = (os.environ.get("DATA", "data"), 6379)
 
 
 def count() -> int:
-    """One more visit; how many there were."""
+    """Count one visit and return the total."""
     with socket.create_connection(DATA, timeout=5) as connection:
         connection.sendall(b"INCR visits\r\n")
         return int(connection.makefile("rb").readline()[1:])
 
 
 class Visits(http.server.BaseHTTPRequestHandler):
-    """One request."""
+    """The handler of one request."""
 
     def do_GET(self) -> None:
-        """Count it, unless it is a health check."""
+        """Count the visit, unless it is a health check."""
         try:
             value: dict[str, object] = {"api": socket.gethostname()}
             if self.path != "/health":

@@ -1,4 +1,4 @@
-"""A health check: exits 0 when the URL answers 200."""
+"""The health check: exits with 0 when the URL answers 200."""
 
 import sys
 import urllib.request

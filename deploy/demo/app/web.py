@@ -1,4 +1,4 @@
-"""The web tier: answers each visitor with its own name and what the api tier says."""
+"""The web tier: answers each visitor with its own name and the answer of the api tier."""
 
 import http.server
 import json
@@ -10,10 +10,10 @@ API = os.environ.get("API", "http://api:5000/")
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """One request."""
+    """The handler of one request."""
 
     def do_GET(self) -> None:
-        """Answer a visitor, or a health check that does not count as one."""
+        """Answer a visit or a health check."""
         if self.path == "/health":
             self._answer(200, {"ok": True})
             return
