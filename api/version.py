@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 
 def release() -> str:
     """The version, as installed."""
+    # takes longer to load than most commands to answer
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("argosy")
     except PackageNotFoundError:
