@@ -6,7 +6,6 @@ _UNTOLD = ("new", "pending")
 """No node knows of the task."""
 _TOLD = ("assigned", "accepted", "preparing", "ready", "starting", "running")
 _WANTED = ("running", "ready", "complete")
-ENDED = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 
 
 def is_alive(state: str, desired: str) -> bool:

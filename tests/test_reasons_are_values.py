@@ -87,9 +87,18 @@ def _compares(op: ast.cmpop, left: ast.expr, right: ast.expr) -> bool:
     return False
 
 
+def parsed(source: str) -> ast.Module:
+    """The syntax tree. CPython 3.11 counts the depth for all parsers at once (gh-106905): one is upset by another that
+    runs in between, in a collection or a thread of an earlier test, and the next try is right."""
+    try:
+        return ast.parse(source)
+    except SystemError:
+        return ast.parse(source)
+
+
 def found_in(source: str) -> Iterator[str]:
     """Each place that looks into a text."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if looks(node):
             yield f"{node.lineno}: {ast.unparse(node).splitlines()[0]}"  # type: ignore[attr-defined]
 
