@@ -1,7 +1,7 @@
-"""What one host runs: roles, certificates, the local socket."""
+"""The daemon of one host, argosyd: its settings, its membership of a cluster, and its HTTP API."""
 
 import os
 
-# grpc's core writes to stderr about each connection that goes wrong, past every logger of ours: whoever reaches the
-# port could fill the log. What concerns us is raised as an error. (Read once, when grpc is loaded; set it to see more.)
+# grpc's core writes each failed connection to stderr, past our loggers: anyone who can reach the port could fill the
+# log. Errors that matter are raised. (Read once, when grpc is loaded; set the variable to see more.)
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,4 +1,4 @@
-"""argosyd: what runs from start to SIGTERM, whether the host is in a cluster or not."""
+"""argosyd, from its start to SIGTERM, whether the host is in a cluster or not."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Daemon:
         self._socket = ApiSocket(routes, settings.sockets)
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT. Containers go on running afterwards."""
+        """Run until SIGTERM or SIGINT. Containers go on running afterwards."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,7 +98,7 @@ class Daemon:
                     await self.swarm.stop()
 
     def _bound_memory(self) -> None:
-        """Where systemd does not bound our memory, a control group of our own does."""
+        """Limit this process's memory by a control group, if `--memory-limit` asks for it. Raises Unavailable."""
         if self._settings.memory:
             try:
                 cgroups.add_process(os.getpid(), f"argosy/argosyd-{os.getpid()}", self._settings.memory)
@@ -128,7 +128,7 @@ class PidFile:
         self._path.unlink(missing_ok=True)
 
     def _holder(self) -> int:
-        """The running argosyd in the file; 0 for none, or for a number that another program has now."""
+        """The process id of the running argosyd in the file; 0 for none, or if another program has that id now."""
         try:
             pid = int(self._path.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -1,4 +1,4 @@
-"""How the daemon logs: one line per event on stderr, with time, level and key=value pairs; journald keeps it."""
+"""The daemon's log: one line per event on stderr, with time, level and key=value pairs; journald stores it."""
 
 from __future__ import annotations
 

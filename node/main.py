@@ -1,4 +1,4 @@
-"""The command line of argosyd. Options are called as dockerd calls them."""
+"""The command line of argosyd. Options have dockerd's names."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def main(
             **options,
         )
         _ = settings.sockets
-        os.umask(0o022)  # of the directories made in containers, too, whatever the service manager set
+        os.umask(0o022)  # also for directories made in containers; the service manager may have set another
         use_pidfds()
         asyncio.run(_run(settings))
     except ArgosyError as error:

@@ -1,4 +1,4 @@
-"""What argosyd is started with: every address, port, directory and socket, named as dockerd names it."""
+"""The settings of argosyd: every address, port, directory and socket, under dockerd's names."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from manager.etcd.command_line import DEFAULT_QUOTA
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of the command line; constant for the life of the process."""
+    """The options of the command line; constant while the process runs."""
 
     data_root: Path = Path("/var/lib/argosy")
     exec_root: Path = Path("/run/argosy")
     hosts: tuple[str, ...] = ()
-    """Where the HTTP API listens: "unix:///path"; none: `docker.sock` in the exec root."""
+    """Sockets of the HTTP API, "unix:///path"; empty: `docker.sock` in the exec root."""
     docker_socket: Path | None = None
-    """Where the API is served besides, while no other daemon listens there; None: nowhere."""
+    """A further path for the API, while no other daemon listens there; None for no such path."""
     pidfile: Path | None = None
     listen_addr: str = f"0.0.0.0:{MANAGER_PORT}"
-    """Of the manager's HTTPS port, when a request to init or join names none."""
+    """Address of the manager's HTTPS port, when a request to init or join gives none."""
     advertise_addr: str = ""
-    """Where other hosts reach this one; "": its only address."""
+    """The address at which other hosts reach this one; "": its only address."""
     host_addr: str = "0.0.0.0"
     host_port: int = HOST_PORT
     etcd_client_port: int = ETCD_CLIENT_PORT
@@ -41,38 +41,38 @@ class Settings:
     etcd_memory: int = 0
     """Bytes of memory for our own etcd; 0: half of the machine's, between 512 MiB and 4 GiB."""
     memory: int = 0
-    """Bytes of memory for this daemon and what it runs beside containers; 0: no limit of ours (systemd has one)."""
+    """Bytes of memory for this daemon and its helper processes, without containers; 0: no limit (systemd sets one)."""
     etcd_endpoints: tuple[str, ...] = ()
-    """An etcd cluster of somebody else's, instead of a member of our own."""
+    """Endpoints of an external etcd cluster, instead of a member of our own."""
     etcd_ca: Path | None = None
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
     labels: dict[str, str] = field(default_factory=dict)
     generic_resources: tuple[GenericResource, ...] = ()
-    """What the host has beside CPUs and memory, for tasks to reserve."""
+    """Resources besides CPUs and memory that tasks may reserve."""
     usual: Usual = field(default_factory=Usual)
-    """What containers get whose specs do not say."""
+    """Defaults for containers whose specs do not set these values."""
     log_level: str = "info"
 
     def etcd_credentials(self) -> Credentials | None:
-        """For somebody else's etcd; None for a plain connection. Raises OSError when a file cannot be read."""
+        """Credentials for an external etcd; None for no TLS. Raises OSError when a file cannot be read."""
         if self.etcd_ca is None or self.etcd_cert is None or self.etcd_key is None:
             return None
         return Credentials(self.etcd_cert.read_bytes(), self.etcd_key.read_bytes(), self.etcd_ca.read_bytes())
 
     @property
     def etcd_memory_limit(self) -> int:
-        """Bytes."""
+        """Memory limit of our own etcd, in bytes."""
         return self.etcd_memory or min(4 << 30, max(512 << 20, machine_memory() // 2))
 
     @property
     def node_directory(self) -> Path:
-        """Identity and certificates."""
+        """The directory of identity and certificates."""
         return self.data_root / "node"
 
     @property
     def etcd_directory(self) -> Path:
-        """The etcd member's data."""
+        """The directory of the etcd member's data."""
         return self.data_root / "etcd"
 
     @property
@@ -82,12 +82,12 @@ class Settings:
 
     @property
     def all_sockets(self) -> tuple[Path, ...]:
-        """Docker's too."""
+        """The sockets of the HTTP API, with Docker's path if set."""
         return (*self.sockets, *([self.docker_socket] if self.docker_socket else []))
 
     @property
     def pid_path(self) -> Path:
-        """Where the process id is written."""
+        """The path of the pid file."""
         return self.pidfile or self.exec_root / "argosyd.pid"
 
 
@@ -100,7 +100,7 @@ def socket_path(host: str) -> Path:
 
 
 def size_option(name: str, text: str, least: int) -> int:
-    """Bytes of an option like 512m or 2g; 0 when it is not given. Raises Invalid."""
+    """The bytes of an option like 512m or 2g; 0 when it is not given. Raises Invalid."""
     if not text:
         return 0
     try:

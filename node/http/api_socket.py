@@ -18,18 +18,18 @@ from api.http.listening import LOCAL, LOCAL_IDLE_TIME, GuardedSite, runner_of, u
 log = structlog.get_logger(__name__)
 
 GROUPS = ("argosy", "docker")
-"""Members of the first of these that exists may use the socket, as with dockerd."""
+"""Members of the first of these groups that exists may use the socket, as with dockerd."""
 
 
 class ApiSocket:
-    """Serves one application on some sockets."""
+    """Serves one HTTP application on several unix sockets."""
 
     def __init__(self, routes: Sequence[web.RouteDef], paths: Sequence[Path]) -> None:
         self._runner = runner_of(make_app(list(routes)), LOCAL_IDLE_TIME)
         self._paths = paths
 
     async def start(self) -> None:
-        """Listen. Raises Unavailable when a socket cannot be made."""
+        """Listen on all sockets. Raises Unavailable when one cannot be made."""
         await self._runner.setup()
         for path in self._paths:
             try:
@@ -42,20 +42,20 @@ class ApiSocket:
             log.info("HTTP API listens", socket=str(path))
 
     async def serve(self, listener: socket.socket) -> Callable[[], Awaitable[None]]:
-        """Serve on one more socket; returns what stops that."""
+        """Serve on one more socket; returns a function that stops it."""
         site = GuardedSite(self._runner, listener, LOCAL)
         await site.start()
         return site.stop
 
     async def stop(self) -> None:
-        """Stop listening and take the sockets away."""
+        """Stop listening and remove the sockets."""
         await self._runner.cleanup()
         for path in self._paths:
             path.unlink(missing_ok=True)
 
 
 def restrict(path: Path) -> None:
-    """root, and the group if there is one: whoever writes to this socket is root."""
+    """Allow only root and the group to use the socket: access to it means root on this host."""
     path.chmod(0o660)
     for name in GROUPS:
         try:

@@ -1,8 +1,8 @@
-"""The API where Docker's clients look for it (/var/run/docker.sock), on hosts without a Docker.
+"""The API at Docker's own path (/var/run/docker.sock), on hosts without a running Docker.
 
-Proxies, dashboards and monitors bind that path into their containers. It is taken only while nobody else listens
-there: a socket is made beside it and linked to the name, which fails when the name exists. A file that a dead daemon
-left is replaced; another daemon's is left alone, and looked at again.
+Proxies, dashboards and monitors bind that path into their containers. It is taken only while no other daemon listens
+there: a socket is made beside it and hard-linked to the name, which fails when the name exists. A dead daemon's file is
+replaced; a running daemon's is left alone and checked again later.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-LOOK = 5.0
-"""Seconds between looks at who has the path."""
+CHECK_INTERVAL = 5.0
+"""Seconds between two checks of the path."""
 _BACKLOG = 128
 
 
 class DockerSocket:
-    """Serves at `path` while it is free. `serve` takes a listening socket and returns what stops serving it; `restrict`
-    gives a path its owner and mode.
+    """Serves at `path` while it is free.
+
+    `serve` takes a listening socket and returns a function that stops serving it; `restrict` sets a path's owner and
+    mode.
     """
 
     def __init__(
@@ -43,20 +45,20 @@ class DockerSocket:
         self._told = ""
 
     async def run(self) -> NoReturn:
-        """Have the path for as long as nobody else does."""
+        """Serve at the path whenever it is free; never returns."""
         try:
             while True:
-                await self.look()
-                await asyncio.sleep(LOOK)
+                await self.check()
+                await asyncio.sleep(CHECK_INTERVAL)
         finally:
             if self._is_ours():
                 self._path.unlink(missing_ok=True)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Take the path if it is free."""
         if self._is_ours():
             return
-        if self._stop is not None:  # somebody has taken our name away
+        if self._stop is not None:  # something else has removed or replaced the path
             await self._stop()
             self._stop = None
         reason = self._obstacle()
@@ -68,7 +70,7 @@ class DockerSocket:
         self._tell(reason)
 
     def _obstacle(self) -> str:
-        """Why the path cannot be taken; "" when it can. A dead daemon's socket is removed."""
+        """Why the path cannot be taken; "" when it can. Removes a dead daemon's socket."""
         try:
             found = self._path.lstat()
         except FileNotFoundError:
@@ -89,7 +91,7 @@ class DockerSocket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             listener.bind(str(draft))
-            self._restrict(draft)  # before anybody can see it
+            self._restrict(draft)  # before clients can see it
             listener.listen(_BACKLOG)
             listener.setblocking(False)
             inode = draft.lstat().st_ino

@@ -1,4 +1,4 @@
-"""The HostContext of the host part of the HTTP API: what the host has, in a cluster or out of one."""
+"""The context of the host part of the HTTP API: what the host has, in a cluster or outside of one."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ class NodeContext:
         self._swarm = swarm
         self._runtime = runtime
         self._clock = clock
-        # never started: out of a cluster there are no sandboxes
+        # never started: outside of a cluster there are no sandboxes
         self._no_networks = HostNetworks("127.0.0.1", settings.exec_root)
 
     @property
     def runtime(self) -> OciRuntime:
-        """Containers."""
+        """The container runtime."""
         return self._runtime
 
     @property
     def images(self) -> ImageStore:
-        """Images."""
+        """The image store."""
         return self._runtime.image_store
 
     @property
     def volumes(self) -> Volumes:
-        """Volumes."""
+        """The volumes on this host."""
         return self._runtime.volumes
 
     @property
@@ -63,7 +63,7 @@ class NodeContext:
 
     @property
     def data_root(self) -> str:
-        """Where everything is kept."""
+        """The directory with all persistent data."""
         return str(self._settings.data_root)
 
     @property
@@ -72,19 +72,19 @@ class NodeContext:
         return self._clock
 
     async def info(self) -> InfoAnswer:
-        """GET /info as far as the host itself is concerned."""
+        """The host's part of GET /info."""
         labels = [f"{key}={value}" for key, value in self._settings.labels.items()]
         return await engine_info(self, labels)
 
     def health(self, task_id: str) -> Health:
-        """How healthy a task's container is."""
+        """The health of a task's container."""
         return self._swarm.components.agent.health(task_id) if self._swarm.components is not None else Health()
 
     def network_name(self, id: str) -> str:
-        """A network's name; its id when the host was not told of it."""
+        """A network's name; its id when the network is not assigned to this host."""
         return self._swarm.network_names.get(id, id)
 
     def network_answers(self) -> list[NetworkAnswer]:
-        """The networks this host takes part in, for when no manager runs here that knows all of them."""
+        """The networks that this host takes part in. Used when no manager runs here: a manager knows all networks."""
         orders = self._swarm.components.agent.networks() if self._swarm.components is not None else []
         return [*predefined_networks(self.node_id), *network_answers(orders)]

@@ -1,4 +1,4 @@
-"""The node's own part of the HTTP API: /_ping, /version, /info, and how the host comes into a cluster and out of it."""
+"""The node's own part of the HTTP API: /_ping, /version, /info, and the host's ways into and out of a cluster."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_SWARM = (
 
 
 class Swarm(Protocol):
-    """The host's place in a cluster, as the handlers see it (node/membership/membership.py)."""
+    """The host's membership of a cluster, as the handlers use it (node/membership/membership.py)."""
 
     @property
     def identity(self) -> Identity | None:
@@ -57,7 +57,7 @@ class Swarm(Protocol):
         ...
 
     async def leave(self, *, force: bool) -> None:
-        """Be no node any more."""
+        """Leave the cluster."""
         ...
 
 
@@ -85,7 +85,7 @@ class NodeRoutes:
     """The handlers."""
 
     def __init__(self, swarm: Swarm, host_info: Callable[[], Awaitable[InfoAnswer]]) -> None:
-        """`host_info` is GET /info as far as the host itself is concerned."""
+        """`host_info` returns the host's part of GET /info."""
         self._swarm = swarm
         self._host_info = host_info
 
@@ -101,7 +101,7 @@ class NodeRoutes:
         ]
 
     async def ping(self, request: web.Request) -> web.Response:
-        """Alive, and what can be expected of us, in the headers the docker client reads first."""
+        """GET /_ping: the API's version and the node's state, in the headers that the docker client reads first."""
         headers = {
             "Api-Version": API_VERSION,
             "Ostype": "linux",
@@ -119,7 +119,7 @@ class NodeRoutes:
         return answer(version_info())
 
     async def info(self, request: web.Request) -> web.Response:
-        """GET /info: the host's part, and the cluster's."""
+        """GET /info: the host's part and the cluster's."""
         return answer(replace(await self._host_info(), swarm=self._swarm_info()))
 
     async def init(self, request: web.Request) -> web.Response:

@@ -1,8 +1,8 @@
-"""What becomes of a host whose address is not there any more: it takes the one it has, or says what is wrong. Pure.
+"""The new address of a host when its advertised one has disappeared, or why there is none. Pure.
 
-An address that was once seen on an interface of the host and is gone was changed (DHCP, a new subnet): the address that
-the same interface has now takes its place, else the only one there is. One that was never on an interface (a public
-address in front of the host) is left alone.
+An address that was once on an interface of the host and is gone was changed (DHCP, a new subnet): the present address
+of the same interface replaces it, else the only address of the host. One that was never on an interface (a public
+address in front of the host) is kept.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from node.membership.identity import Membership
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """What a look at the host's interfaces says of its place in the cluster."""
+    """A host's membership, according to its present interfaces."""
 
     membership: Membership
     """As it should be now."""
     trouble: str = ""
-    """Why that cannot be told."""
+    """Why its address is unclear; "" when it is clear."""
 
     def moves(self, former: Membership) -> bool:
-        """Whether others reach the host elsewhere than before, so that all parts have to begin anew."""
+        """Whether others reach the host at another address than before, so that all components must restart."""
         return is_reached_elsewhere(former, self.membership)
 
 
@@ -37,8 +37,8 @@ def is_reached_elsewhere(former: Membership, present: Membership) -> bool:
 
 
 def relocate(membership: Membership, present: Interfaces, preferred: str = "", port: int = 0) -> Relocation:
-    """Look at a host's interfaces. `preferred`: what was given as the address to advertise, if it is an interface's
-    name; `port` is the host's gRPC port, of whose address lists of managers speak."""
+    """The membership with the address that the host has now. `present` are its interfaces; `preferred` is the given
+    advertise address, which may be an interface's name; `port` is the host's gRPC port, as in the list of managers."""
     interface = _holder(membership.address, present)
     if interface:
         return Relocation(_data_path(replace(membership, interface=interface), present))
@@ -65,7 +65,7 @@ def _ways(membership: Membership) -> tuple[str, str, str]:
 
 
 def _holder(address: str, present: Interfaces) -> str:
-    """The interface that has an address; "" when none has."""
+    """The interface with an address; "" for none."""
     return next((name for name, addresses in present.items() if address in addresses), "")
 
 
@@ -77,7 +77,7 @@ def _successor(interface: str, preferred: str, present: Interfaces) -> str:
 
 
 def _data_path(membership: Membership, present: Interfaces) -> Membership:
-    """The same for the address that VXLAN packets are sent from, if it has one of its own."""
+    """The same for the source address of VXLAN packets, if it is a separate one."""
     if not membership.data_path_addr:
         return membership
     if interface := _holder(membership.data_path_addr, present):

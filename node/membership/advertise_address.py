@@ -1,4 +1,4 @@
-"""Which address of this host others are told: the one given, or the only one there is.
+"""The address at which other hosts reach this one: the given one, or the only one.
 
 Texts and order are dockerd's (moby daemon/cluster/listen_addr.go); the docker command line adds its hint when an error
 contains "could not choose an IP address to advertise".
@@ -17,7 +17,7 @@ from overlay.plan.link_names import is_ours
 
 _SIOCGIFADDR = 0x8915
 Interfaces = Mapping[str, Sequence[str]]
-"""Interface name → its addresses."""
+"""Addresses by interface name."""
 
 
 def host_port(text: str, default_port: int) -> tuple[str, int]:
@@ -45,9 +45,9 @@ def listening(text: str, default_port: int, interfaces: Interfaces) -> tuple[str
 
 
 def advertised(given: str, listen: str, interfaces: Interfaces) -> str:
-    """The address to tell others. `given` is an address or an interface's name, with or without a port, or "".
+    """The address to advertise. `given` is an address or an interface's name, with or without a port, or "".
 
-    Raises Invalid when nothing was given and the choice is not clear.
+    Raises Invalid when nothing was given and the host has several addresses, or none.
     """
     if given:
         return resolve(host_port(given, 1)[0], interfaces)
@@ -75,7 +75,7 @@ def resolve(host: str, interfaces: Interfaces) -> str:
 
 
 def only_address(interfaces: Interfaces) -> str:
-    """The one address that is not loopback, nor on a bridge of ours or Docker's. Raises Invalid."""
+    """The only address outside loopback and the bridges of Argosy and Docker. Raises Invalid unless there is one."""
     found = [
         (name, address)
         for name, addresses in interfaces.items()

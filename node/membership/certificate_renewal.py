@@ -1,5 +1,7 @@
-"""Keeps this node's certificate: renewed at a random point between half and four fifths of its life (as Swarm does),
-and at once when the node is wanted in another role, or a manager's address is not in it any more.
+"""Renewal of this node's certificate.
+
+At a random point between half and four fifths of its lifetime (as Swarm does), and at once when the node gets another
+role or a manager's address is not in its certificate.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from node.membership.membership import HostMembership
 log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP = 3600.0
-"""Seconds; clocks are set, and laptops sleep."""
+"""Seconds. The clock may be set, and laptops sleep, so a longer sleep could end too late."""
 
 
 class Renewal:
-    """The loop that renews."""
+    """Renews the certificate for as long as argosyd runs."""
 
     def __init__(self, swarm: HostMembership, files: IdentityFiles, clock: Clock, rng: random.Random) -> None:
         self._swarm = swarm
@@ -38,7 +40,7 @@ class Renewal:
         self._fraction = rng.uniform(0.5, 0.8)
 
     async def run(self) -> None:
-        """For ever."""
+        """Renew whenever due; never returns."""
         delays = backoff(self._rng, first=1.0, most=60.0)
         while True:
             identity = self._swarm.identity

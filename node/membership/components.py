@@ -1,7 +1,7 @@
-"""What runs on a host that is a node: the gRPC port, the agent, on managers the manager, and the certificate's renewal.
+"""The components of a node: the gRPC port, the agent, and on managers the manager.
 
-Made for one identity, started and stopped as a whole. The agent never waits for the manager: a manager that cannot
-come up (no majority) is tried again and again while containers run on.
+Made for one identity, started and stopped together. The agent never waits for the manager: a manager that cannot start
+(no majority) is retried while containers run on.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ log = structlog.get_logger(__name__)
 
 Join = Callable[[], Awaitable[MemberAnswer | None]]
 Credentialed = Callable[[], Credentials]
-"""Asked for the credentials of the moment: they are renewed."""
+"""Returns the present credentials; they change on renewal."""
 
 
 class Listener(Protocol):
-    """Who hears what managers tell the agent (node/membership/membership.py)."""
+    """Receives what managers send to the agent (node/membership/membership.py)."""
 
     def heard(self, message: ManagerMessage) -> None:
         """A manager sent a message."""
@@ -113,7 +113,7 @@ class NodeComponents:
         self._agent_task = [asyncio.get_running_loop().create_task(work, name="agent")]
 
     async def start_manager(self, first: Sequence[Put] = (), joined: MemberAnswer | None = None) -> None:
-        """Bring the manager up, or raise why it does not come up."""
+        """Start the manager; returns when it serves. Raises the error that keeps it from starting."""
         manager = self._factory.manager(self.identity, self._credentials)
         self.manager = manager
         try:
@@ -124,13 +124,14 @@ class NodeComponents:
             raise
 
     def resume_manager(self, join: Join) -> None:
-        """Bring the manager up in the background, however long that takes. `join` is asked where its etcd member
-        belongs, if it has no database yet: to begin one of its own would be a second cluster.
+        """Start the manager in the background, however long that takes.
+
+        `join` returns the place of its etcd member if it has no database yet: a new database would be a second cluster.
         """
         self._manager_task = [asyncio.get_running_loop().create_task(self._resume(join), name="manager start")]
 
     async def stop(self, *, hurry: bool = False) -> None:
-        """Stop everything; containers and networks stay as they are. `hurry`: etcd is not waited for."""
+        """Stop everything; containers and networks stay as they are. `hurry`: do not wait for etcd."""
         await stop(self._manager_task)
         await stop(self._agent_task)
         if self.manager is not None:
@@ -152,7 +153,7 @@ class NodeComponents:
                 await self._server.stop()
 
     async def stop_manager(self) -> None:
-        """The node is a worker from now on: take the manager out of the cluster's store and stop it."""
+        """Remove the manager from the cluster's store and stop it: the node becomes a worker."""
         await stop(self._manager_task)
         self._manager_task = []
         if self.manager is not None:
@@ -160,7 +161,7 @@ class NodeComponents:
             self.manager = None
 
     async def renew(self, identity: Identity) -> None:
-        """Use a renewed certificate everywhere. Sessions at this host's port are broken off and come back."""
+        """Use a renewed certificate everywhere. Sessions at this host's port end and are opened again."""
         self.identity = identity
         if self.manager is not None:
             await self.manager.renew()

@@ -1,4 +1,4 @@
-"""How a host gets a node's identity: by making a cluster, or by joining one. Nothing runs, and nothing is kept yet."""
+"""A host's way to a node's identity: making a cluster, or joining one. Nothing is started or stored here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from node.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A host's way into a cluster."""
+    """The identity of a host that enters a cluster."""
 
     identity: Identity
     first: tuple[Put, ...] = ()

@@ -1,4 +1,4 @@
-"""Makes the parts of a node from the settings: the one place that knows every constructor of manager and agent."""
+"""The factory of a node's components: the one place that knows every constructor of manager and agent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from node.membership.advertise_address import host_port
 from node.membership.components import Credentialed, Listener
 from node.membership.grpc_server import HostServer
 from node.membership.identity import Identity, IdentityFiles
-from node.membership.session_tap import WelcomeLink
+from node.membership.session_tap import SessionTap
 from node.membership.store_place import member_settings
 from node.settings import Settings
 from overlay.host_networks import HostNetworks
@@ -43,7 +43,7 @@ class NodeFactory:
         troubles: Troubles,
         routes: Callable[[], list[web.RouteDef]],
     ) -> None:
-        """`routes`: the whole HTTP API, for managers' HTTPS port. `troubles`: the agent reports them to managers."""
+        """`routes`: the whole HTTP API, for managers' HTTPS port. `troubles`: what the agent reports to managers."""
         self._settings = settings
         self._runtime = runtime
         self._files = IdentityFiles(settings.node_directory)
@@ -78,7 +78,7 @@ class NodeFactory:
             engine_version=release(),
             generic_resources=settings.generic_resources,
         )
-        link = WelcomeLink(RpcLink(own), listener.heard, listener.refused)
+        link = SessionTap(RpcLink(own), listener.heard, listener.refused)
         told = self._runtime.tell_health
         return Agent(config, self._runtime, networks, link, self._clock, self._rng, told, self._troubles)
 
@@ -111,5 +111,5 @@ class NodeFactory:
 
 
 def host_address(identity: Identity) -> str:
-    """Where the other hosts send this one's packets: the data path's address, if it has one of its own."""
+    """The address for other hosts' packets to this one: the data path address if set, else the advertised one."""
     return identity.membership.data_path_addr or identity.membership.address

@@ -1,6 +1,7 @@
-"""Who this host is, on disk: its place in a cluster, its key and its certificate. Files are 0600, written at once.
+"""The host's identity on disk: its membership of a cluster, its key and its certificate.
 
-The key is kept over renewals, so that a certificate is replaced by replacing one file.
+Files have mode 0600 and are replaced atomically. The key stays the same over renewals, so that renewing a certificate
+replaces one file.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from manager.security import ca
 
 
 class Membership(Value, frozen=True):
-    """What the host remembers of its cluster, besides the certificates."""
+    """The host's record of its cluster, besides the certificates."""
 
     node_id: str
     cluster_id: str
     listen_addr: str
     """host:port of the manager's HTTPS port, when it is one."""
     address: str = ""
-    """The IP address that others are told."""
+    """The advertised IP address."""
     advertise_addr: str = ""
-    """As it was given; "" when it was chosen."""
+    """As given by the user; "" when it was chosen."""
     interface: str = ""
-    """The interface that has (or had last) the address; "" when none was ever seen to have it."""
+    """The interface that has (or last had) the address; "" when none ever had it."""
     data_path_port: int = VXLAN_PORT
     data_path_addr: str = ""
-    """Where VXLAN packets are sent, if that is not the advertised address."""
+    """The address for VXLAN packets, if it is not the advertised one."""
     data_path_interface: str = ""
-    """The interface that has (or had last) that address."""
+    """The interface that has (or last had) that address."""
     managers: list[str] = []
     """"address:host_port" of managers, to begin with."""
     apis: list[str] = []
@@ -52,12 +53,12 @@ class Identity:
 
     @property
     def node_id(self) -> str:
-        """This node's."""
+        """The node's id."""
         return self.membership.node_id
 
     @property
     def role(self) -> Role:
-        """As the certificate has it."""
+        """The role in the certificate."""
         return ca.subject_of(self.credentials.certificate).role
 
 
@@ -96,7 +97,7 @@ class IdentityFiles:
         return Identity(membership, credentials)
 
     def save(self, identity: Identity) -> None:
-        """Write all of it; the membership last, for that is what `load` goes by."""
+        """Write all files; the membership last, because `load` depends on it."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(self.key, identity.credentials.key)
         _write(self.certificate, identity.credentials.certificate)
@@ -105,7 +106,7 @@ class IdentityFiles:
             _write(path, encode(identity.membership))
 
     def clear(self) -> None:
-        """Forget the cluster."""
+        """Remove all files."""
         mirrored_file.remove(self._membership)
         shutil.rmtree(self._directory, ignore_errors=True)
 

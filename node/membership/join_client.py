@@ -1,6 +1,8 @@
-"""The caller's side of the managers' HTTPS port (join_port.py): fetch the CA, join, renew, add an etcd member.
+"""The client of the managers' HTTPS port (manager/http/cluster/join_port.py).
 
-The first call trusts nobody: the CA certificate it fetches counts only when its digest is the one in the token.
+It fetches the CA, joins, renews the certificate, and adds an etcd member.
+
+The first call trusts no manager: the CA certificate that it fetches is accepted only if its digest is in the token.
 """
 
 from __future__ import annotations
@@ -39,10 +41,10 @@ class ManagerClient:
 
     addresses: Sequence[str]
     files: IdentityFiles | None = None
-    """With these the caller shows its certificate; without, it is about to get one."""
+    """With these the client shows its certificate; None before it has one."""
 
     async def join(self, request: JoinRequest) -> JoinAnswer:
-        """Become a node. Raises Invalid, Forbidden (a wrong token) or Unavailable (nobody answers)."""
+        """Become a node. Raises Invalid, Forbidden (a wrong token) or Unavailable (no manager answers)."""
         wanted = ca.token_digest(request.token)
 
         async def attempt(address: str) -> JoinAnswer:
@@ -74,7 +76,7 @@ class ManagerClient:
         raise refused
 
     async def _authority(self, address: str) -> bytes:
-        """The CA certificate an unknown manager shows."""
+        """The CA certificate that a manager sends, not verified yet."""
         blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         blind.check_hostname = False
         blind.verify_mode = ssl.CERT_NONE
@@ -115,7 +117,7 @@ class ManagerClient:
 
 
 def client_context(authority: bytes) -> ssl.SSLContext:
-    """TLS that insists on a manager of that CA, whatever its address."""
+    """A TLS context that accepts managers of that CA only, at any address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=authority.decode())
     return context

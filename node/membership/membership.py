@@ -1,8 +1,8 @@
 """The host's place in a cluster: making one, joining one, leaving it, coming back after a restart, changing its role.
 
 Answers the /swarm requests of the HTTP API (node_routes.py); sentences are dockerd's (moby daemon/cluster/errors.go).
-What is wanted is one value, and membership_step.py says what to do next about it: requests, managers' messages and the
-host's interfaces only change that value. One change is carried out at a time; an entry that fails half-way leaves the
+The wanted state is one value; requests, managers' messages and the host's interfaces only change that value, and
+membership_step.py says what to do next. One change is carried out at a time; an entry that fails half-way leaves the
 host as it was, in no cluster.
 """
 
@@ -40,14 +40,14 @@ NOT_IN_SWARM = "This node is not part of a swarm"
 REFUSALS = 2
 """Times in a row that managers must say that they do not know this node, until it believes that it was removed."""
 ADDRESS = "address"
-"""What a trouble with the host's address is called."""
+"""The name under which trouble with the host's address is reported."""
 ADDRESS_INTERVAL = 0.5
 """Seconds between two readings of the host's interfaces; an address that two of them show is the host's."""
 LEAVING = "You are attempting to leave the swarm on a node that is participating as a manager. "
 
 
 class HostMembership:
-    """Implements node/http/node_routes.py's `Swarm`, and hears what managers tell the agent."""
+    """Implements node/http/node_routes.py's `Swarm`, and receives what managers send to the agent."""
 
     def __init__(
         self, settings: Settings, factory: Factory, clock: Clock, rng: random.Random, troubles: Troubles
@@ -63,16 +63,16 @@ class HostMembership:
         self._wanted = Wanted()
         self._components: NodeComponents | None = None
         self._address = ""
-        """The last address that others were told."""
+        """The last advertised address."""
         self._seen_address = ""
-        """What the interfaces said at the last reading."""
+        """The address at the last reading of the interfaces."""
         self._refusals = 0
         self._changed = asyncio.Event()
         """Set when something else is wanted."""
         self.network_names: dict[str, str] = {}
-        """Of the networks this host was told of, by id."""
+        """Names of the networks assigned to this host, by id."""
         self.wanted_role: Role | None = None
-        """The role that the managers want this node to have, as they last told."""
+        """The role that the managers want this node to have, from their last message."""
         self.nudged = asyncio.Event()
         """Set when the certificate may need renewal before its time."""
 
@@ -151,7 +151,7 @@ class HostMembership:
             log.info("cluster joined", cluster=membership.cluster_id, node=membership.node_id)
 
     async def leave(self, *, force: bool) -> None:
-        """Be no node any more: containers are stopped, networks removed, everything of the cluster forgotten."""
+        """Leave the cluster: stop containers, remove networks, delete everything of the cluster."""
         async with self._busy:
             if self._components is None:
                 raise Unavailable(NOT_IN_SWARM)
@@ -161,7 +161,7 @@ class HostMembership:
             await self._settle()
 
     async def renewed(self, identity: Identity) -> None:
-        """The certificate is a new one, of the same role or of another."""
+        """Take a renewed certificate, of the same role or of another."""
         async with self._busy:
             former = self._wanted.identity
             if former is None or former.node_id != identity.node_id:
@@ -171,10 +171,10 @@ class HostMembership:
             self._wanted = Wanted(Identity(former.membership, identity.credentials))
             await self._settle()
 
-    # ── what managers tell the agent ─────────────────────────────────────────────────────────────────────────────
+    # ── what managers send to the agent ─────────────────────────────────────────────────────────────────────────────
 
     def heard(self, message: ManagerMessage) -> None:
-        """A manager sent the agent a message."""
+        """Take note of a message that a manager sent to the agent."""
         if isinstance(message, Assignments | Part):
             self.network_names.update(
                 {order.id: order.name for order in message.put if isinstance(order, NetworkAssignment)}
@@ -183,7 +183,7 @@ class HostMembership:
             self._welcomed(message)
 
     def refused(self) -> None:
-        """A manager said that this node is not part of the cluster any more."""
+        """Count a refusal: a manager said that this node is not part of the cluster."""
         self._refusals += 1
         self._changed.set()
 
@@ -205,7 +205,7 @@ class HostMembership:
     # ── the host's address ───────────────────────────────────────────────────────────────────────────────────────
 
     def _follow_address(self) -> None:
-        """Want the address that the host has now, or say why that cannot be told."""
+        """Want the address that the host has now, or report why it is unclear."""
         if (identity := self._wanted.identity) is None:
             return
         found = self._relocation(identity)
@@ -234,7 +234,7 @@ class HostMembership:
             raise Unavailable(IN_SWARM)
 
     async def _enter(self, entry: Entry) -> None:
-        """Become the node of that identity; or be none, and raise why."""
+        """Become the node of that identity. On an error the host is in no cluster again; the error is raised."""
         self.wanted_role, self._address = None, ""
         shutil.rmtree(self._settings.etcd_directory, ignore_errors=True)
         self._wanted = Wanted(entry.identity, is_entering=True, first=entry.first)
@@ -247,7 +247,7 @@ class HostMembership:
         self._wanted = Wanted(entry.identity)
 
     async def _settle(self) -> None:
-        """Act until what runs is what is wanted."""
+        """Perform actions until the running state is the wanted one."""
         while (action := step(self._wanted, self._running())) is not Action.REST:
             await self._perform(action)
 
@@ -283,14 +283,14 @@ class HostMembership:
         return None
 
     def _make(self, identity: Identity) -> NodeComponents:
-        """What runs for an identity, not started; from now on the host is that node, also after a restart."""
+        """The components of an identity, not started. From now on the host is that node, also after a restart."""
         self._files.save(identity)
         self._components = NodeComponents(identity, self._factory, self, self._rng, self._troubles)
         return self._components
 
     async def _start(self, components: NodeComponents) -> None:
         membership = components.identity.membership
-        if components.identity.role is Role.WORKER:  # also of a manager that did not come up any more
+        if components.identity.role is Role.WORKER:  # also when a demoted manager could not start any more
             shutil.rmtree(self._settings.etcd_directory, ignore_errors=True)
         if self._address not in ("", membership.address):
             log.warning("this host has another address now", former=self._address, address=membership.address)
@@ -316,7 +316,7 @@ class HostMembership:
 
 
 def leave_warning(manager: Manager | None) -> str:
-    """Why a manager does not leave without force."""
+    """Why a manager must not leave without `force`; dockerd's text."""
     managers = len(manager.store.state.members) if manager is not None else 0
     if managers <= 1:
         return LEAVING + (

@@ -1,4 +1,7 @@
-"""A link that lets the node hear what managers tell the agent: of other managers, of its role, of its removal."""
+"""A session to a manager with a tap: the node also receives what managers send to its agent.
+
+From these messages it learns of other managers, of its role and of its removal.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from agent.session.interface import Conversation, Link, NodeRefused
 from api.wire.session_messages import AgentMessage, ManagerMessage
 
 
-class WelcomeLink:
-    """Passes everything on, and to `heard` as well; `refused` is called when a manager does not know the node."""
+class SessionTap:
+    """Passes messages on, managers' also to `heard`; calls `refused` when a manager does not know the node."""
 
     def __init__(
         self, link: Link, heard: Callable[[ManagerMessage], None], refused: Callable[[], None] = lambda: None
@@ -23,10 +26,10 @@ class WelcomeLink:
     async def connect(self, address: str, node_id: str = "") -> AsyncIterator[Conversation]:
         """See agent.session.interface.Link."""
         async with self._link.connect(address, node_id) as conversation:
-            yield _Overheard(conversation, self._heard, self._refused)
+            yield _TappedConnection(conversation, self._heard, self._refused)
 
 
-class _Overheard:
+class _TappedConnection:
     def __init__(
         self, conversation: Conversation, heard: Callable[[ManagerMessage], None], refused: Callable[[], None]
     ) -> None:

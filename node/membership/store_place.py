@@ -1,4 +1,4 @@
-"""Where a further manager's etcd member belongs: asked of the managers that are there."""
+"""The place of a further manager's etcd member in the cluster's store, requested from the existing managers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from node.settings import Settings
 log = structlog.get_logger(__name__)
 
 MEMBER_TIMEOUT = 60.0
-"""Seconds a joining manager waits for its turn to add an etcd member."""
+"""Seconds that a joining manager waits until its etcd member can be added."""
 
 
 class StorePlace:
-    """Asks for this host's place in the cluster's store."""
+    """Requests this host's place in the cluster's store."""
 
     def __init__(self, settings: Settings, files: IdentityFiles, rng: random.Random) -> None:
         self._settings = settings
@@ -31,7 +31,7 @@ class StorePlace:
         self._rng = rng
 
     async def of(self, identity: Identity) -> MemberAnswer | None:
-        """The member that the managers have added for this node; None when it has its place, or etcd is not ours.
+        """The member that the managers have added for this node; None if it is one already, or etcd is external.
 
         Raises Unavailable when the store takes no new member in time.
         """
@@ -54,7 +54,7 @@ class StorePlace:
 
 
 def member_settings(settings: Settings, identity: Identity) -> MemberSettings:
-    """Where a manager's etcd member lives, and how it is run."""
+    """The directory, addresses and limits of a manager's etcd member."""
     return MemberSettings(
         node_id=identity.node_id,
         directory=settings.etcd_directory,

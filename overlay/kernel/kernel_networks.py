@@ -1,6 +1,6 @@
-"""The kernel's networks as values: read what there is of ours, apply operations.
+"""The kernel objects of Argosy's networks: reads those that exist, applies operations.
 
-Last station of a change (view → snapshots → plan → diff → *kernel*). Blocking; called in one thread at a time.
+Last step of a change: view → snapshots → plan → diff → *kernel*. Blocking; called by one thread at a time.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ RULE_PRIORITY = 5252
 
 
 class KernelNetworks:
-    """This network namespace's links, addresses, neighbours, routes and rules, as far as they are ours."""
+    """Argosy's links, addresses, neighbours, routes and rules in this network namespace."""
 
     def __init__(self, host: HostFacts, route: RouteSocket | None = None) -> None:
         self._host = host
         self._socket = route or RouteSocket()
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
     def read(self) -> frozenset[KernelObject]:
-        """All objects of ours that exist."""
+        """All of Argosy's objects that exist."""
         all_links = links(self._socket)
         ours = {index: link.name for index, link in all_links.items() if link_names.is_ours(link.name)}
         found: set[KernelObject] = set(_devices(all_links))
@@ -57,15 +57,15 @@ class KernelNetworks:
         return frozenset(found)
 
     def apply(self, operations: Sequence[Operation]) -> None:
-        """Do all, in order, in batches. What fails does not keep the rest from being tried; raises NetworkFailure."""
+        """Carry out all operations, in order, in batches. A failure does not stop the rest. Raises NetworkFailure."""
         failure: Exception | None = None
         for (_, _), group in groupby(operations, key=lambda o: (type(o), o.what.order)):
-            # links made by the group before have their numbers only now
+            # links made by the previous group have their numbers only now
             requests: list[Request] = []
             for operation in group:
                 try:
                     requests += self._requests(operation)
-                except Exception as error:  # what it needs is not there, or it cannot be said in netlink
+                except Exception as error:  # a link is missing, or a value cannot be encoded
                     failure = failure or error
             try:
                 self._socket.apply(requests)
@@ -85,7 +85,7 @@ class KernelNetworks:
 
 
 def find_host(address: str, vxlan_port: int, route: RouteSocket | None = None) -> HostFacts:
-    """The link with the underlay address, and its MTU (1500 and no link when nothing has the address)."""
+    """The link with the underlay address, and its MTU in bytes; no link and 1500 when no link has the address."""
     route = route or RouteSocket()
     try:
         all_links = links(route)
@@ -99,13 +99,13 @@ def find_host(address: str, vxlan_port: int, route: RouteSocket | None = None) -
 
 
 def read_host_prefixes(route: RouteSocket | None = None) -> list[tuple[str, int]]:
-    """Every address of this host and every route it has, of all tables, as (address, prefix length); none of ours."""
+    """Addresses and routes of this host, from all tables, as (address, prefix length); without Argosy's own."""
     route = route or RouteSocket()
     try:
         foreign = {index for index, link in links(route).items() if not link_names.is_ours(link.name)}
         found = [(one.address, one.prefix_length) for one in _all_addresses(route) if one.link in foreign]
         for one in _all_routes(route):
-            # a route over several links names none here
+            # a route over several links has link 0
             ours = link_names.is_table(one.table) or (one.link and one.link not in foreign)
             if one.is_unicast and one.prefix_length and not ours:
                 found.append((one.base, one.prefix_length))
@@ -115,18 +115,18 @@ def read_host_prefixes(route: RouteSocket | None = None) -> list[tuple[str, int]
 
 
 def container_port(link: str, mac: str) -> list[Request]:
-    """A bridge port that a container is behind, and nobody else, whatever addresses it claims."""
+    """A bridge port with a container behind it: a static entry for its MAC address, no learning."""
     return [_plain_port(link), *_put_fdb(Fdb(link, mac, ""), None)]
 
 
 def _plain_port(link: str) -> Request:
-    """Nothing is learned from it, and packets go back where they came from: a container gets itself behind its VIP."""
+    """No learning, hairpin on: a container may be the backend of a VIP that it calls."""
     body = netlink_messages.bridge_port(link, hairpin=True)
     return _port(link, body, fine=ABSENT)
 
 
 def delete_link(link: str) -> Request:
-    """See that a link is gone."""
+    """Remove a link; no error when it does not exist."""
     return Request(netlink_messages.DELETE_LINK, 0, netlink_messages.link_named(link), f"remove {link}", ABSENT)
 
 
@@ -196,7 +196,7 @@ def _fdb_body(what: Fdb) -> bytes:
 def _put_fdb(what: Fdb, host: HostFacts | None) -> list[Request]:
     fine = ABSENT if what.link.startswith(link_names.VETH) else frozenset[int]()
     if fine and not _index_or_none(what.link):
-        # a sandbox that has just been closed
+        # the sandbox has just been closed
         return []
     doing = f"place {what.mac} behind {what.link}"
     return [Request(netlink_messages.NEW_NEIGHBOUR, netlink_messages.REPLACE, _fdb_body(what), doing, fine)]
@@ -236,7 +236,7 @@ def _remove(kind: int, body: bytes, doing: str) -> list[Request]:
     return [Request(kind, 0, body, doing, ABSENT)]
 
 
-# Typed loosely: each function takes the type that it stands under.
+# Typed loosely: each function takes an object of its key's type.
 _PUT: dict[type, Callable[..., list[Request]]] = {
     Bridge: _put_bridge,
     Vxlan: _put_vxlan,
@@ -268,7 +268,7 @@ _REMOVE: dict[type, Callable[..., list[Request]]] = {
 }
 
 _PORTS = ("av", link_names.VETH)
-"""How the names of what is plugged into our bridges begin."""
+"""Prefixes of the names of ports of Argosy's bridges."""
 
 
 def links(route: RouteSocket) -> dict[int, Link]:

@@ -1,8 +1,8 @@
-"""Containers' network namespaces: made, furnished, entered and removed by one long-lived thread.
+"""Containers' network namespaces: created, configured, entered and removed by one long-lived thread.
 
-Namespaces belong to threads, so one thread can go into another namespace while the rest of the agent stays in the
-host's; no process is forked. A socket opened there belongs there for ever: the event loop serves the DNS sockets from
-here.
+A namespace is a property of a thread, so one thread can enter another namespace while the rest of the agent stays in
+the host's; no process is forked. A socket belongs to the namespace in which it was opened, so the event loop can serve
+containers' DNS sockets from the host's namespace.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from overlay.plan.port_guard_rules import GuardedPort
 CLONE_NEWNET = 0x40000000
 MS_BIND, MNT_DETACH = 4096, 2
 LOOPBACK = 1
-"""The number of the loopback interface, in every namespace."""
+"""Index of the loopback interface, in every namespace."""
 DNS_ADDRESS = "127.0.0.11"
 FORGET_RULES = "add table ip argosy\ndelete table ip argosy\n"
-# Without state: no connection of a container needs tracking for this. Replies pass the same chain.
+# Stateless, so that a container's DNS needs no connection tracking. Replies pass the same chain.
 DNS_RULES = """table ip argosy {{
   chain output {{ type filter hook output priority raw; policy accept;
     oifname != "lo" accept
@@ -44,12 +44,12 @@ DNS_RULES = """table ip argosy {{
 }}
 """
 CONTAINER_SYSCTLS = {
-    # as Docker has them: any port and ping without capabilities
+    # as in Docker: any port, and ping, without capabilities
     "ipv4/ip_unprivileged_port_start": "0",
     "ipv4/ping_group_range": "0 2147483647",
     "ipv6/conf/default/disable_ipv6": "1",
-    # One clock towards all: what goes to a backend directly and what goes there through a VIP may meet its TIME_WAIT
-    # under the same addresses and ports, and is told apart from old packets by its timestamp only.
+    # One timestamp clock for all destinations: a direct connection to a backend and one through a VIP may meet its
+    # TIME_WAIT with the same addresses and ports; only the timestamp distinguishes a new SYN from an old packet.
     "ipv4/tcp_timestamps": "2",
 }
 
@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class VethPair:
-    """One interface of a container, and the bridge it is plugged into."""
+    """A veth pair: one interface of a container, and its host end, a port of a bridge."""
 
     host_link: str
     name: str
@@ -70,31 +70,31 @@ class VethPair:
 
     @property
     def guarded_port(self) -> GuardedPort:
-        """What it may send."""
+        """The addresses that the container may send from."""
         return GuardedPort(self.host_link, self.mac, self.address.partition("/")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class DnsSockets:
-    """Reached at 127.0.0.11:53 inside a container's namespace; not blocking.
+    """The sockets behind 127.0.0.11:53 in a container's namespace; not blocking.
 
-    They are bound to ports that nobody wants, so that a container can be a name server itself on 0.0.0.0:53.
+    They are bound to other ports, so that a container can itself be a name server on 0.0.0.0:53.
     """
 
     udp: socket.socket
     tcp: socket.socket
 
     def close(self) -> None:
-        """Give both back."""
+        """Close both."""
         self.udp.close()
         self.tcp.close()
 
 
 class Namespaces:
-    """The thread that goes where the containers are."""
+    """The containers' network namespaces, and the thread that works in them."""
 
     def __init__(self, table: str = "argosy") -> None:
-        """`table` is the nftables table that guards the ports."""
+        """`table` is the name of the nftables table that guards the ports."""
         self._pool: ThreadPoolExecutor | None = None
         self._guard = PortGuard(table)
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -102,22 +102,22 @@ class Namespaces:
         self._route: RouteSocket | None = None
 
     async def make(self, path: str, pairs: tuple[VethPair, ...], gateway: str) -> DnsSockets:
-        """A namespace bound to the file `path`, with these interfaces, its default route, and DNS sockets.
+        """Make a namespace bound to `path`, with these interfaces and a default route; returns its DNS sockets.
 
-        Raises NetworkFailure; nothing stays behind then.
+        Raises NetworkFailure, and leaves nothing behind.
         """
         return await self._call(lambda: self._make(path, pairs, gateway))
 
     async def reopen(self, path: str) -> DnsSockets:
-        """DNS sockets in a namespace that a former agent made. Raises NetworkFailure when it is no namespace."""
+        """New DNS sockets in a namespace that a former agent made. Raises NetworkFailure when it is no namespace."""
         return await self._call(lambda: self._reopen(path))
 
     async def remove(self, path: str) -> None:
-        """Let go of a namespace: the kernel removes it, and its interfaces, when its last process has ended."""
+        """Unmount a namespace: the kernel removes it, with its interfaces, when its last process has ended."""
         await self._call(lambda: self._remove(path))
 
     async def has_unsent_data(self, path: str) -> bool:
-        """Whether TCP in a namespace still has answers under way. Raises NetworkFailure, OSError."""
+        """Whether TCP in a namespace has data that is not acknowledged yet. Raises NetworkFailure, OSError."""
         return await self._call(lambda: self._visit(path, unsent_data.has_unsent_data))
 
     async def guard(self, ports: Mapping[str, tuple[GuardedPort, ...]]) -> None:
@@ -125,15 +125,15 @@ class Namespaces:
         await self._call(lambda: self._with_guard(lambda: self._guard.take_over(ports)))
 
     async def mend(self, tunnels: frozenset[str]) -> None:
-        """Write the guard of all ports, and of these VXLAN devices, anew. Raises NetworkFailure."""
+        """Restore the guard of all ports and of these VXLAN devices. Raises NetworkFailure."""
         await self._call(lambda: self._with_guard(lambda: self._guard.renew(tunnels)))
 
     async def unguard(self) -> None:
-        """Take the guard out of the kernel. Raises NetworkFailure."""
+        """Remove the guard's table from the kernel. Raises NetworkFailure."""
         await self._call(lambda: self._with_guard(self._guard.remove))
 
     def close(self) -> None:
-        """End the thread; namespaces stay. Another use starts another one."""
+        """End the thread; namespaces stay. The next call starts a new thread."""
         if self._pool:
             self._pool.shutdown(wait=True)
             self._pool = None
@@ -147,7 +147,7 @@ class Namespaces:
 
     async def _call(self, work: Callable[[], T]) -> T:
         self._pool = self._pool or ThreadPoolExecutor(1, "netns")
-        # shielded: a cancelled caller must not leave half a namespace unseen by the thread
+        # shielded: the thread completes or undoes its work even if the caller is cancelled
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, work))
 
     def _with_guard(self, work: Callable[[], None]) -> None:
@@ -164,9 +164,9 @@ class Namespaces:
             with open(path, "rb") as file:
                 namespace = file.fileno()
                 for one in pairs:
-                    _plug(host, one, namespace)
+                    _make_pair(host, one, namespace)
                 indexes = self._inside(lambda: self._enter(namespace, lambda: dict(_indexes(pairs))))
-            inner.apply([request for one in pairs for request in _furnish(one, indexes[one.name])])
+            inner.apply([request for one in pairs for request in _configure(one, indexes[one.name])])
             if gateway:
                 inner.apply([_default_route(gateway)])
             return sockets
@@ -195,7 +195,7 @@ class Namespaces:
         return self._visit(path, lambda: _listen(anew=True))
 
     def _visit(self, path: str, work: Callable[[], T]) -> T:
-        """Do it in a namespace that exists."""
+        """Run `work` in an existing namespace. Raises NetworkFailure, OSError."""
         self._at_home()
         try:
             target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -227,7 +227,7 @@ class Namespaces:
         return self._route
 
     def _inside(self, work: Callable[[], T]) -> T:
-        """Run what moves this thread elsewhere, and come back."""
+        """Run work that enters another namespace, then return to the host's."""
         try:
             return work()
         finally:
@@ -240,7 +240,10 @@ class Namespaces:
 
 
 def _listen(anew: bool) -> DnsSockets:
-    """`anew`: there may be rules already. (To forget them takes 5 ms also where there are none.)"""
+    """Open the DNS sockets and load their rules.
+
+    `anew`: there may be rules already. Deleting them takes 5 ms even where there are none.
+    """
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -248,7 +251,7 @@ def _listen(anew: bool) -> DnsSockets:
         tcp.bind((DNS_ADDRESS, 0))
         tcp.listen(64)
         rules = DNS_RULES.format(address=DNS_ADDRESS, udp=udp.getsockname()[1], tcp=tcp.getsockname()[1])
-        # a context belongs to the namespace that it was made in
+        # a context belongs to the namespace in which it was made
         nft = NftContext()
         try:
             nft.run(FORGET_RULES + rules if anew else rules)
@@ -261,8 +264,8 @@ def _listen(anew: bool) -> DnsSockets:
     return DnsSockets(udp, tcp)
 
 
-def _plug(host: RouteSocket, one: VethPair, namespace: int) -> None:
-    """The pair in one message."""
+def _make_pair(host: RouteSocket, one: VethPair, namespace: int) -> None:
+    """Make the veth pair with one message. Raises NetworkFailure."""
     try:
         bridge = socket.if_nametoindex(one.bridge)
     except OSError:
@@ -276,18 +279,18 @@ def _plug(host: RouteSocket, one: VethPair, namespace: int) -> None:
     except KernelRefused as refused:
         if refused.number not in PRESENT:
             raise
-        # left by a sandbox of the same id that the kernel has not cleared away yet
+        # left by a former sandbox of the same id that the kernel has not removed yet
         host.apply([delete_link(one.host_link), add])
     host.apply(container_port(one.host_link, one.mac))
 
 
 def _indexes(pairs: Iterable[VethPair]) -> Iterator[tuple[str, int]]:
-    """The numbers of containers' interfaces, by name. In their namespace."""
+    """The index of each interface, by name. To be called in the container's namespace."""
     for one in pairs:
         yield one.name, socket.if_nametoindex(one.name)
 
 
-def _furnish(one: VethPair, index: int) -> list[Request]:
+def _configure(one: VethPair, index: int) -> list[Request]:
     address, _, length = one.address.partition("/")
     own = netlink_messages.address(index, address, int(length or 32))
     return [

@@ -1,5 +1,6 @@
-"""The netlink messages of netfilter: flows that conntrack knows, and nftables. As netlink_messages.py: typed functions;
-those that write return a body, those that read take one.
+"""The netlink messages of netfilter: conntrack's flows, and nftables.
+
+Typed functions as in netlink_messages.py: those that write return a message body, those that read take one.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _NETFILTER, _GENERATION = body_class(nfnetlink.nfgen_msg), body_class(nftsocket.
 
 
 def _elements_class() -> Any:
-    """The elements of a set all have the attribute type that nftables gives them (NFTA_LIST_ELEM), not 1, 2, 3, …"""
+    """pyroute2's class with nftables' attribute type for every element of a set (NFTA_LIST_ELEM), not 1, 2, 3, …"""
     element = type("set_elem", (nftsocket.nft_set_elem_list_msg.set_elem,), {"header_type": 1})
     return type("nft_set_elem_list_msg", (body_class(nftsocket.nft_set_elem_list_msg),), {"set_elem": element})
 
@@ -63,9 +64,9 @@ def all_flows() -> bytes:
 
 
 def udp_flows(*, to: str = "", to_port: int = 0) -> bytes:
-    """Ask for the UDP flows, or for those whose first packet went to an address or to a port.
+    """Ask for the UDP flows, or for those with this original destination address or port.
 
-    Kernels before 5.8 do not know the filter, and answer with all.
+    Kernels before 5.8 ignore the filter and answer with all.
     """
     protocol: list[Attribute] = [("CTA_PROTO_NUM", IPPROTO_UDP)]
     if to_port:
@@ -74,12 +75,12 @@ def udp_flows(*, to: str = "", to_port: int = 0) -> bytes:
 
 
 def flows_answered_by(address: str) -> bytes:
-    """Ask for the flows that an address answers."""
+    """Ask for the flows that this address answers."""
     return _filtered_flows("REPLY", [("CTA_IP_V4_SRC", address)], [])
 
 
 def unanswered_tcp_flows() -> bytes:
-    """Ask for the TCP flows that nobody has answered. Older kernels do not know the filter, and answer with more."""
+    """Ask for the TCP flows without a reply. Older kernels ignore the filter and answer with more."""
     unanswered: list[Attribute] = [("CTA_STATUS", 0), ("CTA_STATUS_MASK", _SEEN_REPLY)]
     return _filtered_flows("ORIG", [], [("CTA_PROTO_NUM", IPPROTO_TCP)], unanswered)
 
@@ -111,7 +112,7 @@ class _Ends:
 
 
 def _ends(value: bytes) -> _Ends:
-    """Of a CTA_TUPLE. A port is 0 where the protocol has none."""
+    """Decode a CTA_TUPLE. A port is 0 if the protocol has none."""
     parts = _TUPLES.attributes(value)
     addresses, protocol = _IPS.attributes(parts["CTA_TUPLE_IP"]), _PROTOCOLS.attributes(parts["CTA_TUPLE_PROTO"])
     return _Ends(
@@ -124,24 +125,24 @@ def _ends(value: bytes) -> _Ends:
 
 
 def read_flow(body: bytes) -> Flow:
-    """Where a flow's first packet went, and who answers. A port is 0 where the protocol has none."""
+    """A flow's original destination, and the address that answers. A port is 0 if the protocol has none."""
     attributes = _FLOWS.attributes(body)
     first, reply = _ends(attributes["CTA_TUPLE_ORIG"]), _ends(attributes["CTA_TUPLE_REPLY"])
     return Flow(first.protocol, (first.target, first.target_port), (reply.source, reply.source_port))
 
 
 def is_unanswered_tcp(body: bytes) -> bool:
-    """Whether it is a TCP flow without a packet from the one who is to answer."""
+    """Whether it is a TCP flow without a reply."""
     attributes = _FLOWS.attributes(body)
     status = int.from_bytes(attributes["CTA_STATUS"], "big")
     return _ends(attributes["CTA_TUPLE_ORIG"]).protocol == IPPROTO_TCP and not status & _SEEN_REPLY
 
 
 def flow_to_delete(body: bytes) -> bytes:
-    """What names a flow that was read, and neither another one nor the one that may take its place in a moment.
+    """The body of a request that deletes exactly the flow that was read, and no later one.
 
-    By who answers, not by who asked: a client that uses its port again makes a flow with the same first tuple and, as
-    the kernel reuses the memory, with the same id. That one leads elsewhere, and its answer would be lost.
+    It identifies the flow by the reply tuple, not by the original one: a client that reuses its port makes a flow with
+    the same original tuple and, as the kernel reuses memory, the same id. That flow leads elsewhere and must stay.
     """
     message, named = decode(_FLOW, body), [encode(_NETFILTER, nfgen_family=AF_INET)]
     for slot in message["attrs"]:
@@ -151,20 +152,20 @@ def flow_to_delete(body: bytes) -> bytes:
 
 
 class FlowFilter:
-    """Which flows may be of interest, without decoding them: tables are long, and decoding a flow takes 50 µs.
+    """Preselects flows without decoding them: tables are long, and decoding a flow takes 50 µs.
 
-    Looks for attributes as pyroute2 encodes them, anywhere. True may be wrong; False is certain.
+    Searches a body for the encoded attributes, at any place. True may be wrong; False is certain.
     """
 
     def __init__(self, answered_by: Iterable[str], udp_to: Iterable[tuple[str, int]]) -> None:
-        """Of interest are flows that one of these addresses answers, and UDP flows to an address (port 0) or port."""
+        """Selects flows answered by one of these addresses, and UDP flows to an address (port 0) or to a port."""
         self._sources = {_cta_source(address) for address in answered_by}
         frontends = tuple(udp_to)
         self._targets = {_cta_target(address) for address, port in frontends if not port}
         self._ports = {_cta_port(port) for _, port in frontends if port}
 
     def __call__(self, body: bytes) -> bool:
-        """Whether a flow may be of interest."""
+        """Whether a flow may be one of the selected."""
         if not self._sources.isdisjoint(_like(_CTA_SOURCE, body)):
             return True
         return _CTA_UDP in body and not (
@@ -185,7 +186,7 @@ def _cta_port(port: int) -> bytes:
 
 
 def _like(sample: bytes, body: bytes) -> Iterator[bytes]:
-    """What begins like an attribute, with as many bytes as it."""
+    """Every part of the body that begins like this attribute, with the attribute's length."""
     header = sample[:4]
     at = body.find(header)
     while at >= 0:
@@ -207,19 +208,19 @@ def generation() -> bytes:
 
 
 def read_generation(body: bytes) -> int:
-    """That number; 0 when the kernel does not tell."""
-    # the message's own prefix is missing in pyroute2, so by the whole name
+    """That number; 0 when the kernel does not send it."""
+    # pyroute2 does not know this message's prefix, so the attribute is asked for by its full name
     return int(decode(_GENERATION, body).get_attr("NFTA_GEN_ID") or 0)
 
 
 @cache
 def batch_edge() -> bytes:
-    """The beginning or the end of a transaction."""
+    """The body of the first and of the last message of a transaction."""
     return encode(_NETFILTER, res_id=nfnetlink.NFNL_SUBSYS_NFTABLES)
 
 
 def set_elements(table: str, name: str, keys: Iterable[bytes]) -> bytes:
-    """Elements of a set in a table of the bridge family."""
+    """Elements to add to a set in a table of the bridge family."""
     elements = [nest(("NFTA_SET_ELEM_KEY", nest(("NFTA_DATA_VALUE", key)))) for key in keys]
     return encode(
         _ELEMENTS,

@@ -1,7 +1,7 @@
-"""The netlink messages that Argosy exchanges with the kernel, as typed functions. pyroute2's message classes write and
-read their bodies; the header in front of a body is netlink_socket's. No sockets here.
+"""The rtnetlink and socket-diagnosis messages that Argosy exchanges with the kernel, as typed functions.
 
-Functions that write return a body, those that read take one. Numbers of links are the kernel's (ifindex).
+pyroute2's message classes encode and decode the bodies; netlink_socket.py adds the headers. No sockets here. Functions
+that write return a body, those that read take one. A link's number is its ifindex.
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ def all_links() -> bytes:
 
 
 def link_named(name: str) -> bytes:
-    """A link and nothing about it, for its removal."""
+    """A link by its name only, for removal."""
     return encode(_LINK, ("IFLA_IFNAME", name))
 
 
 @lru_cache(maxsize=256)
 def link_up(name: str = "", index: int = 0) -> bytes:
-    """Set a link up, found by name or number."""
+    """Set a link up, given its name or its number."""
     return encode(_LINK, *([("IFLA_IFNAME", name)] if name else []), index=index, **_UP)
 
 
@@ -105,7 +105,7 @@ def link_in_bridge(name: str, bridge: int) -> bytes:
 
 
 def bridge_port(name: str, *, hairpin: bool = False, suppresses_arp: bool = False) -> bytes:
-    """Set up a bridge's port that learns no addresses. `hairpin`: packets may leave by the port they came from;
+    """Set up a bridge port without learning. `hairpin`: packets may leave by the port they came in by;
     `suppresses_arp`: ARP is answered from the bridge's neighbours."""
     settings: list[Attribute] = [("IFLA_BRPORT_MODE", 1)] if hairpin else []
     settings.append(("IFLA_BRPORT_LEARNING", 0))
@@ -116,7 +116,7 @@ def bridge_port(name: str, *, hairpin: bool = False, suppresses_arp: bool = Fals
 
 
 def bridge(name: str, mac: str, mtu: int) -> bytes:
-    """Make a bridge, up, with netfilter on bridged packets."""
+    """Make a bridge: up, with netfilter on bridged packets."""
     return encode(
         _LINK,
         ("IFLA_IFNAME", name),
@@ -128,7 +128,7 @@ def bridge(name: str, mac: str, mtu: int) -> bytes:
 
 
 def vxlan(name: str, mtu: int, *, bridge: int, vni: int, local: str, port: int, device: int) -> bytes:
-    """Make a VXLAN device, up, that learns nothing. `bridge` and `device` (0: none) are numbers of links."""
+    """Make a VXLAN device: up, without learning. `bridge` and `device` (0: none) are numbers of links."""
     data: list[Attribute] = [
         ("IFLA_VXLAN_ID", vni),
         ("IFLA_VXLAN_LOCAL", local),
@@ -150,7 +150,7 @@ def vxlan(name: str, mtu: int, *, bridge: int, vni: int, local: str, port: int, 
 def veth_pair(name: str, mtu: int, bridge: int, *, peer: str, peer_mac: str, namespace: int) -> bytes:
     """Make a pair of links: one up in a bridge, its peer in the network namespace of an open file.
 
-    The kernel refuses a peer that is to be up at once (ENOTCONN).
+    The peer cannot be up from the start: the kernel refuses that (ENOTCONN).
     """
     other = nest(
         ("IFLA_IFNAME", peer), ("IFLA_ADDRESS", peer_mac), ("IFLA_MTU", mtu), ("IFLA_NET_NS_FD", namespace), index=0
@@ -191,7 +191,7 @@ class Link:
 
     @property
     def bridge(self) -> int:
-        """The number of the link whose port it is; 0 is none."""
+        """The number of the bridge that it is a port of; 0 for none."""
         return _number(self._attributes.get("IFLA_MASTER", b""))
 
     @property
@@ -201,13 +201,13 @@ class Link:
 
     @property
     def learns(self) -> bool:
-        """Of a bridge's port: whether the bridge learns addresses from what comes in by it."""
+        """For a bridge port: whether the bridge learns addresses from it."""
         settings = _BRIDGE_PORTS.attributes(self._info("IFLA_INFO_SLAVE_DATA"))
         return settings.get("IFLA_BRPORT_LEARNING") != bytes(1)
 
     @property
     def vxlan(self) -> tuple[int, int, str]:
-        """Of a VXLAN device: network identifier, UDP port and the address packets are sent from ("" is any)."""
+        """For a VXLAN device: VNI, UDP port and source address ("" for any)."""
         data = _VXLANS.attributes(self._info("IFLA_INFO_DATA"))
         return (
             _number(data["IFLA_VXLAN_ID"]),
@@ -250,7 +250,7 @@ class LinkAddress:
 
 
 def read_address(body: bytes) -> LinkAddress | None:
-    """None for one of another family."""
+    """Decode it; None for another address family."""
     message = decode(_ADDRESS, body)
     if message["family"] != AF_INET:
         return None
@@ -279,19 +279,19 @@ _PORT_ENTRY = Template(_NEIGHBOUR, _NO_MAC)
 
 
 def neighbour(link: int, address: str, mac: str) -> bytes:
-    """A permanent neighbour: who has an IPv4 address."""
+    """A permanent neighbour: the MAC address of an IPv4 address."""
     fields = (AF_INET, link, ndmsg.NUD_PERMANENT, 0, 0)
     return _NEIGHBOUR_ENTRY.fill(fields, _packed_ip(address), _packed_mac(mac))
 
 
 def host_entry(link: int, mac: str, host: str) -> bytes:
-    """A permanent entry of a VXLAN device: the host that a MAC address is on."""
+    """A permanent forwarding entry of a VXLAN device: the host that a MAC address is on."""
     fields = (AF_BRIDGE, link, ndmsg.NUD_PERMANENT, ndmsg.NTF_SELF, 0)
     return _HOST_ENTRY.fill(fields, _packed_mac(mac), _packed_ip(host))
 
 
 def port_entry(link: int, mac: str) -> bytes:
-    """A static entry of a bridge: the port that a MAC address is behind."""
+    """A static forwarding entry of a bridge: the port that a MAC address is behind."""
     fields = (AF_BRIDGE, link, ndmsg.NUD_NOARP, ndmsg.NTF_MASTER, 0)
     return _PORT_ENTRY.fill(fields, _packed_mac(mac))
 
@@ -312,7 +312,7 @@ class LinkNeighbour:
     mac: str
     """"" while it is not resolved."""
     address: str
-    """Of a neighbour, or the host that a VXLAN device sends to; "" is none."""
+    """The neighbour's address, or the host that a VXLAN device sends to; "" for none."""
     is_permanent: bool
     is_static: bool
     """Not learned, and not the port's own address (NUD_NOARP)."""
@@ -323,7 +323,7 @@ class LinkNeighbour:
 
 
 def read_neighbour(body: bytes, links: Container[int]) -> LinkNeighbour | None:
-    """Of either table; None when it is on none of these links."""
+    """Decode an entry of either table; None when it is on none of these links."""
     _, link, state, flags, _ = _NEIGHBOUR_FIELDS.unpack_from(body)
     if link not in links:
         return None
@@ -343,7 +343,7 @@ def read_neighbour(body: bytes, links: Container[int]) -> LinkNeighbour | None:
 
 TABLE_MAIN, TABLE_LOCAL = 254, 255
 _MOST_OLD_TABLE = 255
-"""Tables over this stand in an attribute only."""
+"""Larger table numbers fit only into an attribute."""
 _STATIC: int = rtnl.rt_proto["static"]
 _UNICAST: int = rtnl.rt_type["unicast"]
 _LOCAL: int = rtnl.rt_type["local"]
@@ -357,7 +357,7 @@ def all_routes() -> bytes:
 
 
 def local_route(link: int, base: str, prefix_length: int) -> bytes:
-    """These IPv4 addresses are the host's own, on this link."""
+    """A route that makes these IPv4 addresses the host's own, on this link."""
     return encode(
         _ROUTE,
         *([("RTA_DST", base)] if prefix_length else []),
@@ -372,7 +372,7 @@ def local_route(link: int, base: str, prefix_length: int) -> bytes:
 
 
 def table_route(link: int, base: str, prefix_length: int, table: int, gateway: str) -> bytes:
-    """A route in a table of its own, through a gateway that is on the link whatever addresses that has."""
+    """A route in a separate table, through a gateway on the link (onlink: the link needs no matching address)."""
     return encode(
         _ROUTE,
         ("RTA_TABLE", table),
@@ -390,7 +390,7 @@ def table_route(link: int, base: str, prefix_length: int, table: int, gateway: s
 
 @lru_cache(maxsize=256)
 def default_route(gateway: str) -> bytes:
-    """The way to everything else."""
+    """The default route through a gateway."""
     return encode(_ROUTE, ("RTA_GATEWAY", gateway), family=AF_INET, table=TABLE_MAIN, proto=_STATIC, type=_UNICAST)
 
 
@@ -403,18 +403,18 @@ class LinkRoute:
     """An IPv4 route."""
 
     link: int
-    """0 for one over several links, and for one that leads nowhere."""
+    """0 for a route over several links, and for one without a link."""
     base: str
     prefix_length: int
     table: int
     gateway: str
-    """"" is none."""
+    """"" for none."""
     is_static: bool
     is_unicast: bool
 
 
 def read_route(body: bytes) -> LinkRoute | None:
-    """None for one of another family."""
+    """Decode it; None for another address family."""
     family, length, _, _, table, protocol, _, kind, _ = _ROUTE_FIELDS.unpack_from(body)
     if family != AF_INET:
         return None
@@ -437,7 +437,7 @@ def all_rules() -> bytes:
 
 
 def rule(link: str, table: int, priority: int) -> bytes:
-    """What came in by the link and has the table's number as mark is routed by that table."""
+    """Packets that came in by the link with the table's number as mark are routed by that table."""
     return encode(
         _RULE,
         ("FRA_IIFNAME", link),
@@ -452,7 +452,7 @@ def rule(link: str, table: int, priority: int) -> bytes:
 
 
 def read_rule(body: bytes) -> tuple[str, int]:
-    """The link ("" is any) and the table of a routing rule."""
+    """The link ("" for any) and the table of a routing rule."""
     message = decode(_RULE, body)
     return message.get_attr("FRA_IIFNAME") or "", message.get_attr("FRA_TABLE") or message["table"]
 
@@ -464,7 +464,7 @@ _UNSENT_STATES = 1 << diag.SS_FIN_WAIT1 | 1 << diag.SS_LAST_ACK | 1 << diag.SS_C
 
 @cache
 def unsent_tcp_sockets() -> tuple[bytes, bytes]:
-    """Ask for the TCP sockets, of IPv4 and of IPv6, that are closed here and not yet acknowledged by the other end."""
+    """Ask for the TCP sockets, IPv4 and IPv6, that are closed here with data that is not acknowledged yet."""
     ipv4, ipv6 = (
         encode(_SOCKET_REQUEST, sdiag_family=family, sdiag_protocol=IPPROTO_TCP, idiag_states=_UNSENT_STATES)
         for family in (AF_INET, AF_INET6)

@@ -1,6 +1,6 @@
-"""Netlink sockets: requests in batches, dumps. Blocking: the kernel answers within the call.
+"""Netlink sockets: requests in batches, and dumps. Blocking: the kernel answers within the call.
 
-A socket belongs for ever to the network namespace it was opened in, whichever thread uses it.
+A socket belongs to the network namespace in which it was opened, whichever thread uses it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DUMP: int = netlink.NLM_F_DUMP
 ERROR: int = netlink.NLMSG_ERROR
 DONE: int = netlink.NLMSG_DONE
 HEADER = struct.Struct("=" + "".join(format for _, format in netlink.nlmsg.header))
-"""Of a message: length, kind, flags, sequence, port."""
+"""A message's header: length, kind, flags, sequence, port."""
 BATCH = 64
 """Messages per send: their acknowledgements must fit into the receive buffer."""
 RECEIVE = 1 << 20
@@ -31,7 +31,7 @@ RECEIVE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message to be, and the error numbers that mean it was so already."""
+    """A message to send, and the error numbers that count as success."""
 
     kind: int
     flags: int
@@ -63,7 +63,7 @@ class Message:
 
     @property
     def is_error(self) -> bool:
-        """An acknowledgement is an error whose number is 0."""
+        """Whether it is an acknowledgement: an error message, with number 0 for success."""
         return self.kind == ERROR
 
     @property
@@ -73,17 +73,17 @@ class Message:
 
     @property
     def is_last(self) -> bool:
-        """Whether it ends the list of all objects."""
+        """Whether it is the end of a dump."""
         return self.kind == DONE
 
 
 def message(kind: int, flags: int, body: bytes, sequence: int) -> bytes:
-    """A request."""
+    """Encode a request."""
     return HEADER.pack(HEADER.size + len(body), kind, flags | REQUEST, sequence, 0) + body
 
 
 def messages(data: bytes) -> Iterator[Message]:
-    """The messages of a datagram."""
+    """The messages in a datagram."""
     offset = 0
     while offset + HEADER.size <= len(data):
         length, kind, _flags, sequence, _port = HEADER.unpack_from(data, offset)
@@ -104,11 +104,11 @@ class NetlinkSocket:
         self._sequence = 0
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
     def apply(self, requests: Sequence[Request]) -> None:
-        """Send all; all are tried. Raises KernelRefused for the first that failed."""
+        """Send all requests; after a failure the rest is still tried. Raises KernelRefused for one that failed."""
         failure: KernelRefused | None = None
         for start in range(0, len(requests), BATCH):
             failure = self._batch(requests[start : start + BATCH]) or failure
@@ -116,7 +116,7 @@ class NetlinkSocket:
             raise failure
 
     def ask(self, kind: int, body: bytes) -> bytes:
-        """The body of the one object that answers. Raises KernelRefused."""
+        """Ask for one object; returns its body. Raises KernelRefused."""
         self._sequence += 1
         self._socket.send(message(kind, ACKNOWLEDGE, body, self._sequence))
         found = b""
@@ -132,7 +132,7 @@ class NetlinkSocket:
                     return found
 
     def dump(self, kind: int, body: bytes, keep: Callable[[bytes], bool] | None = None) -> Iterator[bytes]:
-        """Bodies of all objects of a kind (GETLINK, …), or those of them that are to be kept."""
+        """Bodies of all objects of a kind (GET_LINK, …), or those for which `keep` is true. Raises KernelRefused."""
         self._sequence += 1
         self._socket.send(message(kind, DUMP, body, self._sequence))
         found: list[bytes] = []

@@ -1,7 +1,7 @@
-"""Adds elements to nftables sets by netlink, in some 30 microseconds.
+"""Elements of nftables sets, added by netlink in some 30 microseconds.
 
-libnftables reads every table of the host before it adds one element, which takes longer the more services there are; a
-container's start does not wait for that. Blocking; used by one thread, in the network namespace it was made in.
+libnftables reads every table of the host before it adds one element, which takes longer with more services; a
+container's start must not wait for that. Blocking; used by one thread, in the network namespace it was made in.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class SetElements:
         self._socket.bind((0, 0))
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
     def add(self, sets: Mapping[str, Iterable[bytes]]) -> None:
-        """Keys by set, in one transaction; those that are there already are fine. Raises NetworkFailure, OSError."""
+        """Add keys by set, in one transaction; existing ones are no error. Raises NetworkFailure, OSError."""
         self._socket.send(batch(self._table, sets))
         waiting, failure = {*range(1, len(sets) + 1)}, 0
         while waiting and not failure:
@@ -42,7 +42,7 @@ class SetElements:
 
 
 def batch(table: str, sets: Mapping[str, Iterable[bytes]]) -> bytes:
-    """The messages of one transaction; that of each set is acknowledged under its number, from 1."""
+    """The messages of one transaction. Those of the sets are acknowledged; they are numbered from 1."""
     edge = netfilter_messages.batch_edge()
     parts = [message(netfilter_messages.BEGIN_BATCH, 0, edge, 0)]
     for number, (name, keys) in enumerate(sets.items(), 1):

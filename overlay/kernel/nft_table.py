@@ -1,7 +1,7 @@
-"""The table as it is in the kernel: what of it is in force, brought to what is wanted, mended when somebody changed it.
+"""Argosy's nftables table in the kernel: brought to the wanted rules, and restored when something else changed it.
 
-What is in force is remembered apart from what is wanted: a change that failed is owed until it has been made. The whole
-table is loaded anew only when it must be: while it is replaced, packets meet rules whose sets are empty already.
+The table remembers which rules are in force, apart from those that are wanted, so a failed change is made later. The
+whole table is loaded again only when necessary: while it is replaced, packets meet rules whose sets are already empty.
 Blocking; used by one thread at a time.
 """
 
@@ -22,7 +22,7 @@ CLONE_NEWNET = 0x40000000
 
 
 class NftTable:
-    """One table of the network namespace it was made in."""
+    """One table, in the network namespace it was made in."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -33,14 +33,14 @@ class NftTable:
         self._listing = ""
 
     def close(self) -> None:
-        """Give back what it holds; the table stays."""
+        """Close the context and the socket; the table stays."""
         self._nft.close()
         self._socket.close()
 
     def bring(self, fragment: NftFragment, port: int, check: bool) -> None:
-        """Bring the table to `fragment`; `port` is VXLAN's. `check`: whoever changed it in between, too.
+        """Bring the table to `fragment`; `port` is VXLAN's. `check`: also undo changes that others made to it.
 
-        Raises NetworkFailure: then the table is as it was.
+        Raises NetworkFailure, and the table is unchanged.
         """
         if self._in_force is not None and (text := nft_rules.delta(self._table, self._in_force, fragment)):
             self._run(text)
@@ -57,7 +57,7 @@ class NftTable:
             return ""
 
     def would_take(self, fragment: NftFragment, port: int) -> bool:
-        """Whether nftables would take a fragment as the whole table."""
+        """Whether nftables would accept a fragment as the whole table."""
         return self._nft.would_take(nft_rules.full(self._table, fragment, port))
 
     def clear(self) -> None:
@@ -66,7 +66,7 @@ class NftTable:
         self._nft.run(f"add table ip {self._table}\ndelete table ip {self._table}")
 
     def _load(self, text: str) -> None:
-        """Load the whole table, unless it is there already: a former agent's serves on without a gap."""
+        """Load the whole table, unless the same one exists: a former agent's table stays without a gap."""
         generation, found = self._now(), self.listing()
         if found and entries(found) == entries(printed(text, self._table)):
             self._generation = generation
@@ -80,14 +80,14 @@ class NftTable:
         try:
             self._nft.run(text)
         except NetworkFailure:
-            # perhaps because the table is not what it is taken for
+            # perhaps the table is not what we believe it to be
             self._in_force = None
             raise
-        # somebody else's transaction beside ours: looked at when it is time to check
+        # 0: another transaction came beside ours, so the next check compares the table
         self._generation = before + 1 if before == self._generation or not self._in_force else 0
 
     def _is_altered(self) -> bool:
-        """Whether the table may not be what was loaded: there was a transaction since, and it reads otherwise."""
+        """Whether the table differs from what was loaded: there was a transaction since, and it prints differently."""
         now = self._now()
         if now != self._generation:
             if not self._listing or self.listing() != self._listing:
@@ -97,7 +97,7 @@ class NftTable:
         return False
 
     def _now(self) -> int:
-        """The number of the last transaction of this namespace; 0 when the kernel does not tell."""
+        """The number of the last transaction in this namespace; 0 when the kernel does not send it."""
         try:
             answer = self._socket.ask(netfilter_messages.GET_GENERATION, netfilter_messages.generation())
         except KernelRefused:
@@ -106,9 +106,9 @@ class NftTable:
 
 
 def printed(text: str, table: str) -> str:
-    """How nftables prints a table that is loaded from this text; "" when it does not take it.
+    """How nftables prints a table loaded from this text; "" when it rejects the text.
 
-    Tried in a network namespace of its own, which ends with the thread that made it.
+    Loaded in a temporary network namespace, which ends with the thread that made it.
     """
     found = [""]
 
@@ -128,7 +128,7 @@ def printed(text: str, table: str) -> str:
 
 
 def entries(listing: str) -> dict[str, list[str]]:
-    """What a printed table has, by heading, whatever the order; a chain's rules in theirs."""
+    """A printed table's contents by heading: elements sorted, a chain's rules in their order."""
     found = {}
     for entry in listing.partition("{\n")[2].removesuffix("}\n").split("\n\n"):
         heading, _, rest = entry.strip().partition("\n")

@@ -1,7 +1,7 @@
-"""nftables in process: libnftables by ctypes, one transaction per call.
+"""libnftables in this process, by ctypes: one transaction per call.
 
-A context's socket belongs to the network namespace of the thread that made it, and a call does not hold the
-interpreter: call it from a worker thread.
+A context's socket belongs to the network namespace of the thread that made it. A call releases the interpreter's lock:
+call it from a worker thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NftContext:
         library.nft_ctx_buffer_output(self._context)
 
     def run(self, commands: str) -> str:
-        """Run commands as one transaction; returns what they print. Raises NetworkFailure, and nothing is changed."""
+        """Run commands as one transaction; returns their output. Raises NetworkFailure, and nothing is changed."""
         code = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
         error = self._library.nft_ctx_get_error_buffer(self._context) or b""
         output: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""

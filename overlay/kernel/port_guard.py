@@ -1,4 +1,7 @@
-"""Keeps the guard of the containers' ports in the kernel. Blocking; used by the one thread that makes namespaces."""
+"""The table that lets containers send from their own addresses only (plan/port_guard_rules.py), in the kernel.
+
+Blocking; used by the one thread that makes namespaces.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,24 @@ from overlay.plan.port_guard_rules import GuardedPort
 
 
 class PortGuard:
-    """The table of `guard`, by the sandboxes whose ports stand in it."""
+    """The guard table, and the ports in it by sandbox."""
 
     def __init__(self, table: str) -> None:
         self._table = table
         self._ports: dict[str, tuple[GuardedPort, ...]] = {}
         self._tunnels: frozenset[str] = frozenset()
         self._frame = ""
-        """The table without its elements, as it was loaded."""
+        """The printed table without its elements, as it was loaded."""
         self._nft: NftContext | None = None
         self._elements: SetElements | None = None
 
     def take_over(self, ports: Mapping[str, tuple[GuardedPort, ...]]) -> None:
-        """The sandboxes that a former agent left. Raises NetworkFailure."""
+        """Guard the sandboxes that a former agent left. Raises NetworkFailure."""
         self._ports = dict(ports)
         self._write()
 
     def admit(self, id: str, ports: tuple[GuardedPort, ...]) -> None:
-        """Before the ports of a sandbox are made. Raises NetworkFailure."""
+        """Add a sandbox's ports, before they are made. Raises NetworkFailure."""
         self._ports[id] = ports
         if not ports:
             return
@@ -37,25 +40,25 @@ class PortGuard:
         try:
             self._elements.add(port_guard_rules.keys(ports))
         except NetworkFailure:
-            # somebody took the table away
+            # something else removed the table
             self._write()
 
     def forget(self, id: str) -> None:
-        """A sandbox is gone. Its entries go at the next `renew`: no port is ever called like a former one."""
+        """Forget a removed sandbox. Its elements stay until the next `renew`: port names are never reused."""
         self._ports.pop(id, None)
 
     def renew(self, tunnels: frozenset[str]) -> None:
-        """The table as it should be, whatever became of it, with these VXLAN devices. Raises NetworkFailure."""
+        """Restore the table, with these VXLAN devices, whatever its state. Raises NetworkFailure."""
         self._tunnels = tunnels
         self._write()
 
     def remove(self) -> None:
-        """Take it out of the kernel. Raises NetworkFailure."""
+        """Remove the table from the kernel. Raises NetworkFailure."""
         self._frame = ""
         self._run(port_guard_rules.remove(self._table))
 
     def close(self) -> None:
-        """Give the nftables context back; the table stays."""
+        """Close the nftables context and socket; the table stays."""
         if self._nft:
             self._nft.close()
             self._nft = None
@@ -64,7 +67,7 @@ class PortGuard:
             self._elements = None
 
     def _write(self) -> None:
-        """The table is replaced only where it is not ours any more: meanwhile packets would pass it."""
+        """Write the elements; replace the table only if something else changed it: meanwhile packets pass unchecked."""
         ports = [port for of_sandbox in self._ports.values() for port in of_sandbox]
         wanted = port_guard_rules.wanted(ports, self._tunnels)
         frame, there = port_guard_rules.read(self._listing())
@@ -81,6 +84,6 @@ class PortGuard:
             return ""
 
     def _run(self, commands: str) -> str:
-        # made here, so that it belongs to the network namespace of the thread that uses it
+        # made by the thread that uses it, so that it belongs to its network namespace
         self._nft = self._nft or NftContext()
         return self._nft.run(commands)

@@ -1,8 +1,8 @@
-"""Bodies of netlink messages, written and read by pyroute2's message classes; and no more of pyroute2 than those.
+"""Encoding and decoding of netlink message bodies with pyroute2's message classes; nothing else of pyroute2 is used.
 
-Every import of pyroute2 is in this file. Importing one of its modules runs the package's `__init__`, which imports
-everything it has: 0.2 s and 19 MiB for what no code here uses. So the package is put into `sys.modules` without running
-that; its modules are then imported as usual.
+Every import of pyroute2 is in this file. Importing one of its modules runs the package's `__init__`, which imports all
+of it: 0.2 s and 19 MiB for code that is not used here. So the package is put into `sys.modules` without running
+`__init__`; its modules are then imported as usual.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def body_class(message: Any) -> Any:
 
 
 def nest_class(attribute: Any) -> Any:
-    """What an attribute that is made of attributes has inside, as a message class without a header."""
+    """The content of a nested attribute, as a message class without a header."""
     inside: dict[str, object] = {}
     bases = attribute.__mro__
     for base in reversed(bases[: bases.index(netlink.nla)]):
@@ -75,11 +75,11 @@ def nest_class(attribute: Any) -> Any:
 
 
 Attribute = tuple[str, object]
-"""Its name in pyroute2, and its value."""
+"""An attribute's name in pyroute2, and its value."""
 ATTRIBUTE = struct.Struct("=" + "".join(code for _, code in netlink.nla.header))
-"""What stands before an attribute's value."""
+"""The header of an attribute."""
 MOST_LAYOUTS = 32
-"""Orders of attributes that a table's reader remembers."""
+"""Attribute layouts that a table's reader remembers."""
 
 
 def encode(kind: Any, *attributes: Attribute, **fields: object) -> bytes:
@@ -96,22 +96,22 @@ def _encoded(kind: Any, attributes: Iterable[Attribute], fields: Mapping[str, ob
 
 
 def decode(kind: Any, body: bytes) -> Any:
-    """The message of a body. pyroute2 decodes an attribute when it is asked for it."""
+    """Decode a body. pyroute2 decodes an attribute when it is first read."""
     message = kind(body, length=len(body))
     message.decode()
     return message
 
 
 def nest(*attributes: Attribute, **fields: object) -> dict[str, object]:
-    """The value of an attribute that is made of attributes."""
+    """The value of a nested attribute."""
     return {**fields, "attrs": list(attributes)}
 
 
 class Template:
-    """A body that pyroute2 has encoded once, in which fields and the values of attributes are exchanged.
+    """A body that pyroute2 has encoded once; fields and attribute values are then replaced in a copy.
 
-    For neighbours and forwarding entries only: a host has one of each for every endpoint of its networks, and encoding
-    one anew takes 40 µs, 20 times as long.
+    For neighbours and forwarding entries only: a host has one of each per endpoint of its networks, and encoding one
+    with pyroute2 takes 40 µs, 20 times as long.
     """
 
     def __init__(self, kind: Any, *attributes: Attribute) -> None:
@@ -120,9 +120,9 @@ class Template:
         self._values = [place for _, place in _places(message)]
 
     def fill(self, fields: Sequence[int], *values: bytes) -> bytes:
-        """The body with these fields, and values in the order of the attributes.
+        """The body with these fields, and with values in the order of the attributes.
 
-        Raises ValueError when a value has not the length that the template's has.
+        Raises ValueError when a value's length differs from the template's.
         """
         body = bytearray(self._body)
         self._fields.pack_into(body, 0, *fields)
@@ -132,7 +132,7 @@ class Template:
 
 
 class TableReader:
-    """Reads the entries of a long table: attributes are looked for where pyroute2 found them in an entry before.
+    """Reads the entries of a long table, taking attributes from where pyroute2 found them in a similar entry.
 
     A host may have tens of thousands of neighbours, forwarding entries, routes or flows, and hundreds of links.
     Decoding one takes 25 to 140 µs; this takes 3 to 10.
@@ -144,7 +144,7 @@ class TableReader:
         self._layouts: list[tuple[re.Pattern[bytes], list[str]]] = []
 
     def attributes(self, body: bytes) -> dict[str, bytes]:
-        """The values of the attributes as they came, by name."""
+        """The raw values of the attributes, by name."""
         for pattern, names in self._layouts:
             if found := pattern.fullmatch(body):
                 return dict(zip(names, found.groups(), strict=True))
@@ -154,7 +154,7 @@ class TableReader:
         return {name: body[place] for name, place in places}
 
     def _pattern(self, body: bytes, places: Iterable[tuple[str, slice]]) -> re.Pattern[bytes]:
-        """Of all bodies with the same attributes, of the same lengths and in the same order."""
+        """A pattern for bodies with the same attributes, of the same lengths and in the same order."""
         pattern, at = b".{%d}" % self._size, self._size
         for _, place in places:
             pattern += re.escape(body[at : place.start]) + b"(.{%d})" % (place.stop - place.start)
@@ -163,7 +163,7 @@ class TableReader:
 
 
 def fields_of(kind: Any) -> struct.Struct:
-    """What stands before the attributes of a message class; all in the machine's byte order."""
+    """The fixed fields of a message class, before its attributes; all in the machine's byte order."""
     return struct.Struct("=" + "".join(code for _, code in kind.fields))
 
 
@@ -174,7 +174,7 @@ def _places(message: Any) -> list[tuple[str, slice]]:
 
 
 def attribute(kind: Any, name: str, value: object) -> bytes:
-    """One attribute as it stands in a message, without the padding after it."""
+    """One attribute, encoded, without the padding after it."""
     message = _encoded(kind, [(name, value)], {})
     ((_, place),) = _places(message)
     return bytes(message.data[place.start - ATTRIBUTE.size : place.stop])

@@ -19,7 +19,7 @@ from overlay.plan.nft_rules import NftFragment
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """Slices, and what was planned for each; by network, but for what all have in common."""
+    """The snapshots and the plan of each layer: by network id, or for the whole host."""
 
     snapshots: Mapping[str, NetworkSnapshot] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""argosyd as it is: two daemons in namespaces of their own make a cluster, come back, change roles and leave."""
+"""Two real argosyd processes in namespaces: they make a cluster, restart, change roles and leave."""
 
 from __future__ import annotations
 

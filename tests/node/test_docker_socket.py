@@ -1,4 +1,4 @@
-"""Docker's own path: taken while it is free, never from a daemon that lives."""
+"""Docker's own path: taken while it is free, never from a running daemon."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_free_path_is_taken_and_given_back_at_the_end(subject: DockerSoc
 async def test_what_a_dead_daemon_left_is_replaced(subject: DockerSocket, path: Path) -> None:
     other(path, listens=False).close()
 
-    await subject.look()
+    await subject.check()
 
     assert await said(path) == b"ours"
 
@@ -91,10 +91,10 @@ async def test_a_daemon_that_lives_keeps_its_socket(subject: DockerSocket, path:
     with other(path, listens=True):
         inode = path.stat().st_ino
 
-        await subject.look()
+        await subject.check()
 
         assert path.stat().st_ino == inode
-    await subject.look()  # it has died since
+    await subject.check()  # it has died since
     assert await said(path) == b"ours"
 
 
@@ -111,10 +111,10 @@ async def test_one_that_came_later_keeps_its_socket_at_our_end(subject: DockerSo
 
 
 async def test_a_name_taken_away_is_taken_again(subject: DockerSocket, path: Path) -> None:
-    await subject.look()
+    await subject.check()
     path.unlink()
 
-    await subject.look()
+    await subject.check()
 
     assert await said(path) == b"ours"
 
@@ -123,7 +123,7 @@ async def test_a_name_taken_away_is_taken_again(subject: DockerSocket, path: Pat
 async def test_what_is_no_socket_is_left_alone(subject: DockerSocket, path: Path, make: Callable[[Path], None]) -> None:
     make(path)
 
-    await subject.look()
+    await subject.check()
 
     assert path.exists()
     assert not path.is_socket()

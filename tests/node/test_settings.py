@@ -1,4 +1,4 @@
-"""What argosyd is started with."""
+"""The settings of argosyd."""
 
 from __future__ import annotations
 

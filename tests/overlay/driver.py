@@ -1,4 +1,4 @@
-"""Runs HostNetworks for one test host, in that host's network namespace; told what to do by lines of JSON.
+"""Runs HostNetworks for one test host, in that host's network namespace; controlled by lines of JSON.
 
 Each line is {"do": name, …}; each is answered by one line: {"ok": value} or {"error": sentence}.
 """

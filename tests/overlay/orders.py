@@ -1,4 +1,4 @@
-"""Small networks as managers would describe them."""
+"""Small networks, as assignments of managers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What conntrack remembers: one client port on several ways to one backend, flows older than a port or backend."""
+"""Conntrack's flows: one client port that reaches a backend in several ways, flows older than a port or backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three hosts, real kernel: names, VIPs, the mesh, isolation, restarts, and that nothing stays behind."""
+"""Three hosts on a real kernel: names, VIPs, the mesh, isolation, restarts, complete removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be applied, in the kernel or by nftables, keeps nothing else from being applied."""
+"""An assignment that the kernel or nftables rejects does not stop the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names are answered whoever is killed: argosyd at any age, and the stand-in; no question is lost."""
+"""DNS is answered when argosyd or the stand-in is killed at any time; no query is lost."""
 
 from __future__ import annotations
 

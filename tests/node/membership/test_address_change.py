@@ -1,4 +1,4 @@
-"""A host whose address is gone takes the one it has, or says what is wrong."""
+"""A host whose address has disappeared takes its present one, or reports why that is unclear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host does next about its place in a cluster."""
+"""The next action on the way from what runs to what is wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting connections takes nobody else's: a client's port may be used anew between the look and the deletion."""
+"""Only stale flows are deleted: a client may reuse its port between the dump and the deletion."""
 
 from __future__ import annotations
 

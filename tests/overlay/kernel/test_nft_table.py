@@ -1,4 +1,4 @@
-"""The table in the kernel: a change that failed is owed, and what nobody touched is not loaded anew."""
+"""The table in the kernel: a failed change is made later, and an unchanged table is not loaded again."""
 
 from __future__ import annotations
 

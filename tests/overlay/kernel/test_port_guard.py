@@ -1,4 +1,4 @@
-"""The guard of containers' ports in a kernel of its own: what is written one way reads as what is written the other."""
+"""The guard table in a kernel namespace: elements added by netlink and by libnftables read the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pyroute2's message classes, and what reads and writes long tables with their help."""
+"""pyroute2's message classes, and the reader and template for long tables."""
 
 from __future__ import annotations
 

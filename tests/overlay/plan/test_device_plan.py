@@ -1,4 +1,4 @@
-"""What a network needs on a host."""
+"""The kernel objects that a network needs on a host."""
 
 from __future__ import annotations
 

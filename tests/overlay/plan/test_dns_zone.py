@@ -1,4 +1,4 @@
-"""What names mean to whom."""
+"""The addresses of a name, as each sandbox sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host says it uses of the address space: pure, and as read from a kernel."""
+"""The prefixes that a host uses: from values, and as read from a kernel."""
 
 from __future__ import annotations
 

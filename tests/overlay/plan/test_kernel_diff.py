@@ -1,4 +1,4 @@
-"""From what is to what should be: checked against a small model of what the kernel does."""
+"""Operations from the actual to the wanted objects, checked against a small model of the kernel."""
 
 from __future__ import annotations
 

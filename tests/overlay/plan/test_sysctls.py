@@ -1,4 +1,4 @@
-"""How the kernel joins `conf/all` with a device's own settings, and what of it is not as a bridge needs it."""
+"""How the kernel combines `conf/all` with a device's settings, and which results are wrong for a bridge."""
 
 from __future__ import annotations
 
