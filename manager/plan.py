@@ -45,7 +45,7 @@ class Planner(Protocol[M_contra]):
         ...
 
 
-class Draft:
+class PlanBuilder:
     """A plan while it is being made, on top of the state. The last word on a key counts.
 
     The finished plan holds nothing that the state has already.

@@ -16,7 +16,7 @@ from kit.ip import number_of
 from manager.allocator.allocation_index import Book, Port, PortHolder
 from manager.allocator.memory import Memory
 from manager.allocator.subnet_layout import Layout, layout
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Room:
 class Allocation:
     """Hands out addresses and ports; nothing twice."""
 
-    def __init__(self, draft: Draft, memory: Memory) -> None:
+    def __init__(self, draft: PlanBuilder, memory: Memory) -> None:
         self.draft = draft
         self.memory = memory
         self.state = draft.state

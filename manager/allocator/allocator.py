@@ -13,7 +13,7 @@ from manager.allocator.network_subnets import decide_networks
 from manager.allocator.node_gateways import decide_gateways
 from manager.allocator.service_addresses import decide_services
 from manager.allocator.task_addresses import give_addresses, new_tasks, take_back
-from manager.plan import Draft, Plan
+from manager.plan import Plan, PlanBuilder
 from manager.store.state import Dirty, State
 
 
@@ -21,7 +21,7 @@ def allocator(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
     """The planner that gives addresses and ports and takes them back. See manager/plan.py."""
     for network_id in dirty.networks - state.network_decisions.keys():
         memory.latest.pop(network_id, None)
-    allocation = Allocation(Draft(state, now), memory)
+    allocation = Allocation(PlanBuilder(state, now), memory)
     decide_networks(allocation)
     waiting = new_tasks(allocation)
     services = dirty.services | allocation.book.lacking.keys() | {service_id for service_id, _ in waiting}

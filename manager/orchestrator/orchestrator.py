@@ -32,7 +32,7 @@ from manager.orchestrator.tasks.task_reaper import reap, remove_service
 from manager.orchestrator.updates.dependencies import waiting
 from manager.orchestrator.updates.revisions import prune, take_up
 from manager.orchestrator.updates.rolling_update import update
-from manager.plan import Draft, Plan
+from manager.plan import Plan, PlanBuilder
 from manager.store.state import Dirty, Event, State
 
 
@@ -92,7 +92,7 @@ class Orchestrator:
 
     def __call__(self, state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
         """See manager/plan.py."""
-        draft, slots = Draft(state, now), state.index(Slots)
+        draft, slots = PlanBuilder(state, now), state.index(Slots)
         memory.take_in(state, dirty)
         for node_id in sorted(dirty.nodes):
             look_at_node(draft, slots, node_id)
@@ -130,7 +130,9 @@ class Orchestrator:
                 found.add(service_id)
         return found
 
-    def _look_at_service(self, draft: Draft, memory: Memory, service_id: str, nodes: list[str], certain: bool) -> None:
+    def _look_at_service(
+        self, draft: PlanBuilder, memory: Memory, service_id: str, nodes: list[str], certain: bool
+    ) -> None:
         service, slots, queue = draft.state.services.get(service_id), draft.state.index(Slots), memory.queue(service_id)
         own = slots.of(service_id)
         if service is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from api.objects.decided import Task
 from api.reasons.reason import Reason
-from manager.plan import Draft, Plan
+from manager.plan import Plan, PlanBuilder
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.group_placement import Filling
 from manager.scheduler.memory import Memory
@@ -20,7 +20,7 @@ from manager.store.state import Dirty, State
 
 def scheduler(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
     """The planner that chooses nodes. See manager/plan.py."""
-    draft = Draft(state, now)
+    draft = PlanBuilder(state, now)
     memory.failures.take_in(state, dirty)
     pools = memory.pools(state)
     groups = pending_groups(state, pools.load)
@@ -42,7 +42,7 @@ def scheduler(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
     return draft.plan()
 
 
-def _place_bound(draft: Draft, group: Group, round: Round) -> None:
+def _place_bound(draft: PlanBuilder, group: Group, round: Round) -> None:
     """Tasks of global services: their node was chosen with them, and is only checked."""
     round.enter(group)
     for task in group.bound:
@@ -55,7 +55,7 @@ def _place_bound(draft: Draft, group: Group, round: Round) -> None:
             round.assign(group, [task], [node.id], group.spread.counts.get(node.id, 0))
 
 
-def _place(draft: Draft, group: Group, round: Round, memory: Memory) -> Unschedulable | None:
+def _place(draft: PlanBuilder, group: Group, round: Round, memory: Memory) -> Unschedulable | None:
     """Place a group's tasks. Returns what the nodes say, if some tasks have to wait."""
     round.enter(group)
     pipeline, left = Pipeline(group), group.tasks
@@ -73,6 +73,6 @@ def _place(draft: Draft, group: Group, round: Round, memory: Memory) -> Unschedu
     return refusals
 
 
-def _say(draft: Draft, task: Task, why: Reason) -> None:
+def _say(draft: PlanBuilder, task: Task, why: Reason) -> None:
     if task.reason is not why and task.reason != why:
         draft.put_task(task, reason=why)

@@ -7,7 +7,7 @@ taken back at the end, for this is only a plan. The indexes of the state are nev
 from __future__ import annotations
 
 from api.objects.decided import Task
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 from manager.scheduler import generic_resources
 from manager.scheduler.node_load import EMPTY, NOTHING
 from manager.scheduler.node_pools import NodePool, NodePools
@@ -18,7 +18,7 @@ from manager.scheduler.task_group import Candidate, Group
 class Round:
     """Places tasks. `close` it at the end."""
 
-    def __init__(self, draft: Draft, pools: NodePools) -> None:
+    def __init__(self, draft: PlanBuilder, pools: NodePools) -> None:
         self._draft = draft
         self.pools = pools
         self._load = pools.load

@@ -15,13 +15,13 @@ from api.reasons.reason import Code, reason
 from api.service.resources import Reservations
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.slots import in_order, is_done
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 from manager.scheduler.node_load import Load, Named, Need
 
 GONE = reason(Code.RESOURCES_GONE)
 
 
-def enforce_resources(draft: Draft, node_id: str) -> None:
+def enforce_resources(draft: PlanBuilder, node_id: str) -> None:
     """Stop the tasks for which a node has no room any more."""
     seen = draft.state.descriptions.get(node_id)
     offered = seen.resources.reservations if seen is not None and seen.resources else None

@@ -30,7 +30,7 @@ from manager.orchestrator.nodes.constraint_enforcer import enforce_resources
 from manager.orchestrator.nodes.relocation import is_gentle
 from manager.orchestrator.slots import node_eligibility
 from manager.orchestrator.slots.slots import ServiceSlots, Slots, is_done
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 from manager.store.state import Event, State
 
 UNMET = reason(Code.CONSTRAINTS_NOT_MET)
@@ -71,7 +71,7 @@ def _constraints(template: TaskSpec) -> list[str]:
     return template.placement.constraints if template.placement else []
 
 
-def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
+def look_at_node(draft: PlanBuilder, slots: Slots, node_id: str) -> None:
     """Decide a node's state and what becomes of its tasks."""
     if draft.state.nodes.get(node_id) is None:
         draft.delete(NODE_DECISION, node_id)
@@ -89,7 +89,7 @@ def look_at_node(draft: Draft, slots: Slots, node_id: str) -> None:
 
 
 def stop_tasks(
-    draft: Draft,
+    draft: PlanBuilder,
     node_id: str,
     why: Reason,
     spare: Callable[[State, str], bool] | None = None,
@@ -100,20 +100,20 @@ def stop_tasks(
             _stop(draft, task, why)
 
 
-def _stop(draft: Draft, task: Task, why: Reason | None) -> bool:
+def _stop(draft: PlanBuilder, task: Task, why: Reason | None) -> bool:
     if task.desired not in GOING or is_done(draft.state, task):
         return False
     draft.put_task(task, desired=TaskState.SHUTDOWN, reason=why)
     return True
 
 
-def enforce_constraints(draft: Draft, slots: Slots, node_id: str) -> None:
+def enforce_constraints(draft: PlanBuilder, slots: Slots, node_id: str) -> None:
     """Stop tasks on a node that does not meet their constraints any more."""
     for service_id in sorted(draft.state.index(Constrained).ids & slots.services_on(node_id)):
         _stop_unmet(draft, service_id, node_id)
 
 
-def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> bool:
+def enforce_on_service(draft: PlanBuilder, slots: ServiceSlots, service_id: str) -> bool:
     """The same for all nodes with tasks of a service; whether any was stopped."""
     template = _template_in_force(draft, service_id)
     if template is None:
@@ -124,7 +124,7 @@ def enforce_on_service(draft: Draft, slots: ServiceSlots, service_id: str) -> bo
     return stopped > 0
 
 
-def _call_off(draft: Draft, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
+def _call_off(draft: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
     """Give up tasks that wait for a node by a placement that holds no more; their slots get others. How many it were.
 
     (One that has its node is none the worse for another placement; one that differs in more is the update's.)
@@ -148,7 +148,7 @@ def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
     return bool(older) and service_id in state.index(Constrained)
 
 
-def _stop_unmet(draft: Draft, service_id: str, node_id: str) -> int:
+def _stop_unmet(draft: PlanBuilder, service_id: str, node_id: str) -> int:
     """Stop a service's tasks on a node that meets neither its constraints now nor those the task was placed under.
 
     A task that only the new ones exclude has done nothing wrong: it is outdated, and the update replaces it in its
@@ -168,13 +168,13 @@ def _stop_unmet(draft: Draft, service_id: str, node_id: str) -> int:
     return stopped
 
 
-def _template_in_force(draft: Draft, service_id: str) -> TaskSpec | None:
+def _template_in_force(draft: PlanBuilder, service_id: str) -> TaskSpec | None:
     decision = draft.state.service_decisions.get(service_id)
     revision = draft.state.revisions_of(service_id).get(decision.revision) if decision else None
     return revision.spec.task_template if revision else None
 
 
-def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
+def _decide_state(draft: PlanBuilder, node_id: str) -> NodeDecision:
     old = draft.state.node_decisions.get(node_id) or NodeDecision()
     state = old.state
     session, lost = draft.state.sessions.get(node_id), suspicion(draft.state, node_id) is Suspicion.LOST
@@ -193,13 +193,13 @@ def _decide_state(draft: Draft, node_id: str) -> NodeDecision:
     return new
 
 
-def _patience(draft: Draft) -> float:
+def _patience(draft: PlanBuilder) -> float:
     """Until when a node without a session may still be on its way to us: so long after the leader's term began."""
     leadership = draft.state.table(LEADERSHIP).get(CURRENT_LEADER)
     return leadership.since + defaults.RECONNECT_TIME if leadership else 0.0
 
 
-def _give_up(draft: Draft, node_id: str, decision: NodeDecision) -> None:
+def _give_up(draft: PlanBuilder, node_id: str, decision: NodeDecision) -> None:
     lost = decision.since + defaults.ORPHAN_TIMEOUT
     if draft.now >= lost:
         _orphan(draft, node_id, reason(Code.NODE_DOWN_TOO_LONG))
@@ -207,7 +207,7 @@ def _give_up(draft: Draft, node_id: str, decision: NodeDecision) -> None:
         draft.again("nodes", node_id, lost)
 
 
-def _orphan(draft: Draft, node_id: str, why: Reason) -> None:
+def _orphan(draft: PlanBuilder, node_id: str, why: Reason) -> None:
     for task in list(draft.state.tasks_on(node_id).values()):
         if draft.state.task_state(task).is_terminal:
             continue

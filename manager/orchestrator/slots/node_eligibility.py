@@ -7,11 +7,11 @@ from api.objects.node_matching import matches, runs_on
 from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import TaskSpec
 from api.states import Availability, NodeState
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 from manager.store.state import State
 
 
-def unfit(draft: Draft, node_id: str) -> Reason | None:
+def unfit(draft: PlanBuilder, node_id: str) -> Reason | None:
     """Why a node can keep no task at all; None when it can. A node never seen yet is left alone."""
     node, decision = draft.get(NODE, node_id), draft.get(NODE_DECISION, node_id)
     if node is None:
@@ -23,7 +23,7 @@ def unfit(draft: Draft, node_id: str) -> Reason | None:
     return None
 
 
-def is_lost(draft: Draft, node_id: str) -> bool:
+def is_lost(draft: PlanBuilder, node_id: str) -> bool:
     """Whether nobody can be told to stop tasks there: the node was removed, or is down."""
     decision = draft.get(NODE_DECISION, node_id)
     return draft.get(NODE, node_id) is None or (decision is not None and decision.state is NodeState.DOWN)

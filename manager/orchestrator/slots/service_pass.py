@@ -26,7 +26,7 @@ from manager.orchestrator.slots import node_eligibility, restart
 from manager.orchestrator.slots.slot_queue import SlotQueue
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, in_order
 from manager.orchestrator.slots.start_first_blocking import YIELDS, is_in_the_way
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 
 NO_STATUS = TaskStatus(TaskState.NEW)
 
@@ -36,7 +36,7 @@ class Deployment:
 
     def __init__(
         self,
-        draft: Draft,
+        draft: PlanBuilder,
         slots: ServiceSlots,
         queue: SlotQueue,
         service: Service,

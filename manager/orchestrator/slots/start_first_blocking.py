@@ -15,7 +15,7 @@ from api.states import TaskState
 from kit.ip import number_of
 from manager.allocator.allocation_round import Allocation
 from manager.allocator.memory import Memory
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.node_load import Load
 from manager.scheduler.node_set import NodeSet
@@ -74,7 +74,10 @@ def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
     revision = state.revisions_of(new.service_id).get(new.revision)
     if revision is None:
         return False
-    allocation, held = Allocation(Draft(state, now), Memory()), {one.network_id: one.address for one in old.addresses}
+    allocation, held = (
+        Allocation(PlanBuilder(state, now), Memory()),
+        {one.network_id: one.address for one in old.addresses},
+    )
     fixed, lacking = revision.spec.fixed_addresses, False
     for network_id in revision.spec.network_ids:
         if allocation.problem(network_id):

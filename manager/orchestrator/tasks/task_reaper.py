@@ -8,7 +8,7 @@ from api.states import GOING, TaskState
 from manager.orchestrator.slots.service_pass import Deployment
 from manager.orchestrator.slots.slot_queue import SlotQueue
 from manager.orchestrator.slots.slots import ServiceSlots, by_number, history_limit, in_order, overfull
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 from manager.store.state import State
 
 
@@ -26,7 +26,7 @@ def reap(deployment: Deployment) -> None:
             queue.to_reap.add(slot)
 
 
-def remove_service(draft: Draft, slots: ServiceSlots, queue: SlotQueue, service_id: str) -> None:
+def remove_service(draft: PlanBuilder, slots: ServiceSlots, queue: SlotQueue, service_id: str) -> None:
     """Stop and delete what is left of a service that is no longer wanted."""
     queue.begin("removed", draft.now, slots.tasks)
     visit, queue.to_reap, deleted = queue.to_reap, set(), 0

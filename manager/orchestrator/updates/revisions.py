@@ -14,10 +14,10 @@ from api.objects.wanted import Service
 from manager.orchestrator.slots.service_pass import Deployment
 from manager.orchestrator.updates.dependencies import starts_tasks, unmet
 from manager.orchestrator.updates.rolling_update import PAUSED, UPDATING
-from manager.plan import Draft
+from manager.plan import PlanBuilder
 
 
-def take_up(draft: Draft, service: Service) -> ServiceDecision:
+def take_up(draft: PlanBuilder, service: Service) -> ServiceDecision:
     """Keep the wanted revision, and put it in force if it is new; what is decided of the service then."""
     state = draft.state
     if service.revision not in state.revisions_of(service.id):
@@ -31,7 +31,7 @@ def take_up(draft: Draft, service: Service) -> ServiceDecision:
     return new
 
 
-def _waiting(draft: Draft, old: ServiceDecision | None, service: Service) -> ServiceDecision:
+def _waiting(draft: PlanBuilder, old: ServiceDecision | None, service: Service) -> ServiceDecision:
     """The wanted revision in force, unless it has to wait for other services (dependencies.py)."""
     state, waiting = draft.state, None
     if service.spec.depends_on and not service.rollback:
