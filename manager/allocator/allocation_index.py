@@ -22,7 +22,7 @@ PortHolder = tuple[str, str]
 """Id of a service, and the host's address ("": every one) it publishes the port at."""
 
 
-class Book:
+class AllocationIndex:
     """An index of the state: what is held, by what it is."""
 
     def __init__(self, state: State) -> None:
@@ -137,14 +137,14 @@ class Book:
                 group.discard(id)
 
 
-_TURNS: dict[str, Callable[[Book, str, Any, int], None]] = {
-    TASK.name: Book._task,
-    NODE_DECISION.name: Book._node,
-    SERVICE_DECISION.name: Book._service,
-    NETWORK_DECISION.name: Book._network,
-    SERVICE.name: Book._wanted_service,
-    REVISION.name: Book._revision,
-    NETWORK.name: Book._wanted_network,
+_TURNS: dict[str, Callable[[AllocationIndex, str, Any, int], None]] = {
+    TASK.name: AllocationIndex._task,
+    NODE_DECISION.name: AllocationIndex._node,
+    SERVICE_DECISION.name: AllocationIndex._service,
+    NETWORK_DECISION.name: AllocationIndex._network,
+    SERVICE.name: AllocationIndex._wanted_service,
+    REVISION.name: AllocationIndex._revision,
+    NETWORK.name: AllocationIndex._wanted_network,
 }
 
 

@@ -13,14 +13,14 @@ from api.reasons.reason import Code, Reason, reason
 from api.service.ports import overlap
 from api.states import TaskState
 from kit.ip import number_of
-from manager.allocator.allocation_index import Book, Port, PortHolder
+from manager.allocator.allocation_index import AllocationIndex, Port, PortHolder
 from manager.allocator.memory import Memory
-from manager.allocator.subnet_layout import Layout, layout
+from manager.allocator.subnet_layout import SubnetLayout, layout
 from manager.plan import PlanBuilder
 
 
 @dataclass(slots=True)
-class Room:
+class AddressHeadroom:
     """How many tasks a network still has addresses for, when each may need one for its node's bridge as well."""
 
     free: int
@@ -37,14 +37,14 @@ class Room:
         return self.free - tasks >= min(self.lacking, self.unplaced + tasks)
 
 
-class Allocation:
+class AllocationRound:
     """Hands out addresses and ports; nothing twice."""
 
     def __init__(self, draft: PlanBuilder, memory: Memory) -> None:
         self.draft = draft
         self.memory = memory
         self.state = draft.state
-        self.book = draft.state.index(Book)
+        self.book = draft.state.index(AllocationIndex)
         self.subnets: dict[str, IPv4Network] = {}
         """Given to networks in this round."""
         self.vnis: set[int] = set()
@@ -54,8 +54,8 @@ class Allocation:
         """By network: why it has no subnet."""
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
         self._full: set[tuple[str, int]] = set()
-        self._rooms: dict[str, Room] = {}
-        self._layouts: dict[str, Layout | None] = {}
+        self._rooms: dict[str, AddressHeadroom] = {}
+        self._layouts: dict[str, SubnetLayout | None] = {}
 
     def network_name(self, network_id: str) -> str:
         """What users call it."""
@@ -73,7 +73,7 @@ class Allocation:
             return reason(Code.NETWORK_WITHOUT_SUBNET, self.trouble.get(network_id), network=network.spec.name)
         return None
 
-    def layout(self, network_id: str) -> Layout | None:
+    def layout(self, network_id: str) -> SubnetLayout | None:
         """How the network is divided; None while it has no subnet."""
         if network_id not in self._layouts:
             decision = self.draft.get(NETWORK_DECISION, network_id)
@@ -137,7 +137,7 @@ class Allocation:
         low, high = span
         return max((number for number in self.book.held.get(network_id, ()) if low <= number <= high), default=0)
 
-    def _room(self, network_id: str) -> Room | None:
+    def _room(self, network_id: str) -> AddressHeadroom | None:
         parts = self.layout(network_id)
         if parts is None:
             return None
@@ -148,7 +148,7 @@ class Allocation:
             used = sum(1 for number in others if low <= number <= high and number not in held)
             free = high - low + 1 - used - self.book.used(network_id, low, high)
             lacking = len(self.state.nodes) - self.book.bridges.get(network_id, 0)
-            self._rooms[network_id] = Room(free, lacking, self._unplaced(network_id))
+            self._rooms[network_id] = AddressHeadroom(free, lacking, self._unplaced(network_id))
         return self._rooms[network_id]
 
     def _unplaced(self, network_id: str) -> int:

@@ -7,7 +7,7 @@ nodes, tasks. Whatever cannot be had leaves its reason as the message of the tas
 from __future__ import annotations
 
 from api.network.network_spec import INGRESS
-from manager.allocator.allocation_round import Allocation
+from manager.allocator.allocation_round import AllocationRound
 from manager.allocator.memory import Memory
 from manager.allocator.network_subnets import decide_networks
 from manager.allocator.node_gateways import decide_gateways
@@ -21,7 +21,7 @@ def allocator(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
     """The planner that gives addresses and ports and takes them back. See manager/plan.py."""
     for network_id in dirty.networks - state.network_decisions.keys():
         memory.latest.pop(network_id, None)
-    allocation = Allocation(PlanBuilder(state, now), memory)
+    allocation = AllocationRound(PlanBuilder(state, now), memory)
     decide_networks(allocation)
     waiting = new_tasks(allocation)
     services = dirty.services | allocation.book.lacking.keys() | {service_id for service_id, _ in waiting}

@@ -11,14 +11,14 @@ from api.objects.decided import NetworkDecision
 from api.objects.kinds import NETWORK, NETWORK_DECISION
 from api.objects.wanted import Network
 from api.reasons.reason import Code, Reason, reason
-from manager.allocator.allocation_round import Allocation
+from manager.allocator.allocation_round import AllocationRound
 from manager.allocator.subnet_layout import free_subnet, free_vni, overlapping, requested_subnet, vip_range
-from manager.hosts.occupied_prefixes import Occupied, in_use
+from manager.hosts.occupied_prefixes import OccupiedPrefixes, in_use
 
 VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 
 
-def decide_networks(allocation: Allocation) -> None:
+def decide_networks(allocation: AllocationRound) -> None:
     """Give subnets to networks that have none, the oldest first; let those go that are to go."""
     for network_id in sorted(allocation.book.leaving):
         _let_go(allocation, network_id)
@@ -27,7 +27,7 @@ def decide_networks(allocation: Allocation) -> None:
         _decide(allocation, network)
 
 
-def _let_go(allocation: Allocation, network_id: str) -> None:
+def _let_go(allocation: AllocationRound, network_id: str) -> None:
     book = allocation.book
     if book.held.get(network_id) or book.wanted_by.get(network_id):
         return
@@ -35,7 +35,7 @@ def _let_go(allocation: Allocation, network_id: str) -> None:
     allocation.draft.delete(NETWORK_DECISION, network_id)
 
 
-def _decide(allocation: Allocation, network: Network) -> None:
+def _decide(allocation: AllocationRound, network: Network) -> None:
     subnet, problem = _subnet_for(allocation, network)
     if subnet is None:
         if problem is not None:
@@ -51,7 +51,7 @@ def _decide(allocation: Allocation, network: Network) -> None:
     allocation.draft.put(NETWORK_DECISION, network.id, decision)
 
 
-def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network | None, Reason | None]:
+def _subnet_for(allocation: AllocationRound, network: Network) -> tuple[IPv4Network | None, Reason | None]:
     state, used = allocation.state, {**allocation.book.subnets, **allocation.subnets}
     wanted, problem = requested_subnet(network)
     if problem:
@@ -67,7 +67,7 @@ def _subnet_for(allocation: Allocation, network: Network) -> tuple[IPv4Network |
 
 
 def _any_subnet(
-    allocation: Allocation, network: Network, used: dict[str, IPv4Network]
+    allocation: AllocationRound, network: Network, used: dict[str, IPv4Network]
 ) -> tuple[IPv4Network | None, Reason | None]:
     """From the cluster's pools. A new cluster's first network is there sooner than the first host's word."""
     state, cluster = allocation.state, allocation.state.cluster
@@ -89,11 +89,11 @@ def _any_subnet(
     return subnet, None
 
 
-def _not_ours(allocation: Allocation, network: Network) -> list[IPv4Network]:
+def _not_ours(allocation: AllocationRound, network: Network) -> list[IPv4Network]:
     """Subnets that would be in the way: what hosts use, what other networks ask for, and what ingress will get."""
     state = allocation.state
     found = [*subnets.SPECIAL]
-    for node_id, prefixes in state.index(Occupied).prefixes.items():
+    for node_id, prefixes in state.index(OccupiedPrefixes).prefixes.items():
         if node_id in state.nodes:
             found += prefixes
     if network.id != INGRESS and INGRESS not in allocation.book.subnets:

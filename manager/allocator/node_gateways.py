@@ -13,13 +13,13 @@ from api.network.network_spec import INGRESS
 from api.objects.decided import Gateway, NodeDecision
 from api.objects.kinds import NODE_DECISION
 from api.reasons.reason import Code, reason
-from manager.allocator.allocation_round import Allocation
+from manager.allocator.allocation_round import AllocationRound
 
 _RETRY = 5.0
 """Seconds until a node for whose bridge no address was left is looked at again."""
 
 
-def decide_gateways(allocation: Allocation, node_ids: Iterable[str]) -> None:
+def decide_gateways(allocation: AllocationRound, node_ids: Iterable[str]) -> None:
     """Bring the nodes' gateways to what their tasks need."""
     for node_id in sorted(node_ids):
         decision = allocation.state.node_decisions.get(node_id)
@@ -27,7 +27,7 @@ def decide_gateways(allocation: Allocation, node_ids: Iterable[str]) -> None:
             _decide(allocation, node_id, decision)
 
 
-def _explain(allocation: Allocation, node_id: str, network_id: str) -> None:
+def _explain(allocation: AllocationRound, node_id: str, network_id: str) -> None:
     """Tell it where it is looked for: at the tasks that wait for the bridge."""
     why = reason(Code.NO_BRIDGE_ADDRESS_LEFT, network=allocation.network_name(network_id))
     for task in list(allocation.state.tasks_on(node_id).values()):
@@ -35,7 +35,7 @@ def _explain(allocation: Allocation, node_id: str, network_id: str) -> None:
             allocation.draft.put_task(task, reason=why)
 
 
-def _decide(allocation: Allocation, node_id: str, decision: NodeDecision) -> None:
+def _decide(allocation: AllocationRound, node_id: str, decision: NodeDecision) -> None:
     wanted = dict.fromkeys(sorted(allocation.book.on_node.get(node_id, ())))
     if not allocation.problem(INGRESS):
         wanted[INGRESS] = None

@@ -13,17 +13,17 @@ from api.objects.wanted import Service
 from api.reasons.reason import Code, Reason, reason
 from api.service.ports import PortConfig, overlap
 from api.service.service_spec import ServiceSpec
-from manager.allocator.allocation_round import Allocation
+from manager.allocator.allocation_round import AllocationRound
 
 
-def decide_services(allocation: Allocation, service_ids: Iterable[str]) -> dict[str, Reason]:
+def decide_services(allocation: AllocationRound, service_ids: Iterable[str]) -> dict[str, Reason]:
     """Give the services what they lack, the oldest first. By service: what it could not get, or waits for."""
     services = [service for id in service_ids if (service := allocation.state.services.get(id)) is not None]
     services.sort(key=lambda service: (service.created_at, service.id))
     return {service.id: problem for service in services if (problem := _decide(allocation, service))}
 
 
-def _decide(allocation: Allocation, service: Service) -> Reason | None:
+def _decide(allocation: AllocationRound, service: Service) -> Reason | None:
     decision = allocation.state.service_decisions.get(service.id)
     revisions = allocation.state.revisions_of(service.id)
     if decision is None or decision.revision not in revisions:
@@ -40,7 +40,7 @@ def _decide(allocation: Allocation, service: Service) -> Reason | None:
 
 
 def _vips(
-    allocation: Allocation, decision: ServiceDecision, specs: list[ServiceSpec]
+    allocation: AllocationRound, decision: ServiceDecision, specs: list[ServiceSpec]
 ) -> tuple[list[ServiceVIP], Reason | None]:
     if not specs[0].has_vip:
         return [], None
@@ -61,7 +61,7 @@ def _vips(
 
 
 def _ports(
-    allocation: Allocation, service_id: str, decision: ServiceDecision, spec: ServiceSpec
+    allocation: AllocationRound, service_id: str, decision: ServiceDecision, spec: ServiceSpec
 ) -> tuple[list[PortConfig], Reason | None]:
     wanted = spec.mesh_ports
     fixed: set[tuple[str, int]] = {(port.protocol, port.published_port) for port in wanted}
@@ -98,7 +98,7 @@ def _kept(before: list[PortConfig], port: PortConfig) -> int:
     return 0
 
 
-def _picked(allocation: Allocation, protocol: str, own: set[tuple[str, int]], service_id: str) -> int:
+def _picked(allocation: AllocationRound, protocol: str, own: set[tuple[str, int]], service_id: str) -> int:
     low, high = defaults.AUTO_PORTS
     for number in range(low, high + 1):
         if (protocol, number) not in own and allocation.port_holder((protocol, number), "", service_id) is None:
@@ -106,6 +106,6 @@ def _picked(allocation: Allocation, protocol: str, own: set[tuple[str, int]], se
     return 0
 
 
-def _name(allocation: Allocation, service_id: str) -> str:
+def _name(allocation: AllocationRound, service_id: str) -> str:
     service = allocation.state.services.get(service_id)
     return service.spec.name if service else service_id

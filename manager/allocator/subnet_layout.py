@@ -25,7 +25,7 @@ SMALLEST = 29
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SubnetLayout:
     """The parts of a decided network, as numbers, ends included."""
 
     hosts: tuple[int, int]
@@ -44,7 +44,7 @@ class Layout:
         return f"{address_of(number)}/{self.prefix}"
 
 
-def layout(network: Network | None, decision: NetworkDecision) -> Layout:
+def layout(network: Network | None, decision: NetworkDecision) -> SubnetLayout:
     """Divide a network that has its subnet."""
     config = network.spec.ipam.config[0] if network and network.spec.ipam.config else IPAMConfig()
     kept = (config.gateway, *config.auxiliary_addresses.values())
@@ -52,7 +52,7 @@ def layout(network: Network | None, decision: NetworkDecision) -> Layout:
 
 
 @lru_cache(maxsize=1024)
-def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) -> Layout:
+def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) -> SubnetLayout:
     """Asked in every round for each network that is dirty, and always the same."""
     subnet, vips = IPv4Network(wanted), IPv4Network(vip_range)
     pool = IPv4Network(ip_range, strict=False) if ip_range else subnet
@@ -60,7 +60,7 @@ def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) 
     for text in kept:
         if text:
             reserved.add(int(IPv4Network(text.partition("/")[0])[0]))
-    return Layout(
+    return SubnetLayout(
         (int(pool[0]), int(vips[0]) - 1), (int(vips[0]), int(vips[-1])), subnet.prefixlen, frozenset(reserved)
     )
 

@@ -9,13 +9,13 @@ from api.objects.decided import Task, TaskAddress
 from api.reasons.reason import Code, Reason, reason
 from api.states import GOING, TaskState
 from kit.ip import number_of
-from manager.allocator.allocation_round import Allocation
+from manager.allocator.allocation_round import AllocationRound
 
 Groups = dict[tuple[str, int], list[Task]]
 """Tasks by service and revision: what holds for one of a group holds for all."""
 
 
-def new_tasks(allocation: Allocation) -> Groups:
+def new_tasks(allocation: AllocationRound) -> Groups:
     """Tasks that wait for addresses."""
     groups: defaultdict[tuple[str, int], list[Task]] = defaultdict(list)
     for task in allocation.state.tasks_in(TaskState.NEW).values():
@@ -24,7 +24,7 @@ def new_tasks(allocation: Allocation) -> Groups:
     return dict(groups)
 
 
-def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, Reason]) -> None:
+def give_addresses(allocation: AllocationRound, groups: Groups, problems: dict[str, Reason]) -> None:
     """Serve the tasks that wait; `problems` are those of whole services."""
     for (service_id, number), tasks in groups.items():
         revision = allocation.state.revisions_of(service_id).get(number)
@@ -36,7 +36,7 @@ def give_addresses(allocation: Allocation, groups: Groups, problems: dict[str, R
             problem = _serve(allocation, task, networks, fixed, problem)
 
 
-def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
+def take_back(allocation: AllocationRound, task_ids: Iterable[str]) -> None:
     """Free the addresses of tasks that have ended."""
     for id in task_ids:
         task = allocation.state.tasks.get(id)
@@ -45,7 +45,7 @@ def take_back(allocation: Allocation, task_ids: Iterable[str]) -> None:
 
 
 def _serve(
-    allocation: Allocation, task: Task, networks: list[str], fixed: dict[str, str], problem: Reason | None
+    allocation: AllocationRound, task: Task, networks: list[str], fixed: dict[str, str], problem: Reason | None
 ) -> Reason | None:
     """Give one task its addresses; returns what stands in the way of the others."""
     addresses: list[TaskAddress] = []

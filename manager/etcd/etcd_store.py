@@ -28,8 +28,8 @@ from manager.etcd.leases import EtcdLease, KeepAlives, grant
 from manager.etcd.space import SpaceKeeper
 from manager.etcd.transactions import Writer, encoded, size_of
 from manager.security.sealing import opened
-from manager.store.batches import Limits, batches, check_distinct
-from manager.store.cache import View
+from manager.store.batches import TransactionLimits, batches, check_distinct
+from manager.store.cache import Cache
 from manager.store.interface import Change, Fence, LeaseEnded, Put
 from manager.store.keys import PREFIX, PREFIX_END, parse
 from manager.store.state import Event
@@ -58,7 +58,7 @@ class Compacted(Exception):
     """The watch cannot go on where it was: what happened since is forgotten. List again."""
 
 
-class EtcdStore(View):
+class EtcdStore(Cache):
     """The port `Store` on etcd at `endpoints` ("host:port", several for failover), over mTLS with credentials.
 
     Call `start` before anything else and `close` at the end. `server_name` is the name the members' certificates
@@ -69,7 +69,7 @@ class EtcdStore(View):
         self,
         endpoints: Sequence[str],
         credentials: Credentials | None = None,
-        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        limits: TransactionLimits = TransactionLimits(),  # noqa: B008 - a frozen value
         server_name: str | None = MANAGER_NAME,
         holder: KeyHolder | None = None,
     ) -> None:

@@ -22,7 +22,7 @@ from api.objects.wanted import Cluster
 from kit.supervisor import stop
 from manager.etcd.etcd_client import CALL_TIMEOUT, Connection
 from manager.security.sealing import closed
-from manager.store.batches import Limits
+from manager.store.batches import TransactionLimits
 from manager.store.interface import ABSENT, ANY, Change, Fence, Fenced, Put, Stale
 from manager.store.keys import key_of
 
@@ -51,7 +51,7 @@ class _Waiting:
 class Writer:
     """Sends transactions. `close` gives up what has not been sent."""
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: TransactionLimits) -> None:
         self._connection, self._limits = connection, limits
         self._waiting: deque[_Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()

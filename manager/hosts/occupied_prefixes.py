@@ -21,7 +21,7 @@ from manager.store.state import Event, State
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
+class PrefixOverlap:
     """A network and a host in each other's way."""
 
     network_id: str
@@ -30,7 +30,7 @@ class Overlap:
     prefix: IPv4Network
 
 
-class Occupied:
+class OccupiedPrefixes:
     """An index of the state: prefixes by host, and the networks' subnets in order."""
 
     def __init__(self, state: State) -> None:
@@ -62,22 +62,22 @@ class Occupied:
                         return node_id, prefix
         return None
 
-    def of_node(self, node_id: str, prefixes: Iterable[IPv4Network]) -> Iterator[Overlap]:
+    def of_node(self, node_id: str, prefixes: Iterable[IPv4Network]) -> Iterator[PrefixOverlap]:
         """The networks that have something of a host's."""
         for prefix in prefixes:
             place = bisect_left(self._subnets, (int(prefix.network_address), ""))
             for _, network_id, subnet in self._subnets[place:]:
                 if int(subnet.network_address) > int(prefix.broadcast_address):
                     break
-                yield Overlap(network_id, subnet, node_id, prefix)
+                yield PrefixOverlap(network_id, subnet, node_id, prefix)
 
-    def of_network(self, network_id: str) -> Iterator[Overlap]:
+    def of_network(self, network_id: str) -> Iterator[PrefixOverlap]:
         """The hosts that use something of a network's."""
         own = next((subnet for _, id, subnet in self._subnets if id == network_id), None)
         for node_id, prefixes in self.prefixes.items() if own else ():
             for prefix in prefixes:
                 if own and node_id in self._state.nodes and prefix.overlaps(own):
-                    yield Overlap(network_id, own, node_id, prefix)
+                    yield PrefixOverlap(network_id, own, node_id, prefix)
 
     def _sort(self) -> None:
         decided = ((id, IPv4Network(one.subnet)) for id, one in self._state.network_decisions.items())
@@ -93,13 +93,13 @@ def prefixes_of(description: NodeDescription) -> tuple[IPv4Network, ...]:
 
 def in_use(state: State, subnet: IPv4Network) -> str:
     """Who uses something of a subnet, for a sentence: "10.3.0.0/16 of host web-1"; "" for nobody."""
-    found = state.index(Occupied).overlapping(subnet)
+    found = state.index(OccupiedPrefixes).overlapping(subnet)
     return f"{found[1]} of host {_host(state, found[0])}" if found else ""
 
 
 def node_troubles(state: State, node_id: str, description: NodeDescription) -> list[str]:
     """Sentences about networks that have something of this host's."""
-    overlaps = state.index(Occupied).of_node(node_id, prefixes_of(description))
+    overlaps = state.index(OccupiedPrefixes).of_node(node_id, prefixes_of(description))
     return [
         f"its {one.prefix} overlaps {one.subnet} of network {_network(state, one.network_id)}: containers there and"
         " the machines behind that prefix cannot reach each other from this host"
@@ -117,7 +117,7 @@ def overlaps_of(state: State, network_id: str, **facts: str) -> list[Reason]:
             subnet=str(one.subnet),
             **facts,
         )
-        for one in state.index(Occupied).of_network(network_id)
+        for one in state.index(OccupiedPrefixes).of_network(network_id)
     ]
 
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TransactionLimits:
     """What one transaction may hold. The defaults suit our own member, which is started with room for them."""
 
     operations: int = 9_000
@@ -20,7 +20,7 @@ class Limits:
     """Bytes of keys and values; far below the member's limit, for a big entry holds up its heartbeats."""
 
 
-EXTERNAL = Limits(operations=120, size=1 << 20)
+EXTERNAL = TransactionLimits(operations=120, size=1 << 20)
 """What any etcd takes that was started with its own defaults."""
 
 
@@ -34,7 +34,7 @@ def check_distinct(changes: Sequence[Change]) -> None:
         seen.add(key)
 
 
-def batches(items: Iterable[T], size: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:
+def batches(items: Iterable[T], size: Callable[[T], int], limits: TransactionLimits) -> Iterator[list[T]]:
     """Runs of items within the limits; one item too big for any stands alone. Lazy: takes items as it needs them."""
     batch: list[T] = []
     total = 0

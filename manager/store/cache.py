@@ -10,7 +10,7 @@ from itertools import count
 from manager.store.state import Dirty, Event, State
 
 
-class View:
+class Cache:
     """The reading half of the port `Store`. Only the store behind it advances it."""
 
     def __init__(self) -> None:

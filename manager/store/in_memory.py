@@ -16,7 +16,7 @@ from api.errors import Unavailable
 from api.objects.kinds import Kind
 from kit.timing import Clock, wall_clock
 from manager.store.batches import check_distinct
-from manager.store.cache import View
+from manager.store.cache import Cache
 from manager.store.interface import ANY, Change, Fence, Fenced, LeaseEnded, Put, Stale
 from manager.store.keys import path_of
 from manager.store.state import Event
@@ -91,7 +91,7 @@ class MemoryDatabase:
                 store.deliver(events, revision)
 
 
-class MemoryStore(View):
+class MemoryStore(Cache):
     """One manager's store. `clock` in Unix seconds; give several stores one `database` to make them a cluster."""
 
     def __init__(self, clock: Clock = wall_clock, database: MemoryDatabase | None = None) -> None:

@@ -18,7 +18,7 @@ from api.service.placement import Placement
 from api.service.resources import Reservations
 from api.service.service_spec import Dependency
 from api.states import GOING, Availability, NodeState, TaskState
-from manager.allocator.allocation_index import Book
+from manager.allocator.allocation_index import AllocationIndex
 from manager.leader.memory import Memory
 from manager.leader.planners import planners
 from manager.plan import Plan
@@ -167,7 +167,7 @@ def test_a_new_leader_decides_as_the_old_one_would(happenings: list[tuple[Any, .
         before = old(w.state, w.memory, make.everything(w.state), w.now)
         after = new(fresh, Memory(), make.everything(fresh), w.now)
         assert keys(before, w.state) == keys(after, w.state)
-    followed, made = w.state.index(Book), fresh.index(Book)
+    followed, made = w.state.index(AllocationIndex), fresh.index(AllocationIndex)
     for network, span in followed.spans.items():
         assert made.used(network, *span[:2]) == span[2]
     assert (followed.held, followed.ports, followed.bridges) == (made.held, made.ports, made.bridges)

@@ -13,7 +13,7 @@ from api.objects.decided import Task
 from api.reasons.reason import Code, reason
 from api.states import TaskState
 from kit.ip import number_of
-from manager.allocator.allocation_round import Allocation
+from manager.allocator.allocation_round import AllocationRound
 from manager.allocator.memory import Memory
 from manager.plan import PlanBuilder
 from manager.scheduler.filters import Pipeline
@@ -75,7 +75,7 @@ def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
     if revision is None:
         return False
     allocation, held = (
-        Allocation(PlanBuilder(state, now), Memory()),
+        AllocationRound(PlanBuilder(state, now), Memory()),
         {one.network_id: one.address for one in old.addresses},
     )
     fixed, lacking = revision.spec.fixed_addresses, False

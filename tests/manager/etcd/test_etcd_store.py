@@ -12,7 +12,7 @@ from api.errors import TooLarge, Unavailable
 from api.objects.kinds import NODE, SESSION
 from api.objects.observed import Session
 from manager.etcd.etcd_store import EtcdStore
-from manager.store.batches import Limits
+from manager.store.batches import TransactionLimits
 from manager.store.interface import ABSENT, Delete, Put, Stale, Store
 from tests.contracts.etcd_process import EtcdProcess, free_ports
 from tests.contracts.relay import Relay
@@ -177,7 +177,7 @@ async def test_a_watch_that_breaks_goes_on_where_it_was(etcd: EtcdProcess, store
 
 async def test_a_commit_over_the_limits_is_split(etcd: EtcdProcess, stores: Stores) -> None:
     await stores()
-    store = EtcdStore([etcd.endpoint], limits=Limits(operations=10))
+    store = EtcdStore([etcd.endpoint], limits=TransactionLimits(operations=10))
     await store.start()
 
     last = await store.commit([Put(NODE, f"n{i}", node(f"n{i}")) for i in range(25)])
@@ -192,7 +192,7 @@ async def test_of_a_split_commit_what_came_before_the_refused_part_stays_and_is_
     etcd: EtcdProcess, stores: Stores
 ) -> None:
     await stores()
-    store = EtcdStore([etcd.endpoint], limits=Limits(operations=2))
+    store = EtcdStore([etcd.endpoint], limits=TransactionLimits(operations=2))
     await store.start()
     await store.commit([Put(NODE, "taken", node("taken"))])
 
@@ -208,7 +208,7 @@ async def test_of_a_split_commit_what_came_before_the_refused_part_stays_and_is_
 
 async def test_the_largest_commit_of_compared_keys_fits_one_transaction(stores: Stores) -> None:
     store = await stores()
-    names = [f"n{i}" for i in range(Limits().operations)]
+    names = [f"n{i}" for i in range(TransactionLimits().operations)]
 
     revision = await store.commit([Put(NODE, name, node(name), expected=ABSENT) for name in names])
     gone = await store.commit([Delete(NODE, name, expected=revision) for name in names])

@@ -13,7 +13,7 @@ from api.errors import TooLarge, Unavailable
 from api.objects.kinds import NODE
 from api.objects.wanted import Node
 from manager.etcd.transactions import LANES, SMALL, Writer, encoded
-from manager.store.batches import Limits
+from manager.store.batches import TransactionLimits
 from manager.store.interface import Delete, Put
 
 
@@ -65,7 +65,10 @@ def commits(writer: Writer, *batches: list[Any]) -> list[asyncio.Future[int]]:
     return [asyncio.ensure_future(writer.write(batch)) for batch in batches]
 
 
-async def busy(limits: Limits = Limits()) -> tuple[Etcd, Writer, list[asyncio.Future[int]]]:  # noqa: B008
+DEFAULT_LIMITS = TransactionLimits()
+
+
+async def busy(limits: TransactionLimits = DEFAULT_LIMITS) -> tuple[Etcd, Writer, list[asyncio.Future[int]]]:
     """A writer with all requests under way that may be."""
     etcd = Etcd()
     writer = Writer(etcd, limits)  # type: ignore[arg-type]
@@ -93,7 +96,7 @@ async def test_commits_that_come_while_others_are_under_way_go_together() -> Non
 async def test_commits_made_in_one_turn_of_the_loop_go_together() -> None:
     etcd = Etcd()
     etcd.open.set()
-    writer = Writer(etcd, Limits())  # type: ignore[arg-type]
+    writer = Writer(etcd, TransactionLimits())  # type: ignore[arg-type]
     await asyncio.gather(*commits(writer, put("a"), put("b"), put("c")))
     assert etcd.sent == [[["a"], ["b"], ["c"]]]
 
@@ -110,7 +113,7 @@ async def test_commits_of_one_key_are_never_in_one_request() -> None:
 
 @pytest.mark.looptime
 async def test_a_request_stays_within_the_limits() -> None:
-    etcd, writer, under_way = await busy(Limits(operations=6))
+    etcd, writer, under_way = await busy(TransactionLimits(operations=6))
     more = commits(writer, put("a", "b"), put("c", "d"), put("e", "f"))
     await asyncio.sleep(0.001)
     etcd.open.set()
