@@ -31,7 +31,7 @@ from kit.ip import join_host_port
 from kit.supervisor import persist
 from kit.timing import Clock, backoff
 from manager.dispatch.dispatcher import Dispatcher
-from manager.dispatch.manager_announcer import Announcer
+from manager.dispatch.manager_announcer import ManagerAnnouncer
 from manager.etcd.bootstrap import other_endpoints, others_file, remember, start_member
 from manager.etcd.command_line import MemberSettings, check_version, parse_version
 from manager.etcd.etcd_members import Members
@@ -39,7 +39,7 @@ from manager.etcd.etcd_process import Member
 from manager.etcd.etcd_store import EtcdStore, KeyHolder
 from manager.etcd.withdrawal import Withdrawals
 from manager.hosts.host_client import HostClient
-from manager.hosts.host_detector import Detector, probe
+from manager.hosts.host_detector import HostDetector, probe
 from manager.http.cluster.join_port import JoinService, server_context
 from manager.leader.election import Election
 from manager.leader.key_renewal import Keeper
@@ -257,7 +257,7 @@ class Manager:
         self._events = History(store.state, self._clock)
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
-        detector = Detector(
+        detector = HostDetector(
             store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host, dispatcher.doubt
         )
         election = Election(store, options.node_id, self._clock)
@@ -270,7 +270,7 @@ class Manager:
             ("dispatcher", dispatcher.run),
             ("failure detector", detector.run),
             ("leader", self._leader.run),
-            ("announcements", Announcer(store, options.node_id, self._hosts, lambda: dispatcher.connected).run),
+            ("announcements", ManagerAnnouncer(store, options.node_id, self._hosts, lambda: dispatcher.connected).run),
             ("manager's liveness", self._stay_listed),
             ("own certificate", self._note_identity),
             ("cluster's keys", Keeper(store, options.node_id, self._clock).run),

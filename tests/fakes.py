@@ -19,7 +19,7 @@ from api.errors import NotFound, Unavailable
 from api.service.host_config import Hook
 from api.service.ports import PortConfig
 from api.wire.host_messages import LogLine
-from api.wire.session_messages import Accepted, AgentMessage, Assignments, Hello, ManagerMessage, Statuses, Welcome
+from api.wire.session_messages import Accepted, AgentMessage, Assignments, Hello, ManagerMessage, SessionInfo, Statuses
 from overlay.interface import NetworkFailure, NetworkView, Sandbox
 
 
@@ -346,7 +346,7 @@ class FakeManager:
         while True:
             conversation = await self.link.accept()
             self.heard.append(await conversation.heard())
-            conversation.say(Welcome(self.period, self.managers))
+            conversation.say(SessionInfo(self.period, self.managers))
             self.conversation = conversation
             self._news.set()
             await self._serve(conversation)

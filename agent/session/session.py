@@ -18,7 +18,7 @@ from agent.session.interface import Conversation, HelloRefused, Link, SessionLos
 from agent.session.known_managers import Managers
 from agent.session.status_reporter import Reporter
 from api.objects.observed import NodeDescription
-from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, Part, Welcome
+from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, Part, SessionInfo
 from kit.mailbox import Mailbox
 from kit.supervisor import run_cancellable
 from kit.timing import backoff
@@ -130,7 +130,7 @@ class Session:
                 answer = await conversation.receive()
         except TimeoutError:
             raise SessionLost(f"the manager at {address} did not answer within {WELCOME_TIMEOUT:g} s") from None
-        if not isinstance(answer, Welcome):
+        if not isinstance(answer, SessionInfo):
             raise SessionLost(f"the manager at {address} answered hello with {type(answer).__name__}")
         self._number = self._in_force = 0
         self._taken = Mailbox()
@@ -139,7 +139,7 @@ class Session:
         self.connected.set()
         log.info("session", manager=address)
 
-    def _welcome(self, message: Welcome) -> None:
+    def _welcome(self, message: SessionInfo) -> None:
         self._period = message.period
         self._managers.update(message.managers, message.ids)
 
@@ -171,7 +171,7 @@ class Session:
                     self._taken.put(message.number)
                 case Accepted(number):
                     self._reporter.accept(number)
-                case Welcome() as message:
+                case SessionInfo() as message:
                     self._welcome(message)
 
     def _whole(self, message: Assignments) -> Assignments:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from api.codec import Value
 from api.objects.decided import NetworkDecision, NodeDecision, Revision, ServiceDecision, Task
-from api.objects.observed import Confirmation, Leadership, Member, NodeDescription, Session, Suspicions, TaskStatus
+from api.objects.observed import AppliedRevision, Leadership, Member, NodeDescription, Session, Suspicions, TaskStatus
 from api.objects.wanted import Certificate, Claim, Cluster, Config, Network, Node, Secret, Service
 
 T = TypeVar("T", bound=Value)
@@ -41,7 +41,7 @@ SERVICE_DECISION = Kind("decided/services", ServiceDecision)
 NODE_DECISION = Kind("decided/nodes", NodeDecision)
 DESCRIPTION = Kind("observed/nodes", NodeDescription)
 STATUS = Kind("observed/tasks", TaskStatus)
-CONFIRMATION = Kind("observed/confirmations", Confirmation)
+APPLIED_REVISION = Kind("observed/confirmations", AppliedRevision)
 SESSION = Kind("sessions", Session)
 MEMBER = Kind("members", Member)
 SUSPICIONS = Kind("suspicions", Suspicions)
@@ -51,7 +51,7 @@ LEADERSHIP = Kind("leader", Leadership)
 KINDS: tuple[Kind[Value], ...] = (
     CLUSTER, NODE, CERTIFICATE, SERVICE, NETWORK, SECRET, CONFIG, CLAIM,
     REVISION, TASK, NETWORK_DECISION, SERVICE_DECISION, NODE_DECISION,
-    DESCRIPTION, STATUS, CONFIRMATION, SESSION, MEMBER, SUSPICIONS, LEADERSHIP,
+    DESCRIPTION, STATUS, APPLIED_REVISION, SESSION, MEMBER, SUSPICIONS, LEADERSHIP,
 )  # type: ignore[assignment]  # fmt: skip
 DEFAULT_CLUSTER = "default"
 CURRENT_LEADER = "current"

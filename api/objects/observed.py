@@ -111,7 +111,7 @@ class Suspicions(Value, frozen=True):
     """The suspected nodes that have been silent for so long that they are not expected back soon."""
 
 
-class Confirmation(Value, frozen=True):
+class AppliedRevision(Value, frozen=True):
     """Up to which revision a manager's hosts have applied network state. Store id: the manager's node id."""
 
     revision: int = 0

@@ -44,7 +44,7 @@ class Goodbye(Value, frozen=True, tag="goodbye"):
 AgentMessage = Hello | Heartbeat | Statuses | Goodbye
 
 
-class Welcome(Value, frozen=True, tag="welcome"):
+class SessionInfo(Value, frozen=True, tag="welcome"):
     """Answer to the first Hello, and again when the managers change."""
 
     period: float
@@ -86,7 +86,7 @@ class Accepted(Value, frozen=True, tag="accepted"):
     number: int
 
 
-ManagerMessage = Welcome | Part | Assignments | Accepted
+ManagerMessage = SessionInfo | Part | Assignments | Accepted
 
 
 DISPATCHER = "argosy.Dispatcher"

@@ -26,13 +26,13 @@ from api.wire.assignments import (
     key_of,
 )
 from manager.assignments.assignment_sources import (
-    Made,
-    Own,
+    OwnAssignments,
     Shared,
+    TaskAssignmentCache,
     endpoint_assignments,
     is_own_peer,
     member_assignment,
-    own_part,
+    own_assignments,
     peer_assignments,
     service_assignments,
 )  # fmt: skip
@@ -44,25 +44,25 @@ from manager.store.state import Dirty, State
 SLICE = 500
 """Resources looked at between two breaths of the event loop (some milliseconds)."""
 
-Face = tuple[bool, frozenset[int], bytes]
+ServiceInputs = tuple[bool, frozenset[int], bytes]
 """What of a service its hosts' own parts are made of: whether there is one, its revisions, its registry login."""
-_NO_FACE: Face = (False, frozenset(), b"")
+_NO_FACE: ServiceInputs = (False, frozenset(), b"")
 Source = tuple[str, str]
 """What contributes to networks: ("service" | "task" | "node", id)."""
 
 
 @dataclass(slots=True)
-class HostView:
+class HostAssignments:
     """One host: what it has, and what it is still to be sent."""
 
-    own: Own = field(default_factory=Own)
+    own: OwnAssignments = field(default_factory=OwnAssignments)
     images: dict[str, ImageAssignment] = field(default_factory=dict)
     """Where it may fetch what it needs, by reference."""
     watched: dict[str, frozenset[str]] = field(default_factory=dict)
     """By reference: what news of images concerns it."""
     pending: dict[AssignmentKey, Assignment | None] = field(default_factory=dict)
     """None: to be removed."""
-    made: Made = field(default_factory=dict)
+    made: TaskAssignmentCache = field(default_factory=dict)
     """Its task orders, kept so that news of one task does not make those of all."""
 
     def put(self, resource: Assignment) -> None:
@@ -82,7 +82,7 @@ class AssignmentIndex:
         self._state = state
         self._made: dict[Source, dict[AssignmentKey, Shared]] = {}
         self._on: dict[str, dict[AssignmentKey, Shared]] = defaultdict(dict)
-        self._hosts: dict[str, HostView] = {}
+        self._hosts: dict[str, HostAssignments] = {}
         self._members: dict[str, set[str]] = defaultdict(set)
         self._cluster: dict[str, MemberAssignment] = {}
         """Every node, as all hosts are told of it."""
@@ -95,7 +95,7 @@ class AssignmentIndex:
         self._holders: dict[str, set[str]] = defaultdict(set)
         self._needing: dict[str, set[str]] = defaultdict(set)
         self._node_faces: dict[str, tuple[str, int, bool, Suspicion, bool]] = {}
-        self._service_faces: dict[str, Face] = {}
+        self._service_faces: dict[str, ServiceInputs] = {}
         self._work = 0
         self._doubted: frozenset[str] = frozenset()
         self._images_of: dict[str, frozenset[str]] = {}
@@ -103,10 +103,10 @@ class AssignmentIndex:
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, node_id: str) -> HostView:
+    def add(self, node_id: str) -> HostAssignments:
         """Follow a host, from nothing: all it is to have is pending."""
         self.remove(node_id)
-        view = self._hosts[node_id] = HostView()
+        view = self._hosts[node_id] = HostAssignments()
         view.pending.update({key_of(order): order for order in self._cluster.values()})
         self._refresh(node_id)
         return view
@@ -260,7 +260,7 @@ class AssignmentIndex:
         view = self._hosts.get(node_id)
         if view is None:
             return
-        old, new = view.own, own_part(self._state, node_id, view.made)
+        old, new = view.own, own_assignments(self._state, node_id, view.made)
         view.own = new
         self._work += 1 + len(new.resources)
         if len(view.made) > 2 * len(new.resources) + 64:
@@ -279,17 +279,17 @@ class AssignmentIndex:
         (self._withheld.add if new.withheld else self._withheld.discard)(node_id)
         (self._leaving.add if new.leaving else self._leaving.discard)(node_id)
 
-    def _enter(self, network: str, node_id: str, view: HostView) -> None:
+    def _enter(self, network: str, node_id: str, view: HostAssignments) -> None:
         self._members[network].add(node_id)
         view.pending.update(self._on.get(network, {}))
         view.pending.pop(("peer", f"{node_id}.{network}"), None)
 
-    def _leave(self, network: str, node_id: str, view: HostView) -> None:
+    def _leave(self, network: str, node_id: str, view: HostAssignments) -> None:
         _discard(self._members, network, node_id)
         view.pending.update(dict.fromkeys(self._on.get(network, {})))
         view.pending.pop(("peer", f"{node_id}.{network}"), None)
 
-    def _refresh_images(self, node_id: str, view: HostView) -> None:
+    def _refresh_images(self, node_id: str, view: HostAssignments) -> None:
         self._unwatch(node_id, view)
         orders: dict[str, ImageAssignment] = {}
         for reference in view.own.images:
@@ -306,7 +306,7 @@ class AssignmentIndex:
             view.pending[key_of(view.images[reference])] = None
         view.images = orders
 
-    def _unwatch(self, node_id: str, view: HostView) -> None:
+    def _unwatch(self, node_id: str, view: HostAssignments) -> None:
         for watched in view.watched.values():
             for name in watched:
                 _discard(self._needing, name, node_id)

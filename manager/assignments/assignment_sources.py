@@ -30,7 +30,7 @@ from api.wire.assignments import (
     login_id,
 )  # fmt: skip
 from api.wire.rpc import key_digest
-from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, is_serving
+from manager.assignments.connection_draining import AT_ONCE, ConnectionDraining, StopDelay, is_serving
 from manager.assignments.image_sources import holder_keys, image_assignment, image_names, needs_image
 from manager.assignments.stored_file_assignments import stored_file_assignments
 from manager.hosts.suspicion import Suspicion, suspicion
@@ -119,7 +119,7 @@ def member_assignment(state: State, node_id: str) -> MemberAssignment | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnAssignments:
     """A host's own part of its assignments."""
 
     resources: dict[AssignmentKey, Assignment] = field(default_factory=dict)
@@ -133,11 +133,11 @@ class Own:
     """Whether a task is to stop that may still be sent connections (manager/assignments/connection_draining.py)."""
 
 
-Made = dict[str, tuple[Task, Revision | None, Drain, TaskAssignment]]
+TaskAssignmentCache = dict[str, tuple[Task, Revision | None, StopDelay, TaskAssignment]]
 """Orders made earlier, by task, with what they were made of."""
 
 
-def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
+def own_assignments(state: State, node_id: str, made: TaskAssignmentCache | None = None) -> OwnAssignments:
     """A host's tasks with what is needed to run them, and its networks.
 
     `made` is the caller's to keep: an order is made anew only when its task or revision is another one.
@@ -148,7 +148,7 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
     networks = {INGRESS} & possible.keys()
     images: set[str] = set()
     withheld = leaving = False
-    drains = state.index(Drains)
+    drains = state.index(ConnectionDraining)
     for task in state.tasks_on(node_id).values():
         if task.state is not TaskState.ASSIGNED:
             continue
@@ -178,10 +178,10 @@ def own_part(state: State, node_id: str, made: Made | None = None) -> Own:
         networks |= needed & possible.keys()
     for network in networks:
         _put(resources, possible[network])
-    return Own(resources, frozenset(networks), frozenset(images), withheld, leaving)
+    return OwnAssignments(resources, frozenset(networks), frozenset(images), withheld, leaving)
 
 
-def task_assignment(state: State, task: Task, drain: Drain = AT_ONCE) -> TaskAssignment:
+def task_assignment(state: State, task: Task, drain: StopDelay = AT_ONCE) -> TaskAssignment:
     """A task as its host is told of it."""
     revision = state.revision_of(task)
     aliases = {target.target: target.aliases for target in revision.spec.network_targets} if revision else {}
@@ -243,7 +243,7 @@ def network_assignments(state: State, node_id: str) -> dict[str, NetworkAssignme
 
 def assignment_set(state: State, node_id: str) -> dict[AssignmentKey, Assignment]:
     """All a host is to be told, from scratch."""
-    own = own_part(state, node_id)
+    own = own_assignments(state, node_id)
     resources = dict(own.resources)
     for shared in _all_shared(state):
         if shared.network_id in own.networks and not is_own_peer(shared, node_id):

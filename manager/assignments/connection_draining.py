@@ -16,7 +16,7 @@ from typing import NamedTuple
 from api.defaults import LINGER, NAME_TTL
 from api.objects.decided import Task
 from api.objects.kinds import (
-    CONFIRMATION,
+    APPLIED_REVISION,
     NODE,
     NODE_DECISION,
     SESSION,
@@ -30,7 +30,7 @@ from manager.hosts.suspicion import is_suspected
 from manager.store.state import Event, State
 
 
-class Drain(NamedTuple):
+class StopDelay(NamedTuple):
     """What keeps a task from being signalled."""
 
     waiting: bool = False
@@ -39,7 +39,7 @@ class Drain(NamedTuple):
     """Seconds that it goes on after that."""
 
 
-AT_ONCE = Drain()
+AT_ONCE = StopDelay()
 
 
 def is_serving(state: State, task: Task) -> bool:
@@ -51,13 +51,13 @@ def is_serving(state: State, task: Task) -> bool:
     return not is_suspected(state, task.node_id)
 
 
-def is_leaving(state: State, task: Task) -> bool:
+def needs_draining(state: State, task: Task) -> bool:
     """Whether hosts may still send connections to a task that is to stop."""
     is_told = task.desired > TaskState.COMPLETE and bool(task.addresses)
     return is_told and state.task_state(task) is TaskState.RUNNING
 
 
-class Drains:
+class ConnectionDraining:
     """An index of the state: who serves, who leaves, and up to where all hosts have confirmed."""
 
     def __init__(self, state: State) -> None:
@@ -83,7 +83,7 @@ class Drains:
                 self._look_at_nodes({event.id})
         elif event.kind is SUSPICIONS:
             self._look_at_nodes(self._state.concerned(event))
-        elif event.kind in (SESSION, CONFIRMATION, NODE):
+        elif event.kind in (SESSION, APPLIED_REVISION, NODE):
             self._confirmed = None
             if event.kind is SESSION and any(
                 event.id in row.suspected for row in self._state.table(SUSPICIONS).values()
@@ -102,11 +102,11 @@ class Drains:
         ids = (id for service, ids in self._leaving.items() if service in self._serving for id in ids)
         return [self._state.version(TASK, id) for id in ids]
 
-    def of(self, task: Task) -> Drain:
+    def of(self, task: Task) -> StopDelay:
         """What keeps a task from being signalled, now. A service of which nobody serves gains nothing by waiting."""
         if task.id not in self._leaving.get(task.service_id, ()) or task.service_id not in self._serving:
             return AT_ONCE
-        return Drain(self._state.version(TASK, task.id) > self.confirmed, _linger(self._state, task))
+        return StopDelay(self._state.version(TASK, task.id) > self.confirmed, _linger(self._state, task))
 
     def _look_at_nodes(self, node_ids: set[str]) -> None:
         for node_id in node_ids:
@@ -116,10 +116,10 @@ class Drains:
     def _look(self, task: Task) -> None:
         exists = self._state.tasks.get(task.id) is task
         _note(self._serving, task, exists and is_serving(self._state, task))
-        _note(self._leaving, task, exists and is_leaving(self._state, task))
+        _note(self._leaving, task, exists and needs_draining(self._state, task))
 
     def _least(self) -> int:
-        confirmations = self._state.table(CONFIRMATION)
+        confirmations = self._state.table(APPLIED_REVISION)
         least: int | None = None
         for node_id, session in self._state.sessions.items():
             if not _counts(self._state, node_id, session):
@@ -132,17 +132,17 @@ class Drains:
         return sys.maxsize if least is None else least
 
 
-def to_confirm(state: State, manager_id: str, in_force: Mapping[str, int]) -> int | None:
+def revision_to_publish(state: State, manager_id: str, in_force: Mapping[str, int]) -> int | None:
     """The revision that a manager should confirm now; None when nobody waits for it, or it knows of nothing new.
 
     `in_force` says of each host with a session here by which revision it directs its traffic.
     """
-    told = state.index(Drains).told()
+    told = state.index(ConnectionDraining).told()
     if not told:
         return None
     mine = [id for id, one in state.sessions.items() if one.manager_id == manager_id and _counts(state, id, one)]
     reached = min((in_force.get(id, 0) for id in mine), default=0)
-    row = state.table(CONFIRMATION).get(manager_id)
+    row = state.table(APPLIED_REVISION).get(manager_id)
     published = row.revision if row is not None else 0
     needed = [revision for revision in told if revision <= reached]
     if needed:

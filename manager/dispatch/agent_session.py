@@ -26,13 +26,13 @@ from api.errors import Unavailable
 from api.objects.kinds import DESCRIPTION, SESSION, STATUS
 from api.objects.observed import NodeDescription, Session, TaskStatus
 from api.states import TaskState, is_legal
-from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, Statuses, Welcome
+from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, SessionInfo, Statuses
 from kit.timing import Clock
 from kit.token_buckets import TokenBuckets
-from manager.assignments.assignment_index import AssignmentIndex, HostView
+from manager.assignments.assignment_index import AssignmentIndex, HostAssignments
 from manager.dispatch import assignment_pieces
 from manager.dispatch.inbox import Inbox
-from manager.dispatch.status_writer import ObservationWriter
+from manager.dispatch.status_writer import StatusWriter
 from manager.hosts.occupied_prefixes import node_troubles
 from manager.security import border
 from manager.store.held_key import HeldKey
@@ -52,7 +52,7 @@ FLAP_PAUSE = 0.5
 log = structlog.get_logger(__name__)
 
 
-class Stream(Protocol):
+class AgentStream(Protocol):
     """The served side of a bidirectional call (grpc.aio.ServicerContext)."""
 
     async def write(self, message: ManagerMessage) -> None:
@@ -68,10 +68,10 @@ class AgentSession:
         node_id: str,
         manager_id: str,
         store: Store,
-        writer: ObservationWriter,
-        view: HostView,
+        writer: StatusWriter,
+        view: HostAssignments,
         index: AssignmentIndex,
-        welcome: Callable[[], Welcome],
+        welcome: Callable[[], SessionInfo],
         progress: Callable[[], None],
         clock: Clock,
         rng: random.Random,
@@ -114,7 +114,7 @@ class AgentSession:
             return self._index.covers
         return self._in_force
 
-    async def run(self, stream: Stream, inbox: Inbox, hello: Hello, peer: str) -> None:
+    async def run(self, stream: AgentStream, inbox: Inbox, hello: Hello, peer: str) -> None:
         """Until the agent closes the stream (returns) or it breaks (raises; Invalid or Conflict: by what it said).
 
         `hello` has been admitted; `peer` is the address that the agent's connection comes from.
@@ -219,8 +219,8 @@ class AgentSession:
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _write(self, stream: Stream) -> None:
-        welcomed: Welcome | None = None
+    async def _write(self, stream: AgentStream) -> None:
+        welcomed: SessionInfo | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(GREET_WITHIN):
                 await self._opened.wait()
@@ -237,7 +237,7 @@ class AgentSession:
             await self._due.wait()
             self._due.clear()
 
-    async def _send(self, stream: Stream) -> None:
+    async def _send(self, stream: AgentStream) -> None:
         """Send what is pending; the first message is the full set."""
         put, remove = self._view.take()
         self._number += 1

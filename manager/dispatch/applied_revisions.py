@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from api.errors import Unavailable
-from api.objects.kinds import CONFIRMATION
-from api.objects.observed import Confirmation
+from api.objects.kinds import APPLIED_REVISION
+from api.objects.observed import AppliedRevision
 from kit.timing import backoff
-from manager.assignments.connection_draining import to_confirm
+from manager.assignments.connection_draining import revision_to_publish
 from manager.store.interface import Put, Store
 
 GATHER = 0.01
@@ -25,7 +25,7 @@ GATHER = 0.01
 log = structlog.get_logger(__name__)
 
 
-class Confirmations:
+class AppliedRevisions:
     """This manager's key. `in_force` says of each host with a session here by which revision it directs its traffic."""
 
     def __init__(
@@ -48,11 +48,11 @@ class Confirmations:
             await self._news.wait()
             await asyncio.sleep(GATHER)
             self._news.clear()
-            revision = to_confirm(self._store.state, self._manager_id, self._in_force())
+            revision = revision_to_publish(self._store.state, self._manager_id, self._in_force())
             if revision is None:
                 continue
             try:
-                await self._store.commit([Put(CONFIRMATION, self._manager_id, Confirmation(revision))])
+                await self._store.commit([Put(APPLIED_REVISION, self._manager_id, AppliedRevision(revision))])
                 delays = backoff(self._rng)
             except Unavailable as error:
                 log.warning("tasks that are to stop wait for the store", reason=str(error))

@@ -19,15 +19,15 @@ from api.errors import ArgosyError, Conflict, Invalid
 from api.objects.kinds import DESCRIPTION
 from api.wire import rpc
 from api.wire.host_messages import ExportCheck, ExportVerdict
-from api.wire.session_messages import Hello, Welcome
+from api.wire.session_messages import Hello, SessionInfo
 from kit.timing import Clock
 from kit.token_buckets import TokenBuckets
 from manager.assignments.assignment_index import AssignmentIndex
 from manager.assignments.image_sources import may_fetch
 from manager.dispatch.agent_session import AgentSession
-from manager.dispatch.applied_revisions import Confirmations
+from manager.dispatch.applied_revisions import AppliedRevisions
 from manager.dispatch.inbox import Inbox
-from manager.dispatch.status_writer import ObservationWriter
+from manager.dispatch.status_writer import StatusWriter
 from manager.security import border, rights
 from manager.security.rights import KNOWN_WITHIN, Rights
 from manager.store.interface import Store
@@ -60,8 +60,8 @@ class Dispatcher:
         self._rng = rng
         self._rights = Rights(store)
         self._index = AssignmentIndex(store.state)
-        self._writer = ObservationWriter(store, rng)
-        self._confirmations = Confirmations(store, node_id, self._in_force, rng)
+        self._writer = StatusWriter(store, rng)
+        self._confirmations = AppliedRevisions(store, node_id, self._in_force, rng)
         self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
         self._complete = asyncio.Event()
         self._doubts: frozenset[str] = frozenset()
@@ -186,7 +186,7 @@ class Dispatcher:
         if (former := self._sessions.pop(node_id, None)) is not None:
             former[1].cancel()
         view = self._index.add(node_id)
-        welcome = partial(welcome_of, self._store.state, node_id)
+        welcome = partial(session_info, self._store.state, node_id)
         session = AgentSession(
             node_id,
             self._node_id,
@@ -260,11 +260,11 @@ class Dispatcher:
             log.warning("a host's session was refused", node=node_id, reason=reason)
 
 
-def welcome_of(state: State, node_id: str) -> Welcome:
+def session_info(state: State, node_id: str) -> SessionInfo:
     """What an agent is told of the cluster and of its own node."""
     node = state.nodes.get(node_id)
     period = state.cluster.heartbeat if state.cluster else HEARTBEAT
-    return Welcome(
+    return SessionInfo(
         period=min(period, HEARTBEAT),
         managers=manager_addresses(state),
         apis=api_addresses(state),

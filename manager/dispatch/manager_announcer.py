@@ -14,7 +14,7 @@ import structlog
 
 from api.errors import ArgosyError
 from api.wire.host_messages import ManagersNotice
-from manager.dispatch.dispatcher import welcome_of
+from manager.dispatch.dispatcher import session_info
 from manager.hosts.host_client import HostClient
 from manager.store.interface import Store
 from manager.store.state import State
@@ -41,7 +41,7 @@ def strayed(state: State, me: str, connected: Collection[str]) -> list[str]:
     return sorted(found)
 
 
-class Announcer:
+class ManagerAnnouncer:
     """One manager's."""
 
     def __init__(self, store: Store, node_id: str, hosts: HostClient, connected: Callable[[], Collection[str]]) -> None:
@@ -59,7 +59,7 @@ class Announcer:
             await asyncio.sleep(PAUSE)
 
     async def _call(self, node_id: str, limit: asyncio.Semaphore) -> None:
-        told = welcome_of(self._store.state, node_id)
+        told = session_info(self._store.state, node_id)
         notice = ManagersNotice(told.managers, told.apis, told.ids)
         async with limit:
             try:

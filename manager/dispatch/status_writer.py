@@ -22,7 +22,7 @@ GATHER = 0.01
 log = structlog.get_logger(__name__)
 
 
-class ObservationWriter:
+class StatusWriter:
     """Batches puts of observed keys, across sessions; the newest value of a key wins."""
 
     def __init__(self, store: Store, rng: random.Random) -> None:

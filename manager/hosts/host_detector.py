@@ -118,7 +118,7 @@ class Unwritten:
         return silent
 
 
-class Detector:
+class HostDetector:
     """One manager's."""
 
     def __init__(

@@ -20,7 +20,7 @@ from api.engine.swarm import SwarmInitRequest, SwarmJoinRequest
 from api.errors import Unavailable
 from api.states import Role
 from api.wire.assignments import NetworkAssignment
-from api.wire.session_messages import Assignments, ManagerMessage, Part, Welcome
+from api.wire.session_messages import Assignments, ManagerMessage, Part, SessionInfo
 from kit.timing import Clock
 from kit.troubles import Troubles
 from manager.main import Manager
@@ -179,7 +179,7 @@ class HostMembership:
             self.network_names.update(
                 {order.id: order.name for order in message.put if isinstance(order, NetworkAssignment)}
             )
-        elif isinstance(message, Welcome):
+        elif isinstance(message, SessionInfo):
             self._welcomed(message)
 
     def refused(self) -> None:
@@ -187,7 +187,7 @@ class HostMembership:
         self._refusals += 1
         self._changed.set()
 
-    def _welcomed(self, welcome: Welcome) -> None:
+    def _welcomed(self, welcome: SessionInfo) -> None:
         self._refusals = 0
         identity = self._wanted.identity
         if identity is None or self._wanted.is_entering:

@@ -15,7 +15,7 @@ from agent.session.assignment_reader import ManagerReader
 from api.codec import encode
 from api.errors import Invalid
 from api.wire.assignments import NetworkAssignment, PeerAssignment
-from api.wire.session_messages import Assignments, Part, Welcome
+from api.wire.session_messages import Assignments, Part, SessionInfo
 from overlay.interface import NetworkFailure
 from tests.agent.builders import NETWORK, Lab, a_host, a_spec, a_task, cid
 from tests.texts import message_of
@@ -144,7 +144,7 @@ def test_an_entry_of_a_later_version_is_left_out_of_its_message(capsys: pytest.C
         assert message != whole
         assert reader.read(message) == kind
     assert capsys.readouterr().out.count("teleport x") == 1
-    assert reader.read(encode(Welcome(2.0))) == Welcome(2.0)
+    assert reader.read(encode(SessionInfo(2.0))) == SessionInfo(2.0)
     for junk in (b"", b"{", b"[]", b'{"type":"other"}', b'{"Put":1}', b"[" * 100_000):
         with pytest.raises(Invalid):
             reader.read(junk)

@@ -17,7 +17,7 @@ from api.objects.observed import NodeDescription
 from api.objects.wanted import Node
 from api.states import NodeState, Role, TaskState
 from api.wire import rpc
-from api.wire.session_messages import SESSION_METHOD, Assignments, Hello, ManagerMessage, Welcome
+from api.wire.session_messages import SESSION_METHOD, Assignments, Hello, ManagerMessage, SessionInfo
 from kit.supervisor import stop
 from kit.timing import wall_clock
 from manager.dispatch.dispatcher import Dispatcher
@@ -58,7 +58,7 @@ class Session:
     async def hello(self, description: NodeDescription) -> Assignments:
         """Open the session properly."""
         await self.send(Hello(description))
-        await self.receive(Welcome)
+        await self.receive(SessionInfo)
         first: Assignments = await self.receive(Assignments)
         return first
 

@@ -18,7 +18,7 @@ from api.states import Role, TaskState
 from api.wire import rpc
 from api.wire.session_messages import Accepted, Heartbeat, Hello, Statuses
 from manager.assignments.assignment_sources import assignment_set
-from manager.assignments.connection_draining import Drains
+from manager.assignments.connection_draining import ConnectionDraining
 from manager.http.cluster.cluster_answers import node_answer
 from manager.http.services.task_answers import TaskAnswers
 from manager.security import ca
@@ -185,7 +185,7 @@ async def test_confirmations_of_what_it_was_never_sent(cluster: Scene) -> None:
         assert (await rogue.refused()).startswith("INVALID_ARGUMENT: InForce: assignments 1000000000 are confirmed")
         stopping = replace(cluster.state.tasks["t2"], desired=TaskState.SHUTDOWN)
         await cluster.store.commit([Put(TASK, "t2", stopping)])
-        assert cluster.state.index(Drains).of(cluster.state.tasks["t2"]).waiting
+        assert cluster.state.index(ConnectionDraining).of(cluster.state.tasks["t2"]).waiting
 
 
 async def test_statuses_that_change_nothing_cost_no_write(cluster: Scene) -> None:

@@ -32,7 +32,7 @@ from api.wire.session_messages import AgentMessage, Assignments, ManagerMessage
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.dispatch.dispatcher import Dispatcher
-from manager.hosts.host_detector import Detector
+from manager.hosts.host_detector import HostDetector
 from manager.leader.election import Election
 from manager.leader.leader import Leader
 from manager.leader.planners import planners
@@ -117,7 +117,7 @@ class ManagerHost:
         self.id, self._fleet = id, fleet
         self.store = MemoryStore(fleet.clock, fleet.database)
         self.dispatcher = Dispatcher(self.store, id, fleet.clock, fleet.rng)
-        detector = Detector(self.store, id, self.dispatcher.heard, self._probe, doubt=self.dispatcher.doubt)
+        detector = HostDetector(self.store, id, self.dispatcher.heard, self._probe, doubt=self.dispatcher.doubt)
         leader = Leader(self.store, Election(self.store, id, fleet.clock), planners(counter(id)), fleet.clock)
         works = (self.dispatcher.run(), detector.run(), leader.run())
         self._tasks = [asyncio.ensure_future(work) for work in works]

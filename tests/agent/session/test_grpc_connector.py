@@ -24,8 +24,8 @@ from api.wire.session_messages import (
     Assignments,
     Heartbeat,
     Hello,
+    SessionInfo,
     Statuses,
-    Welcome,
 )
 from tests.agent.builders import NETWORK, a_spec, a_task
 from tests.agent.certificates import TestCA
@@ -47,7 +47,7 @@ class Dispatcher:
         async for message in messages:
             self.heard.append(message)
             if isinstance(message, Hello):
-                yield Welcome(2.0, ["m1:7946"])
+                yield SessionInfo(2.0, ["m1:7946"])
                 yield Assignments(1, True, [NETWORK, a_spec(), a_task()])
             if isinstance(message, Statuses):
                 yield Accepted(message.number)
@@ -78,7 +78,7 @@ async def test_a_whole_conversation() -> None:
         link.connect(address) as talk,
     ):
         await talk.send(Hello(NodeDescription(hostname="w1")))
-        assert await talk.receive() == Welcome(2.0, ["m1:7946"])
+        assert await talk.receive() == SessionInfo(2.0, ["m1:7946"])
         assert await talk.receive() == Assignments(1, True, [NETWORK, a_spec(), a_task()])
 
         # Several tasks send at once; gRPC itself takes one message at a time.

@@ -16,7 +16,7 @@ from agent.session.session import Session
 from agent.session.status_reporter import Reporter
 from api.objects.observed import NodeDescription, TaskStatus
 from api.states import TaskState
-from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, Statuses, Welcome
+from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, SessionInfo, Statuses
 from kit.supervisor import stop
 from tests.agent.builders import NETWORK, a_task
 from tests.fakes import FakeConversation, FakeLink
@@ -52,7 +52,7 @@ class Setup:
         """The next conversation, after the welcome."""
         talk = await self.link.accept()
         assert isinstance(await talk.heard(), Hello)
-        talk.say(Welcome(2.0, list(managers)))
+        talk.say(SessionInfo(2.0, list(managers)))
         return talk
 
 

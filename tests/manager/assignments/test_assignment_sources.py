@@ -24,7 +24,7 @@ from api.objects.decided import (
     TaskAddress,
 )
 from api.objects.kinds import (
-    CONFIRMATION,
+    APPLIED_REVISION,
     DESCRIPTION,
     NETWORK,
     NETWORK_DECISION,
@@ -39,7 +39,7 @@ from api.objects.kinds import (
     TASK,
     Kind,
 )
-from api.objects.observed import Confirmation, NodeDescription, Session, Suspicions, TaskStatus
+from api.objects.observed import AppliedRevision, NodeDescription, Session, Suspicions, TaskStatus
 from api.objects.wanted import Network, Node, Service
 from api.service.container import ContainerSpec
 from api.service.ports import EndpointSpec, PortConfig
@@ -241,7 +241,7 @@ def test_a_task_that_is_to_stop_drains_until_every_host_has_confirmed(world: Wor
     endpoint = world.of("n2", EndpointAssignment)["t1.net"]
     assert isinstance(endpoint, EndpointAssignment)
     assert not endpoint.ready
-    world.put(CONFIRMATION, "m1", Confirmation(world.state.revision))
+    world.put(APPLIED_REVISION, "m1", AppliedRevision(world.state.revision))
     assert drain() == (False, LINGER)
 
 
@@ -343,7 +343,7 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
         case ("session", id, manager):
             world.put(SESSION, id, Session(manager) if manager else None)
         case ("confirm", id, revision):
-            world.put(CONFIRMATION, id, Confirmation(revision))
+            world.put(APPLIED_REVISION, id, AppliedRevision(revision))
         case ("status", id, state):
             world.put(STATUS, id, TaskStatus(state))
         case ("forget", kind, id):

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from api.defaults import LINGER, NAME_TTL
 from api.objects.decided import NodeDecision, TaskAddress
-from api.objects.kinds import CONFIRMATION, NODE_DECISION, SESSION, STATUS, TASK
-from api.objects.observed import Confirmation, Session
+from api.objects.kinds import APPLIED_REVISION, NODE_DECISION, SESSION, STATUS, TASK
+from api.objects.observed import AppliedRevision, Session
 from api.states import NodeState, TaskState
-from manager.assignments.connection_draining import AT_ONCE, Drain, Drains, to_confirm
+from manager.assignments.connection_draining import AT_ONCE, ConnectionDraining, StopDelay, revision_to_publish
 from manager.store.state import State
 from tests import make
 
@@ -42,13 +42,13 @@ def tell_to_stop(state: State, task_id: str = "t1", desired: TaskState = TaskSta
 
 
 def confirm(state: State, manager_id: str, revision: int) -> None:
-    make.apply(state, (CONFIRMATION, manager_id, Confirmation(revision)))
+    make.apply(state, (APPLIED_REVISION, manager_id, AppliedRevision(revision)))
 
 
-def drain(state: State, task_id: str = "t1") -> Drain:
+def drain(state: State, task_id: str = "t1") -> StopDelay:
     """What keeps a task from being signalled; the same for a manager that has just come up."""
-    now = state.index(Drains).of(state.tasks[task_id])
-    assert Drains(state).of(state.tasks[task_id]) == now
+    now = state.index(ConnectionDraining).of(state.tasks[task_id])
+    assert ConnectionDraining(state).of(state.tasks[task_id]) == now
     return now
 
 
@@ -56,13 +56,13 @@ def test_a_task_waits_until_the_hosts_of_every_manager_have_confirmed() -> None:
     state = a_cluster()
     assert drain(state) == AT_ONCE
     told = tell_to_stop(state)
-    assert drain(state) == Drain(True, LINGER)
+    assert drain(state) == StopDelay(True, LINGER)
     confirm(state, "m1", told)
     assert drain(state).waiting
     confirm(state, "m2", told - 1)
     assert drain(state).waiting
     confirm(state, "m2", told + 5)
-    assert drain(state) == Drain(False, LINGER)
+    assert drain(state) == StopDelay(False, LINGER)
 
 
 @pytest.mark.parametrize("desired", [TaskState.SHUTDOWN, TaskState.REMOVE])
@@ -77,7 +77,7 @@ def test_a_service_of_which_nobody_serves_any_more_is_not_waited_for() -> None:
     tell_to_stop(state, "t1")
     tell_to_stop(state, "t2")
     assert drain(state, "t1") == drain(state, "t2") == AT_ONCE
-    assert to_confirm(state, "m1", {"n1": 99, "n2": 99}) is None
+    assert revision_to_publish(state, "m1", {"n1": 99, "n2": 99}) is None
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_host_that_comes_to_another_manager_counts_when_that_has_heard_it() ->
     make.apply(state, (SESSION, "n3", Session("m1")))
     # m1 wrote that before it knew of n3
     assert drain(state).waiting
-    assert to_confirm(state, "m1", {"n1": told, "n2": told, "n3": 0}) is None
-    again = to_confirm(state, "m1", {"n1": told + 3, "n2": told + 3, "n3": told + 3})
+    assert revision_to_publish(state, "m1", {"n1": told, "n2": told, "n3": 0}) is None
+    again = revision_to_publish(state, "m1", {"n1": told + 3, "n2": told + 3, "n3": told + 3})
     assert again == told + 3
     confirm(state, "m1", again)
     assert not drain(state).waiting
@@ -139,17 +139,17 @@ def test_a_host_that_comes_to_another_manager_counts_when_that_has_heard_it() ->
 
 def test_a_manager_confirms_for_its_slowest_host_and_only_when_somebody_waits() -> None:
     state = a_cluster()
-    assert to_confirm(state, "m1", {"n1": 50, "n2": 50}) is None
+    assert revision_to_publish(state, "m1", {"n1": 50, "n2": 50}) is None
     told = tell_to_stop(state)
-    assert to_confirm(state, "m1", {"n1": told + 9, "n2": told}) == told
+    assert revision_to_publish(state, "m1", {"n1": told + 9, "n2": told}) == told
     # nobody waits for what that would confirm
-    assert to_confirm(state, "m1", {"n1": told + 9, "n2": told - 1}) is None
+    assert revision_to_publish(state, "m1", {"n1": told + 9, "n2": told - 1}) is None
     # a host whose lease lives, but which has no stream here at the moment
-    assert to_confirm(state, "m1", {"n1": told}) is None
+    assert revision_to_publish(state, "m1", {"n1": told}) is None
     confirm(state, "m1", told)
-    assert to_confirm(state, "m1", {"n1": told + 9, "n2": told + 9}) is None
+    assert revision_to_publish(state, "m1", {"n1": told + 9, "n2": told + 9}) is None
     # no hosts here
-    assert to_confirm(state, "m3", {}) is None
+    assert revision_to_publish(state, "m3", {}) is None
 
 
 ACTIONS = st.one_of(
@@ -166,7 +166,7 @@ ACTIONS = st.one_of(
 @given(st.lists(ACTIONS, max_size=30))
 def test_the_view_that_follows_says_the_same_as_one_made_anew(actions: list[tuple[str, str, object]]) -> None:
     state = a_cluster()
-    followed = state.index(Drains)
+    followed = state.index(ConnectionDraining)
     for kind, id, value in actions:
         if kind == "tell":
             row = make.task(id, node_id="n1", state=TaskState.ASSIGNED, desired=value, addresses=ADDRESS)
@@ -179,8 +179,8 @@ def test_the_view_that_follows_says_the_same_as_one_made_anew(actions: list[tupl
         elif kind == "session":
             row = (SESSION, id, Session(str(value)) if value else None)
         else:
-            row = (CONFIRMATION, id, Confirmation(value))  # type: ignore[arg-type]
+            row = (APPLIED_REVISION, id, AppliedRevision(value))  # type: ignore[arg-type]
         make.apply(state, row)
-        anew = Drains(state)
+        anew = ConnectionDraining(state)
         assert (followed.confirmed, sorted(followed.told())) == (anew.confirmed, sorted(anew.told()))
         assert [followed.of(task) for task in state.tasks.values()] == [anew.of(task) for task in state.tasks.values()]

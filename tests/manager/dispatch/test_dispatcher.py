@@ -16,9 +16,9 @@ from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.node_spec import NodeSpec
 from api.objects.decided import Revision, Task, TaskAddress
 from api.objects.kinds import (
+    APPLIED_REVISION,
     CLUSTER,
     CONFIG,
-    CONFIRMATION,
     DEFAULT_CLUSTER,
     MEMBER,
     NODE,
@@ -45,12 +45,12 @@ from api.wire.session_messages import (
     Hello,
     ManagerMessage,
     Part,
+    SessionInfo,
     Statuses,
-    Welcome,
 )
 from kit.supervisor import stop
 from kit.timing import wall_clock
-from manager.assignments.connection_draining import Drains
+from manager.assignments.connection_draining import ConnectionDraining
 from manager.dispatch.agent_session import acceptable
 from manager.dispatch.dispatcher import Dispatcher
 from manager.security import ca
@@ -124,7 +124,7 @@ async def receive(call: Any, kind: type) -> Any:
 async def open_session(call: Any) -> Assignments:
     """Say hello; the full set."""
     await call.write(Hello(DESCRIBED))
-    await receive(call, Welcome)
+    await receive(call, SessionInfo)
     first: Assignments = await receive(call, Assignments)
     assert (first.number, first.full) == (1, True)
     return first
@@ -148,8 +148,8 @@ async def test_a_session_opens_with_welcome_and_the_whole_set(cluster: Cluster) 
     await cluster.task("t2", "n2")
     async with cluster.session(credentials("n1")) as call:
         await call.write(Hello(DESCRIBED))
-        welcome = await receive(call, Welcome)
-        assert welcome == Welcome(
+        welcome = await receive(call, SessionInfo)
+        assert welcome == SessionInfo(
             HEARTBEAT, ["127.0.0.1:7946"], ["127.0.0.1:2377"], Role.WORKER, {"127.0.0.1:7946": "m1"}
         )
         first = await receive(call, Assignments)
@@ -186,7 +186,7 @@ async def test_a_task_has_drained_when_every_host_has_confirmed_that_its_endpoin
         assert [resource.draining for resource in told.put if isinstance(resource, TaskAssignment)] == [True]
 
         # n2 is on no network and was sent nothing; n1 has not confirmed yet
-        assert not cluster.store.state.table(CONFIRMATION)
+        assert not cluster.store.state.table(APPLIED_REVISION)
         await first.write(Heartbeat(told.number))
         released = await receive(first, Assignments)
         assert [resource.draining for resource in released.put if isinstance(resource, TaskAssignment)] == [False]
@@ -211,11 +211,11 @@ async def test_a_host_that_is_away_for_a_moment_is_waited_for_until_it_confirms_
             pass
         await first.write(Heartbeat(told.number))
         await asyncio.sleep(0.2)
-        assert cluster.store.state.index(Drains).of(cluster.store.state.tasks["t1"]).waiting
+        assert cluster.store.state.index(ConnectionDraining).of(cluster.store.state.tasks["t1"]).waiting
         async with cluster.session(credentials("n2")) as second:
             await open_session(second)
             await second.write(Heartbeat(1))
-            await cluster.until(lambda state: not state.index(Drains).of(state.tasks["t1"]).waiting)
+            await cluster.until(lambda state: not state.index(ConnectionDraining).of(state.tasks["t1"]).waiting)
 
 
 def is_told_to_stop(message: Assignments) -> bool:
@@ -226,7 +226,7 @@ async def test_a_change_of_role_is_told(cluster: Cluster) -> None:
     async with cluster.session(credentials("n1")) as call:
         await open_session(call)
         await cluster.put(Put(NODE, "n1", Node("n1", spec=NodeSpec(role=Role.MANAGER))))
-        assert (await receive(call, Welcome)).role is Role.MANAGER
+        assert (await receive(call, SessionInfo)).role is Role.MANAGER
 
 
 async def test_statuses_are_stored_before_they_are_accepted(cluster: Cluster) -> None:
@@ -304,7 +304,7 @@ async def test_a_node_that_joined_a_moment_ago_is_waited_for(cluster: Cluster) -
     async with cluster.session(credentials("n3")) as call:
         await call.write(Hello(DESCRIBED))
         await cluster.put(Put(NODE, "n3", Node("n3")))
-        await receive(call, Welcome)
+        await receive(call, SessionInfo)
 
 
 async def test_a_certificate_of_another_ca_gets_no_session(cluster: Cluster) -> None:

@@ -16,7 +16,7 @@ from api.states import Role
 from api.wire.host_messages import ManagersNotice
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.dispatch.manager_announcer import Announcer, strayed
+from manager.dispatch.manager_announcer import ManagerAnnouncer, strayed
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Put
 from tests import make
@@ -52,7 +52,7 @@ async def test_they_are_called_until_they_come() -> None:
     await store.commit([Put(MEMBER, "m1", Member("a:2377", 0.0, "a:7946"))])
     connected = {"m1"}
     hosts: Any = Hosts()
-    running = asyncio.ensure_future(Announcer(store, "m1", hosts, lambda: connected).run())
+    running = asyncio.ensure_future(ManagerAnnouncer(store, "m1", hosts, lambda: connected).run())
     await asyncio.sleep(5)
     assert len(calls) >= 3
     assert calls[-1] == ("w1", ManagersNotice(["a:7946"], ["a:2377"], {"a:7946": "m1"}))

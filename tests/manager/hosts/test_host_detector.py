@@ -15,7 +15,7 @@ from api.objects.wanted import Node
 from api.states import NodeState
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.hosts.host_detector import UNTIL_JUDGED, UNWRITTEN, Detector, Unwritten, probe, questioned
+from manager.hosts.host_detector import UNTIL_JUDGED, UNWRITTEN, HostDetector, Unwritten, probe, questioned
 from manager.store.in_memory import MemoryDatabase, MemoryStore
 from manager.store.interface import Put
 from tests import make
@@ -131,7 +131,7 @@ class Field:
             if id != "w1":
                 await self.stores[0].commit([Put(MEMBER, id, Member())])
         watches = zip(("m1", "m2"), self.stores, strict=True)
-        detectors = [Detector(store, id, lambda id=id: self.heard[id], self.probe) for id, store in watches]
+        detectors = [HostDetector(store, id, lambda id=id: self.heard[id], self.probe) for id, store in watches]
         return [asyncio.ensure_future(detector.run()) for detector in detectors]
 
     def row(self, id: str) -> Suspicions | None:

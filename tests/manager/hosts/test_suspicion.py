@@ -13,7 +13,7 @@ from api.states import NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock
 from manager.assignments.assignment_sources import endpoint_assignments
-from manager.assignments.connection_draining import Drains
+from manager.assignments.connection_draining import ConnectionDraining
 from manager.hosts.suspicion import Suspicion, is_suspected, suspicion
 from manager.leader.election import Election
 from manager.store.in_memory import MemoryDatabase, MemoryStore
@@ -83,7 +83,7 @@ def published() -> World:
 
 def test_an_endpoint_on_a_suspected_host_is_not_ready_and_comes_back_at_once() -> None:
     w = published()
-    drains = w.state.index(Drains)
+    drains = w.state.index(ConnectionDraining)
     [task] = [task for task in w.running() if task.node_id == "n1"]
     assert task.addresses
 
@@ -134,7 +134,7 @@ def test_a_new_leader_does_not_wait_for_a_lost_host_to_come_back() -> None:
 
 def test_a_host_that_is_down_is_not_waited_for_by_tasks_that_stop() -> None:
     w = published()
-    drains = w.state.index(Drains)
+    drains = w.state.index(ConnectionDraining)
     assert drains.confirmed == 0
     w.put((SUSPICIONS, "m1", Suspicions(["n1", "n2"], ["n1", "n2"])))
     w.decide()
