@@ -22,7 +22,7 @@ from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.errors import ArgosyError, Conflict, Unavailable
 from api.http.listening import REMOTE, GuardedSite, runner_of, tcp_listener
 from api.objects.kinds import MEMBER, NODE
-from api.objects.observed import Member as MemberKey
+from api.objects.observed import LiveManager
 from api.wire import rpc
 from api.wire.join_messages import MemberAnswer
 from api.wire.session_messages import MANAGER_NAME
@@ -33,9 +33,9 @@ from kit.timing import Clock, backoff
 from manager.dispatch.dispatcher import Dispatcher
 from manager.dispatch.manager_announcer import ManagerAnnouncer
 from manager.etcd.bootstrap import other_endpoints, others_file, remember, start_member
-from manager.etcd.command_line import MemberSettings, check_version, parse_version
-from manager.etcd.etcd_members import Members
-from manager.etcd.etcd_process import Member
+from manager.etcd.command_line import EtcdSettings, check_version, parse_version
+from manager.etcd.etcd_members import EtcdMembers
+from manager.etcd.etcd_process import EtcdProcess
 from manager.etcd.etcd_store import EtcdStore, KeyHolder
 from manager.etcd.withdrawal import Withdrawals
 from manager.hosts.host_client import HostClient
@@ -69,7 +69,7 @@ class ManagerOptions:
     host_port: int
     certificate: Path
     key: Path
-    etcd: MemberSettings
+    etcd: EtcdSettings
     external: tuple[str, ...] = ()
     """Endpoints of an etcd of somebody else's; no member of our own then."""
     external_credentials: rpc.Credentials | None = None
@@ -87,7 +87,7 @@ class Manager:
         self._credentials = credentials
         self._clock = clock
         self._rng = rng
-        self._member = None if options.external else Member(options.etcd, credentials())
+        self._member = None if options.external else EtcdProcess(options.etcd, credentials())
         self._background = Background()
         self._tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
@@ -132,7 +132,7 @@ class Manager:
     async def remove_member(self, node_id: str) -> None:
         """Take another manager's member out of etcd, if it is in there. Raises Conflict, Unavailable."""
         if self._member is not None:
-            await Members(self.store.connection).remove_named(node_id)
+            await EtcdMembers(self.store.connection).remove_named(node_id)
 
     def leader_id(self) -> str:
         """Node id of the leader; "" when nobody leads."""
@@ -155,7 +155,7 @@ class Manager:
         endpoints, credentials = await self._start_etcd(joined)
         store = self._store = self._open_store(endpoints, credentials)
         if self._member is None:
-            check_version(parse_version((await Members(store.connection).status()).version))
+            check_version(parse_version((await EtcdMembers(store.connection).status()).version))
         await store.start()
         if self._member is not None:
             store.keep_room(endpoints[0], credentials, self._options.etcd.quota)
@@ -193,7 +193,7 @@ class Manager:
         await self._unlist()
         if self._member is not None and self._store is not None:
             try:
-                await self._remove_member(Members(self._store.connection))
+                await self._remove_member(EtcdMembers(self._store.connection))
             except ArgosyError as error:
                 # often the answer only is lost, because the member stops as soon as it is removed
                 log.warning("it is not sure that this manager's etcd member was removed", reason=str(error))
@@ -226,7 +226,7 @@ class Manager:
             return EtcdStore(endpoints, credentials, EXTERNAL, None, holder)
         return EtcdStore(endpoints, credentials, server_name=MANAGER_NAME, holder=holder)
 
-    async def _remove_member(self, members: Members) -> None:
+    async def _remove_member(self, members: EtcdMembers) -> None:
         """A manager that leaves takes its member out; for one that was demoted the others do it (withdrawal.py), and
         to stop before that would cost the quorum.
         """
@@ -236,7 +236,7 @@ class Manager:
         if len(await members.list()) > 1:
             await members.remove_named(self._options.node_id)
 
-    async def _was_removed(self, members: Members, member: Member) -> bool:
+    async def _was_removed(self, members: EtcdMembers, member: EtcdProcess) -> bool:
         """Wait until the others have taken the member out, whose etcd ends then. False when they do not."""
         pid = member.pid
         try:
@@ -298,7 +298,7 @@ class Manager:
     async def _add_member(self, peer_url: str) -> MemberAnswer:
         if self._member is None:
             raise Conflict("this cluster keeps its state in an etcd of its own: start argosyd with --etcd-endpoints")
-        return await Members(self.store.connection).add(peer_url)
+        return await EtcdMembers(self.store.connection).add(peer_url)
 
     async def _stay_listed(self) -> None:
         """Keep the key that says this manager is alive."""
@@ -316,7 +316,7 @@ class Manager:
         while True:
             revision, now = store.state.revision, {id: one.started_at for id, one in store.state.members.items()}
             if now != seen:
-                others = await other_endpoints(Members(store.connection), self._options.node_id)
+                others = await other_endpoints(EtcdMembers(store.connection), self._options.node_id)
                 remember(others_file(self._options.etcd), others)
                 await store.connection.follow([own, *others], self._credentials())
                 seen = now
@@ -337,10 +337,10 @@ class Manager:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
 
-    def _own_key(self) -> MemberKey:
+    def _own_key(self) -> LiveManager:
         """How this manager is reached."""
         options = self._options
-        return MemberKey(
+        return LiveManager(
             address=join_host_port(options.address, options.listen[1]),
             started_at=self._clock(),
             host_address=join_host_port(options.address, options.host_port),

@@ -25,7 +25,7 @@ from api.objects.kinds import (
     Kind,
     revision_id,
 )
-from api.objects.observed import NodeDescription, Session, TaskStatus
+from api.objects.observed import NodeDescription, NodeSession, TaskStatus
 from api.objects.wanted import Cluster, Network, Node, Service
 from api.service.container import ContainerSpec
 from api.service.host_config import HostConfig
@@ -66,7 +66,7 @@ def node(
         (DESCRIPTION, id, described),
         (NODE_DECISION, id, NodeDecision(state=state)),
     ]
-    return [*rows, (SESSION, id, Session("m1"))] if state is NodeState.READY else rows
+    return [*rows, (SESSION, id, NodeSession("m1"))] if state is NodeState.READY else rows
 
 
 def description(

@@ -12,7 +12,15 @@ from typing import Generic, TypeVar
 
 from api.codec import Value
 from api.objects.decided import NetworkDecision, NodeDecision, Revision, ServiceDecision, Task
-from api.objects.observed import AppliedRevision, Leadership, Member, NodeDescription, Session, Suspicions, TaskStatus
+from api.objects.observed import (
+    AppliedRevision,
+    Leadership,
+    LiveManager,
+    NodeDescription,
+    NodeSession,
+    Suspicions,
+    TaskStatus,
+)
 from api.objects.wanted import Certificate, Claim, Cluster, Config, Network, Node, Secret, Service
 
 T = TypeVar("T", bound=Value)
@@ -42,8 +50,8 @@ NODE_DECISION = Kind("decided/nodes", NodeDecision)
 DESCRIPTION = Kind("observed/nodes", NodeDescription)
 STATUS = Kind("observed/tasks", TaskStatus)
 APPLIED_REVISION = Kind("observed/confirmations", AppliedRevision)
-SESSION = Kind("sessions", Session)
-MEMBER = Kind("members", Member)
+SESSION = Kind("sessions", NodeSession)
+MEMBER = Kind("members", LiveManager)
 SUSPICIONS = Kind("suspicions", Suspicions)
 LEADERSHIP = Kind("leader", Leadership)
 

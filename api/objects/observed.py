@@ -81,7 +81,7 @@ class TaskStatus(Value, frozen=True):
             force_setattr(self, "old_error", "")
 
 
-class Session(Value, frozen=True):
+class NodeSession(Value, frozen=True):
     """Says that a node's agent is alive; bound to a lease. Store id: the node's."""
 
     manager_id: str = ""
@@ -91,7 +91,7 @@ class Session(Value, frozen=True):
     """The agent announced that it leaves: the node is down, and there is nothing to wait for."""
 
 
-class Member(Value, frozen=True):
+class LiveManager(Value, frozen=True):
     """A manager that is alive; bound to a lease. Store id: the node's."""
 
     address: str = ""

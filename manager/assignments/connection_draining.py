@@ -24,7 +24,7 @@ from api.objects.kinds import (
     SUSPICIONS,
     TASK,
 )
-from api.objects.observed import Session
+from api.objects.observed import NodeSession
 from api.states import NodeState, TaskState
 from manager.hosts.suspicion import is_suspected
 from manager.store.state import Event, State
@@ -150,7 +150,7 @@ def revision_to_publish(state: State, manager_id: str, in_force: Mapping[str, in
     return reached if any(published < revision <= reached for revision in needed) else None
 
 
-def _counts(state: State, node_id: str, session: Session) -> bool:
+def _counts(state: State, node_id: str, session: NodeSession) -> bool:
     """Whether the host is to be waited for. One that is down is not, even while its session's lease lives."""
     return not session.left and node_id in state.nodes and state.node_state(node_id) is not NodeState.DOWN
 

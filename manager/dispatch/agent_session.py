@@ -24,7 +24,7 @@ import structlog
 from api.defaults import SESSION_LEASE
 from api.errors import Unavailable
 from api.objects.kinds import DESCRIPTION, SESSION, STATUS
-from api.objects.observed import NodeDescription, Session, TaskStatus
+from api.objects.observed import NodeDescription, NodeSession, TaskStatus
 from api.states import TaskState, is_legal
 from api.wire.session_messages import Accepted, Goodbye, Heartbeat, Hello, ManagerMessage, SessionInfo, Statuses
 from kit.timing import Clock
@@ -94,7 +94,7 @@ class AgentSession:
         self._described = asyncio.Event()
         self._opened = asyncio.Event()
         self._accepted: int | None = None
-        self._key = HeldKey(store, SESSION, node_id, lambda: Session(manager_id, clock()), SESSION_LEASE, rng)
+        self._key = HeldKey(store, SESSION, node_id, lambda: NodeSession(manager_id, clock()), SESSION_LEASE, rng)
         self._leaving = False
         self._peer = ""
         self._warned = False
@@ -201,7 +201,7 @@ class AgentSession:
         """The node has left: it is down from now on, not in some seconds."""
         try:
             # told and not merely ended: a new leader would wait for an agent that is only gone
-            await self._key.put(Session(self._manager_id, self._clock(), left=True))
+            await self._key.put(NodeSession(self._manager_id, self._clock(), left=True))
         except Unavailable as error:
             log.warning("the session of a node that left could not be ended", node=self.node_id, reason=str(error))
 

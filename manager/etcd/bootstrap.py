@@ -15,32 +15,32 @@ import structlog
 from api.errors import ArgosyError
 from api.wire.join_messages import MemberAnswer
 from api.wire.rpc import Credentials
-from manager.etcd.command_line import MemberSettings
-from manager.etcd.etcd_client import Connection
-from manager.etcd.etcd_members import Members
-from manager.etcd.etcd_process import Member
+from manager.etcd.command_line import EtcdSettings
+from manager.etcd.etcd_client import EtcdConnection
+from manager.etcd.etcd_members import EtcdMembers
+from manager.etcd.etcd_process import EtcdProcess
 
 log = structlog.get_logger(__name__)
 
 
-def has_database(settings: MemberSettings) -> bool:
+def has_database(settings: EtcdSettings) -> bool:
     """Whether a member was started there before: it is in the cluster, and starts again."""
     return (settings.data / "member").exists()
 
 
-async def start_member(member: Member, credentials: Credentials, joined: MemberAnswer | None) -> list[str]:
+async def start_member(member: EtcdProcess, credentials: Credentials, joined: MemberAnswer | None) -> list[str]:
     """Start etcd; returns the endpoints for the store, our own first. Raises Unavailable, Invalid."""
     own, path = member.settings.endpoint, others_file(member.settings)
     if joined is not None:
         remember(path, joined.endpoints)
     await member.start(joined.initial_cluster if joined is not None else "")
-    connection = Connection([own], credentials)
+    connection = EtcdConnection([own], credentials)
     try:
-        status = await Members(connection).status()
+        status = await EtcdMembers(connection).status()
         if status.learner:
             await _promote(recall(path), credentials, status.member_id)
-            await Members(connection).wait_voting()
-        others = await _others(Members(connection), status.member_id)
+            await EtcdMembers(connection).wait_voting()
+        others = await _others(EtcdMembers(connection), status.member_id)
     finally:
         await connection.close()
     remember(path, others)
@@ -48,15 +48,15 @@ async def start_member(member: Member, credentials: Credentials, joined: MemberA
 
 
 async def _promote(others: Sequence[str], credentials: Credentials, member_id: int) -> None:
-    connection = Connection(others, credentials)
+    connection = EtcdConnection(others, credentials)
     try:
         log.info("this manager's etcd is catching up", member=f"{member_id:x}")
-        await Members(connection).promote_when_ready(member_id)
+        await EtcdMembers(connection).promote_when_ready(member_id)
     finally:
         await connection.close()
 
 
-async def _others(members: Members, own_id: int) -> list[str]:
+async def _others(members: EtcdMembers, own_id: int) -> list[str]:
     """The other members' client endpoints; none when they cannot be listed now."""
     try:
         listed = await members.list()
@@ -67,12 +67,12 @@ async def _others(members: Members, own_id: int) -> list[str]:
     return [url.rpartition("/")[2] for member in others for url in member.client_urls]
 
 
-def others_file(settings: MemberSettings) -> Path:
+def others_file(settings: EtcdSettings) -> Path:
     """Where the other members' endpoints are written down."""
     return settings.directory / "others.json"
 
 
-async def other_endpoints(members: Members, node_id: str) -> list[str]:
+async def other_endpoints(members: EtcdMembers, node_id: str) -> list[str]:
     """Client endpoints of the other managers' members, in a stable order. Raises Unavailable."""
     others = [one for one in await members.list() if one.name != node_id and not one.learner]
     return sorted(url.rpartition("/")[2] for one in others for url in one.client_urls)

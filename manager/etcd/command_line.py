@@ -18,7 +18,7 @@ OLDEST = (3, 4, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class MemberSettings:
+class EtcdSettings:
     """Where this manager's etcd lives and listens."""
 
     node_id: str
@@ -72,7 +72,7 @@ class MemberSettings:
         return f"https://{_host(self.address)}:{self.client_port}"
 
 
-def command(settings: MemberSettings, version: tuple[int, int, int], others: str | None) -> list[str]:
+def command(settings: EtcdSettings, version: tuple[int, int, int], others: str | None) -> list[str]:
     """etcd's arguments. `others` is the initial cluster without us: "" for a new cluster, None for a restart.
 
     Workers hold certificates of the same authority: only the name `swarm-manager` in a certificate lets its holder in.

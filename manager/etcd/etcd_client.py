@@ -55,7 +55,7 @@ _UNTOUCHED = ("failed to connect", "not supported for learner", "no leader", UNH
 _TOO_LARGE = ("request is too large", "message larger than max", "too many operations")
 
 
-class Untouched(Unavailable):
+class NotProcessed(Unavailable):
     """An endpoint has certainly not acted on the request."""
 
 
@@ -72,7 +72,7 @@ class EtcdError(ArgosyError):
         self.details = details
 
 
-class Connection:
+class EtcdConnection:
     """etcd at several endpoints ("host:port"): calls go to the first that has not failed lately.
 
     Without credentials the channels are plain, for an etcd on the loopback or one that is protected otherwise.
@@ -87,7 +87,7 @@ class Connection:
         self._server_name = server_name
         self._doubts = [0.0] * len(self.endpoints)
         """Until when each is not to be asked, by the event loop's clock."""
-        self._streams: set[Stream] = set()
+        self._streams: set[EtcdStream] = set()
         self._open(credentials)
 
     def _open(self, credentials: Credentials | None) -> None:
@@ -117,7 +117,7 @@ class Connection:
 
         Raises Unavailable (the request may have been carried out all the same), TooLarge or EtcdError.
         """
-        return await self._try(service, method, request, timeout, Untouched)
+        return await self._try(service, method, request, timeout, NotProcessed)
 
     async def ask(self, service: str, method: str, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
         """A call that may safely be made twice: every endpoint is tried before it fails."""
@@ -143,10 +143,10 @@ class Connection:
                 raise
             raise Unavailable("the connection to etcd was closed") from None
 
-    def stream(self, service: str, method: str) -> Stream:
+    def stream(self, service: str, method: str) -> EtcdStream:
         """A bidirectional stream to the current endpoint."""
         chosen = self._chosen()
-        stream = Stream(self, chosen, getattr(self._stubs[chosen][service], method)(metadata=_NEEDS_LEADER))
+        stream = EtcdStream(self, chosen, getattr(self._stubs[chosen][service], method)(metadata=_NEEDS_LEADER))
         self._streams.add(stream)
         return stream
 
@@ -175,7 +175,7 @@ class Connection:
         now = asyncio.get_running_loop().time()
         return min(range(len(self.endpoints)), key=lambda one: (max(self._doubts[one] - now, 0.0), one))
 
-    def forget(self, stream: Stream) -> None:
+    def forget(self, stream: EtcdStream) -> None:
         """It has ended."""
         self._streams.discard(stream)
 
@@ -188,10 +188,10 @@ class Connection:
         return translated
 
 
-class Stream:
+class EtcdStream:
     """A stream whose end, however it comes, is an error: etcd never ends one without need."""
 
-    def __init__(self, connection: Connection, endpoint: int, call: Any) -> None:
+    def __init__(self, connection: EtcdConnection, endpoint: int, call: Any) -> None:
         self._connection, self.endpoint, self._call = connection, endpoint, call
         self._waiting: set[asyncio.Future[Any]] = set()
         self.ended = False
@@ -255,6 +255,6 @@ def _translate(error: grpc.aio.AioRpcError, endpoint: str) -> ArgosyError:
     if "duplicate key" in details:
         return Conflict("one transaction changes a key twice")
     if code in _TEMPORARY:
-        kind = Untouched if any(words in details for words in _UNTOUCHED) else Unavailable
+        kind = NotProcessed if any(words in details for words in _UNTOUCHED) else Unavailable
         return kind(f"etcd at {endpoint} cannot be used now ({details})")
     return EtcdError(code, details)

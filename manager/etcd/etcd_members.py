@@ -16,7 +16,7 @@ from aetcd import rpc
 
 from api.errors import Conflict, Unavailable
 from api.wire.join_messages import MemberAnswer
-from manager.etcd.etcd_client import Connection, EtcdError, Untouched
+from manager.etcd.etcd_client import EtcdConnection, EtcdError, NotProcessed
 
 PROMOTE_PAUSE = 0.3
 """Seconds between attempts to promote a learner."""
@@ -46,10 +46,10 @@ class EtcdStatus:
     learner: bool
 
 
-class Members:
+class EtcdMembers:
     """Membership calls over a connection to any member."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
 
     async def list(self) -> list[EtcdMember]:
@@ -141,7 +141,7 @@ class Members:
         while True:
             try:
                 return await self._connection.call("cluster", method, request)
-            except Untouched:
+            except NotProcessed:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(PROMOTE_PAUSE)

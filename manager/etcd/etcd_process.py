@@ -25,10 +25,10 @@ from kit.files import replace_file
 from kit.process import run, send_signal, wait_pid
 from kit.supervisor import guard
 from kit.timing import backoff
-from manager.etcd.command_line import MemberSettings, check_version, command, parse_version
+from manager.etcd.command_line import EtcdSettings, check_version, command, parse_version
 from manager.etcd.connection_ending import hang_up
-from manager.etcd.etcd_client import Connection
-from manager.etcd.etcd_members import Members
+from manager.etcd.etcd_client import EtcdConnection
+from manager.etcd.etcd_members import EtcdMembers
 from manager.security.revocation import named_in, revocation_list
 
 log = structlog.get_logger(__name__)
@@ -42,10 +42,10 @@ CALM = 60.0
 """Seconds a member must have run for its next crash to count as the first."""
 
 
-class Member:
+class EtcdProcess:
     """One etcd process. `settings` say where; `credentials` must be a manager's, for the settings' address."""
 
-    def __init__(self, settings: MemberSettings, credentials: Credentials) -> None:
+    def __init__(self, settings: EtcdSettings, credentials: Credentials) -> None:
         self.settings, self._credentials = settings, credentials
         self._background = Background()
         self._pid = 0
@@ -187,11 +187,11 @@ class Member:
     # ── readiness ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _until_ready(self) -> None:
-        connection = Connection([self.settings.endpoint], self._credentials)
+        connection = EtcdConnection([self.settings.endpoint], self._credentials)
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 while True:
-                    if await self._ready(Members(connection)):
+                    if await self._ready(EtcdMembers(connection)):
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -200,7 +200,7 @@ class Member:
         finally:
             await connection.close()
 
-    async def _ready(self, members: Members) -> bool:
+    async def _ready(self, members: EtcdMembers) -> bool:
         try:
             status = await members.status()
             if status.leader and not status.learner:
@@ -209,7 +209,7 @@ class Member:
             return False
         return bool(status.leader)
 
-    async def _correct_address(self, members: Members, member_id: int) -> None:
+    async def _correct_address(self, members: EtcdMembers, member_id: int) -> None:
         """etcd keeps the peer URL it was made with: tell it when the host has another address now."""
         for member in await members.list():
             if member.id == member_id and member.peer_urls != (self.settings.peer_url,):
@@ -235,7 +235,7 @@ async def _version(binary: str) -> tuple[int, int, int]:
     return parse_version(result.stdout.decode(errors="replace"))
 
 
-def _leftover(settings: MemberSettings) -> tuple[int, list[str]]:
+def _leftover(settings: EtcdSettings) -> tuple[int, list[str]]:
     """Pid and arguments of an etcd that runs on our data; 0 when there is none. A reused pid is not taken for it."""
     try:
         pid = int(settings.pid_file.read_text())

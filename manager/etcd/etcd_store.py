@@ -23,10 +23,10 @@ from api.wire.session_messages import MANAGER_NAME
 from kit.background import Background
 from kit.supervisor import guard
 from kit.timing import backoff
-from manager.etcd.etcd_client import CALL_TIMEOUT, Connection, EtcdError, NoSpace
+from manager.etcd.etcd_client import CALL_TIMEOUT, EtcdConnection, EtcdError, NoSpace
 from manager.etcd.leases import EtcdLease, KeepAlives, grant
 from manager.etcd.space import SpaceKeeper
-from manager.etcd.transactions import Writer, encoded, size_of
+from manager.etcd.transactions import TransactionWriter, encoded, size_of
 from manager.security.sealing import opened
 from manager.store.batches import TransactionLimits, batches, check_distinct
 from manager.store.cache import Cache
@@ -54,7 +54,7 @@ class KeyHolder(NamedTuple):
     private_key: bytes
 
 
-class Compacted(Exception):
+class RevisionCompacted(Exception):
     """The watch cannot go on where it was: what happened since is forgotten. List again."""
 
 
@@ -75,10 +75,10 @@ class EtcdStore(Cache):
     ) -> None:
         super().__init__()
         self._holder = holder
-        self.connection = Connection(endpoints, credentials, server_name)
+        self.connection = EtcdConnection(endpoints, credentials, server_name)
         self._server_name = server_name
         self._limits = limits
-        self._writer = Writer(self.connection, limits)
+        self._writer = TransactionWriter(self.connection, limits)
         self._keep_alives = KeepAlives(self.connection)
         self._background = Background()
         self.space: SpaceKeeper | None = None
@@ -98,7 +98,7 @@ class EtcdStore(Cache):
 
     def keep_room(self, endpoint: str, credentials: Credentials | None, quota: int) -> None:
         """Look after the room in our own member at `endpoint` from now on; `quota` in bytes is what it was given."""
-        self.space = SpaceKeeper(Connection([endpoint], credentials, self._server_name), quota)
+        self.space = SpaceKeeper(EtcdConnection([endpoint], credentials, self._server_name), quota)
         self._background.start(guard(self.space.run(), "room in etcd"), "room in etcd")
 
     async def close(self) -> None:
@@ -192,7 +192,7 @@ class EtcdStore(Cache):
             before = self.state.revision
             try:
                 await self._watch(before + 1)
-            except Compacted:
+            except RevisionCompacted:
                 log.info("what changed meanwhile is forgotten by etcd: listing everything", revision=before)
                 await self._relist()
             except (Unavailable, EtcdError) as error:
@@ -219,7 +219,7 @@ class EtcdStore(Cache):
             while True:
                 answer = await stream.read()
                 if answer.compact_revision:
-                    raise Compacted
+                    raise RevisionCompacted
                 if answer.canceled:
                     raise Unavailable(f"etcd ended the watch: {answer.cancel_reason}")
                 if answer.events:

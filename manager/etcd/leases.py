@@ -14,7 +14,7 @@ from api.codec import Value
 from api.errors import Unavailable
 from api.objects.kinds import Kind
 from kit.supervisor import run_cancellable
-from manager.etcd.etcd_client import Connection, EtcdError, Stream
+from manager.etcd.etcd_client import EtcdConnection, EtcdError, EtcdStream
 from manager.store.interface import ANY, LeaseEnded, Put
 
 REFRESH_TIMEOUT = 1.0
@@ -26,12 +26,12 @@ Write = Callable[[Put, int], Awaitable[int]]
 class KeepAlives:
     """The stream of refreshes: answers come in the order of the requests of each lease."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
         self._waiting: dict[int, deque[asyncio.Future[int]]] = defaultdict(deque)
         self._unsent: list[tuple[int, asyncio.Future[int]]] = []
         self._asked = asyncio.Event()
-        self._stream: Stream | None = None
+        self._stream: EtcdStream | None = None
 
     async def refresh(self, lease_id: int) -> None:
         """Start a lease's time anew. Raises LeaseEnded or Unavailable."""
@@ -58,7 +58,7 @@ class KeepAlives:
             except (Unavailable, EtcdError) as error:
                 self._fail(Unavailable(str(error)))
 
-    async def _carry(self, stream: Stream) -> NoReturn:
+    async def _carry(self, stream: EtcdStream) -> NoReturn:
         complaint = ""
         try:
             async with asyncio.TaskGroup() as group:
@@ -71,7 +71,7 @@ class KeepAlives:
             stream.cancel()
         raise Unavailable(complaint)
 
-    async def _write(self, stream: Stream) -> None:
+    async def _write(self, stream: EtcdStream) -> None:
         while True:
             await self._asked.wait()
             if stream.ended:
@@ -83,7 +83,7 @@ class KeepAlives:
             for lease_id, _ in unsent:
                 await stream.write(rpc.LeaseKeepAliveRequest(ID=lease_id))
 
-    async def _read(self, stream: Stream) -> None:
+    async def _read(self, stream: EtcdStream) -> None:
         while True:
             answer = await stream.read()
             if queue := self._waiting.get(answer.ID):
@@ -103,7 +103,7 @@ class KeepAlives:
 class EtcdLease:
     """A lease granted by etcd."""
 
-    def __init__(self, connection: Connection, keep_alives: KeepAlives, write: Write, lease_id: int) -> None:
+    def __init__(self, connection: EtcdConnection, keep_alives: KeepAlives, write: Write, lease_id: int) -> None:
         self._connection, self._keep_alives, self._write, self.id = connection, keep_alives, write, lease_id
 
     async def put(self, kind: Kind[Any], id: str, value: Value, expected: int = ANY) -> int:
@@ -123,7 +123,7 @@ class EtcdLease:
                 raise
 
 
-async def grant(connection: Connection, ttl: float) -> int:
+async def grant(connection: EtcdConnection, ttl: float) -> int:
     """The id of a new lease of at least `ttl` seconds; etcd counts whole ones."""
     answer = await connection.ask("lease", "LeaseGrant", rpc.LeaseGrantRequest(TTL=math.ceil(ttl)))
     return int(answer.ID)

@@ -16,7 +16,7 @@ import structlog
 from aetcd import rpc
 
 from api.errors import ArgosyError
-from manager.etcd.etcd_client import Connection
+from manager.etcd.etcd_client import EtcdConnection
 
 LOOK = 3.0
 """Seconds between looks."""
@@ -43,7 +43,7 @@ _NOSPACE = rpc.AlarmType.Value("NOSPACE")
 log = structlog.get_logger(__name__)
 
 
-class Act(Enum):
+class SpaceAction(Enum):
     """What helps."""
 
     COMPACT = "compact"
@@ -52,7 +52,7 @@ class Act(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class SpaceUsage:
     """How one member's file is filled, in bytes."""
 
     quota: int
@@ -67,7 +67,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Compacted:
+class LastCompaction:
     """The last compaction."""
 
     revision: int = 0
@@ -77,27 +77,27 @@ class Compacted:
     """Whether the file has been defragmented since."""
 
 
-def next_act(space: Space, last: Compacted) -> Act | None:
+def next_action(space: SpaceUsage, last: LastCompaction) -> SpaceAction | None:
     """What to do now; None when all is well, or nothing helps. After each, look again."""
     grown = space.in_use - last.in_use > GROWN_BY * space.quota
     if space.revision > last.revision and (
         space.alarm or space.in_use > FULL_AT * space.quota or (grown and space.in_use > COMPACT_AT * space.quota)
     ):
-        return Act.COMPACT
+        return SpaceAction.COMPACT
     much = space.size > DEFRAGMENT_AT * space.quota and space.size - space.in_use > FREE * space.quota
     if much or (space.alarm and not last.defragmented):
-        return Act.DEFRAGMENT
-    return Act.DISARM if space.alarm and space.size < DISARM_BELOW * space.quota else None
+        return SpaceAction.DEFRAGMENT
+    return SpaceAction.DISARM if space.alarm and space.size < DISARM_BELOW * space.quota else None
 
 
 class SpaceKeeper:
     """Looks after one member's room. `connection` leads to that member alone."""
 
-    def __init__(self, connection: Connection, quota: int, pause: float = LOOK) -> None:
+    def __init__(self, connection: EtcdConnection, quota: int, pause: float = LOOK) -> None:
         self.connection = connection
         self._quota = quota
         self.pause = pause
-        self._last = Compacted()
+        self._last = LastCompaction()
         self._before = 0
         self.full = False
         """Whether users may only make things smaller."""
@@ -113,16 +113,16 @@ class SpaceKeeper:
 
     async def look(self) -> None:
         """Look once, and do what helps. Raises Unavailable or EtcdError."""
-        for _ in range(len(Act) + 1):
+        for _ in range(len(SpaceAction) + 1):
             space, newest = await self._space()
-            act = next_act(space, self._last)
+            act = next_action(space, self._last)
             if act is None:
                 break
             await self._do(act, space)
         self._before = newest
         self._tell(space)
 
-    def _tell(self, space: Space) -> None:
+    def _tell(self, space: SpaceUsage) -> None:
         full = space.in_use > FULL_AT * space.quota
         if full and not self.full:
             log.error("the cluster's store is nearly full", in_use=space.in_use, quota=space.quota)
@@ -130,21 +130,21 @@ class SpaceKeeper:
             log.info("the cluster's store has room again", in_use=space.in_use, quota=space.quota)
         self.full = full
 
-    async def _do(self, act: Act, space: Space) -> None:
+    async def _do(self, act: SpaceAction, space: SpaceUsage) -> None:
         log.warning(f"etcd: {act.value}", size=space.size, in_use=space.in_use, quota=space.quota, alarm=space.alarm)
-        if act is Act.COMPACT:
+        if act is SpaceAction.COMPACT:
             request = rpc.CompactionRequest(revision=space.revision, physical=True)
             await self._ask("kv", "Compact", request, "compacted")
             await self._settle(space)
-            self._last = Compacted(space.revision, (await self._space())[0].in_use)
-        elif act is Act.DEFRAGMENT:
+            self._last = LastCompaction(space.revision, (await self._space())[0].in_use)
+        elif act is SpaceAction.DEFRAGMENT:
             await self._wait_turn(space)
             await self._ask("maintenance", "Defragment", rpc.DefragmentRequest())
             self._last = replace(self._last, defragmented=True)
         else:
             await self._disarm()
 
-    async def _settle(self, space: Space) -> None:
+    async def _settle(self, space: SpaceUsage) -> None:
         """Have the pages that a compaction freed count as free: that takes two further writes, of leases here."""
         for _ in range(0 if space.alarm else 2):
             answer = await self.connection.ask("lease", "LeaseGrant", rpc.LeaseGrantRequest(TTL=10))
@@ -165,14 +165,14 @@ class SpaceKeeper:
             if not fine or fine not in str(error):  # another manager was quicker
                 raise
 
-    async def _wait_turn(self, space: Space) -> None:
+    async def _wait_turn(self, space: SpaceUsage) -> None:
         if space.alarm:
             return
         answer = await self.connection.ask("cluster", "MemberList", rpc.MemberListRequest())
         ids = sorted(member.ID for member in answer.members)
         await asyncio.sleep(ids.index(answer.header.member_id) * TURN if answer.header.member_id in ids else 0)
 
-    async def _space(self) -> tuple[Space, int]:
+    async def _space(self) -> tuple[SpaceUsage, int]:
         """The member's room, and the newest revision.
 
         Unless writes are refused, history is kept from the last look on: watchers are never so far behind.
@@ -182,4 +182,4 @@ class SpaceKeeper:
         raised = any(one.alarm == _NOSPACE for one in alarms.alarms)
         newest = int(status.header.revision)
         revision = newest if raised else self._before
-        return Space(self._quota, status.dbSize, status.dbSizeInUse, revision, raised), newest
+        return SpaceUsage(self._quota, status.dbSize, status.dbSizeInUse, revision, raised), newest

@@ -20,7 +20,7 @@ from api.codec import encode
 from api.errors import ArgosyError, Unavailable
 from api.objects.wanted import Cluster
 from kit.supervisor import stop
-from manager.etcd.etcd_client import CALL_TIMEOUT, Connection
+from manager.etcd.etcd_client import CALL_TIMEOUT, EtcdConnection
 from manager.security.sealing import closed
 from manager.store.batches import TransactionLimits
 from manager.store.interface import ABSENT, ANY, Change, Fence, Fenced, Put, Stale
@@ -33,7 +33,7 @@ SMALL = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedChange:
     """A change as etcd gets it."""
 
     change: Change
@@ -43,20 +43,20 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    batch: Sequence[Encoded]
+    batch: Sequence[EncodedChange]
     fence: Fence | None
     done: asyncio.Future[int]
 
 
-class Writer:
+class TransactionWriter:
     """Sends transactions. `close` gives up what has not been sent."""
 
-    def __init__(self, connection: Connection, limits: TransactionLimits) -> None:
+    def __init__(self, connection: EtcdConnection, limits: TransactionLimits) -> None:
         self._connection, self._limits = connection, limits
         self._waiting: deque[_Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
 
-    async def write(self, batch: Sequence[Encoded], fence: Fence | None = None, lease_id: int = 0) -> int:
+    async def write(self, batch: Sequence[EncodedChange], fence: Fence | None = None, lease_id: int = 0) -> int:
         """The revision of the transaction; 0 when it changed nothing, for then the watch will not tell of it.
 
         Raises Stale, Fenced, TooLarge, Unavailable or EtcdError.
@@ -130,21 +130,21 @@ class Writer:
         except ArgosyError as error:
             _fail(one, error)
 
-    async def _alone(self, batch: Sequence[Encoded], fence: Fence | None, lease_id: int = 0) -> int:
+    async def _alone(self, batch: Sequence[EncodedChange], fence: Fence | None, lease_id: int = 0) -> int:
         request = _request(batch, fence, lease_id)
         answer = await self._connection.call("kv", "Txn", request, _timeout(len(batch)))
         return _outcome(batch, fence, answer, answer.header.revision)
 
 
-def encoded(change: Change) -> Encoded:
+def encoded(change: Change) -> EncodedChange:
     """The change as etcd gets it; the cluster's keys sealed. Raises Unavailable when they were not opened here."""
     value = b""
     if isinstance(change, Put):
         value = encode(closed(change.value) if isinstance(change.value, Cluster) else change.value)
-    return Encoded(change, key_of(change.kind, change.id), value)
+    return EncodedChange(change, key_of(change.kind, change.id), value)
 
 
-def size_of(item: Encoded) -> int:
+def size_of(item: EncodedChange) -> int:
     """Bytes of key and value."""
     return len(item.key) + len(item.value)
 
@@ -166,7 +166,7 @@ def _fail(waiting: _Waiting, error: ArgosyError) -> None:
 # ── the request and its answer ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _request(batch: Sequence[Encoded], fence: Fence | None, lease_id: int = 0) -> Any:
+def _request(batch: Sequence[EncodedChange], fence: Fence | None, lease_id: int = 0) -> Any:
     return rpc.TxnRequest(
         compare=list(_compares(batch, fence)),
         success=[_operation(item, lease_id) for item in batch],
@@ -174,13 +174,13 @@ def _request(batch: Sequence[Encoded], fence: Fence | None, lease_id: int = 0) -
     )
 
 
-def _operation(item: Encoded, lease_id: int) -> Any:
+def _operation(item: EncodedChange, lease_id: int) -> Any:
     if isinstance(item.change, Put):
         return rpc.RequestOp(request_put=rpc.PutRequest(key=item.key, value=item.value, lease=lease_id))
     return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=item.key))
 
 
-def _compares(batch: Sequence[Encoded], fence: Fence | None) -> Iterator[Any]:
+def _compares(batch: Sequence[EncodedChange], fence: Fence | None) -> Iterator[Any]:
     if fence is not None:
         key = fence.key.encode()
         yield rpc.Compare(target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, key=key, create_revision=fence.revision)
@@ -195,14 +195,14 @@ def _look(fence: Fence) -> Any:
     return rpc.RequestOp(request_range=rpc.RangeRequest(key=fence.key.encode(), keys_only=True))
 
 
-def _outcome(batch: Sequence[Encoded], fence: Fence | None, answer: Any, revision: int) -> int:
+def _outcome(batch: Sequence[EncodedChange], fence: Fence | None, answer: Any, revision: int) -> int:
     if not answer.succeeded:
         raise _refusal(batch, fence, answer)
     effective = any(op.HasField("response_put") or op.response_delete_range.deleted for op in answer.responses)
     return int(revision) if effective else 0
 
 
-def _refusal(batch: Sequence[Encoded], fence: Fence | None, answer: Any) -> Stale | Fenced:
+def _refusal(batch: Sequence[EncodedChange], fence: Fence | None, answer: Any) -> Stale | Fenced:
     if fence is not None:
         found = answer.responses[0].response_range.kvs
         if not found or found[0].create_revision != fence.revision:

@@ -15,8 +15,8 @@ import structlog
 
 from api.errors import ArgosyError
 from api.objects.kinds import CERTIFICATE, LEADERSHIP, MEMBER, NODE
-from manager.etcd.etcd_members import Members
-from manager.etcd.etcd_process import Member
+from manager.etcd.etcd_members import EtcdMembers
+from manager.etcd.etcd_process import EtcdProcess
 from manager.etcd.etcd_store import EtcdStore
 from manager.security.revocation import withdrawn
 from manager.security.rights import leads, watch
@@ -31,7 +31,7 @@ GRACE = 5.0
 class Withdrawals:
     """One manager's part in it."""
 
-    def __init__(self, member: Member, store: EtcdStore, node_id: str) -> None:
+    def __init__(self, member: EtcdProcess, store: EtcdStore, node_id: str) -> None:
         self._member = member
         self._store = store
         self._node_id = node_id
@@ -68,7 +68,7 @@ class Withdrawals:
         """Ask nothing of the members of former managers, and take them out when their time is up."""
         now = asyncio.get_running_loop().time()
         former = set(former)
-        members = Members(self._store.connection)
+        members = EtcdMembers(self._store.connection)
         listed = [member for member in await members.list() if member.name in former] if former else []
         self._seen = {member.name: self._seen.get(member.name, now) for member in listed}
         for member in listed:

@@ -34,7 +34,7 @@ from api.objects.kinds import (
     Kind,
     revision_id,
 )
-from api.objects.observed import Member, NodeDescription, Session, Suspicions, TaskStatus
+from api.objects.observed import LiveManager, NodeDescription, NodeSession, Suspicions, TaskStatus
 from api.objects.wanted import Cluster, Network, Node, Service
 from api.service.service_spec import TaskSpec
 from api.states import GOING, NodeState, Role, TaskState
@@ -170,12 +170,12 @@ class State:
         return self.table(DESCRIPTION)
 
     @property
-    def sessions(self) -> Mapping[str, Session]:
+    def sessions(self) -> Mapping[str, NodeSession]:
         """Nodes whose agent is alive."""
         return self.table(SESSION)
 
     @property
-    def members(self) -> Mapping[str, Member]:
+    def members(self) -> Mapping[str, LiveManager]:
         """Managers that are alive."""
         return self.table(MEMBER)
 

@@ -11,7 +11,7 @@ from api.errors import Unavailable
 from api.wire.join_messages import MemberAnswer
 from kit.timing import backoff
 from manager.etcd.bootstrap import has_database
-from manager.etcd.command_line import MemberSettings
+from manager.etcd.command_line import EtcdSettings
 from node.membership.identity import Identity, IdentityFiles
 from node.membership.join_client import ManagerClient
 from node.settings import Settings
@@ -53,9 +53,9 @@ class StorePlace:
         raise AssertionError("a backoff has no end")
 
 
-def member_settings(settings: Settings, identity: Identity) -> MemberSettings:
+def member_settings(settings: Settings, identity: Identity) -> EtcdSettings:
     """The directory, addresses and limits of a manager's etcd member."""
-    return MemberSettings(
+    return EtcdSettings(
         node_id=identity.node_id,
         directory=settings.etcd_directory,
         address=identity.membership.address,

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from api.objects.kinds import NODE, SESSION, SUSPICIONS
-from api.objects.observed import NodeDescription, Session, Suspicions
+from api.objects.observed import NodeDescription, NodeSession, Suspicions
 from api.objects.wanted import Node
 from api.wire import rpc
 from api.wire.host_messages import MANAGERS_METHOD, ManagersNotice
@@ -38,7 +38,7 @@ def test_one_manager_that_it_has_cut_off_does_not_make_the_others_look_dead() ->
     """It may drop packets between two managers that go through it; the third one's word counts as well."""
     state = make.state(
         *((NODE, id, Node(id)) for id in ("m1", "m2", "m3", "w1")),
-        *((SESSION, id, Session(holder)) for id, holder in (("m1", "m1"), ("m2", "m2"), ("w1", "m2"))),
+        *((SESSION, id, NodeSession(holder)) for id, holder in (("m1", "m1"), ("m2", "m2"), ("w1", "m2"))),
         (SUSPICIONS, "m1", Suspicions(["m2", "w1"], ["m2", "w1"])),
         (SUSPICIONS, "m2", Suspicions(["m1"], ["m1"])),
         (SUSPICIONS, "m3", Suspicions()),

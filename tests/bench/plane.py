@@ -24,7 +24,7 @@ from api.objects.wanted import Cluster, Network, Node
 from api.wire.rpc import Credentials
 from kit.supervisor import stop
 from kit.timing import wall_clock
-from manager.etcd.command_line import MemberSettings
+from manager.etcd.command_line import EtcdSettings
 from manager.http.cluster_routes import routes
 from manager.main import Manager, ManagerOptions
 from manager.store.interface import Put
@@ -137,7 +137,7 @@ def _options(directory: Path, credentials: Credentials, https: int, etcd: int, p
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     certificate.write_bytes(credentials.certificate)
     key.write_bytes(credentials.key)
-    member = MemberSettings("m1", directory / ETCD, LOOPBACK, client_port=etcd, peer_port=peer)
+    member = EtcdSettings("m1", directory / ETCD, LOOPBACK, client_port=etcd, peer_port=peer)
     return ManagerOptions("m1", LOOPBACK, (LOOPBACK, https), hosts, certificate, key, member)
 
 

@@ -23,7 +23,7 @@ from api.objects.kinds import (
     TASK,
     revision_id,
 )
-from api.objects.observed import NodeDescription, Session, TaskStatus  # fmt: skip
+from api.objects.observed import NodeDescription, NodeSession, TaskStatus  # fmt: skip
 from api.objects.wanted import Node, Service
 from api.service.container import ContainerSpec
 from api.service.mode import Mode, Replicated
@@ -67,7 +67,7 @@ def nodes(number: int, sessions: bool = False) -> Iterator[Put]:
         yield Put(DESCRIPTION, id, NodeDescription(hostname=id, architecture="x86_64", resources=offered))
         yield Put(NODE_DECISION, id, NodeDecision(state=NodeState.READY))
         if sessions:
-            yield Put(SESSION, id, Session("m1"))
+            yield Put(SESSION, id, NodeSession("m1"))
 
 
 def pending(shape: Shape, spec: ServiceSpec) -> Iterator[Put]:

@@ -13,7 +13,7 @@ import pytest
 
 from api.node_spec import NodeSpec
 from api.objects.kinds import LEADERSHIP, NODE, SERVICE, SESSION, STATUS
-from api.objects.observed import Leadership, Session, TaskStatus
+from api.objects.observed import Leadership, NodeSession, TaskStatus
 from api.objects.wanted import Node, Service
 from api.service.service_spec import ServiceSpec
 from api.states import TaskState
@@ -247,9 +247,9 @@ class StoreContract:
     async def test_a_leased_key_goes_when_nobody_refreshes_it(self, stores: Stores) -> None:
         store = await stores()
         lease = await store.lease(TTL)
-        await lease.put(SESSION, "n1", Session("m1"))
+        await lease.put(SESSION, "n1", NodeSession("m1"))
         await store.commit([Put(NODE, "n1", node("n1"))])
-        assert store.state.sessions == {"n1": Session("m1")}
+        assert store.state.sessions == {"n1": NodeSession("m1")}
 
         await until(store, lambda: not store.state.sessions)
 
@@ -257,13 +257,13 @@ class StoreContract:
         with pytest.raises(LeaseEnded):
             await lease.refresh()
         with pytest.raises(LeaseEnded):
-            await lease.put(SESSION, "n1", Session("m1"))
+            await lease.put(SESSION, "n1", NodeSession("m1"))
 
     async def test_a_refreshed_lease_stays(self, stores: Stores) -> None:
         store = await stores()
         kept, left = await store.lease(TTL), await store.lease(TTL)
-        await kept.put(SESSION, "kept", Session("m1"))
-        await left.put(SESSION, "left", Session("m1"))
+        await kept.put(SESSION, "kept", NodeSession("m1"))
+        await left.put(SESSION, "left", NodeSession("m1"))
 
         async with asyncio.timeout(PATIENCE):
             while "left" in store.state.sessions:
@@ -288,13 +288,13 @@ class StoreContract:
     async def test_a_key_taken_over_by_another_lease_outlives_the_first(self, stores: Stores) -> None:
         store = await stores()
         first, second = await store.lease(TTL), await store.lease(60)
-        await first.put(SESSION, "n1", Session("m1"))
-        await second.put(SESSION, "n1", Session("m2"))
+        await first.put(SESSION, "n1", NodeSession("m1"))
+        await second.put(SESSION, "n1", NodeSession("m2"))
 
         await first.end()
         await store.commit([Put(NODE, "later", node("later"))])
 
-        assert store.state.sessions == {"n1": Session("m2")}
+        assert store.state.sessions == {"n1": NodeSession("m2")}
 
     async def test_a_tracker_begins_with_everything_and_collects_what_changes(self, stores: Stores) -> None:
         store = await stores()

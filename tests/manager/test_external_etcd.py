@@ -13,7 +13,7 @@ from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NETWORK
 from api.objects.wanted import Cluster, Network
 from api.states import Role
 from kit.timing import wall_clock
-from manager.etcd.command_line import MemberSettings
+from manager.etcd.command_line import EtcdSettings
 from manager.main import Manager, ManagerOptions
 from manager.store.interface import ABSENT, Put
 from tests.contracts.etcd_process import EtcdProcess
@@ -40,7 +40,7 @@ def manager(etcd: EtcdProcess, directory: Path) -> Manager:
         host_port=free_port(),
         certificate=certificate,
         key=key,
-        etcd=MemberSettings("m1", directory / "etcd", "127.0.0.1"),
+        etcd=EtcdSettings("m1", directory / "etcd", "127.0.0.1"),
         external=(etcd.endpoint,),
     )
     return Manager(options, lambda: creds, wall_clock, random.Random(1))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from api.objects.decided import Task
 from api.objects.kinds import DESCRIPTION, NODE, SERVICE, SESSION, STATUS
-from api.objects.observed import Session, TaskStatus
+from api.objects.observed import NodeSession, TaskStatus
 from api.objects.wanted import Service
 from api.states import GOING, TaskState
 from manager.leader.memory import Memory
@@ -149,7 +149,7 @@ class World:
 
     def regain(self, node_id: str) -> None:
         """It is back."""
-        self.put((SESSION, node_id, Session("m1")))
+        self.put((SESSION, node_id, NodeSession("m1")))
 
     def remove_node(self, node_id: str) -> None:
         """A user removes a node."""

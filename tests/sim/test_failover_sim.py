@@ -25,7 +25,7 @@ from agent.session.status_reporter import Reporter
 from api.codec import encode
 from api.defaults import HEARTBEAT, MANAGER_TIMEOUT, PROBE_TIMEOUT
 from api.objects.kinds import KINDS, MEMBER, SESSION, SUSPICIONS
-from api.objects.observed import Member, NodeDescription
+from api.objects.observed import LiveManager, NodeDescription
 from api.states import Role
 from api.wire.assignments import AssignmentKey, EndpointAssignment, key_of
 from api.wire.session_messages import AgentMessage, Assignments, ManagerMessage
@@ -206,7 +206,7 @@ class Fleet:
             rows = {} if kind is SESSION else world.state.table(kind)
             if rows:
                 await first.commit([Put(kind, id, value) for id, value in rows.items()])
-        await first.commit([Put(MEMBER, id, Member("", 0.0, f"{ADDRESSES[id]}:7946")) for id in MANAGERS])
+        await first.commit([Put(MEMBER, id, LiveManager("", 0.0, f"{ADDRESSES[id]}:7946")) for id in MANAGERS])
         self.managers = {id: ManagerHost(self, id) for id in MANAGERS}
         self.agents = {id: AgentHost(self, id, self._directory) for id in HOSTS}
         await self.until(lambda: all(len(agent.resources) > 2 * len(HOSTS) for agent in self.agents.values()))

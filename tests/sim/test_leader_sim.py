@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.objects.kinds import DESCRIPTION, NODE, SERVICE, SESSION, STATUS
-from api.objects.observed import Session, TaskStatus
+from api.objects.observed import NodeSession, TaskStatus
 from api.states import GOING, NodeState, TaskState
 from kit.supervisor import stop
 from kit.timing import loop_clock
@@ -64,7 +64,7 @@ class Simulation:
             await self.happen()
         self.calm = True
         for id in NODES:
-            await self.store.commit([Put(SESSION, id, Session())])
+            await self.store.commit([Put(SESSION, id, NodeSession())])
         for service in list(self.store.state.services.values()):
             await self.want(service.id, image=service.spec.task_template.container_spec.image)
         await asyncio.sleep(300)
@@ -122,7 +122,7 @@ class Simulation:
             case 0:
                 await self.store.commit([Delete(SESSION, node)])
             case 1 | 2 if node in self.store.state.nodes:
-                await self.store.commit([Put(SESSION, node, Session())])
+                await self.store.commit([Put(SESSION, node, NodeSession())])
             case 3:
                 self.lead()
             case 4 if self.rng.random() < 0.3:

@@ -25,7 +25,7 @@ from api.http.app import Handler, answer, body, make_app
 from api.ids import new_id
 from api.node_spec import NodeSpec
 from api.objects.kinds import NODE
-from api.objects.observed import Member
+from api.objects.observed import LiveManager
 from api.objects.wanted import Cluster, Node
 from api.states import Availability, Role
 from api.wire.join_messages import JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, RenewRequest
@@ -69,7 +69,7 @@ def server_context(certificate: Path, key: Path, authority: bytes) -> ssl.SSLCon
 class JoinService:
     """Joining, renewal and membership at one manager; `own` is how it is reached."""
 
-    def __init__(self, store: Store, own: Member, clock: Clock, add_member: AddMember) -> None:
+    def __init__(self, store: Store, own: LiveManager, clock: Clock, add_member: AddMember) -> None:
         self._store = store
         self._own = own
         self._clock = clock

@@ -39,7 +39,7 @@ from api.objects.kinds import (
     TASK,
     Kind,
 )
-from api.objects.observed import AppliedRevision, NodeDescription, Session, Suspicions, TaskStatus
+from api.objects.observed import AppliedRevision, NodeDescription, NodeSession, Suspicions, TaskStatus
 from api.objects.wanted import Network, Node, Service
 from api.service.container import ContainerSpec
 from api.service.ports import EndpointSpec, PortConfig
@@ -226,7 +226,7 @@ def test_when_an_endpoint_is_ready(
 
 def test_a_task_that_is_to_stop_drains_until_every_host_has_confirmed(world: World) -> None:
     for id in ("n1", "n2"):
-        world.put(SESSION, id, Session("m1"))
+        world.put(SESSION, id, NodeSession("m1"))
     world.task("t2", "s1", "n2")
     for id in ("t1", "t2"):
         world.put(STATUS, id, TaskStatus(TaskState.RUNNING))
@@ -341,7 +341,7 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
         case ("task", id, service, node, networks, desired):
             world.task(id, service, node, networks, desired=desired)
         case ("session", id, manager):
-            world.put(SESSION, id, Session(manager) if manager else None)
+            world.put(SESSION, id, NodeSession(manager) if manager else None)
         case ("confirm", id, revision):
             world.put(APPLIED_REVISION, id, AppliedRevision(revision))
         case ("status", id, state):

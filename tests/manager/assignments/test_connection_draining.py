@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from api.defaults import LINGER, NAME_TTL
 from api.objects.decided import NodeDecision, TaskAddress
 from api.objects.kinds import APPLIED_REVISION, NODE_DECISION, SESSION, STATUS, TASK
-from api.objects.observed import AppliedRevision, Session
+from api.objects.observed import AppliedRevision, NodeSession
 from api.states import NodeState, TaskState
 from manager.assignments.connection_draining import AT_ONCE, ConnectionDraining, StopDelay, revision_to_publish
 from manager.store.state import State
@@ -26,7 +26,7 @@ def a_cluster(endpoint_mode: str = "", **fields: object) -> State:
         make.node("n1"),
         make.node("n2"),
         make.node("n3"),
-        (SESSION, "n3", Session("m2")),
+        (SESSION, "n3", NodeSession("m2")),
         make.decided_service("s1", endpoint_mode=endpoint_mode),
         make.task("t1", node_id="n1", **given),
         make.task("t2", node_id="n2", **given),
@@ -117,9 +117,9 @@ def test_a_host_that_lost_its_session_or_was_removed_is_not_waited_for() -> None
     assert drain(state).waiting
     make.apply(state, (SESSION, "n3", None))
     assert not drain(state).waiting
-    make.apply(state, (SESSION, "n3", Session("m2")))
+    make.apply(state, (SESSION, "n3", NodeSession("m2")))
     assert drain(state).waiting
-    make.apply(state, (SESSION, "n3", Session("m2", left=True)))
+    make.apply(state, (SESSION, "n3", NodeSession("m2", left=True)))
     assert not drain(state).waiting
 
 
@@ -127,7 +127,7 @@ def test_a_host_that_comes_to_another_manager_counts_when_that_has_heard_it() ->
     state = a_cluster()
     told = tell_to_stop(state)
     confirm(state, "m1", told)
-    make.apply(state, (SESSION, "n3", Session("m1")))
+    make.apply(state, (SESSION, "n3", NodeSession("m1")))
     # m1 wrote that before it knew of n3
     assert drain(state).waiting
     assert revision_to_publish(state, "m1", {"n1": told, "n2": told, "n3": 0}) is None
@@ -177,7 +177,7 @@ def test_the_view_that_follows_says_the_same_as_one_made_anew(actions: list[tupl
         elif kind == "node":
             row = (NODE_DECISION, id, NodeDecision(value))  # type: ignore[arg-type]
         elif kind == "session":
-            row = (SESSION, id, Session(str(value)) if value else None)
+            row = (SESSION, id, NodeSession(str(value)) if value else None)
         else:
             row = (APPLIED_REVISION, id, AppliedRevision(value))  # type: ignore[arg-type]
         make.apply(state, row)

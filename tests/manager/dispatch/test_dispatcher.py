@@ -27,7 +27,7 @@ from api.objects.kinds import (
     STATUS,
     TASK,
 )
-from api.objects.observed import Member, NodeDescription, TaskStatus
+from api.objects.observed import LiveManager, NodeDescription, TaskStatus
 from api.objects.wanted import Cluster as Cluster_
 from api.objects.wanted import Config, Node, Service
 from api.service.container import ConfigReference, ContainerSpec
@@ -142,8 +142,8 @@ async def failure(call: Any) -> Any:
 
 
 async def test_a_session_opens_with_welcome_and_the_whole_set(cluster: Cluster) -> None:
-    await cluster.put(Put(NODE, "m1", MANAGER), Put(MEMBER, "m1", Member("127.0.0.1:2377", 0.0, "127.0.0.1:7946")))
-    await cluster.put(Put(MEMBER, "n2", Member("127.0.0.2:2377", 0.0, "127.0.0.2:7946")))  # demoted a moment ago
+    await cluster.put(Put(NODE, "m1", MANAGER), Put(MEMBER, "m1", LiveManager("127.0.0.1:2377", 0.0, "127.0.0.1:7946")))
+    await cluster.put(Put(MEMBER, "n2", LiveManager("127.0.0.2:2377", 0.0, "127.0.0.2:7946")))  # demoted a moment ago
     await cluster.task("t1", "n1")
     await cluster.task("t2", "n2")
     async with cluster.session(credentials("n1")) as call:

@@ -10,7 +10,7 @@ import pytest
 from api.errors import Unavailable
 from api.node_spec import NodeSpec
 from api.objects.kinds import MEMBER, NODE, SESSION
-from api.objects.observed import Member, Session
+from api.objects.observed import LiveManager, NodeSession
 from api.objects.wanted import Node
 from api.states import Role
 from api.wire.host_messages import ManagersNotice
@@ -25,12 +25,12 @@ from tests import make
 def test_strayed_is_whom_no_living_manager_hears() -> None:
     state = make.state(
         *((NODE, id, Node(id)) for id in ("m1", "w1", "w2", "w3", "w4", "w5")),
-        (MEMBER, "m1", Member()),
-        (MEMBER, "m2", Member()),
-        (SESSION, "w1", Session("m1")),
-        (SESSION, "w2", Session("m2")),
-        (SESSION, "w3", Session("m9")),
-        (SESSION, "w4", Session("m1", left=True)),
+        (MEMBER, "m1", LiveManager()),
+        (MEMBER, "m2", LiveManager()),
+        (SESSION, "w1", NodeSession("m1")),
+        (SESSION, "w2", NodeSession("m2")),
+        (SESSION, "w3", NodeSession("m9")),
+        (SESSION, "w4", NodeSession("m1", left=True)),
     )
     assert strayed(state, "m1", {"m1", "w1"}) == ["w3", "w5"]
     assert strayed(state, "m1", {"m1"}) == ["w1", "w3", "w5"]
@@ -49,7 +49,7 @@ async def test_they_are_called_until_they_come() -> None:
 
     manager = Node("m1", spec=NodeSpec(role=Role.MANAGER))
     await store.commit([Put(NODE, "w1", Node("w1")), Put(NODE, "m1", manager)])
-    await store.commit([Put(MEMBER, "m1", Member("a:2377", 0.0, "a:7946"))])
+    await store.commit([Put(MEMBER, "m1", LiveManager("a:2377", 0.0, "a:7946"))])
     connected = {"m1"}
     hosts: Any = Hosts()
     running = asyncio.ensure_future(ManagerAnnouncer(store, "m1", hosts, lambda: connected).run())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from api.errors import Invalid
-from manager.etcd.command_line import MemberSettings, check_version, command, parse_version
+from manager.etcd.command_line import EtcdSettings, check_version, command, parse_version
 
-SETTINGS = MemberSettings("node1", Path("/var/lib/argosy/etcd"), "10.0.0.1")
+SETTINGS = EtcdSettings("node1", Path("/var/lib/argosy/etcd"), "10.0.0.1")
 
 
 def test_a_new_cluster_begins_with_ourselves() -> None:
@@ -27,7 +27,7 @@ def test_a_joining_member_names_the_others_and_itself() -> None:
 
 
 def test_ports_addresses_and_ipv6_are_taken_from_the_settings() -> None:
-    settings = MemberSettings("n", Path("/d"), "fd00::1", listen_address="::", client_port=1, peer_port=2)
+    settings = EtcdSettings("n", Path("/d"), "fd00::1", listen_address="::", client_port=1, peer_port=2)
 
     arguments = command(settings, (3, 4, 23), None)
 

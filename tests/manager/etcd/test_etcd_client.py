@@ -9,12 +9,12 @@ import pytest
 from aetcd import rpc
 
 from api.errors import Unavailable
-from manager.etcd.etcd_client import Connection
+from manager.etcd.etcd_client import EtcdConnection
 
 
 async def test_a_stream_to_a_host_that_does_not_answer_can_be_moved_before_it_is_connected() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        connection = Connection([f"127.0.0.1:{silent.getsockname()[1]}"], None)
+        connection = EtcdConnection([f"127.0.0.1:{silent.getsockname()[1]}"], None)
         stream = connection.stream("watch", "Watch")
         writing = asyncio.ensure_future(stream.write(rpc.WatchRequest()))
         await asyncio.sleep(0.05)

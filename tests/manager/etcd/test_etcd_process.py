@@ -20,11 +20,11 @@ from api.errors import ArgosyError, Invalid, Unavailable
 from api.objects.kinds import NODE
 from api.wire.rpc import Credentials
 from kit.process import alive, wait_pid
-from manager.etcd.command_line import MemberSettings
+from manager.etcd.command_line import EtcdSettings
 from manager.etcd.connection_ending import hang_up
-from manager.etcd.etcd_client import Connection
-from manager.etcd.etcd_members import Members
-from manager.etcd.etcd_process import LOG_SIZE, Member, _bound
+from manager.etcd.etcd_client import EtcdConnection
+from manager.etcd.etcd_members import EtcdMembers
+from manager.etcd.etcd_process import LOG_SIZE, EtcdProcess, _bound
 from manager.etcd.etcd_store import EtcdStore
 from manager.store.interface import Put
 from tests.contracts.certificates import Authority
@@ -33,21 +33,21 @@ from tests.contracts.store_contract import PATIENCE, node, until
 
 AUTHORITY = Authority()
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
-Make = Callable[..., Member]
+Make = Callable[..., EtcdProcess]
 
 
-def settings_in(directory: Path, node_id: str = "m1") -> MemberSettings:
+def settings_in(directory: Path, node_id: str = "m1") -> EtcdSettings:
     client, peer = free_ports(2)
-    return MemberSettings(node_id, directory, "127.0.0.1", client_port=client, peer_port=peer)
+    return EtcdSettings(node_id, directory, "127.0.0.1", client_port=client, peer_port=peer)
 
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[Member] = []
+    made: list[EtcdProcess] = []
 
-    def member(node_id: str = "m1", settings: MemberSettings | None = None) -> Member:
+    def member(node_id: str = "m1", settings: EtcdSettings | None = None) -> EtcdProcess:
         settings = settings or settings_in(tmp_path / node_id, node_id)
-        made.append(Member(settings, AUTHORITY.issue(settings.node_id, "manager", ADDRESSES)))
+        made.append(EtcdProcess(settings, AUTHORITY.issue(settings.node_id, "manager", ADDRESSES)))
         return made[-1]
 
     yield member
@@ -56,7 +56,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     gc.collect()  # what grpc leaves upsets CPython 3.11 when it is collected while a module is being compiled
 
 
-async def open_store(*members: Member, credentials: Credentials | None = None) -> EtcdStore:
+async def open_store(*members: EtcdProcess, credentials: Credentials | None = None) -> EtcdStore:
     own = credentials or AUTHORITY.issue("m1", "manager", ())
     store = EtcdStore([member.settings.endpoint for member in members], own)
     await store.start()
@@ -163,7 +163,7 @@ async def ended(pid: int) -> None:
         await wait_pid(pid)
 
 
-async def abandon(settings: MemberSettings) -> int:
+async def abandon(settings: EtcdSettings) -> int:
     """Start the member from a process that is then killed; the pid of the etcd it leaves."""
     credentials = AUTHORITY.issue(settings.node_id, "manager", ADDRESSES)
     process = await asyncio.create_subprocess_exec(
@@ -223,15 +223,15 @@ async def test_a_second_manager_joins_as_a_learner_is_promoted_and_leaves_again(
     await first.start()
     store = await open_store(first, second)
     await store.commit([Put(NODE, "n1", node("n1"))])
-    members = Members(store.connection)
+    members = EtcdMembers(store.connection)
 
     answer = await members.add(second.settings.peer_url)
     assert answer.initial_cluster == f"m1={first.settings.peer_url}"
     assert answer.endpoints == [first.settings.endpoint]
     await second.start(answer.initial_cluster)
     await members.promote_when_ready(int(answer.member_id, 16))
-    own = Connection([second.settings.endpoint], AUTHORITY.issue("m2", "manager", ()))
-    await Members(own).wait_voting()
+    own = EtcdConnection([second.settings.endpoint], AUTHORITY.issue("m2", "manager", ()))
+    await EtcdMembers(own).wait_voting()
     await own.close()
 
     assert [(m.name, m.learner) for m in sorted(await members.list(), key=lambda m: m.name)] == [
@@ -266,7 +266,7 @@ async def test_a_single_manager_comes_back_under_another_address_and_can_be_join
     moved, second = make(settings=replace(before, address="127.0.0.2")), make("m2")
     await moved.start()
     store = await open_store(moved)
-    members = Members(store.connection)
+    members = EtcdMembers(store.connection)
     answer = await members.add(second.settings.peer_url)
     await second.start(answer.initial_cluster)
     await members.promote_when_ready(int(answer.member_id, 16))
@@ -295,7 +295,7 @@ async def test_a_version_that_can_lose_data_is_not_started(tmp_path: Path) -> No
     binary = tmp_path / "etcd"
     binary.write_text("#!/bin/sh\necho 'etcd Version: 3.5.1'\n")
     binary.chmod(0o755)
-    member = Member(replace(settings_in(tmp_path / "m1"), binary=str(binary)), AUTHORITY.issue("m1", "manager"))
+    member = EtcdProcess(replace(settings_in(tmp_path / "m1"), binary=str(binary)), AUTHORITY.issue("m1", "manager"))
 
     with pytest.raises(Invalid, match=r"3\.5\.1 can lose data"):
         await member.start()
@@ -306,15 +306,15 @@ async def test_a_missing_etcd_is_told_with_what_to_do(tmp_path: Path) -> None:
     settings = replace(settings_in(tmp_path / "m1"), binary=str(tmp_path / "nowhere"))
 
     with pytest.raises(ArgosyError, match="install etcd-server, or use --etcd-endpoints"):
-        await Member(settings, AUTHORITY.issue("m1", "manager")).start()
+        await EtcdProcess(settings, AUTHORITY.issue("m1", "manager")).start()
 
 
 async def test_the_status_tells_the_version_and_that_there_is_a_leader(make: Make) -> None:
     member = make()
     await member.start()
-    connection = Connection([member.settings.endpoint], AUTHORITY.issue("m1", "manager"))
+    connection = EtcdConnection([member.settings.endpoint], AUTHORITY.issue("m1", "manager"))
 
-    status = await Members(connection).status()
+    status = await EtcdMembers(connection).status()
 
     assert status.version.startswith("3.")
     assert status.leader == status.member_id
@@ -338,23 +338,23 @@ async def test_a_revoked_certificate_opens_neither_port_and_what_it_had_open_can
     await member.start()
     peer, former = member.settings.peer_port, AUTHORITY.issue("m2", "manager", ADDRESSES)
     assert tls_answer(peer, former, tmp_path) == 0
-    open_before = Connection([member.settings.endpoint], former)
-    assert len(await Members(open_before).list()) == 1
+    open_before = EtcdConnection([member.settings.endpoint], former)
+    assert len(await EtcdMembers(open_before).list()) == 1
     serial = x509.load_pem_x509_certificate(former.certificate).serial_number
 
     assert member.revoke([serial])
     assert not member.revoke([serial]), "it was told before"
     assert tls_answer(peer, former, tmp_path) != 0
     with pytest.raises(Unavailable):
-        await Members(Connection([member.settings.endpoint], former)).list()
+        await EtcdMembers(EtcdConnection([member.settings.endpoint], former)).list()
 
     # etcd asks at the beginning of a connection only
-    assert len(await Members(open_before).list()) == 1
+    assert len(await EtcdMembers(open_before).list()) == 1
     assert await hang_up((member.settings.client_port, peer), ())
     with pytest.raises(Unavailable):
-        await Members(open_before).list()
+        await EtcdMembers(open_before).list()
     present = AUTHORITY.issue("m1", "manager", ADDRESSES)
-    assert len(await Members(Connection([member.settings.endpoint], present)).list()) == 1
+    assert len(await EtcdMembers(EtcdConnection([member.settings.endpoint], present)).list()) == 1
 
     # a manager again
     member.revoke([])

@@ -10,7 +10,7 @@ import pytest
 
 from api.errors import TooLarge, Unavailable
 from api.objects.kinds import NODE, SESSION
-from api.objects.observed import Session
+from api.objects.observed import NodeSession
 from manager.etcd.etcd_store import EtcdStore
 from manager.store.batches import TransactionLimits
 from manager.store.interface import ABSENT, Delete, Put, Stale, Store
@@ -71,7 +71,7 @@ async def test_while_etcd_is_dead_requests_fail_and_afterwards_everything_goes_o
     store, other = await stores(), await stores()
     await store.commit([Put(NODE, "before", node("before"))])
     lease = await store.lease(60)
-    await lease.put(SESSION, "n1", Session("m1"))
+    await lease.put(SESSION, "n1", NodeSession("m1"))
     etcd.kill()
     try:
         with pytest.raises(Unavailable):
@@ -89,7 +89,7 @@ async def test_while_etcd_is_dead_requests_fail_and_afterwards_everything_goes_o
     await lease.refresh()
 
     assert set(other.state.nodes) == {"before", "after"}
-    assert other.state.sessions == {"n1": Session("m1")}
+    assert other.state.sessions == {"n1": NodeSession("m1")}
 
 
 async def test_a_store_that_cannot_reach_etcd_says_so_at_start() -> None:

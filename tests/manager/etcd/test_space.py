@@ -13,7 +13,7 @@ from api.objects.kinds import CONFIG, NODE
 from api.objects.wanted import Config
 from api.stored_file import ConfigSpec
 from manager.etcd.etcd_store import FULL, EtcdStore
-from manager.etcd.space import Act, Compacted, Space, next_act
+from manager.etcd.space import LastCompaction, SpaceAction, SpaceUsage, next_action
 from manager.store.interface import Delete, Put
 from tests.contracts.etcd_process import EtcdProcess
 from tests.contracts.store_contract import node
@@ -24,25 +24,29 @@ QUOTA = 16 << 20
 @pytest.mark.parametrize(
     ("space", "last", "act"),
     [
-        (Space(100, 40, 30, 9), Compacted(), None),
-        (Space(100, 60, 55, 9), Compacted(), Act.COMPACT),
-        (Space(100, 60, 55, 9), Compacted(7, 53), None),  # all of it is alive
-        (Space(100, 90, 85, 9), Compacted(7, 84), Act.COMPACT),  # full: something may have been removed
-        (Space(100, 90, 85, 9), Compacted(9, 85), None),
-        (Space(100, 75, 30, 9), Compacted(9, 30), Act.DEFRAGMENT),
-        (Space(100, 65, 30, 9), Compacted(9, 30), None),
-        (Space(100, 101, 90, 9, alarm=True), Compacted(8, 90), Act.COMPACT),
-        (Space(100, 101, 98, 9, alarm=True), Compacted(9, 98), Act.DEFRAGMENT),
-        (Space(100, 20, 20, 9, alarm=True), Compacted(9, 98, defragmented=True), Act.DISARM),
+        (SpaceUsage(100, 40, 30, 9), LastCompaction(), None),
+        (SpaceUsage(100, 60, 55, 9), LastCompaction(), SpaceAction.COMPACT),
+        (SpaceUsage(100, 60, 55, 9), LastCompaction(7, 53), None),  # all of it is alive
         (
-            Space(100, 101, 98, 9, alarm=True),
-            Compacted(9, 98, defragmented=True),
+            SpaceUsage(100, 90, 85, 9),
+            LastCompaction(7, 84),
+            SpaceAction.COMPACT,
+        ),  # full: something may have been removed
+        (SpaceUsage(100, 90, 85, 9), LastCompaction(9, 85), None),
+        (SpaceUsage(100, 75, 30, 9), LastCompaction(9, 30), SpaceAction.DEFRAGMENT),
+        (SpaceUsage(100, 65, 30, 9), LastCompaction(9, 30), None),
+        (SpaceUsage(100, 101, 90, 9, alarm=True), LastCompaction(8, 90), SpaceAction.COMPACT),
+        (SpaceUsage(100, 101, 98, 9, alarm=True), LastCompaction(9, 98), SpaceAction.DEFRAGMENT),
+        (SpaceUsage(100, 20, 20, 9, alarm=True), LastCompaction(9, 98, defragmented=True), SpaceAction.DISARM),
+        (
+            SpaceUsage(100, 101, 98, 9, alarm=True),
+            LastCompaction(9, 98, defragmented=True),
             None,
         ),  # users have to remove some of it
     ],
 )
-def test_what_is_done_when(space: Space, last: Compacted, act: Act | None) -> None:
-    assert next_act(space, last) is act
+def test_what_is_done_when(space: SpaceUsage, last: LastCompaction, act: SpaceAction | None) -> None:
+    assert next_action(space, last) is act
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from aetcd import rpc
 from api.errors import TooLarge, Unavailable
 from api.objects.kinds import NODE
 from api.objects.wanted import Node
-from manager.etcd.transactions import LANES, SMALL, Writer, encoded
+from manager.etcd.transactions import LANES, SMALL, TransactionWriter, encoded
 from manager.store.batches import TransactionLimits
 from manager.store.interface import Delete, Put
 
@@ -61,17 +61,17 @@ def put(*ids: str) -> list[Any]:
     return [encoded(Put(NODE, id, Node(id))) for id in ids]
 
 
-def commits(writer: Writer, *batches: list[Any]) -> list[asyncio.Future[int]]:
+def commits(writer: TransactionWriter, *batches: list[Any]) -> list[asyncio.Future[int]]:
     return [asyncio.ensure_future(writer.write(batch)) for batch in batches]
 
 
 DEFAULT_LIMITS = TransactionLimits()
 
 
-async def busy(limits: TransactionLimits = DEFAULT_LIMITS) -> tuple[Etcd, Writer, list[asyncio.Future[int]]]:
+async def busy(limits: TransactionLimits = DEFAULT_LIMITS) -> tuple[Etcd, TransactionWriter, list[asyncio.Future[int]]]:
     """A writer with all requests under way that may be."""
     etcd = Etcd()
-    writer = Writer(etcd, limits)  # type: ignore[arg-type]
+    writer = TransactionWriter(etcd, limits)  # type: ignore[arg-type]
     under_way = []
     for number in range(LANES):
         under_way += commits(writer, put(f"first{number}"))
@@ -96,7 +96,7 @@ async def test_commits_that_come_while_others_are_under_way_go_together() -> Non
 async def test_commits_made_in_one_turn_of_the_loop_go_together() -> None:
     etcd = Etcd()
     etcd.open.set()
-    writer = Writer(etcd, TransactionLimits())  # type: ignore[arg-type]
+    writer = TransactionWriter(etcd, TransactionLimits())  # type: ignore[arg-type]
     await asyncio.gather(*commits(writer, put("a"), put("b"), put("c")))
     assert etcd.sent == [[["a"], ["b"], ["c"]]]
 

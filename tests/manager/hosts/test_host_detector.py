@@ -10,7 +10,7 @@ import pytest
 
 from api.defaults import LOST_AFTER, PROBE_TIMEOUT, SESSION_LEASE, SILENCE
 from api.objects.kinds import DESCRIPTION, MEMBER, NODE, SESSION, SUSPICIONS
-from api.objects.observed import Member, NodeDescription, Session, Suspicions
+from api.objects.observed import LiveManager, NodeDescription, NodeSession, Suspicions
 from api.objects.wanted import Node
 from api.states import NodeState
 from kit.supervisor import stop
@@ -26,8 +26,12 @@ NOBODY = {"m1": (SUSPICIONS, "m1", Suspicions()), "m2": (SUSPICIONS, "m2", Suspi
 
 def cluster(*rows: make.Row) -> object:
     nodes = [make.node(id) for id in ("m1", "m2", "w1", "w2")]
-    sessions = [(SESSION, "w1", Session("m1")), (SESSION, "w2", Session("m2")), (SESSION, "m2", Session("m2"))]
-    members = [(MEMBER, id, Member()) for id in ("m1", "m2")]
+    sessions = [
+        (SESSION, "w1", NodeSession("m1")),
+        (SESSION, "w2", NodeSession("m2")),
+        (SESSION, "m2", NodeSession("m2")),
+    ]
+    members = [(MEMBER, id, LiveManager()) for id in ("m1", "m2")]
     return make.state(*nodes, *sessions, *members, *NOBODY.values(), *rows)
 
 
@@ -127,9 +131,9 @@ class Field:
         for id in ("m1", "m2", "w1"):
             described = NodeDescription(address=id)
             await self.stores[0].commit([Put(NODE, id, Node(id)), Put(DESCRIPTION, id, described)])
-            await self.stores[0].commit([Put(SESSION, id, Session("m1" if id == "w1" else id))])
+            await self.stores[0].commit([Put(SESSION, id, NodeSession("m1" if id == "w1" else id))])
             if id != "w1":
-                await self.stores[0].commit([Put(MEMBER, id, Member())])
+                await self.stores[0].commit([Put(MEMBER, id, LiveManager())])
         watches = zip(("m1", "m2"), self.stores, strict=True)
         detectors = [HostDetector(store, id, lambda id=id: self.heard[id], self.probe) for id, store in watches]
         return [asyncio.ensure_future(detector.run()) for detector in detectors]

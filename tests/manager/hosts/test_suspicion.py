@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SESSION, SUSPICIONS
-from api.objects.observed import Leadership, Session, Suspicions
+from api.objects.observed import Leadership, NodeSession, Suspicions
 from api.reasons.reason_text import text
 from api.states import NodeState, TaskState
 from kit.supervisor import stop
@@ -32,7 +32,7 @@ def state(suspect: dict[str, list[str]] | None = None, lost: dict[str, list[str]
         (SUSPICIONS, id, Suspicions(sorted({*suspect.get(id, []), *lost.get(id, [])}), lost.get(id, [])))
         for id in MANAGERS
     ]
-    return make.state(*rows, *((SESSION, node, Session(manager)) for node, manager in held.items()))
+    return make.state(*rows, *((SESSION, node, NodeSession(manager)) for node, manager in held.items()))
 
 
 def test_the_manager_that_holds_the_session_is_the_judge() -> None:
@@ -104,7 +104,7 @@ def test_an_endpoint_on_a_suspected_host_is_not_ready_and_comes_back_at_once() -
     assert is_ready()
     assert task.id in drains._serving["s1"]
     w.put((SUSPICIONS, "m1", Suspicions(["n1"])), (SUSPICIONS, "m2", Suspicions()))
-    w.put((SESSION, "n1", Session("m2")))  # its agent could not reach m1, and went to m2
+    w.put((SESSION, "n1", NodeSession("m2")))  # its agent could not reach m1, and went to m2
     assert is_ready()
 
 

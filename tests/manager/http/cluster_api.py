@@ -18,7 +18,7 @@ from api.network.network_spec import INGRESS, NetworkSpec
 from api.node_spec import NodeSpec
 from api.objects.decided import NodeDecision  # fmt: skip
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, DESCRIPTION, MEMBER, NETWORK, NODE, NODE_DECISION, SESSION
-from api.objects.observed import EngineDescription, Member, NodeDescription, Session
+from api.objects.observed import EngineDescription, LiveManager, NodeDescription, NodeSession
 from api.objects.wanted import Cluster, Network, Node
 from api.registry_auth import Login
 from api.service.resources import Reservations, Resources
@@ -129,8 +129,8 @@ def seed(tags: Mapping[str, Mapping[str, str]]) -> Iterator[Put]:
         yield Put(NODE, node_id, Node(node_id, NOW + number, NOW + number, NodeSpec(role=role)))
         yield Put(DESCRIPTION, node_id, description(node_id, tags.get(node_id)))
         yield Put(NODE_DECISION, node_id, NodeDecision(NodeState.READY, NOW))
-        yield Put(SESSION, node_id, Session(M1, NOW))
-    yield Put(MEMBER, M1, Member("10.1.0.1:2377", NOW))
+        yield Put(SESSION, node_id, NodeSession(M1, NOW))
+    yield Put(MEMBER, M1, LiveManager("10.1.0.1:2377", NOW))
     yield Put(NETWORK, INGRESS, Network(INGRESS, NOW, NetworkSpec("ingress", "overlay", "swarm", ingress=True)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.objects.decided import Gateway, NetworkDecision, NodeDecision, Revision, Task, TaskAddress
 from api.objects.kinds import CLAIM, MEMBER, NETWORK_DECISION, NODE_DECISION, REVISION, STATUS, TASK, revision_id
-from api.objects.observed import Member, PortStatus, TaskStatus  # fmt: skip
+from api.objects.observed import LiveManager, PortStatus, TaskStatus  # fmt: skip
 from api.reasons.reason import Code, reason
 from api.states import NodeState, TaskState
 from manager.store.in_memory import MemoryDatabase
@@ -157,7 +157,7 @@ async def test_a_worker_is_promoted_and_a_manager_demoted_by_the_role_of_its_spe
     assert await change_role(api, "w1", "manager") == (200, "")
     assert (await api.get("/nodes/w1"))["Spec"]["Role"] == "manager"
     assert (await api.get("/nodes/w1"))["ManagerStatus"]["Reachability"] == "unreachable"
-    await api.manager.store.commit([Put(MEMBER, W1, Member("10.1.0.2:2377", NOW))])
+    await api.manager.store.commit([Put(MEMBER, W1, LiveManager("10.1.0.2:2377", NOW))])
     assert await change_role(api, "m1", "worker") == (200, "")
     assert api.manager.removed == []  # it lives, and takes itself out
 

@@ -9,7 +9,7 @@ import pytest
 from api.defaults import RECONNECT_TIME
 from api.objects.decided import Task
 from api.objects.kinds import CURRENT_LEADER, LEADERSHIP, SESSION
-from api.objects.observed import Leadership, Session
+from api.objects.observed import Leadership, NodeSession
 from api.service.mode import EmptyMode, Mode
 from api.states import Availability, NodeState, TaskState
 from manager.store.naming import task_name
@@ -222,7 +222,7 @@ def test_a_new_leader_waits_for_the_agents_to_come_back_before_it_calls_their_no
 
 def test_a_node_that_said_goodbye_is_not_waited_for() -> None:
     w = after_an_outage()
-    w.put((SESSION, "n1", Session("m1", left=True)))
+    w.put((SESSION, "n1", NodeSession("m1", left=True)))
     w.regain("n2")
     w.settle()
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from api.errors import Conflict, Invalid
 from api.objects.kinds import DESCRIPTION, NODE, SESSION
-from api.objects.observed import EngineDescription, NodeDescription, PortStatus, Session, TaskStatus
+from api.objects.observed import EngineDescription, NodeDescription, NodeSession, PortStatus, TaskStatus
 from api.objects.wanted import Node
 from api.reasons.reason import Code, Reason, reason
 from api.service.resources import DiscreteResource, GenericResource, NamedResource, Reservations, Resources
@@ -232,10 +232,10 @@ def test_the_address_of_a_peer(peer: str, address: str) -> None:
     assert border.peer_address(peer) == address
 
 
-LIVES = Session("m1")
+LIVES = NodeSession("m1")
 
 
-async def holding(*, session: Session | None = LIVES, known: bool = True) -> MemoryStore:
+async def holding(*, session: NodeSession | None = LIVES, known: bool = True) -> MemoryStore:
     """Node n1 has announced 192.0.2.1."""
     store = MemoryStore()
     rows = [Put(DESCRIPTION, "n1", NodeDescription(address="192.0.2.1")), Put(NODE, "n2", Node("n2"))]
@@ -258,6 +258,6 @@ async def test_who_connects_from_the_address_has_shown_that_it_is_his() -> None:
 
 
 async def test_a_machine_that_was_set_up_anew_joins_at_the_address_of_its_former_node() -> None:
-    gone = ({"session": None}, {"session": Session("m1", left=True)}, {"known": False})
+    gone = ({"session": None}, {"session": NodeSession("m1", left=True)}, {"known": False})
     for store in [await holding(**change) for change in gone]:  # type: ignore[arg-type]
         border.check_holder(store.state, "n2", "192.0.2.1", "192.0.2.9")

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from api.objects.kinds import SESSION
-from api.objects.observed import Session
+from api.objects.observed import NodeSession
 from kit.timing import loop_clock
 from manager.store.held_key import HeldKey
 from manager.store.in_memory import MemoryDatabase, MemoryStore
@@ -18,7 +18,7 @@ TTL = 6.0
 
 def held(store: MemoryStore, names: list[str]) -> HeldKey:
     """The session of node n, each time it is written at another manager."""
-    return HeldKey(store, SESSION, "n", lambda: Session(names.pop(0)), TTL, random.Random(1))
+    return HeldKey(store, SESSION, "n", lambda: NodeSession(names.pop(0)), TTL, random.Random(1))
 
 
 def new_store() -> MemoryStore:
@@ -33,11 +33,11 @@ async def test_it_lives_while_it_is_refreshed_and_is_written_anew_when_it_was_no
     for _ in range(3):
         await asyncio.sleep(TTL - 1)
         assert await key.refresh()
-    assert store.state.sessions["n"] == Session("m1")
+    assert store.state.sessions["n"] == NodeSession("m1")
     await asyncio.sleep(TTL + 1)
     assert not store.state.sessions
     assert await key.refresh()
-    assert store.state.sessions["n"] == Session("m2")
+    assert store.state.sessions["n"] == NodeSession("m2")
 
 
 @pytest.mark.looptime
@@ -54,14 +54,14 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
     assert not await key.refresh()
     store.heal()
     assert await key.refresh()
-    assert store.state.sessions["n"] == Session("m1")
+    assert store.state.sessions["n"] == NodeSession("m1")
 
 
 @pytest.mark.looptime
 async def test_another_value_has_the_same_lease_and_what_ends_is_gone_at_once() -> None:
     store = new_store()
     key = held(store, ["m1"])
-    await key.put(Session("m1", left=True))
+    await key.put(NodeSession("m1", left=True))
     assert store.state.sessions["n"].left
     await key.end()
     await key.end()

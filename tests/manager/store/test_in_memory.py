@@ -8,7 +8,7 @@ import pytest
 
 from api.errors import Unavailable
 from api.objects.kinds import NODE, SESSION
-from api.objects.observed import Session
+from api.objects.observed import NodeSession
 from kit.timing import loop_clock
 from manager.store.in_memory import MemoryDatabase, MemoryStore
 from manager.store.interface import LeaseEnded, Put, Store
@@ -33,7 +33,7 @@ async def test_a_lease_ends_at_its_virtual_second() -> None:
     store = MemoryStore(loop_clock(1000.0))
     loop = asyncio.get_running_loop()
     lease = await store.lease(6.0)
-    revision = await lease.put(SESSION, "n1", Session("m1"))
+    revision = await lease.put(SESSION, "n1", NodeSession("m1"))
     await asyncio.sleep(4)
     await lease.refresh()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.objects.kinds import MEMBER
-from api.objects.observed import Member
+from api.objects.observed import LiveManager
 from api.states import Role, TaskState
 from manager.store.naming import api_addresses, is_live, living_managers, manager_addresses, task_name
 from tests import make
@@ -37,9 +37,9 @@ def test_managers_are_those_that_are_to_be_and_can_be_reached() -> None:
         make.node("m1", role=Role.MANAGER),
         make.node("m2", role=Role.MANAGER),
         make.node("w1"),
-        (MEMBER, "m1", Member("10.0.0.1:2377", 0.0, "10.0.0.1:7946")),
-        (MEMBER, "m2", Member("10.0.0.2:2377", 0.0, "")),
-        (MEMBER, "w1", Member("10.0.0.3:2377", 0.0, "10.0.0.3:7946")),
+        (MEMBER, "m1", LiveManager("10.0.0.1:2377", 0.0, "10.0.0.1:7946")),
+        (MEMBER, "m2", LiveManager("10.0.0.2:2377", 0.0, "")),
+        (MEMBER, "w1", LiveManager("10.0.0.3:2377", 0.0, "10.0.0.3:7946")),
     )
 
     assert living_managers(state) == ["m1"]

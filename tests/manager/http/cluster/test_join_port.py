@@ -18,7 +18,7 @@ from api.errors import Forbidden, Invalid, Unavailable
 from api.http.app import answer
 from api.node_spec import NodeSpec
 from api.objects.kinds import CLUSTER, MEMBER, NODE
-from api.objects.observed import Member
+from api.objects.observed import LiveManager
 from api.objects.wanted import Node
 from api.states import Availability, Role
 from api.wire.join_messages import JoinRequest, MemberAnswer
@@ -52,9 +52,9 @@ class Port:
         return f"127.0.0.1:{self.number}"
 
     @property
-    def own(self) -> Member:
+    def own(self) -> LiveManager:
         """How the manager is reached."""
-        return Member(self.address, 0.0, "127.0.0.1:7946")
+        return LiveManager(self.address, 0.0, "127.0.0.1:7946")
 
     async def add_member(self, peer_url: str) -> MemberAnswer:
         """What etcd would do."""
