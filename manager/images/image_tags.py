@@ -19,7 +19,7 @@ from manager.store.state import Event, State
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class TagMeaning:
     """What managers say of a reference."""
 
     digest: str = ""
@@ -31,7 +31,7 @@ class Meaning:
     why: str = ""
 
 
-class Managers:
+class ManagerNodes:
     """An index of the state: the nodes that are wanted as managers."""
 
     def __init__(self, state: State) -> None:
@@ -46,21 +46,21 @@ class Managers:
 
 def is_manager(state: State, node_id: str) -> bool:
     """Whether what that node says of tags counts."""
-    return node_id in state.index(Managers).ids
+    return node_id in state.index(ManagerNodes).ids
 
 
 def tellers(state: State) -> list[NodeDescription]:
     """What managers say of themselves."""
-    return [said for id in state.index(Managers).ids if (said := state.descriptions.get(id))]
+    return [said for id in state.index(ManagerNodes).ids if (said := state.descriptions.get(id))]
 
 
-def meaning(managers: Iterable[NodeDescription], reference: Reference) -> Meaning:
+def meaning(managers: Iterable[NodeDescription], reference: Reference) -> TagMeaning:
     """What a reference with a tag means to them."""
     tag = f"{reference.name}:{reference.tag}"
     holders = [said for said in managers if tag in said.tags]
     digests = {said.tags[tag] for said in holders}
     local = bool(holders) and all(said.tags[tag] in said.images for said in holders)  # ids stand there by themselves
     if len(digests) > 1:
-        return Meaning(local=local, why=f"{reference.familiar} is not the same image on all managers that have it")
+        return TagMeaning(local=local, why=f"{reference.familiar} is not the same image on all managers that have it")
     platforms = tuple(sorted({(architecture(said.architecture), said.os, "") for said in holders}))
-    return Meaning(next(iter(digests), ""), local, platforms)
+    return TagMeaning(next(iter(digests), ""), local, platforms)

@@ -36,7 +36,7 @@ SECRET_DIGITS = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class CertificateAuthority:
     """A CA's certificate and key, PEM."""
 
     certificate: bytes
@@ -68,7 +68,7 @@ def new_key() -> bytes:
     )
 
 
-def new_authority(now: float) -> Authority:
+def new_authority(now: float) -> CertificateAuthority:
     """A self-signed CA that holds for 20 years from `now` (Unix seconds)."""
     pem = new_key()
     key = _private(pem)
@@ -87,7 +87,7 @@ def new_authority(now: float) -> Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return Authority(_pem(certificate), pem)
+    return CertificateAuthority(_pem(certificate), pem)
 
 
 def signing_request(key: bytes, addresses: Iterable[str] = ()) -> bytes:
@@ -113,7 +113,7 @@ def requested_key(csr: bytes) -> bytes:
     return public_key(_request(csr))
 
 
-def sign(authority: Authority, csr: bytes, subject: Subject, now: float, life: float) -> bytes:
+def sign(authority: CertificateAuthority, csr: bytes, subject: Subject, now: float, life: float) -> bytes:
     """A node's certificate (PEM) of `life` seconds. Raises Invalid when the CSR is none, or not signed by its key."""
     request = _request(csr)
     issuer = x509.load_pem_x509_certificate(authority.certificate)

@@ -18,23 +18,23 @@ from manager.store.interface import Change
 from manager.store.state import State
 
 
-class Kept(msgspec.Struct, frozen=True):
+class RegistryCredentials(msgspec.Struct, frozen=True):
     """A login, and the only registry that it is for."""
 
     domain: str
     login: Login
 
 
-def sealed(state: State, service: Service, kept: Kept) -> tuple[Service, list[Change]]:
+def sealed(state: State, service: Service, kept: RegistryCredentials) -> tuple[Service, list[Change]]:
     """The service with the login, and what to commit along; the service itself when it has that login already."""
-    if kept_of(state, service) == kept:
+    if credentials_of(state, service) == kept:
         return service, []
     key, changes = data_key(state)
     data = encryption.seal(key, login_id(service.id), msgspec.json.encode(kept))
     return msgspec.structs.replace(service, registry_login=data), changes
 
 
-def kept_of(state: State, service: Service) -> Kept | None:
+def credentials_of(state: State, service: Service) -> RegistryCredentials | None:
     """A service's login; None when it has none that can be read."""
     if not service.registry_login or state.cluster is None:
         return None
@@ -42,12 +42,12 @@ def kept_of(state: State, service: Service) -> Kept | None:
         data = unsealed(state, login_id(service.id), service.registry_login)
     except encryption.Unreadable:
         return None
-    return msgspec.json.decode(data, type=Kept)
+    return msgspec.json.decode(data, type=RegistryCredentials)
 
 
 def login_assignments(state: State, service_id: str) -> Iterator[SecretAssignment]:
     """What a host of the service is sent: one, or none."""
     service = state.services.get(service_id)
     if service is not None and service.registry_login:
-        kept = kept_of(state, service)
+        kept = credentials_of(state, service)
         yield SecretAssignment(login_id(service_id), data=auth_json(kept.login, kept.domain) if kept else b"")

@@ -37,7 +37,7 @@ _NONCE_BYTES = 12
 _PURPOSE = b"argosy seal key for "
 
 
-class Keys(Value, frozen=True):
+class SealingKeys(Value, frozen=True):
     """What is sealed of a cluster; fields as in Cluster."""
 
     ca_key: str = ""
@@ -47,7 +47,7 @@ class Keys(Value, frozen=True):
     former_data_keys: list[bytes] = []
 
 
-_NOTHING = {name: getattr(Keys(), name) for name in Keys.__struct_fields__}
+_NOTHING = {name: getattr(SealingKeys(), name) for name in SealingKeys.__struct_fields__}
 
 
 def new_key() -> bytes:
@@ -99,9 +99,9 @@ def closed(cluster: Cluster) -> Cluster:
 
     Raises Unavailable when keys would be lost: a cluster that was not opened, with keys set on it.
     """
-    keys = Keys(**{name: getattr(cluster, name) for name in _NOTHING})
+    keys = SealingKeys(**{name: getattr(cluster, name) for name in _NOTHING})
     if not cluster.seal_key:
-        if cluster.sealed and keys != Keys():
+        if cluster.sealed and keys != SealingKeys():
             raise Unavailable("this manager has not opened the cluster's keys, so it cannot change them; try again")
         return cluster
     sealed = encryption.seal(cluster.seal_key, f"cluster.{cluster.id}", encode(keys))
@@ -115,7 +115,7 @@ def opened(cluster: Cluster, node_id: str, private_key: bytes) -> Cluster:
         return cluster
     try:
         key = unwrap(wrapped, node_id, private_key)
-        keys = decode(Keys, encryption.unseal(key, f"cluster.{cluster.id}", cluster.sealed))
+        keys = decode(SealingKeys, encryption.unseal(key, f"cluster.{cluster.id}", cluster.sealed))
     except (Unreadable, msgspec.DecodeError):
         return cluster
     fields = {name: getattr(keys, name) for name in _NOTHING}

@@ -54,7 +54,7 @@ class Stolen:
     def forged(self, cluster: Cluster, node_id: str, copy: Path) -> Stolen:
         """A certificate in the name of a manager, signed with the CA's key, for a key of one's own."""
         subject = ca.Subject(node_id, Role.MANAGER, cluster.id)
-        authority, key = ca.Authority(cluster.ca_certificate.encode(), cluster.ca_key.encode()), ca.new_key()
+        authority, key = ca.CertificateAuthority(cluster.ca_certificate.encode(), cluster.ca_key.encode()), ca.new_key()
         made = Stolen(self.authority.parent, copy)
         now = time.time()  # noqa: TID251 - TLS compares with the machine's clock
         made.certificate.write_bytes(ca.sign(authority, ca.signing_request(key), subject, now, 3600.0))

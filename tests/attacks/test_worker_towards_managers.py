@@ -313,7 +313,7 @@ async def test_a_stream_on_which_nothing_is_said(cluster: Scene, monkeypatch: py
 
 async def test_a_session_in_the_name_of_another_node_with_a_certificate_signed_by_itself(cluster: Scene) -> None:
     own, key = credentials(ROGUE), ca.new_key()
-    posing = ca.Authority(own.certificate, own.key)
+    posing = ca.CertificateAuthority(own.certificate, own.key)
     forged = ca.sign(posing, ca.signing_request(key), ca.Subject(VICTIM, Role.WORKER, "c1"), NOW, 3600.0)
     async with cluster.session(VICTIM, rpc.Credentials(forged + own.certificate, key, AUTHORITY.certificate)) as rogue:
         await rogue.send(Hello(LYING))

@@ -21,7 +21,7 @@ CLUSTER = Cluster(
 )
 
 
-def credentials(node_id: str, role: Role = Role.WORKER, authority: ca.Authority = AUTHORITY) -> Credentials:
+def credentials(node_id: str, role: Role = Role.WORKER, authority: ca.CertificateAuthority = AUTHORITY) -> Credentials:
     """A node's."""
     key = ca.new_key()
     certificate = ca.sign(authority, ca.signing_request(key), ca.Subject(node_id, role, "c1"), NOW, 3600.0)

@@ -220,7 +220,7 @@ def sign_for(cluster: Cluster, csr: bytes, node_id: str, role: Role, now: float)
     """A node's certificate. A manager gets the IP addresses it asks for: etcd's members check them. Raises Invalid."""
     asked = ca.requested_addresses(csr)
     subject = ca.Subject(node_id, role, cluster.id, asked if role is Role.MANAGER else ())
-    authority = ca.Authority(cluster.ca_certificate.encode(), cluster.ca_key.encode())
+    authority = ca.CertificateAuthority(cluster.ca_certificate.encode(), cluster.ca_key.encode())
     return ca.sign(authority, csr, subject, now, cluster.cert_seconds)
 
 

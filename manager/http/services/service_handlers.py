@@ -28,7 +28,7 @@ from manager.http.services.name_generator import invented_name
 from manager.http.services.preserved_fields import is_dockers, kept
 from manager.http.services.service_admission import admit
 from manager.http.services.service_answers import ServiceAnswers, answer_with_defaults
-from manager.security.registry_credentials import Kept, kept_of, sealed
+from manager.security.registry_credentials import RegistryCredentials, credentials_of, sealed
 from manager.status.service_counts import previous_revision, spec_in_force
 from manager.store.claims import claim, release
 from manager.store.interface import ABSENT, Change, Delete, Put
@@ -102,7 +102,7 @@ class Services:
             asked = kept(asked, service.spec)
         rollback = _rollback(request)
         warnings: list[str] = []
-        login = _login(request, asked) or kept_of(ctx.store.state, service)
+        login = _login(request, asked) or credentials_of(ctx.store.state, service)
         if rollback:
             asked = _previous(ctx.store.state, service)
         spec = admit(ctx.store.state, asked, service)
@@ -128,7 +128,7 @@ class Services:
         return web.Response()
 
     async def _pinned(
-        self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None, old: ServiceSpec | None = None
+        self, ctx: ClusterContext, spec: ServiceSpec, login: RegistryCredentials | None, old: ServiceSpec | None = None
     ) -> tuple[ServiceSpec, list[str]]:
         """The spec with its image's tag resolved to a digest, where that can be done, and what to warn of."""
         container = spec.task_template.container_spec
@@ -141,7 +141,7 @@ class Services:
         task = msgspec.structs.replace(spec.task_template, container_spec=container)
         return msgspec.structs.replace(spec, task_template=task), warnings
 
-    async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec, login: Kept | None) -> Service:
+    async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec, login: RegistryCredentials | None) -> Service:
         def decide(state: State) -> tuple[list[Change], Service]:
             admitted = admit(state, spec)  # raises Conflict once the other's service is seen
             now = ctx.clock()
@@ -178,9 +178,9 @@ def _warnings(spec: ServiceSpec) -> list[str]:
     return [warning] if (warning := secrets_warning(spec)) else []
 
 
-def _login(request: web.Request, spec: ServiceSpec) -> Kept | None:
+def _login(request: web.Request, spec: ServiceSpec) -> RegistryCredentials | None:
     login = login_sent(request)
-    return Kept(parse(spec.task_template.container_spec.image).domain, login) if login else None
+    return RegistryCredentials(parse(spec.task_template.container_spec.image).domain, login) if login else None
 
 
 def _rollback(request: web.Request) -> bool:

@@ -148,9 +148,9 @@ async def test_stopped_is_stopped_and_a_restart_finds_its_data(make: Make) -> No
 
 ORPHAN = """
 import asyncio, pickle, sys
-from manager.etcd.etcd_process import Member
+from manager.etcd.etcd_process import EtcdProcess
 async def main():
-    await Member(*pickle.load(sys.stdin.buffer)).start()
+    await EtcdProcess(*pickle.load(sys.stdin.buffer)).start()
     print("ready", flush=True)
     await asyncio.sleep(3600)
 asyncio.run(main())

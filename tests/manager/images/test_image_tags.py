@@ -17,7 +17,7 @@ from api.states import Role, TaskState
 from api.wire.assignments import ImageAssignment
 from manager.assignments.assignment_sources import assignment_set
 from manager.assignments.image_sources import may_fetch
-from manager.images.image_tags import Meaning, meaning, tellers
+from manager.images.image_tags import TagMeaning, meaning, tellers
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Change, Delete, Put
 
@@ -39,12 +39,12 @@ def node(id: str, role: Role = Role.WORKER) -> Put:
 def test_a_tag_means_what_managers_have_behind_it() -> None:
     one, reference = {f"{NAME}:1": ID, f"{NAME}:2": OTHER}, parse("demo:1")
 
-    assert meaning([], reference) == Meaning()
-    assert meaning([said({f"{NAME}:2": ID}, ID)], reference) == Meaning()
-    assert meaning([said(one, ID), said(one, ID)], reference) == Meaning(ID, True, AMD)
-    assert meaning([said({f"{NAME}:1": DIGEST}, ID)], reference) == Meaning(DIGEST, False, AMD)
+    assert meaning([], reference) == TagMeaning()
+    assert meaning([said({f"{NAME}:2": ID}, ID)], reference) == TagMeaning()
+    assert meaning([said(one, ID), said(one, ID)], reference) == TagMeaning(ID, True, AMD)
+    assert meaning([said({f"{NAME}:1": DIGEST}, ID)], reference) == TagMeaning(DIGEST, False, AMD)
     two = meaning([said(one, ID), said({f"{NAME}:1": OTHER}, OTHER)], reference)
-    assert two == Meaning(local=True, why="demo:1 is not the same image on all managers that have it")
+    assert two == TagMeaning(local=True, why="demo:1 is not the same image on all managers that have it")
 
 
 async def cluster(*more: Change, image: str = "demo:1") -> MemoryStore:

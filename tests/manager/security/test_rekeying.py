@@ -13,13 +13,13 @@ from api.states import Role
 from api.stored_file import SecretSpec
 from manager.security import ca, encryption, sealing
 from manager.security.data_key import unsealed
-from manager.security.registry_credentials import Kept, kept_of, sealed
+from manager.security.registry_credentials import RegistryCredentials, credentials_of, sealed
 from manager.security.rekeying import KEPT, again_in, due
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Delete, Put
 from tests.manager.certificates import CLUSTER as PLAIN
 
-KEPT_LOGIN = Kept("registry.example", Login("me", "pass"))
+KEPT_LOGIN = RegistryCredentials("registry.example", Login("me", "pass"))
 
 
 def public() -> bytes:
@@ -87,7 +87,7 @@ async def test_when_a_manager_is_one_no_more_all_it_knew_is_made_anew_but_nothin
         assert getattr(after, name) != getattr(before, name)
     state = store.state
     assert unsealed(state, "x", state.table(SECRET)["x"].sealed) == b"hush"
-    assert kept_of(state, state.services["s"]) == KEPT_LOGIN
+    assert credentials_of(state, state.services["s"]) == KEPT_LOGIN
     with pytest.raises(encryption.Unreadable):
         encryption.unseal(before.data_key, "x", state.table(SECRET)["x"].sealed)
 
