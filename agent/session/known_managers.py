@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class Managers:
-    """Addresses ("address:host_port") of managers: as the last Welcome told them, then those given at the start."""
+    """Addresses ("address:host_port") of managers: from the last SessionInfo, then those given at the start."""
 
     def __init__(self, path: Path, given: Sequence[str], rng: random.Random) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class Managers:
         return self._ids.get(address, "")
 
     def update(self, addresses: Sequence[str], ids: Mapping[str, str]) -> None:
-        """Welcome's list. An empty one says nothing."""
+        """SessionInfo's list of managers. An empty list changes nothing."""
         if not addresses or (list(addresses) == self._known and ids == self._ids):
             return
         self._known, self._ids, self._round = list(addresses), dict(ids), []

@@ -1,8 +1,8 @@
-"""What a manager tells an agent: resources, each with a kind and an id; sent whole once, then by difference.
+"""Assignments: what a host must know. Each has a kind (its tag) and an id; the set is sent once, then by difference.
 
 A host gets its own tasks and their specs; for each network it takes part in (one of its tasks is on it, or it is
-ingress) the network, the services, endpoints and peers on it; the secrets and configs its live tasks use; where to
-fetch images; and who belongs to the cluster. Nothing else.
+ingress) the network, the services, endpoints and peers on it; the secrets and configs its live tasks use; the sources
+of images; and the members of the cluster. Nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from api.states import TaskState
 
 
 class Attachment(Value, frozen=True):
-    """A task's place on a network."""
+    """The address of a task on one network."""
 
     network_id: str
     address: str
@@ -41,15 +41,15 @@ class TaskAssignment(Value, frozen=True, tag="task"):
     desired: TaskState = TaskState.RUNNING
     attachments: list[Attachment] = []
     generic_resources: list[GenericResource] = []
-    """What it was given of the node's, for its environment."""
+    """The generic resources of the node that it got; they go into its environment."""
     draining: bool = False
-    """It is to stop, but not before hosts send it nothing new: wait until this is false, or for DRAIN_LIMIT."""
+    """Whether it must not stop yet, because hosts may still send it new connections. Limited by DRAIN_LIMIT."""
     linger: float = 0.0
-    """Seconds to wait after that, for connections that were under way."""
+    """Seconds to wait after that, for established connections."""
 
 
 class SpecAssignment(Value, frozen=True, tag="spec"):
-    """A service revision as far as its containers are concerned. Id: "<service>.<number>"."""
+    """What the containers of a service revision need. Id: "<service>.<number>"."""
 
     id: str
     task: TaskSpec
@@ -71,9 +71,9 @@ class NetworkAssignment(Value, frozen=True, tag="network"):
     """This host's bridge on it, with prefix length."""
     internal: bool = False
     mtu: int = 0
-    """0: the underlay's, less what VXLAN needs."""
+    """0 for that of the underlay minus the VXLAN overhead."""
     ingress: bool = False
-    """Published ports lead into it."""
+    """Whether it carries the traffic of published ports."""
 
 
 class ServiceAssignment(Value, frozen=True, tag="service"):
@@ -87,7 +87,7 @@ class ServiceAssignment(Value, frozen=True, tag="service"):
     """"" when it has none (dnsrr)."""
     aliases: list[str] = []
     ports: list[PortConfig] = []
-    """Published through the mesh; only on the ingress network's order."""
+    """Ports published through the mesh; only on the ingress network."""
 
 
 class EndpointAssignment(Value, frozen=True, tag="endpoint"):
@@ -105,11 +105,11 @@ class EndpointAssignment(Value, frozen=True, tag="endpoint"):
     """Without prefix length."""
     hostname: str = ""
     ready: bool = False
-    """In DNS and behind the VIP only then."""
+    """Whether it is in DNS and behind the VIP."""
     mac_address: str = msgspec.field(default="", name="MacAddress")
     """"" for the one that follows from the address."""
     lost: bool = False
-    """Its host does not answer: connections to it are over, and their clients may learn it."""
+    """Whether its host does not answer: connections to it are dead, and clients may be told so."""
 
 
 class PeerAssignment(Value, frozen=True, tag="peer"):
@@ -125,40 +125,40 @@ class PeerAssignment(Value, frozen=True, tag="peer"):
 
 
 class ImageAssignment(Value, frozen=True, tag="image"):
-    """Hosts that can give an image. Id: the image reference as it stands in the spec."""
+    """Hosts from which an image can be fetched. Id: the image reference as written in the spec."""
 
     id: str
     peers: list[str] = []
     """"node_id@address:port" of host services."""
     digest: str = ""
-    """What managers say that a reference without a digest means; "" for one that has its own."""
+    """The digest that managers announce for the tag; "" for a reference that has a digest."""
 
 
 class MemberAssignment(Value, frozen=True, tag="member"):
-    """A node of the cluster: every host knows all of them, and whom among them to obey. Id: the node's."""
+    """A node of the cluster. Every host knows all nodes, and which of them are managers. Id: the node's."""
 
     id: str
     manager: bool = False
-    """Whether it is wanted to be one."""
+    """Whether its wanted role is manager."""
     key: str = ""
     """Digest of its public key (api/wire/rpc.py); "" while that is not known."""
 
 
 class StoredFileAssignment(Value, frozen=True):
-    """What a task of this host needs to have in its container."""
+    """A secret or config that a task of this host needs in its container."""
 
     id: str
     name: str = ""
     data: bytes = b""
     trouble: str = ""
-    """Why there is no data; tasks that need it are rejected with this."""
+    """Why there is no data; tasks that need the file are rejected with this text."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r}, {self.name!r})"  # the data belongs in no log
 
 
 class SecretAssignment(StoredFileAssignment, frozen=True, tag="secret"):
-    """A secret. Kept in memory only."""
+    """A secret; the host holds it in memory only."""
 
 
 class ConfigAssignment(StoredFileAssignment, frozen=True, tag="config"):
@@ -166,7 +166,7 @@ class ConfigAssignment(StoredFileAssignment, frozen=True, tag="config"):
 
 
 def login_id(service_id: str) -> str:
-    """Id of the SecretAssignment with a service's login at its registry; also what its encryption is bound to."""
+    """Id of the SecretAssignment with the registry login of a service; its encryption is bound to this id."""
     return f"registry-login.{service_id}"
 
 
@@ -179,5 +179,5 @@ AssignmentKey = tuple[str, str]
 
 
 def key_of(resource: Assignment) -> AssignmentKey:
-    """What identifies a resource in an assignment set."""
+    """The key of an assignment in an assignment set."""
     return (str(resource.__struct_config__.tag), resource.id)

@@ -59,7 +59,8 @@ class ExportVerdict(Value, frozen=True):
 
 
 class ManagersNotice(Value, frozen=True):
-    """Host.Managers (managers only): where the managers are now, for a host that cannot find them. As in Welcome."""
+    """Host.Managers (managers only): where the managers are now, for a host that cannot find them. As in
+    SessionInfo."""
 
     managers: list[str] = []
     apis: list[str] = []

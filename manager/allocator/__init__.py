@@ -1,3 +1,3 @@
-"""Pure planner that gives out subnets, VNIs, addresses and published ports."""
+"""The allocator: a pure planner that gives out subnets, VNIs, addresses and published ports."""
 
 __all__ = ["allocation_index", "allocation_round", "allocator", "memory"]

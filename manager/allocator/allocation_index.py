@@ -1,7 +1,7 @@
-"""What is given out: addresses, subnets, VNIs and ports, and who uses which network. Kept up with the state.
+"""Index of what is allocated: addresses, subnets, VNIs and ports with their holders, and the users of each network.
 
-Everything that is given out stands in a decided object, in the field of its holder, and nowhere else: this view only
-turns that around. An address is free again when the object that held it is changed or deleted.
+Invariant: an allocation is stored in the decided object of its holder and nowhere else; this index is derived from
+those objects. An address is free again when the object that held it is changed or deleted.
 """
 
 from __future__ import annotations
@@ -19,38 +19,39 @@ from manager.store.state import Event, State
 Port = tuple[str, int]
 """Protocol and published port."""
 PortHolder = tuple[str, str]
-"""Id of a service, and the host's address ("": every one) it publishes the port at."""
+"""Id of the service, and the host address where it publishes the port ("" for all addresses)."""
 
 
 class AllocationIndex:
-    """An index of the state: what is held, by what it is."""
+    """What is held, indexed by network, node, service and port. An index of the state."""
 
     def __init__(self, state: State) -> None:
         self.held: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        """By network: addresses as numbers."""
+        """By network: held addresses as integers."""
         self.subnets: dict[str, IPv4Network] = {}
         self.vnis: Counter[int] = Counter()
         self.ports: defaultdict[Port, Counter[PortHolder]] = defaultdict(Counter)
-        """Who holds each port, at which address of the hosts: never two at one address but by mistake."""
+        """The holders of each port. Two holders at one address exist only after a mistake."""
         self.bridges: Counter[str] = Counter()
-        """By network: nodes with a bridge on it."""
+        """By network: number of nodes with a bridge on it."""
         self.revisions: defaultdict[str, Counter[int]] = defaultdict(Counter)
         """By service: revisions whose tasks hold addresses."""
         self.on_node: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """By node: networks that its tasks hold addresses on."""
         self.wanted_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """By network: services whose spec names it."""
+        """By network: services with a spec that names it."""
         self.kept_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """By network: services with a kept revision that names it."""
+        """By network: services with a stored revision that names it."""
         self.fixed: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        """By network: addresses that services ask for; nobody else gets them."""
+        """By network: addresses that services ask for by value; they are never given to others."""
         self.lacking: Counter[str] = Counter()
-        """Services that could not get all they want."""
+        """Services that did not get everything they need."""
         self.undecided: set[str] = set()
+        """Networks without a decision yet."""
         self.spans: dict[str, tuple[int, int, int]] = {}
-        """By network: from where to where addresses were counted last, and how many are held there."""
+        """By network: the last counted range (first and last address) and the number of held addresses in it."""
         self.leaving: set[str] = set()
-        """Networks that are to go, or that are gone and leave a decision behind."""
+        """Networks being removed, and networks that were deleted but still have a decision."""
         self._state = state
         for kind in KINDS:
             if kind.name in _TURNS:
@@ -58,7 +59,7 @@ class AllocationIndex:
                     self.follow(Event(kind, id, value, 0))
 
     def used(self, network_id: str, low: int, high: int) -> int:
-        """How many addresses from the one to the other are held: counted once, then kept up."""
+        """Returns the number of held addresses from `low` to `high`; counted once, then updated with each change."""
         span = self.spans.get(network_id)
         if span is None or span[:2] != (low, high):
             number = sum(1 for held in self.held.get(network_id, ()) if low <= held <= high)
@@ -66,7 +67,7 @@ class AllocationIndex:
         return span[2]
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change."""
+        """Apply a change of the state."""
         if (turn := _TURNS.get(event.kind.name)) is None:
             return
         if event.old is not None:
@@ -115,7 +116,7 @@ class AllocationIndex:
             _count_in(self.kept_by, network_id, revision.service_id, sign)
 
     def _wanted_network(self, id: str, network: Any, sign: int) -> None:
-        """Judged below: what counts is both halves of it."""
+        """Nothing to count: `_judge_network` looks at the wanted and the decided network together."""
 
     def _hold(self, network_id: str, address: str, sign: int) -> None:
         self._take(network_id, number_of(address), sign)

@@ -1,4 +1,4 @@
-"""One round of allocating: what the book says is free, less what this round has given out already."""
+"""One allocation round: what is free by the allocation index, minus what this round has already given out."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from manager.plan import PlanBuilder
 
 @dataclass(slots=True)
 class AddressHeadroom:
-    """How many tasks a network still has addresses for, when each may need one for its node's bridge as well."""
+    """How many more tasks a network has addresses for. Each task may need a second address, for its node's bridge."""
 
     free: int
     lacking: int
-    """Nodes without a bridge on it."""
+    """Number of nodes without a bridge on the network."""
     unplaced: int
-    """Tasks that have an address and no node yet."""
+    """Number of tasks that have an address but no node yet."""
     granted: int = 0
     """Addresses given to tasks in this round."""
 
     def has_one_more(self) -> bool:
-        """Whether another task can be served."""
+        """Whether another task can get an address."""
         tasks = self.granted + 1
         return self.free - tasks >= min(self.lacking, self.unplaced + tasks)
 
 
 class AllocationRound:
-    """Hands out addresses and ports; nothing twice."""
+    """Gives out addresses and ports, each at most once."""
 
     def __init__(self, draft: PlanBuilder, memory: Memory) -> None:
         self.draft = draft
@@ -46,10 +46,10 @@ class AllocationRound:
         self.state = draft.state
         self.book = draft.state.index(AllocationIndex)
         self.subnets: dict[str, IPv4Network] = {}
-        """Given to networks in this round."""
+        """Subnets given to networks in this round."""
         self.vnis: set[int] = set()
         self.ports: defaultdict[Port, set[PortHolder]] = defaultdict(set)
-        """Given to services in this round."""
+        """Ports given to services in this round."""
         self.trouble: dict[str, Reason] = {}
         """By network: why it has no subnet."""
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
@@ -58,12 +58,12 @@ class AllocationRound:
         self._layouts: dict[str, SubnetLayout | None] = {}
 
     def network_name(self, network_id: str) -> str:
-        """What users call it."""
+        """The network's name, or its id when it has none."""
         network = self.state.networks.get(network_id)
         return network.spec.name if network and network.spec.name else network_id
 
     def problem(self, network_id: str) -> Reason | None:
-        """Why nobody can get an address on a network; None if they can."""
+        """Why no address of the network can be given out; None if addresses can be given out."""
         network = self.state.networks.get(network_id)
         if network is None:
             return reason(Code.NO_SUCH_NETWORK, network=network_id)
@@ -74,7 +74,7 @@ class AllocationRound:
         return None
 
     def layout(self, network_id: str) -> SubnetLayout | None:
-        """How the network is divided; None while it has no subnet."""
+        """The layout of the network's subnet; None while it has no subnet."""
         if network_id not in self._layouts:
             decision = self.draft.get(NETWORK_DECISION, network_id)
             network = self.state.networks.get(network_id)
@@ -82,7 +82,10 @@ class AllocationRound:
         return self._layouts[network_id]
 
     def host_address(self, network_id: str) -> str | None:
-        """An address for a task or a bridge, with prefix length. Those given back rest for as long as possible."""
+        """An address for a task or a bridge, with prefix length; None when none is free.
+
+        Addresses are reused as late as possible: caches and connections may still refer to the last holder.
+        """
         parts = self.layout(network_id)
         if parts is None:
             return None
@@ -96,7 +99,7 @@ class AllocationRound:
         return parts.address(number)
 
     def task_address(self, network_id: str) -> str | None:
-        """An address for a task, if one is left for the bridge of the node it will come to, too."""
+        """An address for a task, with prefix length; None unless another is left for the bridge of its future node."""
         room = self._room(network_id)
         if room is None or not room.has_one_more():
             return None
@@ -105,7 +108,7 @@ class AllocationRound:
         return address
 
     def fixed_address(self, network_id: str, wanted: str) -> str | None:
-        """The very address a task asks for, with prefix length; None while something else has it."""
+        """The address that a task asks for, with prefix length; None while it is held by something else."""
         parts, room, number = self.layout(network_id), self._room(network_id), number_of(wanted)
         if parts is None or room is None or not parts.takes(number):
             return None
@@ -116,18 +119,19 @@ class AllocationRound:
         return parts.address(number)
 
     def vip(self, network_id: str) -> str | None:
-        """A virtual address, without prefix length."""
+        """A virtual IP address (VIP), without prefix length; None when none is free."""
         parts = self.layout(network_id)
         number = self._take(network_id, parts.vips, parts.reserved, 0) if parts else None
         return parts.address(number).partition("/")[0] if parts and number is not None else None
 
     def put_back(self, network_id: str, number: int) -> None:
-        """Undo: an address taken in this round is not needed after all."""
+        """Return an address that was taken in this round."""
         self._taken[network_id].discard(number)
         self._rooms[network_id].granted -= 1
 
     def port_holder(self, port: Port, address: str, service_id: str) -> str | None:
-        """The other service that holds a port at this address of the hosts ("": at any)."""
+        """Id of another service that holds the port at this host address ("" for all addresses); None if there is
+        none."""
         for other, held in chain(self.ports.get(port, ()), self.book.ports.get(port, ())):
             if other != service_id and overlap(address, held):
                 return other

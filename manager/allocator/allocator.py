@@ -1,7 +1,7 @@
 """The allocator: subnets and VNIs, virtual addresses and ports, task and bridge addresses.
 
-One round goes from the general to the particular, so that what one step gives the next can use: networks, services,
-nodes, tasks. Whatever cannot be had leaves its reason as the message of the tasks that wait for it.
+A round handles networks, services, nodes and tasks in this order, so that each step can use what the one before has
+allocated. If something cannot be allocated, the reason is written to the tasks that wait for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from manager.store.state import Dirty, State
 
 
 def allocator(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
-    """The planner that gives addresses and ports and takes them back. See manager/plan.py."""
+    """The planner that allocates and frees addresses and ports. See manager/plan.py."""
     for network_id in dirty.networks - state.network_decisions.keys():
         memory.latest.pop(network_id, None)
     allocation = AllocationRound(PlanBuilder(state, now), memory)

@@ -1,7 +1,7 @@
-"""What the allocator keeps between rounds: the address given last on each network.
+"""The allocator's memory between rounds: the last address given out on each network.
 
-It goes on from there, so that an address that was given back rests for as long as possible: caches, and connections of
-its last holder, may still name it. A new leader goes on from the highest address that is held.
+The next search starts there, so that freed addresses are reused as late as possible: caches and connections may still
+refer to the last holder. A new leader starts at the highest address that is held.
 """
 
 from __future__ import annotations
@@ -14,4 +14,4 @@ class Memory:
     """The allocator's part of the leader's memory."""
 
     latest: dict[str, int] = field(default_factory=dict)
-    """By network: an address as a number."""
+    """By network: the last address given out, as an integer."""

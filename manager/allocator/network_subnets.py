@@ -1,4 +1,4 @@
-"""Networks: each gets a subnet and a VNI once, and gives them back when it is gone and nothing is on it any more."""
+"""Subnets and VNIs of networks: allocated once, freed when the network was removed and nothing uses it any more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 
 
 def decide_networks(allocation: AllocationRound) -> None:
-    """Give subnets to networks that have none, the oldest first; let those go that are to go."""
+    """Allocate subnets for networks that have none, oldest first, and delete networks that were removed."""
     for network_id in sorted(allocation.book.leaving):
         _let_go(allocation, network_id)
     undecided = (allocation.state.networks[id] for id in allocation.book.undecided)
@@ -69,7 +69,10 @@ def _subnet_for(allocation: AllocationRound, network: Network) -> tuple[IPv4Netw
 def _any_subnet(
     allocation: AllocationRound, network: Network, used: dict[str, IPv4Network]
 ) -> tuple[IPv4Network | None, Reason | None]:
-    """From the cluster's pools. A new cluster's first network is there sooner than the first host's word."""
+    """A free subnet of the cluster's pools, or the reason why there is none.
+
+    A new cluster has its ingress network before any host has reported the prefixes it uses, so that is waited for.
+    """
     state, cluster = allocation.state, allocation.state.cluster
     if state.nodes and not state.descriptions:
         return None, reason(Code.WAITING_FOR_FIRST_HOST)
@@ -90,7 +93,7 @@ def _any_subnet(
 
 
 def _not_ours(allocation: AllocationRound, network: Network) -> list[IPv4Network]:
-    """Subnets that would be in the way: what hosts use, what other networks ask for, and what ingress will get."""
+    """Subnets to avoid: those that hosts use, that other networks ask for, and that ingress will get."""
     state = allocation.state
     found = [*subnets.SPECIAL]
     for node_id, prefixes in state.index(OccupiedPrefixes).prefixes.items():

@@ -1,6 +1,6 @@
-"""Gateways: the address of each node's bridge on each network it takes part in.
+"""Gateways: the addresses of the nodes' bridges, one for each network that a node takes part in.
 
-A node takes part in a network while a task on it holds an address there, and in ingress always.
+A node takes part in a network while one of its tasks holds an address there, and always in ingress.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from api.reasons.reason import Code, reason
 from manager.allocator.allocation_round import AllocationRound
 
 _RETRY = 5.0
-"""Seconds until a node for whose bridge no address was left is looked at again."""
+"""Seconds until the next attempt for a node whose bridge got no address."""
 
 
 def decide_gateways(allocation: AllocationRound, node_ids: Iterable[str]) -> None:
-    """Bring the nodes' gateways to what their tasks need."""
+    """Add the gateways that the nodes' tasks need, and remove those that are not needed any more."""
     for node_id in sorted(node_ids):
         decision = allocation.state.node_decisions.get(node_id)
         if decision is not None and node_id in allocation.state.nodes:
@@ -28,7 +28,7 @@ def decide_gateways(allocation: AllocationRound, node_ids: Iterable[str]) -> Non
 
 
 def _explain(allocation: AllocationRound, node_id: str, network_id: str) -> None:
-    """Tell it where it is looked for: at the tasks that wait for the bridge."""
+    """Write the reason to the tasks that wait for the bridge, where users will look for it."""
     why = reason(Code.NO_BRIDGE_ADDRESS_LEFT, network=allocation.network_name(network_id))
     for task in list(allocation.state.tasks_on(node_id).values()):
         if task.reason != why and any(held.network_id == network_id for held in task.addresses):

@@ -1,4 +1,4 @@
-"""Services: a virtual address on each of their networks, and ports on the routing mesh."""
+"""Virtual addresses of services, one for each of their networks, and their ports on the routing mesh."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manager.allocator.allocation_round import AllocationRound
 
 
 def decide_services(allocation: AllocationRound, service_ids: Iterable[str]) -> dict[str, Reason]:
-    """Give the services what they lack, the oldest first. By service: what it could not get, or waits for."""
+    """Allocate what the services lack, oldest first. Returns, by service, what it did not get or still waits for."""
     services = [service for id in service_ids if (service := allocation.state.services.get(id)) is not None]
     services.sort(key=lambda service: (service.created_at, service.id))
     return {service.id: problem for service in services if (problem := _decide(allocation, service))}
@@ -29,7 +29,7 @@ def _decide(allocation: AllocationRound, service: Service) -> Reason | None:
     if decision is None or decision.revision not in revisions:
         return reason(Code.BEING_TAKEN_UP)
     spec = revisions[decision.revision].spec
-    # Tasks of older revisions keep the VIPs they were promised.
+    # Tasks of older revisions keep their VIPs.
     older = sorted(allocation.book.revisions.get(service.id, {}).keys() - {decision.revision})
     specs = [spec, *(revisions[number].spec for number in older if number in revisions)]
     vips, problem = _vips(allocation, decision, specs)
@@ -74,7 +74,7 @@ def _ports(
         if holder is not None:
             problem = reason(Code.PORT_TAKEN, port=number, service=_name(allocation, holder), service_id=holder)
         elif any(_meet(port, number, other) for other in got):
-            continue  # said twice; the API refuses it
+            continue  # listed twice; the API refuses this
         elif not number:
             low, high = defaults.AUTO_PORTS
             problem = reason(Code.NO_PORT_LEFT, low=low, high=high)
@@ -91,7 +91,7 @@ def _meet(port: PortConfig, number: int, other: PortConfig) -> bool:
 
 
 def _kept(before: list[PortConfig], port: PortConfig) -> int:
-    """The port picked for the same target earlier; each is kept once."""
+    """The port that was picked for the same target before; 0 if none. Removes it from `before`."""
     for index, old in enumerate(before):
         if (old.protocol, old.target_port, old.host_ip) == (port.protocol, port.target_port, port.host_ip):
             return before.pop(index).published_port

@@ -1,10 +1,10 @@
-"""How a network's subnet is divided, and which subnet a network gets. Pure arithmetic.
+"""Subnet layout: how a network's subnet is divided, and which subnet a network gets. Pure arithmetic.
 
-    10.0.1.0           never given out, nor is the first address after it
-    10.0.1.2 … .191    the hosts' bridges and the tasks
+    10.0.1.0, .1       never allocated
+    10.0.1.2 … .191    bridges of the hosts, and tasks
     10.0.1.192 … .254  VIPs: the last quarter (`vip_range` 10.0.1.192/26)
-    10.0.1.255         never given out
-With an IP range of the user's, both parts are cut from that range instead of the whole subnet.
+    10.0.1.255         never allocated
+If the user gives an IP range, both parts are cut from that range instead of the whole subnet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SMALLEST = 29
 
 @dataclass(frozen=True, slots=True)
 class SubnetLayout:
-    """The parts of a decided network, as numbers, ends included."""
+    """The parts of a network's subnet: ranges of addresses as integers, both ends included."""
 
     hosts: tuple[int, int]
     vips: tuple[int, int]
@@ -34,18 +34,18 @@ class SubnetLayout:
     reserved: frozenset[int]
 
     def takes(self, number: int) -> bool:
-        """Whether a task may have this very address: it is of the subnet, and neither reserved nor kept for VIPs."""
+        """Whether a task may ask for this address: it is in the subnet, not reserved, and not in the range of VIPs."""
         bits = 32 - self.prefix
         inside = number >> bits == self.hosts[0] >> bits
         return inside and number not in self.reserved and not self.vips[0] <= number <= self.vips[1]
 
     def address(self, number: int) -> str:
-        """With prefix length."""
+        """The address as text, with prefix length."""
         return f"{address_of(number)}/{self.prefix}"
 
 
 def layout(network: Network | None, decision: NetworkDecision) -> SubnetLayout:
-    """Divide a network that has its subnet."""
+    """The layout of a network that has its subnet."""
     config = network.spec.ipam.config[0] if network and network.spec.ipam.config else IPAMConfig()
     kept = (config.gateway, *config.auxiliary_addresses.values())
     return _divided(decision.subnet, decision.vip_range, config.ip_range, kept)
@@ -53,7 +53,7 @@ def layout(network: Network | None, decision: NetworkDecision) -> SubnetLayout:
 
 @lru_cache(maxsize=1024)
 def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) -> SubnetLayout:
-    """Asked in every round for each network that is dirty, and always the same."""
+    """Cached, because every round asks for each dirty network and the result never changes."""
     subnet, vips = IPv4Network(wanted), IPv4Network(vip_range)
     pool = IPv4Network(ip_range, strict=False) if ip_range else subnet
     reserved = {int(subnet[0]), int(subnet[1]), int(subnet[-1])}
@@ -66,13 +66,13 @@ def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) 
 
 
 def vip_range(network: Network, subnet: IPv4Network) -> str:
-    """The part of a subnet that is kept for VIPs."""
+    """The part of a subnet that is reserved for VIPs."""
     config = network.spec.ipam.config[0] if network.spec.ipam.config else IPAMConfig()
     return str(list(_range_of(config, subnet).subnets(2))[-1])
 
 
 def requested_subnet(network: Network) -> tuple[IPv4Network | None, Reason | None]:
-    """The subnet the user asked for, if any, and what is wrong with it."""
+    """The subnet that the user asks for, or the reason why it cannot be used; both None when the user asks for none."""
     config = network.spec.ipam.config
     if not config or not config[0].subnet:
         return None, None
@@ -89,7 +89,7 @@ def requested_subnet(network: Network) -> tuple[IPv4Network | None, Reason | Non
 
 
 def free_subnet(pools: Iterable[str], length: int, used: Iterable[IPv4Network]) -> IPv4Network | None:
-    """The first subnet of that prefix length in the pools that overlaps none in use."""
+    """The first subnet of prefix length `length` in the pools that overlaps none of `used`; None when there is none."""
     ranges = sorted((int(net[0]), int(net[-1])) for net in used)
     for pool in map(IPv4Network, pools):
         size = 1 << (32 - max(length, pool.prefixlen))
@@ -106,12 +106,12 @@ def free_subnet(pools: Iterable[str], length: int, used: Iterable[IPv4Network]) 
 
 
 def overlapping(subnet: IPv4Network, used: dict[str, IPv4Network]) -> str | None:
-    """The id of a network whose subnet overlaps."""
+    """The id of a network with an overlapping subnet; None when there is none."""
     return next((id for id, other in used.items() if subnet.overlaps(other)), None)
 
 
 def free_vni(used: Collection[int], first: int) -> int:
-    """A VNI nobody uses: one beyond all of them, so that one given back lies idle for long."""
+    """An unused VNI, at least `first`: one above the highest, so that a freed VNI is reused as late as possible."""
     highest = max(used, default=0)
     if highest + 1 < 1 << 24:
         return max(first, highest + 1)

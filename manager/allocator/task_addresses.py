@@ -1,4 +1,4 @@
-"""Tasks: a NEW one gets an address on each of its networks and becomes PENDING; an ended one gives them back."""
+"""Addresses of tasks: a NEW task gets one on each of its networks and becomes PENDING; an ended task frees them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kit.ip import number_of
 from manager.allocator.allocation_round import AllocationRound
 
 Groups = dict[tuple[str, int], list[Task]]
-"""Tasks by service and revision: what holds for one of a group holds for all."""
+"""Tasks by service and revision. All tasks of a group have the same problem, or none."""
 
 
 def new_tasks(allocation: AllocationRound) -> Groups:
-    """Tasks that wait for addresses."""
+    """The tasks that wait for addresses."""
     groups: defaultdict[tuple[str, int], list[Task]] = defaultdict(list)
     for task in allocation.state.tasks_in(TaskState.NEW).values():
         if task.desired in GOING:
@@ -25,7 +25,7 @@ def new_tasks(allocation: AllocationRound) -> Groups:
 
 
 def give_addresses(allocation: AllocationRound, groups: Groups, problems: dict[str, Reason]) -> None:
-    """Serve the tasks that wait; `problems` are those of whole services."""
+    """Allocate addresses for the waiting tasks; `problems` holds the reasons that stop whole services."""
     for (service_id, number), tasks in groups.items():
         revision = allocation.state.revisions_of(service_id).get(number)
         if revision is None:
@@ -47,7 +47,7 @@ def take_back(allocation: AllocationRound, task_ids: Iterable[str]) -> None:
 def _serve(
     allocation: AllocationRound, task: Task, networks: list[str], fixed: dict[str, str], problem: Reason | None
 ) -> Reason | None:
-    """Give one task its addresses; returns what stands in the way of the others."""
+    """Allocate the addresses of one task. Returns the problem that also stops the other tasks of its group, or None."""
     addresses: list[TaskAddress] = []
     for network_id in networks if not problem else ():
         wanted = fixed.get(network_id, "")

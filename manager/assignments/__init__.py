@@ -1,3 +1,3 @@
-"""What each host is to be told. Pure."""
+"""Assignments: what each host must know, derived from the state. Pure."""
 
 __all__ = ["assignment_index", "assignment_sources", "connection_draining", "image_sources"]

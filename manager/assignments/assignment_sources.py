@@ -1,8 +1,8 @@
-"""What each host is told: the stored objects turned into resources (assignments.py), and sets of them compared.
+"""Assignment sources: stored objects turned into assignments (api/wire/assignments.py), and sets compared. Pure.
 
-Pure. A source (a service, a task, a node) yields the resources it contributes to the networks; a host adds its own
-tasks, their specs and images. `assignment_set` is the whole of it for one host, the plain definition; the dispatcher
-keeps the same sets up to date by difference (manager/assignments/assignment_index.py).
+A source (a service, a task, a node) yields the assignments that it contributes to networks; a host adds its own tasks,
+their specs and images. `assignment_set` defines the whole set of one host; the dispatcher updates the same sets by
+difference (manager/assignments/assignment_index.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MTU_OPTION = "com.docker.network.driver.mtu"
 
 
 def service_assignments(state: State, service_id: str) -> Iterator[ServiceAssignment]:
-    """A service on each network it is on."""
+    """One assignment for each network that the service is on."""
     service = state.services.get(service_id)
     if service is None:
         return
@@ -68,7 +68,7 @@ def service_assignments(state: State, service_id: str) -> Iterator[ServiceAssign
 
 
 def endpoint_assignments(state: State, task_id: str) -> Iterator[EndpointAssignment]:
-    """A task on each of its networks, from when it is assigned until it has ended."""
+    """One assignment for each network of the task, from when it is assigned until it has ended."""
     task = state.tasks.get(task_id)
     if task is None or not task.addresses or not is_live(state, task):
         return
@@ -95,10 +95,10 @@ def endpoint_assignments(state: State, task_id: str) -> Iterator[EndpointAssignm
 
 
 def peer_assignments(state: State, node_id: str) -> Iterator[PeerAssignment]:
-    """A node's bridge on each network that has one there."""
+    """One assignment for each network on which the node has a bridge."""
     decision, node = state.node_decisions.get(node_id), state.descriptions.get(node_id)
     if decision is None or node is None or not (host := host_address(node.address)):
-        return  # stored before addresses were checked: no other host could do anything with it
+        return  # stored before addresses were checked; other hosts could not use it
     for gateway in decision.gateways:
         yield PeerAssignment(
             id=f"{node_id}.{gateway.network_id}",
@@ -110,7 +110,7 @@ def peer_assignments(state: State, node_id: str) -> Iterator[PeerAssignment]:
 
 
 def member_assignment(state: State, node_id: str) -> MemberAssignment | None:
-    """A node as every host is told of it; None when it is none (any more)."""
+    """The assignment of a node, which every host gets; None when it is not part of the cluster (any more)."""
     node = state.nodes.get(node_id)
     return MemberAssignment(node_id, node.spec.role is Role.MANAGER, key_digest(node.public_key)) if node else None
 
@@ -120,29 +120,30 @@ def member_assignment(state: State, node_id: str) -> MemberAssignment | None:
 
 @dataclass(frozen=True, slots=True)
 class OwnAssignments:
-    """A host's own part of its assignments."""
+    """The assignments that belong to one host, without those shared through networks."""
 
     resources: dict[AssignmentKey, Assignment] = field(default_factory=dict)
     """Its tasks and their specs, and the networks it takes part in."""
     networks: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
-    """References that its tasks still need."""
+    """References of the images that its tasks still need."""
     withheld: bool = False
     """Whether a task waits for a revision, a network or an address of the node."""
     leaving: bool = False
-    """Whether a task is to stop that may still be sent connections (manager/assignments/connection_draining.py)."""
+    """Whether a task that is to stop may still get connections (manager/assignments/connection_draining.py)."""
 
 
 TaskAssignmentCache = dict[str, tuple[Task, Revision | None, StopDelay, TaskAssignment]]
-"""Orders made earlier, by task, with what they were made of."""
+"""By task: the assignment built last, with the values it was built from."""
 
 
-def own_assignments(state: State, node_id: str, made: TaskAssignmentCache | None = None) -> OwnAssignments:
+def own_assignments(state: State, node_id: str, cache: TaskAssignmentCache | None = None) -> OwnAssignments:
     """A host's tasks with what is needed to run them, and its networks.
 
-    `made` is the caller's to keep: an order is made anew only when its task or revision is another one.
+    The caller passes the same `cache` each time: an assignment is built again only when its task, revision or stop
+    delay has changed.
     """
-    made = {} if made is None else made
+    cache = {} if cache is None else cache
     possible = network_assignments(state, node_id)
     resources: dict[AssignmentKey, Assignment] = {}
     networks = {INGRESS} & possible.keys()
@@ -160,16 +161,16 @@ def own_assignments(state: State, node_id: str, made: TaskAssignmentCache | None
         drain = AT_ONCE
         if live and task.desired > TaskState.COMPLETE and task.addresses:
             leaving, drain = True, drains.of(task)
-        known = made.get(task.id)
+        known = cache.get(task.id)
         if known is None or known[:3] != (task, revision, drain) or revision is None:
-            known = made[task.id] = (task, revision, drain, task_assignment(state, task, drain))
+            known = cache[task.id] = (task, revision, drain, task_assignment(state, task, drain))
         resources["task", task.id] = known[3]
         if revision is not None:
             if ("spec", known[3].spec_id) not in resources:
                 _put(resources, spec_assignment(revision, state.services.get(task.service_id)))
             if live and task.desired <= TaskState.COMPLETE:
-                for order in stored_file_assignments(state, revision.spec.task_template.container_spec, resources):
-                    _put(resources, order)
+                for assignment in stored_file_assignments(state, revision.spec.task_template.container_spec, resources):
+                    _put(resources, assignment)
                 if ("secret", login_id(task.service_id)) not in resources:
                     for login in login_assignments(state, task.service_id):
                         _put(resources, login)
@@ -182,7 +183,7 @@ def own_assignments(state: State, node_id: str, made: TaskAssignmentCache | None
 
 
 def task_assignment(state: State, task: Task, drain: StopDelay = AT_ONCE) -> TaskAssignment:
-    """A task as its host is told of it."""
+    """The assignment of a task to its host."""
     revision = state.revision_of(task)
     aliases = {target.target: target.aliases for target in revision.spec.network_targets} if revision else {}
     macs = _macs(revision)
@@ -205,7 +206,7 @@ def task_assignment(state: State, task: Task, drain: StopDelay = AT_ONCE) -> Tas
 
 
 def spec_assignment(revision: Revision, service: Service | None) -> SpecAssignment:
-    """A revision as a host is told of it; the service is gone while its last tasks stop."""
+    """The assignment of a revision; `service` is None while the last tasks of a deleted service stop."""
     return SpecAssignment(
         id=revision_id(revision.service_id, revision.number),
         task=revision.spec.task_template,
@@ -216,15 +217,15 @@ def spec_assignment(revision: Revision, service: Service | None) -> SpecAssignme
 
 
 def network_assignments(state: State, node_id: str) -> dict[str, NetworkAssignment]:
-    """Every network that has an address for the node's bridge, whether a task is on it or not."""
+    """By id: every network that has an address for the node's bridge, whether a task is on it or not."""
     decision = state.node_decisions.get(node_id)
-    orders: dict[str, NetworkAssignment] = {}
+    assignments: dict[str, NetworkAssignment] = {}
     for gateway in decision.gateways if decision else ():
         wanted = state.networks.get(gateway.network_id)
         decided = state.network_decisions.get(gateway.network_id)
         if wanted is None or decided is None:
             continue
-        orders[wanted.id] = NetworkAssignment(
+        assignments[wanted.id] = NetworkAssignment(
             id=wanted.id,
             name=wanted.spec.name,
             vni=decided.vni,
@@ -235,22 +236,22 @@ def network_assignments(state: State, node_id: str) -> dict[str, NetworkAssignme
             ingress=wanted.spec.ingress,
             mtu=_mtu(wanted.spec.options),
         )
-    return orders
+    return assignments
 
 
 # ── whole sets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def assignment_set(state: State, node_id: str) -> dict[AssignmentKey, Assignment]:
-    """All a host is to be told, from scratch."""
+    """The whole assignment set of a host, computed from scratch."""
     own = own_assignments(state, node_id)
     resources = dict(own.resources)
     for shared in _all_shared(state):
         if shared.network_id in own.networks and not is_own_peer(shared, node_id):
             _put(resources, shared)
     for other in state.nodes:
-        if (order := member_assignment(state, other)) is not None:
-            _put(resources, order)
+        if (assignment := member_assignment(state, other)) is not None:
+            _put(resources, assignment)
     for reference in own.images:
         names = holder_keys(state, reference)
         holders = [id for id, node in state.descriptions.items() if names & image_names(node)]
@@ -262,7 +263,7 @@ def assignment_set(state: State, node_id: str) -> dict[AssignmentKey, Assignment
 def difference(
     old: Mapping[AssignmentKey, Assignment], new: Mapping[AssignmentKey, Assignment]
 ) -> tuple[list[Assignment], list[AssignmentKey]]:
-    """What to put and what to remove to turn one set into the other."""
+    """The assignments to put and the keys to remove that turn the set `old` into `new`."""
     put = [resource for key, resource in new.items() if old.get(key) != resource]
     return put, [key for key in old if key not in new]
 
@@ -271,7 +272,7 @@ Shared = ServiceAssignment | EndpointAssignment | PeerAssignment
 
 
 def is_own_peer(resource: Shared, node_id: str) -> bool:
-    """Whether this is the host's own bridge, which it knows from its NetworkAssignment."""
+    """Whether this is the host's own bridge; the host knows it from its NetworkAssignment."""
     return isinstance(resource, PeerAssignment) and resource.node_id == node_id
 
 

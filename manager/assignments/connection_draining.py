@@ -1,9 +1,9 @@
-"""When a task that is to stop may be signalled: once every host that lives sends it nothing new. Pure.
+"""Connection draining: a task that is to stop gets its signal once no living host sends it new connections. Pure.
 
-Each manager writes up to which revision of the state the hosts with a session there have brought their networks
-(`Confirmation`, applied_revisions.py). A task left the endpoints at the revision at which it was told to stop; when
-all hosts have come that far, it has drained. Nothing here is decided by the leader, and nothing is remembered: after a
-manager's death, hosts count as soon as they have a session elsewhere.
+Each manager writes the revision of the state up to which the hosts with a session there have updated their networks
+(`Confirmation`, applied_revisions.py). A task is removed from the endpoints at the revision that stops
+it; once all hosts have applied that revision, it has drained. The leader decides nothing here, and no memory is needed:
+after a manager has failed, its hosts count again as soon as they have a session on another.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from manager.store.state import Event, State
 
 
 class StopDelay(NamedTuple):
-    """What keeps a task from being signalled."""
+    """What delays the stop signal of a task."""
 
     waiting: bool = False
-    """Some host has not confirmed yet."""
+    """Whether a host has not yet applied the revision that stops the task."""
     linger: float = 0.0
-    """Seconds that it goes on after that."""
+    """Seconds that the task continues to run after that."""
 
 
 AT_ONCE = StopDelay()
 
 
 def is_serving(state: State, task: Task) -> bool:
-    """Whether the task takes connections: it runs, is to go on running, and its node is neither down nor suspected."""
+    """Whether the task takes connections: it runs, is not to stop, and its node is neither down nor suspected."""
     if task.desired > TaskState.COMPLETE or state.task_state(task) is not TaskState.RUNNING:
         return False
     if state.statuses[task.id].closing or state.node_state(task.node_id) is NodeState.DOWN:
@@ -53,67 +53,68 @@ def is_serving(state: State, task: Task) -> bool:
 
 def needs_draining(state: State, task: Task) -> bool:
     """Whether hosts may still send connections to a task that is to stop."""
-    is_told = task.desired > TaskState.COMPLETE and bool(task.addresses)
-    return is_told and state.task_state(task) is TaskState.RUNNING
+    is_stopping = task.desired > TaskState.COMPLETE and bool(task.addresses)
+    return is_stopping and state.task_state(task) is TaskState.RUNNING
 
 
 class ConnectionDraining:
-    """An index of the state: who serves, who leaves, and up to where all hosts have confirmed."""
+    """The tasks that serve, those that drain, and the revision that all hosts have applied. An index of the state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._serving: dict[str, set[str]] = defaultdict(set)
         self._leaving: dict[str, set[str]] = defaultdict(set)
-        self._confirmed: int | None = None
+        self._applied: int | None = None
         for task in state.tasks.values():
-            self._look(task)
+            self._update(task)
 
     def follow(self, event: Event) -> None:
-        """Take in a change."""
+        """Apply a change of the state."""
         if event.kind is TASK:
             for task in (event.old, event.new):
                 if isinstance(task, Task):
-                    self._look(task)
+                    self._update(task)
         elif event.kind is STATUS:
             if task := self._state.tasks.get(event.id):
-                self._look(task)
+                self._update(task)
         elif event.kind is NODE_DECISION:
             if getattr(event.old, "state", None) is not getattr(event.new, "state", None):
-                self._confirmed = None
-                self._look_at_nodes({event.id})
+                self._applied = None
+                self._update_nodes({event.id})
         elif event.kind is SUSPICIONS:
-            self._look_at_nodes(self._state.concerned(event))
+            self._update_nodes(self._state.concerned(event))
         elif event.kind in (SESSION, APPLIED_REVISION, NODE):
-            self._confirmed = None
+            self._applied = None
             if event.kind is SESSION and any(
                 event.id in row.suspected for row in self._state.table(SUSPICIONS).values()
             ):
-                self._look_at_nodes({event.id})
+                self._update_nodes({event.id})
 
     @property
-    def confirmed(self) -> int:
-        """Every host with a session anywhere directs its traffic by the state as of this revision, or later."""
-        if self._confirmed is None:
-            self._confirmed = self._least()
-        return self._confirmed
+    def applied(self) -> int:
+        """The revision of the state that every host with a session on any manager has applied."""
+        if self._applied is None:
+            self._applied = self._least()
+        return self._applied
 
-    def told(self) -> list[int]:
-        """The revisions at which the tasks that have to drain were told to stop."""
+    def stop_revisions(self) -> list[int]:
+        """The revisions that stop the tasks which have to drain."""
         ids = (id for service, ids in self._leaving.items() if service in self._serving for id in ids)
         return [self._state.version(TASK, id) for id in ids]
 
     def of(self, task: Task) -> StopDelay:
-        """What keeps a task from being signalled, now. A service of which nobody serves gains nothing by waiting."""
+        """The stop delay of a task now. It is AT_ONCE when no other task of the service serves: waiting would not
+        help."""
         if task.id not in self._leaving.get(task.service_id, ()) or task.service_id not in self._serving:
             return AT_ONCE
-        return StopDelay(self._state.version(TASK, task.id) > self.confirmed, _linger(self._state, task))
+        return StopDelay(self._state.version(TASK, task.id) > self.applied, _linger(self._state, task))
 
-    def _look_at_nodes(self, node_ids: set[str]) -> None:
+    def _update_nodes(self, node_ids: set[str]) -> None:
         for node_id in node_ids:
             for task in self._state.tasks_on(node_id).values():
-                self._look(task)
+                self._update(task)
 
-    def _look(self, task: Task) -> None:
+    def _update(self, task: Task) -> None:
         exists = self._state.tasks.get(task.id) is task
         _note(self._serving, task, exists and is_serving(self._state, task))
         _note(self._leaving, task, exists and needs_draining(self._state, task))
@@ -125,33 +126,33 @@ class ConnectionDraining:
             if not _counts(self._state, node_id, session):
                 continue
             row = confirmations.get(session.manager_id)
-            # what was confirmed before the session began was not confirmed of this host
+            # a revision published before the session began does not include this host
             began = self._state.version(SESSION, node_id)
             reached = row.revision if row is not None and row.revision >= began else 0
             least = reached if least is None else min(least, reached)
         return sys.maxsize if least is None else least
 
 
-def revision_to_publish(state: State, manager_id: str, in_force: Mapping[str, int]) -> int | None:
-    """The revision that a manager should confirm now; None when nobody waits for it, or it knows of nothing new.
+def revision_to_publish(state: State, manager_id: str, applied: Mapping[str, int]) -> int | None:
+    """The applied revision that a manager should publish now; None when no task waits for it, or nothing is new.
 
-    `in_force` says of each host with a session here by which revision it directs its traffic.
+    `applied`: by host with a session on this manager, the revision that its networks have applied.
     """
-    told = state.index(ConnectionDraining).told()
-    if not told:
+    stopping = state.index(ConnectionDraining).stop_revisions()
+    if not stopping:
         return None
     mine = [id for id, one in state.sessions.items() if one.manager_id == manager_id and _counts(state, id, one)]
-    reached = min((in_force.get(id, 0) for id in mine), default=0)
+    reached = min((applied.get(id, 0) for id in mine), default=0)
     row = state.table(APPLIED_REVISION).get(manager_id)
     published = row.revision if row is not None else 0
-    needed = [revision for revision in told if revision <= reached]
+    needed = [revision for revision in stopping if revision <= reached]
     if needed:
         needed += [state.version(SESSION, id) for id in mine]
     return reached if any(published < revision <= reached for revision in needed) else None
 
 
 def _counts(state: State, node_id: str, session: NodeSession) -> bool:
-    """Whether the host is to be waited for. One that is down is not, even while its session's lease lives."""
+    """Whether to wait for the host. Not when it is down, even while its session's lease lives."""
     return not session.left and node_id in state.nodes and state.node_state(node_id) is not NodeState.DOWN
 
 
@@ -165,6 +166,6 @@ def _note(index: dict[str, set[str]], task: Task, holds: bool) -> None:
 
 
 def _linger(state: State, task: Task) -> float:
-    """Without a virtual address its own is remembered by clients."""
+    """Seconds. Longer without a virtual address, because clients then cache the task's own."""
     revision = state.revision_of(task)
     return NAME_TTL if revision and not revision.spec.has_vip else LINGER

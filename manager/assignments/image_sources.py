@@ -1,7 +1,8 @@
-"""Where a host that needs an image may fetch it: from other hosts that have announced it. Pure.
+"""Image sources: the other hosts from which a host may fetch an image, because they have announced it. Pure.
 
-What is fetched is a digest, always, and the host that fetches checks it: an announcement says where something may be,
-never what it is. A tag that was not resolved when the service was made is so by what managers say of it now.
+An image is always fetched by digest, and the host that fetches checks the digest: an announcement is trusted for where
+an image is, never for what it is. A tag that was not resolved when the service was created is resolved by what managers
+announce now.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from manager.security.border import host_address
 from manager.store.state import State
 
 MOST_IMAGE_PEERS = 8
-"""A host is told of so many givers of an image; which ones differs from host to host, to spread the load."""
+"""Sources of an image that one host gets. Hosts get different ones, to spread the load."""
 
 
 def image_names(description: NodeDescription) -> frozenset[str]:
-    """What a node can give to others, as specs refer to it."""
+    """References and ids of the images that a node can give to others."""
     return frozenset(description.images)
 
 
 def tags_said(state: State, node_id: str) -> frozenset[tuple[str, str]]:
-    """What a node's tags mean, if that counts."""
+    """The (tag, digest) pairs that a node announces; empty unless it is a manager."""
     said = state.descriptions.get(node_id)
     return frozenset(said.tags.items()) if said and is_manager(state, node_id) else frozenset()
 
 
 def digest_now(state: State, reference: str) -> str:
-    """The digest by which a reference names an image: its own, or what managers say of its tag; "" when none do."""
+    """The digest of a reference: its own, or the one managers announce for its tag; "" when it is not known."""
     try:
         wanted = parse(reference)
     except Invalid:
@@ -55,7 +56,7 @@ def holder_keys(state: State, reference: str) -> frozenset[str]:
 
 
 def watched_keys(state: State, reference: str) -> frozenset[str]:
-    """What a host that needs the image is to be told news of: those names, and the tag."""
+    """The announced names, and the tag, whose changes concern a host that needs the image."""
     try:
         return holder_keys(state, reference) | {str(parse(reference))}
     except Invalid:
@@ -63,7 +64,7 @@ def watched_keys(state: State, reference: str) -> frozenset[str]:
 
 
 def image_assignment(state: State, reference: str, node_id: str, holders: Iterable[str]) -> ImageAssignment | None:
-    """Where a host may fetch an image; None when no other host has it."""
+    """The assignment that says where a host may fetch an image; None when no other host has it."""
     known = state.descriptions
     givers = [other for other in holders if other != node_id and other in known and host_address(known[other].address)]
     if not givers:
@@ -77,7 +78,7 @@ def image_assignment(state: State, reference: str, node_id: str, holders: Iterab
 
 
 def may_fetch(state: State, node_id: str, reference: str) -> str:
-    """Why a node may not have the image of that digest from another; "" when it has a task that needs it now."""
+    """Why a node may not fetch the image of that digest from another; "" when one of its tasks needs it now."""
     wanted = _digest(reference)
     if not wanted:
         return f"{reference} is no digest"
@@ -91,7 +92,7 @@ def may_fetch(state: State, node_id: str, reference: str) -> str:
 
 
 def needs_image(state: State, task: Task) -> bool:
-    """Whether the task is still to have its image on its node."""
+    """Whether the task still needs its image to be fetched."""
     return (
         task.state is TaskState.ASSIGNED
         and task.desired <= TaskState.COMPLETE

@@ -1,4 +1,4 @@
-"""The secrets and configs a task's host is sent: decrypted here, so that workers never see the cluster's key. Pure."""
+"""Assignments of secrets and configs to a task's host, decrypted here: workers never see the cluster's key. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manager.store.state import State
 def stored_file_assignments(
     state: State, spec: ContainerSpec, known: Container[AssignmentKey]
 ) -> Iterator[SecretAssignment | ConfigAssignment]:
-    """What the container's spec refers to and `known` does not have."""
+    """The secrets and configs that the container's spec refers to, without those in `known`."""
     for secret in spec.secrets:
         if ("secret", secret.secret_id) not in known:
             yield _secret(state, secret)

@@ -1,3 +1,3 @@
-"""The agents' sessions on this manager."""
+"""Dispatcher: the sessions of agents on this manager."""
 
 __all__ = ["dispatcher", "manager_announcer"]

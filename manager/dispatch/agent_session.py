@@ -1,12 +1,12 @@
-"""One agent's session on a manager: its messages in, its assignments out, its lease kept while it is heard.
+"""Agent session: receives the messages of one agent, sends it its assignments, refreshes its lease.
 
-What it says is checked first (border.py); a message that does not pass ends the session with the reason.
+Every message is checked first (manager/security/border.py); one that fails ends the session with the reason.
 
-Three loops per session. The reader handles one message at a time and waits until what it reports is stored, so an
-agent that talks too much is slowed by the stream itself. The writer sends what is due, newest only, and does not wait
-long for the store, which takes nothing for some seconds after the host died that had etcd's leader. The keeper opens
-the lease and turns being heard into its refreshes, at most one per REFRESH. A stream that breaks leaves the lease to
-run out: the agent has that long to come back, here or elsewhere, before its node is called down.
+A session has three loops. The reader handles one message at a time and waits until the reported statuses are stored, so
+that the stream itself slows an agent that sends too much. The writer sends what is due, only the newest values, and
+does not wait long for the store, which accepts no writes for some seconds after the host of etcd's leader has died. The
+keeper opens the lease and refreshes it when a message has arrived, at most once per REFRESH. When the stream breaks,
+the lease is left to expire: the agent has that long to reconnect, to any manager, before its node is marked as down.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from manager.store.interface import Put, Store
 from manager.store.state import State
 
 REFRESH = SESSION_LEASE / 6
-"""Seconds between two refreshes of a session's lease, at least."""
+"""Least time between two refreshes of a session's lease, in seconds."""
 GREET_WITHIN = 0.15
-"""Seconds after which an agent is told what there is although its lease is not open yet."""
+"""Seconds until the first assignments are sent even if the lease is not open yet."""
 
 MOVES = (2.0, 20.0)
-"""Changes of one task's status per second, and at once."""
+"""Changes of one task's status: per second, and in a burst."""
 FLAP_PAUSE = 0.5
-"""Seconds that a message waits which has more."""
+"""Seconds that a message with more changes is delayed."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class AgentStream(Protocol):
     """The served side of a bidirectional call (grpc.aio.ServicerContext)."""
 
     async def write(self, message: ManagerMessage) -> None:
-        """Waits while the other side does not read."""
+        """Send a message; waits while the other side does not read."""
         ...
 
 
@@ -69,24 +69,24 @@ class AgentSession:
         manager_id: str,
         store: Store,
         writer: StatusWriter,
-        view: HostAssignments,
+        host: HostAssignments,
         index: AssignmentIndex,
-        welcome: Callable[[], SessionInfo],
+        session_info: Callable[[], SessionInfo],
         progress: Callable[[], None],
         clock: Clock,
         rng: random.Random,
     ) -> None:
-        """`progress` is called when the host has come further with its networks."""
+        """`progress` is called when the host has applied newer network state."""
         self.node_id = node_id
         self._manager_id = manager_id
         self._store = store
         self._writer = writer
-        self._view = view
+        self._host = host
         self._index = index
         self._number = 0
         self._sent: deque[tuple[int, int]] = deque()
-        self._in_force = 0
-        self._welcome = welcome
+        self._applied = 0
+        self._session_info = session_info
         self._progress = progress
         self._clock = clock
         self._due = asyncio.Event()
@@ -100,22 +100,23 @@ class AgentSession:
         self._warned = False
         self._moves = TokenBuckets(*MOVES)
         self.heard_at = asyncio.get_running_loop().time()
-        """When the agent was last heard, by the event loop's clock."""
+        """When the last message of the agent arrived, by the event loop's clock."""
         self._overlaps: list[str] = []
 
     def wake(self) -> None:
-        """Something may be due for the host."""
+        """Check whether something is due for the host."""
         self._due.set()
 
     @property
-    def in_force(self) -> int:
-        """The revision of the state by which the host directs its traffic, as far as is known; 0: nothing is."""
-        if self._in_force and not self._sent and not self._view.pending:
+    def applied(self) -> int:
+        """The revision of the state that the host's networks have applied, as far as is known; 0 for none."""
+        if self._applied and not self._sent and not self._host.pending:
             return self._index.covers
-        return self._in_force
+        return self._applied
 
     async def run(self, stream: AgentStream, inbox: Inbox, hello: Hello, peer: str) -> None:
-        """Until the agent closes the stream (returns) or it breaks (raises; Invalid or Conflict: by what it said).
+        """Serve the agent until it closes the stream. Raises Invalid or Conflict for a message that is refused, and
+        whatever the stream raises when it breaks.
 
         `hello` has been admitted; `peer` is the address that the agent's connection comes from.
         """
@@ -162,14 +163,14 @@ class AgentSession:
                 self._due.set()
 
     async def _store_statuses(self, puts: list[Put]) -> None:
-        """Each may change what every host on the task's networks does: one that flaps is heard at a walking pace."""
+        """Store statuses; a task that changes too often is slowed down, as each change may affect many hosts."""
         now = asyncio.get_running_loop().time()
         if [put.id for put in puts if not self._moves.take(put.id, now)]:
             await asyncio.sleep(FLAP_PAUSE)
         await self._writer.write(puts)
 
     def _warn_of_foreign(self, message: Statuses) -> None:
-        """Say so, once, when it speaks of another node's tasks; nobody listens to that (`acceptable`)."""
+        """Log once that the agent reports another node's tasks; such statuses are ignored (`acceptable`)."""
         tasks = self._store.state.tasks
         foreign = [id for id in message.statuses if id in tasks and tasks[id].node_id != self.node_id]
         if foreign and not self._warned:
@@ -177,9 +178,9 @@ class AgentSession:
             log.warning("statuses of another node's tasks are ignored", node=self.node_id, first=foreign[0])
 
     def _confirm(self, number: int) -> None:
-        """The host's networks are as those assignments, and all before them, want them."""
+        """The host's networks have applied the assignments up to this number."""
         while self._sent and self._sent[0][0] <= number:
-            self._in_force = self._sent.popleft()[1]
+            self._applied = self._sent.popleft()[1]
             self._progress()
 
     async def _describe(self, description: NodeDescription) -> None:
@@ -188,7 +189,7 @@ class AgentSession:
             self._warn_of_overlaps(description)
 
     def _warn_of_overlaps(self, description: NodeDescription) -> None:
-        """Say so when networks of the cluster have what the host uses itself; once, for as long as it stays so."""
+        """Log overlaps between networks of the cluster and the host's own prefixes, when they have changed."""
         found = node_troubles(self._store.state, self.node_id, description)
         if found != self._overlaps:
             self._overlaps = found
@@ -198,15 +199,15 @@ class AgentSession:
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _say_that_it_left(self) -> None:
-        """The node has left: it is down from now on, not in some seconds."""
+        """Store that the node has left, so that it is down at once and not after its lease has expired."""
         try:
-            # told and not merely ended: a new leader would wait for an agent that is only gone
+            # written, not just ended: a new leader would wait for an agent whose key has vanished
             await self._key.put(NodeSession(self._manager_id, self._clock(), left=True))
         except Unavailable as error:
             log.warning("the session of a node that left could not be ended", node=self.node_id, reason=str(error))
 
     async def _keep(self) -> None:
-        await self._described.wait()  # who is READY has been described
+        await self._described.wait()  # a READY node always has a description
         await self._key.open()
         self._opened.set()
         log.info("session opened", node=self.node_id)
@@ -220,26 +221,26 @@ class AgentSession:
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _write(self, stream: AgentStream) -> None:
-        welcomed: SessionInfo | None = None
+        sent: SessionInfo | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(GREET_WITHIN):
                 await self._opened.wait()
         while True:
-            if (welcome := self._welcome()) != welcomed:
-                await stream.write(welcome)
-                welcomed = welcome
+            if (info := self._session_info()) != sent:
+                await stream.write(info)
+                sent = info
             if self._accepted is not None:
                 accepted, self._accepted = self._accepted, None
                 await stream.write(Accepted(accepted))
-            # half a change could take the old endpoint away before the new one is there
-            if (self._view.pending or not self._number) and not self._index.moving:
+            # half a change could remove the old endpoint before the new one is added
+            if (self._host.pending or not self._number) and not self._index.moving:
                 await self._send(stream)
             await self._due.wait()
             self._due.clear()
 
     async def _send(self, stream: AgentStream) -> None:
         """Send what is pending; the first message is the full set."""
-        put, remove = self._view.take()
+        put, remove = self._host.take()
         self._number += 1
         self._sent.append((self._number, self._index.covers))
         for message in assignment_pieces.messages(
@@ -249,7 +250,7 @@ class AgentSession:
 
 
 def observed(state: State, node_id: str, message: Statuses) -> list[Put]:
-    """What of an agent's statuses is to be stored: news, on tasks of that node, that is a legal move."""
+    """The statuses to store: changes of tasks of that node that are legal moves."""
     return [
         Put(STATUS, task_id, status)
         for task_id, status in message.statuses.items()
@@ -258,7 +259,7 @@ def observed(state: State, node_id: str, message: Statuses) -> list[Put]:
 
 
 def acceptable(state: State, node_id: str, task_id: str, status: TaskStatus) -> bool:
-    """Whether the node may say this of the task now."""
+    """Whether the node may report this status of the task now."""
     task, old = state.tasks.get(task_id), state.statuses.get(task_id)
     if task is None or task.node_id != node_id:
         return False

@@ -1,7 +1,7 @@
-"""Tells the other managers how far the hosts with a session here have come, when somebody waits to hear it.
+"""Applied revisions: publishes up to which revision the hosts with a session here have applied network state.
 
-Fed by: dispatcher (the sessions' heartbeats and their own progress). Read through the store by connection_draining.py
-of every manager. One key per manager, written only while a task waits to be stopped.
+The dispatcher provides it (from heartbeats); connection draining on every manager reads it from the store. There is one
+key per manager, written only while a task waits to be stopped.
 """
 
 from __future__ import annotations
@@ -20,35 +20,36 @@ from manager.assignments.connection_draining import revision_to_publish
 from manager.store.interface import Put, Store
 
 GATHER = 0.01
-"""Seconds in which hosts' confirmations are gathered into one write."""
+"""Seconds in which the progress of several hosts is gathered into one write."""
 
 log = structlog.get_logger(__name__)
 
 
 class AppliedRevisions:
-    """This manager's key. `in_force` says of each host with a session here by which revision it directs its traffic."""
+    """This manager's key. `applied` returns, by host with a session here, the revision that its networks have
+    applied."""
 
     def __init__(
-        self, store: Store, manager_id: str, in_force: Callable[[], Mapping[str, int]], rng: random.Random
+        self, store: Store, manager_id: str, applied: Callable[[], Mapping[str, int]], rng: random.Random
     ) -> None:
         self._store = store
         self._manager_id = manager_id
-        self._in_force = in_force
+        self._applied = applied
         self._rng = rng
         self._news = asyncio.Event()
 
-    def look(self) -> None:
-        """A host has come further, or somebody may have begun to wait."""
+    def check(self) -> None:
+        """Check for something to publish: a host has applied more, or a task may have begun to wait."""
         self._news.set()
 
     async def run(self) -> None:
-        """Write what is due, for ever."""
+        """Publish what is due; never returns."""
         delays = backoff(self._rng)
         while True:
             await self._news.wait()
             await asyncio.sleep(GATHER)
             self._news.clear()
-            revision = revision_to_publish(self._store.state, self._manager_id, self._in_force())
+            revision = revision_to_publish(self._store.state, self._manager_id, self._applied())
             if revision is None:
                 continue
             try:

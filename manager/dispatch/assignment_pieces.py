@@ -1,4 +1,4 @@
-"""A set of assignments in messages of bounded size. Pure."""
+"""Assignment messages: a set of assignments split into messages of bounded size. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from api.wire.host_bounds import MOST_MESSAGE, PIECE
 from api.wire.session_messages import Assignments, Part
 
 ENVELOPE = 4096
-"""Bytes that a message has besides its resources, at most."""
+"""Most bytes of a message besides its assignments."""
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,8 @@ log = structlog.get_logger(__name__)
 def messages(
     number: int, full: bool, put: Sequence[Assignment], remove: Sequence[AssignmentKey]
 ) -> Iterator[Part | Assignments]:
-    """Parts, if need be, and the Assignments that they belong to. Made one by one, as they are sent."""
+    """Yields the Parts of a set that is too large for one message, then its Assignments. Lazy: built as they are
+    sent."""
     parts = _parts(put, remove)
     last = next(parts)
     for part in parts:
@@ -36,7 +37,7 @@ def _parts(put: Sequence[Assignment], remove: Sequence[AssignmentKey]) -> Iterat
             yield part
             part, size = Part([], []), 0
         part.remove.append(key)
-        size += len(key[0]) + 6 * len(key[1]) + 8  # however it is escaped
+        size += len(key[0]) + 6 * len(key[1]) + 8  # even if every character is escaped
     for resource in put:
         more = len(encode(resource)) + 1
         if more > MOST_MESSAGE - ENVELOPE:

@@ -1,7 +1,8 @@
-"""The manager's side of the agents' sessions (`argosy.Dispatcher`): who may open one, and what each is to be told.
+"""Dispatcher: the manager's side of the agents' sessions (`argosy.Dispatcher`).
 
-Watches the state, hands what changed to the index of assignments (assignment_index.py) about every 10 ms, and
-wakes the sessions concerned. A node has one session: a second replaces the first. A node that is removed loses its.
+Admits agents, watches the state, passes what changed to the assignment index (manager/assignments/assignment_index.py)
+about every 10 ms, and wakes the sessions. Invariant: a node has at most one session; a second replaces the first, and
+removing the node ends it.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ from manager.store.state import State
 GATHER = 0.01
 """Seconds in which changes are gathered into one assignment message."""
 MOST_GATHER = 0.2
-"""The same, when telling what changed takes long itself."""
+"""The same in seconds at most, when handling the changes itself takes long."""
 HELLO_WITHIN = 10.0
-"""Seconds that a caller may say nothing."""
+"""Seconds in which a caller must send its Hello."""
 OPENINGS = (1.0, 20.0)
-"""Sessions that a node may open per second, and at once: each is sent all that the node is to have."""
+"""Sessions that a node may open: per second, and in a burst. Each is expensive: the whole assignment set is sent."""
 REFUSAL_PAUSE = 1.0
-"""Seconds after which one that opens too many is refused."""
+"""Seconds until a node that opens too many sessions gets its refusal."""
 REFUSAL_AGAIN = 60.0
-"""Seconds after which a node that is refused for the same reason again is logged again."""
+"""Seconds until a repeated refusal of a node for the same reason is logged again."""
 
 log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """All the sessions on one manager."""
+    """All sessions on one manager."""
 
     def __init__(self, store: Store, node_id: str, clock: Clock, rng: random.Random) -> None:
         self._store = store
@@ -61,7 +62,7 @@ class Dispatcher:
         self._rights = Rights(store)
         self._index = AssignmentIndex(store.state)
         self._writer = StatusWriter(store, rng)
-        self._confirmations = AppliedRevisions(store, node_id, self._in_force, rng)
+        self._applied_revisions = AppliedRevisions(store, node_id, self._applied, rng)
         self._sessions: dict[str, tuple[AgentSession, asyncio.Task[None]]] = {}
         self._complete = asyncio.Event()
         self._doubts: frozenset[str] = frozenset()
@@ -72,26 +73,26 @@ class Dispatcher:
 
     @property
     def connected(self) -> frozenset[str]:
-        """Nodes with a session here."""
+        """Ids of the nodes with a session on this manager."""
         return frozenset(self._sessions)
 
     def heard(self) -> dict[str, float]:
-        """Seconds since each node with a session here was heard."""
+        """By node with a session on this manager: seconds since its last message."""
         now = asyncio.get_running_loop().time()
         return {node_id: now - session.heard_at for node_id, (session, _task) in self._sessions.items()}
 
     def doubt(self, node_ids: frozenset[str]) -> None:
-        """Have the hosts with a session here avoid these nodes, which the store does not call suspected yet."""
+        """Make the hosts with a session on this manager avoid these nodes, before the store says they are suspected."""
         self._doubts = node_ids
         self._doubted.set()
 
     async def run(self) -> None:
-        """Follow the state, for ever; when cancelled, every session here ends (its lease does not)."""
+        """Follow the state; never returns. When cancelled, all sessions on this manager end, but not their leases."""
         dirty, loop = self._store.track(), asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
-                group.create_task(self._confirmations.run())
+                group.create_task(self._applied_revisions.run())
                 while True:
                     revision = self._store.state.revision
                     began = loop.time()
@@ -107,9 +108,9 @@ class Dispatcher:
                     self._drop_displaced(changed.nodes)
                     for session, _task in self._sessions.values():
                         session.wake()
-                    self._confirmations.look()
+                    self._applied_revisions.check()
                     await self._wait_newer(revision)
-                    # as long as the work itself at least, so that under load there is less of it and more at once
+                    # at least as long as the work took, so that under load more changes are handled together
                     await asyncio.sleep(max(GATHER, min(took, MOST_GATHER)))
         finally:
             self._store.untrack(dirty)
@@ -117,7 +118,7 @@ class Dispatcher:
                 task.cancel()
 
     async def _wait_newer(self, revision: int) -> None:
-        """Until the state is newer, or other nodes are doubted."""
+        """Wait until the state is newer than `revision`, or the doubted nodes have changed."""
         newer = asyncio.ensure_future(self._store.wait_newer(revision))
         doubted = asyncio.ensure_future(self._doubted.wait())
         try:
@@ -127,7 +128,7 @@ class Dispatcher:
             doubted.cancel()
 
     async def session(self, requests: Any, context: Any) -> None:
-        """`Dispatcher.Session`: one agent, until its stream ends."""
+        """`Dispatcher.Session`: serves one agent until its stream ends."""
         try:
             caller = rpc.caller(context)
         except ArgosyError as error:
@@ -141,7 +142,7 @@ class Dispatcher:
             rights.member(self._store.state, caller)
         except ArgosyError as error:  # not PERMISSION_DENIED, on which the real node would leave the cluster
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-        # a full set that lacked what is not indexed yet would take networks from running containers
+        # a full set without what is not indexed yet would remove networks from running containers
         await self._complete.wait()
         try:
             await self._serve(node_id, context)
@@ -150,7 +151,10 @@ class Dispatcher:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
     async def may_export(self, request: ExportCheck, context: Any) -> ExportVerdict:
-        """`Dispatcher.MayExport`: whether a host may give an image to another, which may have got its task just now."""
+        """`Dispatcher.MayExport`: whether a host may give an image to another host.
+
+        Waits up to KNOWN_WITHIN, because the other host may have got its task a moment ago.
+        """
         state, store = self._store.state, self._store
         try:
             rights.member(state, rpc.caller(context))
@@ -160,15 +164,15 @@ class Dispatcher:
             async with asyncio.timeout(KNOWN_WITHIN):
                 while why := may_fetch(state, request.node_id, request.reference):
                     await store.wait_newer(state.revision)
-                    await asyncio.sleep(MOST_GATHER)  # one look for many changes
+                    await asyncio.sleep(MOST_GATHER)  # check once for many changes
         except TimeoutError:
             return ExportVerdict(False, why)
         return ExportVerdict(True)
 
     async def _greet(self, node_id: str, inbox: Inbox, peer: str) -> Hello:
-        """The first message, once it has been admitted. Raises Invalid, Conflict."""
+        """Read and admit the Hello. Raises Invalid or Conflict."""
         if not self._openings.take(node_id, asyncio.get_running_loop().time()):
-            await asyncio.sleep(REFUSAL_PAUSE)  # so that a flood of calls waits, in its own connection
+            await asyncio.sleep(REFUSAL_PAUSE)  # a flood of calls waits in its own connection
             raise Conflict("this node opens sessions too often; it may try again in a second")
         try:
             async with asyncio.timeout(HELLO_WITHIN):
@@ -185,17 +189,17 @@ class Dispatcher:
         hello = await self._greet(node_id, inbox, peer)
         if (former := self._sessions.pop(node_id, None)) is not None:
             former[1].cancel()
-        view = self._index.add(node_id)
-        welcome = partial(session_info, self._store.state, node_id)
+        host = self._index.add(node_id)
+        info = partial(session_info, self._store.state, node_id)
         session = AgentSession(
             node_id,
             self._node_id,
             self._store,
             self._writer,
-            view,
+            host,
             self._index,
-            welcome,
-            self._confirmations.look,
+            info,
+            self._applied_revisions.check,
             self._clock,
             self._rng,
         )
@@ -218,12 +222,12 @@ class Dispatcher:
         removed = self._is_removed(node_id)
         await context.abort(grpc.StatusCode.PERMISSION_DENIED if removed else grpc.StatusCode.UNAVAILABLE, reason)
 
-    def _in_force(self) -> dict[str, int]:
-        return {node_id: session.in_force for node_id, (session, _task) in self._sessions.items()}
+    def _applied(self) -> dict[str, int]:
+        return {node_id: session.applied for node_id, (session, _task) in self._sessions.items()}
 
     def _is_removed(self, node_id: str) -> bool:
-        """Whether the cluster does not have the node. A store without a cluster (lost, or not read yet) says nothing:
-        a refused node removes its containers."""
+        """Whether the node is not part of the cluster. False while the store has no cluster (lost, or not read yet),
+        because a node that is told so removes its containers."""
         return self._store.state.cluster is not None and node_id not in self._store.state.nodes
 
     def _drop_removed(self) -> None:
@@ -232,8 +236,9 @@ class Dispatcher:
                 task.cancel()
 
     def _drop_displaced(self, changed: set[str]) -> None:
-        """End the sessions of nodes whose address another one has shown to be its own, or announced at the same moment
-        at another manager: the later description stands.
+        """End the sessions of nodes whose address was later announced by another node: the later description counts.
+
+        Both may have announced it at the same moment on two managers, or the other may have shown that it owns it.
         """
         state = self._store.state
         held: dict[str, list[str]] = {}
@@ -252,7 +257,7 @@ class Dispatcher:
                     self._sessions[node_id][1].cancel()
 
     def _note_refusal(self, node_id: str, reason: str) -> None:
-        """Log it, but not each time an agent tries again."""
+        """Log the refusal, but not each time the agent tries again."""
         now = asyncio.get_running_loop().time()
         last, at = self._refusals.get(node_id, ("", 0.0))
         if reason != last or now - at >= REFUSAL_AGAIN:
@@ -261,7 +266,7 @@ class Dispatcher:
 
 
 def session_info(state: State, node_id: str) -> SessionInfo:
-    """What an agent is told of the cluster and of its own node."""
+    """What an agent must know about the cluster and its own node."""
     node = state.nodes.get(node_id)
     period = state.cluster.heartbeat if state.cluster else HEARTBEAT
     return SessionInfo(

@@ -1,7 +1,7 @@
-"""What an agent sends, as it comes from the stream: read no faster than one host has reason to talk, then decoded.
+"""Inbox: the messages of one agent, read from its stream at a limited rate and decoded.
 
-The reader waits, the stream's own flow control holds back the sender: so a flood stays with who makes it. A host
-that keeps to the protocol comes nowhere near these rates.
+When the limit is reached the reader pauses, and the stream's flow control slows the sender, so that a flood harms only
+its sender. A correct host stays far below these rates.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from api.wire.session_messages import AgentMessage, Hello, Statuses
 from kit.throttle import Throttle
 
 MESSAGES = (200.0, 400.0)
-"""Per second, and at once."""
+"""Per second, and in a burst."""
 BYTES = (bounds.MOST_MESSAGE / 2, bounds.MOST_MESSAGE * 4.0)
 STATUSES = (500.0, 5000.0)
 HELLOS = (2.0, 30.0)
-"""Descriptions. Each may be large, and is written for all managers to read."""
+"""Node descriptions: each may be large, and goes to all managers through the store."""
 
 
 class Readable(Protocol):
-    """The side of a call that is read (grpc.aio.ServicerContext)."""
+    """The receiving side of a call (grpc.aio.ServicerContext)."""
 
     async def read(self) -> Any:
         """The next message's bytes; grpc.aio.EOF at the end."""
@@ -31,7 +31,7 @@ class Readable(Protocol):
 
 
 class Inbox:
-    """One session's messages."""
+    """The incoming messages of one session."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -42,7 +42,7 @@ class Inbox:
         self._hellos = Throttle(*HELLOS)
 
     async def read(self) -> AgentMessage | None:
-        """The next message; None at the end of the stream. Raises Invalid when it is none."""
+        """The next message; None at the end of the stream. Raises Invalid for data that is not a message."""
         data = await self._stream.read()
         if not isinstance(data, bytes):
             return None

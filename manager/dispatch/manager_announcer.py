@@ -1,7 +1,7 @@
-"""Tells hosts that have no session where the managers are now.
+"""Manager announcer: sends the managers' addresses to hosts that have no session.
 
-An agent finds managers by the addresses it was told last. If all of those have changed meanwhile (the only manager got
-another address), it cannot find them; but they know where it is, and call it.
+An agent connects to the manager addresses that it received last. If all of them have changed (the only manager got a
+new address), it cannot find the managers; but they know its address, and call it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from manager.store.interface import Store
 from manager.store.state import State
 
 PAUSE = 1.5
-"""Seconds between two looks at who has no session."""
+"""Seconds between two rounds of calls."""
 PATIENCE = 12
-"""Looks after which a host that does not answer is called more rarely: every so many."""
+"""Calls without an answer after which a host is called only in every PATIENCE-th round."""
 AT_ONCE = 16
+"""Hosts that are called at the same time."""
 
 log = structlog.get_logger(__name__)
 
 
 def strayed(state: State, me: str, connected: Collection[str]) -> list[str]:
-    """Nodes that no manager alive has a session with."""
+    """Ids of the nodes that have no session with any living manager."""
     found = []
     for node_id in state.nodes:
         session = state.sessions.get(node_id)
@@ -42,13 +43,13 @@ def strayed(state: State, me: str, connected: Collection[str]) -> list[str]:
 
 
 class ManagerAnnouncer:
-    """One manager's."""
+    """The announcer of one manager."""
 
     def __init__(self, store: Store, node_id: str, hosts: HostClient, connected: Callable[[], Collection[str]]) -> None:
         self._store, self._node_id, self._hosts, self._connected = store, node_id, hosts, connected
 
     async def run(self) -> NoReturn:
-        """For ever."""
+        """Call the hosts without a session, round after round; never returns."""
         tried: dict[str, int] = {}
         limit = asyncio.Semaphore(AT_ONCE)
         while True:
@@ -66,4 +67,4 @@ class ManagerAnnouncer:
                 await self._hosts.announce(node_id, notice)
                 log.info("a host without a session was told where the managers are", node=node_id)
             except ArgosyError:
-                pass  # it is off, or its argosyd is; it finds us itself when it is back
+                pass  # the host or its argosyd is off; it connects by itself when it is back

@@ -1,7 +1,7 @@
-"""What agents report, written to the store in few commits: everything that arrives within some 10 ms goes together.
+"""Status writer: stores what agents report in few commits; what arrives within 10 ms is written together.
 
-The writer keeps no queue of its own: a caller waits until its observations are stored, so there is never more waiting
-than there are sessions. While the store cannot be reached it tries again, until the caller gives up.
+It has no unbounded queue: a caller waits until its reports are stored, so that at most one report per session waits.
+While the store cannot be reached it tries again, until the caller gives up.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kit.timing import backoff
 from manager.store.interface import Put, Store
 
 GATHER = 0.01
-"""Seconds in which observations are gathered into one commit."""
+"""Seconds in which reports are gathered into one commit."""
 
 log = structlog.get_logger(__name__)
 
 
 class StatusWriter:
-    """Batches puts of observed keys, across sessions; the newest value of a key wins."""
+    """Batches writes of observed keys across sessions; the newest value of a key wins."""
 
     def __init__(self, store: Store, rng: random.Random) -> None:
         self._store = store
@@ -33,7 +33,7 @@ class StatusWriter:
         self._arrived = asyncio.Event()
 
     async def write(self, puts: Iterable[Put]) -> None:
-        """Returns once all are in the store (or something newer of the same key is)."""
+        """Store the puts. Returns once all of them, or newer values of the same keys, are in the store."""
         for put in puts:
             self._waiting[put.kind.name, put.id] = put
         if not self._waiting:
@@ -44,7 +44,7 @@ class StatusWriter:
         await asyncio.shield(self._stored)
 
     async def run(self) -> None:
-        """Write what arrives, for ever."""
+        """Write what arrives; never returns."""
         while True:
             await self._arrived.wait()
             await asyncio.sleep(GATHER)

@@ -182,5 +182,5 @@ def test_the_view_that_follows_says_the_same_as_one_made_anew(actions: list[tupl
             row = (APPLIED_REVISION, id, AppliedRevision(value))  # type: ignore[arg-type]
         make.apply(state, row)
         anew = ConnectionDraining(state)
-        assert (followed.confirmed, sorted(followed.told())) == (anew.confirmed, sorted(anew.told()))
+        assert (followed.applied, sorted(followed.stop_revisions())) == (anew.applied, sorted(anew.stop_revisions()))
         assert [followed.of(task) for task in state.tasks.values()] == [anew.of(task) for task in state.tasks.values()]

@@ -135,11 +135,11 @@ def test_a_new_leader_does_not_wait_for_a_lost_host_to_come_back() -> None:
 def test_a_host_that_is_down_is_not_waited_for_by_tasks_that_stop() -> None:
     w = published()
     drains = w.state.index(ConnectionDraining)
-    assert drains.confirmed == 0
+    assert drains.applied == 0
     w.put((SUSPICIONS, "m1", Suspicions(["n1", "n2"], ["n1", "n2"])))
     w.decide()
     assert w.state.sessions
-    assert drains.confirmed > 0
+    assert drains.applied > 0
 
 
 @pytest.mark.looptime
