@@ -1,7 +1,7 @@
-"""A running manager: its etcd member, its store, and what works on it: leader, dispatcher, HTTPS port, liveness key.
+"""Manager: its etcd member, its store, and everything that uses it: leader, dispatcher, join port, liveness key.
 
-Started and stopped by the node (components.py), at run time too, when the node is promoted or demoted. To the HTTP
-handlers it is the ClusterContext.
+The node starts and stops it (node/membership/components.py), also at run time, when the node is promoted or demoted. It
+implements ClusterContext for the HTTP handlers.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ManagerOptions:
-    """Where a manager lives and listens."""
+    """The addresses, ports and files of a manager."""
 
     node_id: str
     address: str
-    """Where others reach this host."""
+    """Address at which others reach this host."""
     listen: tuple[str, int]
     """Host and port of the HTTPS port."""
     host_port: int
@@ -71,14 +71,14 @@ class ManagerOptions:
     key: Path
     etcd: EtcdSettings
     external: tuple[str, ...] = ()
-    """Endpoints of an etcd of somebody else's; no member of our own then."""
+    """Endpoints of an external etcd; then the manager has no member of its own."""
     external_credentials: rpc.Credentials | None = None
     routes: list[web.RouteDef] = field(default_factory=list)
-    """The HTTP API, for the certificates of managers."""
+    """Routes of the HTTP API, which is open to the certificates of managers."""
 
 
 class Manager:
-    """One manager. `credentials` is asked whenever they are needed, for they are renewed."""
+    """One manager. `credentials` is called whenever credentials are needed, because they are renewed."""
 
     def __init__(
         self, options: ManagerOptions, credentials: Callable[[], rpc.Credentials], clock: Clock, rng: random.Random
@@ -97,60 +97,60 @@ class Manager:
         self._events: History | None = None
         self._listing: HeldKey | None = None
         self.dispatcher: Dispatcher | None = None
-        """Once the manager serves."""
+        """Set once the manager serves."""
 
     # ── as the HTTP handlers see it ──────────────────────────────────────────────────────────────────────────────
 
     @property
     def node_id(self) -> str:
-        """Of the host this manager runs on."""
+        """Id of the node on which this manager runs."""
         return self._options.node_id
 
     @property
     def store(self) -> EtcdStore:
-        """The cluster's state, once it serves."""
+        """The store, once the manager serves."""
         assert self._store is not None, "the manager has not started"
         return self._store
 
     @property
     def hosts(self) -> HostClient:
-        """The other hosts' services."""
+        """The client for the services of the hosts."""
         assert self._hosts is not None, "the manager has not started"
         return self._hosts
 
     @property
     def events(self) -> History:
-        """What has happened since this manager came up."""
+        """The cluster's events since this manager was started."""
         assert self._events is not None, "the manager has not started"
         return self._events
 
     @property
     def clock(self) -> Clock:
-        """Unix seconds."""
+        """The clock, in Unix seconds."""
         return self._clock
 
     async def remove_member(self, node_id: str) -> None:
-        """Take another manager's member out of etcd, if it is in there. Raises Conflict, Unavailable."""
+        """Remove another manager's etcd member, if it has one. Raises Conflict or Unavailable."""
         if self._member is not None:
             await EtcdMembers(self.store.connection).remove_named(node_id)
 
     def leader_id(self) -> str:
-        """Node id of the leader; "" when nobody leads."""
+        """Node id of the leader; "" when there is none."""
         return self._leader.leader_id() if self._leader else ""
 
     @property
     def serving(self) -> bool:
-        """Whether it has come up."""
+        """Whether the manager serves."""
         return self.dispatcher is not None
 
-    # ── coming and going ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── start and stop ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self, first: Sequence[Put] = (), joined: MemberAnswer | None = None) -> None:
-        """Come up: as the first manager (`first` is written into the empty store), as a further one (`joined` says
-        where its etcd member belongs), or again.
+        """Start: as the first manager (`first` is written to the empty store), as another one (`joined` says where its
+        etcd member belongs), or again.
 
-        Raises Unavailable when etcd has no majority in time, Conflict when `first` finds a cluster in an external etcd,
-        Invalid when that is of a version that loses data.
+        Raises Unavailable when etcd has no majority in time, Conflict when there is `first` but the external etcd
+        already holds a cluster, Invalid when etcd has an unsafe version.
         """
         endpoints, credentials = await self._start_etcd(joined)
         store = self._store = self._open_store(endpoints, credentials)
@@ -166,9 +166,9 @@ class Manager:
         await self._serve(store)
 
     async def stop(self, *, hurry: bool = False) -> None:
-        """Stop everything, etcd too. Agents go on elsewhere; their leases are left to them.
+        """Stop everything, including etcd. Agents continue on other managers; their leases are not ended.
 
-        `hurry`: etcd is not given the time to hand its leadership over, for it may reach nobody.
+        `hurry`: do not give etcd time to hand over its leadership, because it may not reach the others.
         """
         self.dispatcher = None
         await self._background.stop()
@@ -183,10 +183,10 @@ class Manager:
             await self._member.stop(hurry=hurry)
 
     async def leave(self) -> None:
-        """Take this manager's member out of etcd, if others remain; then stop and delete its database.
+        """Remove this manager's etcd member, if others remain; then stop and delete its database.
 
-        What works on the store ends first, while it can still be written: another leads at once, and the manager is
-        no longer listed.
+        The users of the store are stopped first, while it can still be written: so another manager leads at once, and
+        this manager is not listed any more.
         """
         self.dispatcher = None
         await self._background.stop()
@@ -195,14 +195,14 @@ class Manager:
             try:
                 await self._remove_member(EtcdMembers(self._store.connection))
             except ArgosyError as error:
-                # often the answer only is lost, because the member stops as soon as it is removed
+                # often only the answer is lost, because the member stops as soon as it is removed
                 log.warning("it is not sure that this manager's etcd member was removed", reason=str(error))
         await self.stop()
         if self._member is not None:
             self._member.wipe()
 
     async def renew(self) -> None:
-        """Use the renewed certificate from now on."""
+        """Use the renewed certificate."""
         credentials = self._credentials()
         if self._tls is not None:
             self._tls.load_cert_chain(self._options.certificate, self._options.key)
@@ -227,8 +227,8 @@ class Manager:
         return EtcdStore(endpoints, credentials, server_name=MANAGER_NAME, holder=holder)
 
     async def _remove_member(self, members: EtcdMembers) -> None:
-        """A manager that leaves takes its member out; for one that was demoted the others do it (withdrawal.py), and
-        to stop before that would cost the quorum.
+        """Remove the member of a manager that leaves. For a demoted manager the others do that
+        (manager/etcd/withdrawal.py); it must not stop before, because that could cost the quorum.
         """
         demoted = not self.store.state.is_manager(self._options.node_id)
         if demoted and self._member is not None and await self._was_removed(members, self._member):
@@ -237,7 +237,8 @@ class Manager:
             await members.remove_named(self._options.node_id)
 
     async def _was_removed(self, members: EtcdMembers, member: EtcdProcess) -> bool:
-        """Wait until the others have taken the member out, whose etcd ends then. False when they do not."""
+        """Wait until the others have removed the member, which ends its etcd. Returns False when they do not in
+        time."""
         pid = member.pid
         try:
             async with asyncio.timeout(REMOVAL_TIMEOUT):
@@ -246,7 +247,7 @@ class Manager:
                         if self._options.node_id not in {listed.name for listed in await members.list()}:
                             return True
                     except Unavailable:
-                        pass  # its own etcd knows no leader any more, and the others' listen to it no more
+                        pass  # its own etcd has no leader any more, and the others refuse it
                     await asyncio.sleep(0.1)
         except TimeoutError:
             return False
@@ -301,7 +302,7 @@ class Manager:
         return await EtcdMembers(self.store.connection).add(peer_url)
 
     async def _stay_listed(self) -> None:
-        """Keep the key that says this manager is alive."""
+        """Keep this manager's liveness key; never returns."""
         key, node_id = self._own_key(), self._options.node_id
         self._listing = HeldKey(self.store, MEMBER, node_id, lambda: key, SESSION_LEASE, self._rng)
         await self._listing.open()
@@ -310,7 +311,7 @@ class Manager:
             await self._listing.refresh()
 
     async def _follow_members(self) -> NoReturn:
-        """Know where the other managers' etcd members are, also when their addresses change."""
+        """Follow the addresses of the other managers' etcd members; never returns."""
         store, own = self.store, self._options.etcd.endpoint
         seen: dict[str, float] = {}
         while True:
@@ -323,7 +324,7 @@ class Manager:
             await store.wait_newer(revision)
 
     async def _note_identity(self) -> NoReturn:
-        """Note this manager's certificate and key in the store, if it joined before they were. Raises Unavailable."""
+        """Store this manager's certificate and key, if it joined under a version that did not. Raises Unavailable."""
         state, node_id, certificate = self.store.state, self._options.node_id, self._credentials().certificate
         node = state.nodes.get(node_id)
         changes: list[Change] = []
@@ -338,7 +339,7 @@ class Manager:
         raise AssertionError("nobody sets it")
 
     def _own_key(self) -> LiveManager:
-        """How this manager is reached."""
+        """The value of this manager's liveness key: its addresses."""
         options = self._options
         return LiveManager(
             address=join_host_port(options.address, options.listen[1]),
@@ -347,7 +348,7 @@ class Manager:
         )
 
     async def _unlist(self) -> None:
-        """Take back the key that says this manager is alive."""
+        """Delete this manager's liveness key."""
         listing, self._listing = self._listing, None
         try:
             if listing is not None:

@@ -1,3 +1,3 @@
-"""Everything that knows etcd: the store over it, and this manager's own member."""
+"""Everything that depends on etcd: the store in etcd, and this manager's own etcd member."""
 
 __all__ = ["bootstrap", "command_line", "etcd_members", "etcd_process", "etcd_store", "withdrawal"]

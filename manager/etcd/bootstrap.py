@@ -1,7 +1,7 @@
-"""Bringing this manager's etcd member up: alone, as a learner that is promoted when it has caught up, or again.
+"""Start of this manager's etcd member: as a new cluster, as a learner that is promoted later, or with its old data.
 
-A learner answers nearly no request, so it is the others that promote it. Where they are is remembered beside the
-database, so that a manager that was stopped as a learner finds them again.
+A learner answers almost no requests, so the other members have to promote it. Their endpoints are stored next to the
+database, so that a manager that was stopped while it was a learner finds them again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ log = structlog.get_logger(__name__)
 
 
 def has_database(settings: EtcdSettings) -> bool:
-    """Whether a member was started there before: it is in the cluster, and starts again."""
+    """Whether a member was started there before; it is part of the cluster and starts again."""
     return (settings.data / "member").exists()
 
 
 async def start_member(member: EtcdProcess, credentials: Credentials, joined: MemberAnswer | None) -> list[str]:
-    """Start etcd; returns the endpoints for the store, our own first. Raises Unavailable, Invalid."""
+    """Start etcd. Returns the endpoints for the store, our own first. Raises Unavailable or Invalid."""
     own, path = member.settings.endpoint, others_file(member.settings)
     if joined is not None:
         remember(path, joined.endpoints)
@@ -57,7 +57,7 @@ async def _promote(others: Sequence[str], credentials: Credentials, member_id: i
 
 
 async def _others(members: EtcdMembers, own_id: int) -> list[str]:
-    """The other members' client endpoints; none when they cannot be listed now."""
+    """The other members' client endpoints; empty when they cannot be listed now."""
     try:
         listed = await members.list()
     except ArgosyError as error:
@@ -68,7 +68,7 @@ async def _others(members: EtcdMembers, own_id: int) -> list[str]:
 
 
 def others_file(settings: EtcdSettings) -> Path:
-    """Where the other members' endpoints are written down."""
+    """The file with the other members' endpoints."""
     return settings.directory / "others.json"
 
 
@@ -79,14 +79,14 @@ async def other_endpoints(members: EtcdMembers, node_id: str) -> list[str]:
 
 
 def remember(path: Path, endpoints: Sequence[str]) -> None:
-    """Write the endpoints down; none say nothing new."""
+    """Write the endpoints to the file; an empty list changes nothing."""
     if endpoints:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_bytes(msgspec.json.encode(list(endpoints)))
 
 
 def recall(path: Path) -> list[str]:
-    """The endpoints written down; none when there are none."""
+    """The endpoints in the file; empty when there is no file that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[str])
     except (FileNotFoundError, msgspec.DecodeError):

@@ -1,4 +1,4 @@
-"""The command line of this manager's etcd, and which versions of it are refused. Pure."""
+"""etcd's command line, and the versions of etcd that are refused. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from api.wire.session_messages import MANAGER_NAME
 
 DEFAULT_QUOTA = 2 << 30
 UNSAFE = ((3, 5, 0), (3, 5, 1), (3, 5, 2))
-"""Can lose consistency on a crash (etcd's own notice of March 2022)."""
+"""Versions that can lose data in a crash (etcd's notice of March 2022)."""
 OLDEST = (3, 4, 0)
-"""The first with learners."""
+"""The first version with learners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,16 @@ class EtcdSettings:
     directory: Path
     """Holds the data, the certificates, the log and the pid file: `<data-root>/etcd`."""
     address: str
-    """IP address the other managers reach it at; must be in the certificate."""
+    """IP address at which other managers reach it; must be in the certificate."""
     listen_address: str = ""
     """IP address to listen on; "" for `address`."""
     client_port: int = ETCD_CLIENT_PORT
     peer_port: int = ETCD_PEER_PORT
     binary: str = "etcd"
     quota: int = DEFAULT_QUOTA
-    """Bytes of etcd's file."""
+    """Most bytes of etcd's database file."""
     memory: int = 0
-    """Bytes of memory it may use; 0 for as much as there is."""
+    """Most bytes of memory; 0 for no limit."""
 
     @property
     def data(self) -> Path:
@@ -43,22 +43,22 @@ class EtcdSettings:
 
     @property
     def log(self) -> Path:
-        """What etcd says."""
+        """etcd's log file."""
         return self.directory / "etcd.log"
 
     @property
     def pid_file(self) -> Path:
-        """The process that runs on the data."""
+        """The file with the pid of the running etcd."""
         return self.directory / "etcd.pid"
 
     @property
     def revoked(self) -> Path:
-        """The certificates etcd takes no more; it reads the list whenever somebody connects."""
+        """The revocation list (CRL); etcd reads it at each new connection."""
         return self.directory / "revoked.crl"
 
     @property
     def endpoint(self) -> str:
-        """Where this manager's store connects: "host:port"."""
+        """Where this manager's own store connects: "host:port"."""
         return f"{_host(self.listen_address or self.address)}:{self.client_port}"
 
     @property
@@ -73,13 +73,13 @@ class EtcdSettings:
 
 
 def command(settings: EtcdSettings, version: tuple[int, int, int], others: str | None) -> list[str]:
-    """etcd's arguments. `others` is the initial cluster without us: "" for a new cluster, None for a restart.
+    """The command to run etcd. `others`: the initial cluster without us; "" for a new cluster, None for a restart.
 
-    Workers hold certificates of the same authority: only the name `swarm-manager` in a certificate lets its holder in.
+    Workers have certificates of the same CA, so etcd accepts only certificates with the name `swarm-manager`.
     """
     own = f"{settings.node_id}={settings.peer_url}"
     listen = _host(settings.listen_address or settings.address)
-    skip_san = "peer-skip-client-san-verification"  # the address a peer calls from may differ from its certificate's
+    skip_san = "peer-skip-client-san-verification"  # a peer's source address may differ from the one in its certificate
     options = {
         "name": settings.node_id,
         "data-dir": settings.data,
@@ -99,8 +99,8 @@ def command(settings: EtcdSettings, version: tuple[int, int, int], others: str |
         "quota-backend-bytes": settings.quota,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "10m",
-        "snapshot-count": 1_000,  # bounds what is read into memory at a start
-        "pre-vote": "true",  # a member that comes back does not disturb the others
+        "snapshot-count": 1_000,  # limits what is read into memory at startup
+        "pre-vote": "true",  # a member that returns causes no election
         "enable-grpc-gateway": "false",
         "logger": "zap",
         "log-outputs": "stderr",
@@ -110,7 +110,7 @@ def command(settings: EtcdSettings, version: tuple[int, int, int], others: str |
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """The version in `etcd --version`'s answer or in a status. Raises Invalid."""
+    """The version in the output of `etcd --version` or in a status. Raises Invalid."""
     if found := re.search(r"(\d+)\.(\d+)\.(\d+)", text):
         major, minor, patch = map(int, found.groups())
         return major, minor, patch
@@ -118,7 +118,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def check_version(version: tuple[int, int, int]) -> None:
-    """Raises Invalid for a version that must not hold a cluster's state."""
+    """Raises Invalid for a version that is unsafe or too old."""
     shown = ".".join(map(str, version))
     if version in UNSAFE:
         raise Invalid(f"etcd {shown} can lose data in a crash: install 3.4, or 3.5.3 or later")

@@ -1,6 +1,6 @@
-"""Ends established TCP connections to ports of this host, by the kernel's socket diagnosis (`ss --kill`).
+"""Connection ending: closes established TCP connections to ports of this host (`ss --kill`, the kernel's sock_diag).
 
-etcd looks at a caller's certificate when it connects and never again.
+Needed because etcd checks a client's certificate only when it connects.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ SS_TIMEOUT = 10.0
 
 
 async def hang_up(ports: Sequence[int], spared: Iterable[str]) -> bool:
-    """End connections to the ports from everywhere but the spared IP addresses. False when some could not be ended:
-    there is no `ss`, or the kernel cannot do it.
+    """End the connections to the ports, except those from the spared IP addresses.
+
+    Returns False when some could not be ended: `ss` is missing, or the kernel lacks INET_DIAG_DESTROY.
     """
     command = ("ss", "--no-header", "--numeric", "--tcp")
     chosen = ("state", "established", selection(ports, spared))
@@ -31,13 +32,13 @@ async def hang_up(ports: Sequence[int], spared: Iterable[str]) -> bool:
 
 
 def selection(ports: Sequence[int], spared: Iterable[str]) -> str:
-    """The filter, in the language of ss."""
+    """The filter expression for ss."""
     at = " or ".join(f"sport = :{port}" for port in ports)
     shown = (f"[{address}]" if ":" in address else address for address in sorted(spared))
     return " and ".join([f"( {at} )", *(f"not dst {address}" for address in shown)])
 
 
 def ends(listing: bytes) -> frozenset[str]:
-    """The connections that ss lists: "local address:port remote address:port"."""
+    """The connections in the output of ss, each as "local address:port remote address:port"."""
     rows = (line.split() for line in listing.decode(errors="replace").splitlines())
     return frozenset(" ".join(row[2:4]) for row in rows if len(row) >= 4)

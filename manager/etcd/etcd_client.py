@@ -1,7 +1,7 @@
-"""Calls to etcd: one channel per endpoint, deadlines, failover, and etcd's errors as ours.
+"""etcd client: one channel per endpoint, deadlines, failover, and etcd's errors translated to ours.
 
-The only way to etcd. It uses aetcd's generated stubs on grpc.aio, for aetcd's own client does not reconnect and hides
-revisions.
+All calls to etcd go through it. It uses aetcd's generated stubs on grpc.aio, because aetcd's own client does not
+reconnect and hides revisions.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from api.wire.rpc import CONNECTION, Credentials
 from api.wire.session_messages import MANAGER_NAME
 
 CALL_TIMEOUT = 2.5
-"""Seconds until an endpoint that does not answer is given up; what was under way when etcd's leader died takes all."""
+"""Seconds until a call without an answer fails. Calls under way when etcd's leader dies take all of it."""
 DOUBT = 3.0
-"""Seconds for which an endpoint that failed is asked only when the others do, too."""
+"""Seconds for which an endpoint that failed is used only if all others have failed too."""
 LEADERLESS = 0.3
-"""The same for one that knows of no leader."""
+"""The same for an endpoint that has no leader."""
 UNHEALTHY = "unhealthy cluster"
-"""What every endpoint answers to a change of members too soon after the last one."""
+"""The answer of every endpoint to a change of members too soon after the last one."""
 _NEEDS_LEADER = (("hasleader", "true"),)
-"""Makes a member that is cut off from the others say so, rather than keep silent."""
+"""Makes a member without a leader answer with an error instead of not answering."""
 _OPTIONS = [
     *(option for option in CONNECTION if option[0] != "grpc.keepalive_permit_without_calls"),
-    ("grpc.max_receive_message_length", -1),  # a page of the store may be large; etcd has a limit of its own
+    ("grpc.max_receive_message_length", -1),  # a page of keys may be large; etcd has its own limit
     ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_permit_without_calls", 0),  # etcd hangs up on clients that ping without a call
-    ("grpc.use_local_subchannel_pool", 1),  # a new store must not inherit the back-off of an older one
+    ("grpc.keepalive_permit_without_calls", 0),  # etcd disconnects clients that ping without a call
+    ("grpc.use_local_subchannel_pool", 1),  # a new connection must not inherit the back-off of an old one
 ]
 _STUBS = {
     "kv": rpc.KVStub,
@@ -56,15 +56,15 @@ _TOO_LARGE = ("request is too large", "message larger than max", "too many opera
 
 
 class NotProcessed(Unavailable):
-    """An endpoint has certainly not acted on the request."""
+    """The endpoint has certainly not processed the request."""
 
 
 class NoSpace(Unavailable):
-    """Its quota is used up: nothing is written until there is room again."""
+    """etcd's quota is used up: it refuses writes until there is room again."""
 
 
 class EtcdError(ArgosyError):
-    """An answer of etcd that is neither success nor a temporary failure."""
+    """An error of etcd that is not temporary."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
         super().__init__(f"etcd refused a request: {details}")
@@ -73,9 +73,9 @@ class EtcdError(ArgosyError):
 
 
 class EtcdConnection:
-    """etcd at several endpoints ("host:port"): calls go to the first that has not failed lately.
+    """A connection to etcd at several endpoints ("host:port"). Calls go to the first that has not failed recently.
 
-    Without credentials the channels are plain, for an etcd on the loopback or one that is protected otherwise.
+    Without credentials the channels are not encrypted: for etcd on the loopback, or protected in another way.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class EtcdConnection:
         self.endpoints = list(endpoints)
         self._server_name = server_name
         self._doubts = [0.0] * len(self.endpoints)
-        """Until when each is not to be asked, by the event loop's clock."""
+        """By endpoint: until when it is avoided, by the event loop's clock."""
         self._streams: set[EtcdStream] = set()
         self._open(credentials)
 
@@ -95,32 +95,32 @@ class EtcdConnection:
         self._stubs = [{name: stub(channel) for name, stub in _STUBS.items()} for channel in self._channels]
 
     async def renew(self, credentials: Credentials | None) -> None:
-        """Connect with a new certificate from now on; what is under way is cancelled and has to be asked again."""
+        """Reconnect with a new certificate. Calls under way are cancelled; the callers have to repeat them."""
         old = self._channels
         self._open(credentials)
         for channel in old:
             await channel.close(CALL_TIMEOUT)
 
     async def follow(self, endpoints: Sequence[str], credentials: Credentials | None) -> None:
-        """Go by these endpoints from now on; where they are new, what is under way has to be asked again."""
+        """Use these endpoints. If they differ from the old ones, calls under way are cancelled."""
         if list(endpoints) != self.endpoints:
             self.endpoints, self._doubts = list(endpoints), [0.0] * len(endpoints)
             await self.renew(credentials)
 
     async def close(self) -> None:
-        """Close all channels; what is under way is cancelled."""
+        """Close all channels; calls under way are cancelled."""
         for channel in self._channels:
             await channel.close(None)
 
     async def call(self, service: str, method: str, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
-        """A call that is made once: it goes to the next endpoint only if this one has certainly not acted on it.
+        """A call that must not be repeated: tried at the next endpoint only if this one has certainly not processed it.
 
-        Raises Unavailable (the request may have been carried out all the same), TooLarge or EtcdError.
+        Raises Unavailable (the request may still have been processed), TooLarge or EtcdError.
         """
         return await self._try(service, method, request, timeout, NotProcessed)
 
     async def ask(self, service: str, method: str, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
-        """A call that may safely be made twice: every endpoint is tried before it fails."""
+        """A call that may safely be repeated: every endpoint is tried before it fails."""
         return await self._try(service, method, request, timeout, Unavailable)
 
     async def _try(self, service: str, method: str, request: Any, timeout: float, passing: type[Unavailable]) -> Any:
@@ -151,13 +151,14 @@ class EtcdConnection:
         return stream
 
     def drop(self, endpoints: Collection[str]) -> None:
-        """Never ask these again, unless no others remain."""
+        """Never use these endpoints again, unless no others remain."""
         for number, endpoint in enumerate(self.endpoints):
             if endpoint in endpoints:
                 self.avoid(number, math.inf)
 
     def avoid(self, endpoint: int, seconds: float = DOUBT) -> None:
-        """Make calls elsewhere for a while, if there is elsewhere; streams move too, for they may be just as dead."""
+        """Use other endpoints for a while, if there are any. Streams on this one are cancelled, as they may be dead
+        too."""
         doubted = self._doubts[endpoint]
         self._doubts[endpoint] = max(doubted, asyncio.get_running_loop().time() + seconds)
         if self._chosen() != endpoint:
@@ -165,31 +166,32 @@ class EtcdConnection:
                 stream.cancel()
 
     def avoid_host(self, address: str) -> None:
-        """The same for an endpoint whose host does not answer anybody."""
+        """Avoid the endpoints on a host that does not answer at all."""
         for number, endpoint in enumerate(self.endpoints):
             if endpoint.rpartition(":")[0].strip("[]") == address:
                 self.avoid(number)
 
     def _chosen(self) -> int:
-        """The first endpoint that is not in doubt, for the first is the nearest; else the one that is so least long."""
+        """The first endpoint that is not avoided, since the first is nearest; else the one avoided for the least
+        time."""
         now = asyncio.get_running_loop().time()
         return min(range(len(self.endpoints)), key=lambda one: (max(self._doubts[one] - now, 0.0), one))
 
     def forget(self, stream: EtcdStream) -> None:
-        """It has ended."""
+        """Remove a stream that has ended."""
         self._streams.discard(stream)
 
     def failed(self, endpoint: int, error: grpc.aio.AioRpcError) -> ArgosyError:
-        """What a failed call means; one that may go better elsewhere sends the next call there."""
+        """The exception for a failed call. If another endpoint may do better, the next call goes there."""
         translated = _translate(error, self.endpoints[endpoint])
         if isinstance(translated, Unavailable) and UNHEALTHY not in str(translated):
-            # without a leader all members are the same, and it is over in a moment
+            # without a leader all members fail alike, and only for a moment
             self.avoid(endpoint, LEADERLESS if "no leader" in str(translated) else DOUBT)
         return translated
 
 
 class EtcdStream:
-    """A stream whose end, however it comes, is an error: etcd never ends one without need."""
+    """A bidirectional stream. Its end is always an error, because etcd never ends one in normal operation."""
 
     def __init__(self, connection: EtcdConnection, endpoint: int, call: Any) -> None:
         self._connection, self.endpoint, self._call = connection, endpoint, call
@@ -208,16 +210,16 @@ class EtcdStream:
         return answer
 
     def cancel(self) -> None:
-        """End it; a read that waits fails as Unavailable."""
+        """End the stream; waiting reads and writes fail with Unavailable."""
         self.ended = True
         self._connection.forget(self)
         self._call.cancel()
-        # a write that waits for a connection (to a host without power) does not hear of the call's end from grpc
+        # grpc does not end a write that waits for a connection (to a host without power)
         for waiting in list(self._waiting):
             waiting.cancel()
 
     def give_up(self) -> None:
-        """End it because the endpoint keeps silent."""
+        """End the stream because the endpoint does not answer, and avoid the endpoint."""
         self._connection.avoid(self.endpoint)
         self.cancel()
 

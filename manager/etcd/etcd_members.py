@@ -1,7 +1,7 @@
-"""etcd's own membership: how managers come into the store's quorum and leave it.
+"""etcd membership: how managers join and leave etcd's quorum.
 
-A newcomer is a learner first: it does not count for the quorum until it has caught up, so a join that fails half-way
-cannot cost the cluster its majority.
+A new member starts as a learner: it does not count for the quorum until it has caught up, so that a join that fails
+half-way cannot cost the cluster its majority.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from manager.etcd.etcd_client import EtcdConnection, EtcdError, NotProcessed
 PROMOTE_PAUSE = 0.3
 """Seconds between attempts to promote a learner."""
 HEALTH_TIMEOUT = 15.0
-"""Seconds to wait for etcd to think its members healthy: it does only 5 s after they have connected."""
+"""Seconds to wait until etcd regards its members as healthy, which takes 5 s after they have connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class EtcdMember:
 
 @dataclass(frozen=True, slots=True)
 class EtcdStatus:
-    """What one endpoint says of itself."""
+    """The status of one endpoint."""
 
     version: str
     member_id: int
     leader: int
-    """Member id; 0 while it knows none."""
+    """Member id of the leader; 0 while none is known."""
     learner: bool
 
 
@@ -58,14 +58,14 @@ class EtcdMembers:
         return [_member(member) for member in answer.members]
 
     async def status(self) -> EtcdStatus:
-        """Of the current endpoint. Raises Unavailable."""
+        """The status of the current endpoint. Raises Unavailable."""
         answer = await self._connection.ask("maintenance", "Status", rpc.StatusRequest())
         return EtcdStatus(answer.version, answer.header.member_id, answer.leader, answer.isLearner)
 
     async def add(self, peer_url: str) -> MemberAnswer:
-        """Add a learner; a member left over at the same URL from an earlier life is removed first.
+        """Add a learner, after removing members with the same URL that an earlier join has left.
 
-        Raises Unavailable, also while another learner has not caught up yet.
+        Raises Unavailable, also while another learner has not caught up.
         """
         for member in await self.list():
             if peer_url in member.peer_urls:
@@ -80,7 +80,7 @@ class EtcdMembers:
         return _answer(answer.member.ID, [_member(member) for member in answer.members])
 
     async def promote(self, member_id: int) -> bool:
-        """Make a learner a voter; False when it has not caught up yet. Nothing happens when it is a voter already."""
+        """Make a learner a voter; nothing happens if it is one. Returns False when it has not caught up yet."""
         try:
             await self._connection.call("cluster", "MemberPromote", rpc.MemberPromoteRequest(ID=member_id))
         except EtcdError as error:
@@ -91,7 +91,7 @@ class EtcdMembers:
         return True
 
     async def promote_when_ready(self, member_id: int, timeout: float = 60.0) -> None:
-        """Wait until a learner has caught up and promote it. Raises Unavailable when that takes too long."""
+        """Wait until a learner has caught up, then promote it. Raises Unavailable after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 while True:
@@ -102,9 +102,9 @@ class EtcdMembers:
             raise Unavailable(f"the new member of the cluster's store has not caught up in {timeout:.0f} s") from None
 
     async def wait_voting(self, timeout: float = 30.0) -> None:
-        """Until the member asked knows that it is no learner any more: the others decide that, it hears of it later.
+        """Wait until the connected member knows that it is not a learner any more, which it learns after the others.
 
-        Raises Unavailable when that takes too long.
+        Raises Unavailable after `timeout` seconds.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -116,7 +116,7 @@ class EtcdMembers:
             raise Unavailable(f"the cluster's store has not made this member a voter in {timeout:.0f} s") from None
 
     async def remove(self, member_id: int) -> None:
-        """Take a member out; nothing happens when it is none. Raises Conflict when that would cost the quorum."""
+        """Remove a member; nothing happens if it is not one. Raises Conflict when the quorum would be lost."""
         try:
             await self._when_healthy("MemberRemove", rpc.MemberRemoveRequest(ID=member_id))
         except EtcdError as error:
@@ -126,13 +126,13 @@ class EtcdMembers:
                 raise
 
     async def remove_named(self, node_id: str) -> None:
-        """Take a node's members out, if there are any."""
+        """Remove the members of a node, if there are any."""
         for member in await self.list():
             if member.name == node_id:
                 await self.remove(member.id)
 
     async def move(self, member_id: int, peer_url: str) -> None:
-        """Tell the others where a member is now."""
+        """Set the peer URL of a member that has a new address."""
         request = rpc.MemberUpdateRequest(ID=member_id, peerURLs=[peer_url])
         await self._connection.call("cluster", "MemberUpdate", request)
 
@@ -161,7 +161,7 @@ def _answer(member_id: int, members: Sequence[EtcdMember]) -> MemberAnswer:
     others = [member for member in members if member.id != member_id]
     return MemberAnswer(
         member_id=f"{member_id:x}",
-        # etcd checks the URLs; a member that has not started yet has no name to give
+        # a member that has not started has no name; etcd checks only the URLs
         initial_cluster=",".join(f"{m.name or f'member-{m.id:x}'}={url}" for m in others for url in m.peer_urls),
         endpoints=[url.rpartition("/")[2] for m in others if not m.learner for url in m.client_urls],
     )

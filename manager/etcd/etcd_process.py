@@ -1,6 +1,6 @@
-"""This manager's own etcd: started, watched over, restarted when it crashes, stopped with us.
+"""etcd process: this manager's own etcd, started, supervised, restarted after a crash, and stopped with argosyd.
 
-It survives us being killed; the next start takes it over if it runs with the same arguments, and replaces it if not.
+etcd survives when argosyd is killed; the next start takes it over if it runs with the same arguments, else replaces it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ log = structlog.get_logger(__name__)
 STOP_TIMEOUT = 10.0
 """Seconds from SIGTERM to SIGKILL."""
 START_TIMEOUT = 60.0
-"""Seconds until a member that does not answer is reported; a big database takes a while to load."""
+"""Seconds until a member that does not get ready is reported; a large database takes time to load."""
 LOG_SIZE = 4 << 20
-"""Bytes of log kept, twice: the present file and the one before."""
+"""Most bytes of each of the two log files, the current and the previous one."""
 CALM = 60.0
-"""Seconds a member must have run for its next crash to count as the first."""
+"""Seconds a member must have run until its next crash counts as the first one."""
 
 
 class EtcdProcess:
-    """One etcd process. `settings` say where; `credentials` must be a manager's, for the settings' address."""
+    """One etcd process. `credentials` must be those of a manager, for the address in `settings`."""
 
     def __init__(self, settings: EtcdSettings, credentials: Credentials) -> None:
         self.settings, self._credentials = settings, credentials
@@ -58,14 +58,14 @@ class EtcdProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running etcd; 0 while there is none."""
+        """Process id of the running etcd; 0 while there is none."""
         return self._pid
 
     async def start(self, others: str = "") -> None:
-        """Start etcd and wait until it takes requests. `others`: MemberAnswer.initial_cluster to join, "" for a new
-        cluster; without meaning when the database exists.
+        """Start etcd and wait until it answers requests. `others`: MemberAnswer.initial_cluster to join, "" for a new
+        cluster; ignored when the database exists.
 
-        Raises Invalid (binary missing or unsafe, bad settings), Unavailable (not ready in time; it is kept running).
+        Raises Invalid (binary missing or unsafe, bad settings) or Unavailable (not ready in time; it continues to run).
         """
         version = await _version(self.settings.binary)
         check_version(version)
@@ -76,7 +76,7 @@ class EtcdProcess:
         await self._until_ready()
 
     async def stop(self, *, hurry: bool = False) -> None:
-        """Stop etcd and wait until it has ended; in a hurry without a word, as a crash would."""
+        """Stop etcd and wait until it has ended. `hurry`: kill it, without handing over its leadership."""
         await self._background.stop()
         if self._pid:
             await (_kill if hurry else _terminate)(self._pid)
@@ -84,14 +84,14 @@ class EtcdProcess:
             cgroups.remove(self._group)
 
     def renew(self, credentials: Credentials) -> None:
-        """Use a new certificate: etcd reads it with the next connection. A new CA needs a restart of etcd."""
+        """Use a new certificate; etcd reads it at the next connection. A new CA needs a restart of etcd."""
         self._credentials = credentials
         self._write_credentials()
 
     def revoke(self, serials: Iterable[int]) -> bool:
-        """Let nobody connect any more who shows a certificate of these; others that were revoked may again.
+        """Refuse connections with these certificates; all others are accepted (again).
 
-        Whether there are some among them that were not revoked before.
+        Returns whether some of them were not revoked before.
         """
         wanted, present = frozenset(serials), _revoked(self.settings.revoked)
         if present != wanted:
@@ -99,9 +99,10 @@ class EtcdProcess:
         return bool(wanted - (present or frozenset()))
 
     async def hang_up(self, spared: Iterable[str], former: Iterable[str]) -> None:
-        """End the connections to etcd, for it asks for certificates at their beginning only. Those from this host and
-        from spared IP addresses stay, unless a former manager has the address too. Where the kernel cannot do that,
-        etcd is started again.
+        """End the connections to etcd, because it checks certificates only when a client connects.
+
+        Connections from this host and from spared IP addresses stay, unless a former manager has the address too. Where
+        the kernel cannot end connections, etcd is restarted.
         """
         own = {self.settings.address, self.settings.listen_address, "127.0.0.1"} - {""}
         kept = (own | set(spared)) - set(former)
@@ -130,7 +131,7 @@ class EtcdProcess:
             await asyncio.sleep(next(delays))
 
     async def _run_once(self) -> None:
-        """Start etcd, or take over the one that runs, and stay until it ends."""
+        """Start etcd, or take over the running one, and wait until it ends."""
         if self._pid:
             await self._stay(wait_pid(self._pid))
         else:
@@ -147,7 +148,7 @@ class EtcdProcess:
         log.error("etcd has ended and is started again", reason=_last_line(self.settings.log))
 
     def _set_apart(self, pid: int) -> None:
-        """etcd outlives us: it has a control group and a memory limit of its own."""
+        """Move etcd to its own control group with its own memory limit, since it may outlive argosyd."""
         try:
             cgroups.add_process(pid, self._group, self.settings.memory)
         except OSError as error:
@@ -158,7 +159,7 @@ class EtcdProcess:
         return f"argosy/etcd-{self.settings.node_id[:12]}"
 
     async def _stay(self, end: Coroutine[Any, Any, Any]) -> None:
-        """Keep the log small until the process ends."""
+        """Wait until the process ends; meanwhile limit the size of its log."""
         ended = asyncio.ensure_future(end)
         try:
             while not ended.done():
@@ -168,7 +169,7 @@ class EtcdProcess:
             ended.cancel()
 
     async def _settle_leftover(self) -> None:
-        """Take over an etcd that an earlier argosyd left, or end it."""
+        """Take over an etcd that an earlier argosyd has left running, or end it."""
         self._pid = 0
         pid, arguments = _leftover(self.settings)
         if not pid:
@@ -210,7 +211,7 @@ class EtcdProcess:
         return bool(status.leader)
 
     async def _correct_address(self, members: EtcdMembers, member_id: int) -> None:
-        """etcd keeps the peer URL it was made with: tell it when the host has another address now."""
+        """Update this member's peer URL when the host's address has changed; etcd stores the old one."""
         for member in await members.list():
             if member.id == member_id and member.peer_urls != (self.settings.peer_url,):
                 log.info("the address of this manager's etcd has changed", url=self.settings.peer_url)
@@ -221,7 +222,7 @@ class EtcdProcess:
         _write(self.settings.directory / "node.key", self._credentials.key)
         _write(self.settings.directory / "node.crt", self._credentials.certificate)
         _write(self.settings.directory / "ca.crt", self._credentials.ca)
-        if _revoked(self.settings.revoked) is None:  # without a list that it can read, etcd lets nobody in
+        if _revoked(self.settings.revoked) is None:  # without a readable list, etcd refuses all connections
             _write(self.settings.revoked, revocation_list(()))
 
 
@@ -236,7 +237,7 @@ async def _version(binary: str) -> tuple[int, int, int]:
 
 
 def _leftover(settings: EtcdSettings) -> tuple[int, list[str]]:
-    """Pid and arguments of an etcd that runs on our data; 0 when there is none. A reused pid is not taken for it."""
+    """Pid and arguments of an etcd running on our data; 0 when there is none. Detects a reused pid."""
     try:
         pid = int(settings.pid_file.read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
@@ -263,17 +264,17 @@ async def _terminate(pid: int) -> None:
 
 
 def _environment(memory: int) -> dict[str, str]:
-    """Ours without ETCD_… variables, which would change what the command line says; with a mark for Go's collector."""
+    """Our environment without ETCD_… variables, which would override the command line, plus a memory limit for Go."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
     if memory:
-        kept["GOMEMLIMIT"] = str(memory * 9 // 10)  # from Go 1.19 on it collects harder before the limit kills it
+        kept["GOMEMLIMIT"] = str(memory * 9 // 10)  # Go ≥ 1.19: collect garbage before the limit is reached
     if platform.machine() == "aarch64":
-        kept["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # 3.4 starts there only when told so
+        kept["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # etcd 3.4 refuses to start there without it
     return kept
 
 
 def _revoked(path: Path) -> frozenset[int] | None:
-    """The serial numbers in the list; None when there is no list that can be read."""
+    """The serial numbers in the revocation list; None when there is no readable list."""
     try:
         return named_in(path.read_bytes())
     except (OSError, ValueError):
@@ -281,14 +282,14 @@ def _revoked(path: Path) -> frozenset[int] | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file if it is to change; only root may read it."""
+    """Replace a file if its content differs; readable only by root."""
     if path.exists() and path.read_bytes() == data:
         return
     replace_file(path, data)
 
 
 def _bound(path: Path) -> None:
-    """Move a log that has grown aside; etcd goes on writing to the emptied file, which it appends to."""
+    """Move the content of a large log to `.log.1`; etcd continues to append to the emptied file."""
     if path.exists() and path.stat().st_size > LOG_SIZE:
         shutil.copyfile(path, path.with_suffix(".log.1"))
         os.truncate(path, 0)

@@ -1,7 +1,7 @@
-"""The store in etcd: one paged list at a revision, then one watch from it, without a gap; writes as few transactions.
+"""The store in etcd: lists all keys at one revision, then watches from there without a gap; batches writes.
 
-Reads never come here: they are answered by the local state. etcd may be away for any time; requests then fail with
-Unavailable after a few seconds, and the watch goes on where it was when etcd is back.
+Reads never reach etcd: they are answered from the local state. etcd may be unreachable for any time; requests then fail
+with Unavailable after a few seconds, and the watch continues where it was when etcd is back.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from manager.store.state import Event
 
 log = structlog.get_logger(__name__)
 PAGE = 2000
-"""Keys listed, or events decoded, before others get a turn on the event loop."""
+"""Keys listed, or events decoded, before yielding to the event loop."""
 
 
 SMALL = 4096
-"""Bytes up to which an object may grow in a store that is nearly full: services are scaled, nodes are drained."""
+"""Bytes up to which an object may still grow in a nearly full store, so that users can scale and drain."""
 FULL = (
     "the cluster's store is full: remove services, configs, secrets or networks that are not needed (room is made by"
     " itself within seconds), or start the managers' argosyd with a larger --etcd-quota; then try again"
@@ -48,21 +48,21 @@ FULL = (
 
 
 class KeyHolder(NamedTuple):
-    """A manager, for whom the cluster's keys are wrapped, and its own key (PEM), which opens them."""
+    """The manager that unwraps the cluster's keys: its node id and its own private key (PEM)."""
 
     node_id: str
     private_key: bytes
 
 
 class RevisionCompacted(Exception):
-    """The watch cannot go on where it was: what happened since is forgotten. List again."""
+    """The watch cannot continue: etcd has compacted its revision. List everything again."""
 
 
 class EtcdStore(Cache):
-    """The port `Store` on etcd at `endpoints` ("host:port", several for failover), over mTLS with credentials.
+    """`Store` on etcd at `endpoints` ("host:port", several for failover), over mTLS when there are credentials.
 
-    Call `start` before anything else and `close` at the end. `server_name` is the name the members' certificates
-    must have; None for the endpoints' own. `holder` opens the cluster's keys.
+    Call `start` first and `close` at the end. `server_name` is the name that the members' certificates must have; None
+    for the endpoints' own names. `holder` unwraps the cluster's keys.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class EtcdStore(Cache):
         self._keep_alives = KeepAlives(self.connection)
         self._background = Background()
         self.space: SpaceKeeper | None = None
-        """Who keeps room in our own member; None with somebody else's etcd."""
+        """Keeps room in our own etcd member; None with an external etcd."""
 
     async def start(self) -> None:
-        """Load everything and begin to watch. Raises Unavailable when etcd cannot be reached."""
+        """Load everything and start the watch. Raises Unavailable when etcd cannot be reached."""
         await self._list()
         self._background.start(guard(self._follow(), "watch of etcd"), "etcd watch")
         self._background.start(guard(self._keep_alives.run(), "lease refreshes"), "etcd leases")
 
     async def renew(self, credentials: Credentials) -> None:
-        """Connect with a new certificate from now on; requests under way may fail as Unavailable."""
+        """Reconnect with a new certificate; requests under way may fail with Unavailable."""
         await self.connection.renew(credentials)
         if self.space is not None:
             await self.space.connection.renew(credentials)
 
     def keep_room(self, endpoint: str, credentials: Credentials | None, quota: int) -> None:
-        """Look after the room in our own member at `endpoint` from now on; `quota` in bytes is what it was given."""
+        """Start to keep room in our own etcd member at `endpoint`. `quota`: its quota in bytes."""
         self.space = SpaceKeeper(EtcdConnection([endpoint], credentials, self._server_name), quota)
         self._background.start(guard(self.space.run(), "room in etcd"), "room in etcd")
 
     async def close(self) -> None:
-        """Stop watching and disconnect. Leases are left to run out."""
+        """Stop watching and disconnect. Leases are left to expire."""
         await self._background.stop()
         await self._writer.close()
         await self.connection.close()
@@ -112,10 +112,10 @@ class EtcdStore(Cache):
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def commit(self, changes: Sequence[Change], fence: Fence | None = None) -> int:
-        """Write all changes or none, in one transaction if it can hold them, and wait until the state has them.
+        """Write all changes or none, in one transaction if possible, and wait until the state has them.
 
-        Of a commit that had to be split, the parts before the one that fails stay written. Raises Stale, Fenced,
-        TooLarge or Unavailable; after Unavailable nobody knows whether the last part was written.
+        If a large commit had to be split, the parts before the failed one stay written. Raises Stale, Fenced, TooLarge
+        or Unavailable; after Unavailable it is unknown whether the last part was written.
         """
         check_distinct(changes)
         if self.space is not None and self.space.full and fence is None:
@@ -131,7 +131,7 @@ class EtcdStore(Cache):
         return revision or self.state.revision
 
     def _check_growth(self, changes: Sequence[Change]) -> None:
-        """In a store that is nearly full, what users want may only get smaller. Raises Unavailable."""
+        """Check that no wanted object grows, for a store that is nearly full. Raises Unavailable."""
         for change in changes:
             if not isinstance(change, Put) or not change.kind.name.startswith("wanted/"):
                 continue
@@ -166,7 +166,7 @@ class EtcdStore(Cache):
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _list(self) -> None:
-        """Make the state what etcd holds at one revision, page by page."""
+        """Set the state to the content of etcd at one revision, read page by page."""
         rows: list[Event] = []
         start, revision = PREFIX, 0
         while True:
@@ -176,7 +176,7 @@ class EtcdStore(Cache):
             except EtcdError as error:
                 if "compacted" not in error.details:
                     raise
-                rows, start, revision = [], PREFIX, 0  # it took too long: begin anew
+                rows, start, revision = [], PREFIX, 0  # the revision was compacted meanwhile: start again
                 continue
             revision = revision or answer.header.revision
             rows.extend(self._decoded((kv, True) for kv in answer.kvs))
@@ -186,7 +186,7 @@ class EtcdStore(Cache):
         self.replace(rows, revision)
 
     async def _follow(self) -> None:
-        """Watch for ever, whatever happens to etcd."""
+        """Watch etcd, with a new watch after each failure; never returns."""
         delays = backoff(random.Random(), most=2.0)
         while True:
             before = self.state.revision
@@ -208,7 +208,7 @@ class EtcdStore(Cache):
             log.info("listing etcd failed", reason=str(error))
 
     async def _watch(self, revision: int) -> None:
-        """Apply what etcd tells from `revision` on, until the stream fails.
+        """Apply the events from `revision` on, until the stream fails.
 
         Raises Compacted, Unavailable or EtcdError.
         """
@@ -228,10 +228,10 @@ class EtcdStore(Cache):
             stream.cancel()
 
     async def _apply(self, told: Any) -> None:
-        """Apply one answer of the watch at once: it never ends amid a revision.
+        """Apply one answer of the watch as a whole: it never ends in the middle of a revision.
 
-        Not the header's revision but the last event's is how far we are: when etcd catches up with a slow watcher the
-        header runs ahead of what it has sent.
+        The state advances to the revision of the last event, not of the header: while etcd catches up with a slow
+        watcher, the header is ahead of the events.
         """
         events: list[Event] = []
         for start in range(0, len(told), PAGE):
@@ -243,7 +243,7 @@ class EtcdStore(Cache):
         self.advance(events, told[-1].kv.mod_revision)
 
     def _decoded(self, pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
-        """Events of (key-value, whether it is put). Keys that are none of ours are passed over."""
+        """Decode (key-value, whether it was put) pairs to events. Unknown keys are skipped."""
         for kv, present in pairs:
             known = parse(kv.key)
             if known is None:

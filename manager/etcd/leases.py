@@ -1,4 +1,4 @@
-"""Leases in etcd, all refreshed over one stream: a thousand agents' heartbeats cost one stream, not a thousand."""
+"""Leases in etcd. All are refreshed over one stream, so that a thousand agents do not need a thousand streams."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from manager.etcd.etcd_client import EtcdConnection, EtcdError, EtcdStream
 from manager.store.interface import ANY, LeaseEnded, Put
 
 REFRESH_TIMEOUT = 1.0
-"""Seconds until an endpoint is given up: a lease must have time left to be refreshed at another."""
+"""Seconds until another endpoint is tried; short enough that the lease does not expire meanwhile."""
 Write = Callable[[Put, int], Awaitable[int]]
 """Writes one key under a lease's id and returns the revision."""
 
 
 class KeepAlives:
-    """The stream of refreshes: answers come in the order of the requests of each lease."""
+    """The stream of lease refreshes. etcd answers the requests of one lease in their order."""
 
     def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
@@ -34,7 +34,7 @@ class KeepAlives:
         self._stream: EtcdStream | None = None
 
     async def refresh(self, lease_id: int) -> None:
-        """Start a lease's time anew. Raises LeaseEnded or Unavailable."""
+        """Restart the time of a lease. Raises LeaseEnded or Unavailable."""
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._unsent.append((lease_id, answer))
         self._asked.set()
@@ -49,7 +49,7 @@ class KeepAlives:
             raise LeaseEnded("the lease has ended")
 
     async def run(self) -> None:
-        """Carry the refreshes, over a new stream after each failure."""
+        """Send the refreshes, over a new stream after each failure; never returns."""
         while True:
             await self._asked.wait()
             try:
@@ -75,7 +75,7 @@ class KeepAlives:
         while True:
             await self._asked.wait()
             if stream.ended:
-                raise Unavailable("etcd does not answer")  # before the requests are taken: the next stream has them
+                raise Unavailable("etcd does not answer")  # the next stream sends the requests
             self._asked.clear()
             unsent, self._unsent = self._unsent, []
             for lease_id, answer in unsent:
@@ -92,7 +92,7 @@ class KeepAlives:
                     del self._waiting[answer.ID]
 
     def _fail(self, error: Exception) -> None:
-        """Tell those whose request was sent; what was asked for since then goes over the next stream."""
+        """Fail the requests that were sent; those not sent yet go over the next stream."""
         waiting, self._waiting = self._waiting, defaultdict(deque)
         for queue in waiting.values():
             for answer in queue:
@@ -111,11 +111,11 @@ class EtcdLease:
         return await self._write(Put(kind, id, value, expected), self.id)
 
     async def refresh(self) -> None:
-        """Start the time anew. Raises LeaseEnded or Unavailable."""
+        """Restart the time of the lease. Raises LeaseEnded or Unavailable."""
         await self._keep_alives.refresh(self.id)
 
     async def end(self) -> None:
-        """Give up the lease and its keys; nothing happens when it has ended already."""
+        """Revoke the lease, which deletes its keys; nothing happens when it has already ended."""
         try:
             await self._connection.ask("lease", "LeaseRevoke", rpc.LeaseRevokeRequest(ID=self.id))
         except EtcdError as error:
@@ -124,7 +124,7 @@ class EtcdLease:
 
 
 async def grant(connection: EtcdConnection, ttl: float) -> int:
-    """The id of a new lease of at least `ttl` seconds; etcd counts whole ones."""
+    """Returns the id of a new lease of `ttl` seconds, rounded up to whole seconds."""
     answer = await connection.ask("lease", "LeaseGrant", rpc.LeaseGrantRequest(TTL=math.ceil(ttl)))
     return int(answer.ID)
 

@@ -1,8 +1,8 @@
-"""Room in our own etcd: history is compacted and files are defragmented before the quota is reached, and after.
+"""Space in our own etcd: compaction and defragmentation, before and after the quota is reached.
 
-etcd refuses every write for good once its file has reached the quota ("NOSPACE"), until somebody compacts, defragments
-and disarms the alarm. That is done here, by each manager for its own member. What users keep may take four fifths of
-the quota; the rest is for what the leader and the agents have to write, so that a store full of configs still runs.
+etcd refuses all writes once its file has reached the quota ("NOSPACE"), until somebody compacts, defragments and
+disarms the alarm. Each manager does that here for its own member. Objects of users may take four fifths of the quota;
+the rest is for the leader and the agents, so that the cluster works even when the store is full of configs.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from api.errors import ArgosyError
 from manager.etcd.etcd_client import EtcdConnection
 
 LOOK = 3.0
-"""Seconds between looks."""
+"""Seconds between two checks."""
 COMPACT_AT = 0.5
-"""Part of the quota in use, history included, at which history goes before its time."""
+"""Part of the quota in use, history included, from which on history is compacted early."""
 GROWN_BY = 0.05
-"""Part of the quota by which it must have grown since the last compaction for another one."""
+"""Part of the quota by which the use must have grown since the last compaction for another one."""
 DEFRAGMENT_AT = 0.7
-"""Part of the quota that the file has, at which free pages in it are given back."""
+"""Size of the file, as part of the quota, from which on it is defragmented."""
 FREE = 0.2
-"""Part of the quota that must be free pages for that: a defragmentation stops the member meanwhile."""
+"""Part of the quota that must be free pages for that, because the member stops during defragmentation."""
 FULL_AT = 0.8
-"""Part of the quota in use after compaction, from which on users can only make things smaller."""
+"""Part of the quota in use after compaction, from which on users may only shrink or delete objects."""
 DISARM_BELOW = 0.95
+"""Size of the file, as part of the quota, below which the alarm is disarmed."""
+"""Size of the file, as part of the quota, below which the alarm is disarmed."""
 SETTLED = 0.2
-"""Seconds in which etcd writes to its file what it has taken."""
+"""Seconds in which etcd writes accepted changes to its file."""
 TURN = 10.0
-"""Seconds between the members' defragmentations, so that they do not all stop at once."""
+"""Seconds between the defragmentations of two members, so that they do not all stop at once."""
 SLOW = 120.0
-"""Seconds that a compaction or defragmentation may take."""
+"""Most seconds that a compaction or defragmentation may take."""
 
 _NOSPACE = rpc.AlarmType.Value("NOSPACE")
 
@@ -44,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 
 class SpaceAction(Enum):
-    """What helps."""
+    """What can be done to get more space."""
 
     COMPACT = "compact"
     DEFRAGMENT = "defragment"
@@ -53,15 +55,15 @@ class SpaceAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SpaceUsage:
-    """How one member's file is filled, in bytes."""
+    """The space that one member uses, in bytes."""
 
     quota: int
     size: int
-    """Of the file: what etcd holds against its quota."""
+    """Size of the file, which etcd compares with its quota."""
     in_use: int
-    """Of the pages that hold something, history included."""
+    """Size of the used pages, history included."""
     revision: int
-    """Up to which history can be compacted now."""
+    """The revision up to which history can be compacted now."""
     alarm: bool = False
     """Whether the cluster refuses writes."""
 
@@ -72,13 +74,13 @@ class LastCompaction:
 
     revision: int = 0
     in_use: int = 0
-    """Bytes afterwards. The pages it freed count as free only once something has been written again."""
+    """Bytes in use after it. Freed pages count as free only after the next writes."""
     defragmented: bool = False
     """Whether the file has been defragmented since."""
 
 
 def next_action(space: SpaceUsage, last: LastCompaction) -> SpaceAction | None:
-    """What to do now; None when all is well, or nothing helps. After each, look again."""
+    """The next action; None when none is needed, or none helps. Check again after each action."""
     grown = space.in_use - last.in_use > GROWN_BY * space.quota
     if space.revision > last.revision and (
         space.alarm or space.in_use > FULL_AT * space.quota or (grown and space.in_use > COMPACT_AT * space.quota)
@@ -91,7 +93,7 @@ def next_action(space: SpaceUsage, last: LastCompaction) -> SpaceAction | None:
 
 
 class SpaceKeeper:
-    """Looks after one member's room. `connection` leads to that member alone."""
+    """Keeps space in one member. `connection` must lead to that member only."""
 
     def __init__(self, connection: EtcdConnection, quota: int, pause: float = LOOK) -> None:
         self.connection = connection
@@ -100,10 +102,10 @@ class SpaceKeeper:
         self._last = LastCompaction()
         self._before = 0
         self.full = False
-        """Whether users may only make things smaller."""
+        """Whether users may only shrink or delete objects."""
 
     async def run(self) -> NoReturn:
-        """For ever."""
+        """Check and act, again and again; never returns."""
         while True:
             try:
                 await self.look()
@@ -112,7 +114,7 @@ class SpaceKeeper:
             await asyncio.sleep(self.pause)
 
     async def look(self) -> None:
-        """Look once, and do what helps. Raises Unavailable or EtcdError."""
+        """Check once and do what is needed. Raises Unavailable or EtcdError."""
         for _ in range(len(SpaceAction) + 1):
             space, newest = await self._space()
             act = next_action(space, self._last)
@@ -145,14 +147,14 @@ class SpaceKeeper:
             await self._disarm()
 
     async def _settle(self, space: SpaceUsage) -> None:
-        """Have the pages that a compaction freed count as free: that takes two further writes, of leases here."""
+        """Make two writes (of leases), after which etcd counts the pages freed by a compaction as free."""
         for _ in range(0 if space.alarm else 2):
             answer = await self.connection.ask("lease", "LeaseGrant", rpc.LeaseGrantRequest(TTL=10))
             await self.connection.ask("lease", "LeaseRevoke", rpc.LeaseRevokeRequest(ID=answer.ID))
             await asyncio.sleep(SETTLED)
 
     async def _disarm(self) -> None:
-        """Every member's alarm; one that is still over its quota raises it again with the next write."""
+        """Disarm the alarms of all members; a member that is still over its quota raises it again at the next write."""
         for one in (await self.connection.ask("maintenance", "Alarm", rpc.AlarmRequest())).alarms:
             request = rpc.AlarmRequest(action=rpc.AlarmRequest.DEACTIVATE, memberID=one.memberID, alarm=one.alarm)
             if one.alarm == _NOSPACE:
@@ -162,7 +164,7 @@ class SpaceKeeper:
         try:
             await self.connection.ask(service, method, request, SLOW)
         except ArgosyError as error:
-            if not fine or fine not in str(error):  # another manager was quicker
+            if not fine or fine not in str(error):  # another manager has already done it
                 raise
 
     async def _wait_turn(self, space: SpaceUsage) -> None:
@@ -173,9 +175,9 @@ class SpaceKeeper:
         await asyncio.sleep(ids.index(answer.header.member_id) * TURN if answer.header.member_id in ids else 0)
 
     async def _space(self) -> tuple[SpaceUsage, int]:
-        """The member's room, and the newest revision.
+        """Returns the space that the member uses, and the newest revision.
 
-        Unless writes are refused, history is kept from the last look on: watchers are never so far behind.
+        Unless etcd refuses writes, history since the previous check is not compacted: no watcher is further behind.
         """
         status = await self.connection.ask("maintenance", "Status", rpc.StatusRequest())
         alarms = await self.connection.ask("maintenance", "Alarm", rpc.AlarmRequest())

@@ -1,9 +1,9 @@
-"""Transactions: how a commit is said to etcd, and how commits made at the same time share one.
+"""Transactions: how a commit becomes an etcd transaction, and how concurrent commits share one.
 
-A request to etcd costs far more than the keys in it. So while requests are under way, small commits that come in are
-gathered, and go as one transaction of transactions: each has its own comparisons and succeeds or fails by itself, as
-if it had been sent alone. That holds only for commits on different keys, so those on the same key go one after another.
-Big commits and those on a lease go alone.
+A request to etcd costs far more than the keys in it. While requests are under way, small commits are collected and sent
+as one transaction of nested transactions: each has its own comparisons and succeeds or fails independently, as if it
+had been sent alone. That is correct only for commits on different keys, so commits on the same key are sent one after
+another. Large commits and those on a lease are sent alone.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from manager.store.interface import ABSENT, ANY, Change, Fence, Fenced, Put, Sta
 from manager.store.keys import key_of
 
 LANES = 2
-"""Shared transactions under way at once: while one is on etcd's disk, the next is on its way."""
+"""Shared transactions under way at the same time: while etcd writes one to disk, the next is sent."""
 SMALL = 50
-"""Keys of a commit that may share a transaction."""
+"""Most keys of a commit that may share a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedChange:
-    """A change as etcd gets it."""
+    """A change with its key and value as stored in etcd."""
 
     change: Change
     key: bytes
@@ -49,7 +49,7 @@ class _Waiting:
 
 
 class TransactionWriter:
-    """Sends transactions. `close` gives up what has not been sent."""
+    """Sends transactions. `close` fails those that have not been sent."""
 
     def __init__(self, connection: EtcdConnection, limits: TransactionLimits) -> None:
         self._connection, self._limits = connection, limits
@@ -57,7 +57,7 @@ class TransactionWriter:
         self._lanes: set[asyncio.Task[None]] = set()
 
     async def write(self, batch: Sequence[EncodedChange], fence: Fence | None = None, lease_id: int = 0) -> int:
-        """The revision of the transaction; 0 when it changed nothing, for then the watch will not tell of it.
+        """Returns the revision of the transaction; 0 when it changed nothing, because then the watch brings no event.
 
         Raises Stale, Fenced, TooLarge, Unavailable or EtcdError.
         """
@@ -66,12 +66,12 @@ class TransactionWriter:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(batch, fence, loop.create_future())
         self._waiting.append(waiting)
-        if len(self._lanes) < LANES:  # it begins once all who are awake have had their turn
+        if len(self._lanes) < LANES:  # it starts after all runnable tasks have had their turn
             self._lanes.add(loop.create_task(self._lane(), name="etcd writes"))
         return await waiting.done
 
     async def close(self) -> None:
-        """Fail what waits."""
+        """Fail the waiting commits."""
         await stop(self._lanes)
         while self._waiting:
             _fail(self._waiting.popleft(), Unavailable("the connection to etcd was closed"))
@@ -82,12 +82,12 @@ class TransactionWriter:
             while group := self._take():
                 await self._send(group)
         finally:
-            self._lanes.discard(asyncio.current_task())  # at once: the next commit needs one
+            self._lanes.discard(asyncio.current_task())  # immediately, because the next commit needs a lane
             for waiting in group:
                 _fail(waiting, Unavailable("the connection to etcd was closed"))
 
     def _take(self) -> list[_Waiting]:
-        """The next commits that may go together, in the order they came."""
+        """The next commits that may share a transaction, in order of arrival."""
         group: list[_Waiting] = []
         keys: set[bytes] = set()
         operations = size = 0
@@ -99,7 +99,7 @@ class TransactionWriter:
             if group and (operations > self._limits.operations or size > self._limits.size or not keys.isdisjoint(own)):
                 break
             self._waiting.popleft()
-            if not first.done.done():  # whoever waited may have been cancelled
+            if not first.done.done():  # the caller may have been cancelled
                 group.append(first)
                 keys |= own
         return group
@@ -113,8 +113,8 @@ class TransactionWriter:
             answer = await self._connection.call("kv", "Txn", rpc.TxnRequest(success=inner), _timeout(len(group)))
         except Unavailable as error:
             for one in group:
-                _fail(one, Unavailable(str(error)))  # each caller raises one of its own
-        except ArgosyError:  # something in it is not to etcd's liking: each hears of its own
+                _fail(one, Unavailable(str(error)))  # each caller gets its own exception object
+        except ArgosyError:  # etcd refuses a part of it: send each commit alone
             for one in group:
                 await self._settle(one)
         else:
@@ -137,7 +137,7 @@ class TransactionWriter:
 
 
 def encoded(change: Change) -> EncodedChange:
-    """The change as etcd gets it; the cluster's keys sealed. Raises Unavailable when they were not opened here."""
+    """Encode a change, with the cluster's keys sealed. Raises Unavailable when this manager has not opened the keys."""
     value = b""
     if isinstance(change, Put):
         value = encode(closed(change.value) if isinstance(change.value, Cluster) else change.value)
@@ -145,12 +145,12 @@ def encoded(change: Change) -> EncodedChange:
 
 
 def size_of(item: EncodedChange) -> int:
-    """Bytes of key and value."""
+    """Size of key and value in bytes."""
     return len(item.key) + len(item.value)
 
 
 def _timeout(operations: int) -> float:
-    return CALL_TIMEOUT + operations / 1000  # a slow disk takes its time for a big one
+    return CALL_TIMEOUT + operations / 1000  # a slow disk needs more time for a large one
 
 
 def _succeed(waiting: _Waiting, revision: int) -> None:

@@ -1,7 +1,7 @@
-"""Takes etcd away from those who are managers no more: their certificates, their open connections, their members.
+"""Withdrawal of etcd access from former managers: their certificates, open connections and etcd members.
 
-Runs on every manager, for its own etcd. Whoever is no manager itself any more does nothing here: it stops what it does
-with the store, says so by taking its liveness key back, and waits until the others have taken its member out.
+Runs on every manager, for its own etcd. A former manager does nothing here: it stops using the store, deletes its
+liveness key to show that, and waits until the others have removed its member.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from manager.store.state import State
 log = structlog.get_logger(__name__)
 
 GRACE = 5.0
-"""Seconds that a former manager has to stop in order; so long again until not only the leader takes its member out."""
+"""Seconds that a former manager has to stop by itself; after as many again, others than the leader may remove it."""
 
 
 class Withdrawals:
-    """One manager's part in it."""
+    """The withdrawals that one manager carries out."""
 
     def __init__(self, member: EtcdProcess, store: EtcdStore, node_id: str) -> None:
         self._member = member
@@ -37,11 +37,11 @@ class Withdrawals:
         self._node_id = node_id
         self._moved = asyncio.Event()
         self._seen: dict[str, float] = {}
-        """Former managers whose members are still in etcd: since when, by the loop's time."""
+        """Former managers with members in etcd, and since when that is known, by the event loop's clock."""
         watch(store.state, (NODE, CERTIFICATE, MEMBER, LEADERSHIP), self._moved.set)
 
     async def run(self) -> NoReturn:
-        """For ever."""
+        """Withdraw access whenever managers change; never returns."""
         while True:
             self._moved.clear()
             await self._look()
@@ -65,7 +65,7 @@ class Withdrawals:
             log.warning("a former manager may still be a member of etcd", reason=str(error))
 
     async def _expel(self, former: Iterable[str]) -> None:
-        """Ask nothing of the members of former managers, and take them out when their time is up."""
+        """Stop using the members of former managers, and remove them when their time is up."""
         now = asyncio.get_running_loop().time()
         former = set(former)
         members = EtcdMembers(self._store.connection)
@@ -78,7 +78,7 @@ class Withdrawals:
                 await members.remove(member.id)
 
     def _patience(self, node_id: str) -> float:
-        """How long a former manager's member stays: no longer than that manager says that it is alive."""
+        """Seconds that a former manager's member may stay; longer while the manager's liveness key exists."""
         state = self._store.state
         if state.is_manager(node_id):
             return math.inf
@@ -86,12 +86,12 @@ class Withdrawals:
 
 
 def manager_hosts(state: State) -> set[str]:
-    """IP addresses of the managers that are alive."""
+    """IP addresses of the living managers."""
     alive = (member for node_id, member in state.members.items() if state.is_manager(node_id))
     return {member.address.rpartition(":")[0].strip("[]") for member in alive}
 
 
 def hosts_of(state: State, node_ids: Iterable[str]) -> set[str]:
-    """IP addresses of nodes, as far as they are known."""
+    """The known IP addresses of nodes."""
     described = (state.descriptions.get(node_id) for node_id in node_ids)
     return {description.address for description in described if description is not None}

@@ -1,3 +1,3 @@
-"""Calls to the hosts, and the watch over which of them answer."""
+"""Hosts: calls to them, failure detection, and the address prefixes they use."""
 
 __all__ = ["host_client", "host_detector", "occupied_prefixes", "suspicion"]

@@ -1,4 +1,4 @@
-"""Calls to the hosts' own services (`argosy.Host`), found by node id."""
+"""Host client: calls to the hosts' own gRPC service (`argosy.Host`), by node id."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ _ERRORS: dict[Any, type[ArgosyError]] = {
 
 
 class Hosts(Protocol):
-    """The cluster's hosts, as a manager reaches them."""
+    """Calls from a manager to the cluster's hosts."""
 
     def logs(self, node_id: str, request: LogsRequest) -> AsyncIterator[list[LogLine]]:
-        """A container's log. Raises NotFound (no such container there) or Unavailable (the host does not answer)."""
+        """A container's log, in batches of lines. Raises NotFound (no such container) or Unavailable (no answer)."""
         ...
 
 
 class HostClient:
-    """The hosts over gRPC: one channel per node, made when first needed, anew when an address or a certificate is."""
+    """Calls over gRPC: one channel per node, opened at its first use and again when an address or certificate
+    changes."""
 
     def __init__(self, state: State, credentials: Callable[[], rpc.Credentials]) -> None:
         self._state = state
@@ -53,7 +54,7 @@ class HostClient:
             call.cancel()
 
     async def announce(self, node_id: str, notice: ManagersNotice, timeout: float = 2.0) -> None:
-        """Tell a host where the managers are. Raises Unavailable, Forbidden."""
+        """Send the managers' addresses to a host; `timeout` in seconds. Raises Unavailable or Forbidden."""
         try:
             async with asyncio.timeout(timeout):
                 call = rpc.unary_stream(await self._channel(node_id), MANAGERS_METHOD, bytes)(notice)
@@ -65,7 +66,7 @@ class HostClient:
             raise host_error(node_id, error) from None
 
     async def close(self) -> None:
-        """Close every channel; streams on them break."""
+        """Close all channels; streams on them break."""
         channels, self._channels = self._channels, {}
         await asyncio.gather(*(channel.close() for _way, channel in channels.values()))
 
@@ -84,7 +85,7 @@ class HostClient:
 
 
 def host_error(node_id: str, error: Any) -> ArgosyError:
-    """What a failed call to a host means to a user."""
+    """The exception, with a text for users, for a failed call to a host."""
     kind = _ERRORS.get(error.code(), ArgosyError)
     if kind is Unavailable:
         return Unavailable(f"node {node_id} does not answer: {error.details()}")

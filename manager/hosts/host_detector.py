@@ -1,14 +1,14 @@
-"""A manager's watch over hosts: it asks those that it does not hear from, and writes down which do not answer.
+"""Host failure detector: probes hosts that a manager gets no messages from, and stores which do not answer.
 
-What counts as an answer is any packet from the host: a connection to its gRPC port that is taken, or refused because
-argosyd is not there just now. So a host whose daemon restarts is not suspected, nor one that is busy: its kernel
-answers. Only one that keeps silent for PROBE_TIMEOUT is, and nobody waits for a lease for that.
+Any packet from the host counts as an answer: a TCP connection to its gRPC port that is accepted, or refused because
+argosyd is not running. So a host that is busy, or that restarts its daemon, is not suspected, because its kernel
+answers. A host is suspected after PROBE_TIMEOUT without an answer, without waiting for a lease.
 
-Asked are: nodes whose session here has broken off, or was not heard for SILENCE; the other managers' hosts, always;
-and the nodes of which no living manager would hear (`questioned`).
+Probed are: nodes with a session on this manager that broke, or was silent for SILENCE; always the hosts of the other
+managers; and the nodes for which no living manager has a session (`questioned`).
 
-The store cannot be written for one to three seconds when the host that died had etcd's leader. This manager's own hosts
-do not wait for that: what cannot be written is told to them directly (`Unwritten`), until the store says it.
+The store accepts no writes for one to three seconds when etcd's leader was on the host that died. The hosts with a
+session on this manager do not wait for that: they are informed directly (`Unwritten`) until the store has it.
 """
 
 from __future__ import annotations
@@ -36,65 +36,65 @@ from manager.store.interface import Lease, LeaseEnded, Store
 from manager.store.state import State
 
 TICK = 0.1
-"""Seconds between two looks, at most."""
+"""Most seconds between two checks."""
 GATHER = 0.02
-"""Seconds between two looks, at least: many hosts may answer at once."""
+"""Least seconds between two checks, because many hosts may answer at the same time."""
 TRIES = 4
-"""Packets sent within one question: some may be lost."""
+"""Connection attempts within one probe, because packets may be lost."""
 WRITE_TIMEOUT = 0.4
-"""Seconds until writing is tried anew: what etcd was asked while its leader died is never answered."""
+"""Seconds until a write is repeated: etcd never answers requests that it got while its leader died."""
 SAID_AFTER = 4
-"""Failures in a row after which they are logged: a busy disk alone may take longer than WRITE_TIMEOUT."""
+"""Consecutive failures until they are logged: a busy disk alone may take longer than WRITE_TIMEOUT."""
 UNWRITTEN = 0.2
-"""Seconds after which what is not in the store is told to this manager's own hosts all the same."""
+"""Seconds until this manager's own hosts are informed of suspicions that could not be stored."""
 UNTIL_JUDGED = 2.0
-"""Seconds for which that holds once it is written: the other managers have to write it, too."""
+"""Seconds for which that stays valid after the write: the other managers have to write theirs, too."""
 OURS = {errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM}
-"""Errors that say something of this host and nothing of the other."""
+"""Errors that are caused by this host and say nothing about the other."""
 
 Probe = Callable[[str, int], Awaitable[bool | None]]
-"""Whether the host at an address and port answers; None when that cannot be known."""
+"""Returns whether the host at an address and port answers; None when that is unknown."""
 log = structlog.get_logger(__name__)
 
 
 def questioned(state: State, me: str, heard: Mapping[str, float]) -> set[str]:
-    """The nodes to be asked now. `heard`: seconds since each node with a session here was heard."""
+    """The nodes to probe now. `heard`: by node with a session on this manager, seconds since its last message."""
     found = {id for id in state.members if id != me and id in state.nodes}
     found.update(without_judge(state, me))
     for node_id in list(found):
         session = state.sessions.get(node_id)
         if (session is None or session.left) and state.node_state(node_id) is not NodeState.READY:
-            found.discard(node_id)  # it is down already, or was never there
+            found.discard(node_id)  # it is already down, or was never up
     silent = {id for id, seconds in heard.items() if seconds >= SILENCE}
     return (found - heard.keys()) | (silent & state.nodes.keys())
 
 
 @dataclass(slots=True)
 class Notes:
-    """What the questions brought: since when each node has not answered. Times are the event loop's."""
+    """The results of the probes: since when each node has not answered, by the event loop's clock."""
 
     silent: dict[str, float] = field(default_factory=dict)
 
     def take(self, node_id: str, answered: bool | None, now: float) -> None:
-        """Take in the result of one question."""
+        """Apply the result of one probe."""
         if answered:
             self.silent.pop(node_id, None)
         elif answered is False:
             self.silent.setdefault(node_id, now)
 
     def keep(self, node_ids: set[str]) -> None:
-        """Forget all others: they are heard, or nobody asks about them any more."""
+        """Forget all other nodes, which are not probed any more."""
         self.silent = {id: since for id, since in self.silent.items() if id in node_ids}
 
     def row(self, now: float) -> Suspicions:
-        """What is to be written."""
+        """The suspicions to store."""
         lost = [id for id, since in self.silent.items() if now - since >= LOST_AFTER]
         return Suspicions(sorted(self.silent), sorted(lost))
 
 
 @dataclass(slots=True)
 class Unwritten:
-    """What this manager sees and the store does not say yet, since when. Times are the event loop's."""
+    """Suspicions of this manager that the store does not have yet. Times are of the event loop's clock."""
 
     since: float | None = None
     until: float = 0.0
@@ -102,9 +102,9 @@ class Unwritten:
     def take(
         self, seen: Suspicions, stored: Suspicions | None, managers: Collection[str], now: float
     ) -> frozenset[str]:
-        """The hosts that this manager's own hosts are to avoid by its word alone.
+        """The hosts that this manager's own hosts must avoid before the store says so.
 
-        None when half of the managers are among them: then it is this manager that is cut off.
+        Empty when half of the managers are among them: then this manager itself is cut off.
         """
         if seen == stored:
             self.since = None
@@ -119,7 +119,7 @@ class Unwritten:
 
 
 class HostDetector:
-    """One manager's."""
+    """The failure detector of one manager."""
 
     def __init__(
         self,
@@ -130,9 +130,9 @@ class HostDetector:
         avoid: Callable[[str], None] = lambda _: None,
         doubt: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
-        """`heard` gives the seconds since each node with a session here was heard; `avoid` is told the addresses of
-        hosts that do not answer, so that nobody here waits for them; `doubt` the nodes that the hosts with a session
-        here are to avoid although the store does not say so yet."""
+        """`heard` returns, by node with a session on this manager, the seconds since its last message. `avoid` is
+        called with the address of each host that does not answer, so that nothing here waits for it. `doubt` is called
+        with the nodes that hosts with a session on this manager must avoid before the store says so."""
         self._avoid, self._doubt = avoid, doubt
         self._unwritten, self._doubted = Unwritten(), frozenset[str]()
         self._store, self._node_id, self._heard, self._probe = store, node_id, heard, probe
@@ -143,7 +143,7 @@ class HostDetector:
         self._news = asyncio.Event()
 
     async def run(self) -> NoReturn:
-        """Look, ask and write, for ever."""
+        """Check, probe and write; never returns."""
         loop = asyncio.get_running_loop()
         self._notes = Notes()
         try:
@@ -194,14 +194,14 @@ class HostDetector:
             await asyncio.sleep(PROBE_PAUSE)
 
     async def _tell(self) -> NoReturn:
-        """Keep this manager's row as it should be."""
+        """Keep this manager's suspicions in the store up to date."""
         delays = _delays()
         lease: Lease | None = None
         failures = 0
         while True:
             self._changed.clear()
             try:
-                # a lease is of use only with an answer, so etcd gets more time for one if it is slow
+                # a lease without an answer is lost, so a slow etcd gets more time for it
                 async with asyncio.timeout(WRITE_TIMEOUT * (1 if lease else 2 + failures)):
                     lease = lease or await self._store.lease(SESSION_LEASE)
                     await self._write(lease)
@@ -219,7 +219,7 @@ class HostDetector:
                     await self._changed.wait()
 
     async def _write(self, lease: Lease) -> None:
-        """Write the row if it is another one; else refresh the lease, which news do not wait for."""
+        """Write the suspicions if they have changed, else refresh the lease; a change interrupts the refresh."""
         if self._store.state.table(SUSPICIONS).get(self._node_id) != self._wanted:
             await lease.put(SUSPICIONS, self._node_id, self._wanted)
             return
@@ -239,7 +239,7 @@ def _delays() -> Iterator[float]:
 
 
 async def probe(address: str, port: int) -> bool | None:
-    """Ask a host's kernel whether it is there: up to TRIES connections, the first answer counts. See `Probe`."""
+    """Ask a host's kernel for a sign of life: up to TRIES connections, the first answer counts. See `Probe`."""
     loop = asyncio.get_running_loop()
     answers = [loop.create_task(_connected(address, port, PROBE_TIMEOUT * n / TRIES)) for n in range(TRIES)]
     found: bool | None = False
@@ -260,7 +260,7 @@ async def _connected(address: str, port: int, delay: float) -> bool | None:
     try:
         where = ipaddress.ip_address(address)
         if getattr(where, "scope_id", None):
-            return None  # it would be looked up
+            return None  # a scope id would be resolved, which may block
         family = socket.AF_INET6 if where.version == 6 else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except (OSError, ValueError):
@@ -271,7 +271,7 @@ async def _connected(address: str, port: int, delay: float) -> bool | None:
             await _settled(connection, PROBE_TIMEOUT - delay)
             code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not code and not _has_peer(connection):
-                return False  # asked of the kernel, so that a slow event loop does not make a host look silent
+                return False  # ask the kernel: with a slow event loop, an answer may have arrived unnoticed
         return _meaning(code)
 
 

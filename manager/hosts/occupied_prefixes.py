@@ -1,7 +1,7 @@
-"""What the hosts themselves use of the address space, as they announce it, and which networks overlap it. Pure.
+"""Occupied prefixes: address space that hosts use themselves, as they announce it, and overlaps with networks. Pure.
 
-A network gets no subnet that overlaps a host's prefix. A host that comes later with one, or changes, is told of in
-words: at the node, at the network, in the log.
+A network gets no subnet that overlaps a host's prefix. If a host joins or changes later, the overlap is reported: at
+the node, at the network, and in the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from manager.store.state import Event, State
 
 @dataclass(frozen=True, slots=True)
 class PrefixOverlap:
-    """A network and a host in each other's way."""
+    """An overlap between a network's subnet and a host's prefix."""
 
     network_id: str
     subnet: IPv4Network
@@ -31,20 +31,20 @@ class PrefixOverlap:
 
 
 class OccupiedPrefixes:
-    """An index of the state: prefixes by host, and the networks' subnets in order."""
+    """Prefixes by host, and the networks' subnets in order. An index of the state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.prefixes: dict[str, tuple[IPv4Network, ...]] = {}
-        """By node."""
+        """By node: the prefixes that it uses."""
         self._subnets: list[tuple[int, str, IPv4Network]] = []
-        """Ordered by the last address; they do not overlap one another."""
+        """Sorted by last address; subnets of networks never overlap one another."""
         for id, description in state.descriptions.items():
             self.prefixes[id] = prefixes_of(description)
         self._sort()
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change."""
+        """Apply a change of the state."""
         if event.kind is DESCRIPTION:
             if isinstance(event.new, NodeDescription):
                 self.prefixes[event.id] = prefixes_of(event.new)
@@ -54,7 +54,7 @@ class OccupiedPrefixes:
             self._sort()
 
     def overlapping(self, subnet: IPv4Network) -> tuple[str, IPv4Network] | None:
-        """A host that uses something of a subnet, and the prefix; None when no host does."""
+        """A node that uses part of a subnet, and its prefix; None when there is none."""
         for node_id, prefixes in self.prefixes.items():
             if node_id in self._state.nodes:
                 for prefix in prefixes:
@@ -63,7 +63,7 @@ class OccupiedPrefixes:
         return None
 
     def of_node(self, node_id: str, prefixes: Iterable[IPv4Network]) -> Iterator[PrefixOverlap]:
-        """The networks that have something of a host's."""
+        """The overlaps of a node's prefixes with networks."""
         for prefix in prefixes:
             place = bisect_left(self._subnets, (int(prefix.network_address), ""))
             for _, network_id, subnet in self._subnets[place:]:
@@ -72,7 +72,7 @@ class OccupiedPrefixes:
                 yield PrefixOverlap(network_id, subnet, node_id, prefix)
 
     def of_network(self, network_id: str) -> Iterator[PrefixOverlap]:
-        """The hosts that use something of a network's."""
+        """The overlaps of a network with the prefixes of nodes."""
         own = next((subnet for _, id, subnet in self._subnets if id == network_id), None)
         for node_id, prefixes in self.prefixes.items() if own else ():
             for prefix in prefixes:
@@ -85,20 +85,20 @@ class OccupiedPrefixes:
 
 
 def prefixes_of(description: NodeDescription) -> tuple[IPv4Network, ...]:
-    """What a host has announced, and the address that others reach it at."""
+    """The prefixes that a host has announced, and its own address; without those contained in others."""
     found = (subnets.parse(text) for text in (*description.prefixes, f"{description.address}/32"))
     known = [network for network in found if network is not None]
     return tuple(one for one in known if not any(one != other and one.subnet_of(other) for other in known))
 
 
 def in_use(state: State, subnet: IPv4Network) -> str:
-    """Who uses something of a subnet, for a sentence: "10.3.0.0/16 of host web-1"; "" for nobody."""
+    """A host's prefix that overlaps the subnet, for a sentence: "10.3.0.0/16 of host web-1"; "" for none."""
     found = state.index(OccupiedPrefixes).overlapping(subnet)
     return f"{found[1]} of host {_host(state, found[0])}" if found else ""
 
 
 def node_troubles(state: State, node_id: str, description: NodeDescription) -> list[str]:
-    """Sentences about networks that have something of this host's."""
+    """Sentences about networks that overlap prefixes of this host."""
     overlaps = state.index(OccupiedPrefixes).of_node(node_id, prefixes_of(description))
     return [
         f"its {one.prefix} overlaps {one.subnet} of network {_network(state, one.network_id)}: containers there and"
@@ -108,7 +108,7 @@ def node_troubles(state: State, node_id: str, description: NodeDescription) -> l
 
 
 def overlaps_of(state: State, network_id: str, **facts: str) -> list[Reason]:
-    """Hosts that use something of this network's."""
+    """Reasons, one for each host prefix that overlaps the network. `facts` are added to each."""
     return [
         reason(
             Code.HOST_OVERLAPS_NETWORK,
@@ -122,7 +122,7 @@ def overlaps_of(state: State, network_id: str, **facts: str) -> list[Reason]:
 
 
 def network_troubles(state: State, network_id: str) -> list[str]:
-    """The same as sentences, with what helps."""
+    """The same as sentences, with remedies."""
     return [f"{text(one)}; {remedy(one)}" for one in overlaps_of(state, network_id)]
 
 

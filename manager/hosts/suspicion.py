@@ -1,10 +1,10 @@
-"""Which nodes are suspected to be gone, by what the managers see of them. Pure.
+"""Suspicion: which nodes are probably dead, from the reports of all managers. Pure.
 
-Each manager writes which hosts give it no sign of life (host_detector.py). The manager that holds a node's session
-is the judge of it, as long as that manager itself is trusted: an agent that cannot reach it goes to another, and is
-judged there. Over a node without such a judge, as are those of a manager that died, all trusted managers have to agree.
-A manager is trusted unless most of the others suspect it; so one bad link, or one manager that reaches nobody, makes
-nobody suspected.
+Each manager stores which hosts do not answer it (host_detector.py). The manager with a node's session alone judges the
+node, as long as that manager itself is trusted: an agent that cannot reach it opens a session on another manager, which
+then judges the node. A node without such a judge, for example after its manager has died, is suspected only if all
+trusted managers agree. A manager is trusted unless most of the others suspect it. So one bad link, or one manager that
+reaches nobody, makes no node suspected.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from manager.store.state import State
 
 
 class Suspicion(enum.Enum):
-    """What is thought of a node."""
+    """What the managers assume about a node."""
 
     NONE = 0
     SUSPECTED = 1
-    """It gets no new connections."""
+    """It does not answer; it gets no new connections."""
     LOST = 2
-    """Its tasks are to run elsewhere."""
+    """It has not answered for long; its tasks are replaced on other nodes."""
 
 
 def suspicion(state: State, node_id: str) -> Suspicion:
-    """What the managers that matter think of a node."""
+    """The suspicion of a node, by the managers that judge it."""
     rows = state.table(SUSPICIONS)
     if not any(node_id in row.suspected for row in rows.values()):
         return Suspicion.NONE
@@ -41,12 +41,12 @@ def suspicion(state: State, node_id: str) -> Suspicion:
 
 
 def is_suspected(state: State, node_id: str) -> bool:
-    """Whether a node is to get no new connections."""
+    """Whether a node must get no new connections."""
     return suspicion(state, node_id) is not Suspicion.NONE
 
 
 def judge_of(state: State, node_id: str) -> str:
-    """The manager that alone judges a node; "" when there is none."""
+    """Id of the manager that alone judges a node; "" when there is none."""
     session = state.sessions.get(node_id)
     if session is None or session.left or session.manager_id == node_id:
         return ""
@@ -54,7 +54,7 @@ def judge_of(state: State, node_id: str) -> str:
 
 
 def without_judge(state: State, me: str) -> Iterator[str]:
-    """The nodes that no other manager alone judges: `me` has to know of them. Without `me`."""
+    """The nodes, without `me`, that no other manager judges alone; the manager `me` has to judge them, too."""
     rows, sessions = state.table(SUSPICIONS), state.sessions
     others = {id for id in rows if id != me and _is_trusted(rows, id)}
     for node_id in state.nodes:
@@ -71,6 +71,6 @@ def _judges(state: State, rows: Mapping[str, Suspicions], node_id: str) -> list[
 
 
 def _is_trusted(rows: Mapping[str, Suspicions], manager_id: str) -> bool:
-    """Whether a manager judges, and most of the others do not suspect it."""
+    """Whether a manager has stored suspicions, and is not suspected by most of the others."""
     accusers = sum(manager_id in row.suspected for id, row in rows.items() if id != manager_id)
     return manager_id in rows and 2 * accusers <= len(rows) - 1

@@ -1,3 +1,3 @@
-"""What an image's tag means, and what a registry says of it."""
+"""Images: what their tags mean, by the managers and by registries."""
 
 __all__ = ["image_tags", "registry"]

@@ -1,7 +1,7 @@
-"""What a tag means, where no registry is asked: what a person loaded, tagged or pulled on a manager. Pure.
+"""Image tags: what a tag means by the managers' own images (loaded, tagged or pulled there), without a registry. Pure.
 
-A host says what its tags mean when it describes itself (node_description.py). Only of managers is that believed: their
-names come from people through the API and from registries, while a worker could say that its own program is `nginx`.
+A host announces the meaning of its tags in its description (agent/node_description.py). Only managers are trusted in
+this: their tags come from users of the API and from registries, while a worker could announce any program as `nginx`.
 """
 
 from __future__ import annotations
@@ -20,46 +20,47 @@ from manager.store.state import Event, State
 
 @dataclass(frozen=True, slots=True)
 class TagMeaning:
-    """What managers say of a reference."""
+    """The meaning of a reference, as announced by managers."""
 
     digest: str = ""
     """"" when it is not known, or not the same on all managers that have it."""
     local: bool = False
-    """It was loaded, and no registry was its source: there is nobody else to ask. The digest is the image's id."""
+    """Whether the image was loaded, not pulled, so that no registry has it. Then the digest is the image's id."""
     platforms: tuple[tuple[str, str, str], ...] = ()
     """(architecture, os, variant)"""
     why: str = ""
+    """Why the digest is not known; "" without a particular reason."""
 
 
 class ManagerNodes:
-    """An index of the state: the nodes that are wanted as managers."""
+    """The nodes with the wanted role manager. An index of the state."""
 
     def __init__(self, state: State) -> None:
         self.ids = {node.id for node in state.nodes.values() if node.spec.role is Role.MANAGER}
 
     def follow(self, event: Event) -> None:
-        """Take in a change."""
+        """Apply a change of the state."""
         if event.kind is NODE:
             is_one = isinstance(event.new, Node) and event.new.spec.role is Role.MANAGER
             (self.ids.add if is_one else self.ids.discard)(event.id)
 
 
 def is_manager(state: State, node_id: str) -> bool:
-    """Whether what that node says of tags counts."""
+    """Whether the node's tags are trusted, because it is a manager."""
     return node_id in state.index(ManagerNodes).ids
 
 
 def tellers(state: State) -> list[NodeDescription]:
-    """What managers say of themselves."""
+    """The descriptions of the managers."""
     return [said for id in state.index(ManagerNodes).ids if (said := state.descriptions.get(id))]
 
 
 def meaning(managers: Iterable[NodeDescription], reference: Reference) -> TagMeaning:
-    """What a reference with a tag means to them."""
+    """The meaning of a reference with a tag, by the images of the managers."""
     tag = f"{reference.name}:{reference.tag}"
     holders = [said for said in managers if tag in said.tags]
     digests = {said.tags[tag] for said in holders}
-    local = bool(holders) and all(said.tags[tag] in said.images for said in holders)  # ids stand there by themselves
+    local = bool(holders) and all(said.tags[tag] in said.images for said in holders)  # a loaded image is listed by id
     if len(digests) > 1:
         return TagMeaning(local=local, why=f"{reference.familiar} is not the same image on all managers that have it")
     platforms = tuple(sorted({(architecture(said.architecture), said.os, "") for said in holders}))

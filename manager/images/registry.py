@@ -1,4 +1,4 @@
-"""What a registry says of an image, asked through skopeo."""
+"""Registry client: the manifest of an image in its registry, requested with skopeo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from api.registry_auth import Login, auth_json
 from kit import process
 
 TIME_LIMIT = 4.0
-"""Seconds a registry may take; a user waits for it."""
+"""Seconds until a registry must have answered; a user waits for it."""
 _INDEX = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -27,7 +27,7 @@ _INDEX = (
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a reference stands for."""
+    """The manifest, or index of manifests, of a reference."""
 
     digest: str
     media_type: str
@@ -37,7 +37,7 @@ class Manifest:
 
 
 async def ask_registry(reference: Reference, login: Login | None) -> Manifest:
-    """The manifest a registry has for the reference now. Raises NotFound with the registry's reason."""
+    """The manifest that the registry has for the reference now. Raises NotFound with the registry's reason."""
     with _auth_file(reference.domain, login) as options:
         try:
             raw = await _skopeo(reference, "--raw", *options)
@@ -66,7 +66,7 @@ async def _skopeo(reference: Reference, *options: str) -> bytes:
 
 
 def _reason(complaint: str) -> str:
-    """skopeo's last line without its logging: time="…" level=fatal msg="…"."""
+    """The message in skopeo's last line, which has the form: time="…" level=fatal msg="…"."""
     _, found, message = complaint.partition('msg="')
     return message.rstrip('"').replace('\\"', '"') if found else complaint
 
@@ -82,13 +82,13 @@ def _platforms(manifest: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         (platform.get("architecture", ""), platform.get("os", ""), platform.get("variant", ""))
         for platform in found
-        if platform.get("os") not in (None, "", "unknown")  # attestations are listed as unknown/unknown
+        if platform.get("os") not in (None, "", "unknown")  # attestations have the platform unknown/unknown
     )
 
 
 @contextmanager
 def _auth_file(domain: str, login: Login | None) -> Iterator[tuple[str, ...]]:
-    """Credentials in a file of our own: a command line can be read by every user of the host."""
+    """Options that pass the credentials in a private file: every user of the host can read a command line."""
     if login is None:
         yield ()
         return
