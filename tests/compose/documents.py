@@ -1,4 +1,4 @@
-"""Compose files for the fuzz test: made along the attribute table, or mutated from the golden ones."""
+"""Compose files for the fuzz test: generated from the attribute table, or mutated golden files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATHS = [path for path in sorted(GOLDEN.rglob("*.y*ml")) if path.stat().st_size 
 GOOD = [path.read_text(errors="replace") for path in PATHS if not path.relative_to(GOLDEN).parts[1].startswith("bad-")]
 BAD = [path.read_text(errors="replace") for path in PATHS if path.relative_to(GOLDEN).parts[1].startswith("bad-")]
 NAMES = ("web", "db", "net", "data", "key", "conf")
-"""So few that references meet their definitions."""
+"""Few names, so that references often match definitions."""
 TRICKY = (
     '', ' ', '0', '-1', '1e999', '.nan', '~', 'null', 'yes', '!reset', '${', '${A:-$B}', '$$', '${TAG}',
     'a:b:c:d', '::', '[::1]:80:80', '1-', '99999999999999999999', '0x', '\x00', '\ud7ff', '\U0001f600', '*a',
@@ -48,11 +48,11 @@ _ANYTHING = st.recursive(
 
 
 def _seen() -> dict[str, list[Any]]:
-    """What the golden files say, by attribute; those that are refused, where no other says it."""
-    return _said_in(BAD) | _said_in(GOOD)
+    """Values in the golden files by attribute; values from refused files only when no other file has one."""
+    return _values_in(BAD) | _values_in(GOOD)
 
 
-def _said_in(texts: list[str]) -> dict[str, list[Any]]:
+def _values_in(texts: list[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for text in texts:
         for document in parse_yaml(Report(), "", text):
@@ -76,7 +76,7 @@ def _later(schema: Schema) -> st.SearchStrategy[Any]:
 
 
 def _value(schema: Schema) -> st.SearchStrategy[Any]:
-    """Values for a place: of its kinds, mostly; of its words, when it has some."""
+    """Values for a place: mostly of its kinds, or of its allowed strings when it has some."""
     kinds: list[st.SearchStrategy[Any]] = []
     if schema.rule.one_of:
         kinds.append(st.sampled_from(schema.rule.one_of))
@@ -94,7 +94,7 @@ def _value(schema: Schema) -> st.SearchStrategy[Any]:
 
 
 def _mapping(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
-    """A few of the known keys; what is required, mostly; and where any name may stand, the usual names."""
+    """A few of the known keys, mostly the required ones, and the usual names where any name is allowed."""
     known = {name: _later(below) for name, below in schema.below.items() if name not in ("*", "[]")}
     required = {name: known[name] for name in schema.rule.required}
     some = st.lists(st.sampled_from(sorted(known)), max_size=3, unique=True) if known else st.just([])
@@ -111,7 +111,7 @@ _SERVICE = st.tuples(_mapping(SCHEMA.below["services"].below["*"]), st.integers(
 
 
 def documents() -> st.SearchStrategy[str]:
-    """Files with services of random attributes, as JSON, which is YAML."""
+    """Files with services that have random attributes, as JSON, which is also YAML."""
     rest = {
         name: _value(SCHEMA.below[name]) for name in ("networks", "volumes", "secrets", "configs", "name", "include")
     }
@@ -125,7 +125,7 @@ _USUAL: dict[str, Any] = {"networks": None, "volumes": None, "secrets": {"file":
 
 
 def _defined(tree: dict[str, Any]) -> dict[str, Any]:
-    """The tree with what its services refer to: so that fewer files are refused only for what is missing."""
+    """The tree with definitions of what its services refer to, so that fewer files are refused for missing ones."""
     defined = dict(tree)
     for kind, usual in _USUAL.items():
         items = [item for service in tree["services"].values() for item in service.get(kind) or ()]
@@ -150,7 +150,7 @@ _EDITS = st.lists(
 
 
 def mutated() -> st.SearchStrategy[str]:
-    """Golden files with some lines cut, doubled, swapped, indented, and values and characters changed."""
+    """Golden files with some lines removed, doubled, swapped or indented, and some values and characters changed."""
     texts = st.integers(0, 4).flatmap(lambda luck: st.sampled_from(BAD if luck == 4 else GOOD))
     return st.tuples(texts, _EDITS).map(lambda pair: _mutate(*pair))
 

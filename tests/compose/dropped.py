@@ -1,7 +1,7 @@
-"""Finds what a load has dropped: attributes that are in the file and not in the project, or there without effect.
+"""Finds attributes that a load has dropped: they are in the file but not in the project, or there without effect.
 
-It knows the loader by its results only: the document as it was written, the canonical project, the stack. What may be
-missing is listed below, by attribute and value, with nothing else to excuse it.
+It uses only the loader's results: the document as written, the canonical project and the stack. The exceptions are
+listed below by attribute and value; there are no others.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Place = tuple[str, ...]
 SETTLED = (
     "attach", "develop", "env_file", "extends", "label_file", "profiles", "volumes_from",
 )  # fmt: skip
-"""Attributes of a service that an early phase deals with; what they stand for is elsewhere in it, or a note."""
+"""Attributes of a service that an early phase resolves. Their meaning is in other attributes, or in a note."""
 USUAL: dict[str, tuple[object, ...]] = {
     "services.*.ports.[].protocol": ("tcp",),
     "services.*.ports.[].mode": ("ingress",),
     "services.*.depends_on.*.required": (True,),
     "services.*.deploy.mode": ("replicated",),
 }
-"""Values the canonical form leaves out, as they are so anyway."""
+"""Values that the canonical form leaves out, because they are defaults."""
 
 
 SAID_TWICE = (
@@ -42,17 +42,17 @@ SAID_TWICE = (
     (("mem_reservation",), ("deploy", "resources", "reservations", "memory")),
     (("scale",), ("deploy", "replicas")),
 )
-"""Two words for one thing: where both are there (and the same, or they are refused), one could as well be missing."""
+"""Two attributes for the same thing: when both are given (with the same value), one of them has no effect."""
 
 
 def not_in_project(written: TreeNode, found: LoadedProject) -> list[str]:
-    """Attributes of a document that the project lacks, though they say something."""
+    """Attributes of a document that the project lacks, although they have a meaning."""
     shown = {place for place, _ in _places(document(found.project), ())}
     return [".".join(place) for place in _given(written, SCHEMA, (), found) if place not in shown]
 
 
 def _places(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    """Every key of nested mappings, items of lists as []."""
+    """The path of every key in nested mappings, with [] for list items."""
     if isinstance(value, dict):
         for key, below in value.items():
             yield (*place, key), below
@@ -67,7 +67,7 @@ def _given(node: TreeNode, schema: Schema, place: Place, found: LoadedProject) -
         below = schema.child(part)
         if below is None or (is_extension(part) and "*" not in schema.below) or below.rule.refusal:
             continue
-        if _is_settled(child, below) or _says_nothing(child, below):
+        if _is_settled(child, below) or _has_no_meaning(child, below):
             continue
         here = (*place, "[]" if part.startswith("[") else part)
         if len(here) == 2 and here[0] == "services" and here[1] not in found.project.services:
@@ -84,14 +84,14 @@ def _is_settled(node: TreeNode, schema: Schema) -> bool:
     return parts[-2:] == ["external", "name"] or schema.pattern in ("version", "name", "include")
 
 
-def _says_nothing(node: TreeNode, schema: Schema) -> bool:
-    """Whether it is as it would be anyway: empty, zero, false, or a usual value."""
+def _has_no_meaning(node: TreeNode, schema: Schema) -> bool:
+    """Whether it has no meaning: it is empty, zero, false, or a default."""
     if isinstance(node.value, dict):
         known = [(child, schema.child(part)) for part, child in node.value.items() if not is_extension(part)]
-        return all(below is None or below.rule.refusal or _says_nothing(child, below) for child, below in known)
+        return all(below is None or below.rule.refusal or _has_no_meaning(child, below) for child, below in known)
     if isinstance(node.value, list):
         if schema.pattern.endswith((".environment", ".args")):
-            return all("=" not in item.text for item in node.items)  # taken from the environment, or not there
+            return all("=" not in item.text for item in node.items)  # taken from the environment, or left out
         return not node.value
     value: object = node.value
     for kind in schema.rule.kinds:
@@ -106,7 +106,7 @@ def _says_nothing(node: TreeNode, schema: Schema) -> bool:
 # ── from the project to the stack ────────────────────────────────────────────────────────────────────────────────
 
 TRIES = 1
-"""Attributes that are taken out of each file."""
+"""Number of attributes removed from each file."""
 _ZEROS = (
     "cpus", "deploy.resources.limits.cpus", "deploy.resources.reservations.cpus", "deploy.update_config.delay",
     "deploy.rollback_config.delay",
@@ -127,13 +127,13 @@ NO_EFFECT: dict[str, tuple[object, ...]] = {
     "services.*.pids_limit": (-1,),
     "services.*.network_mode": ("bridge", "default"),
 }
-"""Values of the canonical form that come to the same as saying nothing."""
+"""Values of the canonical form that mean the same as leaving the attribute out."""
 
 
 def without_effect(found: LoadedProject, load: Callable[[str], LoadedProject | Exception], seed: str) -> str:
-    """Of a few attributes of the project, chosen by the seed, one that could as well be missing; "" when all count.
+    """Of a few attributes of the project, chosen by the seed, one that has no effect; "" when all have one.
 
-    One that makes a note (it has no effect beside another) is not dropped in silence.
+    An attribute with a note (no effect beside another one) does not count as dropped.
     """
     tree = document(found.project)
     candidates = [

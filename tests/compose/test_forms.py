@@ -1,11 +1,11 @@
-"""What the specification's schema allows is honoured or refused by name, in every form.
+"""Everything that the specification's schema allows is honoured or refused by name, in every form.
 
-For every attribute of the schema and every type it takes: null, "", [], {}, numbers and booleans also as text, each
-choice of an enumeration, and what the golden files say there. A file with the attribute so either loads, and then the
-project has the value (or a note tells that it has no effect); or it is refused, with the attribute's path. It never
-ends in anything else, and is never dropped.
+Tried for every attribute of the schema and every type it accepts: null, "", [], {}, numbers and booleans also as text,
+each choice of an enumeration, and the values in the golden files. A file with such a value either loads, and then the
+project has the value (or a note says that it has no effect), or it is refused with the attribute's path. There is no
+other outcome, and the value is never dropped.
 
-The schema is its authors'; where it is not at hand (see test_schema.py) the forms come from the attribute table.
+The schema is not part of this repository. Without it (see test_schema.py) the forms come from the attribute table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from compose.read.report import Report
 from compose.read.yaml_reader import parse_yaml
 from compose.table.attributes import ATTRIBUTES
 from compose.table.rule import AttributeRule
-from tests.compose.documents import GOOD, _said_in
+from tests.compose.documents import GOOD, _values_in
 from tests.compose.dropped import not_in_project
 from tests.compose.table.test_schema import SAMPLES, SCHEMA, places
 
@@ -50,12 +50,12 @@ MOST_SEEN = 4
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, list[Any]]:
-    """What the golden files say, by attribute."""
-    return _said_in(GOOD)
+    """Values in the golden files by attribute."""
+    return _values_in(GOOD)
 
 
 def types() -> dict[str, set[str]]:
-    """By attribute, the types that the schema lets it have."""
+    """The types that the schema allows, by attribute."""
     found: dict[str, set[str]] = {path: set() for path in ATTRIBUTES}
     if SCHEMA.exists():
         for path, kind in places(json.loads(SCHEMA.read_text())):
@@ -70,7 +70,7 @@ def _of_table(rule: AttributeRule) -> set[str]:
 
 
 def values(path: str, kinds: set[str], seen: dict[str, list[Any]]) -> Iterator[Any]:
-    """The forms of an attribute, each once."""
+    """The values to try for an attribute, without duplicates."""
     rule, given = ATTRIBUTES[path], seen.get(path, [])[:MOST_SEEN]
     texts = [str(value) for value in given if isinstance(value, int | float) and "string" in kinds]
     forms = [form for kind in sorted(kinds) for form in (*TEXTS[kind], *SAMPLES[kind])]
@@ -83,7 +83,7 @@ def values(path: str, kinds: set[str], seen: dict[str, list[Any]]) -> Iterator[A
 
 
 def document(path: str, value: Any, seen: dict[str, list[Any]]) -> dict[str, Any]:
-    """A compose file in which the attribute is that value, and what stands around it is as a golden file has it."""
+    """A compose file in which the attribute has the value; its surroundings are taken from a golden file."""
     whole: dict[str, Any] = {"services": {"web": {"image": "demo:1"}}}
     parts = path.split(".")
     _put(whole, parts, (), value, seen)
@@ -106,7 +106,7 @@ def _put(at: Any, parts: list[str], above: tuple[str, ...], value: Any, seen: di
 
 
 def _around(path: tuple[str, ...], below: str, seen: dict[str, list[Any]]) -> Any:
-    """What a golden file has at a path, to put something into; a new one where none has any."""
+    """The mapping or list at a path of some golden file, to insert a value; a new one when there is none."""
     if below == "[]":
         return []
     found = [value for value in seen.get(".".join(path), ()) if isinstance(value, dict)]
@@ -121,7 +121,7 @@ def read(text: str) -> LoadedProject:
 
 
 def judged(path: str, value: Any, seen: dict[str, list[Any]]) -> str:
-    """What is wrong with what became of it; "" for nothing."""
+    """A sentence that says what is wrong with the outcome; "" when it is right."""
     text = json.dumps(document(path, value, seen))
     try:
         found = read(text)
@@ -135,7 +135,7 @@ def judged(path: str, value: Any, seen: dict[str, list[Any]]) -> str:
 
 
 def _is_named(path: str, message: str) -> bool:
-    """Whether every line says where: at the attribute, at a part of it, or at what it is a part of below a service."""
+    """Whether every line has a place: the attribute, a part of it, or an attribute of the service that contains it."""
     if path.startswith("services.*.profiles") and "every service is in a profile" in message:
         return True
     whole = [part for part in path.split(".") if part != "[]"]

@@ -1,6 +1,6 @@
-"""Any file is loaded, or refused with a sentence and a place: no traceback, no hang, nothing dropped in silence.
+"""Any file is loaded, or refused with a sentence and a place: no traceback, no hang, nothing silently dropped.
 
-Set COMPOSE_FUZZ to the number of files for a long run (20000); `-s` shows what came of them.
+Set COMPOSE_FUZZ to the number of files for a long run (20000); `-s` shows the outcomes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.compose.dropped import not_in_project, without_effect
 
 EXAMPLES = int(os.environ.get("COMPOSE_FUZZ", "1000")) // 2
 SECONDS = 10.0
-"""Of processor time that one file may take; they take some milliseconds."""
+"""Limit of processor time per file; usual are some milliseconds."""
 PLACE = re.compile(r".+?:[0-9]+:[0-9]+: .", re.DOTALL)
 FUZZ = settings(
     max_examples=EXAMPLES,
@@ -51,12 +51,12 @@ def totals() -> Iterator[None]:
 
 
 class Hangs(AssertionError):
-    """A file took longer than any may."""
+    """A file took longer than SECONDS."""
 
 
 @contextmanager
 def bounded(seconds: float = SECONDS) -> Iterator[None]:
-    """Raises Hangs when the block takes more of this process's own time; noise of the machine does not count."""
+    """Raises Hangs when the block takes more processor time; load on the machine does not count."""
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise Hangs(f"more than {seconds} s for one file")
@@ -71,7 +71,7 @@ def bounded(seconds: float = SECONDS) -> Iterator[None]:
 
 
 def loaded(text: str, phases: Sequence[Phase] = PHASES) -> LoadedProject:
-    """The text from standard input; files it names exist and hold `A=1`, but for `.env` and other compose files."""
+    """The text, loaded from standard input. Files it names hold `A=1`; `.env` and other compose files do not exist."""
     encoded = text.encode(errors="surrogatepass")
 
     def read(path: str) -> bytes | None:
@@ -80,12 +80,12 @@ def loaded(text: str, phases: Sequence[Phase] = PHASES) -> LoadedProject:
         return None if path.endswith(("/.env", ".yaml", ".yml")) else b"A=1\n"
 
     environment = {"TAG": "1", "REPLICAS": "2", "HOME": "/home/u"}
-    work = LoadState(("-",), "shop", "/project", environment, read, "/project")
+    state = LoadState(("-",), "shop", "/project", environment, read, "/project")
     for phase in phases:
-        work = phase(work)
-    assert work.result is not None
-    assert work.project is not None
-    return LoadedProject(work.result, work.project, tuple(str(note) for note in work.report.notes))
+        state = phase(state)
+    assert state.result is not None
+    assert state.project is not None
+    return LoadedProject(state.result, state.project, tuple(str(note) for note in state.report.notes))
 
 
 def outcome(text: str, phases: Sequence[Phase] = PHASES) -> LoadedProject | Invalid:
@@ -96,7 +96,7 @@ def outcome(text: str, phases: Sequence[Phase] = PHASES) -> LoadedProject | Inva
 
 
 def judged(document: TreeNode, found: LoadedProject) -> TreeNode:
-    """The document without the services whose profile is not active: of those nothing is said."""
+    """The document without services of inactive profiles, which are not checked."""
     services = document.at("services")
     left = {name: node for name, node in services.items() if name in found.project.services}
     if len(left) == len(services):
@@ -131,14 +131,14 @@ def check(text: str, phases: Sequence[Phase] = PHASES) -> None:
 
 
 def check_all(text: str, phases: Sequence[Phase] = PHASES) -> None:
-    """As `check`, and every attribute of the project is taken out once, not one of them."""
+    """Like `check`, but removes every attribute of the project once instead of a single one."""
     check(text, phases)
     for seed in range(20):
         assert without_effect(loaded(text, phases), lambda changed: outcome(changed, phases), str(seed)) == ""
 
 
 def unknown(node: TreeNode, schema: Schema) -> list[str]:
-    """Keys that are not in the table: had there been one, the file would have been refused."""
+    """Keys that are not in the table; a file with one must have been refused."""
     found: list[str] = []
     for part, child in children(node):
         below = schema.child(part)
@@ -162,27 +162,27 @@ def test_mutated_files_are_loaded_or_refused(text: str) -> None:
 
 
 def losing(*attributes: str) -> Phase:
-    """A loader's mistake: services lose these attributes on the way."""
+    """A phase with a fault: services lose these attributes."""
 
-    def phase(work: LoadState) -> LoadState:
+    def phase(state: LoadState) -> LoadState:
         def bare(service: TreeNode) -> TreeNode:
             return service.with_value({key: node for key, node in service.entries.items() if key not in attributes})
 
-        services = {name: bare(service) for name, service in work.tree.at("services").items()}
-        node = work.tree.entries["services"]
-        return replace(work, tree=work.tree.with_value({**work.tree.entries, "services": node.with_value(services)}))
+        services = {name: bare(service) for name, service in state.tree.at("services").items()}
+        node = state.tree.entries["services"]
+        return replace(state, tree=state.tree.with_value({**state.tree.entries, "services": node.with_value(services)}))
 
     return phase
 
 
-def forgetting(work: LoadState) -> LoadState:
-    """Another one: the translation does not look at an attribute of the project."""
-    assert work.project is not None
+def forgetting(state: LoadState) -> LoadState:
+    """A phase with another fault: the translation ignores an attribute of the project."""
+    assert state.project is not None
     services = {
-        name: structs.replace(service, oom_score_adj=0, labels={}) for name, service in work.project.services.items()
+        name: structs.replace(service, oom_score_adj=0, labels={}) for name, service in state.project.services.items()
     }
-    forgetful = replace(work, project=structs.replace(work.project, services=services))
-    return replace(PHASES[-1](forgetful), project=work.project)
+    forgetful = replace(state, project=structs.replace(state.project, services=services))
+    return replace(PHASES[-1](forgetful), project=state.project)
 
 
 MISTAKES = {
@@ -201,7 +201,7 @@ def test_an_attribute_that_is_dropped_is_found(phases: tuple[Phase, ...], attrib
 
 
 def test_a_hang_is_found() -> None:
-    def endless(work: LoadState) -> LoadState:
+    def endless(state: LoadState) -> LoadState:
         while True:
             pass
 

@@ -1,8 +1,8 @@
-"""Every case of tests/golden/compose: files in, the exact stack or the exact error text out.
+"""The cases of tests/golden/compose: each loads to the exact stack or fails with the exact error text.
 
-A case is a directory with in.yaml, perhaps override.yaml, .env and other files it reads, and out.json or error.txt.
-Every stack's canonical form loads to the same stack.
-Set GOLDEN_WRITE=1 to write what comes out; then read the difference before you keep it.
+A case is a directory with in.yaml, optional files that it reads (override.yaml, .env, …), and out.json or error.txt.
+The canonical form of every stack loads to the same stack.
+Set GOLDEN_WRITE=1 to write the results; then review the difference.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def reader(case: Path) -> FileReader:
 
 
 def run(case: Path, read: FileReader | None = None, **changes: Any) -> LoadedProject:
-    """Load a case; args.json has what differs from the usual arguments."""
+    """Load a case. args.json has the arguments that differ from the usual ones."""
     arguments = json.loads((case / "args.json").read_text()) if (case / "args.json").exists() else {}
     return load(
         **{
@@ -74,7 +74,7 @@ def shown(loaded: LoadedProject) -> str:
 
 
 @pytest.mark.parametrize("case", sorted(p for p in GOLDEN.iterdir() if p.is_dir()), ids=lambda path: path.name)
-def test_the_files_come_to_what_is_written_beside_them(case: Path) -> None:
+def test_a_case_has_the_expected_result(case: Path) -> None:
     try:
         loaded = run(case)
         name, text = "out.json", shown(loaded)
@@ -93,7 +93,7 @@ def test_the_files_come_to_what_is_written_beside_them(case: Path) -> None:
 
 
 def load_text(case: Path, text: str) -> LoadedProject:
-    """The case with another text in the place of its files."""
+    """The case, loaded from another text instead of its files."""
     files = reader(case)
     return run(case, lambda path: text.encode() if path == "-" else files(path), files=["-"], directory=PROJECT)
 

@@ -1,7 +1,7 @@
-"""From the file to the container: what an attribute says stands in the service's spec, and in the OCI's config.json.
+"""From the file to the container: an attribute's value is in the service's spec and in the OCI config.json.
 
-One row per attribute: a service's YAML, where to look, and what must be there. The golden cases show the specs in full;
-here it is the last step, to what the kernel is told, that counts.
+One row per attribute: a service's YAML, a path, and the expected value there. The golden cases show whole specs; these
+tests cover the last step, the container's config.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def config_of(text: str) -> dict[str, Any]:
 
 
 def at(value: Any, path: str) -> Any:
-    """What stands at a path of keys and indices; a namespace, a mount or a limit by its name."""
+    """The value at a path of keys and indices; namespaces, mounts and limits are selected by name."""
     for key in path.split("/"):
         if isinstance(value, list):
             names = ("type", "destination", "Name", "Target")
@@ -145,12 +145,12 @@ def test_capabilities(text: str, has: set[str], lacks: set[str]) -> None:
     assert not lacks & found
 
 
-def test_the_environment_is_its_own_before_its_files() -> None:
+def test_environment_takes_precedence_over_env_file() -> None:
     env = config_of("env_file: env, environment: [OWN=1, 'KEY']")["process"]["env"]
     assert {"E=file", "OWN=1", "KEY=v"} <= set(env)
 
 
-def test_resolv_conf_has_its_servers_domains_and_options() -> None:
+def test_resolv_conf_has_the_servers_domains_and_options() -> None:
     dns = spec_of("dns: 9.9.9.9, dns_search: [a.org], dns_opt: ['ndots:2']").task_template.container_spec.dns_config
     assert resolv_conf(dns, False, "").split("\n")[:3] == ["nameserver 9.9.9.9", "search a.org", "options ndots:2"]
 

@@ -1,4 +1,4 @@
-"""What the golden cases cannot show: names, sizes, depth, versions of secrets, and what files are asked for."""
+"""Loading, where golden cases are not enough: names, sizes, depth, versions of secrets, and which files are read."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_all_versions_of_a_secret_have_the_same_short_name() -> None:
     assert (secret.labels[NAMESPACE], secret.labels[SHORT_NAME]) == ("shop", "s")
 
 
-def test_equal_secrets_do_not_show_in_their_digests() -> None:
+def test_equal_secrets_have_different_digests() -> None:
     text = "services: {a: {image: a, secrets: [s, t]}}\nsecrets: {s: {environment: V}, t: {environment: V}}\n"
     one, two = loaded(text, V="same").stack.secrets
     assert one.labels[DIGEST] != two.labels[DIGEST]
 
 
 @pytest.mark.parametrize(("size", "is_taken"), [(500 * 1024 - 1, True), (500 * 1024, False)])
-def test_a_secret_has_a_greatest_size(size: int, is_taken: bool) -> None:
+def test_a_secret_has_a_maximum_size(size: int, is_taken: bool) -> None:
     files = {"/p/s.txt": b"x" * size}
     if is_taken:
         assert len(loaded(SECRET, files).stack.secrets[0].data) == size
@@ -56,7 +56,7 @@ def test_a_secret_has_a_greatest_size(size: int, is_taken: bool) -> None:
         assert "stdin:2:21: secrets.s.file: has 512000 bytes" in problem(SECRET, files)
 
 
-def test_files_of_secrets_that_nobody_uses_are_not_asked_for() -> None:
+def test_files_of_unused_secrets_are_not_read() -> None:
     assert loaded("services: {a: {image: a}}\nsecrets: {s: {file: nowhere}}\n").stack.secrets == ()
 
 
@@ -65,7 +65,7 @@ def test_a_file_nested_too_deep_is_refused(text: str) -> None:
     assert "stdin:1:1: it is nested too deep" in problem(text)
 
 
-def test_long_chains_of_dependencies_are_no_trouble() -> None:
+def test_long_chains_of_dependencies_are_accepted() -> None:
     chain = "".join(f"  s{n}: {{image: x, depends_on: [s{n + 1}]}}\n" for n in range(1500))
     names = [item.short_name for item in loaded(f"services:\n{chain}  s1500: {{image: x}}\n").stack.services]
     assert names == [f"s{n}" for n in range(1500, -1, -1)]
@@ -83,13 +83,13 @@ def test_names_of_stacks(name: str) -> None:
         load(["-"], {}, name, "/-", there.get, current="/-")
 
 
-def test_every_problem_is_told_in_the_order_of_the_file() -> None:
+def test_all_problems_are_reported_in_the_order_of_the_file() -> None:
     text = "services:\n  a: {image: 'A B', cpus: x}\n  b: {imag: b}\n  c: {image: c, networks: [n]}\nvolume: {}\n"
     lines = [line.split(":")[1] for line in problem(text).splitlines()]
     assert lines == ["2", "2", "3", "3", "4", "5"]
 
 
-def test_a_file_that_cannot_be_read_is_told() -> None:
+def test_a_file_that_cannot_be_read_is_reported() -> None:
     def read(path: str) -> bytes | None:
         raise PermissionError(13, "Permission denied")
 

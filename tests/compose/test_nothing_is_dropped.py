@@ -1,7 +1,7 @@
-"""Every attribute that is honoured makes a difference: taken out of a file, the project is another, or cannot be.
+"""Every honoured attribute makes a difference: without it, the project is different or does not load.
 
-The attributes are taken out of the golden cases, one at a time. NO_DIFFERENCE are those that have no part in deploying,
-or cannot make a difference for another reason.
+The attributes are removed from the golden cases, one at a time. NO_DIFFERENCE lists those that are not used for
+deploying, or cannot make a difference for another reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from compose.table.schema import SCHEMA, Schema
 from tests.compose.test_golden import ENVIRONMENT, GOLDEN, PROJECT, reader
 
 TRIES = 6
-"""Cases in which an attribute may show that it matters."""
+"""Maximum number of cases to try per attribute."""
 NO_DIFFERENCE = {
     "version": "it has no meaning any more",
     "name": "the cases are loaded with a name for the stack; test_load.py has its own",
@@ -34,11 +34,11 @@ NO_DIFFERENCE = {
 def without_effect() -> list[str]:
     places: dict[str, list[tuple[Path, int, Place]]] = {}
     loaded = {case: found for case in sorted(GOLDEN.iterdir()) if (found := _load(case)) is not None}
-    for case, work in loaded.items():
+    for case, state in loaded.items():
         for number, document in enumerate(_sources(case).documents):
             for pattern, place in _places(document, SCHEMA, ()):
                 places.setdefault(pattern, []).append((case, number, place))
-        assert work.result is not None
+        assert state.result is not None
     return [
         pattern
         for pattern, rule in ATTRIBUTES.items()
@@ -51,23 +51,23 @@ def without_effect() -> list[str]:
 
 
 def test_no_honoured_attribute_is_dropped(without_effect: list[str]) -> None:
-    assert [path for path in without_effect if path not in NO_DIFFERENCE and not _is_told(path)] == []
+    assert [path for path in without_effect if path not in NO_DIFFERENCE and not _has_note(path)] == []
 
 
-def _is_told(path: str) -> bool:
-    """Whether the manual says, here or further up, that it has no effect."""
+def _has_note(path: str) -> bool:
+    """Whether the reference page says, for it or a parent, that it has no effect."""
     parts = path.split(".")
     above = [ATTRIBUTES[".".join(parts[:length])] for length in range(1, len(parts) + 1)]
     return any(rule.note or rule.how.startswith("taken note of") for rule in above)
 
 
 def _spread(places: list[tuple[Path, int, Place]]) -> list[tuple[Path, int, Place]]:
-    """A few of them, of different cases where there are many."""
+    """At most TRIES of the places, from different cases."""
     return places[:: max(1, len(places) // TRIES)]
 
 
 def _matters(loaded: dict[Path, LoadState], case: Path, number: int, place: Place, *, is_built: bool) -> bool:
-    """`is_built`: it is for `stack build`, which takes it from the project."""
+    """Whether removing the place changes the result. `is_built`: compare the project, which `stack build` uses."""
     changed = _load(case, number, place)
     if changed is None:
         return True
@@ -76,25 +76,25 @@ def _matters(loaded: dict[Path, LoadState], case: Path, number: int, place: Plac
 
 def _sources(case: Path) -> LoadState:
     files = [name for name in ("in.yaml", "override.yaml") if (case / name).exists()]
-    work = LoadState(tuple(files), "shop", PROJECT, ENVIRONMENT, reader(case), PROJECT)
-    return PHASES[1](PHASES[0](work)) if files else replace(work, files=())
+    state = LoadState(tuple(files), "shop", PROJECT, ENVIRONMENT, reader(case), PROJECT)
+    return PHASES[1](PHASES[0](state)) if files else replace(state, files=())
 
 
 def _load(case: Path, number: int = 0, taken: Place = ()) -> LoadState | None:
-    """The case without what is at a place; None when it cannot be loaded."""
-    work = _sources(case)
-    if not work.files or (case / "args.json").exists():
+    """The case without the value at a place; None when it cannot be loaded."""
+    state = _sources(case)
+    if not state.files or (case / "args.json").exists():
         return None
-    documents = list(work.documents)
+    documents = list(state.documents)
     if taken:
         documents[number] = _without(documents[number], taken)
-    work = replace(work, documents=tuple(documents))
+    state = replace(state, documents=tuple(documents))
     try:
         for phase in PHASES[2:]:
-            work = phase(work)
+            state = phase(state)
     except Invalid:
         return None
-    return work
+    return state
 
 
 def _without(node: TreeNode, place: Place) -> TreeNode:

@@ -1,7 +1,7 @@
-"""Files in the shape of those people copy most: each loads, and comes to a stack that `stack plan` can tell.
+"""Files like the most copied public ones: each loads to a stack that `stack plan` can show.
 
-They are written for this test. REFUSED names those that ask for what a cluster cannot do, with the beginning of what is
-said. Files they read exist and hold `A=1`.
+They were written for this test. REFUSED names those that ask for something a cluster cannot do, with the beginning of
+the error text. Files they read exist with the content `A=1`.
 """
 
 from __future__ import annotations

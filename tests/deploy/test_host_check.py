@@ -1,4 +1,4 @@
-"""`argosy check` on a machine where nothing was installed."""
+"""`argosy check` on a machine where nothing is installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_missing_program_is_named_with_a_package_that_setup_installs() -> 
 
 
 @pytest.mark.usefixtures("_nothing_installed")
-def test_a_kernel_feature_is_not_called_missing_because_its_tool_is() -> None:
+def test_a_missing_tool_is_not_reported_as_a_missing_kernel_feature() -> None:
     found = {finding.name: finding for finding in host_check.check_host()}
 
     assert found["vxlan"].found == "cannot be tried without ip"

@@ -1,4 +1,4 @@
-"""Two hosts that are set up on two days run the same: every dependency is bounded, locked, and installed as locked."""
+"""Hosts set up on different days run the same versions: every dependency is bounded, locked and installed as locked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wanted(use: str) -> list[Requirement]:
 
 
 def locked(use: str) -> dict[str, str]:
-    """Version by package."""
+    """The locked version of each package."""
     found = re.findall(r"^([\w.-]+)==([^ ;\\]+)", (LOCKS / f"{use}.txt").read_text(), re.MULTILINE)
     return {canonicalize_name(name): version for name, version in found}
 
@@ -50,7 +50,7 @@ def test_tests_run_with_the_products_own_versions() -> None:
 
 
 def test_what_is_installed_is_what_is_locked() -> None:
-    """Every package here is in the lock file, in its version; none came from elsewhere."""
+    """Every installed package is in the lock file with its version; there are no others."""
     installed = {canonicalize_name(each.name): each.version for each in metadata.distributions()}
     ours = {"argosy", "pip"}
     assert {name: version for name, version in installed.items() if name not in ours} == {

@@ -1,4 +1,4 @@
-"""The systemd unit: systemd takes it, it bounds memory, and nothing in it reaches into containers."""
+"""The systemd unit: systemd accepts it, it limits memory, and none of its settings affects containers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def setting(name: str) -> str:
     return str(found[-1]) if found else ""
 
 
-def test_the_daemon_is_bounded_and_what_outlives_it_is_not_ended_with_it() -> None:
+def test_the_daemon_is_limited_and_processes_that_outlive_it_are_not_killed() -> None:
     assert re.fullmatch(r"[0-9]+[%MG]", setting("MemoryMax"))
     assert (setting("KillMode"), setting("OOMPolicy"), setting("Delegate")) == ("process", "continue", "yes")
 
 
-def test_nothing_in_it_is_inherited_by_containers_or_hides_their_mounts() -> None:
+def test_no_setting_is_inherited_by_containers_or_hides_their_mounts() -> None:
     assert REACHES_INTO_CONTAINERS.findall(UNIT.read_text()) == []
 
 
-def test_systemd_takes_it(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze on this machine")
     unit = tmp_path / "argosyd.service"

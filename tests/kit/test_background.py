@@ -7,7 +7,7 @@ import asyncio
 from kit.background import Background
 
 
-async def test_all_have_ended_when_it_has_stopped_and_others_may_begin() -> None:
+async def test_all_tasks_have_ended_after_stop_and_others_can_start() -> None:
     ended: list[str] = []
 
     async def work(name: str) -> None:
@@ -29,7 +29,7 @@ async def test_all_have_ended_when_it_has_stopped_and_others_may_begin() -> None
     assert ended == ["a", "b", "c"]
 
 
-async def test_it_ends_with_its_block_whatever_ends_that() -> None:
+async def test_tasks_end_with_the_block_however_it_ends() -> None:
     cancelled = asyncio.Event()
 
     async def work() -> None:

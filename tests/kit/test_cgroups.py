@@ -1,4 +1,4 @@
-"""Control groups for what is no container."""
+"""Cgroups for processes outside containers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def test_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1.5g", "9" * 20, "2 gigs"])
-def test_what_is_no_size(text: str) -> None:
+def test_bad_sizes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no size"):
         cgroups.read_size(text)
 
 
-def test_under_v2_memory_is_handed_down_and_bounded(tmp_path: Path) -> None:
+def test_under_v2_memory_is_delegated_and_limited(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("memory")
     cgroups.add_process(77, "argosy/etcd", 1 << 30, tmp_path)
     assert [(tmp_path / path).read_text() for path in ("cgroup.subtree_control", "argosy/cgroup.subtree_control")] == [
@@ -36,7 +36,7 @@ def test_under_v2_memory_is_handed_down_and_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-def test_a_process_is_bounded_for_real_and_its_group_goes_with_it() -> None:
+def test_a_process_is_limited_and_its_group_is_removed() -> None:
     name = f"argosy-kit-{os.getpid()}"
     process = subprocess.Popen(["sleep", "60"])
     try:

@@ -1,4 +1,4 @@
-"""Who is let in."""
+"""Admission of connections."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def entered(gate: ConnectionGate, origin: str) -> Admission:
     return entry
 
 
-def test_one_origin_has_its_share_at_most_and_gets_it_back() -> None:
+def test_an_origin_is_limited_and_its_places_are_freed() -> None:
     gate = ConnectionGate(LIMITS)
     held = [entered(gate, "a") for _ in range(4)]
     assert gate.enter("a", 0.0) is None
     gate.leave(held[0].id)
-    gate.leave(held[0].id)  # twice is once
+    gate.leave(held[0].id)  # leaving twice is harmless
     assert entered(gate, "a").instead is None
     assert len(gate) == 4
 
 
-def test_when_all_places_are_taken_the_one_with_most_gives_one_to_who_has_fewer() -> None:
+def test_a_full_gate_replaces_a_connection_of_the_origin_with_the_most() -> None:
     gate = ConnectionGate(LIMITS)
     first = entered(gate, "a")
     for origin in ("a", "a", "a", "b", "b"):
@@ -33,23 +33,23 @@ def test_when_all_places_are_taken_the_one_with_most_gives_one_to_who_has_fewer(
     assert entered(gate, "c").instead == first.id
     assert len(gate) == 6
     assert entered(gate, "c").instead is not None  # a 3 → 2
-    assert gate.enter("c", 0.0) is None  # all have two: nobody has much more than another
+    assert gate.enter("c", 0.0) is None  # both have two: no origin holds much more than another
     assert gate.enter("b", 0.0) is None
 
 
-def test_who_shows_who_he_is_gives_his_place_back_and_cannot_be_put_out() -> None:
+def test_an_identified_connection_frees_its_place_and_is_not_replaced() -> None:
     gate = ConnectionGate(LIMITS)
     member = entered(gate, "a")
     assert gate.identify(member.id, "n1")
     taken = [entered(gate, origin).id for origin in "aaaabb"]
     assert member.id not in {entered(gate, "c").instead for _ in range(1)}
     assert gate.identify(taken[-1], "n1")
-    assert not gate.identify(taken[-2], "n1")  # two of one node are enough
+    assert not gate.identify(taken[-2], "n1")  # the limit per identity
     gate.leave(member.id)
     assert gate.identify(taken[-2], "n1")
 
 
-def test_too_fast_is_too_many() -> None:
+def test_a_fast_origin_is_refused() -> None:
     gate = ConnectionGate(Limits(strangers=100, each=100, known=0, known_each=0, rate=1, burst=2))
     assert [gate.enter("a", 0.0) is not None for _ in range(3)] == [True, True, False]
     assert gate.enter("b", 0.0) is not None
@@ -63,5 +63,5 @@ def test_too_fast_is_too_many() -> None:
         ("2001:db8::ffff:1", "2001:db8::/64"), ("fe80::1%eth0", "fe80::/64"), ("", ""),
     ],
 )  # fmt: skip
-def test_what_counts_as_one(address: str, origin: str) -> None:
+def test_the_origin_of_an_address(address: str, origin: str) -> None:
     assert origin_of(address) == origin

@@ -1,4 +1,4 @@
-"""The queue of what is delayed."""
+"""The delay queue."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_it_behaves_as_a_dictionary_of_times_would(puts: list[tuple[int, int]]) 
     assert set(queue.due(50)) == {key for key, time in wanted.items() if time <= 50}
 
 
-def test_replaced_times_are_forgotten_in_the_long_run() -> None:
+def test_replaced_times_are_removed_eventually() -> None:
     queue: DelayQueue[str] = DelayQueue()
     for time in range(10_000):
         queue.put("a", float(time))
@@ -49,7 +49,7 @@ def test_replaced_times_are_forgotten_in_the_long_run() -> None:
     assert len(queue._heap) < 100
 
 
-def test_what_is_dropped_does_not_become_due() -> None:
+def test_a_dropped_key_does_not_become_due() -> None:
     queue: DelayQueue[str] = DelayQueue()
     queue.put("a", 1.0)
     queue.put("b", 2.0)

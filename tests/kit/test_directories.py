@@ -1,4 +1,4 @@
-"""Directories for their owner alone."""
+"""Directories with an exact mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The newest events, and who waits for more."""
+"""The ring of the newest events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_since_a_time_begins_with_the_first_that_is_not_older() -> None:
     assert ring().since(1) == 0
 
 
-async def test_all_who_wait_for_more_hear_of_it() -> None:
+async def test_all_waiters_are_woken() -> None:
     kept = ring(1)
     waiting = [asyncio.ensure_future(kept.newer(number)) for number in (1, 1, 2)]
     await asyncio.sleep(0)

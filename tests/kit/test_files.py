@@ -1,4 +1,4 @@
-"""A file has the old content or the new."""
+"""Atomic replacement of files."""
 
 from __future__ import annotations
 

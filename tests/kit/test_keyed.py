@@ -1,4 +1,4 @@
-"""One lock and one flight per key."""
+"""Locks and single flight by key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def test_work_for_one_key_is_done_once_and_all_get_its_outcome() -> None:
     assert await flights.share("a", work) == 3
 
 
-async def test_an_error_is_everybodys_and_a_cancellation_only_ones_own() -> None:
+async def test_an_error_is_shared_and_a_cancellation_is_not() -> None:
     flights: SingleFlight[int] = SingleFlight()
     begun = 0
 

@@ -1,4 +1,4 @@
-"""Logs that nobody outside can fill."""
+"""The rate limit for log lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def test_lines_of_one_kind_are_left_out_and_counted() -> None:
+def test_lines_of_one_kind_are_suppressed_and_counted() -> None:
     clock = Clock()
     quiet = LogRateLimiter(rate=1.0, burst=2.0, clock=clock)
     assert [quiet.admit("a") for _ in range(5)] == [0, 0, None, None, None]
@@ -26,13 +26,13 @@ def test_lines_of_one_kind_are_left_out_and_counted() -> None:
     assert quiet.admit("a") == 3
 
 
-def test_lines_that_all_differ_are_bounded_too() -> None:
+def test_lines_that_all_differ_are_limited_too() -> None:
     quiet = LogRateLimiter(clock=Clock())
     admitted = sum(quiet.admit(f"line {number}") is not None for number in range(10_000))
     assert admitted == ALL_BURST
 
 
-def test_both_loggers_pass_here() -> None:
+def test_both_loggers_are_limited() -> None:
     quiet = LogRateLimiter(rate=0.001, burst=1.0, clock=Clock())
     assert quiet.processor(None, "info", {"event": "x"}) == {"event": "x"}
     with pytest.raises(structlog.DropEvent):

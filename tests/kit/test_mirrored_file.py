@@ -1,4 +1,4 @@
-"""What is kept twice survives the loss of one."""
+"""A file kept twice survives the loss of one copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_either_file_may_be_damaged_or_gone(tmp_path: Path, which: str, damage: 
     assert mirrored_file.load(tmp_path / "record", number) == 7
 
 
-def test_both_damaged_is_told_apart_from_none_there(tmp_path: Path) -> None:
+def test_two_damaged_files_are_distinguished_from_none(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         mirrored_file.load(tmp_path / "record", number)
     for path in (tmp_path / "record", mirrored_file.copy_of(tmp_path / "record")):
@@ -35,7 +35,7 @@ def test_both_damaged_is_told_apart_from_none_there(tmp_path: Path) -> None:
         mirrored_file.load(tmp_path / "record", number)
 
 
-def test_it_is_removed_whole(tmp_path: Path) -> None:
+def test_both_files_are_removed(tmp_path: Path) -> None:
     mirrored_file.save(tmp_path / "record", b"7")
     mirrored_file.remove(tmp_path / "record")
 

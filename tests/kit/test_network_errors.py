@@ -1,4 +1,4 @@
-"""Why a connection failed does not hang on how another project words it."""
+"""Descriptions of failed connections do not depend on the texts of libraries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kit.network_errors import describe_failure
         (aiohttp.ServerDisconnectedError(), "the connection broke"),
     ],
 )
-def test_the_kind_decides(error: BaseException, words: str) -> None:
+def test_the_type_of_the_error_decides(error: BaseException, words: str) -> None:
     assert describe_failure(error) == words
 
 

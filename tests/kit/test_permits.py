@@ -14,7 +14,7 @@ class Refused(Exception):
 
 
 class Door:
-    """Work for as long as it is open."""
+    """Work that is permitted while the door is open."""
 
     def __init__(self) -> None:
         self.permits = Permits()
@@ -22,16 +22,16 @@ class Door:
         self.hung_up = 0
 
     def check(self) -> None:
-        """Raises Refused when it is closed."""
+        """Raises Refused when the door is closed."""
         if not self.open:
             raise Refused
 
     def hang_up(self) -> None:
-        """Counts."""
+        """Count the calls."""
         self.hung_up += 1
 
     async def work(self) -> str:
-        """Something that never ends by itself."""
+        """Work that never ends by itself."""
         with self.permits.hold(self.check, self.hang_up):
             await asyncio.Event().wait()
         return "done"

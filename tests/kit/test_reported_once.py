@@ -21,5 +21,5 @@ def test_an_item_that_fails_does_not_stop_the_others_and_is_logged_once() -> Non
                         raise OSError("no space left")
                     done.append(name)
     assert done == ["a", "c"] * 3
-    # a thread of another test's may have its say, too
+    # a thread of another test may log, too
     assert [line["of"] for line in lines if line["event"] == "not rotated"] == ["bad"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from kit.stdcopy import frame, frames
 
 
-def test_frames_are_docker_s() -> None:
+def test_frames_are_those_of_docker() -> None:
     assert frame("stdout", b"hi\n") == b"\x01\x00\x00\x00\x00\x00\x00\x03hi\n"
     assert frame("stderr", b"") == b"\x02\x00\x00\x00\x00\x00\x00\x00"
 
@@ -20,6 +20,6 @@ def test_half_a_frame_at_the_end_is_dropped() -> None:
     assert list(frames([frame("stderr", b"whole"), frame("stdout", b"half")[:-1]])) == [("stderr", b"whole")]
 
 
-def test_the_stream_of_the_client_s_own_input_counts_as_output() -> None:
-    """Docker has stream 0, which nobody sends back."""
+def test_stream_0_counts_as_output() -> None:
+    """Docker defines stream 0 (standard input), which is never sent."""
     assert list(frames([b"\x00" + frame("stdout", b"x")[1:]])) == [("stdout", b"x")]

@@ -5,7 +5,7 @@ import pytest
 from kit.supervisor import persist
 
 
-async def test_work_that_fails_is_begun_again_after_the_next_delay() -> None:
+async def test_work_that_fails_is_restarted_after_the_next_delay() -> None:
     begun = asyncio.Queue[int]()
     count = 0
 
@@ -25,7 +25,7 @@ async def test_work_that_fails_is_begun_again_after_the_next_delay() -> None:
         await task
 
 
-async def test_a_cancellation_that_the_work_turns_into_an_error_ends_it_all_the_same() -> None:
+async def test_a_cancellation_that_the_work_turns_into_an_error_still_counts() -> None:
     started = asyncio.Event()
 
     async def work() -> None:
@@ -42,7 +42,7 @@ async def test_a_cancellation_that_the_work_turns_into_an_error_ends_it_all_the_
         await asyncio.wait_for(task, 10)
 
 
-async def test_work_in_a_group_that_fails_is_begun_again_each_time() -> None:
+async def test_work_in_a_group_that_fails_is_restarted_each_time() -> None:
     begun = asyncio.Queue[int]()
 
     async def fail() -> None:

@@ -1,4 +1,4 @@
-"""Blocking calls that hang keep nobody else waiting."""
+"""Blocking calls that hang do not delay other callers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def test_a_call_gives_its_result_or_its_own_error() -> None:
         await workers.run("dividing", divmod, 7, 0)
 
 
-async def test_calls_that_hang_are_left_and_fill_only_their_own_places() -> None:
+async def test_hanging_calls_are_abandoned_and_occupy_only_their_own_pool() -> None:
     ended = threading.Event()
     workers, others = ThreadPool("test", 2, 0.1), ThreadPool("others", 2, 30.0)
     for _ in range(2):

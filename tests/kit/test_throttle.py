@@ -9,7 +9,7 @@ def test_a_burst_passes_and_then_the_rate_holds() -> None:
     assert throttle.take(20, 200.0) == 0.0
 
 
-def test_nobody_is_held_up_longer_than_the_most() -> None:
+def test_a_wait_has_an_upper_bound() -> None:
     throttle = Throttle(10, 20)
     assert throttle.take(1e9, 0.0) == MOST_DEBT
     assert throttle.take(10, 0.0 + MOST_DEBT) == MOST_DEBT

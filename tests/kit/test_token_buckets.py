@@ -1,4 +1,4 @@
-"""TokenBuckets that fill with time."""
+"""Token buckets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
 
 
-def test_a_clock_that_goes_back_fills_nothing() -> None:
+def test_a_clock_that_goes_back_adds_no_tokens() -> None:
     bucket = TokenBucket(rate=1.0, burst=1.0)
     assert bucket.take(10.0)
     assert not bucket.take(5.0)
@@ -28,6 +28,6 @@ def test_each_key_has_its_own_and_the_number_of_keys_is_bounded() -> None:
     assert buckets.left("a", 0.0) == 0.0
     assert buckets.left("never", 0.0) == 1.0
     buckets.take("a", 0.0)
-    assert buckets.take("c", 0.0)  # b, unused for longest, is forgotten
+    assert buckets.take("c", 0.0)  # b, the least recently used, was dropped
     assert buckets.left("b", 0.0) == 1.0
     assert buckets.left("a", 0.0) == 0.0

@@ -27,7 +27,7 @@ async def supervised(work: Any) -> AsyncIterator[Troubles]:
     await stop([task])
 
 
-async def test_a_work_that_fails_is_begun_again_later_and_later_and_its_trouble_stands_until_it_is_well() -> None:
+async def test_failing_work_is_restarted_with_growing_delays_and_its_trouble_lasts_until_it_runs_well() -> None:
     loop, begun = asyncio.get_running_loop(), []
 
     async def work() -> None:
@@ -45,7 +45,7 @@ async def test_a_work_that_fails_is_begun_again_later_and_later_and_its_trouble_
         assert troubles.sentences() == []
 
 
-async def test_after_a_good_time_delays_begin_anew() -> None:
+async def test_delays_start_over_after_a_good_run() -> None:
     loop, begun = asyncio.get_running_loop(), []
 
     async def work() -> None:
@@ -71,6 +71,6 @@ async def test_a_trouble_is_logged_once_while_it_lasts(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.count("the kernel has no vxlan") == 1
 
 
-def test_an_error_is_told_in_its_own_words_or_by_its_kind() -> None:
+def test_the_sentence_of_an_error_has_its_text_or_its_type() -> None:
     assert error_sentence(ExceptionGroup("g", [ValueError("not an address")])) == "not an address"
     assert error_sentence(KeyError("x")) == "KeyError 'x'"

@@ -27,7 +27,7 @@ def test_sizes_as_docker_spells_them(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "m", "10x", "-1", "1,5m", "10  mb", "1e3", "9" * 30, "9999999p", "٣"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_bad_sizes_are_refused_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a size|more than can be counted"):
         parse_size(text)
 

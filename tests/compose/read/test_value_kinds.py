@@ -1,4 +1,4 @@
-"""Durations, sizes and the words of YAML."""
+"""Durations, sizes and typed YAML scalars."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_sizes(text: str, count: int) -> None:
 
 @pytest.mark.parametrize("kind", ["duration", "size", "integer", "number", "boolean", "mode"])
 @pytest.mark.parametrize("value", ["", "x", "1x", [], {}, None])
-def test_what_is_not_of_a_kind_is_refused(kind: str, value: object) -> None:
+def test_values_of_another_kind_are_refused(kind: str, value: object) -> None:
     with pytest.raises(KindMismatch):
         KINDS[kind].read(value)  # type: ignore[arg-type]
 

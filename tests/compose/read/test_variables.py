@@ -40,17 +40,17 @@ def test_operators(text: str, result: str) -> None:
     assert expand(text, ENVIRONMENT).text == result
 
 
-def test_a_variable_that_is_not_set_is_named_once() -> None:
+def test_an_unset_variable_is_named_once() -> None:
     assert expand("$NO ${NO} ${ALSO} ${SET:+${UNUSED:+}}", ENVIRONMENT).unset == ("NO", "ALSO", "UNUSED")[:2]
 
 
 @pytest.mark.parametrize("text", ["$", "5$", "$1", "$?", "$(date)", "^/a$", "a$ b", "$-$*$@"])
-def test_a_dollar_before_no_name_is_a_dollar(text: str) -> None:
+def test_a_dollar_without_a_name_is_a_dollar(text: str) -> None:
     assert expand(text, ENVIRONMENT).text == text
 
 
 @pytest.mark.parametrize("text", ["${", "${}", "${SET", "${1}", "${SET:}", "${A:-${B}", "${NO?}", "${EMPTY:?x}"])
-def test_bad_ones_are_refused(text: str) -> None:
+def test_bad_variables_are_refused(text: str) -> None:
     with pytest.raises(BadVariable):
         expand(text, ENVIRONMENT)
 

@@ -1,4 +1,4 @@
-"""No attribute of the Compose Specification is dropped: each is honoured, or refused by name.
+"""The attribute table has every attribute of the Compose Specification, honoured or refused by name.
 
 tests/data/compose-attributes.txt lists the paths of the specification's schema, one per line.
 """
@@ -16,7 +16,7 @@ from compose.table.reference_page import reference_page
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data"
 NEWER = (DATA / "compose-attributes-newer.txt").read_text().split()
-"""What the specification gained since its schema that the list was made from."""
+"""Attributes added to the specification since the schema that the list was made from."""
 SPECIFICATION = (DATA / "compose-attributes.txt").read_text().split() + NEWER
 
 
@@ -28,11 +28,11 @@ def test_our_own_attributes_are_extensions_to_every_other_tool() -> None:
     assert all(path.split(".")[2].startswith("x-argosy-") for path in OURS)
 
 
-def test_the_manual_tells_what_the_table_says() -> None:
+def test_the_reference_page_is_generated_from_the_table() -> None:
     assert (ROOT / "docs" / "compose.md").read_text() == reference_page()
 
 
-def test_the_manual_has_every_attribute() -> None:
+def test_the_reference_page_has_every_attribute() -> None:
     assert sum(line.startswith("| `") for line in reference_page().splitlines()) == len(SPECIFICATION) + len(OURS)
 
 
@@ -44,7 +44,7 @@ def test_kinds_exist() -> None:
     assert {kind for rule in ATTRIBUTES.values() for kind in rule.kinds} <= set(KINDS)
 
 
-def test_every_attribute_takes_something_or_is_refused() -> None:
+def test_every_attribute_accepts_something_or_is_refused() -> None:
     assert [path for path, rule in ATTRIBUTES.items() if bool(rule.kinds) == bool(rule.refusal)] == []
 
 

@@ -1,9 +1,9 @@
-"""The specification's JSON schema, the list of its attributes that is kept here, and the table: in step.
+"""The attribute table and the list of attributes agree with the specification's JSON schema.
 
-The schema is its authors', not kept here, but the list made from it is (tests/data/compose-attributes.txt). The list,
-and the kinds of values, are held against the schema itself where that is at hand: at shared/data/compose-spec.json
-beside the checkout, or where COMPOSE_SCHEMA says. COMPOSE_SCHEMA_WRITE=1 makes the list anew from a newer one:
-test_attributes.py then names what the table lacks.
+The schema is not part of this repository, only the list made from it (tests/data/compose-attributes.txt). The list and
+the kinds of values are compared with the schema itself if it is available: at shared/data/compose-spec.json beside the
+checkout, or at the path in COMPOSE_SCHEMA. COMPOSE_SCHEMA_WRITE=1 writes the list from a newer schema;
+test_attributes.py then names the attributes that the table lacks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "array": ([],),
     "object": ({},),
 }
-"""By type of the schema: values of which an attribute that takes the type takes at least one."""
+"""Sample values by type of the schema; an attribute that accepts the type accepts at least one of them."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def schema() -> Any:
 
 
 def places(root: Any, node: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Every attribute's path with every type it takes; "" for one that may be anything."""
+    """The path of every attribute with every type it accepts; "" when it accepts any."""
     node = _resolved(root, root if node is None else node)
     types = node.get("type", "")
     if path:
@@ -74,7 +74,7 @@ def test_the_list_has_every_attribute_of_the_schema(schema: Any) -> None:
     assert found == sorted(LIST.read_text().split())
 
 
-def test_every_type_of_the_schema_is_taken_or_the_attribute_refused(schema: Any) -> None:
+def test_every_type_of_the_schema_is_accepted_or_the_attribute_refused(schema: Any) -> None:
     assert [
         (path, kind)
         for path, kind in sorted(set(places(schema)))
@@ -110,6 +110,6 @@ def test_every_kind_of_place_in_a_schema_is_found() -> None:
 
 
 @pytest.mark.parametrize("path", ["services.*.image", "services.*.deploy.resources.limits.pids", "networks.*.internal"])
-def test_an_attribute_that_the_table_lacks_is_missed(path: str) -> None:
+def test_an_attribute_missing_from_the_table_is_found(path: str) -> None:
     lacking = ATTRIBUTES.keys() - {path}
     assert set(LIST.read_text().split()) - lacking == {path}

@@ -1,4 +1,4 @@
-"""Go's templates: what they come to is what Go's own text/template makes of them."""
+"""Go's templates: the results are those of Go's own text/template."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ def test_templates(template: str, text: str | None) -> None:
         ("{{" + "(" * 500 + "1" + ")" * 500 + "}}", "nested more than 100 deep"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(template: str, message: str) -> None:
+def test_errors_are_one_sentence(template: str, message: str) -> None:
     with pytest.raises(BadTemplate, match=message):
         render(template, VALUE)
