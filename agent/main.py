@@ -1,7 +1,7 @@
 """The agent: puts the parts together and runs them as one group. Crash-only: what breaks it ends it.
 
-managers ⇄ link ⇄ session ⇄ worker → runner (task.step) → runtime, networks
-                     ↑ statuses: reporter ← runner       disk: storage
+managers ⇄ connector ⇄ session ⇄ worker → runner (task.step) → runtime, networks
+                     ↑ statuses: reporter ← runner       disk: checkpoint
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from agent.options import AgentConfig
 from agent.runtime.bundle import cdi
 from agent.runtime.interface import Runtime
 from agent.serving.callers import Callers
-from agent.session.interface import Link
+from agent.session.interface import Connector
 from agent.session.known_managers import Managers
 from agent.session.session import Session
 from agent.session.status_reporter import Reporter
-from agent.tasks.checkpoint import Storage
-from agent.tasks.task_actions import Host
+from agent.tasks.checkpoint import Checkpoint
+from agent.tasks.task_actions import RunnerContext
 from agent.tasks.worker import Worker
 from api.errors import ArgosyError
 from api.objects.observed import NodeDescription
@@ -57,7 +57,7 @@ class Agent:
         config: AgentConfig,
         runtime: Runtime,
         networks: Networks,
-        link: Link,
+        connector: Connector,
         clock: Clock,
         rng: random.Random | None = None,
         told_health: Callable[[str, str], None] = lambda *_: None,
@@ -70,32 +70,32 @@ class Agent:
         self._config = config
         self._runtime = runtime
         self._networks = networks
-        self._link = link
+        self._connector = connector
         self._clock = clock
         self._rng = rng or random.Random()
         self._told_health = told_health
-        self._storage = Storage(config.directory, self._troubles)
+        self._checkpoint = Checkpoint(config.directory, self._troubles)
         self._managers = Managers(config.directory / "managers.json", config.managers, self._rng)
         self._worker: Worker | None = None
         self._held: list[Assignments] = []
         self._up = asyncio.Event()
         self._session: Session | None = None
         self._last_prefixes: tuple[str, ...] = ()
-        self.callers = Callers(lambda: self._storage.assignments.members())
+        self.callers = Callers(lambda: self._checkpoint.assignments.members())
         """Who may ask this host for something."""
 
     async def run(self) -> NoReturn:
         """Until cancelled. Containers, networks and names are left as they are, for the next agent to take over."""
         self._worker, self._held = None, []
         self._up.clear()
-        self._storage.load()
+        self._checkpoint.load()
         reporter = Reporter()
-        host = Host(
+        context = RunnerContext(
             node_id=self._config.node_id,
             runtime=self._runtime,
             networks=self._networks,
             reporter=reporter,
-            storage=self._storage,
+            checkpoint=self._checkpoint,
             places=asyncio.Semaphore(self._config.starts),
             removals=asyncio.Semaphore(self._config.starts),
             clock=self._clock,
@@ -107,7 +107,7 @@ class Agent:
             troubles=self._troubles,
         )
         session = self._session = Session(
-            self._link,
+            self._connector,
             self._managers,
             reporter,
             self._apply,
@@ -125,21 +125,21 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 for name, work in works.items():
                     group.create_task(supervise(work, name, self._troubles, self._delays), name=name)
-                await self._bring_up(host, group)
+                await self._bring_up(context, group)
         finally:
             await self._networks.stop()
-            self._storage.close()
+            self._checkpoint.close()
             self._troubles.clear()
         raise AssertionError("the session never ends")
 
-    async def _bring_up(self, host: Host, group: asyncio.TaskGroup) -> None:
+    async def _bring_up(self, context: RunnerContext, group: asyncio.TaskGroup) -> None:
         """Take over what a former agent left: first the networks, then the tasks on them. Tried until it works; the
         managers hear of the host meanwhile, and of what it lacks.
         """
         await self._until_done("networks", self._networks.start)
         containers = await self._until_done("list of containers", self._runtime.containers)
         images = await self._until_done("list of images", self._runtime.images)
-        worker = Worker(host, group)
+        worker = Worker(context, group)
         worker.restore(containers, images)
         self._worker = worker
         held, self._held = self._held, []
@@ -182,12 +182,12 @@ class Agent:
 
     def network_name(self, id: str) -> str:
         """The name of a network this host takes part in; the id itself for any other."""
-        network = self._storage.assignments.network(id)
+        network = self._checkpoint.assignments.network(id)
         return network.name if network else id
 
     def networks(self) -> list[NetworkAssignment]:
         """The networks this host takes part in."""
-        return list(self._storage.assignments.view().networks.values())
+        return list(self._checkpoint.assignments.view().networks.values())
 
     async def farewell(self) -> None:
         """Tell the managers that this node leaves, so that they need not wait for its lease to run out."""
@@ -200,7 +200,7 @@ class Agent:
             if container.task_id:
                 await self._runtime.remove(container.id)
         await self._networks.remove_all()
-        self._storage.erase()
+        self._checkpoint.erase()
         self._managers.erase()
 
     def _apply(self, message: Assignments) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.runtime.logs.log_file import policy
-from agent.runtime.oci.container_defaults import Usual
+from agent.runtime.oci.container_defaults import ContainerDefaults
 from api.defaults import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HOST_PORT, MANAGER_PORT
 from api.errors import Invalid
 from api.service.container import Driver
@@ -50,7 +50,7 @@ class Settings:
     labels: dict[str, str] = field(default_factory=dict)
     generic_resources: tuple[GenericResource, ...] = ()
     """Resources besides CPUs and memory that tasks may reserve."""
-    usual: Usual = field(default_factory=Usual)
+    usual: ContainerDefaults = field(default_factory=ContainerDefaults)
     """Defaults for containers whose specs do not set these values."""
     log_level: str = "info"
 
@@ -123,14 +123,14 @@ def read_labels(items: tuple[str, ...]) -> dict[str, str]:
     return labels
 
 
-def read_usual(pids_limit: int, log_driver: str, log_options: tuple[str, ...]) -> Usual:
+def read_usual(pids_limit: int, log_driver: str, log_options: tuple[str, ...]) -> ContainerDefaults:
     """`--default-pids-limit`, `--log-driver` and `--log-opt key=value`. Raises Invalid."""
     options = dict(item.partition("=")[::2] for item in log_options)
     for problem in log_option_problems("--log-opt", log_driver, options):
         raise Invalid(problem)
     if log_driver == "none" and options:
         raise Invalid(f"--log-opt {next(iter(options))}: log driver none keeps nothing, so it has no options")
-    return Usual(max(pids_limit, 0), log_driver, policy(Driver(log_driver, options)))
+    return ContainerDefaults(max(pids_limit, 0), log_driver, policy(Driver(log_driver, options)))
 
 
 def read_generic_resources(items: tuple[str, ...]) -> tuple[GenericResource, ...]:

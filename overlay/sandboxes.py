@@ -43,7 +43,7 @@ a packet is repeated some times."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class OpenSandbox:
     """A sandbox and what it got."""
 
     sandbox: Sandbox
@@ -75,7 +75,7 @@ class Sandboxes:
         self._ports = HeldPorts()
         self._forwarder = Forwarder()
         self._host_servers = HostServers(resolv_conf)
-        self._placed: dict[str, Placed] = {}
+        self._placed: dict[str, OpenSandbox] = {}
         self._servers: dict[str, DnsServer] = {}
         self._names: Mapping[str, Names] = {}
         self._relief = Relief(state / "names.sock", resolv_conf)
@@ -85,7 +85,7 @@ class Sandboxes:
         self._last_local = 0
 
     @property
-    def placed(self) -> Mapping[str, Placed]:
+    def placed(self) -> Mapping[str, OpenSandbox]:
         """Sandboxes by id."""
         return self._placed
 
@@ -111,7 +111,7 @@ class Sandboxes:
         held = await self._relief.take_over()
         for record in sorted({mirrored_file.original(path) for path in self._records.glob("*.json*")}):
             try:
-                placed = mirrored_file.load(record, msgspec.json.Decoder(Placed).decode)
+                placed = mirrored_file.load(record, msgspec.json.Decoder(OpenSandbox).decode)
                 sockets = held.pop(placed.sandbox.id, None)
                 if sockets is None:
                     sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
@@ -150,7 +150,7 @@ class Sandboxes:
         except BaseException:
             self._ports.release(sandbox.id)
             raise
-        placed = Placed(sandbox, addresses, ports, internal=not route)
+        placed = OpenSandbox(sandbox, addresses, ports, internal=not route)
         mirrored_file.save(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
         self._serve(placed, sockets)
         return path
@@ -211,14 +211,14 @@ class Sandboxes:
         self._ports.release_all()
         self._namespaces.close()
 
-    def _serve(self, placed: Placed, sockets: DnsSockets) -> None:
+    def _serve(self, placed: OpenSandbox, sockets: DnsSockets) -> None:
         self._placed[placed.sandbox.id] = placed
         namespace = str(self._netns / placed.sandbox.id)
         self._relief.serve(placed.sandbox, placed.addresses, placed.internal, sockets, namespace)
         if placed.sandbox.id not in self._unserved:
             self._answer(placed, sockets)
 
-    def _answer(self, placed: Placed, sockets: DnsSockets) -> None:
+    def _answer(self, placed: OpenSandbox, sockets: DnsSockets) -> None:
         resolver = Resolver(placed.sandbox, placed.addresses, placed.internal)
         resolver.know(self._names)
         servers = placed.sandbox.nameservers

@@ -1,6 +1,6 @@
-"""In-process twins of the agent's ports: Runtime, Networks, Link. Real enough that a restarted agent finds its own.
+"""In-process fakes of the agent's interfaces: Runtime, Networks, Connector.
 
-FakeRuntime and FakeNetworks outlive the agents that use them, as a host does.
+FakeRuntime and FakeNetworks outlive the agents that use them, as a host does: a restarted agent finds what it made.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ class FakeNetworks:
         self.open_sandboxes.clear()
 
 
-class FakeConversation:
+class FakeConnection:
     """Both ends of one stream: `send`/`receive` are the agent's, the rest the manager's."""
 
     def __init__(self, address: str) -> None:
@@ -302,81 +302,81 @@ class FakeConversation:
         self._down.put_nowait(None)
 
 
-class FakeLink:
-    """A Link whose manager is the test: `accept` gives the next conversation."""
+class FakeConnector:
+    """A Connector whose manager is the test: `accept` gives the next connection."""
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[FakeConversation] = asyncio.Queue()
+        self._waiting: asyncio.Queue[FakeConnection] = asyncio.Queue()
         self.down: set[str] = set()
         """Addresses that do not answer."""
         self.tried: list[str] = []
 
     @asynccontextmanager
-    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[FakeConversation]:
+    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[FakeConnection]:
         self.tried.append(address)
         if address in self.down:
             raise SessionLost(f"{address} does not answer")
-        conversation = FakeConversation(address)
-        self._waiting.put_nowait(conversation)
+        connection = FakeConnection(address)
+        self._waiting.put_nowait(connection)
         try:
-            yield conversation
+            yield connection
         finally:
-            conversation.break_off()
+            connection.break_off()
 
-    async def accept(self) -> FakeConversation:
-        """The next conversation an agent begins."""
+    async def accept(self) -> FakeConnection:
+        """The next connection an agent begins."""
         return await self._waiting.get()
 
 
 class FakeManager:
     """A manager that welcomes, accepts every status, and keeps what it heard."""
 
-    def __init__(self, link: FakeLink, managers: Sequence[str] = ("m1:7946",), period: float = 2.0) -> None:
-        self.link = link
+    def __init__(self, connector: FakeConnector, managers: Sequence[str] = ("m1:7946",), period: float = 2.0) -> None:
+        self.connector = connector
         self.managers = list(managers)
         self.period = period
         self.heard: list[AgentMessage] = []
         self.statuses: dict[str, list[Any]] = {}
-        self.conversation: FakeConversation | None = None
+        self.connection: FakeConnection | None = None
         self.accepting = True
         self._news = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve one conversation after the other."""
+        """Serve one connection after the other."""
         while True:
-            conversation = await self.link.accept()
-            self.heard.append(await conversation.heard())
-            conversation.say(SessionInfo(self.period, self.managers))
-            self.conversation = conversation
+            connection = await self.connector.accept()
+            self.heard.append(await connection.heard())
+            connection.say(SessionInfo(self.period, self.managers))
+            self.connection = connection
             self._news.set()
-            await self._serve(conversation)
+            await self._serve(connection)
 
-    async def _serve(self, conversation: FakeConversation) -> None:
+    async def _serve(self, connection: FakeConnection) -> None:
         while True:
-            waiting = [asyncio.ensure_future(conversation.heard()), asyncio.ensure_future(conversation._lost.wait())]
+            waiting = [asyncio.ensure_future(connection.heard()), asyncio.ensure_future(connection._lost.wait())]
             done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
             if waiting[0] not in done:
-                self.conversation = None
+                self.connection = None
                 self._news.set()
                 return
-            self._take(conversation, waiting[0].result())  # type: ignore[arg-type]
+            self._take(connection, waiting[0].result())  # type: ignore[arg-type]
 
-    def _take(self, conversation: FakeConversation, message: AgentMessage) -> None:
+    def _take(self, connection: FakeConnection, message: AgentMessage) -> None:
         self.heard.append(message)
         if isinstance(message, Statuses):
             for task_id, status in message.statuses.items():
                 self.statuses.setdefault(task_id, []).append(status)
             if self.accepting:
-                conversation.say(Accepted(message.number))
+                connection.say(Accepted(message.number))
         self._news.set()
 
-    async def talking(self) -> FakeConversation:
-        """The conversation, once there is one."""
-        await self.until(lambda: self.conversation is not None)
-        assert self.conversation
-        return self.conversation
+    async def talking(self) -> FakeConnection:
+        """The connection, once there is one."""
+        await self.until(lambda: self.connection is not None)
+        assert self.connection
+        return self.connection
 
     async def until(self, condition: Callable[[], bool], deadline: float = 120.0) -> None:
         """Until news from the agent made the condition true."""

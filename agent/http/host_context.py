@@ -11,8 +11,8 @@ from agent.runtime.execs.execs import Execs
 from agent.runtime.host_features import CgroupMode
 from agent.runtime.images.image_store import ImageStore
 from agent.runtime.interface import Runtime
-from agent.runtime.oci.container_defaults import Usual
-from agent.runtime.runtime_events import Journal
+from agent.runtime.oci.container_defaults import ContainerDefaults
+from agent.runtime.runtime_events import RuntimeEvents
 from agent.runtime.volumes.local_volumes import Volumes
 from api.wire.host_messages import LogLine
 from kit.timing import Clock
@@ -33,7 +33,7 @@ class HostRuntime(Runtime, Protocol):
         ...
 
     @property
-    def usual(self) -> Usual:
+    def usual(self) -> ContainerDefaults:
         """What a container gets whose spec does not say."""
         ...
 
@@ -43,7 +43,7 @@ class HostRuntime(Runtime, Protocol):
         ...
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> RuntimeEvents:
         """What has happened to containers, images and volumes."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.runtime.runtime_events import Journal
+from agent.runtime.runtime_events import RuntimeEvents
 from api.engine.events import EventAnswer
 from api.http.event_stream import event
 
@@ -10,7 +10,7 @@ from api.http.event_stream import event
 class HostEvents:
     """A Source for api/http/event_stream.py."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: RuntimeEvents) -> None:
         self._journal = journal
 
     def position(self, since: float) -> int:

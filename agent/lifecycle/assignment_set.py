@@ -36,7 +36,7 @@ _TAGS = ("task", "spec", "network", "service", "endpoint", "peer", "image", "mem
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AssignmentChange:
     """What a message changed."""
 
     put: list[Assignment] = field(default_factory=list)
@@ -64,7 +64,7 @@ class AssignmentSet:
     def __init__(self) -> None:
         self._kinds: dict[str, dict[str, Assignment]] = {tag: {} for tag in _TAGS}
 
-    def apply(self, message: Assignments) -> Change:
+    def apply(self, message: Assignments) -> AssignmentChange:
         """Take a message in; returns what it changed. An unknown key in `remove` is no error."""
         unfit = {key_of(resource): why for resource in message.put if (why := wrong(resource))}
         put = [r for r in message.put if self._get(key_of(r)) != r and key_of(r) not in unfit]
@@ -77,7 +77,7 @@ class AssignmentSet:
         for resource in put:
             tag, id = key_of(resource)
             self._kinds[tag][id] = resource
-        return Change(put, removed, unfit)
+        return AssignmentChange(put, removed, unfit)
 
     def keys(self) -> list[AssignmentKey]:
         """Every resource there is."""

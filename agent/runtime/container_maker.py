@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from agent.runtime.bundle.bundle_builder import Builder
+from agent.runtime.bundle.bundle_builder import BundleBuilder
 from agent.runtime.containers import conmon, container_record, recovery
 from agent.runtime.containers.container_record import Record
 from agent.runtime.containers.container_store import ContainerStore
@@ -45,7 +45,7 @@ class ContainerMaker:
     store: ContainerStore
     command: OciCommand
     termination: Termination
-    builder: Builder
+    builder: BundleBuilder
     images: ImageStore
     volumes: Volumes
     subgroups: Subgroups

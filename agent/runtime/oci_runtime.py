@@ -17,7 +17,7 @@ import msgspec
 
 from agent.runtime import host_features
 from agent.runtime.bundle import bundle_builder
-from agent.runtime.bundle.bundle_builder import Builder
+from agent.runtime.bundle.bundle_builder import BundleBuilder
 from agent.runtime.container_maker import MOST_STARTS, PROCESS, ContainerMaker
 from agent.runtime.containers import conmon, recovery
 from agent.runtime.containers.container_record import Record
@@ -32,8 +32,8 @@ from agent.runtime.images.peer_source import PeerSource
 from agent.runtime.interface import Container, ContainerPlan, Exit, Image, Output, RuntimeFailure
 from agent.runtime.logs import log_file
 from agent.runtime.logs.log_format import Selection
-from agent.runtime.oci.container_defaults import Usual
-from agent.runtime.runtime_events import Journal
+from agent.runtime.oci.container_defaults import ContainerDefaults
+from agent.runtime.runtime_events import RuntimeEvents
 from agent.runtime.volumes.local_volumes import Volumes
 from api.service.host_config import Hook
 from api.wire.host_messages import LogLine
@@ -64,11 +64,11 @@ class OciRuntime:
         rng: random.Random | None = None,
         cgroup_parent: str = "/argosy",
         auth_file: Path | None = None,
-        usual: Usual | None = None,
+        usual: ContainerDefaults | None = None,
     ) -> None:
         mode = host_features.own_cgroup_mode()
         self.cgroup_mode = mode
-        self._usual = usual or Usual()
+        self._usual = usual or ContainerDefaults()
         self._command = OciCommand(host_features.choose_runtime(mode), exec_root / "oci")
         self._sockets = exec_root / "conmon"
         self._clock = clock
@@ -76,7 +76,7 @@ class OciRuntime:
         # What lies in them is the containers' own users', who have the host's numbers; setuid programs too.
         for path in (self._command.state, self._sockets, containers, volumes, images):
             make_directory(path)
-        self.journal = Journal(clock)
+        self.journal = RuntimeEvents(clock)
         self._store = ContainerStore(containers, self.journal, clock)
         for record in self._store.all():
             bundle_builder.close_to_others(self._store.directory(record.id))
@@ -100,7 +100,7 @@ class OciRuntime:
             store=self._store,
             command=self._command,
             termination=self._termination,
-            builder=Builder(self.volumes, limits, cgroup_parent, self._command.is_crun, workers),
+            builder=BundleBuilder(self.volumes, limits, cgroup_parent, self._command.is_crun, workers),
             images=self.image_store,
             volumes=self.volumes,
             subgroups=self._subgroups,
@@ -118,7 +118,7 @@ class OciRuntime:
         return self._command.name
 
     @property
-    def usual(self) -> Usual:
+    def usual(self) -> ContainerDefaults:
         """What a container gets whose spec does not say."""
         return self._usual
 

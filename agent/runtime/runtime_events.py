@@ -26,7 +26,7 @@ class HostEvent:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-class Journal(EventRing[HostEvent]):
+class RuntimeEvents(EventRing[HostEvent]):
     """The newest events of this host."""
 
     def __init__(self, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The Link over gRPC: one bidirectional stream per conversation, on a channel of its own."""
+"""The Connector over gRPC: one bidirectional stream per connection, on a channel of its own."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _KINDS = {
 }
 
 
-class RpcLink:
+class GrpcConnector:
     """Connects with the node's certificate as it is at that moment (`credentials` is asked each time)."""
 
     def __init__(self, credentials: Callable[[], Credentials]) -> None:
         self._credentials = credentials
 
     @asynccontextmanager
-    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[RpcConversation]:
+    async def connect(self, address: str, node_id: str = "") -> AsyncIterator[GrpcConnection]:
         """Talk to the manager at "address:host_port"; it must have that node's certificate, or any manager's."""
         channel = rpc.channel(address, self._credentials(), node_id or MANAGER_NAME, options=OPTIONS)
         call = rpc.stream_stream(channel, SESSION_METHOD, bytes)()
         try:
             await _reached(channel, address)
-            yield RpcConversation(call, address)
+            yield GrpcConnection(call, address)
         finally:
             call.cancel()
             await channel.close(CLOSE_GRACE)
@@ -66,7 +66,7 @@ async def _reached(channel: Any, address: str) -> None:
         raise SessionLost(f"the manager at {address} cannot be reached within {CONNECT_TIMEOUT:g} s") from None
 
 
-class RpcConversation:
+class GrpcConnection:
     """One call of Dispatcher.Session."""
 
     def __init__(self, call: Any, address: str) -> None:

@@ -21,7 +21,7 @@ class HelloRefused(SessionLost):
     """A manager does not take what this node says; to say it again at once would not help."""
 
 
-class Conversation(Protocol):
+class Connection(Protocol):
     """One stream to one manager. `send` may be called by several tasks."""
 
     async def send(self, message: AgentMessage) -> None:
@@ -33,10 +33,10 @@ class Conversation(Protocol):
         ...
 
 
-class Link(Protocol):
-    """Makes conversations."""
+class Connector(Protocol):
+    """Makes connections."""
 
-    def connect(self, address: str, node_id: str = "") -> AbstractAsyncContextManager[Conversation]:
+    def connect(self, address: str, node_id: str = "") -> AbstractAsyncContextManager[Connection]:
         """Talk to the manager at "address:host_port", of that node id if one is given; leaving the context ends it.
 
         Raises SessionLost.

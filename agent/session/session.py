@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from agent.session.interface import Conversation, HelloRefused, Link, SessionLost
+from agent.session.interface import Connection, Connector, HelloRefused, SessionLost
 from agent.session.known_managers import Managers
 from agent.session.status_reporter import Reporter
 from api.objects.observed import NodeDescription
@@ -34,11 +34,11 @@ FAREWELL_TIMEOUT = 2.0
 
 
 class Session:
-    """One agent's endless conversation with the managers."""
+    """One agent's endless connection with the managers."""
 
     def __init__(
         self,
-        link: Link,
+        connector: Connector,
         managers: Managers,
         reporter: Reporter,
         apply: Callable[[Assignments], None],
@@ -47,7 +47,7 @@ class Session:
         rng: random.Random,
     ) -> None:
         """`apply` takes assignments in; `routed` returns when traffic on the host follows what was taken in so far."""
-        self._link = link
+        self._connector = connector
         self._managers = managers
         self._reporter = reporter
         self._apply = apply
@@ -60,7 +60,7 @@ class Session:
         self._period = 0.0
         self._number = 0
         self._parts: list[Part | Assignments] = []
-        self._conversation: Conversation | None = None
+        self._connection: Connection | None = None
         self._ended = asyncio.Event()
         self._hurry = asyncio.Event()
         self.connected = asyncio.Event()
@@ -78,12 +78,12 @@ class Session:
 
     async def farewell(self) -> None:
         """Tell the manager that the node leaves, if one listens; returns when it has taken note, or time is up."""
-        if self._conversation is None:
+        if self._connection is None:
             return
         self._ended.clear()
         try:
             async with asyncio.timeout(FAREWELL_TIMEOUT):
-                await self._conversation.send(Goodbye())
+                await self._connection.send(Goodbye())
                 await self._ended.wait()
         except (TimeoutError, SessionLost) as error:
             log.warning("no manager took note that this node leaves", why=str(error) or "no answer in time")
@@ -109,25 +109,25 @@ class Session:
             self._hurry.clear()
 
     async def _converse(self, address: str) -> None:
-        async with self._link.connect(address, self._managers.node_id(address)) as conversation:
-            await self._greet(conversation, address)
-            self._conversation = conversation
+        async with self._connector.connect(address, self._managers.node_id(address)) as connection:
+            await self._greet(connection, address)
+            self._connection = connection
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._beat(conversation), name="heartbeat")
-                    group.create_task(self._tell_news(conversation), name="description")
-                    group.create_task(self._reporter.deliver(conversation.send), name="statuses")
-                    group.create_task(self._confirm(conversation), name="confirmations")
-                    group.create_task(self._listen(conversation), name="listen")
+                    group.create_task(self._beat(connection), name="heartbeat")
+                    group.create_task(self._tell_news(connection), name="description")
+                    group.create_task(self._reporter.deliver(connection.send), name="statuses")
+                    group.create_task(self._confirm(connection), name="confirmations")
+                    group.create_task(self._listen(connection), name="listen")
             finally:
-                self._conversation = None
+                self._connection = None
                 self._ended.set()
 
-    async def _greet(self, conversation: Conversation, address: str) -> None:
+    async def _greet(self, connection: Connection, address: str) -> None:
         try:
             async with asyncio.timeout(WELCOME_TIMEOUT):
-                await conversation.send(Hello(self._description))
-                answer = await conversation.receive()
+                await connection.send(Hello(self._description))
+                answer = await connection.receive()
         except TimeoutError:
             raise SessionLost(f"the manager at {address} did not answer within {WELCOME_TIMEOUT:g} s") from None
         if not isinstance(answer, SessionInfo):
@@ -143,26 +143,26 @@ class Session:
         self._period = message.period
         self._managers.update(message.managers, message.ids)
 
-    async def _beat(self, conversation: Conversation) -> NoReturn:
+    async def _beat(self, connection: Connection) -> NoReturn:
         while True:
             await asyncio.sleep(self._period)
-            await conversation.send(Heartbeat(self._in_force))
+            await connection.send(Heartbeat(self._in_force))
 
-    async def _confirm(self, conversation: Conversation) -> NoReturn:
+    async def _confirm(self, connection: Connection) -> NoReturn:
         while True:
             number = await self._taken.take()
             await self._routed()
             self._in_force = number
-            await conversation.send(Heartbeat(number))
+            await connection.send(Heartbeat(number))
 
-    async def _tell_news(self, conversation: Conversation) -> NoReturn:
+    async def _tell_news(self, connection: Connection) -> NoReturn:
         while True:
-            await conversation.send(Hello(await self._news.take()))
+            await connection.send(Hello(await self._news.take()))
             await asyncio.sleep(NEWS_PAUSE)
 
-    async def _listen(self, conversation: Conversation) -> NoReturn:
+    async def _listen(self, connection: Connection) -> NoReturn:
         while True:
-            match await conversation.receive():
+            match await connection.receive():
                 case Part() as part:
                     self._parts.append(part)
                 case Assignments() as message:

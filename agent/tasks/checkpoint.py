@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from agent.lifecycle.assignment_set import AssignmentSet, Change
+from agent.lifecycle.assignment_set import AssignmentChange, AssignmentSet
 from agent.session.assignment_reader import read_entries
 from api.codec import Value, encode
 from api.errors import Invalid
@@ -45,7 +45,7 @@ class Noted(Value, frozen=True, tag="noted"):
 Line = Assignments | Noted
 
 
-class Storage:
+class Checkpoint:
     """The assignment set and the noted statuses, in memory and in `<directory>/assignments.jsonl`."""
 
     def __init__(self, directory: Path, troubles: Troubles | None = None) -> None:
@@ -75,7 +75,7 @@ class Storage:
             self._path.with_suffix(".damaged").write_bytes(data)
         self._rewrite()
 
-    def apply(self, message: Assignments) -> Change:
+    def apply(self, message: Assignments) -> AssignmentChange:
         """Take a message in and remember it; returns what it changed."""
         change = self._take(message)
         if message.full:
@@ -112,10 +112,10 @@ class Storage:
             return False
         return True
 
-    def _take(self, line: Line) -> Change:
+    def _take(self, line: Line) -> AssignmentChange:
         if isinstance(line, Noted):
             self.statuses[line.task_id] = line.status
-            return Change()
+            return AssignmentChange()
         change = self.assignments.apply(line)
         for id in change.removed_ids("task"):
             self.statuses.pop(id, None)

@@ -20,7 +20,7 @@ from agent.lifecycle.step import Action, Observed, Wanted
 from agent.runtime.interface import Runtime, RuntimeFailure, container_id
 from agent.session.status_reporter import Reporter
 from agent.tasks import hooks
-from agent.tasks.checkpoint import Storage
+from agent.tasks.checkpoint import Checkpoint
 from agent.tasks.health_probe import probe_forever
 from api.defaults import DRAIN_LIMIT
 from api.errors import ArgosyError
@@ -34,14 +34,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class RunnerContext:
     """What the runners of a host share."""
 
     node_id: str
     runtime: Runtime
     networks: Networks
     reporter: Reporter
-    storage: Storage
+    checkpoint: Checkpoint
     places: asyncio.Semaphore
     """How many containers may be started at once; first come, first served."""
     removals: asyncio.Semaphore
@@ -59,16 +59,16 @@ class Host:
     """What does not work on the host."""
 
 
-class Activities:
+class TaskActions:
     """What is wanted and seen of one task, and the ways to act on it. `changed` is set when there is news."""
 
-    def __init__(self, host: Host, wanted: Wanted, seen: Observed) -> None:
+    def __init__(self, context: RunnerContext, wanted: Wanted, seen: Observed) -> None:
         self.wanted = wanted
         self.seen = seen
         self.changed = asyncio.Event()
-        self.delays = backoff(host.rng)
+        self.delays = backoff(context.rng)
         self.id = container_id(wanted.order.id)
-        self._host = host
+        self._context = context
 
     def see(self, **facts: Any) -> None:
         """Learn something of the task (fields of Observed)."""
@@ -112,67 +112,67 @@ class Activities:
     def _spec(self) -> SpecAssignment:
         """With its templates expanded for this task. Raises RuntimeFailure."""
         assert self.wanted.spec
-        host = self._host
+        context = self._context
         return container_plan.spec_for(
-            self.wanted.order, self.wanted.spec, host.node_id, host.hostname, host.architecture
+            self.wanted.order, self.wanted.spec, context.node_id, context.hostname, context.architecture
         )
 
     async def _fetch(self, spec: SpecAssignment) -> None:
         container = spec.task.container_spec
         login = task_files.login(self.wanted.order.service_id, self.wanted.files)
         reference = container.image if container.pull_policy == "always" else self.wanted.image or container.image
-        image = await self._host.runtime.image(reference, self.wanted.peers, container.pull_policy, login)
+        image = await self._context.runtime.image(reference, self.wanted.peers, container.pull_policy, login)
         self.see(image=image)
 
     async def _connect(self) -> None:
-        await self._host.networks.ready(container_plan.networks_of(self.wanted.order))
+        await self._context.networks.ready(container_plan.networks_of(self.wanted.order))
         self.see(connected=True)
 
     async def _queue(self) -> None:
-        await self._host.places.acquire()
+        await self._context.places.acquire()
         self.see(turn=True)
 
     def leave_place(self) -> None:
         """Give back the place in the queue, if it has one."""
         if self.seen.turn:
             self.see(turn=False)
-            self._host.places.release()
+            self._context.places.release()
 
     async def _open(self, spec: SpecAssignment) -> None:
         if container_plan.uses_host_network(spec):
             self.see(netns="")
             return
         self.see(maybe_sandbox=True)
-        netns = await self._host.networks.open(container_plan.sandbox_of(self.wanted.order, spec))
-        self.see(netns=netns, ports=container_plan.ports_of(self._host.networks.host_ports(self.id)))
+        netns = await self._context.networks.open(container_plan.sandbox_of(self.wanted.order, spec))
+        self.see(netns=netns, ports=container_plan.ports_of(self._context.networks.host_ports(self.id)))
 
     async def _create(self, spec: SpecAssignment) -> None:
         assert self.seen.image
         assert self.seen.netns is not None
-        addresses = self._host.networks.addresses(self.id) if self.seen.netns else {}
+        addresses = self._context.networks.addresses(self.id) if self.seen.netns else {}
         plan = container_plan.container_of(
             self.wanted.order,
             spec,
-            self._host.node_id,
+            self._context.node_id,
             self.seen.image,
             self.seen.netns,
             addresses,
             task_files.planned(spec.task.container_spec, self.wanted.files),
-            self._host.address,
+            self._context.address,
         )
         self.see(maybe_container=True)
-        await self._host.runtime.create(plan)
+        await self._context.runtime.create(plan)
         self.see(created=True)
 
     async def _start(self) -> None:
-        pid = await self._host.runtime.start(self.id)
+        pid = await self._context.runtime.start(self.id)
         health = Health(HealthState.STARTING if self._check else HealthState.NONE)
-        self.see(pid=pid, started=self._host.clock(), health=health)
+        self.see(pid=pid, started=self._context.clock(), health=health)
 
     async def _post_start(self, spec: ContainerSpec) -> None:
         """Failing fails the task, as in Compose; a container that ends meanwhile has ended, no more."""
-        end = asyncio.ensure_future(self._host.runtime.wait(self.id))
-        run = asyncio.ensure_future(hooks.run_all(self._host.runtime, self.id, "post_start", spec.post_start))
+        end = asyncio.ensure_future(self._context.runtime.wait(self.id))
+        run = asyncio.ensure_future(hooks.run_all(self._context.runtime, self.id, "post_start", spec.post_start))
         try:
             await asyncio.wait([end, run], return_when=asyncio.FIRST_COMPLETED)
             if not end.done():
@@ -192,7 +192,7 @@ class Activities:
     async def _watch(self) -> None:
         async with asyncio.TaskGroup() as group:
             helpers = [group.create_task(self._readopt()), group.create_task(self._probe())]
-            exit = await self._host.runtime.wait(self.id)
+            exit = await self._context.runtime.wait(self.id)
             for helper in helpers:
                 helper.cancel()
         self.see(exit=exit)
@@ -202,8 +202,8 @@ class Activities:
         spec = self.wanted.spec
         while spec and self.seen.netns is None:
             try:
-                await self._host.networks.ready(container_plan.networks_of(self.wanted.order))
-                async with self._host.places:
+                await self._context.networks.ready(container_plan.networks_of(self.wanted.order))
+                async with self._context.places:
                     await self._open(self._spec)
                 self.changed.set()
             except ArgosyError as error:
@@ -213,18 +213,18 @@ class Activities:
     async def _probe(self) -> None:
         if check := self._check:
             await probe_forever(
-                self._host.runtime,
+                self._context.runtime,
                 self.id,
                 check,
                 self.seen.health,
                 self.seen.started,
-                self._host.clock,
+                self._context.clock,
                 self._judge,
             )
 
     def _judge(self, health: Health) -> None:
         if health.state is not self.seen.health.state:
-            self._host.told_health(self.id, health.state.value)
+            self._context.told_health(self.id, health.state.value)
         self.see(health=health)
         self.changed.set()
 
@@ -240,28 +240,28 @@ class Activities:
         signal = container.stop_signal or (image.stop_signal if image else "")
         await self._pre_stop(container, container.grace_seconds)
         try:
-            await self._host.runtime.stop(self.id, signal, container.grace_seconds)
+            await self._context.runtime.stop(self.id, signal, container.grace_seconds)
         except RuntimeFailure as error:
             if not signal:
                 raise
             # Nothing may be unstoppable because its image asks for a signal that does not exist.
             log.warning("stopping with SIGTERM instead", task=self.wanted.order.name, why=str(error))
-            await self._host.runtime.stop(self.id, "", container.grace_seconds)
-        self.see(exit=await self._host.runtime.wait(self.id))
+            await self._context.runtime.stop(self.id, "", container.grace_seconds)
+        self.see(exit=await self._context.runtime.wait(self.id))
 
     async def _pre_stop(self, spec: ContainerSpec, grace: float) -> None:
         """At most as long as it would have to stop by itself; whatever comes of it, it is stopped then."""
         try:
             async with asyncio.timeout(grace):
-                await hooks.run_all(self._host.runtime, self.id, "pre_stop", spec.pre_stop)
+                await hooks.run_all(self._context.runtime, self.id, "pre_stop", spec.pre_stop)
         except (ArgosyError, TimeoutError) as error:
             log.warning("pre_stop did not end well", task=self.wanted.order.name, why=str(error) or "out of time")
 
     async def _close(self) -> None:
-        await self._host.networks.close(self.id)
+        await self._context.networks.close(self.id)
         self.see(maybe_sandbox=False, netns=None)
 
     async def _remove(self) -> None:
-        async with self._host.removals:
-            await self._host.runtime.remove(self.id)
+        async with self._context.removals:
+            await self._context.runtime.remove(self.id)
         self.see(maybe_container=False, created=False)

@@ -14,7 +14,7 @@ from agent.options import AgentConfig
 from agent.runtime.oci_runtime import OciRuntime
 from agent.serving.host_service import handlers
 from agent.serving.image_grants import ManagerGrants
-from agent.session.grpc_connector import RpcLink
+from agent.session.grpc_connector import GrpcConnector
 from api.defaults import MANAGER_PORT
 from api.states import Role
 from api.version import release
@@ -78,9 +78,9 @@ class NodeFactory:
             engine_version=release(),
             generic_resources=settings.generic_resources,
         )
-        link = SessionTap(RpcLink(own), listener.heard, listener.refused)
+        connector = SessionTap(GrpcConnector(own), listener.heard, listener.refused)
         told = self._runtime.tell_health
-        return Agent(config, self._runtime, networks, link, self._clock, self._rng, told, self._troubles)
+        return Agent(config, self._runtime, networks, connector, self._clock, self._rng, told, self._troubles)
 
     def manager(self, identity: Identity, own: Credentialed) -> Manager:
         """A manager, not started."""

@@ -20,7 +20,7 @@ from api.states import TaskState
 from api.wire.assignments import Attachment, NetworkAssignment, SpecAssignment, TaskAssignment
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from tests.fakes import FakeLink, FakeManager, FakeNetworks, FakeRuntime
+from tests.fakes import FakeConnector, FakeManager, FakeNetworks, FakeRuntime
 
 IMAGE = "docker.io/library/demo:1"
 NETWORK = NetworkAssignment("net", "shop_default", 4097, "10.0.1.0/24", "10.0.1.0/25", "10.0.1.130/24")
@@ -58,15 +58,15 @@ class Lab:
         self.runtime = FakeRuntime(self.clock)
         self.runtime.add_image(IMAGE)
         self.networks = FakeNetworks()
-        self.link = FakeLink()
-        self.manager = FakeManager(self.link)
+        self.connector = FakeConnector()
+        self.manager = FakeManager(self.connector)
         self.config = AgentConfig("node1", "host1", directory, "192.0.2.1", managers=("m1:7946",))
         self.agent: Agent | None = None
         self._tasks: list[asyncio.Task[Any]] = []
 
     def start_agent(self) -> Agent:
         """A new agent process."""
-        self.agent = Agent(self.config, self.runtime, self.networks, self.link, self.clock, random.Random(1))
+        self.agent = Agent(self.config, self.runtime, self.networks, self.connector, self.clock, random.Random(1))
         self._tasks.append(asyncio.get_running_loop().create_task(self.agent.run()))
         return self.agent
 

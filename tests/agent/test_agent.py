@@ -28,8 +28,8 @@ CHECKED = Healthcheck(test=["CMD", "true"], interval=10 * SECOND, retries=2)
 
 async def running(lab: Lab, *tasks: str, **spec: object) -> None:
     """Assign tasks and wait until they run."""
-    conversation = await lab.manager.talking()
-    conversation.assign(full=True, put=[NETWORK, a_spec(**spec), *[a_task(id) for id in tasks]])  # type: ignore[arg-type]
+    connection = await lab.manager.talking()
+    connection.assign(full=True, put=[NETWORK, a_spec(**spec), *[a_task(id) for id in tasks]])  # type: ignore[arg-type]
     await lab.manager.until(lambda: all(lab.manager.state(id) == "running" for id in tasks))
 
 
@@ -345,7 +345,7 @@ async def test_a_lost_session_touches_no_task_and_everything_is_told_again(tmp_p
         await running(lab, "t1", "t2")
         lab.manager.accepting = False
         (await lab.manager.talking()).break_off()
-        await lab.manager.until(lambda: lab.manager.conversation is None)
+        await lab.manager.until(lambda: lab.manager.connection is None)
         lab.manager.statuses.clear()
         await lab.manager.talking()
         await lab.manager.until(lambda: lab.manager.state("t1") == lab.manager.state("t2") == "running")
@@ -357,7 +357,7 @@ async def test_the_full_set_of_a_new_session_removes_what_is_gone(tmp_path: Path
     async with a_host(tmp_path) as lab:
         await running(lab, "t1", "t2")
         (await lab.manager.talking()).break_off()
-        await lab.manager.until(lambda: lab.manager.conversation is None)
+        await lab.manager.until(lambda: lab.manager.connection is None)
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), a_task("t2")])
         await settled()
 

@@ -123,7 +123,7 @@ async def test_a_set_that_comes_in_parts_is_acted_on_when_it_is_whole(tmp_path: 
         await runs(lab, "t1")
         await runs(lab, "t2")
         talk.break_off()
-        await lab.manager.until(lambda: lab.manager.conversation is None)
+        await lab.manager.until(lambda: lab.manager.connection is None)
         talk = await lab.manager.talking()
         talk.say(Part([NETWORK, a_spec(), a_task("t1")]))
         for _ in range(5):

@@ -10,7 +10,7 @@ import pytest
 
 from agent.runtime.containers.cgroup_usage import Cgroups
 from agent.runtime.interface import Image
-from agent.runtime.oci.container_defaults import PIDS_LIMIT, Usual
+from agent.runtime.oci.container_defaults import PIDS_LIMIT, ContainerDefaults
 from agent.runtime.oci_runtime import OciRuntime
 from api.service.container import Driver, Mount
 from api.service.resources import Limits, Resources
@@ -138,7 +138,7 @@ async def test_the_kernels_wide_doors_are_shut(runtime: OciRuntime, image: Image
 async def test_a_fork_bomb_ends_at_the_hosts_limit(place: Path) -> None:
     """Nobody set a limit for it; a service that needs more says so, or says that it wants none."""
     bomb = "(while :; do sleep 1000 & done) 2>/dev/null; exec sleep 1000"
-    async with runtime_at(place, usual=Usual(pids_limit=64)) as runtime:
+    async with runtime_at(place, usual=ContainerDefaults(pids_limit=64)) as runtime:
         image = await load(runtime, place)
 
         id = await run(runtime, plan(image, "t", "sh", "-c", bomb))

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from agent.main import Agent, AgentConfig
-from agent.session.grpc_connector import RpcLink
+from agent.session.grpc_connector import GrpcConnector
 from api.http.app import make_app
 from api.network.network_spec import INGRESS, NetworkSpec
 from api.objects.kinds import CLUSTER, DEFAULT_CLUSTER, NETWORK, NODE
@@ -164,8 +164,8 @@ async def _run_agents(directory: Path, manager: str, credentials: dict[str, Cred
         runtime = FakeRuntime(wall_clock)
         runtime.add_image(IMAGE)
         config = AgentConfig(id, id, directory / id, LOOPBACK, managers=(manager,))
-        link = RpcLink(lambda own=own: own)  # type: ignore[misc]
-        agent = Agent(config, runtime, FakeNetworks(), link, wall_clock)
+        connector = GrpcConnector(lambda own=own: own)  # type: ignore[misc]
+        agent = Agent(config, runtime, FakeNetworks(), connector, wall_clock)
         tasks.append(asyncio.ensure_future(agent.run()))
     orphaned, parent = asyncio.Event(), multiprocessing.parent_process()
     assert parent is not None, "the agents run in a process of their own"

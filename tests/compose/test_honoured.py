@@ -17,7 +17,7 @@ from agent.runtime.bundle.bundle_builder import cgroup_of, resolv_conf
 from agent.runtime.interface import ContainerPlan, Image
 from agent.runtime.oci import oci_config
 from agent.runtime.oci.container_user import User
-from agent.runtime.oci.oci_config import Place
+from agent.runtime.oci.oci_config import OciContext
 from agent.runtime.oci.resource_limits import DeviceNode, HostLimits
 from agent.runtime.volumes.local_volumes import Volumes
 from api import codec
@@ -51,9 +51,9 @@ def config_of(text: str) -> dict[str, Any]:
         DeviceNode(d.path_in_container, "c", 1, 3, access=d.cgroup_permissions)
         for d in (wanted.devices if wanted else ())
     )
-    place = Place("/r", cgroup, User(), [], HOST, init="/usr/bin/tini", disks=DISK, devices=nodes)
+    context = OciContext("/r", cgroup, User(), [], HOST, init="/usr/bin/tini", disks=DISK, devices=nodes)
     return oci_config.config(
-        ContainerPlan("id", "n", "t", IMAGE, spec.task_template, {}, container.hostname or "host", "/n"), place
+        ContainerPlan("id", "n", "t", IMAGE, spec.task_template, {}, container.hostname or "host", "/n"), context
     )
 
 

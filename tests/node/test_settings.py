@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.runtime.logs.log_file import LogPolicy
-from agent.runtime.oci.container_defaults import PIDS_LIMIT, Usual
+from agent.runtime.oci.container_defaults import PIDS_LIMIT, ContainerDefaults
 from api.errors import Invalid
 from api.service.resources import DiscreteResource, GenericResource, NamedResource
 from node.settings import read_generic_resources, read_usual, size_option
@@ -35,8 +35,10 @@ def test_what_cannot_be_read_is_refused(text: str, message: str) -> None:
 
 
 def test_what_containers_get_whose_service_does_not_say() -> None:
-    assert read_usual(PIDS_LIMIT, "json-file", ()) == Usual()
-    assert read_usual(-1, "local", ("max-size=1.5m", "max-file=7")) == Usual(0, "local", LogPolicy(True, 1572864, 7))
+    assert read_usual(PIDS_LIMIT, "json-file", ()) == ContainerDefaults()
+    assert read_usual(-1, "local", ("max-size=1.5m", "max-file=7")) == ContainerDefaults(
+        0, "local", LogPolicy(True, 1572864, 7)
+    )
     assert read_usual(5, "none", ()).log.keep is False
 
 

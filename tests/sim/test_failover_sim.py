@@ -54,7 +54,7 @@ BOUND = 2.5
 
 
 class Stream:
-    """One session's messages: a Conversation to the agent, a gRPC context to the manager.
+    """One session's messages: a Connection to the agent, a gRPC context to the manager.
 
     A kernel that gets no answer to what was sent for MANAGER_TIMEOUT ends the connection; nothing else shows a death.
     """

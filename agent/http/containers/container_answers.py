@@ -11,7 +11,7 @@ from msgspec import UNSET
 from agent.lifecycle.health import NO_HEALTH, Health, HealthState
 from agent.runtime.containers.container_record import Record
 from agent.runtime.interface import Container
-from agent.runtime.oci.container_defaults import Usual
+from agent.runtime.oci.container_defaults import ContainerDefaults
 from api.engine.common import timestamp
 from api.engine.containers import (
     ContainerAnswer,
@@ -115,7 +115,7 @@ class Engine:
     data_root: str
     runtime: str
     """crun or runc."""
-    usual: Usual
+    usual: ContainerDefaults
 
 
 def inspection(

@@ -11,7 +11,7 @@ from aiohttp import web
 from agent.http.containers.container_handlers import find
 from agent.http.hijack import MULTIPLEXED, RAW, console_size, hijacked
 from agent.http.host_context import HostContext
-from agent.runtime.execs.execs import Exec, Wish
+from agent.runtime.execs.execs import Exec, ExecConfig
 from agent.runtime.interface import RuntimeFailure
 from api.engine.execs import ExecAnswer, ExecCreatedAnswer, ExecCreateRequest, ExecStartRequest, ProcessConfig
 from api.errors import Invalid
@@ -38,7 +38,7 @@ async def create(request: web.Request, context: HostContext) -> web.StreamRespon
         environment=wanted.env or [],
         working_dir=wanted.working_dir,
     )
-    wish = Wish(
+    wish = ExecConfig(
         hook,
         tty=wanted.tty,
         stdin=wanted.attach_stdin,

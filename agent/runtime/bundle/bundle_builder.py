@@ -50,7 +50,7 @@ class Built:
 
 
 @dataclass(slots=True)
-class Builder:
+class BundleBuilder:
     """Makes bundles on one host."""
 
     volumes: Volumes
@@ -86,9 +86,9 @@ class Builder:
         user = await self.workers.run("preparing the image's files", _prepared, root, plan)
         rules, annotations = self._seccomp(plan)
         files = await self.workers.run("writing secrets and configs", make_files, plan.files, directory)
-        offered = cdi.read(self.cdi_directories) if wanted.device_requests else cdi.Catalogue()
+        offered = cdi.read(self.cdi_directories) if wanted.device_requests else cdi.CdiDevices()
         edits = cdi.wanted(wanted.device_requests, offered)
-        place = oci_config.Place(
+        context = oci_config.OciContext(
             root=str(root),
             cgroup=self.cgroup(spec, plan.id),
             user=user,
@@ -105,7 +105,7 @@ class Builder:
             devices=[*device_nodes.wanted_nodes(wanted), *cdi.nodes(edits)],
             disks=device_nodes.disk_numbers(wanted),
         )
-        config = cdi.applied(oci_config.config(plan, place), edits)
+        config = cdi.applied(oci_config.config(plan, context), edits)
         replace_file(directory / "config.json", msgspec.json.encode(config))
         return Built(config, made)
 

@@ -84,7 +84,7 @@ class Specification(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class CdiDevices:
     """The devices a host offers, by "kind=name"."""
 
     devices: Mapping[str, Sequence[Edits]] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Catalogue:
     """Files that could not be read."""
 
 
-def read(directories: Sequence[Path] = DIRECTORIES) -> Catalogue:
+def read(directories: Sequence[Path] = DIRECTORIES) -> CdiDevices:
     """What the files in the directories say."""
     devices: dict[str, Sequence[Edits]] = {}
     broken: list[str] = []
@@ -106,7 +106,7 @@ def read(directories: Sequence[Path] = DIRECTORIES) -> Catalogue:
             continue
         for device in found.devices:
             devices[f"{found.kind}={device.name}"] = (found.container_edits, device.container_edits)
-    return Catalogue(devices, broken)
+    return CdiDevices(devices, broken)
 
 
 def stamp(directories: Sequence[Path] = DIRECTORIES) -> frozenset[tuple[str, int]]:
@@ -120,17 +120,17 @@ def stamp(directories: Sequence[Path] = DIRECTORIES) -> frozenset[tuple[str, int
     return frozenset(found)
 
 
-def wanted(requests: Iterable[DeviceRequest], catalogue: Catalogue) -> list[Edits]:
+def wanted(requests: Iterable[DeviceRequest], offered: CdiDevices) -> list[Edits]:
     """All edits for what is asked, each once. Raises RuntimeFailure for a device that this host does not offer."""
     edits: list[Edits] = []
-    offered = list(catalogue.devices)
+    known = list(offered.devices)
     try:
-        names = [name for request in requests for name in device_names(request, offered)]
+        names = [name for request in requests for name in device_names(request, known)]
     except NotFound as error:
-        unread = f" ({', '.join(catalogue.broken)} could not be read)" if catalogue.broken else ""
+        unread = f" ({', '.join(offered.broken)} could not be read)" if offered.broken else ""
         raise RuntimeFailure(f"{error}; devices are what CDI files in /etc/cdi and /var/run/cdi name{unread}") from None
     for name in dict.fromkeys(names):
-        edits += [edit for edit in catalogue.devices[name] if edit not in edits]
+        edits += [edit for edit in offered.devices[name] if edit not in edits]
     return edits
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from agent.runtime.containers import conmon, container_record
 from agent.runtime.containers.container_record import Ended, Record
-from agent.runtime.runtime_events import Journal
+from agent.runtime.runtime_events import RuntimeEvents
 from api.errors import Conflict, NotFound
 from kit import mirrored_file
 from kit.timing import Clock
@@ -24,7 +24,7 @@ LOST = 255
 class ContainerStore:
     """The records below `root`, one directory for each container; what happens to them goes into `events`."""
 
-    def __init__(self, root: Path, events: Journal, clock: Clock) -> None:
+    def __init__(self, root: Path, events: RuntimeEvents, clock: Clock) -> None:
         """Reads what a former agent left."""
         self.root = root
         self._events = events

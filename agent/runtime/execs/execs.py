@@ -35,7 +35,7 @@ _FIRST_LOOK = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExecConfig:
     """What is to be run, and how."""
 
     hook: Hook
@@ -51,7 +51,7 @@ class Wish:
 class Exec:
     """One command in one container."""
 
-    def __init__(self, container: str, wish: Wish) -> None:
+    def __init__(self, container: str, wish: ExecConfig) -> None:
         self.id = secrets.token_hex(32)
         self.container = container
         self.wish = wish
@@ -188,7 +188,7 @@ class Execs:
         self.told: Callable[[Exec, str], None] = lambda *_: None
         """Told of exec_create, exec_start and exec_die; set by the runtime."""
 
-    def create(self, container: str, wish: Wish) -> Exec:
+    def create(self, container: str, wish: ExecConfig) -> Exec:
         """Remember a command that is to be started. Raises NotFound, Conflict when the container does not run."""
         self._shape(container, wish.hook)
         made = Exec(container, wish)
@@ -320,7 +320,7 @@ class Execs:
             del self._known[id]
 
 
-def _with_terminal(shape: dict[str, Any], wish: Wish) -> dict[str, Any]:
+def _with_terminal(shape: dict[str, Any], wish: ExecConfig) -> dict[str, Any]:
     if not wish.tty:
         return {**shape, "terminal": False}
     env = shape["env"] if any(item.startswith("TERM=") for item in shape["env"]) else [*shape["env"], "TERM=xterm"]

@@ -18,10 +18,10 @@ import structlog
 from agent.runtime.host_features import machine
 from agent.runtime.images import image_archive, image_config
 from agent.runtime.images.image_receiver import receive
-from agent.runtime.images.layer_store import Storage, StorageFailure, StoredImage, StoredLayer
+from agent.runtime.images.layer_store import LayerStore, StorageFailure, StoredImage, StoredLayer
 from agent.runtime.images.manifests import Manifests
 from agent.runtime.images.peer_source import PeerSource
-from agent.runtime.images.reference_store import Catalogue
+from agent.runtime.images.reference_store import ReferenceStore
 from agent.runtime.interface import Image, ImageMissing
 from api.errors import ArgosyError, Conflict, Invalid, NotFound
 from api.image_reference import Reference, familiar, image_id, parse
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedImage:
     """What a load brought: `name` as Docker prints it, "" for an image without one."""
 
     name: str
@@ -52,7 +52,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class ImageRemoval:
     """What a remove did."""
 
     untagged: tuple[str, ...]
@@ -84,8 +84,8 @@ class ImageStore:
         self, root: Path, run_root: Path, peers: PeerSource | None, rng: random.Random, auth_file: Path | None = None
     ) -> None:
         self._workers = ThreadPool("images", MOST_CALLS, PATIENCE)
-        self._storage = Storage(root, run_root, self._workers, auth_file)
-        self._catalogue = Catalogue(root / "argosy-names.json")
+        self._layers = LayerStore(root, run_root, self._workers, auth_file)
+        self._references = ReferenceStore(root / "argosy-names.json")
         self._manifests = Manifests(root / "argosy-manifests")
         self._scratch = root / "incoming"
         self._peers = peers
@@ -152,7 +152,7 @@ class ImageStore:
         except StorageFailure as error:
             raise ImageMissing(f"cannot pull {wanted.familiar}: {error}") from None
 
-    async def load(self, stream: AsyncIterator[bytes]) -> list[Loaded]:
+    async def load(self, stream: AsyncIterator[bytes]) -> list[LoadedImage]:
         """Take all images of an archive (docker-archive or OCI, also compressed) in. Raises Invalid."""
         with self._workspace() as space:
             path = Path(space) / "image.tar"
@@ -167,11 +167,11 @@ class ImageStore:
         image, name = self.get(source), parse(target)
         if name.digest:
             raise Invalid("refusing to create a tag with a digest reference")
-        self._catalogue.add(image.id, [str(name)])
+        self._references.add(image.id, [str(name)])
         self.told("tag", image.id, name.familiar)
         self._tell()
 
-    async def remove(self, text: str, force: bool = False) -> Removal:
+    async def remove(self, text: str, force: bool = False) -> ImageRemoval:
         """Drop a name, and the image with its last one. By id: all its names, if it has one or with `force`.
 
         Raises NotFound, and Conflict when a container is made from it.
@@ -186,14 +186,14 @@ class ImageStore:
         stays = [name for name in image.names if name not in gone]
         if not stays and (users := self.in_use(image.id)):
             raise Conflict(f"conflict: unable to delete {text} - it is used by container {users[0]}; remove that first")
-        self._catalogue.drop([name for name in gone if "@" not in name])
+        self._references.drop([name for name in gone if "@" not in name])
         for name in gone:
             self.told("untag", image.id, familiar(name))
         if not stays:
             await self._delete(image)
             self.told("delete", image.id, "")
         self._tell()
-        return Removal(tuple(familiar(name) for name in gone), "" if stays else image.id)
+        return ImageRemoval(tuple(familiar(name) for name in gone), "" if stays else image.id)
 
     async def export(self, texts: Sequence[str]) -> AsyncIterator[bytes]:
         """An archive (docker-archive and OCI at once) of images. Raises NotFound."""
@@ -202,7 +202,7 @@ class ImageStore:
             exports = []
             for number, (image, name) in enumerate(found):
                 directory = Path(space) / str(number)
-                await self._storage.give(image.id, directory)
+                await self._layers.give(image.id, directory)
                 exports.append(image_archive.Export(directory, (name,) if name and "@" not in name else image.names))
             async with aclosing(closable(image_archive.write(exports, self._workers))) as chunks:
                 async for chunk in chunks:
@@ -222,7 +222,7 @@ class ImageStore:
         async with self._exports:
             with self._workspace() as space:
                 directory = Path(space) / "image"
-                await self._storage.give(id, directory)
+                await self._layers.give(id, directory)
                 exports = [image_archive.Export(directory, (), tuple(chain))]
                 async with aclosing(closable(image_archive.write(exports, self._workers))) as chunks:
                     async for chunk in chunks:
@@ -230,15 +230,15 @@ class ImageStore:
 
     def config(self, id: str) -> image_config.ImageConfig:
         """An image's config as it is. Raises FileNotFoundError."""
-        return image_config.read(self._storage.config(id))
+        return image_config.read(self._layers.config(id))
 
     def layer_sizes(self, id: str) -> list[int]:
         """Bytes of each layer, the lowest first. Raises KeyError when it is gone."""
-        return self._storage.layer_sizes(id)
+        return self._layers.layer_sizes(id)
 
     def layers(self, id: str) -> list[Path]:
         """Its layer directories, the uppermost first. Raises KeyError or OSError when it is gone."""
-        return self._storage.lower(id)
+        return self._layers.lower(id)
 
     # ── where images come from ──
 
@@ -268,14 +268,14 @@ class ImageStore:
         with self._workspace() as space:
             async with self._slots, aclosing(closable(self._peers.fetch(peer, reference))) as stream:
                 received = await receive(stream, wanted, machine(), Path(space), self._workers)
-            id = await self._storage.take(f"dir:{space}")
+            id = await self._layers.take(f"dir:{space}")
         if id != received.id:
             raise Invalid(f"it sent {received.id}, and it was stored as {id}")
         for manifest in received.manifests:
             await self._workers.run("keeping its manifest", self._manifests.keep, manifest)
         await self._workers.run("reading the image store", self._read)
         if not image_id(reference):
-            self._catalogue.add(id, digests=[parse(reference).canonical])
+            self._references.add(id, digests=[parse(reference).canonical])
         self._tell()
         return self.get(id)
 
@@ -289,46 +289,44 @@ class ImageStore:
                 options += ["--src-authfile", str(auth_file)]
             digest_file = Path(space) / "digest"
             async with self._slots:
-                id = await self._storage.take(
-                    f"docker://{wanted.canonical}", "--digestfile", str(digest_file), *options
-                )
+                id = await self._layers.take(f"docker://{wanted.canonical}", "--digestfile", str(digest_file), *options)
             digests = {f"{wanted.name}@{d}" for d in (digest_file.read_text().strip(), wanted.digest) if d}
         await self._workers.run("keeping its manifests", self._keep_manifests, id)
         await self._workers.run("reading the image store", self._read)
         names = [str(replace(wanted, digest=""))] if wanted.tag else []
-        self._catalogue.add(id, names, digests)
+        self._references.add(id, names, digests)
         self.told("pull", wanted.familiar, wanted.familiar_name)
         self._tell()
         return self.get(id)
 
-    async def _load_part(self, part: image_archive.Part) -> list[Loaded]:
+    async def _load_part(self, part: image_archive.Part) -> list[LoadedImage]:
         try:
-            id = await self._storage.take(part.source)
+            id = await self._layers.take(part.source)
         except StorageFailure as error:
             raise Invalid(f"the archive cannot be loaded: {error}") from None
         await self._workers.run("reading the image store", self._read)
         names = [parse(name) for name in part.names if "@" not in name]
-        self._catalogue.add(id, [str(name) for name in names])
+        self._references.add(id, [str(name) for name in names])
         for text in [name.familiar for name in names] or [""]:
             self.told("load", id, text)
         self._tell()
-        return [Loaded(name.familiar, id) for name in names] or [Loaded("", id)]
+        return [LoadedImage(name.familiar, id) for name in names] or [LoadedImage("", id)]
 
     # ── what is here ──
 
     async def _delete(self, image: Image) -> None:
         del self._images[image.id]  # first of all: from here on nobody can make a container from it
-        self._catalogue.drop(image.digests)
+        self._references.drop(image.digests)
         try:
-            await self._storage.delete(image.id)
+            await self._layers.delete(image.id)
         except StorageFailure as error:
             await self._workers.run("reading the image store", self._read)
             raise Conflict(f"image {image.id} cannot be deleted: {error}") from None
-        await self._workers.run("deleting its manifests", self._manifests.prune, self._catalogue.registry_digests())
+        await self._workers.run("deleting its manifests", self._manifests.prune, self._references.registry_digests())
 
     def _is_name(self, text: str) -> bool:
         try:
-            return bool(self._catalogue.named(str(parse(text))))
+            return bool(self._references.named(str(parse(text))))
         except Invalid:
             return False
 
@@ -339,8 +337,8 @@ class ImageStore:
         except Invalid:
             id = image_id(text)
         else:
-            by_digest = wanted.digest if wanted.digest in self._images else self._catalogue.named(wanted.canonical)
-            id = by_digest if wanted.digest else self._catalogue.named(str(wanted))
+            by_digest = wanted.digest if wanted.digest in self._images else self._references.named(wanted.canonical)
+            id = by_digest if wanted.digest else self._references.named(str(wanted))
         return id if id in self._images else ""
 
     def _id(self, text: str) -> str:
@@ -351,11 +349,11 @@ class ImageStore:
         return matches[0] if len(matches) == 1 else ""
 
     def _named(self, image: Image) -> Image:
-        return replace(image, names=self._catalogue.names_of(image.id), digests=self._catalogue.digests_of(image.id))
+        return replace(image, names=self._references.names_of(image.id), digests=self._references.digests_of(image.id))
 
     def _read(self) -> None:
         """Look at the store again; what is known already is not read twice."""
-        stored, layers = self._storage.images(), self._storage.layers()
+        stored, layers = self._layers.images(), self._layers.layers()
         self._images = {
             id: known
             for id, image in stored.items()
@@ -364,7 +362,7 @@ class ImageStore:
 
     def _keep_manifests(self, id: str) -> None:
         """What a registry sent with an image, so that other hosts can be shown it."""
-        for manifest in self._storage.manifests(id):
+        for manifest in self._layers.manifests(id):
             self._manifests.keep(manifest)
 
     def _chain(self, digest: str, id: str) -> list[bytes]:
@@ -379,9 +377,7 @@ class ImageStore:
     def _image(self, id: str, image: StoredImage, layers: dict[str, StoredLayer]) -> Image | None:
         """None for one that cannot be read: it is fetched again when it is needed."""
         try:
-            return image_config.image(
-                id, image_config.read(self._storage.config(id)), self._storage.size(image, layers)
-            )
+            return image_config.image(id, image_config.read(self._layers.config(id)), self._layers.size(image, layers))
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             log.error("an image on this host cannot be read", image=id, problem=str(error))
             return None

@@ -55,7 +55,7 @@ class StoredLayer(msgspec.Struct, rename="kebab"):
     flags: dict[str, object] = {}
 
 
-class Storage:
+class LayerStore:
     """The store below `root`; `run_root` holds what need not survive a reboot."""
 
     def __init__(self, root: Path, run_root: Path, workers: ThreadPool, auth_file: Path | None = None) -> None:

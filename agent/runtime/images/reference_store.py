@@ -17,7 +17,7 @@ from kit import mirrored_file
 log = structlog.get_logger(__name__)
 
 
-class Catalogue:
+class ReferenceStore:
     """Names and digests → image ids ("sha256:…")."""
 
     class Content(msgspec.Struct):
@@ -29,12 +29,12 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._content = mirrored_file.load(path, msgspec.json.Decoder(Catalogue.Content).decode)
+            self._content = mirrored_file.load(path, msgspec.json.Decoder(ReferenceStore.Content).decode)
         except FileNotFoundError:
-            self._content = Catalogue.Content()
+            self._content = ReferenceStore.Content()
         except mirrored_file.Damaged as error:
             log.error("the names of this host's images are lost; they are known by id", why=str(error))
-            self._content = Catalogue.Content()
+            self._content = ReferenceStore.Content()
 
     def named(self, reference: str) -> str:
         """The image of a full name or digest; "" when there is none."""

@@ -11,7 +11,7 @@ PIDS_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class ContainerDefaults:
     """The host's defaults. `pids_limit` 0 is no limit."""
 
     pids_limit: int = PIDS_LIMIT

@@ -1,6 +1,6 @@
 """From image, spec and host to the OCI's config.json, with Docker's rules for each field. Pure.
 
-`Place` is everything that had to be looked up or made first: root filesystem, user, mounts, seccomp.
+`OciContext` is everything that had to be looked up or made first: root filesystem, user, mounts, seccomp.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INIT_PATH = "/dev/init"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OciContext:
     """Where and as whom a container runs."""
 
     root: str
@@ -46,37 +46,37 @@ def host_config(spec: ContainerSpec) -> HostConfig:
     return spec.host_config or HostConfig()
 
 
-def config(plan: ContainerPlan, place: Place) -> dict[str, Any]:
+def config(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
     """The whole of config.json. Raises RuntimeFailure for what cannot be."""
     spec = plan.spec.container_spec
     named = {} if host_config(spec).uts_mode == "host" else {"hostname": plan.hostname}
     return {
         "ociVersion": OCI_VERSION,
         **named,
-        "root": {"path": place.root, "readonly": spec.read_only},
-        "process": process(plan, place),
-        "mounts": mounts(spec, place),
-        "annotations": {**host_config(spec).annotations, **place.annotations},
-        "linux": linux(plan, place),
+        "root": {"path": context.root, "readonly": spec.read_only},
+        "process": process(plan, context),
+        "mounts": mounts(spec, context),
+        "annotations": {**host_config(spec).annotations, **context.annotations},
+        "linux": linux(plan, context),
     }
 
 
-def process(plan: ContainerPlan, place: Place) -> dict[str, Any]:
+def process(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
     """The `process` object, which health checks start from too."""
     spec = plan.spec.container_spec
-    caps = sorted(granted(spec, place.limits))
-    user = place.user
+    caps = sorted(granted(spec, context.limits))
+    user = context.user
     return {
-        **apparmor(spec, place.limits),
+        **apparmor(spec, context.limits),
         "terminal": spec.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
         "args": arguments(plan.image, spec),
         "env": environment(plan, user.home),
         "cwd": directory(plan.image, spec),
         "capabilities": {"bounding": caps, "effective": caps, "permitted": caps},
-        "rlimits": [rlimit(item, place.limits) for item in spec.ulimits],
+        "rlimits": [rlimit(item, context.limits) for item in spec.ulimits],
         "noNewPrivileges": bool(spec.privileges and spec.privileges.no_new_privileges),
-        "oomScoreAdj": oom_score(spec.oom_score_adj, place.limits),
+        "oomScoreAdj": oom_score(spec.oom_score_adj, context.limits),
     }
 
 
@@ -163,17 +163,17 @@ def _capability(name: str) -> str:
     return full
 
 
-def mounts(spec: ContainerSpec, place: Place) -> list[dict[str, Any]]:
-    """Default mounts that nothing stands in the place of, then the others, outer before inner."""
-    taken = {mount["destination"] for mount in place.mounts}
+def mounts(spec: ContainerSpec, context: OciContext) -> list[dict[str, Any]]:
+    """The default mounts that the spec does not replace, then the spec's mounts, parents before children."""
+    taken = {mount["destination"] for mount in context.mounts}
     usual = (_usual(mount, host_config(spec)) for mount in oci_defaults.MOUNTS if mount["destination"] not in taken)
     found = [mount for mount in usual if mount]
-    found += sorted(place.mounts, key=lambda mount: mount["destination"].count("/"))
+    found += sorted(context.mounts, key=lambda mount: mount["destination"].count("/"))
     if spec.init:
-        if not place.init:
+        if not context.init:
             raise RuntimeFailure("`init` needs tini on the host; install the package tini")
         options = ["bind", "ro"]
-        found.append({"destination": INIT_PATH, "type": "bind", "source": place.init, "options": options})
+        found.append({"destination": INIT_PATH, "type": "bind", "source": context.init, "options": options})
     return found
 
 
@@ -196,28 +196,28 @@ def _usual(mount: dict[str, Any], wanted: HostConfig) -> dict[str, Any]:
     return {**mount, "options": options}
 
 
-def linux(plan: ContainerPlan, place: Place) -> dict[str, Any]:
+def linux(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
     """The `linux` object."""
     spec, wanted = plan.spec.container_spec, host_config(plan.spec.container_spec)
-    namespaces = [{"type": kind} for kind in _namespaces(wanted, place.limits)]
+    namespaces = [{"type": kind} for kind in _namespaces(wanted, context.limits)]
     if plan.netns:
         namespaces.append({"type": "network", "path": plan.netns})
     limits = plan.spec.resources.limits if plan.spec.resources else None
     domain = {"kernel.domainname": spec.domainname} if spec.domainname else {}
     found: dict[str, Any] = {
-        "cgroupsPath": place.cgroup,
+        "cgroupsPath": context.cgroup,
         "namespaces": namespaces,
         "sysctl": {**(oci_defaults.SYSCTLS if plan.netns else {}), **domain, **spec.sysctls},
         "maskedPaths": _paths(wanted, wanted.masked_paths, oci_defaults.MASKED_PATHS),
         "readonlyPaths": _paths(wanted, wanted.readonly_paths, oci_defaults.READONLY_PATHS),
-        "resources": resources(limits, place.limits, wanted, place.devices, place.disks),
+        "resources": resources(limits, context.limits, wanted, context.devices, context.disks),
     }
-    if propagation := _root_propagation(place.mounts):
+    if propagation := _root_propagation(context.mounts):
         found["rootfsPropagation"] = propagation
-    if place.devices:
-        found["devices"] = [_device(node) for node in place.devices]
-    if place.seccomp is not None:
-        found["seccomp"] = place.seccomp
+    if context.devices:
+        found["devices"] = [_device(node) for node in context.devices]
+    if context.seccomp is not None:
+        found["seccomp"] = context.seccomp
     return found
 
 

@@ -15,10 +15,10 @@ from agent.http.images import image_answers
 from agent.lifecycle.health import Health, HealthState, Probe
 from agent.runtime.containers.cgroup_usage import Transfer, Usage
 from agent.runtime.containers.container_record import Ended, Record, VolumeUse
-from agent.runtime.execs.execs import Exec, Wish
+from agent.runtime.execs.execs import Exec, ExecConfig
 from agent.runtime.images.image_config import ImageConfig, Step
 from agent.runtime.interface import Container, Exit, Image
-from agent.runtime.oci.container_defaults import Usual
+from agent.runtime.oci.container_defaults import ContainerDefaults
 from agent.runtime.volumes.local_volumes import Volume
 from api.codec import encode
 from api.engine.container_stats import StatsAnswer
@@ -34,7 +34,7 @@ from api.wire.assignments import NetworkAssignment
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("answers.json").read_text())
 ROOT = "/var/lib/argosy"
-CRUN, RUNC = (container_answers.Engine(ROOT, name, Usual()) for name in ("crun", "runc"))
+CRUN, RUNC = (container_answers.Engine(ROOT, name, ContainerDefaults()) for name in ("crun", "runc"))
 
 BUSY = Container(
     "c" * 64, "web.1.t1", "t1", "docker.io/library/demo:1", f"sha256:{'d' * 64}", 1700000000.25, 1700000001.5, 4711,
@@ -108,7 +108,7 @@ DATA = Volume("data", {"a": "b"}, {"type": "nfs"}, 1700000000.0)
 def an_exec() -> Exec:
     """One that runs."""
     hook = Hook(command=["sh", "-c", "x"], user="1")
-    exec = Exec("c" * 64, Wish(hook, tty=True, stdin=True, stderr=False, rows=1, columns=2, detach_keys="ctrl-p"))
+    exec = Exec("c" * 64, ExecConfig(hook, tty=True, stdin=True, stderr=False, rows=1, columns=2, detach_keys="ctrl-p"))
     exec.id, exec.started, exec.pid = "i" * 64, True, 5
     return exec
 

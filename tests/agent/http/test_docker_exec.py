@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.runtime.execs.exec_terminal import set_size
-from agent.runtime.execs.execs import Wish
+from agent.runtime.execs.execs import ExecConfig
 from agent.runtime.oci_runtime import OciRuntime
 from api.service.host_config import Hook
 from kit import process
@@ -113,8 +113,8 @@ async def test_a_terminal_hears_of_its_new_size(runtime: OciRuntime, root: Path)
     assert made.code == 5
 
 
-def _wish(script: str) -> Wish:
-    return Wish(Hook(command=["sh", "-c", script]), tty=True, stdin=True)
+def _wish(script: str) -> ExecConfig:
+    return ExecConfig(Hook(command=["sh", "-c", script]), tty=True, stdin=True)
 
 
 async def _on_terminal(socket: Path, root: Path, script: str) -> tuple[int, bytes]:

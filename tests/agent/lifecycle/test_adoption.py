@@ -71,7 +71,7 @@ async def test_a_restarted_agent_takes_over_what_runs_without_any_manager(tmp_pa
         before = dict(lab.runtime.all)
         await lab.kill_agent()
         lab.runtime.end(cid("t2"), 3)
-        lab.link.down.add("m1:7946")
+        lab.connector.down.add("m1:7946")
         lab.runtime.calls.clear()
 
         lab.start_agent()
@@ -91,7 +91,7 @@ async def test_a_restarted_agent_tells_the_same_statuses_again(tmp_path: Path) -
         await lab.manager.until(lambda: lab.manager.state("t2") == "failed")
         last = {id: told[-1] for id, told in lab.manager.statuses.items()}
         await lab.kill_agent()
-        await lab.manager.until(lambda: lab.manager.conversation is None)
+        await lab.manager.until(lambda: lab.manager.connection is None)
         lab.manager.statuses.clear()
 
         lab.start_agent()
@@ -126,12 +126,12 @@ async def test_strays_are_removed_on_a_managers_word_only(tmp_path: Path) -> Non
         lab.runtime.all[by_hand.id] = by_hand
 
         lab.start_agent()
-        conversation = await lab.manager.talking()
+        connection = await lab.manager.talking()
         await settled()
         assert {cid("t1"), cid("t2")} < set(lab.runtime.all)
 
-        conversation = await lab.manager.talking()
-        conversation.assign(full=True, put=[NETWORK, a_spec(), wanting(a_task("t1"), TaskState.RUNNING)])
+        connection = await lab.manager.talking()
+        connection.assign(full=True, put=[NETWORK, a_spec(), wanting(a_task("t1"), TaskState.RUNNING)])
         await settled()
         assert set(lab.runtime.all) == {cid("t1"), by_hand.id}
         assert "stop" not in lab.runtime.verbs(cid("t1"))
@@ -146,14 +146,14 @@ async def test_killed_at_any_moment_the_next_agent_comes_to_the_same_end(
     async with a_host(tmp_path) as lab:
         image = lab.runtime.store.popitem()
         lab.runtime.pullable, lab.runtime.pull_delay, lab.runtime.create_delay = dict([image]), 0.1, 0.2
-        conversation = await lab.manager.talking()
-        conversation.assign(full=True, put=[NETWORK, a_spec(), a_task()])
+        connection = await lab.manager.talking()
+        connection.assign(full=True, put=[NETWORK, a_spec(), a_task()])
         await asyncio.sleep(moment)
         if end is not TaskState.RUNNING:
-            conversation.assign(put=[wanting(a_task(), end)])
+            connection.assign(put=[wanting(a_task(), end)])
             await asyncio.sleep(0.005)
         await lab.kill_agent()
-        await lab.manager.until(lambda: lab.manager.conversation is None)
+        await lab.manager.until(lambda: lab.manager.connection is None)
 
         lab.start_agent()
         (await lab.manager.talking()).assign(full=True, put=[NETWORK, a_spec(), wanting(a_task(), end)])
@@ -204,7 +204,7 @@ async def test_a_task_that_was_draining_when_the_agent_died_is_stopped_in_time_w
         (await lab.manager.talking()).assign(put=[order])
         await asyncio.sleep(0.1)
         await lab.kill_agent()
-        lab.link.down.add("m1:7946")
+        lab.connector.down.add("m1:7946")
 
         lab.start_agent()
         await asyncio.sleep(DRAIN_LIMIT)

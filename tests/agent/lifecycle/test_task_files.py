@@ -10,7 +10,7 @@ import pytest
 from agent.lifecycle import task_files
 from agent.lifecycle.step import Action, Observed, Wanted, step
 from agent.runtime.interface import PlannedFile, RuntimeFailure
-from agent.tasks.checkpoint import Storage
+from agent.tasks.checkpoint import Checkpoint
 from api.service.container import ConfigReference, ContainerSpec, FileTarget, SecretReference
 from api.wire.assignments import ConfigAssignment, SecretAssignment
 from api.wire.session_messages import Assignments
@@ -54,16 +54,16 @@ def test_a_task_waits_for_its_files_and_says_for_which() -> None:
 
 @pytest.mark.parametrize("full", [True, False])
 def test_secrets_are_never_written_to_the_disk(tmp_path: Path, full: bool) -> None:
-    storage = Storage(tmp_path)
-    storage.load()
-    storage.apply(Assignments(1, full=full, put=[a_task(), WORD, CONF]))
-    kept: Any = storage.assignments.files([("secret", "s"), ("config", "c"), ("secret", "none")])
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.load()
+    checkpoint.apply(Assignments(1, full=full, put=[a_task(), WORD, CONF]))
+    kept: Any = checkpoint.assignments.files([("secret", "s"), ("config", "c"), ("secret", "none")])
     assert kept == (WORD, CONF)
-    storage.close()
+    checkpoint.close()
 
     text = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"word" not in text
-    again = Storage(tmp_path)
+    again = Checkpoint(tmp_path)
     again.load()
     assert again.assignments.files([("secret", "s"), ("config", "c")]) == (CONF,)
     again.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.runtime.images.peer_source import PeerSource
 from agent.runtime.interface import Container, ContainerPlan, Image, container_id
-from agent.runtime.oci.container_defaults import Usual
+from agent.runtime.oci.container_defaults import ContainerDefaults
 from agent.runtime.oci_runtime import OciRuntime
 from api.service.container import ContainerSpec
 from api.service.service_spec import TaskSpec
@@ -30,7 +30,7 @@ async def chunks(path: Path, size: int = 1 << 16) -> AsyncIterator[bytes]:
             yield data
 
 
-def make_runtime(root: Path, peers: PeerSource | None = None, usual: Usual | None = None) -> OciRuntime:
+def make_runtime(root: Path, peers: PeerSource | None = None, usual: ContainerDefaults | None = None) -> OciRuntime:
     """A runtime below `root`; making another one on the same root is what a restarted agent does."""
     return OciRuntime(
         root / "data", root / "exec", peers, wall_clock, rng=random.Random(1), cgroup_parent=CGROUP_PARENT, usual=usual
@@ -39,7 +39,7 @@ def make_runtime(root: Path, peers: PeerSource | None = None, usual: Usual | Non
 
 @asynccontextmanager
 async def runtime_at(
-    root: Path, peers: PeerSource | None = None, usual: Usual | None = None
+    root: Path, peers: PeerSource | None = None, usual: ContainerDefaults | None = None
 ) -> AsyncIterator[OciRuntime]:
     """A runtime whose containers are removed at the end."""
     runtime = make_runtime(root, peers, usual)

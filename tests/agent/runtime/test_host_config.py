@@ -11,7 +11,7 @@ from agent.runtime.bundle.bundle_builder import cgroup_of
 from agent.runtime.interface import ContainerPlan, Image, RuntimeFailure
 from agent.runtime.oci import oci_config, oci_defaults
 from agent.runtime.oci.container_user import User
-from agent.runtime.oci.oci_config import Place
+from agent.runtime.oci.oci_config import OciContext
 from agent.runtime.oci.resource_limits import DeviceNode, HostLimits, device_rule, resources
 from api.service.container import ContainerSpec, Privileges, SecurityProfile
 from api.service.host_config import HostConfig, ThrottleDevice, WeightDevice
@@ -19,15 +19,15 @@ from api.service.resources import Limits
 from api.service.service_spec import TaskSpec
 
 HOST = HostLimits(may_raise=True, swap_accounting=True)
-PLACE = Place(root="/r", cgroup="/argosy/id", user=User(), mounts=[], limits=HOST)
+CONTEXT = OciContext(root="/r", cgroup="/argosy/id", user=User(), mounts=[], limits=HOST)
 IMAGE = Image(id="sha256:1", names=("demo:1",), digests=(), command=("serve",))
 SHM = "/dev/shm"
 
 
-def made(place: Place = PLACE, netns: str = "/n", spec: Any = None, **wanted: Any) -> dict[str, Any]:
+def made(context: OciContext = CONTEXT, netns: str = "/n", spec: Any = None, **wanted: Any) -> dict[str, Any]:
     """config.json of a container with this HostConfig."""
     container = ContainerSpec(image="demo:1", host_config=HostConfig(**wanted), **(spec or {}))
-    return oci_config.config(ContainerPlan("id", "n", "t", IMAGE, TaskSpec(container), {}, "web", netns), place)
+    return oci_config.config(ContainerPlan("id", "n", "t", IMAGE, TaskSpec(container), {}, "web", netns), context)
 
 
 def kinds(config: dict[str, Any]) -> set[str]:
@@ -40,7 +40,7 @@ def mount(config: dict[str, Any], where: str) -> dict[str, Any]:
 
 def test_a_privileged_container_has_it_all() -> None:
     host = replace(HOST, capabilities=frozenset({"CAP_SYS_ADMIN", "CAP_CHOWN"}))
-    config = made(replace(PLACE, limits=host), privileged=True)
+    config = made(replace(CONTEXT, limits=host), privileged=True)
 
     assert config["process"]["capabilities"]["effective"] == ["CAP_CHOWN", "CAP_SYS_ADMIN"]
     assert config["linux"]["maskedPaths"] == config["linux"]["readonlyPaths"] == []
@@ -73,7 +73,7 @@ def test_ipc_decides_what_dev_shm_is() -> None:
 
 
 def test_cgroup_namespaces_are_private_on_v2_unless_said_otherwise() -> None:
-    v2 = replace(PLACE, limits=replace(HOST, cgroup_v2=True))
+    v2 = replace(CONTEXT, limits=replace(HOST, cgroup_v2=True))
 
     assert "cgroup" in kinds(made(v2))
     assert "cgroup" not in kinds(made(v2, cgroupns_mode="host"))
@@ -82,7 +82,7 @@ def test_cgroup_namespaces_are_private_on_v2_unless_said_otherwise() -> None:
 
 def test_devices_are_made_and_may_be_used_as_said() -> None:
     fuse = DeviceNode("/dev/fuse", "c", 10, 229, 0o666, access="rw")
-    config = made(replace(PLACE, devices=[fuse]), device_cgroup_rules=["b *:* r", "c 1:3 mr"])
+    config = made(replace(CONTEXT, devices=[fuse]), device_cgroup_rules=["b *:* r", "c 1:3 mr"])
 
     (node,) = config["linux"]["devices"]
     assert (node["path"], node["type"], node["major"], node["minor"]) == ("/dev/fuse", "c", 10, 229)
@@ -131,9 +131,9 @@ def test_what_the_host_cannot_keep_is_refused(wanted: HostConfig, host: HostLimi
 
 
 def test_domain_name_annotations_and_open_paths() -> None:
-    place = replace(PLACE, annotations={"run.oci.x": "ours"})
+    context = replace(CONTEXT, annotations={"run.oci.x": "ours"})
     wanted = {"annotations": {"a": "b", "run.oci.x": "theirs"}, "masked_paths": [], "readonly_paths": ["/proc/bus"]}
-    config = made(place, spec={"domainname": "example.org"}, **wanted)
+    config = made(context, spec={"domainname": "example.org"}, **wanted)
 
     assert config["linux"]["sysctl"]["kernel.domainname"] == "example.org"
     assert config["annotations"] == {"a": "b", "run.oci.x": "ours"}
@@ -142,7 +142,7 @@ def test_domain_name_annotations_and_open_paths() -> None:
 
 def test_an_apparmor_profile_is_applied_or_refused() -> None:
     spec = {"privileges": Privileges(app_armor=SecurityProfile("custom", "shop"))}
-    guarded = replace(PLACE, limits=replace(HOST, apparmor=True))
+    guarded = replace(CONTEXT, limits=replace(HOST, apparmor=True))
 
     assert made(guarded, spec=spec)["process"]["apparmorProfile"] == "shop"
     with pytest.raises(RuntimeFailure, match="AppArmor profile 'shop' cannot be applied"):

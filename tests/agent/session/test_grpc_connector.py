@@ -1,4 +1,4 @@
-"""The Link over real gRPC and mTLS, briefly."""
+"""GrpcConnector over real gRPC and mTLS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from agent.session.grpc_connector import RpcLink
+from agent.session.grpc_connector import GrpcConnector
 from agent.session.interface import HelloRefused, SessionLost
 from api.objects.observed import NodeDescription, TaskStatus
 from api.states import TaskState
@@ -71,11 +71,11 @@ async def serving(dispatcher: Dispatcher, credentials: Credentials) -> AsyncIter
 
 async def test_a_whole_conversation() -> None:
     dispatcher = Dispatcher()
-    link = RpcLink(lambda: CA.issue("w1", "worker"))
+    connector = GrpcConnector(lambda: CA.issue("w1", "worker"))
     async with (
         asyncio.timeout(DEADLINE),
         serving(dispatcher, CA.issue("m1", "manager")) as address,
-        link.connect(address) as talk,
+        connector.connect(address) as talk,
     ):
         await talk.send(Hello(NodeDescription(hostname="w1")))
         assert await talk.receive() == SessionInfo(2.0, ["m1:7946"])
@@ -92,25 +92,28 @@ async def test_a_whole_conversation() -> None:
     assert dispatcher.callers == ["w1"]
 
 
-async def greet(link: RpcLink, address: str, node_id: str) -> object:
+async def greet(connector: GrpcConnector, address: str, node_id: str) -> object:
     """The answer to a Hello."""
-    async with link.connect(address, node_id) as talk:
+    async with connector.connect(address, node_id) as talk:
         await talk.send(Hello(NodeDescription()))
         return await talk.receive()
 
 
 async def test_another_manager_at_the_address_than_the_one_expected_gets_no_session() -> None:
     """A former manager that has taken a present one's address."""
-    dispatcher, link = Dispatcher(), RpcLink(lambda: CA.issue("w1", "worker"))
+    dispatcher, connector = Dispatcher(), GrpcConnector(lambda: CA.issue("w1", "worker"))
     async with asyncio.timeout(DEADLINE), serving(dispatcher, CA.issue("m2", "manager")) as address:
         with pytest.raises(SessionLost):
-            await greet(link, address, "m1")
-        assert await greet(link, address, "m2")
+            await greet(connector, address, "m1")
+        assert await greet(connector, address, "m2")
     assert dispatcher.callers == ["w1"]
 
 
 async def test_nobody_there_is_a_lost_session() -> None:
-    async with asyncio.timeout(DEADLINE), RpcLink(lambda: CA.issue("w1", "worker")).connect("127.0.0.1:1") as talk:
+    async with (
+        asyncio.timeout(DEADLINE),
+        GrpcConnector(lambda: CA.issue("w1", "worker")).connect("127.0.0.1:1") as talk,
+    ):
         with pytest.raises(SessionLost, match=r"127\.0\.0\.1:1"):
             await talk.receive()
         with pytest.raises(SessionLost):
@@ -124,16 +127,16 @@ async def test_a_manager_that_says_nothing_at_all_is_soon_given_up() -> None:
         address = f"127.0.0.1:{deaf.getsockname()[1]}"
         async with asyncio.timeout(DEADLINE):
             with pytest.raises(SessionLost, match="cannot be reached"):
-                async with RpcLink(lambda: CA.issue("w1", "worker")).connect(address):
+                async with GrpcConnector(lambda: CA.issue("w1", "worker")).connect(address):
                     pass
 
 
 async def test_a_worker_cannot_pass_for_a_manager() -> None:
-    link = RpcLink(lambda: CA.issue("w1", "worker"))
+    connector = GrpcConnector(lambda: CA.issue("w1", "worker"))
     async with (
         asyncio.timeout(DEADLINE),
         serving(Dispatcher(), CA.issue("w2", "worker")) as address,
-        link.connect(address) as talk,
+        connector.connect(address) as talk,
     ):
         with pytest.raises(SessionLost):
             await talk.receive()
@@ -148,7 +151,7 @@ async def test_a_refusal_comes_with_its_sentence_and_is_told_from_a_loss() -> No
     async with (
         asyncio.timeout(DEADLINE),
         serving(Refusing(), CA.issue("m1", "manager")) as address,
-        RpcLink(lambda: CA.issue("w1", "worker")).connect(address) as talk,
+        GrpcConnector(lambda: CA.issue("w1", "worker")).connect(address) as talk,
     ):
         with pytest.raises(HelloRefused, match="'x' is not an IPv4 address"):
             await talk.receive()

@@ -19,7 +19,7 @@ from api.states import TaskState
 from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, SessionInfo, Statuses
 from kit.supervisor import stop
 from tests.agent.builders import NETWORK, a_task
-from tests.fakes import FakeConversation, FakeLink
+from tests.fakes import FakeConnection, FakeConnector
 
 pytestmark = pytest.mark.looptime
 
@@ -28,7 +28,7 @@ class Setup:
     """A session and what stands around it."""
 
     def __init__(self, directory: Path, managers: tuple[str, ...]) -> None:
-        self.link = FakeLink()
+        self.connector = FakeConnector()
         self.reporter = Reporter()
         self.applied: list[Assignments] = []
         self.routing = asyncio.Event()
@@ -36,7 +36,7 @@ class Setup:
         rng = random.Random(1)
         self.managers = Managers(directory / "managers.json", managers, rng)
         self.session = Session(
-            self.link,
+            self.connector,
             self.managers,
             self.reporter,
             self.applied.append,
@@ -48,9 +48,9 @@ class Setup:
     async def _routed(self) -> None:
         await self.routing.wait()
 
-    async def greeted(self, *managers: str) -> FakeConversation:
-        """The next conversation, after the welcome."""
-        talk = await self.link.accept()
+    async def greeted(self, *managers: str) -> FakeConnection:
+        """The next connection, after the welcome."""
+        talk = await self.connector.accept()
         assert isinstance(await talk.heard(), Hello)
         talk.say(SessionInfo(2.0, list(managers)))
         return talk
@@ -131,8 +131,8 @@ async def test_a_gap_in_the_numbers_drops_the_session(tmp_path: Path, numbers: l
 
 async def test_a_manager_that_does_not_answer_is_left_for_another(tmp_path: Path) -> None:
     async with a_session(tmp_path, "m1:7946", "m2:7946") as setup:
-        first = await setup.link.accept()
-        second = await setup.link.accept()
+        first = await setup.connector.accept()
+        second = await setup.connector.accept()
 
         assert {first.address, second.address} == {"m1:7946", "m2:7946"}
 
@@ -170,11 +170,11 @@ def test_who_the_managers_are_is_remembered_and_nobody_else_is_tried(tmp_path: P
 
 async def test_trying_goes_on_with_growing_delays(tmp_path: Path) -> None:
     async with a_session(tmp_path) as setup:
-        setup.link.down.add("m1:7946")
+        setup.connector.down.add("m1:7946")
         await asyncio.sleep(60)
-        assert 10 <= len(setup.link.tried) <= 30
+        assert 10 <= len(setup.connector.tried) <= 30
 
-        setup.link.down.clear()
+        setup.connector.down.clear()
         await setup.greeted()
 
 

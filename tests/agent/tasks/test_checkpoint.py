@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.tasks import checkpoint
-from agent.tasks.checkpoint import Storage
+from agent.tasks.checkpoint import Checkpoint
 from api.objects.observed import TaskStatus
 from api.states import TaskState
 from api.wire.assignments import EndpointAssignment
@@ -18,9 +18,9 @@ from tests.agent.builders import NETWORK, a_spec, a_task, wanting
 RAN = TaskStatus(TaskState.RUNNING, 1.0)
 
 
-def opened(directory: Path) -> Storage:
+def opened(directory: Path) -> Checkpoint:
     """What a new agent finds."""
-    found = Storage(directory)
+    found = Checkpoint(directory)
     found.load()
     return found
 

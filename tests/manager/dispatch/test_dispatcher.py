@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from agent.session.grpc_connector import RpcLink
+from agent.session.grpc_connector import GrpcConnector
 from api.defaults import HEARTBEAT, SESSION_LEASE
 from api.node_spec import NodeSpec
 from api.objects.decided import Revision, Task, TaskAddress
@@ -382,7 +382,7 @@ async def test_a_store_that_knows_no_cluster_does_not_tell_a_node_that_it_was_re
         assert await failure(call) is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_a_set_larger_than_a_message_comes_in_parts_over_the_agents_own_link(cluster: Cluster) -> None:
+async def test_a_set_larger_than_a_message_comes_in_parts_over_the_agents_own_connector(cluster: Cluster) -> None:
     """Six configs of a megabyte, and then some that are added to a session under way."""
     files = [f"c{number}" for number in range(6)]
     references = [ConfigReference(config_id=id, config_name=id) for id in files]
@@ -390,8 +390,8 @@ async def test_a_set_larger_than_a_message_comes_in_parts_over_the_agents_own_li
     await cluster.put(*[Put(CONFIG, id, Config(id, spec=ConfigSpec(id, data=bytes(1_000_000)))) for id in files])
     await cluster.put(Put(SERVICE, "s", Service("s", spec=spec)), Put(REVISION, "s.1", Revision("s", 1, spec)))
     await cluster.task("t1", "n1")
-    link = RpcLink(lambda: credentials("n1"))
-    async with asyncio.timeout(DEADLINE), link.connect(f"127.0.0.1:{cluster.port}") as talk:
+    connector = GrpcConnector(lambda: credentials("n1"))
+    async with asyncio.timeout(DEADLINE), connector.connect(f"127.0.0.1:{cluster.port}") as talk:
         await talk.send(Hello(DESCRIBED))
         came: list[Any] = [await talk.receive()]
         while not isinstance(came[-1], Assignments):

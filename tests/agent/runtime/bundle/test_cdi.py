@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.runtime.bundle import cdi
-from agent.runtime.bundle.cdi import Catalogue
+from agent.runtime.bundle.cdi import CdiDevices
 from agent.runtime.interface import RuntimeFailure
 from api.engine.requests import convert_request
 from api.service.host_config import DeviceRequest
@@ -31,7 +31,7 @@ CARD = '{"cdiVersion": "0.6.0", "kind": "example.com/card", "devices": [{"name":
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
+def offered(tmp_path: Path) -> CdiDevices:
     """A host with three GPUs, a card, and a file that is broken."""
     (tmp_path / "gpus.yaml").write_text(GPUS)
     (tmp_path / "card.json").write_text(CARD)
@@ -43,13 +43,13 @@ def gpus(**fields: Any) -> DeviceRequest:
     return DeviceRequest(capabilities=[["gpu"]], **fields)
 
 
-def count(catalogue: Catalogue, request: DeviceRequest) -> int:
+def count(offered: CdiDevices, request: DeviceRequest) -> int:
     """Edits, one of them the kind's own."""
-    return len(cdi.wanted([request], catalogue)) - 1
+    return len(cdi.wanted([request], offered)) - 1
 
 
-def test_a_device_brings_its_own_edits_and_its_kinds(catalogue: Catalogue) -> None:
-    edits = cdi.wanted([DeviceRequest("cdi", device_ids=["example.com/gpu=0", "example.com/gpu=10"])], catalogue)
+def test_a_device_brings_its_own_edits_and_its_kinds(offered: CdiDevices) -> None:
+    edits = cdi.wanted([DeviceRequest("cdi", device_ids=["example.com/gpu=0", "example.com/gpu=10"])], offered)
     process = {"env": ["A=b", "GPU=none"], "user": {"uid": 0, "additionalGids": [0]}}
     config = cdi.applied({"process": process}, edits)
 
@@ -61,10 +61,10 @@ def test_a_device_brings_its_own_edits_and_its_kinds(catalogue: Catalogue) -> No
     assert (node.path, node.kind, node.major, node.minor, node.access) == ("/dev/gpu0", "c", 1, 5, "rwm")
 
 
-def test_gpus_are_asked_for_by_number_by_id_or_all(catalogue: Catalogue) -> None:
-    assert count(catalogue, gpus(count=-1)) == 3
-    assert count(catalogue, gpus(count=2)) == 2
-    assert count(catalogue, gpus(device_ids=["10"])) == 1
+def test_gpus_are_asked_for_by_number_by_id_or_all(offered: CdiDevices) -> None:
+    assert count(offered, gpus(count=-1)) == 3
+    assert count(offered, gpus(count=2)) == 2
+    assert count(offered, gpus(device_ids=["10"])) == 1
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_gpus_are_asked_for_by_number_by_id_or_all(catalogue: Catalogue) -> None
         (gpus(count=4), "4 GPUs are asked for, and this host offers 3"),
     ],
 )
-def test_what_the_host_does_not_offer_is_named(catalogue: Catalogue, request_: DeviceRequest, sentence: str) -> None:
+def test_what_the_host_does_not_offer_is_named(offered: CdiDevices, request_: DeviceRequest, sentence: str) -> None:
     with pytest.raises(RuntimeFailure, match=sentence):
-        cdi.wanted([request_], catalogue)
+        cdi.wanted([request_], offered)
 
 
-def test_a_host_without_any_says_so_and_which_files_it_could_not_read(catalogue: Catalogue) -> None:
+def test_a_host_without_any_says_so_and_which_files_it_could_not_read(offered: CdiDevices) -> None:
     with pytest.raises(RuntimeFailure, match="offers no GPU"):
-        cdi.wanted([gpus(count=1)], Catalogue())
-    assert [Path(path).name for path in catalogue.broken] == ["bad.json"]
+        cdi.wanted([gpus(count=1)], CdiDevices())
+    assert [Path(path).name for path in offered.broken] == ["bad.json"]
 
 
 def test_other_drivers_are_refused_by_name() -> None:

@@ -8,7 +8,7 @@ import pytest
 from agent.runtime.containers import container_record, container_store
 from agent.runtime.containers.container_record import Ended, Record, VolumeUse
 from agent.runtime.containers.container_store import ContainerStore
-from agent.runtime.runtime_events import Journal
+from agent.runtime.runtime_events import RuntimeEvents
 from api.errors import Conflict, NotFound
 from api.service.service_spec import TaskSpec
 
@@ -19,15 +19,15 @@ def record(id: str = "c1", **more: object) -> Record:
     return Record(id, f"web.1.{id}", id, "demo:1", "sha256:i", "host", "", TaskSpec(), **fields)
 
 
-def store(root: Path, *records: Record) -> tuple[ContainerStore, Journal]:
+def store(root: Path, *records: Record) -> tuple[ContainerStore, RuntimeEvents]:
     for one in records:
         (root / one.id).mkdir()
         one.save(root / one.id)
-    events = Journal(lambda: 7.0)
+    events = RuntimeEvents(lambda: 7.0)
     return ContainerStore(root, events, lambda: 7.0), events
 
 
-def actions(events: Journal) -> list[str]:
+def actions(events: RuntimeEvents) -> list[str]:
     return [event.action for event in events.after(0)]
 
 

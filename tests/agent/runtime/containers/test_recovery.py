@@ -13,8 +13,8 @@ import pytest
 
 from agent.runtime.containers import container_record, recovery
 from agent.runtime.containers.container_record import Record, tolerant
-from agent.runtime.images.layer_store import Storage
-from agent.runtime.images.reference_store import Catalogue
+from agent.runtime.images.layer_store import LayerStore
+from agent.runtime.images.reference_store import ReferenceStore
 from agent.runtime.interface import Image, RuntimeFailure, container_id
 from agent.runtime.oci_runtime import OciRuntime
 from agent.runtime.volumes.local_volumes import Volumes
@@ -116,17 +116,17 @@ async def test_a_container_of_which_nothing_is_known_is_removed(
 
 def test_names_of_images_survive_one_damaged_file_and_no_damage_stops_the_host(tmp_path: Path) -> None:
     path = tmp_path / "names.json"
-    Catalogue(path).add("sha256:1", ["docker.io/library/demo:1"])
+    ReferenceStore(path).add("sha256:1", ["docker.io/library/demo:1"])
     path.write_bytes(b"{")
-    assert Catalogue(path).named("docker.io/library/demo:1") == "sha256:1"
+    assert ReferenceStore(path).named("docker.io/library/demo:1") == "sha256:1"
 
     for each in tmp_path.iterdir():
         each.write_bytes(b"{")
-    assert Catalogue(path).named("docker.io/library/demo:1") == ""
+    assert ReferenceStore(path).named("docker.io/library/demo:1") == ""
 
 
 def test_an_entry_of_the_image_store_that_is_not_understood_hides_itself_only(tmp_path: Path) -> None:
-    store = Storage(tmp_path, tmp_path / "run", ThreadPool("test", 1, 30.0))
+    store = LayerStore(tmp_path, tmp_path / "run", ThreadPool("test", 1, 30.0))
     lists = tmp_path / "overlay-images"
     lists.mkdir()
     (lists / "images.json").write_text('[{"id": "1", "layer": "l"}, {"id": 2}, {"id": "3", "names": ["n"], "new": {}}]')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.images.image_store import ImageStore, Loaded
+from agent.runtime.images.image_store import ImageStore, LoadedImage
 from agent.runtime.images.peer_source import PeerSource
 from agent.runtime.interface import Image, ImageMissing
 from agent.runtime.oci_runtime import OciRuntime
@@ -61,7 +61,7 @@ async def test_a_docker_archive_brings_all_its_names(stores: Stores, root: Path,
 
     loaded = await store.load(chunks(root / "i.tar"))
 
-    assert loaded == [Loaded("demo:1", id), Loaded("shop/web:2", id)]
+    assert loaded == [LoadedImage("demo:1", id), LoadedImage("shop/web:2", id)]
     image = store.get("demo:1")
     assert (image.id, image.names) == (id, (FULL, "docker.io/shop/web:2"))
     assert image.labels == {"a": "b"}
@@ -74,14 +74,14 @@ async def test_an_oci_archive_is_named_by_its_annotation(stores: Stores, root: P
     store = stores("a")
     id = oci_archive(root / "i.tar", FULL, compressed=compressed)
 
-    assert await store.load(chunks(root / "i.tar")) == [Loaded("demo:1", id)]
+    assert await store.load(chunks(root / "i.tar")) == [LoadedImage("demo:1", id)]
 
 
 async def test_an_image_without_a_name_is_loaded_by_id(stores: Stores, root: Path) -> None:
     store = stores("a")
     id = oci_archive(root / "i.tar", "")
 
-    assert await store.load(chunks(root / "i.tar")) == [Loaded("", id)]
+    assert await store.load(chunks(root / "i.tar")) == [LoadedImage("", id)]
     assert store.get(id).names == ()
 
 

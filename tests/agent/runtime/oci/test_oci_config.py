@@ -14,7 +14,7 @@ from agent.runtime.host_features import CgroupMode, cgroup_mode, counts_processe
 from agent.runtime.interface import ContainerPlan, Image, RuntimeFailure
 from agent.runtime.oci import oci_config, oci_defaults
 from agent.runtime.oci.container_user import User, resolve
-from agent.runtime.oci.oci_config import Place
+from agent.runtime.oci.oci_config import OciContext
 from agent.runtime.oci.resource_limits import HostLimits, resources
 from api.service.container import ContainerSpec, DNSConfig, Ulimit
 from api.service.resources import Limits, Resources
@@ -22,7 +22,7 @@ from api.service.service_spec import TaskSpec
 
 IMAGE = Image("sha256:1", ("demo:1",), (), entrypoint=("/entry",), command=("cmd",), env=("A=image", "B=image"))
 HOST = HostLimits(may_raise=False, rlimits={"nofile": 20000, "core": -1})
-PLACE = Place("/root", "/argosy/c", User(), [], HOST, init="/usr/bin/tini")
+CONTEXT = OciContext("/root", "/argosy/c", User(), [], HOST, init="/usr/bin/tini")
 PASSWD = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n"
 GROUP = "root:x:0:\napp:x:1001:\nextra:x:2000:other,app\n"
 
@@ -44,7 +44,7 @@ def plan(netns: str = "/run/netns/c", resources: Resources | None = None, **spec
     ],
 )
 def test_entrypoint_and_command_follow_dockers_rules(spec: dict[str, Any], wanted: list[str]) -> None:
-    assert oci_config.config(plan(**spec), PLACE)["process"]["args"] == wanted
+    assert oci_config.config(plan(**spec), CONTEXT)["process"]["args"] == wanted
 
 
 def test_nothing_to_run_is_a_failure() -> None:
@@ -88,7 +88,10 @@ def test_limits_become_quotas() -> None:
 
 
 def test_the_hosts_network_has_no_namespace_and_no_network_sysctls() -> None:
-    own, shared = oci_config.linux(plan(), PLACE), oci_config.linux(plan(netns="", sysctls={"kernel.x": "1"}), PLACE)
+    own, shared = (
+        oci_config.linux(plan(), CONTEXT),
+        oci_config.linux(plan(netns="", sysctls={"kernel.x": "1"}), CONTEXT),
+    )
 
     assert {"type": "network", "path": "/run/netns/c"} in own["namespaces"]
     assert own["sysctl"] == oci_defaults.SYSCTLS
@@ -99,7 +102,7 @@ def test_the_hosts_network_has_no_namespace_and_no_network_sysctls() -> None:
 def test_a_mount_of_the_spec_replaces_a_default_one() -> None:
     shm = {"destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs", "options": ["size=1"]}
 
-    found = oci_config.config(plan(), replace(PLACE, mounts=[shm]))["mounts"]
+    found = oci_config.config(plan(), replace(CONTEXT, mounts=[shm]))["mounts"]
 
     assert [mount for mount in found if mount["destination"] == "/dev/shm"] == [shm]
 
