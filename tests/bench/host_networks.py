@@ -59,8 +59,9 @@ async def measure(endpoints: int, directory: Path) -> dict[str, object]:
         await networks.settled()
 
     async def read() -> None:
-        assert networks._kernel is not None
-        rows["objects"] = len(await networks._in_pool(networks._kernel.read))
+        kernel = networks._kernel._networks
+        assert kernel is not None
+        rows["objects"] = len(await networks._kernel.run(kernel.read))
 
     async def open_all() -> None:
         for number in range(SANDBOXES):

@@ -14,6 +14,7 @@ from overlay.host_networks import HostNetworks
 from overlay.interface import NetworkFailure, NetworkView
 from overlay.kernel.nft_table import NftTable
 from overlay.kernel.nftables import NftContext
+from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_rules import NftFragment
 from tests.overlay.hosts import sh
 from tests.overlay.orders import HOST, ingress_snapshot
@@ -104,15 +105,15 @@ def handle() -> int:
     return next(o["table"]["handle"] for o in listing["nftables"] if o.get("table", {}).get("name") == "argosy")
 
 
-def test_rules_that_a_failed_round_owes_are_not_told_as_in_force(tmp_path: Path) -> None:
+def test_rules_of_a_failed_round_are_not_reported_as_in_force(tmp_path: Path) -> None:
     """The kernel could not be read once, just as an endpoint left."""
 
-    def view(snapshot: object) -> NetworkView:
+    def view(snapshot: NetworkSnapshot) -> NetworkView:
         return NetworkView(
             {BOTH.network.id: BOTH.network},
-            {service.id: service for service in snapshot.services},  # type: ignore[attr-defined]
-            {endpoint.id: endpoint for endpoint in snapshot.endpoints},  # type: ignore[attr-defined]
-            {peer.id: peer for peer in snapshot.peers},  # type: ignore[attr-defined]
+            {service.id: service for service in snapshot.services},
+            {endpoint.id: endpoint for endpoint in snapshot.endpoints},
+            {peer.id: peer for peer in snapshot.peers},
         )
 
     async def rounds() -> str:
@@ -120,7 +121,7 @@ def test_rules_that_a_failed_round_owes_are_not_told_as_in_force(tmp_path: Path)
         await networks.start()
         networks.update(view(BOTH))
         await networks.settled()
-        kernel = networks._kernel
+        kernel = networks._kernel._networks
         assert kernel
         read, failures = kernel.read, [0]
 
@@ -132,13 +133,13 @@ def test_rules_that_a_failed_round_owes_are_not_told_as_in_force(tmp_path: Path)
                 raise OSError("no buffer space")
             return read()
 
-        # the second round that fails is the one that was to bring the news; each reads twice
+        # the second failing round is the one with the new view; each round reads twice
         kernel.read = read_or_fail  # type: ignore[method-assign, assignment]
         while not failures[0]:
             await asyncio.sleep(0.01)
         await networks.routed()
         nft = NftContext()
-        listing = await networks._in_pool(lambda: nft.run("list table ip argosy"))
+        listing = await networks._kernel.run(lambda: nft.run("list table ip argosy"))
         await networks.remove_all()
         return listing
 
