@@ -3,7 +3,7 @@
 Functions of values; the time is handed in, only keys and serial numbers are random. The forms are Swarm's
 (swarmkit ca/certificates.go, ca/config.go): ECDSA P-256, a CA of 20 years, the node id as CN, the role as OU, the
 cluster id as O, tokens `SWMTKN-1-<digest of the CA certificate>-<secret>`. Called by joining (join_port.py) and by
-the node that makes a cluster (node/membership.py).
+the node that makes a cluster (node/membership/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A container's directory, from its plan: root filesystem, mounts, the files in /etc, config.json.
 
-`<containers>/<id>/`: container.json (record.py), config.json, process.json, hosts, hostname, resolv.conf, upper, work,
+`<containers>/<id>/`: container.json, config.json, process.json, hosts, hostname, resolv.conf, upper, work,
 rootfs (mount point), and what conmon writes (conmon.py).
 """
 

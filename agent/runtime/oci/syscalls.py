@@ -1,7 +1,7 @@
 """Which system calls a container may make: as strict as Docker's default. Facts; seccomp.py makes rules of them.
 
 Held against Docker's published list by tests/agent/runtime/oci/test_syscalls.py. What is named nowhere here is refused
-with EPERM, and what the host's libseccomp is too old to know with ENOSYS (bpf.py).
+with EPERM, and what the host's libseccomp is too old to know with ENOSYS (seccomp_bpf.py).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A node with a session is READY, unless the managers have lost its host (suspicion.py); one that had a session
 and has none is DOWN, but not while a new leader waits for the agents to come back to it; one never seen is UNKNOWN and
 left alone.
-Tasks on a node that is down, removed, no longer meets their constraints or has less than they reserve (capacity.py)
+Tasks on a node that is down, removed, no longer meets their constraints or has less than they reserve
 are told to shut down; their slots see to the replacement. On a drained node that goes for global services and jobs
-only; others move step by step (moves.py).
+only; others move step by step (relocation.py).
 Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, are called ORPHANED.
 """
 

@@ -1,9 +1,9 @@
 """Moves to other nodes: away from nodes that are being drained, and to nodes that joined, for the sake of balance.
 
-Only slots of replicated services are moved; global services and jobs are stopped on a drained node at once (nodes.py).
+Only slots of replicated services are moved; global services and jobs are stopped on a drained node at once.
 - Drain: as many slots at once as the update's parallelism leaves. Start-first where the update order says so, or where
   none is given and tasks share nothing with their successor (no volume, no bind mount, no host-mode port): the old
-  task goes on until the new one runs, however long that takes, unless it is in the new one's way itself (blocking.py).
+  task goes on until the new one runs, however long that takes, unless it is in the new one's way itself.
   Otherwise the old one is stopped first, as Swarm does.
 - Balance, for services that opt in (or all that may have two tasks in a slot, where the cluster does): one slot at a
   time, start-first, until no two nodes differ by more than one task.

@@ -6,7 +6,7 @@
                                      └─ rollback ─▸ rollback_started ─────▸ rollback_completed
                                                         └─ too many ──────▸ rollback_paused
 
-Each look counts how many slots are being worked on (progress.py) and starts as many more as the parallelism leaves.
+Each look counts how many slots are being worked on and starts as many more as the parallelism leaves.
 Source: swarmkit orchestrator/update.
 """
 
