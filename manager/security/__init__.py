@@ -1,4 +1,4 @@
-"""The cluster's keys, and who may do what."""
+"""Security: the cluster's keys and certificates, permissions, and checks of what hosts report."""
 
 __all__ = [
     "border",

@@ -1,9 +1,9 @@
-"""The border: everything that a host says of itself and of its tasks is checked here before any of it is kept. Pure.
+"""Border checks: everything that a host reports about itself and its tasks is checked before it is stored. Pure.
 
-A host may be anybody's by now. What it says about itself is believed only as far as it can hurt nobody else: numbers
-are finite and in range, texts and lists are bounded, addresses are addresses, and belong to one host. Each check
-raises Invalid with a sentence for the log of the host that is refused. Readers of what was stored before there was a
-border ask `host_address`.
+A host may be controlled by an attacker. Its reports are accepted only if they cannot harm others: numbers are finite
+and in range, texts and lists are bounded, and addresses are valid and belong to one host only. Each check raises
+Invalid with a sentence for the log of the refused host. Code that reads descriptions stored by older versions uses
+`host_address`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from api.wire.session_messages import Heartbeat, Statuses
 from manager.store.state import State
 
 LEAST, MOST = -(1 << 31), 1 << 62
-"""Of every number for which nothing else is said."""
+"""Range of all numbers without a narrower one."""
 MOST_CPUS = 10**15
 """Nano-CPUs."""
 MOST_DEPTH = 12
@@ -43,23 +43,23 @@ _ITEMS = {
     "because": bounds.MOST_FACTS,
 }
 _TEXTS = {"facts", "labels"}
-"""Fields of free text: of any characters."""
+"""Fields of free text, in which all characters are allowed."""
 _NAMES = {"images", "tags"}
-"""Fields whose items are all looked at by themselves."""
+"""Fields with items that are checked separately."""
 
 
 # ── a node's description ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def admit(state: State, node_id: str, description: NodeDescription, peer: str) -> None:
-    """All that a Hello is checked for. Raises Invalid, Conflict."""
+    """Check the description in a Hello. Raises Invalid or Conflict."""
     if state.descriptions.get(node_id) != description:
         check_description(description, peer)
     check_holder(state, node_id, description.address, peer)
 
 
 def check_description(description: NodeDescription, peer: str) -> None:
-    """`peer` is the address that the host's connection comes from; "" when it is not known. Raises Invalid."""
+    """Check a description. `peer`: source address of the host's connection, "" when unknown. Raises Invalid."""
     if len(encode(description)) > bounds.MOST_DESCRIPTION:
         raise Invalid(f"its description is larger than {bounds.MOST_DESCRIPTION >> 10} KiB")
     _check_value(description, "")
@@ -114,7 +114,7 @@ def _check_resources(description: NodeDescription) -> None:
 
 @lru_cache(maxsize=4096)
 def host_address(text: str) -> str:
-    """The text when it is an IPv4 address that a host can have (the networks between hosts are IPv4); else ""."""
+    """The text if it is an IPv4 address that a host can have (the underlay is IPv4), else ""."""
     try:
         address = IPv4Address(text)
     except AddressValueError:
@@ -124,16 +124,16 @@ def host_address(text: str) -> str:
 
 
 def peer_address(peer: str) -> str:
-    """The IPv4 address in gRPC's name of a peer: "ipv4:192.0.2.1:4711", "ipv6:%5B::ffff:192.0.2.1%5D:4711"; else ""."""
+    """The IPv4 address in gRPC's peer name ("ipv4:192.0.2.1:4711", "ipv6:%5B::ffff:192.0.2.1%5D:4711"), else ""."""
     text = peer.partition(":")[2].rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
     return host_address(text.removeprefix("::ffff:"))
 
 
 def holder(state: State, node_id: str, address: str) -> str:
-    """Id of another node that lives and has announced the address; "" when there is none.
+    """Id of another living node that has announced the address; "" when there is none.
 
-    One that is gone (down, left, removed) holds nothing: a machine that was set up anew joins as another node at the
-    same address.
+    A node that is down, has left or was removed does not hold its address: a machine that was set up again joins as
+    another node at the same address.
     """
     for other, session in state.sessions.items():
         if other == node_id or session.left or other not in state.nodes:
@@ -145,15 +145,15 @@ def holder(state: State, node_id: str, address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Of a `host_address`."""
+    """Whether a `host_address` is a loopback address."""
     return address.startswith("127.")
 
 
 def check_holder(state: State, node_id: str, address: str, peer: str) -> None:
-    """An address belongs to one host. Who connects from it has shown that it is there; anybody else is refused as
-    long as another living node holds it. Raises Conflict.
+    """Check that an address belongs to one host only. Raises Conflict.
 
-    (Loopback addresses, which only hosts on the manager's own machine may announce, are everybody's.)
+    A host that connects from the address has proved that it has it; any other host is refused while another living node
+    holds the address. Loopback addresses may be shared; only hosts on the manager's own machine can announce them.
     """
     if address != peer and not is_loopback(address) and (other := holder(state, node_id, address)):
         raise Conflict(
@@ -166,7 +166,7 @@ def check_holder(state: State, node_id: str, address: str, peer: str) -> None:
 
 
 def portions(message: Statuses) -> Iterator[Statuses]:
-    """The same statuses in messages of PORTION, each of which is checked in some 2 ms. Raises Invalid."""
+    """Split statuses into messages of PORTION statuses, each of which takes about 2 ms to check. Raises Invalid."""
     _check_count(message)
     statuses = iter(message.statuses.items())
     while portion := dict(islice(statuses, PORTION)):
@@ -174,7 +174,7 @@ def portions(message: Statuses) -> Iterator[Statuses]:
 
 
 def check_statuses(message: Statuses, now: float) -> None:
-    """`now` in Unix seconds. Raises Invalid."""
+    """Check reported statuses; `now` in Unix seconds. Raises Invalid."""
     _check_count(message)
     for task_id, status in message.statuses.items():
         if not _ID.fullmatch(task_id):
@@ -207,7 +207,7 @@ def _check_status(status: TaskStatus, path: str, now: float) -> None:
 
 
 def _text_size(reason: Reason | None) -> int:
-    """Characters of all texts in a reason."""
+    """Number of characters in all texts of a reason."""
     if reason is None:
         return 0
     own = sum(len(fact) for fact in reason.facts.values() if isinstance(fact, str))
@@ -215,7 +215,7 @@ def _text_size(reason: Reason | None) -> int:
 
 
 def check_heartbeat(message: Heartbeat, sent: int) -> None:
-    """`sent` is the number of the newest assignments that went to the host. Raises Invalid."""
+    """Check a heartbeat; `sent` is the number of the newest assignments sent to the host. Raises Invalid."""
     if not 0 <= message.in_force <= sent:
         raise Invalid(f"InForce: assignments {message.in_force} are confirmed, of {sent} that were sent")
 
@@ -224,7 +224,7 @@ def check_heartbeat(message: Heartbeat, sent: int) -> None:
 
 
 def _check_value(value: object, path: str) -> None:
-    """Whatever a struct holds, in fields of a later version too: finite, bounded, printable. Raises Invalid."""
+    """Check that everything in a struct is finite, bounded and printable, also in future fields. Raises Invalid."""
     for where, name, item in _leaves(value, path, "", 0):
         if isinstance(item, str):
             _check_text(where, name, item)
@@ -236,7 +236,7 @@ def _check_value(value: object, path: str) -> None:
 
 
 def _leaves(value: Any, path: str, name: str, depth: int) -> Iterator[tuple[str, str, object]]:
-    """Path, field name and value of everything that has no parts."""
+    """Path, field name and value of each scalar in `value`. Raises Invalid for too many items or levels."""
     if depth > MOST_DEPTH:
         raise Invalid(f"{path}: nested too deep")
     if isinstance(value, msgspec.Struct):
@@ -276,5 +276,5 @@ def _in_range(where: str, value: int, least: int, most: int) -> None:
 
 
 def shorten(text: str, most: int = 60) -> str:
-    """A text from outside as it may stand in a sentence."""
+    """A text from outside, quoted and shortened for use in a sentence."""
     return repr(text if len(text) <= most else f"{text[:most]}…")

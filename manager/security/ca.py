@@ -29,7 +29,7 @@ from kit.base36 import DIGITS, base36
 
 CA_LIFE = timedelta(days=20 * 365)
 BACKDATE = timedelta(hours=1)
-"""Certificates hold from an hour ago, for hosts whose clocks differ (swarmkit: CertBackdate)."""
+"""Certificates are valid from an hour ago, because clocks of hosts differ (swarmkit: CertBackdate)."""
 TOKEN_PREFIX = "SWMTKN-1"
 DIGEST_DIGITS = 50
 SECRET_DIGITS = 25
@@ -37,7 +37,7 @@ SECRET_DIGITS = 25
 
 @dataclass(frozen=True, slots=True)
 class CertificateAuthority:
-    """A CA's certificate and key, PEM."""
+    """The certificate and key of a CA, both PEM."""
 
     certificate: bytes
     key: bytes
@@ -45,7 +45,7 @@ class CertificateAuthority:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a node certificate is for. `addresses` become IP names, which etcd's members ask of each other."""
+    """The subject of a node certificate. `addresses` become IP SANs, which etcd members check."""
 
     node_id: str
     role: Role
@@ -54,7 +54,7 @@ class Subject:
 
 
 def unit(role: Role) -> str:
-    """The OU, and the DNS name, of a role."""
+    """The OU and DNS name for a role."""
     return f"swarm-{role.value}"
 
 
@@ -62,14 +62,14 @@ def unit(role: Role) -> str:
 
 
 def new_key() -> bytes:
-    """A fresh P-256 key, PEM."""
+    """A new P-256 private key, PEM."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def new_authority(now: float) -> CertificateAuthority:
-    """A self-signed CA that holds for 20 years from `now` (Unix seconds)."""
+    """A self-signed CA, valid for 20 years from `now` (Unix seconds)."""
     pem = new_key()
     key = _private(pem)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swarm-ca")])
@@ -91,7 +91,7 @@ def new_authority(now: float) -> CertificateAuthority:
 
 
 def signing_request(key: bytes, addresses: Iterable[str] = ()) -> bytes:
-    """A CSR (PEM) for a key; its subject is for the CA to decide, its IP addresses are asked for."""
+    """A CSR (PEM) for a key. It requests IP addresses; the CA sets the subject."""
     names = [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     if names:
@@ -100,7 +100,7 @@ def signing_request(key: bytes, addresses: Iterable[str] = ()) -> bytes:
 
 
 def requested_addresses(csr: bytes) -> tuple[str, ...]:
-    """The IP addresses a CSR asks for. Raises Invalid for what is no CSR."""
+    """The IP addresses that a CSR requests. Raises Invalid if it is not a CSR."""
     try:
         names = _request(csr).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -109,12 +109,12 @@ def requested_addresses(csr: bytes) -> tuple[str, ...]:
 
 
 def requested_key(csr: bytes) -> bytes:
-    """The public key a CSR is for (SubjectPublicKeyInfo, DER). Raises Invalid for what is no CSR."""
+    """The public key of a CSR (SubjectPublicKeyInfo, DER). Raises Invalid if it is not a CSR."""
     return public_key(_request(csr))
 
 
 def sign(authority: CertificateAuthority, csr: bytes, subject: Subject, now: float, life: float) -> bytes:
-    """A node's certificate (PEM) of `life` seconds. Raises Invalid when the CSR is none, or not signed by its key."""
+    """A node certificate (PEM), valid for `life` seconds. Raises Invalid if the CSR is bad or not signed by its key."""
     request = _request(csr)
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     key = _private(authority.key)
@@ -141,7 +141,7 @@ def sign(authority: CertificateAuthority, csr: bytes, subject: Subject, now: flo
 
 
 def verify(certificate: bytes, ca_certificate: bytes, now: float) -> None:
-    """Raises Forbidden unless the CA signed the certificate and it holds at `now`."""
+    """Raises Forbidden unless the CA signed the certificate and it is valid at `now` (Unix seconds)."""
     leaf, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(ca_certificate)
     try:
         leaf.verify_directly_issued_by(issuer)
@@ -153,7 +153,7 @@ def verify(certificate: bytes, ca_certificate: bytes, now: float) -> None:
 
 
 def subject_of(certificate: bytes) -> Subject:
-    """Whom a node certificate (PEM) is for. Raises Forbidden for a foreign form."""
+    """The subject of a node certificate (PEM). Raises Forbidden if it has another format."""
     leaf = x509.load_pem_x509_certificate(certificate)
     try:
         name, role, cluster = (
@@ -168,7 +168,7 @@ def subject_of(certificate: bytes) -> Subject:
 
 
 def renew_at(certificate: bytes, fraction: float) -> float:
-    """When to renew (Unix seconds): so far (0…1) into the certificate's life; Swarm takes 0.5 to 0.8."""
+    """When to renew (Unix seconds): after `fraction` (0…1) of the certificate's life. Swarm uses 0.5 to 0.8."""
     leaf = x509.load_pem_x509_certificate(certificate)
     begin, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
     return begin + (end - begin) * fraction
@@ -178,22 +178,22 @@ def renew_at(certificate: bytes, fraction: float) -> float:
 
 
 def new_secret() -> str:
-    """The last part of a join token: 128 random bits."""
+    """A new last part of a join token: 128 random bits."""
     return base36(secrets.randbits(128), SECRET_DIGITS)
 
 
 def digest(ca_certificate: bytes) -> str:
-    """The middle part of a join token: SHA-256 of the CA certificate's PEM, without space around it."""
+    """The middle part of a join token: SHA-256 of the CA certificate's PEM without surrounding white space."""
     return base36(int.from_bytes(hashlib.sha256(ca_certificate.strip()).digest(), "big"), DIGEST_DIGITS)
 
 
 def join_token(ca_certificate: bytes, secret: str) -> str:
-    """The token that makes a host a node in the role whose secret it is."""
+    """The join token for the role that the secret belongs to."""
     return f"{TOKEN_PREFIX}-{digest(ca_certificate)}-{secret}"
 
 
 def token_digest(token: str) -> str:
-    """The CA digest in a token, for a joining host to check. Raises Invalid for what is no token."""
+    """The CA digest in a token, for a joining host to check. Raises Invalid if it is not a token."""
     parts = token.strip().split("-")
     if len(parts) != 4 or "-".join(parts[:2]) != TOKEN_PREFIX:
         raise Invalid("invalid join token; it looks like SWMTKN-1-<50 characters>-<25 characters>")
@@ -203,7 +203,7 @@ def token_digest(token: str) -> str:
 
 
 def token_role(token: str, ca_certificate: bytes, worker_secret: str, manager_secret: str) -> Role:
-    """What a token admits to. Raises Forbidden when it is of another cluster, or was rotated."""
+    """The role for which a token admits a host. Raises Forbidden if it is of another cluster, or was rotated."""
     for role, secret in ((Role.WORKER, worker_secret), (Role.MANAGER, manager_secret)):
         expected = join_token(ca_certificate, secret)
         if secret and hmac.compare_digest(token.strip().encode(), expected.encode()):
@@ -211,7 +211,7 @@ def token_role(token: str, ca_certificate: bytes, worker_secret: str, manager_se
     raise Forbidden("a valid join token is necessary to join this cluster; `docker swarm join-token` prints it")
 
 
-# ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _private(pem: bytes) -> ec.EllipticCurvePrivateKey:
@@ -229,7 +229,7 @@ def _request(csr: bytes) -> x509.CertificateSigningRequest:
     try:
         request = x509.load_pem_x509_csr(csr)
         valid = request.is_signature_valid and isinstance(request.public_key(), ec.EllipticCurvePublicKey)
-    except Exception:  # the library raises a dozen kinds for malformed input
+    except Exception:  # the library raises many exception types for malformed input
         raise Invalid("csr: not a certificate signing request in PEM form") from None
     if not valid:
         raise Invalid("csr: not signed by its own elliptic curve key")

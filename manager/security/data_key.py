@@ -1,4 +1,4 @@
-"""The key that secrets and registry logins are encrypted with: part of the cluster, made with the first of them."""
+"""Data key: encrypts secrets and registry logins. Part of the cluster object, created when first needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manager.store.state import State
 
 
 def unsealed(state: State, id: str, sealed: bytes) -> bytes:
-    """What was encrypted with the data key or a former one. Raises vault.Unreadable."""
+    """Decrypt what was encrypted with the data key or a former one. Raises encryption.Unreadable."""
     cluster = state.cluster
     keys = [cluster.data_key, *cluster.former_data_keys] if cluster is not None else []
     for key in keys[:-1]:
@@ -25,7 +25,8 @@ def unsealed(state: State, id: str, sealed: bytes) -> bytes:
 
 
 def data_key(state: State) -> tuple[bytes, list[Change]]:
-    """The key, and what to commit along with what it encrypts. Raises Unavailable before there is a cluster."""
+    """The data key, and changes to commit together with what it encrypts. Raises Unavailable before there is a
+    cluster."""
     cluster = state.cluster
     if cluster is None:
         raise Unavailable("the cluster is being set up; try again")

@@ -1,7 +1,7 @@
-"""Secrets as they lie in etcd: AES-256-GCM under the cluster's data key, bound to the secret's id.
+"""Encryption of secrets in etcd: AES-256-GCM under the cluster's data key, bound to the secret's id.
 
-The key is part of the cluster object, which only managers can read, like the CA's. So this keeps secrets out of what
-shows values of etcd (a listing, a log, a dump of one prefix); whoever has the whole database has the key too.
+The data key is part of the cluster object; in etcd it is sealed under a key that only managers can unwrap (sealing.py).
+So etcd's files, listings and dumps alone reveal no secret.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _NONCE_BYTES = 12
 
 
 class Unreadable(ArgosyError):
-    """The data was sealed with another key, or for another object, or is damaged."""
+    """The data was encrypted with another key, or for another object, or is damaged."""
 
 
 def new_key() -> bytes:
-    """A key for a cluster that has none."""
+    """A new random key."""
     return os.urandom(KEY_BYTES)
 
 
 def seal(key: bytes, id: str, data: bytes) -> bytes:
-    """The data of the object `id`, encrypted: nonce, then ciphertext with its tag."""
+    """Encrypt the data of the object `id`. Returns the nonce, then the ciphertext with its tag."""
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, data, id.encode())
 
 
 def unseal(key: bytes, id: str, sealed: bytes) -> bytes:
-    """The data again. Raises Unreadable."""
+    """Decrypt the data of the object `id`. Raises Unreadable."""
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], id.encode())
     except (InvalidTag, ValueError):

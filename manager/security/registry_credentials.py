@@ -1,6 +1,6 @@
-"""The login that a service's hosts pull its image with: sent by the user, kept encrypted, told only to those hosts.
+"""Registry credentials: the login for pulling a service's image. Stored encrypted, sent only to hosts with its tasks.
 
-It belongs to the service, not to a revision: tokens expire, and the newest one is good for every task. Pure.
+A login belongs to the service, not to a revision: tokens expire, and the newest one is valid for every task. Pure.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from manager.store.state import State
 
 
 class RegistryCredentials(msgspec.Struct, frozen=True):
-    """A login, and the only registry that it is for."""
+    """A login, and the domain of the only registry that it is for."""
 
     domain: str
     login: Login
 
 
 def sealed(state: State, service: Service, kept: RegistryCredentials) -> tuple[Service, list[Change]]:
-    """The service with the login, and what to commit along; the service itself when it has that login already."""
+    """The service with the login, and changes to commit together with it. Unchanged if it already has that login."""
     if credentials_of(state, service) == kept:
         return service, []
     key, changes = data_key(state)
@@ -35,7 +35,7 @@ def sealed(state: State, service: Service, kept: RegistryCredentials) -> tuple[S
 
 
 def credentials_of(state: State, service: Service) -> RegistryCredentials | None:
-    """A service's login; None when it has none that can be read."""
+    """The registry credentials of a service; None when it has none that can be decrypted."""
     if not service.registry_login or state.cluster is None:
         return None
     try:
@@ -46,7 +46,7 @@ def credentials_of(state: State, service: Service) -> RegistryCredentials | None
 
 
 def login_assignments(state: State, service_id: str) -> Iterator[SecretAssignment]:
-    """What a host of the service is sent: one, or none."""
+    """The login as an assignment for the service's hosts; one or none."""
     service = state.services.get(service_id)
     if service is not None and service.registry_login:
         kept = credentials_of(state, service)

@@ -1,8 +1,8 @@
-"""Which of the cluster's keys are due to be made anew. Pure but for the keys, which are random.
+"""Rekeying: replaces the cluster's keys after a manager was removed or demoted. Pure, except that keys are random.
 
-The seal key is wrapped for the managers and for nobody else. When somebody it is wrapped for is a manager no more, he
-has known all that was sealed: the seal key, the data key and both join tokens are made anew, and secrets are encrypted
-anew with the new data key. (The CA's key stays: whoever was a manager could have copied it.)
+The seal key is wrapped for the managers only. A former manager has known everything that was sealed, so then the seal
+key, the data key and both join tokens are replaced, and secrets are encrypted again with the new data key. (The CA's
+key stays: a manager could have copied it at any time.)
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from manager.store.interface import Change, Put
 from manager.store.state import State
 
 KEPT = 600.0
-"""Seconds that a former data key is kept: a manager that has not heard of the new one may still use it."""
+"""Seconds that a former data key is stored: a manager that does not know the new one yet may still use it."""
 STEP = 20
-"""Secrets that are encrypted anew at once."""
+"""Secrets that are encrypted again in one commit."""
 
 
 def due(state: State, now: float) -> list[Change]:
-    """What to write now; none when all is as it should be, or when this manager has not opened the keys."""
+    """The changes to write now; empty when nothing is due, or when this manager has not opened the keys."""
     cluster = state.cluster
     if cluster is None or (cluster.sealed and not cluster.seal_key):
         return []
@@ -42,12 +42,12 @@ def due(state: State, now: float) -> list[Change]:
 
 
 def again_in(state: State) -> float | None:
-    """Seconds until there may be something due though nothing changes; None for never."""
+    """Seconds until something may be due without a change of the state; None for never."""
     return KEPT / 10 if state.cluster is not None and state.cluster.former_data_keys else None
 
 
 def _sealed_anew(state: State, cluster: Cluster, now: float) -> Cluster | None:
-    """The cluster with its seal key wrapped for whom it should be; None when it is."""
+    """The cluster with its seal key wrapped for exactly the managers; None when it already is."""
     nodes = [node for node in state.nodes.values() if state.is_manager(node.id)]
     keyed = {node.id: node.public_key for node in nodes if node.public_key}
     if not cluster.seal_key:
@@ -77,7 +77,7 @@ def _rekeyed(cluster: Cluster, managers: dict[str, bytes], now: float) -> Cluste
 
 
 def _encrypted_anew(state: State, key: bytes) -> Iterator[Change]:
-    """Secrets and registry logins that are not encrypted with the key, encrypted with it."""
+    """Changes that encrypt secrets and registry logins with `key`, for those that are not yet."""
     for secret in state.table(SECRET).values():
         if (data := _other(state, key, secret.id, secret.sealed)) is not None:
             yield Put(SECRET, secret.id, msgspec.structs.replace(secret, sealed=data), state.version(SECRET, secret.id))
@@ -88,7 +88,7 @@ def _encrypted_anew(state: State, key: bytes) -> Iterator[Change]:
 
 
 def _other(state: State, key: bytes, id: str, sealed: bytes) -> bytes | None:
-    """The data encrypted with the key; None when it is already, or is none that can be read."""
+    """The data encrypted with the key; None when it already is, or cannot be decrypted."""
     if not sealed or _opens(key, id, sealed):
         return None
     try:

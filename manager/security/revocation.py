@@ -1,8 +1,8 @@
-"""Which managers' certificates etcd must not take any more: those of nodes that are managers no more. Pure.
+"""Revocation: the certificates of former managers, which etcd must refuse. Pure.
 
-Every certificate that is made for a manager is noted in the store (its serial number, whose it is, when it ends). Whose
-node is gone or wanted as a worker, that one is withdrawn; nothing has to be written for it. What is noted of a
-certificate goes when it has ended by itself.
+Each certificate issued for a manager is recorded in the store (serial number, node, end). It is revoked when its node
+was removed or is wanted as a worker; nothing has to be written for that. The record is deleted once the certificate has
+expired.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def noted(node_id: str, certificate: bytes) -> Put:
-    """The note on a manager's certificate (PEM)."""
+    """The record of a manager's certificate (PEM), to be committed."""
     leaf = x509.load_pem_x509_certificate(certificate)
     return Put(CERTIFICATE, f"{leaf.serial_number:x}", Certificate(node_id, leaf.not_valid_after_utc.timestamp()))
 
 
 def is_noted(state: State, certificate: bytes) -> bool:
-    """Whether there is a note on the certificate (PEM)."""
+    """Whether the certificate (PEM) is recorded."""
     return f"{x509.load_pem_x509_certificate(certificate).serial_number:x}" in state.table(CERTIFICATE)
 
 
 def public_key_of(certificate: bytes) -> bytes:
-    """The public key (DER) a certificate (PEM) is for."""
+    """The public key (DER) of a certificate (PEM)."""
     return public_key(x509.load_pem_x509_certificate(certificate))
 
 
 def ended(state: State, now: float) -> list[Change]:
-    """Takes back the notes on certificates that have ended."""
+    """Changes that delete the records of expired certificates."""
     return [Delete(CERTIFICATE, id) for id, one in state.table(CERTIFICATE).items() if one.expires_at < now]
 
 
 def withdrawn(state: State) -> dict[str, set[int]]:
-    """By node that is a manager no more: the serial numbers of the certificates it was one with."""
+    """By former manager: the serial numbers of its certificates."""
     found: dict[str, set[int]] = {}
     for id, certificate in state.table(CERTIFICATE).items():
         if not state.is_manager(certificate.node_id):
@@ -56,7 +56,7 @@ def withdrawn(state: State) -> dict[str, set[int]]:
 
 
 def revocation_list(serials: Iterable[int]) -> bytes:
-    """A list (CRL, PEM) that names them. For a reader that goes by the file alone: nobody has signed it who matters."""
+    """A revocation list (CRL, PEM) of these serial numbers. Signed with a throwaway key: etcd checks no signature."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swarm-ca")])
     builder = x509.CertificateRevocationListBuilder().issuer_name(name)
     builder = builder.last_update(_EPOCH).next_update(_EPOCH + timedelta(days=200 * 365))
@@ -67,5 +67,5 @@ def revocation_list(serials: Iterable[int]) -> bytes:
 
 
 def named_in(crl: bytes) -> frozenset[int]:
-    """The serial numbers in such a list."""
+    """The serial numbers in a revocation list (PEM)."""
     return frozenset(one.serial_number for one in x509.load_pem_x509_crl(crl))

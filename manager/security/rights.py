@@ -1,8 +1,8 @@
-"""What a caller may do: by the store, not by its certificate alone.
+"""Rights: what a caller may do, by the store and not by its certificate alone.
 
-A certificate says who calls and what it was when the certificate was made. The store says whether it still belongs to
-the cluster, which key it joined with, and which role it is wanted in; managers act only as managers in both. Looked up
-for every request, and again whenever nodes change, for as long as a request or stream is under way.
+A certificate proves the identity of the caller and its role at the time of issue. The store says whether the node still
+belongs to the cluster, with which key it joined, and its wanted role; a manager must be one in both. Rights are checked
+for every request, and again whenever nodes change, for as long as a request or stream lasts.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from manager.store.interface import Store
 from manager.store.state import Event, State
 
 KNOWN_WITHIN = 1.5
-"""Seconds that a caller may be unknown here: it may have joined a moment ago, at another manager."""
+"""Seconds to wait for an unknown caller: it may have joined through another manager a moment ago."""
 
 
 def member(state: State, caller: Caller) -> Node:
-    """The caller's node. Raises Forbidden when it is none (any more), Unavailable when this manager cannot know."""
+    """The caller's node. Raises Forbidden when it is not in the cluster, Unavailable while this manager has no
+    state."""
     if (node := state.nodes.get(caller.node_id)) is None:
-        if state.cluster is None:  # lost, or not read yet: it says nothing about anybody
+        if state.cluster is None:  # lost, or not read yet: then nothing is known about any node
             raise Unavailable("this manager does not know its cluster yet; try again")
         raise Forbidden(f"node {caller.node_id} is not part of this cluster any more")
     if node.public_key and caller.key != key_digest(node.public_key):
@@ -37,7 +38,7 @@ def member(state: State, caller: Caller) -> Node:
 
 
 def manager(state: State, caller: Caller, what: str) -> Node:
-    """The caller's node, if it may do what only managers may. Raises Forbidden, Unavailable."""
+    """The caller's node, if it is a manager. `what` names the request in the error. Raises Forbidden or Unavailable."""
     node = member(state, caller)
     if caller.role is not Role.MANAGER:
         raise Forbidden(f"{what} is for managers; the certificate of node {node.id} is a worker's")
@@ -47,13 +48,13 @@ def manager(state: State, caller: Caller, what: str) -> Node:
 
 
 def leads(state: State, node_id: str) -> bool:
-    """Whether the node leads."""
+    """Whether the node is the leader."""
     leadership = state.table(LEADERSHIP).get(CURRENT_LEADER)
     return leadership is not None and leadership.node_id == node_id
 
 
 class Rights:
-    """Who may do what at one manager, now and as long as it is being done."""
+    """Rights of the callers of one manager, checked for as long as their requests last."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -61,7 +62,7 @@ class Rights:
         watch(store.state, (NODE, CLUSTER), self._permits.recheck)
 
     async def known(self, node_id: str) -> None:
-        """Until the node is known here, or has had time to become so."""
+        """Wait until the node is known here, at most KNOWN_WITHIN seconds."""
         try:
             async with asyncio.timeout(KNOWN_WITHIN):
                 while node_id not in self._store.state.nodes:
@@ -70,12 +71,13 @@ class Rights:
             return
 
     def held(self, check: Callable[[], object], end: Callable[[], None]) -> AbstractContextManager[None]:
-        """Do the block's work for as long as `check` does not raise; what it raises ends it, after `end`."""
+        """Run the block for as long as `check` does not raise. When it raises, call `end`, then end the block with
+        it."""
         return self._permits.hold(check, end)
 
 
 def watch(state: State, kinds: Collection[Kind[Any]], tell: Callable[[], object]) -> None:
-    """Call `tell` whenever an object of these kinds has changed, for as long as there is that state."""
+    """Call `tell` after each change of an object of these kinds, for the lifetime of the state."""
 
     def observe(event: Event) -> None:
         if event.kind in kinds:

@@ -1,10 +1,10 @@
-"""The cluster's keys as they lie in etcd: sealed, so that etcd's files alone open nothing.
+"""Sealing of the cluster's keys in etcd, so that they cannot be read from etcd's files alone.
 
-What must not be read there (the CA's key, the join tokens' secrets, the data keys) is encrypted with the *seal key*.
-That key is in etcd only wrapped, once for each manager: encrypted for the public key the manager joined with (ECDH on
-P-256, HKDF, AES-256-GCM). So nothing but a manager's own key file opens it, nothing has to be handed from host to host,
-and a manager that was away when the seal key was made anew just opens the new wrapping. Applied at the store's border:
-in memory a manager has the cluster with its keys.
+The CA's key, the secrets of the join tokens and the data keys are encrypted with the *seal key*. The seal key itself is
+stored only wrapped, once for each manager: encrypted for the public key with which the manager joined (ECDH on P-256,
+HKDF, AES-256-GCM). So only a manager's own key file can open it, no key has to be sent from host to host, and a manager
+that was away while the seal key was replaced simply unwraps the new one. The store seals and opens when it writes and
+reads; in memory a manager has the cluster with its keys.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PURPOSE = b"argosy seal key for "
 
 
 class SealingKeys(Value, frozen=True):
-    """What is sealed of a cluster; fields as in Cluster."""
+    """The sealed fields of a cluster, named as in Cluster."""
 
     ca_key: str = ""
     worker_secret: str = ""
@@ -51,7 +51,7 @@ _NOTHING = {name: getattr(SealingKeys(), name) for name in SealingKeys.__struct_
 
 
 def new_key() -> bytes:
-    """A seal key."""
+    """A new seal key."""
     return encryption.new_key()
 
 
@@ -59,7 +59,7 @@ def new_key() -> bytes:
 
 
 def wrap(key: bytes, node_id: str, public_key: bytes) -> bytes:
-    """The seal key for one manager, by the public key (DER) it joined with."""
+    """Wrap the seal key for one manager, with the public key (DER) with which it joined."""
     receiver = load_der_public_key(public_key)
     assert isinstance(receiver, ec.EllipticCurvePublicKey), "joining admits no other"
     passing = ec.generate_private_key(_CURVE)
@@ -70,7 +70,7 @@ def wrap(key: bytes, node_id: str, public_key: bytes) -> bytes:
 
 
 def unwrap(wrapped: bytes, node_id: str, private_key: bytes) -> bytes:
-    """The seal key, by the node's private key (PEM). Raises Unreadable."""
+    """Unwrap the seal key with the node's private key (PEM). Raises Unreadable."""
     point, nonce, text = wrapped[:_POINT_BYTES], wrapped[_POINT_BYTES:][:_NONCE_BYTES], wrapped[77:]
     own = load_pem_private_key(private_key, password=None)
     assert isinstance(own, ec.EllipticCurvePrivateKey), "nodes have no other"
@@ -82,7 +82,7 @@ def unwrap(wrapped: bytes, node_id: str, private_key: bytes) -> bytes:
 
 
 def wraps(key: bytes, managers: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The seal key for several managers, by their public keys."""
+    """Wrap the seal key for several managers, given their public keys (DER). Returns the result by node id."""
     return {node_id: wrap(key, node_id, public_key) for node_id, public_key in managers.items()}
 
 
@@ -95,9 +95,9 @@ def _derived(shared: bytes, point: bytes, node_id: str) -> bytes:
 
 
 def closed(cluster: Cluster) -> Cluster:
-    """The cluster as it may lie in etcd. One that was never sealed stays as it is; so does one that was not opened.
+    """The cluster as it is stored in etcd, sealed. Unchanged if it was never sealed, or was not opened here.
 
-    Raises Unavailable when keys would be lost: a cluster that was not opened, with keys set on it.
+    Raises Unavailable when keys would be lost: when keys were set on a cluster that was not opened here.
     """
     keys = SealingKeys(**{name: getattr(cluster, name) for name in _NOTHING})
     if not cluster.seal_key:
@@ -109,7 +109,7 @@ def closed(cluster: Cluster) -> Cluster:
 
 
 def opened(cluster: Cluster, node_id: str, private_key: bytes) -> Cluster:
-    """The cluster with its keys, for a manager that the seal key is wrapped for; else as it is."""
+    """The cluster with its keys, if the seal key is wrapped for this node; else unchanged."""
     wrapped = cluster.wraps.get(node_id)
     if not cluster.sealed or wrapped is None:
         return cluster
@@ -123,5 +123,5 @@ def opened(cluster: Cluster, node_id: str, private_key: bytes) -> Cluster:
 
 
 def is_open(cluster: Cluster) -> bool:
-    """Whether its keys are there to be used."""
+    """Whether the cluster's keys are available."""
     return bool(cluster.ca_key)

@@ -1,3 +1,3 @@
-"""The cluster's state: etcd, a local indexed view of it, and its in-memory twin."""
+"""The store: the cluster's indexed state, the interface for changing it, and an implementation in memory."""
 
 __all__ = ["batches", "cache", "claims", "held_key", "interface", "keys", "lookup", "naming", "state", "transact"]

@@ -1,4 +1,4 @@
-"""Splitting a commit into transactions: as few as possible, each within what etcd takes."""
+"""Batches: a commit split into as few transactions as etcd's limits allow."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TransactionLimits:
-    """What one transaction may hold. The defaults suit our own member, which is started with room for them."""
+    """Limits of one transaction. The defaults fit our own etcd member, which is started with matching options."""
 
     operations: int = 9_000
     size: int = 8 << 20
-    """Bytes of keys and values; far below the member's limit, for a big entry holds up its heartbeats."""
+    """Bytes of keys and values. Far below the member's limit, because a large entry delays its heartbeats."""
 
 
 EXTERNAL = TransactionLimits(operations=120, size=1 << 20)
-"""What any etcd takes that was started with its own defaults."""
+"""The limits of an etcd that was started with etcd's defaults."""
 
 
 def check_distinct(changes: Sequence[Change]) -> None:
-    """Raises ValueError when a commit changes one key twice: which of the two was meant?"""
+    """Raises ValueError when a commit changes one key twice, which is ambiguous."""
     seen: set[tuple[str, str]] = set()
     for change in changes:
         key = (change.kind.name, change.id)
@@ -35,7 +35,7 @@ def check_distinct(changes: Sequence[Change]) -> None:
 
 
 def batches(items: Iterable[T], size: Callable[[T], int], limits: TransactionLimits) -> Iterator[list[T]]:
-    """Runs of items within the limits; one item too big for any stands alone. Lazy: takes items as it needs them."""
+    """Split items into runs within the limits; an item that is too large is alone. Lazy: reads items when needed."""
     batch: list[T] = []
     total = 0
     for item in items:

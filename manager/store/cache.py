@@ -1,4 +1,4 @@
-"""The local view every store keeps: the state, who tracks it, and who waits for it to move."""
+"""Cache: the local copy of the state in every store, with its trackers and waiters."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from manager.store.state import Dirty, Event, State
 
 
 class Cache:
-    """The reading half of the port `Store`. Only the store behind it advances it."""
+    """The reading half of `Store`. Only the store that inherits from it advances it."""
 
     def __init__(self) -> None:
         self._state = State()
         self._trackers: list[Dirty] = []
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        """Who waits for a revision greater than the first number; the second only breaks ties."""
+        """Heap of waiters for a revision greater than the first number; the second number breaks ties."""
         self._numbers = count()
 
     @property
     def state(self) -> State:
-        """What is known of the cluster."""
+        """The state of the cluster."""
         return self._state
 
     def track(self) -> Dirty:
-        """A new Dirty with everything in it, that collects what changes from now on."""
+        """A new Dirty that contains everything, and collects all further changes."""
         dirty = Dirty()
         self._state.mark_all(dirty)
         self._trackers.append(dirty)
         return dirty
 
     def untrack(self, dirty: Dirty) -> None:
-        """Stop collecting into it."""
+        """Stop collecting changes in `dirty`."""
         self._trackers = [tracker for tracker in self._trackers if tracker is not dirty]
 
     async def wait_newer(self, revision: int) -> None:
-        """Until `state.revision` is greater."""
+        """Wait until `state.revision` is greater than `revision`."""
         while self._state.revision <= revision:
             moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (revision, next(self._numbers), moved))
             await moved
 
     def advance(self, events: Sequence[Event], revision: int) -> None:
-        """Apply what the store says has changed up to `revision`, and wake those who wait for just that.
+        """Apply the changes up to `revision`, and wake only those that wait for an older revision to pass.
 
-        With many commits under way, waking all of them for each revision would cost more than the commits.
+        With many commits under way, waking all waiters for each revision would cost more than the commits.
         """
         self._state.apply(events, revision, self._trackers)
         while self._waiting and self._waiting[0][0] < self._state.revision:
@@ -55,5 +55,5 @@ class Cache:
                 moved.set_result(None)
 
     def replace(self, rows: Sequence[Event], revision: int) -> None:
-        """Make the state exactly `rows`, the whole content of the store at `revision`."""
+        """Set the state to exactly `rows`, the whole content of the store at `revision`."""
         self.advance(self._state.replace_all(rows, revision), revision)

@@ -1,6 +1,6 @@
-"""Claims: that a name is taken, so that two managers cannot give it twice.
+"""Claims: reservations of names, so that two managers cannot give the same name twice.
 
-Pure: what takes or gives back a name is a change for the caller to commit with its own.
+Pure: to claim or release a name is a change that the caller commits together with its own.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from manager.store.state import State
 
 
 def claim(state: State, what: str, name: str, owner: str) -> Put:
-    """The change that takes a name; commit it with the new object. Stale if another manager takes the name, too."""
+    """The change that claims a name, to be committed with the new object; Stale if another manager claims it, too."""
     id = claim_id(what, name)
     return Put(CLAIM, id, Claim(owner), state.version(CLAIM, id))
 
 
 def release(state: State, what: str, name: str, owner: str) -> list[Change]:
-    """The change that gives a name back, if the owner holds it."""
+    """The change that releases a name, if the owner holds it."""
     id = claim_id(what, name)
     held = state.table(CLAIM).get(id)
     return [Delete(CLAIM, id, state.version(CLAIM, id))] if held and held.owner == owner else []
 
 
 def is_taken(state: State, what: str, name: str) -> bool:
-    """Whether a living object of that kind ("service", "network", "secret", "config") holds the claim on a name."""
+    """Whether an existing object of the kind `what` ("service", "network", "secret", "config") holds the name."""
     claim = state.table(CLAIM).get(claim_id(what, name))
     if claim is None:
         return False
@@ -43,5 +43,5 @@ def is_taken(state: State, what: str, name: str) -> bool:
 
 
 def claim_id(what: str, name: str) -> str:
-    """Store id of the claim on a name."""
+    """Id of the claim on a name in the store."""
     return f"{what}.{name}"

@@ -1,7 +1,7 @@
-"""A key that lives as long as its lease is refreshed, and is written anew when the lease has ended.
+"""Held key: a key that exists as long as its lease is refreshed, and is written again after the lease has ended.
 
-That a node has a session and that a manager is alive are such keys. Leadership is none: once lost it is not taken up
-again, but fought for (leader/election.py).
+Used for the sessions of nodes and for the liveness of managers. Not for leadership: once lost, it has to be won again
+in an election (manager/leader/election.py).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from manager.store.interface import Lease, LeaseEnded, Store
 
 log = structlog.get_logger(__name__)
 OPEN_TIMEOUT = 0.6
-"""Seconds for a first attempt to write the key; each attempt has as many more."""
+"""Seconds for the first attempt to write the key; each further attempt gets as many more."""
 
 
 class HeldKey:
-    """One key. `value` makes what is written each time; `ttl` is the lease's, in seconds."""
+    """One key. `value` is called for each write; `ttl` of the lease in seconds."""
 
     def __init__(
         self, store: Store, kind: Kind[Any], id: str, value: Callable[[], Value], ttl: float, rng: random.Random
@@ -34,10 +34,10 @@ class HeldKey:
         self._lease: Lease | None = None
 
     async def open(self) -> Lease:
-        """Write the key under a new lease, however long that takes."""
+        """Write the key under a new lease; repeats until it succeeds."""
         for number, delay in enumerate(backoff(self._rng, most=1.0)):
             try:
-                # what etcd was asked while its leader died is never answered
+                # etcd never answers requests that it got while its leader died
                 async with asyncio.timeout(OPEN_TIMEOUT * (1 + number)):
                     lease = self._lease = await self._store.lease(self._ttl)
                     await lease.put(self._kind, self._id, self._value())
@@ -49,7 +49,7 @@ class HeldKey:
         raise AssertionError("a backoff has no end")
 
     async def refresh(self) -> bool:
-        """Start the lease's time anew, with a new lease if it has ended. Returns False if the store is not reached."""
+        """Refresh the lease, or open a new one if it has ended. Returns False if the store is not reached."""
         lease = self._lease or await self.open()
         try:
             await lease.refresh()
@@ -62,12 +62,12 @@ class HeldKey:
         return True
 
     async def put(self, value: Value) -> None:
-        """Write another value under the same lease. Raises LeaseEnded or Unavailable."""
+        """Write a new value under the same lease. Raises LeaseEnded or Unavailable."""
         lease = self._lease or await self.open()
         await lease.put(self._kind, self._id, value)
 
     async def end(self) -> None:
-        """Take the key back at once, if it was written. Raises Unavailable."""
+        """Delete the key at once, if it was written. Raises Unavailable."""
         lease, self._lease = self._lease, None
         if lease is not None:
             await lease.end()

@@ -1,7 +1,7 @@
-"""The store in memory: the twin of etcd that carries tests and simulations, under the same contract.
+"""The store in memory, for tests and simulations; it fulfils the same contract as the store in etcd.
 
-A MemoryDatabase is what etcd would be; each MemoryStore on it is one manager's view. All time is the event loop's,
-so virtual time moves leases as well. A cut store is a manager that etcd cannot be reached from.
+A MemoryDatabase stands for etcd; each MemoryStore on it for the store of one manager. All timers are those of the event
+loop, so that virtual time works for leases too. A cut store is that of a manager that cannot reach etcd.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class _Row:
 
 @dataclass(eq=False)
 class MemoryDatabase:
-    """What all stores of one cluster share: the rows and the revision."""
+    """The rows and the revision, which all stores of one cluster share."""
 
     delay: Callable[[], float] = lambda: 0.0
-    """How many seconds each request takes, for simulations."""
+    """Returns how many seconds a request takes; for simulations."""
     revision: int = 1
     rows: dict[str, _Row] = field(default_factory=dict)
     stores: list[MemoryStore] = field(default_factory=list)
 
     def transact(self, changes: Sequence[Change], fence: Fence | None, lease: MemoryLease | None = None) -> int:
-        """Write all changes or none, and tell every connected store. Raises Stale or Fenced."""
+        """Write all changes or none, and deliver them to every connected store. Raises Stale or Fenced."""
         if fence is not None and self._created(fence.key) != fence.revision:
             raise Fenced("this manager no longer leads the cluster")
         for change in changes:
@@ -52,7 +52,7 @@ class MemoryDatabase:
         return self._write(changes, lease)
 
     def events(self) -> list[Event]:
-        """Everything there is."""
+        """All rows, as events."""
         return [Event(row.kind, row.id, row.value, row.version) for row in self.rows.values()]
 
     def _version(self, path: str) -> int:
@@ -114,28 +114,28 @@ class MemoryStore(Cache):
         return MemoryLease(self, self._database, self._clock, ttl)
 
     async def request(self) -> None:
-        """The way to the database: takes its time, and raises Unavailable when there is none."""
+        """Simulate a request: takes the configured time. Raises Unavailable when the store is cut."""
         await asyncio.sleep(self._database.delay())
         if not self._connected:
             raise Unavailable("the cluster's store cannot be reached")
 
     def cut(self) -> None:
-        """Lose the database: requests fail, the view stands still."""
+        """Disconnect: requests fail, and the state does not advance."""
         self._connected = False
 
     def heal(self) -> None:
-        """Reach the database again, and catch up."""
+        """Reconnect, and catch up."""
         self._connected = True
         self.replace(self._database.events(), self._database.revision)
 
     def deliver(self, events: Sequence[Event], revision: int) -> None:
-        """What the watch brings."""
+        """Receive events from the database, as from etcd's watch."""
         if self._connected:
             self.advance(events, revision)
 
 
 class MemoryLease:
-    """Keys that vanish `ttl` seconds after the last refresh."""
+    """A lease: its keys are deleted `ttl` seconds after the last refresh."""
 
     def __init__(self, store: MemoryStore, database: MemoryDatabase, clock: Clock, ttl: float) -> None:
         self._store, self._database, self._clock, self._ttl = store, database, clock, ttl
@@ -148,20 +148,20 @@ class MemoryLease:
         return self._database.transact([Put(kind, id, value, expected)], None, self)
 
     async def refresh(self) -> None:
-        """Start the time anew. Raises LeaseEnded when it has run out."""
+        """Restart the time. Raises LeaseEnded when the lease has expired."""
         await self._request()
         self._timer.cancel()
         self._start()
 
     async def end(self) -> None:
-        """Give up the lease and its keys."""
+        """End the lease, and delete its keys."""
         await self._store.request()
         self._timer.cancel()
         self._expire()
 
     async def _request(self) -> None:
         await self._store.request()
-        if self._ended or self._clock() >= self._deadline:  # a stalled loop may not have run the timer yet
+        if self._ended or self._clock() >= self._deadline:  # a busy event loop may not have run the timer yet
             raise LeaseEnded("the lease has ended")
 
     def _start(self) -> None:

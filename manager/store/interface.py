@@ -1,7 +1,7 @@
-"""The store's interface: what planners, dispatcher and API know of it. etcd and its in-memory twin stand behind it.
+"""The store's interface, used by planners, dispatcher and API. Implemented in etcd and in memory.
 
-One rule: `state` only ever moves forward, from the watch, in the order of the store's revisions; a commit returns
-once `state` has it, so everybody reads their own writes.
+Invariant: `state` only moves forward, by the watch, in the order of the store's revisions. A commit returns once
+`state` has it, so that everybody reads their own writes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from manager.store.state import Dirty, State
 ANY = -1
 ABSENT = 0
 GROUP = 100
-"""Most changes that may have to be written together; every store writes at least so many in one transaction."""
+"""Most changes that belong together; every store can write at least as many in one transaction."""
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
-    """Write a value. `expected` is the version (modification revision) it must have now; ABSENT or ANY."""
+    """Write a value. `expected`: the version (modification revision) that the key must have now, or ABSENT or ANY."""
 
     kind: Kind[Any]
     id: str
@@ -33,7 +33,7 @@ class Put(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
-    """Delete a key, if it is at the expected version; nothing happens when it is not there and ANY was expected."""
+    """Delete a key that has the expected version; nothing happens if ANY is expected and the key does not exist."""
 
     kind: Kind[Any]
     id: str
@@ -44,27 +44,27 @@ Change = Put | Delete
 
 
 class Stale(Conflict):
-    """A key was not at its expected version: nothing of the commit was written. Look again."""
+    """A key did not have its expected version: nothing of the commit was written. Read again."""
 
 
 class Fenced(Unavailable):
-    """The writer no longer leads: nothing was written."""
+    """The writer is not the leader any more: nothing was written."""
 
 
 class LeaseEnded(Unavailable):
-    """The lease has run out, and its keys are gone: nothing was written."""
+    """The lease has expired and its keys were deleted: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Proof of leadership: the election key and the revision it was made at."""
+    """Proof of leadership: the election key and the revision at which it was created."""
 
     key: str
     revision: int
 
 
 class Lease(Protocol):
-    """Keys that vanish when nobody refreshes them."""
+    """A lease: its keys are deleted when it is not refreshed in time."""
 
     async def put(self, kind: Kind[Any], id: str, value: Value, expected: int = ANY) -> int:
         """Write a key that lives as long as the lease; returns its revision, once `state` has it.
@@ -74,11 +74,11 @@ class Lease(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Start the lease's time anew. Raises LeaseEnded, or Unavailable when the store cannot be reached."""
+        """Restart the lease's time. Raises LeaseEnded, or Unavailable when the store cannot be reached."""
         ...
 
     async def end(self) -> None:
-        """Give up the lease and its keys at once."""
+        """End the lease and delete its keys at once."""
         ...
 
 
@@ -87,14 +87,14 @@ class Store(Protocol):
 
     @property
     def state(self) -> State:
-        """The local view; read-only for everybody but the store."""
+        """The local copy of the state; only the store changes it."""
         ...
 
     async def commit(self, changes: Sequence[Change], fence: Fence | None = None) -> int:
         """Write all changes or none; returns the revision, once `state` has it.
 
-        A commit larger than one transaction is split (each part atomic); changes that belong together are
-        adjacent and at most `GROUP` long. Raises Stale, Fenced, or Unavailable when the store cannot be reached.
+        A commit larger than one transaction is split, each part being atomic; so changes that belong together must be
+        adjacent, and at most `GROUP`. Raises Stale, Fenced, or Unavailable when the store cannot be reached.
         """
         ...
 
@@ -103,13 +103,13 @@ class Store(Protocol):
         ...
 
     async def wait_newer(self, revision: int) -> None:
-        """Until `state.revision` is greater."""
+        """Wait until `state.revision` is greater than `revision`."""
         ...
 
     def track(self) -> Dirty:
-        """A new Dirty, with everything in it, that collects what changes from now on; `untrack` it when done."""
+        """A new Dirty that contains everything, and collects all further changes until `untrack`."""
         ...
 
     def untrack(self, dirty: Dirty) -> None:
-        """Stop collecting."""
+        """Stop collecting changes in `dirty`."""
         ...

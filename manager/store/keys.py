@@ -1,4 +1,4 @@
-"""Where objects lie in etcd: `/argosy/<kind>/<id>`. A kind's name may hold a slash, an id never does."""
+"""Keys of objects in etcd: `/argosy/<kind>/<id>`. The name of a kind may contain a slash, an id never does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from api.objects.kinds import KINDS, Kind
 
 PREFIX = b"/argosy/"
 PREFIX_END = b"/argosy0"
-"""The first key after the prefix, as etcd wants the end of a range."""
+"""The first key after the prefix: the end of a range, as etcd defines it."""
 
 _KINDS: dict[bytes, Kind[Any]] = {PREFIX + kind.name.encode(): kind for kind in KINDS}
 _PATHS: dict[str, str] = {kind.name: f"{PREFIX.decode()}{kind.name}/" for kind in KINDS}
@@ -25,7 +25,7 @@ def key_of(kind: Kind[Any], id: str) -> bytes:
 
 
 def parse(key: bytes) -> tuple[Kind[Any], str] | None:
-    """Which object a key holds; None for a key of a newer version or somebody else's."""
+    """The kind and id of the object at a key; None for an unknown key, for example of a newer version."""
     path, _, id = key.rpartition(b"/")
     kind = _KINDS.get(path)
     return (kind, id.decode()) if kind is not None else None

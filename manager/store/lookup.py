@@ -1,6 +1,6 @@
-"""How users name objects: by full id, by name, by an unambiguous beginning of the id; in that order, as in Docker.
+"""Lookup of objects by what users type: full id, name, or unique prefix of the id, in this order, as in Docker.
 
-(A beginning of a name is never enough: moby daemon/cluster/helpers.go.)
+A prefix of a name is not enough (moby daemon/cluster/helpers.go).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ F = TypeVar("F", bound=Secret | Config)
 
 
 def find_service(state: State, reference: str) -> Service:
-    """The service meant. Raises NotFound, and Invalid for an ambiguous reference."""
+    """The service that a reference names. Raises NotFound, or Invalid if it is ambiguous."""
     found = state.services.get(reference) or state.service_named(reference)
     return found or _by_prefix("service", reference, state.services)
 
 
 def find_network(state: State, reference: str) -> Network:
-    """The network meant; those being removed are hidden. Raises NotFound or Invalid."""
+    """The network that a reference names; networks being removed are not found. Raises NotFound or Invalid."""
     exact = state.networks.get(reference)
     found = exact if exact and not exact.removed else state.network_named(reference)
     return found or _by_prefix("network", reference, {id: n for id, n in state.networks.items() if not n.removed})
 
 
 def find_node(state: State, reference: str, own_id: str) -> Node:
-    """The node meant, by hostname too; `self` is the manager's own. Raises NotFound or Invalid."""
+    """The node that a reference (id, hostname, or `self` for `own_id`) names. Raises NotFound or Invalid."""
     if reference == "self":
         reference = own_id
     if found := state.nodes.get(reference):
@@ -48,7 +48,7 @@ def find_node(state: State, reference: str, own_id: str) -> Node:
 
 
 def find_task(state: State, reference: str) -> Task:
-    """The task meant. Raises NotFound or Invalid."""
+    """The task that a reference names. Raises NotFound or Invalid."""
     if found := state.tasks.get(reference):
         return found
     named = [task for task in _named_tasks(state, reference) if task_name(state, task) == reference]
@@ -56,19 +56,19 @@ def find_task(state: State, reference: str) -> Task:
 
 
 def find_file(state: State, kind: Kind[F], what: str, reference: str) -> F:
-    """The secret or config (`what`) meant. Raises NotFound or Invalid."""
+    """The secret or config (`what`) that a reference names. Raises NotFound or Invalid."""
     table = state.table(kind)
     return table.get(reference) or file_named(state, kind, reference) or _by_prefix(what, reference, table)
 
 
 def file_named(state: State, kind: Kind[F], name: str) -> F | None:
-    """The secret or config of that exact name, or of all versions of that name the one that was deployed last."""
+    """The secret or config of that exact name, else the version of that name that was deployed last; None if none."""
     table = state.table(kind)
     return next((one for one in table.values() if one.spec.name == name), None) or newest(table.values(), name)
 
 
 def hostname(state: State, node_id: str) -> str:
-    """A node's hostname, as it said; "" when it never did."""
+    """The hostname that a node has reported; "" before it has reported one."""
     description = state.descriptions.get(node_id)
     return description.hostname if description else ""
 

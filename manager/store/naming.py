@@ -1,4 +1,4 @@
-"""Names of tasks, services and containers, and addresses of managers, as the state has them. Pure."""
+"""Names of tasks, services and containers, and addresses of managers, derived from the state. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manager.store.state import State
 
 
 def container_hostname(state: State, task: Task) -> str:
-    """The host name that its spec gives a task's container; "" when it gives none, or one that cannot be made out."""
+    """The hostname that the spec gives to a task's container; "" when there is none, or its template fails."""
     revision, node = state.revision_of(task), state.descriptions.get(task.node_id)
     hostname = revision.spec.task_template.container_spec.hostname if revision else ""
     if revision is None or node is None or not is_template(hostname):
@@ -31,7 +31,7 @@ def container_hostname(state: State, task: Task) -> str:
     try:
         return expand(hostname, context.fields)
     except Invalid:
-        return ""  # its host rejects the task, and says why
+        return ""  # the task's host rejects it with the reason
 
 
 def is_live(state: State, task: Task) -> bool:
@@ -40,17 +40,17 @@ def is_live(state: State, task: Task) -> bool:
 
 
 def task_name(state: State, task: Task) -> str:
-    """<service>.<slot>.<task id>; tasks bound to a node have the node's id for a slot."""
+    """<service>.<slot>.<task id>; for tasks that are bound to a node, the node's id instead of the slot."""
     return f"{service_name(state, task)}.{place_of(task)}"
 
 
 def place_of(task: Task) -> str:
-    """A task's name behind that of its service."""
+    """The part of a task's name after the service's name."""
     return f"{task.slot or task.node_id}.{task.id}"
 
 
 def service_name(state: State, task: Task) -> str:
-    """The name of a task's service, even if that is gone while its last tasks stop."""
+    """The name of a task's service, also while the last tasks of a deleted service stop."""
     if revision := state.revision_of(task):
         return revision.spec.name
     service = state.services.get(task.service_id)
@@ -58,12 +58,12 @@ def service_name(state: State, task: Task) -> str:
 
 
 def living_managers(state: State) -> list[str]:
-    """Node ids of the managers alive and reached; one that was demoted may still say so for some seconds."""
+    """Node ids of the living managers. A demoted one is left out although its liveness key may still exist."""
     return [id for id, member in state.members.items() if member.host_address and state.is_manager(id)]
 
 
 def manager_addresses(state: State) -> list[str]:
-    """ "address:host_port" of every manager alive."""
+    """ "address:host_port" of every living manager."""
     return sorted(state.members[id].host_address for id in living_managers(state))
 
 

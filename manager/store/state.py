@@ -1,6 +1,7 @@
-"""The indexed view of everything stored, advanced by changes in the order of their revisions.
+"""State: an indexed copy of everything stored, advanced by changes in the order of their revisions.
 
-Single-threaded: between two awaits nobody sees it move, so a synchronous planner has a consistent snapshot for free.
+Invariant: it changes only between awaits of its readers (one thread), so a synchronous planner sees a consistent
+snapshot.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Index(Protocol):
-    """Derived from the state: made from all of it once, then kept up change by change. Its readers only read it.
+    """Derived from the state: built from all of it once, then updated with each change. Its readers never change it.
 
-    What depends on anything but the state (on who has read before, on a clock) is a reader's own memory.
+    It must depend on the state only. What depends on a clock or on earlier reads belongs into the reader's memory.
     """
 
     def follow(self, event: Event) -> None:
-        """Take in a change; the state has it already, and `event.old` is filled in."""
+        """Apply a change, which the state already has; `event.old` is filled in."""
         ...
 
 
@@ -71,7 +72,7 @@ Observer = Callable[[Event], object]
 
 @dataclass(slots=True)
 class Dirty:
-    """Ids of what changed since it was last taken. A service is dirty when it or any of its tasks changed, etc."""
+    """Ids of what changed since the last `take`. A service is dirty when it or any of its tasks changed, etc."""
 
     services: set[str] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
@@ -80,13 +81,13 @@ class Dirty:
     networks: set[str] = field(default_factory=set)
     cluster: bool = False
     gone: dict[str, Task | Service] = field(default_factory=dict)
-    """Of the services and tasks that were deleted: what they were."""
+    """By id: the services and tasks that were deleted, as they were last."""
 
     def __bool__(self) -> bool:
         return bool(self.services or self.tasks or self.nodes or self.networks or self.cluster)
 
     def take(self) -> Dirty:
-        """What is collected, leaving this empty."""
+        """Returns what was collected; this object is empty afterwards."""
         taken = Dirty(self.services, self.tasks, self.nodes, self.networks, self.cluster, self.gone)
         self.services, self.tasks, self.nodes, self.networks, self.cluster = set(), set(), set(), set(), False
         self.gone = {}
@@ -97,7 +98,7 @@ class Dirty:
         getattr(self, kind).add(id)
 
     def merge(self, other: Dirty) -> None:
-        """Put back what was taken, after a commit that failed."""
+        """Add what was taken, after a commit that failed."""
         self.services |= other.services
         self.tasks |= other.tasks
         self.nodes |= other.nodes
@@ -107,7 +108,7 @@ class Dirty:
 
 
 class State:
-    """Read it through its properties and indexes; only a store calls `apply`."""
+    """The state. Read it through its properties and indexes; only a store calls `apply`."""
 
     def __init__(self) -> None:
         self.revision = 0
@@ -127,71 +128,71 @@ class State:
     # ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def table(self, kind: Kind[T]) -> Mapping[str, T]:
-        """Every object of a kind, by id."""
+        """All objects of a kind, by id."""
         return self._tables[kind.name]
 
     def version(self, kind: Kind[Any], id: str) -> int:
-        """The revision at which the object last changed (its `Version.Index`); 0 when there is none."""
+        """The revision of the object's last change (its `Version.Index`); 0 when it does not exist."""
         return self._versions[kind.name].get(id, 0)
 
     @property
     def cluster(self) -> Cluster | None:
-        """The cluster object; None before init."""
+        """The cluster object; None before the cluster is created."""
         return self.table(CLUSTER).get(DEFAULT_CLUSTER)
 
     @property
     def nodes(self) -> Mapping[str, Node]:
-        """Nodes as wanted."""
+        """Wanted nodes."""
         return self.table(NODE)
 
     @property
     def services(self) -> Mapping[str, Service]:
-        """Services as wanted."""
+        """Wanted services."""
         return self.table(SERVICE)
 
     @property
     def networks(self) -> Mapping[str, Network]:
-        """Networks as wanted, those being removed among them."""
+        """Wanted networks, including those being removed."""
         return self.table(NETWORK)
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """Tasks as decided."""
+        """Decided tasks."""
         return self._tasks
 
     @property
     def statuses(self) -> Mapping[str, TaskStatus]:
-        """Task statuses as observed."""
+        """Observed task statuses."""
         return self._statuses
 
     @property
     def descriptions(self) -> Mapping[str, NodeDescription]:
-        """Nodes as observed."""
+        """Observed node descriptions."""
         return self.table(DESCRIPTION)
 
     @property
     def sessions(self) -> Mapping[str, NodeSession]:
-        """Nodes whose agent is alive."""
+        """Sessions of nodes with a living agent."""
         return self.table(SESSION)
 
     @property
     def members(self) -> Mapping[str, LiveManager]:
-        """Managers that are alive."""
+        """Liveness keys of managers."""
         return self.table(MEMBER)
 
     @property
     def network_decisions(self) -> Mapping[str, NetworkDecision]:
-        """Subnets and VNIs."""
+        """Decisions on networks: subnets and VNIs."""
         return self.table(NETWORK_DECISION)
 
     @property
     def service_decisions(self) -> Mapping[str, ServiceDecision]:
-        """VIPs, ports and update status."""
+        """Decisions on services: VIPs, ports and update status."""
         return self.table(SERVICE_DECISION)
 
     @property
     def node_decisions(self) -> Mapping[str, NodeDecision]:
-        """Node states and gateways."""
+        """Decisions on nodes: states and gateways."""
         return self.table(NODE_DECISION)
 
     # ── indexes ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,75 +206,77 @@ class State:
         return self._tasks_on_node.get(node_id, _EMPTY)
 
     def tasks_in(self, state: TaskState) -> Mapping[str, Task]:
-        """Tasks by the managers' part of their state (NEW, PENDING, ASSIGNED)."""
+        """Tasks in a state that managers set (NEW, PENDING, ASSIGNED), by id."""
         return self._tasks_in.get(state, _EMPTY)
 
     def revisions_of(self, service_id: str) -> Mapping[int, Revision]:
-        """A service's kept revisions, by number."""
+        """A service's stored revisions, by number."""
         return self._revisions_of.get(service_id, _EMPTY)
 
     def service_named(self, name: str) -> Service | None:
-        """The service of that exact name."""
+        """The service of that exact name; None when there is none."""
         return self.services.get(self._service_by_name.get(name, ""))
 
     def network_named(self, name: str) -> Network | None:
-        """The network of that exact name that is not being removed."""
+        """The network of that exact name that is not being removed; None when there is none."""
         return self.networks.get(self._network_by_name.get(name, ""))
 
     def index(self, make: Callable[[State], X]) -> X:
-        """The index that `make` builds from this state; built when it is first asked for, up to date ever after."""
+        """The index that `make` builds from this state; built at the first request, then updated with each change."""
         found = self._indexes.get(make)
         if found is None:
             found = self._indexes[make] = make(self)
         return found  # type: ignore[return-value]  # the key is its maker
 
     def observe(self, observer: Observer) -> None:
-        """Call the observer with every change from now on, once the indexes have it."""
+        """Call the observer with every further change, after the indexes have been updated."""
         self._observers.append(observer)
 
     # ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def task_state(self, task: Task) -> TaskState:
-        """Where a task is: as its agent says, else as the leader decided. Orphaned is the leader's word."""
+        """A task's state: as reported by its agent, else as decided by the leader. ORPHANED is the leader's
+        decision."""
         status = self._statuses.get(task.id)
         if status is None or task.state is TaskState.ORPHANED:
             return task.state
         return status.state
 
     def has_ended(self, task: Task) -> bool:
-        """Whether nothing of the task can be running: it ended, or was given up before a node was told of it."""
+        """Whether the task cannot be running: it has ended, or was stopped before it was assigned to a node."""
         if self.task_state(task).is_terminal:
             return True
         return task.state < TaskState.ASSIGNED and task.desired not in GOING
 
     def revision_of(self, task: Task) -> Revision | None:
-        """The revision that a task is made of; None once it is gone."""
+        """The revision of a task; None once it was deleted."""
         return self.table(REVISION).get(revision_id(task.service_id, task.revision))
 
     def task_spec(self, task: Task) -> TaskSpec | None:
-        """What the task's container is; None once its revision is gone."""
+        """The task template of the task's revision; None once the revision was deleted."""
         revision = self.revision_of(task)
         return revision.spec.task_template if revision else None
 
     def is_manager(self, node_id: str) -> bool:
-        """Whether the node is wanted as a manager."""
+        """Whether the node's wanted role is manager."""
         node = self.nodes.get(node_id)
         return node is not None and node.spec.role is Role.MANAGER
 
     def node_state(self, node_id: str) -> NodeState:
-        """What the leader decided of a node."""
+        """The node's state, as decided by the leader."""
         decision = self.node_decisions.get(node_id)
         return decision.state if decision else NodeState.UNKNOWN
 
     def concerned(self, event: Event) -> set[str]:
-        """The nodes that a change of a manager's suspicions may be about: what one says makes others count or not."""
+        """The nodes that a change of a manager's suspicions may affect; it can also make other managers' suspicions
+        count."""
         rows = [event.old, event.new, *self.table(SUSPICIONS).values()]
         return {id for row in rows if isinstance(row, Suspicions) for id in row.suspected}
 
     # ── advancing ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, events: Iterable[Event], revision: int, trackers: Iterable[Dirty] = ()) -> list[Event]:
-        """Advance to `revision`. Returns the events with `old` filled in; marks what they touch in the trackers."""
+        """Advance to `revision`, and mark what changed in the trackers. Returns the events with `old` filled in."""
         applied = [self._apply_one(event) for event in events]
         self.revision = max(self.revision, revision)
         for dirty in trackers:
@@ -282,7 +285,7 @@ class State:
         return applied
 
     def mark_all(self, dirty: Dirty) -> None:
-        """Mark everything there is."""
+        """Mark all objects as dirty."""
         dirty.services.update(self.services, self._tasks_of_service, self._revisions_of, self.service_decisions)
         dirty.tasks.update(self.tasks, self.statuses)
         dirty.nodes.update(self.nodes, self.sessions, self.node_decisions, self.descriptions)
@@ -290,7 +293,7 @@ class State:
         dirty.cluster = True
 
     def replace_all(self, rows: Sequence[Event], revision: int) -> list[Event]:
-        """The events that turn this state into exactly `rows` (for a relist after compaction)."""
+        """The events that change this state into exactly `rows` (for a new list after a compaction)."""
         seen = {(row.kind.name, row.id) for row in rows}
         gone = [
             Event(kind, id, None, revision)

@@ -1,4 +1,4 @@
-"""A cluster's authority and credentials of its nodes, for tests that speak TLS."""
+"""A cluster's CA and its nodes' credentials, for tests that use TLS."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CLUSTER = Cluster(
 
 
 def credentials(node_id: str, role: Role = Role.WORKER, authority: ca.CertificateAuthority = AUTHORITY) -> Credentials:
-    """A node's."""
+    """The credentials of a node."""
     key = ca.new_key()
     certificate = ca.sign(authority, ca.signing_request(key), ca.Subject(node_id, role, "c1"), NOW, 3600.0)
     return Credentials(certificate, key, authority.certificate)
 
 
 def free_port() -> int:
-    """A TCP port nobody has now."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

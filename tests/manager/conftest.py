@@ -11,7 +11,7 @@ from tests.contracts.etcd_process import EtcdProcess
 
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcess]:
-    """Started once; a test that kills it starts it again."""
+    """Started once; a test that kills it must start it again."""
     process = EtcdProcess(tmp_path_factory.mktemp("etcd"))
     process.start()
     yield process

@@ -1,4 +1,4 @@
-"""What holds in every state the leader brings about, whatever happens."""
+"""Invariants of every state that the leader creates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manager.store.state import State
 
 
 def check(state: State) -> None:
-    """Nothing is held twice, and all of it is where it belongs."""
+    """Check that nothing is allocated twice, and that every allocation is inside its range."""
     addresses = [
         *((held.network_id, held.address) for task in state.tasks.values() for held in task.addresses),
         *((held.network_id, held.address) for node in state.node_decisions.values() for held in node.gateways),

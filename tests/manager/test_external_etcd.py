@@ -1,4 +1,4 @@
-"""A manager on an etcd of somebody else's."""
+"""A manager with an external etcd."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_it_serves_on_an_empty_one_and_finds_the_cluster_there_again(etcd:
     await one.start(first)
     try:
         assert one.serving
-        # more than an etcd with its own defaults takes in one transaction
+        # more than etcd accepts in one transaction by default
         await one.store.commit([Put(NETWORK, f"n{n}", Network(f"n{n}")) for n in range(300)])
         assert one.events.last >= 300
     finally:

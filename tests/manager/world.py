@@ -1,6 +1,7 @@
-"""A cluster without a store or a loop: planners, agents and a clock, all moved by hand.
+"""A cluster without a store or event loop: planners, agents and a clock, all advanced by the test.
 
-Rounds go as manager/leader/reconciler.py makes them: every planner plans on one state, the first to want a key gets it.
+Rounds work as in manager/leader/reconciler.py: every planner plans on one state; of two changes of a key the first
+counts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def apply_plan(state: State, changes: Any, dirty: Dirty | None = None) -> None:
 
 
 class World:
-    """Everything of a cluster that decides, and agents that do as they are told."""
+    """The planners of a cluster, and agents that obey."""
 
     def __init__(self, *rows: Any, now: float = 1000.0) -> None:
         self.state = State()
@@ -61,7 +62,7 @@ class World:
         self.put((kind, id, None))
 
     def change(self, service_id: str = "s1", rollback: bool = False, **fields: Any) -> Service:
-        """Want something else of a service; the fields are those of make.spec."""
+        """Change the spec of a service; the fields are those of make.spec."""
         old = self.state.services[service_id]
         fields.setdefault("name", old.spec.name)
         new = replace(old, spec=make.spec(**fields), revision=old.revision + 1, rollback=rollback)
@@ -71,7 +72,7 @@ class World:
     # ── the leader ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def round(self) -> int:
-        """One round; how many changes it made."""
+        """Run one round. Returns the number of changes."""
         for key, at in list(self.agenda.items()):
             if at <= self.now:
                 del self.agenda[key]
@@ -88,7 +89,7 @@ class World:
         return len(changes)
 
     def decide(self) -> World:
-        """Rounds until nothing is dirty."""
+        """Run rounds until nothing is dirty."""
         for _ in range(200):
             if not self.dirty and not any(at <= self.now for at in self.agenda.values()):
                 return self
@@ -96,7 +97,7 @@ class World:
         raise AssertionError("the planners never come to rest")
 
     def new_leader(self) -> None:
-        """Nothing of the old leader's memory is left."""
+        """Start a new leader, with empty memory."""
         self.planners, self.memory = planners(counter(f"l{self.rounds}-")), Memory()
         self.agenda.clear()
         self.state._indexes.clear()
@@ -105,13 +106,13 @@ class World:
     # ── agents ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def tell(self, task_id: str, state: TaskState, **fields: Any) -> None:
-        """An agent's word on a task."""
+        """Store an agent's status of a task."""
         old = self.state.statuses.get(task_id)
         fields.setdefault("started_at", self.now if state is TaskState.RUNNING else old.started_at if old else 0.0)
         self.put((STATUS, task_id, TaskStatus(state, self.now, **fields)))
 
     def agents(self, run: Callable[[Task], TaskState] = lambda _: TaskState.RUNNING) -> int:
-        """All agents with a session do what they are to; how many statuses they sent."""
+        """Let all agents with a session act. Returns the number of statuses they sent."""
         told = 0
         for task in list(self.state.tasks.values()):
             if task.node_id not in self.state.sessions or task.state is not TaskState.ASSIGNED:
@@ -126,7 +127,7 @@ class World:
         return told
 
     def settle(self, run: Callable[[Task], TaskState] = lambda _: TaskState.RUNNING) -> World:
-        """Leader and agents until all are content; time stands still."""
+        """Run leader and agents until nothing changes; time stands still."""
         for _ in range(300):
             self.decide()
             if not self.agents(run) and not self.dirty:
@@ -134,7 +135,7 @@ class World:
         raise AssertionError("leader and agents never come to rest")
 
     def wait(self, seconds: float, run: Callable[[Task], TaskState] = lambda _: TaskState.RUNNING) -> World:
-        """Let time pass: from one thing that is due to the next."""
+        """Let time pass, from one due time to the next."""
         end = self.now + seconds
         self.settle(run)
         while due := [at for at in self.agenda.values() if at <= end]:
@@ -144,15 +145,15 @@ class World:
         return self.settle(run)
 
     def lose(self, node_id: str) -> None:
-        """A node's agent falls silent."""
+        """A node's agent stops responding."""
         self.delete(SESSION, node_id)
 
     def regain(self, node_id: str) -> None:
-        """It is back."""
+        """The node's agent is back."""
         self.put((SESSION, node_id, NodeSession("m1")))
 
     def remove_node(self, node_id: str) -> None:
-        """A user removes a node."""
+        """Remove a node, as a user does."""
         for kind in (SESSION, NODE, DESCRIPTION):
             self.delete(kind, node_id)
 
@@ -165,11 +166,11 @@ class World:
         )
 
     def going(self, service_id: str = "s1") -> list[Task]:
-        """Those that are to run."""
+        """The tasks that are to run."""
         return [task for task in self.tasks(service_id) if task.desired in GOING]
 
     def running(self, service_id: str = "s1") -> list[Task]:
-        """Those that are to run, and do."""
+        """The tasks that are to run, and do run."""
         return [task for task in self.going(service_id) if self.state.task_state(task) is TaskState.RUNNING]
 
     def update(self, service_id: str = "s1") -> str:

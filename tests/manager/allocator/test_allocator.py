@@ -1,4 +1,4 @@
-"""Addresses, subnets, VNIs and ports: given once, taken back, and said why not."""
+"""The allocator: addresses, subnets, VNIs and ports are given once and freed; refusals have a reason."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_mesh_s_network_goes_with_all_its_bridges_and_is_made_anew() -> None
     w = world(make.service(ports=[make.port(8080)]))
     w.put(make.network(INGRESS, name=INGRESS, ingress=True, removed=True))
     w.settle()
-    assert INGRESS in w.state.networks  # a service is on it
+    assert INGRESS in w.state.networks  # a service uses it
     w.delete(SERVICE, "s1")
     w.settle()
     assert INGRESS not in w.state.networks

@@ -1,4 +1,4 @@
-"""What hosts are told: rules one by one, and that the incremental index says the same as the plain definition."""
+"""Assignments: the rules one by one, and that the incremental index equals the definition."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ HOST_PORT = PortConfig(target_port=81, published_port=8081, publish_mode="host")
 
 
 class World:
-    """A state that is advanced row by row, as a store would, with one tracker."""
+    """A state that is advanced row by row, as by a store, with one tracker."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -115,12 +115,12 @@ class World:
         self.put(TASK, id, Task(id, service, 1, **values))  # type: ignore[arg-type]
 
     def of(self, node: str, kind: type) -> dict[str, Assignment]:
-        """What a host is told of one kind, by id."""
+        """A host's assignments of one kind, by id."""
         return {r.id: r for r in assignment_set(self.state, node).values() if isinstance(r, kind)}
 
 
 def has(id: str) -> dict[str, object]:
-    """A host that has an image under the one tag there is; "" for none."""
+    """A host that announces an image under the only tag; "" for none."""
     return {"images": [f"docker.io/library/demo@{id}", IMAGE, id], "tags": {IMAGE: id}} if id else {}
 
 
@@ -335,7 +335,7 @@ def act(world: World, action: tuple) -> None:  # type: ignore[type-arg]
             world.network(id, vni)
         case ("service", id, networks, ports, image):
             world.service(id, networks, ports, image)
-            # a revision is never another one under the same number
+            # a revision never changes under the same number
             key = f"{id}.1"
             world.put(REVISION, key, world.revisions.setdefault(key, world.state.table(REVISION)[key]))
         case ("task", id, service, node, networks, desired):
@@ -414,7 +414,7 @@ def test_endpoints_of_a_doubted_node_are_not_ready_for_hosts_that_are_here_and_t
     views["n2"] = index.add("n2")
     assert ready("n1") == {"t2": False}
     assert ready("n2") == {"t1": True, "t2": False}
-    world.task("t2", "s1", "n2", slot=7)  # whatever else happens to it
+    world.task("t2", "s1", "n2", slot=7)  # independent of its other changes
     update(frozenset({"n2"}))
     assert not any(ready("n1").values())
     update(frozenset())

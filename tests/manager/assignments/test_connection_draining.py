@@ -1,4 +1,4 @@
-"""When a task that is to stop may be signalled."""
+"""Connection draining: when a task that is to stop may be signalled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def a_cluster(endpoint_mode: str = "", **fields: object) -> State:
 
 
 def tell_to_stop(state: State, task_id: str = "t1", desired: TaskState = TaskState.SHUTDOWN) -> int:
-    """The revision at which it happens."""
+    """Returns the revision of the change."""
     make.apply(state, (TASK, task_id, replace(state.tasks[task_id], desired=desired)))
     return state.revision
 
@@ -46,7 +46,7 @@ def confirm(state: State, manager_id: str, revision: int) -> None:
 
 
 def drain(state: State, task_id: str = "t1") -> StopDelay:
-    """What keeps a task from being signalled; the same for a manager that has just come up."""
+    """The stop delay of a task; a manager that has just started computes the same."""
     now = state.index(ConnectionDraining).of(state.tasks[task_id])
     assert ConnectionDraining(state).of(state.tasks[task_id]) == now
     return now
@@ -128,7 +128,7 @@ def test_a_host_that_comes_to_another_manager_counts_when_that_has_heard_it() ->
     told = tell_to_stop(state)
     confirm(state, "m1", told)
     make.apply(state, (SESSION, "n3", NodeSession("m1")))
-    # m1 wrote that before it knew of n3
+    # m1 published that before n3 had a session there
     assert drain(state).waiting
     assert revision_to_publish(state, "m1", {"n1": told, "n2": told, "n3": 0}) is None
     again = revision_to_publish(state, "m1", {"n1": told + 3, "n2": told + 3, "n3": told + 3})
@@ -142,9 +142,9 @@ def test_a_manager_confirms_for_its_slowest_host_and_only_when_somebody_waits() 
     assert revision_to_publish(state, "m1", {"n1": 50, "n2": 50}) is None
     told = tell_to_stop(state)
     assert revision_to_publish(state, "m1", {"n1": told + 9, "n2": told}) == told
-    # nobody waits for what that would confirm
+    # no task waits for that revision
     assert revision_to_publish(state, "m1", {"n1": told + 9, "n2": told - 1}) is None
-    # a host whose lease lives, but which has no stream here at the moment
+    # a host with a lease, but without a stream here at the moment
     assert revision_to_publish(state, "m1", {"n1": told}) is None
     confirm(state, "m1", told)
     assert revision_to_publish(state, "m1", {"n1": told + 9, "n2": told + 9}) is None

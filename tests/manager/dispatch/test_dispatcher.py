@@ -1,4 +1,4 @@
-"""Sessions over real gRPC and mTLS, on a store in memory."""
+"""The dispatcher: sessions over real gRPC and mTLS, on a store in memory."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Cluster:
             await channel.close(0)
 
     async def until(self, holds: Any) -> None:
-        """Until a condition on the state holds."""
+        """Wait until a condition on the state holds."""
         async with asyncio.timeout(DEADLINE):
             while not holds(self.store.state):
                 await self.store.wait_newer(self.store.state.revision)
@@ -122,7 +122,7 @@ async def receive(call: Any, kind: type) -> Any:
 
 
 async def open_session(call: Any) -> Assignments:
-    """Say hello; the full set."""
+    """Send the Hello. Returns the full set."""
     await call.write(Hello(DESCRIBED))
     await receive(call, SessionInfo)
     first: Assignments = await receive(call, Assignments)
@@ -131,7 +131,7 @@ async def open_session(call: Any) -> Assignments:
 
 
 async def failure(call: Any) -> Any:
-    """The status the stream ends with."""
+    """The status with which the stream ends."""
     async with asyncio.timeout(DEADLINE):
         try:
             while await call.read() is not grpc.aio.EOF:

@@ -1,4 +1,4 @@
-"""Hosts that cannot find the managers are called by them."""
+"""The manager announcer calls hosts that cannot find the managers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which connections are ended."""
+"""Connection ending: which connections are closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to etcd, where a whole etcd is not needed."""
+"""The etcd client, as far as no real etcd is needed."""
 
 from __future__ import annotations
 

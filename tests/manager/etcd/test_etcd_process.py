@@ -1,4 +1,4 @@
-"""This manager's etcd, for real: TLS, crashes, left-over processes, joining and leaving."""
+"""This manager's etcd with real processes: TLS, crashes, left-over processes, joining and leaving."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     yield member
     for one in made:
         await one.stop()
-    gc.collect()  # what grpc leaves upsets CPython 3.11 when it is collected while a module is being compiled
+    gc.collect()  # collecting grpc's leftovers while a module is compiled breaks CPython 3.11
 
 
 async def open_store(*members: EtcdProcess, credentials: Credentials | None = None) -> EtcdStore:
@@ -158,13 +158,13 @@ asyncio.run(main())
 
 
 async def ended(pid: int) -> None:
-    """Wait for the end of a process that may have nobody to reap it."""
+    """Wait for the end of a process that may be a zombie without a parent to reap it."""
     async with asyncio.timeout(PATIENCE):
         await wait_pid(pid)
 
 
 async def abandon(settings: EtcdSettings) -> int:
-    """Start the member from a process that is then killed; the pid of the etcd it leaves."""
+    """Start the member from a process that is then killed. Returns the pid of its etcd."""
     credentials = AUTHORITY.issue(settings.node_id, "manager", ADDRESSES)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", ORPHAN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
@@ -348,7 +348,7 @@ async def test_a_revoked_certificate_opens_neither_port_and_what_it_had_open_can
     with pytest.raises(Unavailable):
         await EtcdMembers(EtcdConnection([member.settings.endpoint], former)).list()
 
-    # etcd asks at the beginning of a connection only
+    # etcd checks only new connections
     assert len(await EtcdMembers(open_before).list()) == 1
     assert await hang_up((member.settings.client_port, peer), ())
     with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""The etcd store under the contract, and against what can happen to an etcd."""
+"""The etcd store: the contract of stores, and failures of etcd."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contracts.store_contract import PATIENCE, StoreContract, Stores, node
 
 
 def etcdctl(etcd: EtcdProcess, *arguments: str) -> str:
-    """What etcdctl says."""
+    """The output of etcdctl."""
     command = ["etcdctl", f"--endpoints={etcd.endpoint}", *arguments]
     return subprocess.run(command, capture_output=True, check=True, text=True, env={"ETCDCTL_API": "3"}).stdout
 
@@ -46,7 +46,7 @@ class TestEtcdStore(StoreContract):
 
 
 async def commit_until_accepted(store: Store, change: Put) -> None:
-    """As every loop does: again, until the store is back."""
+    """Try again until the store is back, as every loop of the product does."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:

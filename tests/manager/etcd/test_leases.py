@@ -1,4 +1,4 @@
-"""The stream of lease refreshes, over a connection of the test's own."""
+"""The stream of lease refreshes, over a simulated connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manager.etcd.leases import KeepAlives
 
 
 class Breaking:
-    """A connection, and its only stream: silent until it breaks."""
+    """A connection and its only stream, which does not answer until it breaks."""
 
     ended = False
 

@@ -1,4 +1,4 @@
-"""Room in etcd: what is done when, and a flood of writes against a small quota of a real one."""
+"""Space in etcd: which action is chosen, and a flood of writes to a real etcd with a small quota."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ QUOTA = 16 << 20
     [
         (SpaceUsage(100, 40, 30, 9), LastCompaction(), None),
         (SpaceUsage(100, 60, 55, 9), LastCompaction(), SpaceAction.COMPACT),
-        (SpaceUsage(100, 60, 55, 9), LastCompaction(7, 53), None),  # all of it is alive
+        (SpaceUsage(100, 60, 55, 9), LastCompaction(7, 53), None),  # no history to compact
         (
             SpaceUsage(100, 90, 85, 9),
             LastCompaction(7, 84),
             SpaceAction.COMPACT,
-        ),  # full: something may have been removed
+        ),  # full: objects may have been deleted since
         (SpaceUsage(100, 90, 85, 9), LastCompaction(9, 85), None),
         (SpaceUsage(100, 75, 30, 9), LastCompaction(9, 30), SpaceAction.DEFRAGMENT),
         (SpaceUsage(100, 65, 30, 9), LastCompaction(9, 30), None),
@@ -42,7 +42,7 @@ QUOTA = 16 << 20
             SpaceUsage(100, 101, 98, 9, alarm=True),
             LastCompaction(9, 98, defragmented=True),
             None,
-        ),  # users have to remove some of it
+        ),  # users have to delete something
     ],
 )
 def test_what_is_done_when(space: SpaceUsage, last: LastCompaction, act: SpaceAction | None) -> None:
@@ -70,7 +70,7 @@ def config(number: int, size: int) -> Config:
 
 
 async def test_a_flood_of_updates_leaves_the_store_writable(store: EtcdStore) -> None:
-    """The same few objects again and again: 48 MiB through a quota of 16."""
+    """The same few objects written again and again: 48 MiB with a quota of 16."""
     refused = 0
     for number in range(256):
         while True:
@@ -89,7 +89,7 @@ async def test_a_store_full_of_configs_refuses_more_in_words_and_recovers_when_s
 ) -> None:
     assert store.space is not None
     store.space.pause = 3600.0
-    await asyncio.sleep(0.2)  # it looks when it is told to from now on
+    await asyncio.sleep(0.2)  # from here on it checks only when the test calls it
     stored, refusal = 0, ""
     while not refusal and stored < 200:
         try:
@@ -97,10 +97,10 @@ async def test_a_store_full_of_configs_refuses_more_in_words_and_recovers_when_s
             stored += 1
         except Unavailable as error:
             refusal = str(error)
-        await asyncio.sleep(0.15)  # etcd counts what it has written to its file
+        await asyncio.sleep(0.15)  # etcd counts only what it has written to its file
         await store.space.look()
     assert refusal == FULL
-    # what is not a user's new object is still written: nothing that runs depends on room
+    # what the leader and agents write is still accepted, so that the cluster works
     lease = await store.lease(60)
     await lease.end()
     for number in range(stored):

@@ -1,4 +1,4 @@
-"""How commits share requests to etcd; what etcd makes of it is in the store's contract."""
+"""How commits share requests to etcd. Their effect in etcd is tested by the contract of stores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from manager.store.interface import Delete, Put
 
 
 class Etcd:
-    """Answers transactions as etcd does, when it is let; `sent` holds the keys of each commit in each request."""
+    """Answers transactions like etcd, when the test lets it; `sent` has the keys of each commit in each request."""
 
     def __init__(self) -> None:
         self.sent: list[list[list[str]]] = []
@@ -47,7 +47,7 @@ def _keys(request: Any) -> list[str]:
 
 
 def _answer(request: Any, header: Any) -> Any:
-    """Puts succeed; what is deleted was never there."""
+    """Puts succeed; deleted keys never existed."""
     responses = [
         rpc.ResponseOp(response_put=rpc.PutResponse())
         if op.HasField("request_put")
@@ -69,7 +69,7 @@ DEFAULT_LIMITS = TransactionLimits()
 
 
 async def busy(limits: TransactionLimits = DEFAULT_LIMITS) -> tuple[Etcd, TransactionWriter, list[asyncio.Future[int]]]:
-    """A writer with all requests under way that may be."""
+    """A writer with the maximum number of requests under way."""
     etcd = Etcd()
     writer = TransactionWriter(etcd, limits)  # type: ignore[arg-type]
     under_way = []

@@ -1,4 +1,4 @@
-"""The way from a manager to a host, over real gRPC: found by node id, insisted on by certificate."""
+"""The host client over real gRPC: hosts are found by node id, and verified by certificate."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ MANAGER = credentials("m1", Role.MANAGER)
 
 
 class World:
-    """A store that knows where hosts are, one host n1, and the clients made."""
+    """A store with addresses of hosts, one host n1, and the clients that were created."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.clients: list[HostClient] = []
 
     async def describe(self, node_id: str, port: int) -> None:
-        """Say where a host is."""
+        """Store the address of a host."""
         await self.store.commit([Put(DESCRIPTION, node_id, NodeDescription(address="127.0.0.1", host_port=port))])
 
     def client(self, creds: Credentials = MANAGER) -> HostClient:
-        """A manager's."""
+        """A manager's host client."""
         self.clients.append(HostClient(self.store.state, lambda: creds))
         return self.clients[-1]
 

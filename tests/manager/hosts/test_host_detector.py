@@ -1,4 +1,4 @@
-"""A manager's watch over hosts: whom it asks, what counts as an answer, and what it writes."""
+"""The failure detector: which hosts it probes, what counts as an answer, and what it stores."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_host_answers_by_taking_a_connection_or_by_refusing_it() -> None
 
 
 async def test_a_host_that_keeps_silent_does_not_answer() -> None:
-    """A listener whose queue is full drops packets, as a host without power does."""
+    """A listener with a full queue drops packets, like a host without power."""
     held = []
     with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as listener:
         port = listener.getsockname()[1]
@@ -114,7 +114,7 @@ async def test_what_is_no_address_says_nothing_of_a_host() -> None:
 
 
 class Field:
-    """Two managers' detectors in virtual time; the test says who answers and who was heard when."""
+    """The detectors of two managers in virtual time; the test sets which hosts answer and when their messages came."""
 
     def __init__(self) -> None:
         self.clock, database = loop_clock(0.0), MemoryDatabase()

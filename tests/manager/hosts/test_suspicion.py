@@ -1,4 +1,4 @@
-"""Who is suspected to be gone, and what follows from it."""
+"""Suspicion: which nodes are suspected, and the consequences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MANAGERS = ("m1", "m2", "m3")
 
 
 def state(suspect: dict[str, list[str]] | None = None, lost: dict[str, list[str]] | None = None, **held: str) -> State:
-    """What each manager suspects and has lost; `held`: node → manager that has its session."""
+    """Suspected and lost nodes by manager; `held`: the manager with the session, by node."""
     suspect, lost = suspect or {}, lost or {}
     rows = [
         (SUSPICIONS, id, Suspicions(sorted({*suspect.get(id, []), *lost.get(id, [])}), lost.get(id, [])))
@@ -57,14 +57,14 @@ def test_a_manager_is_judged_by_the_others_and_not_by_itself() -> None:
 
 
 def test_who_is_suspected_by_others_judges_nobody() -> None:
-    """m1 is cut off: it has lost everybody, and all have lost it."""
+    """m1 is cut off: it has lost all others, and all others have lost it."""
     cut = state({"m1": ["m2", "m3", "w1"], "m2": ["m1"], "m3": ["m1"]}, w1="m2", m1="m1", m2="m2")
     assert not is_suspected(cut, "w1")
     assert is_suspected(cut, "m1")
 
 
 def test_a_manager_that_reaches_nobody_makes_nobody_suspected() -> None:
-    """Its own network is at fault: it still writes, but its questions are lost."""
+    """The manager's own network is broken: it can still write, but its probes are lost."""
     blind = state(lost={"m1": ["m2", "m3", "w1"]}, w1="m2", m1="m1", m2="m2", m3="m3")
     assert not any(is_suspected(blind, id) for id in ("m1", "m2", "m3", "w1"))
 
@@ -75,7 +75,7 @@ def test_only_what_all_judges_have_lost_is_lost() -> None:
 
 
 def published() -> World:
-    """A task with a port on the mesh on each of two hosts, settled."""
+    """A running task with a published port on each of two hosts."""
     port = make.port(80)
     rows = (make.cluster(), make.ingress(), make.node("n1"), make.node("n2"), make.service(replicas=2, ports=[port]))
     return World(*rows).settle()
@@ -104,7 +104,7 @@ def test_an_endpoint_on_a_suspected_host_is_not_ready_and_comes_back_at_once() -
     assert is_ready()
     assert task.id in drains._serving["s1"]
     w.put((SUSPICIONS, "m1", Suspicions(["n1"])), (SUSPICIONS, "m2", Suspicions()))
-    w.put((SESSION, "n1", NodeSession("m2")))  # its agent could not reach m1, and went to m2
+    w.put((SESSION, "n1", NodeSession("m2")))  # its agent could not reach m1, and connected to m2
     assert is_ready()
 
 

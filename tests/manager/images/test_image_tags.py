@@ -1,4 +1,4 @@
-"""What a tag means without a registry, and who may have an image from another host."""
+"""The meaning of tags without a registry, and which hosts may fetch an image from others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AMD = (("amd64", "linux", ""),)
 
 
 def said(tags: dict[str, str], *images: str) -> NodeDescription:
-    """What a host with these tags and other images announces."""
+    """The description of a host with these tags and other images."""
     names = {*tags, *images, *(f"{NAME}@{digest}" for digest in tags.values())}
     return NodeDescription(architecture="x86_64", address="192.0.2.1", images=sorted(names), tags=tags)
 

@@ -1,4 +1,4 @@
-"""skopeo against a registry of a few lines: digests, platforms, logins, and registries that say no."""
+"""The registry client with skopeo and a minimal registry: digests, platforms, logins, refusals."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ID = "sha256:" + "a" * 64
 
 
 def digest(data: bytes) -> str:
-    """As registries name what they store."""
+    """The digest of content, as registries name it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 @dataclass
 class SmallRegistry:
-    """Serves manifests and blobs from dictionaries; wants a login if it has one."""
+    """Serves manifests and blobs from dictionaries; requires its login if it has one."""
 
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a host may say. Pure; the same over gRPC is in tests/attacks/test_worker.py."""
+"""Border checks: what a host may report. The same over gRPC is in tests/attacks/test_worker.py."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_an_honest_host_says_is_taken() -> None:
 
 
 def nested(depth: int) -> Reason:
-    """A reason with a reason with a reason …"""
+    """A reason with nested reasons."""
     found = reason(Code.TEXT)
     for _ in range(depth):
         found = reason(Code.HOST_FAILED, found)
@@ -191,7 +191,7 @@ def test_a_message_of_too_many_statuses_has_no_portions() -> None:
 
 
 def every(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Values of any kind in every field; msgspec's defaults mean nothing to hypothesis."""
+    """Values of all kinds in every field; hypothesis does not know the defaults of msgspec structs."""
     return st.builds(kind, **{name: st.from_type(hint) for name, hint in get_type_hints(kind).items()})
 
 

@@ -1,4 +1,4 @@
-"""When the cluster's keys are made anew, and that nothing is lost by it."""
+"""Rekeying: when the cluster's keys are replaced, and that no data is lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def store() -> MemoryStore:
 
 
 async def settle(store: MemoryStore, now: float = 0.0) -> Cluster:
-    """Do what is due, until nothing is; the cluster then."""
+    """Write what is due until nothing is. Returns the cluster."""
     for _ in range(100):
         if not (changes := due(store.state, now)):
             assert store.state.cluster is not None
@@ -91,7 +91,7 @@ async def test_when_a_manager_is_one_no_more_all_it_knew_is_made_anew_but_nothin
     with pytest.raises(encryption.Unreadable):
         encryption.unseal(before.data_key, "x", state.table(SECRET)["x"].sealed)
 
-    # one that another manager has just encrypted with the former key
+    # a secret that another manager has just encrypted with the former key
     assert after.former_data_keys == [before.data_key]
     late = Secret("y", spec=SecretSpec(name="y"), sealed=encryption.seal(before.data_key, "y", b"late"))
     await store.commit([Put(SECRET, "y", late)])

@@ -1,4 +1,4 @@
-"""Which certificates are withdrawn."""
+"""Revocation: which certificates are revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster's keys, sealed for its managers and nobody else."""
+"""Sealing: the cluster's keys can be opened by its managers only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splitting commits."""
+"""Batches: commits split into transactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name is taken while its owner goes by it, and no longer."""
+"""Claims: a name is taken only while its owner has it."""
 
 from __future__ import annotations
 

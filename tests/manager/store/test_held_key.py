@@ -1,4 +1,4 @@
-"""A key that is written anew when its lease has ended."""
+"""Held keys: a key is written again when its lease has ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TTL = 6.0
 
 
 def held(store: MemoryStore, names: list[str]) -> HeldKey:
-    """The session of node n, each time it is written at another manager."""
+    """The session of node n; each write names another manager."""
     return HeldKey(store, SESSION, "n", lambda: NodeSession(names.pop(0)), TTL, random.Random(1))
 
 

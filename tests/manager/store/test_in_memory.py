@@ -1,4 +1,4 @@
-"""The in-memory store under the contract, and what only it has: virtual time and being cut off."""
+"""The store in memory: the contract of stores, virtual time, and disconnection."""
 
 from __future__ import annotations
 

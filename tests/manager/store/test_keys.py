@@ -1,4 +1,4 @@
-"""Where objects lie in etcd."""
+"""Keys of objects in etcd."""
 
 from __future__ import annotations
 

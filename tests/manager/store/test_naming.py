@@ -1,4 +1,4 @@
-"""What tasks are called, and where managers are reached."""
+"""Names of tasks, and addresses of managers."""
 
 from __future__ import annotations
 
