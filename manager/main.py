@@ -45,7 +45,7 @@ from manager.leader.election import Election
 from manager.leader.key_renewal import Keeper
 from manager.leader.leader import Leader
 from manager.leader.planners import planners
-from manager.security.revocation import is_noted, noted, public_key_of
+from manager.security.revocation import is_recorded, public_key_of, record_of
 from manager.status.event_log import History
 from manager.store.batches import EXTERNAL
 from manager.store.held_key import HeldKey
@@ -328,8 +328,8 @@ class Manager:
         state, node_id, certificate = self.store.state, self._options.node_id, self._credentials().certificate
         node = state.nodes.get(node_id)
         changes: list[Change] = []
-        if not is_noted(state, certificate) and state.is_manager(node_id):
-            changes.append(noted(node_id, certificate))
+        if not is_recorded(state, certificate) and state.is_manager(node_id):
+            changes.append(record_of(node_id, certificate))
         if node is not None and not node.public_key:
             keyed = msgspec.structs.replace(node, public_key=public_key_of(certificate))
             changes.append(Put(NODE, node_id, keyed, state.version(NODE, node_id)))

@@ -44,7 +44,7 @@ class AllocationRound:
         self.draft = draft
         self.memory = memory
         self.state = draft.state
-        self.book = draft.state.index(AllocationIndex)
+        self.index = draft.state.index(AllocationIndex)
         self.subnets: dict[str, IPv4Network] = {}
         """Subnets given to networks in this round."""
         self.vnis: set[int] = set()
@@ -112,7 +112,7 @@ class AllocationRound:
         parts, room, number = self.layout(network_id), self._room(network_id), number_of(wanted)
         if parts is None or room is None or not parts.takes(number):
             return None
-        if number in self.book.held.get(network_id, ()) or number in self._taken[network_id]:
+        if number in self.index.held.get(network_id, ()) or number in self._taken[network_id]:
             return None
         self._taken[network_id].add(number)
         room.granted += 1
@@ -132,14 +132,14 @@ class AllocationRound:
     def port_holder(self, port: Port, address: str, service_id: str) -> str | None:
         """Id of another service that holds the port at this host address ("" for all addresses); None if there is
         none."""
-        for other, held in chain(self.ports.get(port, ()), self.book.ports.get(port, ())):
+        for other, held in chain(self.ports.get(port, ()), self.index.ports.get(port, ())):
             if other != service_id and overlap(address, held):
                 return other
         return None
 
     def _highest(self, network_id: str, span: tuple[int, int]) -> int:
         low, high = span
-        return max((number for number in self.book.held.get(network_id, ()) if low <= number <= high), default=0)
+        return max((number for number in self.index.held.get(network_id, ()) if low <= number <= high), default=0)
 
     def _room(self, network_id: str) -> AddressHeadroom | None:
         parts = self.layout(network_id)
@@ -147,11 +147,11 @@ class AllocationRound:
             return None
         if network_id not in self._rooms:
             low, high = parts.hosts
-            held: Container[int] = self.book.held.get(network_id, ())
+            held: Container[int] = self.index.held.get(network_id, ())
             others = {*self._taken[network_id], *parts.reserved}
             used = sum(1 for number in others if low <= number <= high and number not in held)
-            free = high - low + 1 - used - self.book.used(network_id, low, high)
-            lacking = len(self.state.nodes) - self.book.bridges.get(network_id, 0)
+            free = high - low + 1 - used - self.index.used(network_id, low, high)
+            lacking = len(self.state.nodes) - self.index.bridges.get(network_id, 0)
             self._rooms[network_id] = AddressHeadroom(free, lacking, self._unplaced(network_id))
         return self._rooms[network_id]
 
@@ -163,8 +163,8 @@ class AllocationRound:
         low, high = span
         if (network_id, low) in self._full:
             return None
-        held: Container[int] = self.book.held.get(network_id, ())
-        fixed: Container[int] = self.book.fixed.get(network_id, ())
+        held: Container[int] = self.index.held.get(network_id, ())
+        fixed: Container[int] = self.index.fixed.get(network_id, ())
         taken = self._taken[network_id]
         start = after + 1 if low <= after < high else low
         for number in chain(range(start, high + 1), range(low, start)):

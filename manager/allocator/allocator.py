@@ -12,7 +12,7 @@ from manager.allocator.memory import Memory
 from manager.allocator.network_subnets import decide_networks
 from manager.allocator.node_gateways import decide_gateways
 from manager.allocator.service_addresses import decide_services
-from manager.allocator.task_addresses import give_addresses, new_tasks, take_back
+from manager.allocator.task_addresses import allocate_addresses, free_addresses, new_tasks
 from manager.plan import Plan, PlanBuilder
 from manager.store.state import Dirty, State
 
@@ -24,12 +24,12 @@ def allocator(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
     allocation = AllocationRound(PlanBuilder(state, now), memory)
     decide_networks(allocation)
     waiting = new_tasks(allocation)
-    services = dirty.services | allocation.book.lacking.keys() | {service_id for service_id, _ in waiting}
+    services = dirty.services | allocation.index.lacking.keys() | {service_id for service_id, _ in waiting}
     for network_id in dirty.networks | allocation.subnets.keys():
-        services |= allocation.book.kept_by.get(network_id, {}).keys()
+        services |= allocation.index.kept_by.get(network_id, {}).keys()
     problems = decide_services(allocation, services)
     everywhere = INGRESS in dirty.networks or INGRESS in allocation.subnets
     decide_gateways(allocation, state.nodes if everywhere else dirty.nodes)
-    give_addresses(allocation, waiting, problems)
-    take_back(allocation, dirty.tasks)
+    allocate_addresses(allocation, waiting, problems)
+    free_addresses(allocation, dirty.tasks)
     return allocation.draft.plan()

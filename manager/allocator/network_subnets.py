@@ -20,16 +20,16 @@ VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 
 def decide_networks(allocation: AllocationRound) -> None:
     """Allocate subnets for networks that have none, oldest first, and delete networks that were removed."""
-    for network_id in sorted(allocation.book.leaving):
+    for network_id in sorted(allocation.index.leaving):
         _let_go(allocation, network_id)
-    undecided = (allocation.state.networks[id] for id in allocation.book.undecided)
+    undecided = (allocation.state.networks[id] for id in allocation.index.undecided)
     for network in sorted(undecided, key=lambda network: (network.created_at, network.id)):
         _decide(allocation, network)
 
 
 def _let_go(allocation: AllocationRound, network_id: str) -> None:
-    book = allocation.book
-    if book.held.get(network_id) or book.wanted_by.get(network_id):
+    index = allocation.index
+    if index.held.get(network_id) or index.wanted_by.get(network_id):
         return
     allocation.draft.delete(NETWORK, network_id)
     allocation.draft.delete(NETWORK_DECISION, network_id)
@@ -41,7 +41,7 @@ def _decide(allocation: AllocationRound, network: Network) -> None:
         if problem is not None:
             allocation.trouble[network.id] = problem
         return
-    used = {*allocation.book.vnis, *allocation.vnis}
+    used = {*allocation.index.vnis, *allocation.vnis}
     vni = _requested_vni(network)
     if vni is None or vni in used:
         vni = free_vni(used, defaults.FIRST_VNI)
@@ -52,7 +52,7 @@ def _decide(allocation: AllocationRound, network: Network) -> None:
 
 
 def _subnet_for(allocation: AllocationRound, network: Network) -> tuple[IPv4Network | None, Reason | None]:
-    state, used = allocation.state, {**allocation.book.subnets, **allocation.subnets}
+    state, used = allocation.state, {**allocation.index.subnets, **allocation.subnets}
     wanted, problem = requested_subnet(network)
     if problem:
         return None, problem
@@ -99,9 +99,9 @@ def _not_ours(allocation: AllocationRound, network: Network) -> list[IPv4Network
     for node_id, prefixes in state.index(OccupiedPrefixes).prefixes.items():
         if node_id in state.nodes:
             found += prefixes
-    if network.id != INGRESS and INGRESS not in allocation.book.subnets:
+    if network.id != INGRESS and INGRESS not in allocation.index.subnets:
         found.append(IPv4Network(defaults.INGRESS_SUBNET))
-    for id in allocation.book.undecided:
+    for id in allocation.index.undecided:
         wanted, _ = requested_subnet(allocation.state.networks[id])
         if wanted is not None:
             found.append(wanted)

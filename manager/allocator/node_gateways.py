@@ -36,7 +36,7 @@ def _explain(allocation: AllocationRound, node_id: str, network_id: str) -> None
 
 
 def _decide(allocation: AllocationRound, node_id: str, decision: NodeDecision) -> None:
-    wanted = dict.fromkeys(sorted(allocation.book.on_node.get(node_id, ())))
+    wanted = dict.fromkeys(sorted(allocation.index.on_node.get(node_id, ())))
     if not allocation.problem(INGRESS):
         wanted[INGRESS] = None
     held = {gateway.network_id: gateway for gateway in decision.gateways}

@@ -30,7 +30,7 @@ def _decide(allocation: AllocationRound, service: Service) -> Reason | None:
         return reason(Code.BEING_TAKEN_UP)
     spec = revisions[decision.revision].spec
     # Tasks of older revisions keep their VIPs.
-    older = sorted(allocation.book.revisions.get(service.id, {}).keys() - {decision.revision})
+    older = sorted(allocation.index.revisions.get(service.id, {}).keys() - {decision.revision})
     specs = [spec, *(revisions[number].spec for number in older if number in revisions)]
     vips, problem = _vips(allocation, decision, specs)
     ports, conflict = _ports(allocation, service.id, decision, spec)

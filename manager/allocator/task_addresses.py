@@ -24,7 +24,7 @@ def new_tasks(allocation: AllocationRound) -> Groups:
     return dict(groups)
 
 
-def give_addresses(allocation: AllocationRound, groups: Groups, problems: dict[str, Reason]) -> None:
+def allocate_addresses(allocation: AllocationRound, groups: Groups, problems: dict[str, Reason]) -> None:
     """Allocate addresses for the waiting tasks; `problems` holds the reasons that stop whole services."""
     for (service_id, number), tasks in groups.items():
         revision = allocation.state.revisions_of(service_id).get(number)
@@ -36,7 +36,7 @@ def give_addresses(allocation: AllocationRound, groups: Groups, problems: dict[s
             problem = _serve(allocation, task, networks, fixed, problem)
 
 
-def take_back(allocation: AllocationRound, task_ids: Iterable[str]) -> None:
+def free_addresses(allocation: AllocationRound, task_ids: Iterable[str]) -> None:
     """Free the addresses of tasks that have ended."""
     for id in task_ids:
         task = allocation.state.tasks.get(id)

@@ -36,7 +36,7 @@ from manager.assignments.assignment_sources import (
     peer_assignments,
     service_assignments,
 )  # fmt: skip
-from manager.assignments.image_sources import holder_keys, image_assignment, image_names, tags_said, watched_keys
+from manager.assignments.image_sources import announced_tags, holder_keys, image_assignment, image_names, watched_keys
 from manager.hosts.suspicion import Suspicion, suspicion
 from manager.images.image_tags import is_manager
 from manager.store.state import Dirty, State
@@ -209,7 +209,7 @@ class AssignmentIndex:
         self._images_of[node_id] = names
         if node is None and not state.tasks_on(node_id):
             del self._node_inputs[node_id], self._images_of[node_id]
-        said, before = tags_said(state, node_id), self._tags_of.pop(node_id, frozenset())
+        said, before = announced_tags(state, node_id), self._tags_of.pop(node_id, frozenset())
         if said:
             self._tags_of[node_id] = said
         changed = (names | had if old != inputs else names ^ had) | {tag for tag, _meaning in said ^ before}

@@ -17,7 +17,7 @@ from api.objects.observed import NodeDescription
 from api.states import TaskState
 from api.wire.assignments import ImageAssignment
 from kit.ip import join_host_port
-from manager.images.image_tags import is_manager, meaning, tellers
+from manager.images.image_tags import is_manager, manager_descriptions, tag_meaning
 from manager.security.border import host_address
 from manager.store.state import State
 
@@ -30,7 +30,7 @@ def image_names(description: NodeDescription) -> frozenset[str]:
     return frozenset(description.images)
 
 
-def tags_said(state: State, node_id: str) -> frozenset[tuple[str, str]]:
+def announced_tags(state: State, node_id: str) -> frozenset[tuple[str, str]]:
     """The (tag, digest) pairs that a node announces; empty unless it is a manager."""
     said = state.descriptions.get(node_id)
     return frozenset(said.tags.items()) if said and is_manager(state, node_id) else frozenset()
@@ -42,7 +42,7 @@ def digest_now(state: State, reference: str) -> str:
         wanted = parse(reference)
     except Invalid:
         return image_id(reference)
-    return wanted.digest or meaning(tellers(state), wanted).digest
+    return wanted.digest or tag_meaning(manager_descriptions(state), wanted).digest
 
 
 def holder_keys(state: State, reference: str) -> frozenset[str]:

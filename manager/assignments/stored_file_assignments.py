@@ -31,7 +31,7 @@ def _secret(state: State, reference: SecretReference) -> SecretAssignment:
         return SecretAssignment(id, name, trouble=f"secret {name} was removed from the cluster")
     try:
         return SecretAssignment(id, name, unsealed(state, id, stored.sealed))
-    except encryption.Unreadable as error:
+    except encryption.DecryptionError as error:
         return SecretAssignment(id, name, trouble=f"secret {name}: {error}; remove it and create it again")
 
 

@@ -22,7 +22,7 @@ HELLOS = (2.0, 30.0)
 """Node descriptions: each may be large, and goes to all managers through the store."""
 
 
-class Readable(Protocol):
+class ReadableStream(Protocol):
     """The receiving side of a call (grpc.aio.ServicerContext)."""
 
     async def read(self) -> Any:
@@ -33,7 +33,7 @@ class Readable(Protocol):
 class Inbox:
     """The incoming messages of one session."""
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: ReadableStream) -> None:
         self._stream = stream
         self._clock = asyncio.get_running_loop().time
         self._messages = Throttle(*MESSAGES)

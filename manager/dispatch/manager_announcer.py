@@ -29,7 +29,7 @@ AT_ONCE = 16
 log = structlog.get_logger(__name__)
 
 
-def strayed(state: State, me: str, connected: Collection[str]) -> list[str]:
+def nodes_without_session(state: State, me: str, connected: Collection[str]) -> list[str]:
     """Ids of the nodes that have no session with any living manager."""
     found = []
     for node_id in state.nodes:
@@ -53,7 +53,7 @@ class ManagerAnnouncer:
         tried: dict[str, int] = {}
         limit = asyncio.Semaphore(AT_ONCE)
         while True:
-            now = strayed(self._store.state, self._node_id, self._connected())
+            now = nodes_without_session(self._store.state, self._node_id, self._connected())
             tried = {id: tried.get(id, -1) + 1 for id in now}
             called = [id for id in now if tried[id] < PATIENCE or not tried[id] % PATIENCE]
             await asyncio.gather(*(self._call(id, limit) for id in called))

@@ -13,7 +13,7 @@ SS_TIMEOUT = 10.0
 """Seconds."""
 
 
-async def hang_up(ports: Sequence[int], spared: Iterable[str]) -> bool:
+async def end_connections(ports: Sequence[int], spared: Iterable[str]) -> bool:
     """End the connections to the ports, except those from the spared IP addresses.
 
     Returns False when some could not be ended: `ss` is missing, or the kernel lacks INET_DIAG_DESTROY.
@@ -21,11 +21,11 @@ async def hang_up(ports: Sequence[int], spared: Iterable[str]) -> bool:
     command = ("ss", "--no-header", "--numeric", "--tcp")
     chosen = ("state", "established", selection(ports, spared))
     try:
-        before = ends((await run(*command, *chosen, timeout=SS_TIMEOUT)).stdout)
+        before = listed_connections((await run(*command, *chosen, timeout=SS_TIMEOUT)).stdout)
         if not before:
             return True
         await run(*command, "--kill", *chosen, timeout=SS_TIMEOUT)
-        after = ends((await run(*command, *chosen, timeout=SS_TIMEOUT)).stdout)
+        after = listed_connections((await run(*command, *chosen, timeout=SS_TIMEOUT)).stdout)
     except (OSError, TimeoutError):
         return False
     return not before & after
@@ -38,7 +38,7 @@ def selection(ports: Sequence[int], spared: Iterable[str]) -> str:
     return " and ".join([f"( {at} )", *(f"not dst {address}" for address in shown)])
 
 
-def ends(listing: bytes) -> frozenset[str]:
+def listed_connections(listing: bytes) -> frozenset[str]:
     """The connections in the output of ss, each as "local address:port remote address:port"."""
     rows = (line.split() for line in listing.decode(errors="replace").splitlines())
     return frozenset(" ".join(row[2:4]) for row in rows if len(row) >= 4)

@@ -26,10 +26,10 @@ from kit.process import run, send_signal, wait_pid
 from kit.supervisor import guard
 from kit.timing import backoff
 from manager.etcd.command_line import EtcdSettings, check_version, command, parse_version
-from manager.etcd.connection_ending import hang_up
+from manager.etcd.connection_ending import end_connections
 from manager.etcd.etcd_client import EtcdConnection
 from manager.etcd.etcd_members import EtcdMembers
-from manager.security.revocation import named_in, revocation_list
+from manager.security.revocation import revocation_list, serials_in
 
 log = structlog.get_logger(__name__)
 STOP_TIMEOUT = 10.0
@@ -98,7 +98,7 @@ class EtcdProcess:
             _write(self.settings.revoked, revocation_list(wanted))
         return bool(wanted - (present or frozenset()))
 
-    async def hang_up(self, spared: Iterable[str], former: Iterable[str]) -> None:
+    async def end_connections(self, spared: Iterable[str], former: Iterable[str]) -> None:
         """End the connections to etcd, because it checks certificates only when a client connects.
 
         Connections from this host and from spared IP addresses stay, unless a former manager has the address too. Where
@@ -106,7 +106,7 @@ class EtcdProcess:
         """
         own = {self.settings.address, self.settings.listen_address, "127.0.0.1"} - {""}
         kept = (own | set(spared)) - set(former)
-        if not await hang_up((self.settings.client_port, self.settings.peer_port), kept) and self._pid:
+        if not await end_connections((self.settings.client_port, self.settings.peer_port), kept) and self._pid:
             log.warning("connections of a former manager cannot be ended one by one: etcd is started again")
             await _terminate(self._pid)
 
@@ -276,7 +276,7 @@ def _environment(memory: int) -> dict[str, str]:
 def _revoked(path: Path) -> frozenset[int] | None:
     """The serial numbers in the revocation list; None when there is no readable list."""
     try:
-        return named_in(path.read_bytes())
+        return serials_in(path.read_bytes())
     except (OSError, ValueError):
         return None
 

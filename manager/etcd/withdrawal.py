@@ -18,7 +18,7 @@ from api.objects.kinds import CERTIFICATE, LEADERSHIP, MEMBER, NODE
 from manager.etcd.etcd_members import EtcdMembers
 from manager.etcd.etcd_process import EtcdProcess
 from manager.etcd.etcd_store import EtcdStore
-from manager.security.revocation import withdrawn
+from manager.security.revocation import revoked_by_node
 from manager.security.rights import leads, watch
 from manager.store.state import State
 
@@ -55,10 +55,10 @@ class Withdrawals:
         state = self._store.state
         if not state.is_manager(self._node_id):
             return
-        former = withdrawn(state)
+        former = revoked_by_node(state)
         if self._member.revoke(serial for serials in former.values() for serial in serials):
             log.info("etcd takes no certificate of a former manager any more", nodes=sorted(former))
-            await self._member.hang_up(manager_hosts(state), hosts_of(state, former))
+            await self._member.end_connections(manager_hosts(state), hosts_of(state, former))
         try:
             await self._expel(former.keys())
         except ArgosyError as error:

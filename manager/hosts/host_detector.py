@@ -5,10 +5,10 @@ argosyd is not running. So a host that is busy, or that restarts its daemon, is 
 answers. A host is suspected after PROBE_TIMEOUT without an answer, without waiting for a lease.
 
 Probed are: nodes with a session on this manager that broke, or was silent for SILENCE; always the hosts of the other
-managers; and the nodes for which no living manager has a session (`questioned`).
+managers; and the nodes for which no living manager has a session (`nodes_to_probe`).
 
 The store accepts no writes for one to three seconds when etcd's leader was on the host that died. The hosts with a
-session on this manager do not wait for that: they are informed directly (`Unwritten`) until the store has it.
+session on this manager do not wait for that: they are informed directly (`UnstoredSuspicions`) until the store has it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Probe = Callable[[str, int], Awaitable[bool | None]]
 log = structlog.get_logger(__name__)
 
 
-def questioned(state: State, me: str, heard: Mapping[str, float]) -> set[str]:
+def nodes_to_probe(state: State, me: str, heard: Mapping[str, float]) -> set[str]:
     """The nodes to probe now. `heard`: by node with a session on this manager, seconds since its last message."""
     found = {id for id in state.members if id != me and id in state.nodes}
     found.update(without_judge(state, me))
@@ -70,7 +70,7 @@ def questioned(state: State, me: str, heard: Mapping[str, float]) -> set[str]:
 
 
 @dataclass(slots=True)
-class Notes:
+class ProbeResults:
     """The results of the probes: since when each node has not answered, by the event loop's clock."""
 
     silent: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Notes:
 
 
 @dataclass(slots=True)
-class Unwritten:
+class UnstoredSuspicions:
     """Suspicions of this manager that the store does not have yet. Times are of the event loop's clock."""
 
     since: float | None = None
@@ -134,9 +134,9 @@ class HostDetector:
         called with the address of each host that does not answer, so that nothing here waits for it. `doubt` is called
         with the nodes that hosts with a session on this manager must avoid before the store says so."""
         self._avoid, self._doubt = avoid, doubt
-        self._unwritten, self._doubted = Unwritten(), frozenset[str]()
+        self._unwritten, self._doubted = UnstoredSuspicions(), frozenset[str]()
         self._store, self._node_id, self._heard, self._probe = store, node_id, heard, probe
-        self._notes = Notes()
+        self._notes = ProbeResults()
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._wanted = Suspicions()
         self._changed = asyncio.Event()
@@ -145,7 +145,7 @@ class HostDetector:
     async def run(self) -> NoReturn:
         """Check, probe and write; never returns."""
         loop = asyncio.get_running_loop()
-        self._notes = Notes()
+        self._notes = ProbeResults()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tell(), name="suspicions")
@@ -162,7 +162,7 @@ class HostDetector:
             self._asking.clear()
 
     def _look(self, now: float) -> None:
-        targets = questioned(self._store.state, self._node_id, self._heard())
+        targets = nodes_to_probe(self._store.state, self._node_id, self._heard())
         self._notes.keep(targets)
         for node_id in self._asking.keys() - targets:
             self._asking.pop(node_id).cancel()

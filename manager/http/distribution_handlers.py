@@ -20,7 +20,7 @@ from api.image_reference import Reference, parse
 from api.registry_auth import HEADER, Login, login_of
 from kit.timing import Clock
 from manager.http.cluster_context import ClusterContext
-from manager.images.image_tags import TagMeaning, meaning, tellers
+from manager.images.image_tags import TagMeaning, manager_descriptions, tag_meaning
 from manager.images.registry import Manifest, ask_registry
 from manager.store.state import State
 
@@ -98,7 +98,7 @@ class Distribution:
         return kept if kept and kept.until > now else None
 
     async def _look(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _Kept:
-        said = meaning(tellers(state), reference) if reference.tag else TagMeaning()
+        said = tag_meaning(manager_descriptions(state), reference) if reference.tag else TagMeaning()
         known = Manifest(said.digest, CONFIG_TYPE, 0, said.platforms) if said.digest else None
         if said.local:
             return _Kept(clock() + KEEP, known, said.why)

@@ -50,12 +50,12 @@ def is_manager(state: State, node_id: str) -> bool:
     return node_id in state.index(ManagerNodes).ids
 
 
-def tellers(state: State) -> list[NodeDescription]:
+def manager_descriptions(state: State) -> list[NodeDescription]:
     """The descriptions of the managers."""
     return [said for id in state.index(ManagerNodes).ids if (said := state.descriptions.get(id))]
 
 
-def meaning(managers: Iterable[NodeDescription], reference: Reference) -> TagMeaning:
+def tag_meaning(managers: Iterable[NodeDescription], reference: Reference) -> TagMeaning:
     """The meaning of a reference with a tag, by the images of the managers."""
     tag = f"{reference.name}:{reference.tag}"
     holders = [said for said in managers if tag in said.tags]

@@ -13,13 +13,13 @@ from manager.store.state import State
 
 
 def unsealed(state: State, id: str, sealed: bytes) -> bytes:
-    """Decrypt what was encrypted with the data key or a former one. Raises encryption.Unreadable."""
+    """Decrypt what was encrypted with the data key or a former one. Raises encryption.DecryptionError."""
     cluster = state.cluster
     keys = [cluster.data_key, *cluster.former_data_keys] if cluster is not None else []
     for key in keys[:-1]:
         try:
             return encryption.unseal(key, id, sealed)
-        except encryption.Unreadable:
+        except encryption.DecryptionError:
             continue
     return encryption.unseal(keys[-1] if keys else b"", id, sealed)
 

@@ -17,7 +17,7 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-class Unreadable(ArgosyError):
+class DecryptionError(ArgosyError):
     """The data was encrypted with another key, or for another object, or is damaged."""
 
 
@@ -37,4 +37,4 @@ def unseal(key: bytes, id: str, sealed: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], id.encode())
     except (InvalidTag, ValueError):
-        raise Unreadable("it cannot be decrypted with the cluster's data key") from None
+        raise DecryptionError("it cannot be decrypted with the cluster's data key") from None

@@ -40,7 +40,7 @@ def credentials_of(state: State, service: Service) -> RegistryCredentials | None
         return None
     try:
         data = unsealed(state, login_id(service.id), service.registry_login)
-    except encryption.Unreadable:
+    except encryption.DecryptionError:
         return None
     return msgspec.json.decode(data, type=RegistryCredentials)
 

@@ -93,14 +93,14 @@ def _other(state: State, key: bytes, id: str, sealed: bytes) -> bytes | None:
         return None
     try:
         return encryption.seal(key, id, unsealed(state, id, sealed))
-    except encryption.Unreadable:
+    except encryption.DecryptionError:
         return None
 
 
 def _opens(key: bytes, id: str, sealed: bytes) -> bool:
     try:
         encryption.unseal(key, id, sealed)
-    except encryption.Unreadable:
+    except encryption.DecryptionError:
         return False
     return True
 

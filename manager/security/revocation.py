@@ -25,13 +25,13 @@ from manager.store.state import State
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def noted(node_id: str, certificate: bytes) -> Put:
+def record_of(node_id: str, certificate: bytes) -> Put:
     """The record of a manager's certificate (PEM), to be committed."""
     leaf = x509.load_pem_x509_certificate(certificate)
     return Put(CERTIFICATE, f"{leaf.serial_number:x}", Certificate(node_id, leaf.not_valid_after_utc.timestamp()))
 
 
-def is_noted(state: State, certificate: bytes) -> bool:
+def is_recorded(state: State, certificate: bytes) -> bool:
     """Whether the certificate (PEM) is recorded."""
     return f"{x509.load_pem_x509_certificate(certificate).serial_number:x}" in state.table(CERTIFICATE)
 
@@ -41,12 +41,12 @@ def public_key_of(certificate: bytes) -> bytes:
     return public_key(x509.load_pem_x509_certificate(certificate))
 
 
-def ended(state: State, now: float) -> list[Change]:
+def expired_records(state: State, now: float) -> list[Change]:
     """Changes that delete the records of expired certificates."""
     return [Delete(CERTIFICATE, id) for id, one in state.table(CERTIFICATE).items() if one.expires_at < now]
 
 
-def withdrawn(state: State) -> dict[str, set[int]]:
+def revoked_by_node(state: State) -> dict[str, set[int]]:
     """By former manager: the serial numbers of its certificates."""
     found: dict[str, set[int]] = {}
     for id, certificate in state.table(CERTIFICATE).items():
@@ -66,6 +66,6 @@ def revocation_list(serials: Iterable[int]) -> bytes:
     return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def named_in(crl: bytes) -> frozenset[int]:
+def serials_in(crl: bytes) -> frozenset[int]:
     """The serial numbers in a revocation list (PEM)."""
     return frozenset(one.serial_number for one in x509.load_pem_x509_crl(crl))

@@ -29,7 +29,7 @@ from api.codec import Value, decode, encode
 from api.errors import Unavailable
 from api.objects.wanted import Cluster
 from manager.security import encryption
-from manager.security.encryption import Unreadable
+from manager.security.encryption import DecryptionError
 
 _CURVE = ec.SECP256R1()
 _POINT_BYTES = 65
@@ -78,7 +78,7 @@ def unwrap(wrapped: bytes, node_id: str, private_key: bytes) -> bytes:
         sender = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, point)
         return AESGCM(_derived(own.exchange(ec.ECDH(), sender), point, node_id)).decrypt(nonce, text, node_id.encode())
     except (InvalidTag, ValueError):
-        raise Unreadable("the cluster's seal key is wrapped for another key than this node's") from None
+        raise DecryptionError("the cluster's seal key is wrapped for another key than this node's") from None
 
 
 def wraps(key: bytes, managers: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -116,7 +116,7 @@ def opened(cluster: Cluster, node_id: str, private_key: bytes) -> Cluster:
     try:
         key = unwrap(wrapped, node_id, private_key)
         keys = decode(SealingKeys, encryption.unseal(key, f"cluster.{cluster.id}", cluster.sealed))
-    except (Unreadable, msgspec.DecodeError):
+    except (DecryptionError, msgspec.DecodeError):
         return cluster
     fields = {name: getattr(keys, name) for name in _NOTHING}
     return msgspec.structs.replace(cluster, seal_key=key, sealed=b"", **fields)

@@ -21,7 +21,7 @@ from kit.ip import join_host_port
 from kit.timing import Clock
 from manager.http.cluster.join_port import read_availability, sign_for
 from manager.security import ca, sealing
-from manager.security.revocation import noted
+from manager.security.revocation import record_of
 from manager.store.interface import ABSENT, Put
 from node.membership.advertise_address import advertised, host_port, interfaces, listening, resolve
 from node.membership.identity import Identity, Membership
@@ -69,7 +69,7 @@ class EntryDesk:
         spec = NodeSpec(role=Role.MANAGER, availability=availability)
         node = Node(node_id, self._clock(), self._clock(), spec, ca.requested_key(csr))
         identity = Identity(membership, Credentials(certificate, key, cluster.ca_certificate.encode()))
-        return Entry(identity, (*first_objects(cluster, node), noted(node_id, certificate)))
+        return Entry(identity, (*first_objects(cluster, node), record_of(node_id, certificate)))
 
     async def join(self, request: SwarmJoinRequest) -> Entry:
         """A node of the cluster at `RemoteAddrs`. Raises Invalid, Forbidden, Unavailable."""

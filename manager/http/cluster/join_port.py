@@ -33,7 +33,7 @@ from api.wire.rpc import Caller, caller_of, key_digest
 from kit.timing import Clock
 from manager.http.cluster.join_attempts import JoinAttempts
 from manager.security import ca, rights
-from manager.security.revocation import ended, noted
+from manager.security.revocation import expired_records, record_of
 from manager.security.rights import Rights
 from manager.security.sealing import is_open
 from manager.store.interface import ABSENT, Change, Put, Store
@@ -184,7 +184,7 @@ class JoinService:
         """What is written down of a new certificate: before it is handed out, or it could not be withdrawn."""
         if node.spec.role is not Role.MANAGER:
             return []
-        return [noted(node.id, certificate), *ended(self._store.state, self._clock())]
+        return [record_of(node.id, certificate), *expired_records(self._store.state, self._clock())]
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 

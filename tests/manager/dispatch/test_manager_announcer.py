@@ -16,7 +16,7 @@ from api.states import Role
 from api.wire.host_messages import ManagersNotice
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.dispatch.manager_announcer import ManagerAnnouncer, strayed
+from manager.dispatch.manager_announcer import ManagerAnnouncer, nodes_without_session
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Put
 from tests import make
@@ -32,8 +32,8 @@ def test_strayed_is_whom_no_living_manager_hears() -> None:
         (SESSION, "w3", NodeSession("m9")),
         (SESSION, "w4", NodeSession("m1", left=True)),
     )
-    assert strayed(state, "m1", {"m1", "w1"}) == ["w3", "w5"]
-    assert strayed(state, "m1", {"m1"}) == ["w1", "w3", "w5"]
+    assert nodes_without_session(state, "m1", {"m1", "w1"}) == ["w3", "w5"]
+    assert nodes_without_session(state, "m1", {"m1"}) == ["w1", "w3", "w5"]
 
 
 @pytest.mark.looptime

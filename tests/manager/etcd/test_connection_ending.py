@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manager.etcd.connection_ending import ends, selection
+from manager.etcd.connection_ending import listed_connections, selection
 
 
 def test_the_spared_addresses_are_left_out() -> None:
@@ -14,4 +14,4 @@ def test_the_spared_addresses_are_left_out() -> None:
 
 def test_connections_are_told_apart_by_both_their_ends() -> None:
     listing = b"0 39 10.0.0.1:2379 10.0.0.2:4711\n0 0 [::1]:2379 [::1]:5\n\n"
-    assert ends(listing) == {"10.0.0.1:2379 10.0.0.2:4711", "[::1]:2379 [::1]:5"}
+    assert listed_connections(listing) == {"10.0.0.1:2379 10.0.0.2:4711", "[::1]:2379 [::1]:5"}

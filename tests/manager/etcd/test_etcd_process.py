@@ -21,7 +21,7 @@ from api.objects.kinds import NODE
 from api.wire.rpc import Credentials
 from kit.process import alive, wait_pid
 from manager.etcd.command_line import EtcdSettings
-from manager.etcd.connection_ending import hang_up
+from manager.etcd.connection_ending import end_connections
 from manager.etcd.etcd_client import EtcdConnection
 from manager.etcd.etcd_members import EtcdMembers
 from manager.etcd.etcd_process import LOG_SIZE, EtcdProcess, _bound
@@ -350,7 +350,7 @@ async def test_a_revoked_certificate_opens_neither_port_and_what_it_had_open_can
 
     # etcd checks only new connections
     assert len(await EtcdMembers(open_before).list()) == 1
-    assert await hang_up((member.settings.client_port, peer), ())
+    assert await end_connections((member.settings.client_port, peer), ())
     with pytest.raises(Unavailable):
         await EtcdMembers(open_before).list()
     present = AUTHORITY.issue("m1", "manager", ADDRESSES)

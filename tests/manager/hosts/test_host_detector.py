@@ -15,7 +15,7 @@ from api.objects.wanted import Node
 from api.states import NodeState
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.hosts.host_detector import UNTIL_JUDGED, UNWRITTEN, HostDetector, Unwritten, probe, questioned
+from manager.hosts.host_detector import UNTIL_JUDGED, UNWRITTEN, HostDetector, UnstoredSuspicions, nodes_to_probe, probe
 from manager.store.in_memory import MemoryDatabase, MemoryStore
 from manager.store.interface import Put
 from tests import make
@@ -37,21 +37,21 @@ def cluster(*rows: make.Row) -> object:
 
 def test_managers_are_always_asked_and_others_only_when_nobody_hears_them() -> None:
     calm = {"m1": 0.1, "w1": 0.1}
-    assert questioned(cluster(), "m1", calm) == {"m2"}
-    assert questioned(cluster(), "m1", {**calm, "w1": SILENCE + 0.1}) == {"m2", "w1"}
-    assert questioned(cluster(), "m1", {"m1": 0.1}) == {"m2", "w1"}, "its stream is broken"
-    assert questioned(cluster((SUSPICIONS, "m1", Suspicions(["m2"]))), "m1", calm) == {"m2", "w2"}
-    assert questioned(cluster(), "m1", {**calm, "m2": 0.2}) == set(), "it is heard"
-    assert questioned(cluster((SESSION, "w2", None)), "m1", calm) == {"m2", "w2"}, "no session, and not down yet"
+    assert nodes_to_probe(cluster(), "m1", calm) == {"m2"}
+    assert nodes_to_probe(cluster(), "m1", {**calm, "w1": SILENCE + 0.1}) == {"m2", "w1"}
+    assert nodes_to_probe(cluster(), "m1", {"m1": 0.1}) == {"m2", "w1"}, "its stream is broken"
+    assert nodes_to_probe(cluster((SUSPICIONS, "m1", Suspicions(["m2"]))), "m1", calm) == {"m2", "w2"}
+    assert nodes_to_probe(cluster(), "m1", {**calm, "m2": 0.2}) == set(), "it is heard"
+    assert nodes_to_probe(cluster((SESSION, "w2", None)), "m1", calm) == {"m2", "w2"}, "no session, and not down yet"
 
 
 def test_what_is_down_is_not_asked_for_ever() -> None:
     down = make.node("w2", NodeState.DOWN)
-    assert questioned(cluster((SESSION, "w2", None), down[2]), "m1", {"m1": 0.1, "w1": 0.1}) == {"m2"}
+    assert nodes_to_probe(cluster((SESSION, "w2", None), down[2]), "m1", {"m1": 0.1, "w1": 0.1}) == {"m2"}
 
 
 def test_what_the_store_does_not_take_is_told_to_own_hosts_until_all_have_written_it() -> None:
-    managers, seen, unwritten = ("m1", "m2", "m3"), Suspicions(["m2", "w1"]), Unwritten()
+    managers, seen, unwritten = ("m1", "m2", "m3"), Suspicions(["m2", "w1"]), UnstoredSuspicions()
 
     def doubted(stored: Suspicions, now: float) -> frozenset[str]:
         return unwritten.take(seen, stored, managers, now)
@@ -64,14 +64,14 @@ def test_what_the_store_does_not_take_is_told_to_own_hosts_until_all_have_writte
 
 
 def test_what_is_taken_at_once_is_never_told_before_it_is_judged() -> None:
-    unwritten, seen = Unwritten(), Suspicions(["w1"])
+    unwritten, seen = UnstoredSuspicions(), Suspicions(["w1"])
     assert unwritten.take(seen, Suspicions(), ("m1",), 100.0) == frozenset()
     assert unwritten.take(seen, seen, ("m1",), 100.0 + UNWRITTEN / 2) == frozenset()
     assert unwritten.take(seen, seen, ("m1",), 200.0) == frozenset()
 
 
 def test_who_answers_again_is_doubted_no_more_though_the_store_is_still_away() -> None:
-    unwritten, stored = Unwritten(), Suspicions()
+    unwritten, stored = UnstoredSuspicions(), Suspicions()
     assert unwritten.take(Suspicions(["w1"]), stored, ("m1",), 100.0) == frozenset()
     assert unwritten.take(Suspicions(["w1"]), stored, ("m1",), 101.0) == {"w1"}
     assert unwritten.take(Suspicions(), stored, ("m1",), 101.1) == frozenset()
@@ -79,7 +79,7 @@ def test_who_answers_again_is_doubted_no_more_though_the_store_is_still_away() -
 
 def test_a_manager_that_half_of_the_managers_do_not_answer_doubts_nobody_but_itself() -> None:
     for silent in (["m2", "m3", "w1"], ["m2", "m3"]):
-        unwritten = Unwritten()
+        unwritten = UnstoredSuspicions()
         for now in (100.0, 101.0):
             assert unwritten.take(Suspicions(silent), Suspicions(), ("m1", "m2", "m3"), now) == frozenset()
 

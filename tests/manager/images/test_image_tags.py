@@ -17,7 +17,7 @@ from api.states import Role, TaskState
 from api.wire.assignments import ImageAssignment
 from manager.assignments.assignment_sources import assignment_set
 from manager.assignments.image_sources import may_fetch
-from manager.images.image_tags import TagMeaning, meaning, tellers
+from manager.images.image_tags import TagMeaning, manager_descriptions, tag_meaning
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Change, Delete, Put
 
@@ -39,11 +39,11 @@ def node(id: str, role: Role = Role.WORKER) -> Put:
 def test_a_tag_means_what_managers_have_behind_it() -> None:
     one, reference = {f"{NAME}:1": ID, f"{NAME}:2": OTHER}, parse("demo:1")
 
-    assert meaning([], reference) == TagMeaning()
-    assert meaning([said({f"{NAME}:2": ID}, ID)], reference) == TagMeaning()
-    assert meaning([said(one, ID), said(one, ID)], reference) == TagMeaning(ID, True, AMD)
-    assert meaning([said({f"{NAME}:1": DIGEST}, ID)], reference) == TagMeaning(DIGEST, False, AMD)
-    two = meaning([said(one, ID), said({f"{NAME}:1": OTHER}, OTHER)], reference)
+    assert tag_meaning([], reference) == TagMeaning()
+    assert tag_meaning([said({f"{NAME}:2": ID}, ID)], reference) == TagMeaning()
+    assert tag_meaning([said(one, ID), said(one, ID)], reference) == TagMeaning(ID, True, AMD)
+    assert tag_meaning([said({f"{NAME}:1": DIGEST}, ID)], reference) == TagMeaning(DIGEST, False, AMD)
+    two = tag_meaning([said(one, ID), said({f"{NAME}:1": OTHER}, OTHER)], reference)
     assert two == TagMeaning(local=True, why="demo:1 is not the same image on all managers that have it")
 
 
@@ -66,12 +66,12 @@ FALSE_WORD = Put(DESCRIPTION, "w1", said({f"{NAME}:1": OTHER}, OTHER))
 
 async def test_a_worker_that_becomes_a_manager_is_listened_to_and_one_that_is_none_any_more_is_not() -> None:
     store = await cluster(MANAGERS_WORD, FALSE_WORD)
-    assert tellers(store.state) == [MANAGERS_WORD.value]
+    assert manager_descriptions(store.state) == [MANAGERS_WORD.value]
 
     await store.commit([node("w1", Role.MANAGER), node("m1")])
-    assert tellers(store.state) == [FALSE_WORD.value]
+    assert manager_descriptions(store.state) == [FALSE_WORD.value]
     await store.commit([Delete(NODE, "w1", store.state.version(NODE, "w1"))])
-    assert tellers(store.state) == []
+    assert manager_descriptions(store.state) == []
 
 
 async def test_a_tag_that_was_not_resolved_is_fetched_by_what_managers_say() -> None:

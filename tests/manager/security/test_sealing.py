@@ -9,7 +9,7 @@ from api.codec import encode
 from api.errors import Unavailable
 from api.objects.wanted import Cluster
 from manager.security import ca, sealing
-from manager.security.encryption import Unreadable
+from manager.security.encryption import DecryptionError
 
 KEYS = {name: ca.new_key() for name in ("m1", "m2")}
 PUBLIC = {name: ca.requested_key(ca.signing_request(key)) for name, key in KEYS.items()}
@@ -36,9 +36,9 @@ def test_who_it_is_not_wrapped_for_does_not_open_it() -> None:
     closed = sealing.closed(OPEN)
     assert sealing.opened(closed, "m3", KEYS["m1"]) == closed
     assert sealing.opened(closed, "m1", KEYS["m2"]) == closed
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecryptionError):
         sealing.unwrap(OPEN.wraps["m1"], "m2", KEYS["m1"])
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecryptionError):
         sealing.unwrap(b"short", "m1", KEYS["m1"])
 
 
