@@ -1,4 +1,4 @@
-"""What a planner is, what it returns, and a plan while it is being made."""
+"""Planner and plan: the interface of planners, what they return, and the builder of a plan."""
 
 from __future__ import annotations
 
@@ -22,33 +22,34 @@ M_contra = TypeVar("M_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a planner wants. Applied to their own result, planners want nothing."""
+    """The changes that a planner asks for. A planner asks for none on a state to which its plan was applied."""
 
     changes: Sequence[Change] = ()
     again: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """Look at (kind name, id) again at that time, even if nothing moves. Kind names as in Dirty."""
+    """By (kind name, id): when to plan the object again, even if nothing changes. Kind names as in Dirty."""
 
 
 class Planner(Protocol[M_contra]):
-    """A pure function: no clock, no random but the ids it is handed, no IO, and nothing kept but in `memory`.
+    """A pure function: no clock, no randomness except the ids it is given, no IO, and no memory except `memory`.
 
-    `memory` saves work: what a planner found out in earlier rounds of this term, so that it looks at what has changed
-    only. It may be empty at any time (a new leader's is), and the plan is the same then, only dearer. What it holds
-    beyond that (who had an address last, where tasks have failed) decides among choices that are equally right.
+    `memory` saves work: it holds results of earlier rounds of this term, so that a planner handles only what has
+    changed. It may be empty at any time (as for a new leader); the plan is then the same, only slower to compute. The
+    rest of it (the last holder of an address, where tasks have failed) decides only between choices that are equally
+    correct.
 
     Planners run one after the other in one round on one state, and must not change the same key in one round
     (the store refuses such a commit): orchestrator and allocator act on different kinds or states of tasks.
     """
 
     def __call__(self, state: State, memory: M_contra, dirty: Dirty, now: float) -> Plan:
-        """What should change, given what is dirty since the last round."""
+        """The plan for the state, given what is dirty since the last round."""
         ...
 
 
 class PlanBuilder:
-    """A plan while it is being made, on top of the state. The last word on a key counts.
+    """Collects the changes of a plan on top of the state. The last change of a key counts.
 
-    The finished plan holds nothing that the state has already.
+    The plan contains no change that the state already has.
     """
 
     def __init__(self, state: State, now: float) -> None:
@@ -59,7 +60,7 @@ class PlanBuilder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is to be changed so far."""
+        """Whether there are no changes so far."""
         return not self._changes
 
     def put(self, kind: Kind[Any], id: str, value: Value) -> None:
@@ -70,14 +71,14 @@ class PlanBuilder:
             self._changes[kind.name, id] = Put(kind, id, value)
 
     def delete(self, kind: Kind[Any], id: str) -> None:
-        """Delete a key, if it is there."""
+        """Delete a key, if it exists."""
         if id in self.state.table(kind):
             self._changes[kind.name, id] = Delete(kind, id)
         else:
             self._changes.pop((kind.name, id), None)
 
     def get(self, kind: Kind[T], id: str) -> T | None:
-        """A value as it will be."""
+        """A value as it will be after the plan; None if there is none."""
         change = self._changes.get((kind.name, id))
         if change is None:
             return self.state.table(kind).get(id)
@@ -92,7 +93,7 @@ class PlanBuilder:
         return task
 
     def assign_task(self, task: Task, node_id: str, generic_resources: list[GenericResource]) -> Task:
-        """Give a pending task its node. It is known to differ, so nothing is compared."""
+        """Assign a pending task to a node. The task always changes, so nothing is compared."""
         task = replace(
             task, node_id=node_id, state=TaskState.ASSIGNED, reason=None, updated_at=self.now,
             generic_resources=generic_resources,
@@ -101,7 +102,7 @@ class PlanBuilder:
         return task
 
     def assign_tasks(self, tasks: Iterable[Task], node_ids: Iterable[str]) -> None:
-        """The same for many, which get nothing of generic resources."""
+        """The same for many tasks, without generic resources."""
         changes, name, now, assigned = self._changes, TASK.name, self.now, TaskState.ASSIGNED
         for task, node_id in zip(tasks, node_ids, strict=True):
             placed = replace(task, node_id=node_id, state=assigned, reason=None, updated_at=now)
@@ -113,9 +114,9 @@ class PlanBuilder:
         self.delete(STATUS, task_id)
 
     def again(self, kind: str, id: str, at: float) -> None:
-        """Look at (kind, id) again at that time, or earlier if that was asked for already."""
+        """Plan (kind, id) again at that time, or earlier if that was already asked for."""
         self._again[kind, id] = min(at, self._again.get((kind, id), at))
 
     def plan(self) -> Plan:
-        """What was collected."""
+        """The plan with the collected changes."""
         return Plan(list(self._changes.values()), self._again)

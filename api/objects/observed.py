@@ -1,4 +1,4 @@
-"""What agents and managers report; the last value wins. Times are Unix seconds."""
+"""Observed objects: what agents and managers report; the last value wins. Times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ class EngineDescription(Value, frozen=True):
 
 
 class NodeDescription(Value, frozen=True):
-    """What a node says of itself when it opens a session, and again when it changes. Store id: the node's."""
+    """What a node reports about itself when it opens a session, and again after a change. Store id: the node's."""
 
     hostname: str = ""
     architecture: str = ""
     os: str = "linux"
     resources: Resources | None = None
-    """In `reservations`: all the node has."""
+    """`reservations` holds all resources of the node."""
     engine: EngineDescription = EngineDescription()
     address: str = ""
-    """Where the other hosts reach it (VXLAN and the host port)."""
+    """Address at which other hosts reach it (for VXLAN and the host port)."""
     host_port: int = 7946
     manager_port: int = 0
     """Port of its manager API; 0 on a worker."""
     images: list[str] = []
     """References and ids of the images it can give to others."""
     tags: dict[str, str] = {}
-    """What each "name:tag" among them means: the manifest's digest if it came from a registry, else the image's id."""
+    """By "name:tag": the manifest's digest if the image came from a registry, else the image's id."""
     devices: list[str] = []
-    """What its CDI files offer: "vendor.com/class=name"."""
+    """Devices in its CDI files: "vendor.com/class=name"."""
     troubles: list[str] = []
-    """What does not work on it at present, one sentence each."""
+    """What does not work on it at the moment, one sentence each."""
     prefixes: list[str] = []
-    """IPv4 networks that its own addresses and routes lead to; no network of the cluster takes addresses there."""
+    """IPv4 networks of its own addresses and routes; the cluster's networks get no subnets there."""
 
 
 class PortStatus(Value, frozen=True):
@@ -51,11 +51,11 @@ class PortStatus(Value, frozen=True):
     target_port: int
     published_port: int
     host_ip: str = ""
-    """The only address of the host it answers at."""
+    """The only host address on which the port is published; "" for all."""
 
 
 class TaskStatus(Value, frozen=True):
-    """A task's state as its agent sees it. Store id: the task's."""
+    """A task's state as reported by its agent. Store id: the task's."""
 
     state: TaskState
     timestamp: float = 0.0
@@ -67,9 +67,9 @@ class TaskStatus(Value, frozen=True):
     exit_code: int | None = None
     ports: list[PortStatus] = []
     started_at: float = 0.0
-    """When it reached RUNNING; 0 when it never did."""
+    """When it reached RUNNING; 0 if it has not."""
     closing: bool = False
-    """It ends, or is unhealthy and being stopped: it takes no new connections, although it may still run."""
+    """Whether it takes no new connections, because it is ending, or is unhealthy and being stopped."""
     reason: Reason | None = None
     """What it is doing or waiting for; why it ended badly. None when the state says it all."""
 
@@ -82,17 +82,17 @@ class TaskStatus(Value, frozen=True):
 
 
 class NodeSession(Value, frozen=True):
-    """Says that a node's agent is alive; bound to a lease. Store id: the node's."""
+    """The liveness key of a node's agent; bound to a lease. Store id: the node's."""
 
     manager_id: str = ""
-    """Node id of the manager that holds the agent's stream."""
+    """Node id of the manager with the agent's session."""
     started_at: float = 0.0
     left: bool = False
-    """The agent announced that it leaves: the node is down, and there is nothing to wait for."""
+    """Whether the agent has announced that it leaves, so that the node is down at once."""
 
 
 class LiveManager(Value, frozen=True):
-    """A manager that is alive; bound to a lease. Store id: the node's."""
+    """The liveness key of a manager; bound to a lease. Store id: the node's."""
 
     address: str = ""
     """host:port of its manager API."""
@@ -102,24 +102,24 @@ class LiveManager(Value, frozen=True):
 
 
 class Suspicions(Value, frozen=True):
-    """Hosts that a manager gets no sign of life from (manager/hosts/suspicion.py); bound to a lease. Store id: the
-    manager's node id."""
+    """Hosts that do not answer a manager (manager/hosts/suspicion.py); bound to a lease. Store id: the manager's node
+    id."""
 
     suspected: list[str] = []
-    """Node ids: neither the agent nor the host's kernel answers."""
+    """Node ids of hosts on which neither the agent nor the kernel answers."""
     lost: list[str] = []
-    """The suspected nodes that have been silent for so long that they are not expected back soon."""
+    """The suspected nodes that have not answered for so long that their tasks should be replaced."""
 
 
 class AppliedRevision(Value, frozen=True):
-    """Up to which revision a manager's hosts have applied network state. Store id: the manager's node id."""
+    """The revision up to which a manager's hosts have applied network state. Store id: the manager's node id."""
 
     revision: int = 0
     """Every host with a session there has applied the network state of this revision, or of a later one."""
 
 
 class Leadership(Value, frozen=True):
-    """Says which manager leads; bound to a lease, never changed once made. Store id: "current"."""
+    """The leader's key; bound to a lease, never changed after its creation. Store id: "current"."""
 
     node_id: str
     since: float = 0.0

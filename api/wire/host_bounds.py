@@ -1,19 +1,19 @@
-"""How much hosts and managers say to one another: a manager refuses what is more, a host says no more than this."""
+"""Bounds of messages between hosts and managers: a manager refuses larger ones, and a host does not send them."""
 
 from __future__ import annotations
 
 MOST_MESSAGE = 4 << 20
-"""Bytes of one gRPC message, both ways."""
+"""Most bytes of one gRPC message, in both directions."""
 PIECE = 1 << 20
-"""Bytes of resources after which an assignment set goes on in the next message. One resource may be larger."""
+"""Bytes after which an assignment set is continued in the next message. A single assignment may be larger."""
 MOST_STATUSES = 1000
-"""Statuses in one message."""
+"""Most statuses in one message."""
 STATUSES_PIECE = 1 << 20
-"""Bytes of statuses after which the rest goes into the next message."""
+"""Bytes of statuses after which the rest is sent in the next message."""
 MOST_DESCRIPTION = 1 << 20
-"""Bytes of a node's description, encoded."""
+"""Most bytes of an encoded node description."""
 MOST_IMAGES_BYTES = 768 << 10
-"""Bytes of those that a node's images may take."""
+"""Most bytes of these that the node's images may take."""
 MOST_TEXT = 16 << 10
 """Characters of one text (a status's message, a label's value)."""
 MOST_REASON = 4 * MOST_TEXT
@@ -23,14 +23,14 @@ MOST_FACTS = 16
 MOST_NAME = 512
 """Characters of a name: an image reference, a label's key, an id."""
 MOST_ITEMS = 1024
-"""Items of a list or map for which nothing else is said."""
+"""Most items of a list or map without another bound."""
 MOST_IMAGES = 20_000
 """Image names in a description."""
 MOST_PORTS = 8192
 """Host-mode ports of one task."""
 MOST_TROUBLES = 32
-"""Sentences about what does not work on a host."""
+"""Most sentences about what does not work on a host."""
 MOST_PREFIXES = 128
-"""Prefixes that a host says are its own."""
+"""Most address prefixes that a host may announce."""
 FUTURE = 3600.0
 """Seconds that a host's clock may be ahead of a manager's."""

@@ -1,4 +1,4 @@
-"""What a host does for others: the gRPC messages and methods of logs, images and notices."""
+"""Host messages: the gRPC service of a host for others, with logs, images and notices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogLine(Value, frozen=True):
     stream: str
     """stdout or stderr."""
     text: bytes
-    """With its newline, if it ended there."""
+    """With the newline, if the line is complete."""
 
 
 class LogLines(Value, frozen=True):
@@ -41,25 +41,25 @@ class ExportRequest(Value, frozen=True):
     """
 
     reference: str
-    """With a digest, or an image's id: what a tag means is not for a host to say."""
+    """A reference with a digest, or an image id; never a tag, because a host must not decide what it means."""
 
 
 class ExportCheck(Value, frozen=True):
-    """May that node have that image?"""
+    """Asks whether a node may fetch an image."""
 
     node_id: str
     reference: str
 
 
 class ExportVerdict(Value, frozen=True):
-    """The answer; `why` not, if so."""
+    """The answer, and why it is negative."""
 
     allowed: bool
     why: str = ""
 
 
 class ManagersNotice(Value, frozen=True):
-    """Host.Managers (managers only): where the managers are now, for a host that cannot find them. As in
+    """Host.Managers (managers only): the managers' current addresses, for a host that cannot find them. Fields as in
     SessionInfo."""
 
     managers: list[str] = []

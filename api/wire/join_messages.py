@@ -1,4 +1,4 @@
-"""How a host becomes a node: bodies of the managers' HTTPS port (2377)."""
+"""Join messages: bodies of the managers' join port (HTTPS, 2377), by which a host becomes a node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class JoinRequest(Value, frozen=True):
 
 
 class JoinAnswer(Value, frozen=True):
-    """A node's certificate and where the managers are."""
+    """A node's certificate, and the managers' addresses."""
 
     node_id: str
     certificate: str
@@ -24,14 +24,14 @@ class JoinAnswer(Value, frozen=True):
     """PEM; the caller has checked it against the token's digest."""
     cluster_id: str
     managers: list[str]
-    """"address:host_port" of every manager alive."""
+    """"address:host_port" of every living manager."""
     apis: list[str] = []
     """"address:port" of their manager APIs."""
     data_path_port: int = 4789
 
 
 class RenewRequest(Value, frozen=True):
-    """POST /argosy/v1/renew, with the node's present certificate."""
+    """POST /argosy/v1/renew, with the node's current certificate."""
 
     csr: str
 
@@ -43,7 +43,7 @@ class MemberRequest(Value, frozen=True):
 
 
 class MemberAnswer(Value, frozen=True):
-    """What etcd's command line needs."""
+    """The values for etcd's command line."""
 
     member_id: str
     initial_cluster: str

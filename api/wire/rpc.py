@@ -38,7 +38,7 @@ CONNECTION = [
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 ]
-"""How connections are kept and found broken."""
+"""Options that keep connections open and detect broken ones."""
 OPTIONS = [
     *CONNECTION,
     ("grpc.max_receive_message_length", MOST_MESSAGE),
@@ -61,7 +61,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is on the other end, by its certificate."""
+    """The identity of the peer, from its certificate."""
 
     node_id: str
     role: Role
@@ -71,7 +71,7 @@ class Caller:
 
 @lru_cache(maxsize=1024)
 def caller_of(pem: bytes) -> Caller:
-    """The identity in a certificate that TLS has verified already. Raises Forbidden for a foreign form."""
+    """The identity in a certificate that TLS has already verified. Raises Forbidden if it has another format."""
     certificate = x509.load_pem_x509_certificate(pem)
     subject = certificate.subject
     try:
@@ -83,18 +83,18 @@ def caller_of(pem: bytes) -> Caller:
 
 
 def public_key(certificate: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
-    """The public key that it is for (SubjectPublicKeyInfo, DER)."""
+    """The public key of a certificate or CSR (SubjectPublicKeyInfo, DER)."""
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @lru_cache(maxsize=4096)
 def key_digest(public: bytes) -> str:
-    """SHA-256 of a public key, in hexadecimal: what a node's key is known by; "" for no key."""
+    """SHA-256 of a public key, in hexadecimal, which identifies a node's key; "" for no key."""
     return hashlib.sha256(public).hexdigest() if public else ""
 
 
 def caller(context: Any) -> Caller:
-    """Who makes this call."""
+    """The caller of a served method."""
     pems = context.auth_context().get("x509_pem_cert")
     if not pems:
         raise Forbidden("no client certificate")
@@ -104,9 +104,9 @@ def caller(context: Any) -> Caller:
 def channel(
     address: str, credentials: Credentials, name: str = MANAGER_NAME, options: Mapping[str, int] | None = None
 ) -> Any:
-    """An mTLS channel that insists on the peer's certificate having `name`: a node id, or any manager.
+    """An mTLS channel that requires `name` in the peer's certificate: a node id, or the name of all managers.
 
-    `options` go over OPTIONS.
+    `options` override OPTIONS.
     """
     return grpc.aio.secure_channel(
         address,
@@ -116,19 +116,19 @@ def channel(
 
 
 def server_credentials(credentials: Credentials) -> Any:
-    """What a server listens with: a client certificate of our CA is required."""
+    """Server credentials; clients must have a certificate of our CA."""
     return grpc.ssl_server_credentials(
         [(credentials.key, credentials.certificate)], credentials.ca, require_client_auth=True
     )
 
 
 def stream_stream(target: Any, method: str, answer: Any) -> Any:
-    """A bidirectional method, as the caller sees it; `answer` is the type of what comes back, `bytes` for raw bytes."""
+    """The client side of a bidirectional method; `answer` is the type of the answers, `bytes` for raw bytes."""
     return target.stream_stream(method, request_serializer=encode, response_deserializer=_reader(answer))
 
 
 def unary_stream(target: Any, method: str, answer: Any) -> Any:
-    """A method with one request and a stream of answers; `answer` is `bytes` for raw bytes."""
+    """The client side of a method with one request and a stream of answers; `answer` is `bytes` for raw bytes."""
     return target.unary_stream(method, request_serializer=encode, response_deserializer=_reader(answer))
 
 
@@ -145,7 +145,7 @@ def _writer(kind: Any) -> Callable[[Any], bytes]:
 
 
 def read(kind: TypeForm[T], data: bytes) -> T:
-    """A message that somebody else wrote. Raises Invalid for whatever is none."""
+    """Decode a message from another host. Raises Invalid for data that is not a valid message."""
     try:
         return decode(kind, data)
     except (msgspec.MsgspecError, ValueError) as error:
@@ -167,7 +167,7 @@ def unary_stream_handler(behaviour: Any, request: Any, answer: Any) -> Any:
     async def served(data: bytes, context: Any) -> AsyncIterator[Any]:
         try:
             message = read(request, data)
-        except Invalid as error:  # told to the caller; grpc would write a traceback into our log
+        except Invalid as error:  # sent to the caller; grpc would write a traceback to our log
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         async with aclosing(behaviour(message, context)) as items:
             async for item in items:

@@ -1,8 +1,8 @@
 """The messages of an agent's session with a manager, over gRPC.
 
-Everything runs over mTLS; who calls is told by the certificate. Every host serves `Host` on its host port (7946).
+Everything runs over mTLS; the certificate identifies the caller. Every host serves `Host` on its host port (7946).
 Managers serve `Dispatcher` there too. Certificates carry the node id as CN, the role as OU, and both as DNS names, so
-that a caller can insist on a certain node ("<node id>") or on any manager ("swarm-manager"), whatever its address.
+that a caller can require a certain node ("<node id>") or any manager ("swarm-manager"), whatever its address.
 """
 
 from __future__ import annotations
@@ -18,50 +18,50 @@ MANAGER_NAME = "swarm-manager"
 
 
 class Hello(Value, frozen=True, tag="hello"):
-    """First message of a session, and again when the description changes."""
+    """First message of a session; sent again when the description changes."""
 
     description: NodeDescription
 
 
 class Heartbeat(Value, frozen=True, tag="heartbeat"):
-    """Sent every period, and when assignments have come into force; any message counts as a sign of life."""
+    """Sent once per period, and when assignments have been applied. Any other message counts as a sign of life, too."""
 
     in_force: int = 0
-    """Number of the newest Assignments that traffic on the host follows (its DNS and load balancing); 0: none yet."""
+    """Number of the newest Assignments that the host's networks have applied (DNS and load balancing); 0 for none."""
 
 
 class Statuses(Value, frozen=True, tag="statuses"):
-    """Newest status per task, to be answered by Accepted with the same number."""
+    """The newest status of each task; answered by Accepted with the same number."""
 
     number: int
     statuses: dict[str, TaskStatus]
 
 
 class Goodbye(Value, frozen=True, tag="goodbye"):
-    """The node leaves the cluster: it is down from now on. The manager ends the session."""
+    """The node leaves the cluster, so it is down at once. The manager ends the session."""
 
 
 AgentMessage = Hello | Heartbeat | Statuses | Goodbye
 
 
 class SessionInfo(Value, frozen=True, tag="welcome"):
-    """Answer to the first Hello, and again when the managers change."""
+    """Answer to the first Hello; sent again when it changes."""
 
     period: float
     """Seconds between heartbeats."""
     managers: list[str] = []
-    """"address:host_port" of every manager alive."""
+    """"address:host_port" of every living manager."""
     apis: list[str] = []
     """"address:port" of their manager APIs."""
     role: Role | None = None
-    """What this node is wanted to be; another role than its certificate's is a reason to renew that now."""
+    """The node's wanted role. If its certificate has another one, the node renews the certificate at once."""
     ids: dict[str, str] = {}
-    """The managers' node ids, by the addresses in `managers`: whose certificate is to be expected there."""
+    """The managers' node ids by address in `managers`, to check the certificate at that address."""
 
 
 class Part(Value, frozen=True, tag="part"):
-    """What belongs to the Assignments that come next, when all of it is too much for one message. Nothing of it is
-    acted on before they have come.
+    """A part of the next Assignments, when these are too large for one message. The agent does not act on it before the
+    Assignments have arrived.
     """
 
     put: list[Assignment] = []
@@ -69,9 +69,9 @@ class Part(Value, frozen=True, tag="part"):
 
 
 class Assignments(Value, frozen=True, tag="assignments"):
-    """The whole set (`full`), or what differs from what was sent before. Numbers count from 1 without a gap.
+    """The whole set (`full`), or the difference to what was sent before. Numbers count from 1 without a gap.
 
-    Parts that came before it belong to it.
+    The Parts sent before it belong to it.
     """
 
     number: int

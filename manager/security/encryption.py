@@ -33,7 +33,7 @@ def seal(key: bytes, id: str, data: bytes) -> bytes:
 
 
 def unseal(key: bytes, id: str, sealed: bytes) -> bytes:
-    """Decrypt the data of the object `id`. Raises Unreadable."""
+    """Decrypt the data of the object `id`. Raises DecryptionError."""
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], id.encode())
     except (InvalidTag, ValueError):

@@ -70,7 +70,7 @@ def wrap(key: bytes, node_id: str, public_key: bytes) -> bytes:
 
 
 def unwrap(wrapped: bytes, node_id: str, private_key: bytes) -> bytes:
-    """Unwrap the seal key with the node's private key (PEM). Raises Unreadable."""
+    """Unwrap the seal key with the node's private key (PEM). Raises DecryptionError."""
     point, nonce, text = wrapped[:_POINT_BYTES], wrapped[_POINT_BYTES:][:_NONCE_BYTES], wrapped[77:]
     own = load_pem_private_key(private_key, password=None)
     assert isinstance(own, ec.EllipticCurvePrivateKey), "nodes have no other"
@@ -109,7 +109,7 @@ def closed(cluster: Cluster) -> Cluster:
 
 
 def opened(cluster: Cluster, node_id: str, private_key: bytes) -> Cluster:
-    """The cluster with its keys, if the seal key is wrapped for this node; else unchanged."""
+    """The cluster with its keys, if the seal key is wrapped for this node, else unchanged."""
     wrapped = cluster.wraps.get(node_id)
     if not cluster.sealed or wrapped is None:
         return cluster
