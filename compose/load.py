@@ -29,13 +29,13 @@ from compose.phases.verify import verify
 from compose.read.tree import plain
 from compose.translate import literal_braces
 from compose.translate import translate as translation
-from compose.translate.cluster_checks import further_refusals, refusals
+from compose.translate.cluster_checks import refusals, refusals_of_valid_parts
 
 
 def model(state: LoadState) -> LoadState:
     """Phase 12: raise ComposeError with all problems found so far, or build the frozen project."""
     if state.report.problems:
-        state.report.problems += further_refusals(state)
+        state.report.problems += refusals_of_valid_parts(state)
     state.report.raise_problems()
     project = project_of(plain(state.tree))
     stack = state.stack or project.name or default_name(state.directory)

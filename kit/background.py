@@ -1,4 +1,4 @@
-"""Tasks that are started in one call and stopped in another."""
+"""Background tasks, which are started in one call and stopped in another."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from kit.supervisor import stop
 
 
 class Background:
-    """Tasks that live until `stop`, or to the end of `async with`, independent of one another.
+    """Independent tasks that run until `stop` or the end of `async with`.
 
-    None of them may fail unseen: each is given work that is guarded, restarted or supervised (kit/supervisor.py). Where
-    one function can hold them, and the failure of one is to end the others, that is a TaskGroup's work.
+    None may fail silently: pass work that is guarded, restarted or supervised (kit/supervisor.py). Use a TaskGroup
+    instead where one function holds the tasks and a failure of one must end the others.
     """
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[Any]] = []
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run work from now on."""
+        """Start a task that runs `work`."""
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
 
     async def stop(self) -> None:
-        """Cancel all of them and wait until they have ended. Others may be started afterwards."""
+        """Cancel all tasks and wait until they have ended. New ones may be started afterwards."""
         tasks, self._tasks = self._tasks, []
         await stop(tasks)
 

@@ -1,4 +1,4 @@
-"""The newest events, in order and numbered."""
+"""A ring buffer of the newest events, in order and numbered."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Timed(Protocol):
-    """What has a time, in Unix seconds."""
+    """An object with a time in Unix seconds."""
 
     @property
     def time(self) -> float:
-        """When it happened."""
+        """The time of the event."""
         ...
 
 
@@ -26,12 +26,12 @@ class EventRing(Generic[E]):
     def __init__(self, most: int) -> None:
         self._kept: deque[E] = deque(maxlen=most)
         self._more: asyncio.Event | None = None
-        """Set with the next event; only while somebody waits for it."""
+        """Set by the next event. Exists only while somebody waits for it."""
         self.last = 0
-        """Number of the newest event; 0 when there was none."""
+        """Number of the newest event; 0 before the first."""
 
     def add(self, event: E) -> None:
-        """Something has happened."""
+        """Append an event and wake those who wait for it."""
         self._kept.append(event)
         self.last += 1
         if self._more is not None:
@@ -39,17 +39,17 @@ class EventRing(Generic[E]):
             self._more = None
 
     def since(self, time: float) -> int:
-        """The number after which the kept events are not older than `time`."""
+        """A number for `after`: that of the last event before the first one that is not older than `time`."""
         first = self.last - len(self._kept)
         return next((first + index for index, event in enumerate(self._kept) if event.time >= time), self.last)
 
     def after(self, number: int) -> list[E]:
-        """What happened after that one, oldest first, as far as it is kept."""
+        """The events after a number, oldest first, as far as they are still in the ring."""
         missed = min(self.last - number, len(self._kept))
         return list(islice(self._kept, len(self._kept) - missed, None)) if missed > 0 else []
 
     async def newer(self, number: int) -> None:
-        """Until there is an event after that one."""
+        """Wait until there is an event after the number."""
         while self.last <= number:
             if self._more is None:
                 self._more = asyncio.Event()

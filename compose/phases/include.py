@@ -66,10 +66,10 @@ def _load(state: LoadState, item: TreeNode, number: int) -> TreeNode:
     inner = replace(inner, environment=environment_of(replace(inner, environment=ambient)))
     for phase in PHASES:
         inner = phase(inner)
-    return _settled(inner)
+    return _with_own_environment(inner)
 
 
-def _settled(state: LoadState) -> TreeNode:
+def _with_own_environment(state: LoadState) -> TreeNode:
     """The tree with bare variables filled in from the included project's environment, which is not used any further."""
     services = state.tree.get("services")
     if services is None or services.is_broken:

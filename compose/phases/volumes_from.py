@@ -11,11 +11,11 @@ from compose.read.tree import Path, TreeNode, items_of, text_of
 
 def with_volumes_from(state: LoadState, services: Mapping[str, TreeNode]) -> dict[str, TreeNode]:
     """The services with `volumes_from` turned into `volumes`. A service's own mount at the same target wins."""
-    return {name: _borrow(state, services, name) if services[name].get("volumes_from") else services[name]
+    return {name: _with_mounts(state, services, name) if services[name].get("volumes_from") else services[name]
             for name in services}  # fmt: skip
 
 
-def _borrow(state: LoadState, services: Mapping[str, TreeNode], name: str) -> TreeNode:
+def _with_mounts(state: LoadState, services: Mapping[str, TreeNode], name: str) -> TreeNode:
     service = services[name]
     own = items_of(service, "volumes")
     targets = {text_of(item, "target") for item in own}

@@ -25,7 +25,7 @@ class BadLine(Exception):
 
 
 @dataclass(slots=True)
-class Assignments:
+class EnvFileLines:
     """The variables of a file, and its bad lines."""
 
     values: dict[str, str | None] = field(default_factory=dict)
@@ -43,13 +43,13 @@ def parse(text: str, environment: Mapping[str, str], *, raw: bool = False) -> di
     return found.values
 
 
-def assignments(text: str, environment: Mapping[str, str], *, raw: bool = False) -> Assignments:
+def assignments(text: str, environment: Mapping[str, str], *, raw: bool = False) -> EnvFileLines:
     """The variables and the bad lines of a file. Values outside single quotes may use variables of `environment` and of
     earlier lines.
 
     `raw`: values are taken literally up to the end of the line, as `docker run --env-file` does.
     """
-    found = Assignments()
+    found = EnvFileLines()
     known: dict[str, str] = {}
     variables = ChainMap({**environment}, known)
     lines = enumerate(re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff")), 1)

@@ -11,45 +11,45 @@ from compose.table.attributes import ATTRIBUTES, OURS
 from compose.table.rule import AttributeRule
 
 _HEAD = """\
-# Compose: every attribute, and what becomes of it
+# Compose: all attributes and their support
 
-Argosy reads the [Compose Specification](https://github.com/compose-spec/compose-spec) whole: `include`, `extends`,
-profiles, anchors, `!reset` and `!override`, several files, `.env`. Each of its attributes stands below. What is not
-honoured is refused with file, line and column; nothing is dropped in silence. The design is in
+Argosy reads all of the [Compose Specification](https://github.com/compose-spec/compose-spec): `include`, `extends`,
+profiles, anchors, `!reset` and `!override`, several files, `.env`. All its attributes are listed below. An attribute
+that is not honoured is refused with file, line and column; none is silently dropped. The design is in
 [compose-phases.md](design/compose-phases.md).
 
-- **honoured**: as Docker Compose has it, or, under `deploy`, as Swarm has it.
-- **differently**: honoured in another way, which is told beside it.
-- **refused**: with the reason beside it. A value that asks for what is the case anyway is accepted.
+- **honoured**: as in Docker Compose, or, under `deploy`, as in Swarm.
+- **differently**: honoured in another way, which is described beside it.
+- **refused**: for the reason beside it. A value that asks for what happens anyway is accepted.
 
 ## Files and variables
 
 - Files: those given with `-c`, `-` for standard input; or those of `COMPOSE_FILE` (between `COMPOSE_PATH_SEPARATOR`);
-  or `compose.yaml`, `compose.yml`, `docker-compose.yml` or `docker-compose.yaml` here or in a directory above, with
-  `compose.override.yml` beside it. Later files win. Relative paths are relative to the first file, or to
+  or `compose.yaml`, `compose.yml`, `docker-compose.yml` or `docker-compose.yaml` in the working directory or above it,
+  with `compose.override.yml` beside it. Later files win. Relative paths are relative to the first file, or to
   `--project-directory`.
-- Variables: the environment, and below it `.env` beside the first file, or the files of `--env-file` or
-  `COMPOSE_ENV_FILES`. `COMPOSE_DISABLE_ENV_FILE=true` leaves `.env` out.
+- Variables: the environment, then `.env` beside the first file, or the files of `--env-file` or `COMPOSE_ENV_FILES`.
+  `COMPOSE_DISABLE_ENV_FILE=true` ignores `.env`.
 - Profiles: `--profile`, and `COMPOSE_PROFILES`.
-- The stack's name: the argument, or `COMPOSE_PROJECT_NAME`, or `name:`, or that of the directory. In files,
+- The stack's name: the argument, or `COMPOSE_PROJECT_NAME`, or `name:`, or the directory's name. In files,
   `${COMPOSE_PROJECT_NAME}` is this name.
-- `argosy stack config` prints what the files come to. What it prints loads to the same.
-- A secret or config is created as `STACK_NAME-DIGEST`. Other content is another object, the services that use it are
-  updated by their `update_config`, and a rollback brings the old one back. `docker stack deploy` gets the same: what it
-  calls `STACK_NAME` is the version deployed last, and the same file by both clients changes nothing.
+- `argosy stack config` prints the files in canonical form, which loads to the same stack.
+- A secret or config is created as `STACK_NAME-DIGEST`. Other content is another object: the services that use it are
+  updated according to their `update_config`, and a rollback restores the old one. The same holds for
+  `docker stack deploy`: its `STACK_NAME` is the version deployed last, and deploying the same file with both clients
+  changes nothing.
 
 ## Attributes
 
-This page is made from the table in `compose/table/*_attributes.py` by `python -m compose.table.reference_page`.
+This page is generated from the tables in `compose/table/*_attributes.py` by `python -m compose.table.reference_page`.
 
 """
 _OURS = """
 ### Services: Argosy's own
 
-Not of the specification: other tools take them for extensions, and leave them alone. The same can be said in
-`deploy.labels`, for files that Docker deploys: `argosy.schedule` and `argosy.schedule.timezone`, `.overlap`,
-`.missed-window`, `.active-deadline`, `.history`, `.suspend`. What they mean:
-[scheduled jobs](design/task-lifecycle.md).
+Not part of the specification: other tools ignore them as extensions. For files that Docker deploys, the same can be
+given in `deploy.labels`: `argosy.schedule` and `argosy.schedule.timezone`, `.overlap`, `.missed-window`,
+`.active-deadline`, `.history`, `.suspend`. Their meaning: [scheduled jobs](design/task-lifecycle.md).
 
 """
 _SECTIONS = (

@@ -120,7 +120,7 @@ def refusals(tree: TreeNode, stack: Stack) -> list[Diagnostic]:
     return [*found, *_of_networks(tree, stack), *_of_files(tree, stack)]
 
 
-def further_refusals(state: LoadState) -> list[Diagnostic]:
+def refusals_of_valid_parts(state: LoadState) -> list[Diagnostic]:
     """The cluster's problems of the valid parts of a project that has other problems, so that all are shown at once."""
     stack = state.stack or "stack"
     found: list[Diagnostic] = []
@@ -140,18 +140,18 @@ def further_refusals(state: LoadState) -> list[Diagnostic]:
 def _of_service(services: Mapping[str, TreeNode], item: StackService) -> Iterator[Diagnostic]:
     path = ("services", item.short_name)
     for sentence in (*service_problems(item.spec), *service_refusals(item.spec)):
-        yield _placed(services[item.short_name], path, sentence, _SERVICE)
+        yield _at_attribute(services[item.short_name], path, sentence, _SERVICE)
 
 
 def _of_files(tree: TreeNode, stack: Stack) -> Iterator[Diagnostic]:
     for file in stack.secrets:
         spec = SecretSpec(file.name, dict(file.labels), file.data)
         for sentence in file_problems("secret", spec, MOST_SECRET):
-            yield _placed(tree.at("secrets")[file.short_name], ("secrets", file.short_name), sentence, _FILE)
+            yield _at_attribute(tree.at("secrets")[file.short_name], ("secrets", file.short_name), sentence, _FILE)
     for file in stack.configs:
         found = ConfigSpec(file.name, dict(file.labels), file.data)
         for sentence in file_problems("config", found, MOST_CONFIG):
-            yield _placed(tree.at("configs")[file.short_name], ("configs", file.short_name), sentence, _FILE)
+            yield _at_attribute(tree.at("configs")[file.short_name], ("configs", file.short_name), sentence, _FILE)
 
 
 def _of_networks(tree: TreeNode, stack: Stack) -> Iterator[Diagnostic]:
@@ -161,7 +161,7 @@ def _of_networks(tree: TreeNode, stack: Stack) -> Iterator[Diagnostic]:
         found = [key for key, node in networks.items() if spec.name == _text(node, "name")] or [name]
         node = networks.get(found[0], tree)
         for sentence in (*network_problems(spec), *network_refusals(spec)):
-            yield _placed(node, ("networks", found[0]), sentence, _NETWORK)
+            yield _at_attribute(node, ("networks", found[0]), sentence, _NETWORK)
 
 
 def _text(node: TreeNode, key: str) -> str:
@@ -169,7 +169,7 @@ def _text(node: TreeNode, key: str) -> str:
     return found.text if found else ""
 
 
-def _placed(node: TreeNode, path: Path, sentence: str, places: dict[str, tuple[str, ...]]) -> Diagnostic:
+def _at_attribute(node: TreeNode, path: Path, sentence: str, places: dict[str, tuple[str, ...]]) -> Diagnostic:
     """The sentence at the attribute that its API path comes from, or with the API path when there is none."""
     where, _, rest = sentence.partition(": ")
     for prefix in sorted(places, key=len, reverse=True):
