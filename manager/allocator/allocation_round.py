@@ -40,11 +40,11 @@ class AddressHeadroom:
 class AllocationRound:
     """Gives out addresses and ports, each at most once."""
 
-    def __init__(self, draft: PlanBuilder, memory: Memory) -> None:
-        self.draft = draft
+    def __init__(self, builder: PlanBuilder, memory: Memory) -> None:
+        self.builder = builder
         self.memory = memory
-        self.state = draft.state
-        self.index = draft.state.index(AllocationIndex)
+        self.state = builder.state
+        self.index = builder.state.index(AllocationIndex)
         self.subnets: dict[str, IPv4Network] = {}
         """Subnets given to networks in this round."""
         self.vnis: set[int] = set()
@@ -76,7 +76,7 @@ class AllocationRound:
     def layout(self, network_id: str) -> SubnetLayout | None:
         """The layout of the network's subnet; None while it has no subnet."""
         if network_id not in self._layouts:
-            decision = self.draft.get(NETWORK_DECISION, network_id)
+            decision = self.builder.get(NETWORK_DECISION, network_id)
             network = self.state.networks.get(network_id)
             self._layouts[network_id] = layout(network, decision) if decision else None
         return self._layouts[network_id]

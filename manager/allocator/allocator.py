@@ -32,4 +32,4 @@ def allocator(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
     decide_gateways(allocation, state.nodes if everywhere else dirty.nodes)
     allocate_addresses(allocation, waiting, problems)
     free_addresses(allocation, dirty.tasks)
-    return allocation.draft.plan()
+    return allocation.builder.plan()

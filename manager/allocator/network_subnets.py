@@ -31,8 +31,8 @@ def _let_go(allocation: AllocationRound, network_id: str) -> None:
     index = allocation.index
     if index.held.get(network_id) or index.wanted_by.get(network_id):
         return
-    allocation.draft.delete(NETWORK, network_id)
-    allocation.draft.delete(NETWORK_DECISION, network_id)
+    allocation.builder.delete(NETWORK, network_id)
+    allocation.builder.delete(NETWORK_DECISION, network_id)
 
 
 def _decide(allocation: AllocationRound, network: Network) -> None:
@@ -48,7 +48,7 @@ def _decide(allocation: AllocationRound, network: Network) -> None:
     allocation.subnets[network.id] = subnet
     allocation.vnis.add(vni)
     decision = NetworkDecision(str(subnet), vip_range(network, subnet), vni)
-    allocation.draft.put(NETWORK_DECISION, network.id, decision)
+    allocation.builder.put(NETWORK_DECISION, network.id, decision)
 
 
 def _subnet_for(allocation: AllocationRound, network: Network) -> tuple[IPv4Network | None, Reason | None]:

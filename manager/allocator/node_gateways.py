@@ -32,7 +32,7 @@ def _explain(allocation: AllocationRound, node_id: str, network_id: str) -> None
     why = reason(Code.NO_BRIDGE_ADDRESS_LEFT, network=allocation.network_name(network_id))
     for task in list(allocation.state.tasks_on(node_id).values()):
         if task.reason != why and any(held.network_id == network_id for held in task.addresses):
-            allocation.draft.put_task(task, reason=why)
+            allocation.builder.put_task(task, reason=why)
 
 
 def _decide(allocation: AllocationRound, node_id: str, decision: NodeDecision) -> None:
@@ -47,7 +47,7 @@ def _decide(allocation: AllocationRound, node_id: str, decision: NodeDecision) -
         if address := allocation.host_address(network_id):
             gateways.append(Gateway(network_id, address))
         else:
-            allocation.draft.again("nodes", node_id, allocation.draft.now + _RETRY)
+            allocation.builder.again("nodes", node_id, allocation.builder.now + _RETRY)
             _explain(allocation, node_id, network_id)
     if gateways != decision.gateways:
-        allocation.draft.put(NODE_DECISION, node_id, replace(decision, gateways=gateways))
+        allocation.builder.put(NODE_DECISION, node_id, replace(decision, gateways=gateways))

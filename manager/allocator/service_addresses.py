@@ -35,7 +35,7 @@ def _decide(allocation: AllocationRound, service: Service) -> Reason | None:
     vips, problem = _vips(allocation, decision, specs)
     ports, conflict = _ports(allocation, service.id, decision, spec)
     why = conflict or problem
-    allocation.draft.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, reason=why))
+    allocation.builder.put(SERVICE_DECISION, service.id, replace(decision, vips=vips, ports=ports, reason=why))
     return why or (decision.waiting if decision.held else None)
 
 

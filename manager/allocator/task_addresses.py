@@ -41,7 +41,7 @@ def free_addresses(allocation: AllocationRound, task_ids: Iterable[str]) -> None
     for id in task_ids:
         task = allocation.state.tasks.get(id)
         if task is not None and task.addresses and allocation.state.has_ended(task):
-            allocation.draft.put_task(task, addresses=[])
+            allocation.builder.put_task(task, addresses=[])
 
 
 def _serve(
@@ -64,7 +64,7 @@ def _serve(
     if problem:
         for held in addresses:
             allocation.put_back(held.network_id, number_of(held.address))
-        allocation.draft.put_task(task, reason=problem)
+        allocation.builder.put_task(task, reason=problem)
     else:
-        allocation.draft.put_task(task, addresses=addresses, state=TaskState.PENDING, reason=None)
+        allocation.builder.put_task(task, addresses=addresses, state=TaskState.PENDING, reason=None)
     return problem

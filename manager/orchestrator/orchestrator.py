@@ -20,9 +20,9 @@ from collections.abc import Callable, Hashable, Iterable
 from api.objects.kinds import CLUSTER, NODE, SERVICE, STATUS
 from api.objects.wanted import Service
 from manager.orchestrator.memory import Memory
-from manager.orchestrator.nodes.node_liveness import Constrained, enforce_on_service, look_at_node, may_be_outdated
-from manager.orchestrator.nodes.relocation import Draining, is_uneven, move, wants_balance
-from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.nodes.node_liveness import Constrained, check_node, enforce_on_service, may_be_outdated
+from manager.orchestrator.nodes.relocation import DrainedNodes, is_uneven, move, wants_balance
+from manager.orchestrator.slots.service_pass import ServicePass
 from manager.orchestrator.slots.slots import Slots, history_limit
 from manager.orchestrator.tasks.job_runs import advance
 from manager.orchestrator.tasks.job_runs import shape as shape_runs
@@ -92,27 +92,27 @@ class Orchestrator:
 
     def __call__(self, state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
         """See manager/plan.py."""
-        draft, slots = PlanBuilder(state, now), state.index(Slots)
+        builder, slots = PlanBuilder(state, now), state.index(Slots)
         memory.take_in(state, dirty)
         for node_id in sorted(dirty.nodes):
-            look_at_node(draft, slots, node_id)
+            check_node(builder, slots, node_id)
         # what nodes cost their services is not written yet, so no look may rely on having seen it
-        certain = draft.is_empty
-        everything, looked_at = state.index(NodeIds).ids, set(self._services(state, dirty))
-        looked_at.update(*map(slots.services_on, dirty.nodes & state.index(Draining).ids))
+        certain = builder.is_empty
+        everything, visited = state.index(NodeIds).ids, set(self._services(state, dirty))
+        visited.update(*map(slots.services_on, dirty.nodes & state.index(DrainedNodes).ids))
         there = set().union(*map(slots.services_on, dirty.nodes))
-        looked_at.update(there & slots.moving)
-        looked_at.update(id for id in there & state.index(Constrained).ids if may_be_outdated(state, slots.of(id), id))
-        for service_id in sorted(looked_at):
-            self._look_at_service(draft, memory, service_id, everything, certain)
+        visited.update(there & slots.moving)
+        visited.update(id for id in there & state.index(Constrained).ids if may_be_outdated(state, slots.of(id), id))
+        for service_id in sorted(visited):
+            self._visit_service(builder, memory, service_id, everything, certain)
         if dirty.nodes:
             some = sorted(dirty.nodes & state.nodes.keys())
-            for service_id in sorted(self._of_nodes(state, slots, some) - looked_at):
-                self._look_at_service(draft, memory, service_id, some, certain)
+            for service_id in sorted(self._of_nodes(state, slots, some) - visited):
+                self._visit_service(builder, memory, service_id, some, certain)
         for task_id in dirty.tasks:
             if task_id in state.statuses and task_id not in state.tasks:
-                draft.delete(STATUS, task_id)
-        return draft.plan()
+                builder.delete(STATUS, task_id)
+        return builder.plan()
 
     def _services(self, state: State, dirty: Dirty) -> Iterable[str]:
         """Those that are dirty and those that wait for them; all when the cluster's own settings (the history's limit)
@@ -130,44 +130,48 @@ class Orchestrator:
                 found.add(service_id)
         return found
 
-    def _look_at_service(
-        self, draft: PlanBuilder, memory: Memory, service_id: str, nodes: list[str], certain: bool
+    def _visit_service(
+        self, builder: PlanBuilder, memory: Memory, service_id: str, nodes: list[str], certain: bool
     ) -> None:
-        service, slots, queue = draft.state.services.get(service_id), draft.state.index(Slots), memory.queue(service_id)
+        service, slots, queue = (
+            builder.state.services.get(service_id),
+            builder.state.index(Slots),
+            memory.queue(service_id),
+        )
         own = slots.of(service_id)
         if service is None:
-            remove_service(draft, own, queue, service_id)
+            remove_service(builder, own, queue, service_id)
             if not own.tasks:
                 del memory.queues[service_id]
             return
-        decision = take_up(draft, service)
-        deployment = Deployment(draft, own, queue, service, decision, self._new_id)
-        inputs = _slot_inputs(deployment, slots.nodes_seen) if certain else None
-        new = queue.begin(inputs, draft.now, own.unsettled)
-        if new and own.going.keys() - {decision.revision} and enforce_on_service(draft, own, service_id):
+        decision = take_up(builder, service)
+        service_pass = ServicePass(builder, own, queue, service, decision, self._new_id)
+        inputs = _slot_inputs(service_pass, slots.nodes_seen) if certain else None
+        new = queue.begin(inputs, builder.now, own.unsettled)
+        if new and own.going.keys() - {decision.revision} and enforce_on_service(builder, own, service_id):
             queue.distrust()
-        self._go_through(deployment, nodes)
+        self._go_through(service_pass, nodes)
         queue.end()
 
-    def _go_through(self, deployment: Deployment, nodes: list[str]) -> None:
-        advance(deployment)
-        if deployment.schedule is None:
-            shape(deployment, nodes)
+    def _go_through(self, service_pass: ServicePass, nodes: list[str]) -> None:
+        advance(service_pass)
+        if service_pass.schedule is None:
+            shape(service_pass, nodes)
         else:
-            shape_runs(deployment, nodes)
-        settle(deployment)
-        if not deployment.decision.held:  # else nothing has run yet
-            update(deployment)
-        move(deployment)
-        reap(deployment)
-        prune(deployment)
+            shape_runs(service_pass, nodes)
+        settle(service_pass)
+        if not service_pass.decision.held:  # else nothing has run yet
+            update(service_pass)
+        move(service_pass)
+        reap(service_pass)
+        prune(service_pass)
 
 
-def _slot_inputs(deployment: Deployment, nodes_seen: int) -> Hashable:
+def _slot_inputs(service_pass: ServicePass, nodes_seen: int) -> Hashable:
     """All that decides about a service's slots, but for their own tasks; None for jobs, whose slots wait for others."""
-    if deployment.is_job:
+    if service_pass.is_job:
         return None
-    state, service_id, decision = deployment.state, deployment.service.id, deployment.decision
+    state, service_id, decision = service_pass.state, service_pass.service.id, service_pass.decision
     written = state.service_decisions.get(service_id)
     rolling_back = decision.update is not None and decision.update.state.startswith("rollback")
     in_force = (decision.revision, written.revision if written else 0, decision.held)

@@ -13,36 +13,36 @@ from api.reasons.reason import Code, Fact, Reason, reason
 from api.service.host_config import devices_text, offers_devices
 from api.service.placement import Placement
 from manager.scheduler import generic_resources
-from manager.scheduler.task_group import Candidate, Group
+from manager.scheduler.task_group import Candidate, TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """One check."""
 
-    applies: Callable[[Group], bool]
+    applies: Callable[[TaskGroup], bool]
     """Whether the group asks for anything of the kind; if not, every node passes."""
-    passes: Callable[[Group, Candidate], bool]
+    passes: Callable[[TaskGroup, Candidate], bool]
     code: Code
     """What is said when it refused nodes."""
     uses_up: bool = False
     """Whether placing one task may make the node refuse the next; also what pools of nodes are not sorted by."""
-    facts: Callable[[Group], dict[str, Fact]] = lambda _: {}
+    facts: Callable[[TaskGroup], dict[str, Fact]] = lambda _: {}
     """What is said besides the number of nodes."""
 
-    def explain(self, group: Group, nodes: int) -> Reason:
+    def explain(self, group: TaskGroup, nodes: int) -> Reason:
         """Why so many nodes were refused."""
         return reason(self.code, nodes=nodes, **self.facts(group))
 
 
-def _has_resources(group: Group, node: Candidate) -> bool:
+def _has_resources(group: TaskGroup, node: Candidate) -> bool:
     offered = node.seen.resources.reservations if node.seen.resources else None
-    need, load = group.need, node.load
-    if need.nano_cpus and (offered is None or offered.nano_cpus - load.nano_cpus < need.nano_cpus):
+    demand, load = group.demand, node.load
+    if demand.nano_cpus and (offered is None or offered.nano_cpus - load.nano_cpus < demand.nano_cpus):
         return False
-    if need.memory_bytes and (offered is None or offered.memory_bytes - load.memory_bytes < need.memory_bytes):
+    if demand.memory_bytes and (offered is None or offered.memory_bytes - load.memory_bytes < demand.memory_bytes):
         return False
-    return generic_resources.fits(need, node.seen, load)
+    return generic_resources.fits(demand, node.seen, load)
 
 
 def fits_for_good(placement: Placement, node: Node, seen: NodeDescription) -> bool:
@@ -58,7 +58,7 @@ FILTERS = (
     ),
     Filter(
         applies=lambda group: bool(
-            group.need.nano_cpus or group.need.memory_bytes or group.need.generic or group.need.generic_named
+            group.demand.nano_cpus or group.demand.memory_bytes or group.demand.generic or group.demand.generic_named
         ),
         passes=_has_resources,
         code=Code.INSUFFICIENT_RESOURCES,
@@ -82,8 +82,8 @@ FILTERS = (
         facts=lambda group: {"devices": devices_text(group.devices)},
     ),
     Filter(
-        applies=lambda group: bool(group.need.host_ports),
-        passes=lambda group, node: not any(map(node.load.holds, group.need.host_ports)),
+        applies=lambda group: bool(group.demand.host_ports),
+        passes=lambda group, node: not any(map(node.load.holds, group.demand.host_ports)),
         code=Code.HOST_PORT_IN_USE,
         uses_up=True,
     ),
@@ -101,7 +101,7 @@ _USING_UP = tuple(check for check in FILTERS if check.uses_up)
 class Pipeline:
     """The checks that matter to a group."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: TaskGroup) -> None:
         self._group = group
         self._using_up = [check for check in _USING_UP if check.applies(group)]
 

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from api.objects.observed import NodeDescription
 from api.service.resources import DiscreteResource, GenericResource, NamedResource
-from manager.scheduler.node_load import Need, NodeLoad
+from manager.scheduler.node_load import Demand, NodeLoad
 
 
-def wanted(need: Need) -> bool:
+def wanted(demand: Demand) -> bool:
     """Whether a task asks for any."""
-    return bool(need.generic or need.generic_named)
+    return bool(demand.generic or demand.generic_named)
 
 
-def fits(need: Need, seen: NodeDescription, load: NodeLoad) -> bool:
+def fits(demand: Demand, seen: NodeDescription, load: NodeLoad) -> bool:
     """Whether what a task asks for is free on a node."""
-    return not wanted(need) or pick(need, seen, load) is not None
+    return not wanted(demand) or pick(demand, seen, load) is not None
 
 
-def pick(need: Need, seen: NodeDescription, load: NodeLoad) -> list[GenericResource] | None:
+def pick(demand: Demand, seen: NodeDescription, load: NodeLoad) -> list[GenericResource] | None:
     """What a task gets; None when it is not to be had."""
     free = _free_named(seen, load)
     got: list[GenericResource] = []
-    for kind, value in need.generic_named:
+    for kind, value in demand.generic_named:
         if value not in free.get(kind, ()):
             return None
         free[kind].remove(value)
         got.append(_named(kind, value))
-    for kind, number in need.generic:
+    for kind, number in demand.generic:
         if kind in free:
             if len(free[kind]) < number:
                 return None

@@ -15,10 +15,10 @@ from itertools import filterfalse, groupby, islice
 from api.objects.decided import Task
 from manager.scheduler.filters import Pipeline
 from manager.scheduler.node_pools import Values
-from manager.scheduler.node_ranking import Order
+from manager.scheduler.node_ranking import NodeRanking
 from manager.scheduler.scheduling_round import Round
 from manager.scheduler.service_spread import Spread
-from manager.scheduler.task_group import Group
+from manager.scheduler.task_group import TaskGroup
 
 Fits = Callable[[str], bool]
 _ANY = (None,)
@@ -26,10 +26,10 @@ SORTING = 3
 """What it costs to sort a node, in steps over nodes."""
 
 
-class Filling:
+class GroupPlacement:
     """One group in one round."""
 
-    def __init__(self, round: Round, group: Group, pipeline: Pipeline, faulty: set[str]) -> None:
+    def __init__(self, round: Round, group: TaskGroup, pipeline: Pipeline, faulty: set[str]) -> None:
         wanted = group.placement.preferences
         keys = tuple([one.spread.spread_descriptor for one in wanted if one.spread]) if wanted else ()
         self._round = round
@@ -90,14 +90,14 @@ class Filling:
             open, totals = [open[index] for index in still], [totals[index] for index in still]
         return number - left
 
-    def _run(self, order: Order, number: int) -> int:
+    def _run(self, order: NodeRanking, number: int) -> int:
         """Place up to so many on nodes that no preference tells apart; how many it were."""
         left = number
         for fits in self._fits:
             left -= self._passes(order, left, fits)
         return number - left
 
-    def _passes(self, order: Order, number: int, fits: Fits | None) -> int:
+    def _passes(self, order: NodeRanking, number: int, fits: Fits | None) -> int:
         group, count, left = self._group, 0, number
         while left:
             ids = next_nodes(order, group.spread, count, left, fits)
@@ -113,7 +113,7 @@ class Filling:
         return number - left
 
 
-def next_nodes(order: Order, spread: Spread, count: int, number: int, fits: Fits | None) -> list[str]:
+def next_nodes(order: NodeRanking, spread: Spread, count: int, number: int, fits: Fits | None) -> list[str]:
     """The first so many nodes with just `count` tasks of a service: by passing over the others, or sorting these."""
     found: Iterable[str]
     if not count:

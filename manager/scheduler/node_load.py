@@ -27,7 +27,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Demand:
     """What one task of a revision takes from its node."""
 
     nano_cpus: int = 0
@@ -38,7 +38,7 @@ class Need:
     host_ports: tuple[HostPort, ...] = ()
 
 
-NOTHING = Need()
+NOTHING = Demand()
 """Of most tasks: then nothing is kept but their number."""
 
 
@@ -64,12 +64,12 @@ class NodeLoad:
         """One that can be changed without changing this."""
         return replace(self, discrete={**self.discrete}, named={**self.named}, host_ports={**self.host_ports})
 
-    def add(self, task: Task, need: Need, sign: int = 1) -> None:
+    def add(self, task: Task, demand: Demand, sign: int = 1) -> None:
         """Put a task on it, or take it off."""
         self.tasks += sign
-        self.nano_cpus += sign * need.nano_cpus
-        self.memory_bytes += sign * need.memory_bytes
-        for port in need.host_ports:
+        self.nano_cpus += sign * demand.nano_cpus
+        self.memory_bytes += sign * demand.memory_bytes
+        for port in demand.host_ports:
             count(self.host_ports, port, sign)
         for given in task.generic_resources:
             if given.discrete_resource_spec:
@@ -94,8 +94,8 @@ class Load:
         self.changed = ChangeLog()
         """Nodes with another load."""
         self._state = state
-        self._needs: dict[str, Need] = {}
-        self._placed: dict[str, tuple[Task, Need]] = {}
+        self._demands: dict[str, Demand] = {}
+        self._placed: dict[str, tuple[Task, Demand]] = {}
         for task in state.tasks.values():
             self._weigh(task)
 
@@ -114,16 +114,16 @@ class Load:
             if (task := self._state.tasks.get(event.id)) is not None:
                 self._weigh(task)
         elif event.kind is REVISION:
-            self._needs.pop(event.id, None)
+            self._demands.pop(event.id, None)
 
-    def need_of(self, task: Task) -> Need:
+    def demand_of(self, task: Task) -> Demand:
         """What a task takes from its node."""
         id = revision_id(task.service_id, task.revision)
-        need = self._needs.get(id)
-        if need is None:
+        demand = self._demands.get(id)
+        if demand is None:
             revision = self._state.table(REVISION).get(id)
-            need = self._needs[id] = need_of(revision.spec) if revision else NOTHING
-        return need
+            demand = self._demands[id] = demand_of(revision.spec) if revision else NOTHING
+        return demand
 
     def _weigh(self, task: Task) -> None:
         before = self._placed.get(task.id)
@@ -133,18 +133,18 @@ class Load:
                 return
             self._remove(task.id)
         if weighs:
-            need = self.need_of(task)
-            self._placed[task.id] = (task, need)
+            demand = self.demand_of(task)
+            self._placed[task.id] = (task, demand)
             self._shift(task, +1)
-            if need is not NOTHING or task.generic_resources:
-                self._take(task, need)
+            if demand is not NOTHING or task.generic_resources:
+                self._take(task, demand)
 
     def _remove(self, task_id: str) -> None:
         if (placed := self._placed.pop(task_id, None)) is not None:
-            task, need = placed
+            task, demand = placed
             self._shift(task, -1)
-            if need is not NOTHING or task.generic_resources:
-                self._give_back(task, need)
+            if demand is not NOTHING or task.generic_resources:
+                self._give_back(task, demand)
 
     def _shift(self, task: Task, by: int) -> None:
         if (spread := self.services.get(task.service_id)) is None:
@@ -155,19 +155,19 @@ class Load:
         count(self.tasks, task.node_id, by)
         self.changed.note((task.node_id,))
 
-    def _take(self, task: Task, need: Need) -> None:
+    def _take(self, task: Task, demand: Demand) -> None:
         if (node := self.nodes.get(task.node_id)) is None:
             node = self.nodes[task.node_id] = NodeLoad()
-        node.add(task, need)
+        node.add(task, demand)
 
-    def _give_back(self, task: Task, need: Need) -> None:
+    def _give_back(self, task: Task, demand: Demand) -> None:
         node = self.nodes[task.node_id]
-        node.add(task, need, -1)
+        node.add(task, demand, -1)
         if not node.tasks:
             del self.nodes[task.node_id]
 
 
-def need_of(spec: ServiceSpec) -> Need:
+def demand_of(spec: ServiceSpec) -> Demand:
     """What each task of a service takes from its node."""
     resources = spec.task_template.resources or Resources()
     host_ports = tuple(
@@ -175,7 +175,7 @@ def need_of(spec: ServiceSpec) -> Need:
     )
     wanted = resources.reservations
     if wanted is None:
-        return Need(host_ports=host_ports) if host_ports else NOTHING
+        return Demand(host_ports=host_ports) if host_ports else NOTHING
     kinds: Counter[str] = Counter()
     named: list[Named] = []
     for generic in wanted.generic_resources:
@@ -183,8 +183,8 @@ def need_of(spec: ServiceSpec) -> Need:
             kinds[generic.discrete_resource_spec.kind] += generic.discrete_resource_spec.value
         elif generic.named_resource_spec:
             named.append((generic.named_resource_spec.kind, generic.named_resource_spec.value))
-    need = Need(wanted.nano_cpus, wanted.memory_bytes, tuple(kinds.items()), tuple(named), host_ports)
-    return NOTHING if need == NOTHING else need
+    demand = Demand(wanted.nano_cpus, wanted.memory_bytes, tuple(kinds.items()), tuple(named), host_ports)
+    return NOTHING if demand == NOTHING else demand
 
 
 def _same_weight(old: Task, new: Task) -> bool:

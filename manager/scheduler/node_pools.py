@@ -13,7 +13,7 @@ from api.service.placement import Placement, Platform
 from kit.change_log import ChangeLog
 from manager.scheduler.filters import fits_for_good
 from manager.scheduler.node_load import Load
-from manager.scheduler.node_ranking import Order
+from manager.scheduler.node_ranking import NodeRanking
 from manager.scheduler.node_set import NodeFacts, NodeSet
 
 Ask = tuple[tuple[str, ...], tuple[Platform, ...]]
@@ -119,7 +119,7 @@ class NodePool:
             self._counted = tasks.end
         return not known
 
-    def have_got(self, order: Order, ids: list[str]) -> None:
+    def have_got(self, order: NodeRanking, ids: list[str]) -> None:
         """Members that are in one order have got tasks, and that is all that was noted since it caught up last."""
         order.recount(ids)
         if len(self._branches) == 1:
@@ -143,7 +143,7 @@ class NodeBranches:
     """Members of a pool, parted by what they have under some keys; all in one branch if there is no key."""
 
     def __init__(self, keys: Values, tasks: Mapping[str, int]) -> None:
-        self.orders: dict[Values, Order] = {}
+        self.orders: dict[Values, NodeRanking] = {}
         self.place: dict[str, Values] = {}
         """Where each node is."""
         self._keys = keys
@@ -162,7 +162,7 @@ class NodeBranches:
             new[()] = some
         for values, some in new.items():
             if (order := self.orders.get(values)) is None:
-                order = self.orders[values] = Order(self._tasks)
+                order = self.orders[values] = NodeRanking(self._tasks)
             order.add(some)
             self.place.update(dict.fromkeys(some, values))
 

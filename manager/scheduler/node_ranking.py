@@ -18,7 +18,7 @@ MANY = 8
 """More than one in so many of a level are moved together, fewer one by one."""
 
 
-class Order:
+class NodeRanking:
     """Some nodes, in order. `tasks` is read when they are added and recounted."""
 
     def __init__(self, tasks: Mapping[str, int]) -> None:

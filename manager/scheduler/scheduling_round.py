@@ -12,14 +12,14 @@ from manager.scheduler import generic_resources
 from manager.scheduler.node_load import EMPTY, NOTHING
 from manager.scheduler.node_pools import NodePool, NodePools
 from manager.scheduler.service_spread import Spread
-from manager.scheduler.task_group import Candidate, Group
+from manager.scheduler.task_group import Candidate, TaskGroup
 
 
 class Round:
     """Places tasks. `close` it at the end."""
 
-    def __init__(self, draft: PlanBuilder, pools: NodePools) -> None:
-        self._draft = draft
+    def __init__(self, builder: PlanBuilder, pools: NodePools) -> None:
+        self._draft = builder
         self.pools = pools
         self._load = pools.load
         self._spreads: dict[str, Spread] = {}
@@ -40,11 +40,11 @@ class Round:
         """How many nodes there are."""
         return len(self.pools.nodes.facts)
 
-    def pool(self, group: Group) -> NodePool:
+    def pool(self, group: TaskGroup) -> NodePool:
         """The nodes that fit a group."""
         return self.pools.pool(group.placement)
 
-    def enter(self, group: Group) -> None:
+    def enter(self, group: TaskGroup) -> None:
         """Begin with a group: it is to see what other groups of its service have got."""
         id = group.service_id
         group.spread = self._spreads.get(id) or self._load.services.get(id) or group.spread
@@ -57,30 +57,32 @@ class Round:
             found = self._candidates[id] = Candidate(id, facts.node, facts.seen, facts.ready, load)
         return found
 
-    def assign(self, group: Group, tasks: list[Task], ids: list[str], count: int) -> None:
+    def assign(self, group: TaskGroup, tasks: list[Task], ids: list[str], count: int) -> None:
         """Give each task its node; each of the nodes had `count` of the service's tasks."""
-        if group.need is NOTHING:
+        if group.demand is NOTHING:
             self._draft.assign_tasks(tasks, ids)
         else:
             for task, id in zip(tasks, ids, strict=True):
-                self._assign_needy(group, task, id)
+                self._assign_demanding(group, task, id)
         self._spread(group).move(ids, count, count + 1)
         self.pools.place(ids)
         self._placed.update(ids)
 
-    def _spread(self, group: Group) -> Spread:
+    def _spread(self, group: TaskGroup) -> Spread:
         id = group.service_id
         if (spread := self._spreads.get(id)) is None:
             known = self._load.services.get(id)
             spread = group.spread = self._spreads[id] = known.copy() if known is not None else Spread()
         return spread
 
-    def _assign_needy(self, group: Group, task: Task, id: str) -> None:
-        need, node = group.need, self.candidate(id)
-        given = generic_resources.pick(need, node.seen, node.load) if node and generic_resources.wanted(need) else None
+    def _assign_demanding(self, group: TaskGroup, task: Task, id: str) -> None:
+        demand, node = group.demand, self.candidate(id)
+        given = (
+            generic_resources.pick(demand, node.seen, node.load) if node and generic_resources.wanted(demand) else None
+        )
         task = self._draft.assign_task(task, id, given or [])
         if node is not None:
             if id not in self._laden:
                 node.load = node.load.copy()
                 self._laden.add(id)
-            node.load.add(task, need)
+            node.load.add(task, demand)

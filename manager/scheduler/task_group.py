@@ -11,7 +11,7 @@ from api.objects.wanted import Node
 from api.service.host_config import DeviceRequest
 from api.service.placement import Placement
 from api.states import GOING, TaskState
-from manager.scheduler.node_load import Load, Need, NodeLoad
+from manager.scheduler.node_load import Demand, Load, NodeLoad
 from manager.scheduler.service_spread import Spread
 from manager.store.state import State
 
@@ -19,13 +19,13 @@ _ANYWHERE = Placement()
 
 
 @dataclass(slots=True)
-class Group:
+class TaskGroup:
     """Tasks waiting for a node."""
 
     service_id: str
     revision: int
     placement: Placement
-    need: Need
+    demand: Demand
     devices: Sequence[DeviceRequest] = ()
     """What each asks of its host's CDI files."""
     tasks: list[Task] = field(default_factory=list)
@@ -47,9 +47,9 @@ class Candidate:
     load: NodeLoad
 
 
-def pending_groups(state: State, load: Load) -> list[Group]:
+def pending_groups(state: State, load: Load) -> list[TaskGroup]:
     """All that waits, grouped; groups and their tasks in the order in which they began to wait."""
-    groups: dict[tuple[str, int], Group | None] = {}
+    groups: dict[tuple[str, int], TaskGroup | None] = {}
     service_id, number, group = "", -1, None
     for task in state.tasks_in(TaskState.PENDING).values():
         if task.desired not in GOING:
@@ -59,21 +59,21 @@ def pending_groups(state: State, load: Load) -> list[Group]:
             key = (service_id, number)
             if key not in groups:
                 revision = state.revisions_of(service_id).get(number)
-                groups[key] = group_of(revision, load.need_of(task)) if revision else None
+                groups[key] = group_of(revision, load.demand_of(task)) if revision else None
             group = groups[key]
         if group is not None:
             (group.bound if task.node_id else group.tasks).append(task)
     return [group for group in groups.values() if group is not None]
 
 
-def group_of(revision: Revision, need: Need) -> Group:
+def group_of(revision: Revision, demand: Demand) -> TaskGroup:
     """A group of tasks of a revision, without any yet."""
     task = revision.spec.task_template
     host = task.container_spec.host_config
-    return Group(
+    return TaskGroup(
         revision.service_id,
         revision.number,
         task.placement or _ANYWHERE,
-        need,
+        demand,
         host.device_requests if host else (),
     )

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from api.objects.decided import Task
 from manager.leader.memory import Memory
 from manager.orchestrator import memory as orchestrator
-from manager.orchestrator.slots.update_tally import Survey
+from manager.orchestrator.slots.update_tally import UpdateTally
 from manager.plan import Plan
 from manager.scheduler.node_pools import NodePool, NodePools
 from manager.scheduler.unschedulable import Unschedulable
@@ -93,7 +93,7 @@ def never(*_: object) -> bool:
     ("part", "name", "wrong"),
     [
         (orchestrator.Memory, "take_in", nothing),
-        (Survey, "spoil", nothing),
+        (UpdateTally, "spoil", nothing),
         (NodePools, "recount", nothing),
         (NodePool, "catch_up", never),
         (Unschedulable, "ask", never),

@@ -14,8 +14,8 @@ from api.service.service_spec import UpdateConfig
 from api.states import TaskState
 from manager.orchestrator import orchestrator
 from manager.orchestrator.nodes import node_liveness, relocation
-from manager.orchestrator.slots import service_pass as deployments
-from manager.orchestrator.slots.service_pass import Deployment, going
+from manager.orchestrator.slots import service_pass
+from manager.orchestrator.slots.service_pass import ServicePass, going
 from manager.orchestrator.tasks import job_runs, repair
 from manager.orchestrator.updates import rolling_update
 from manager.plan import Plan
@@ -170,26 +170,26 @@ def all_at_once(_: object) -> int:
     return 0
 
 
-def always_stop_first(deployment: Deployment, progress: Any) -> None:
+def always_stop_first(service_pass: ServicePass, progress: Any) -> None:
     for slot in progress.waiting.first(len(progress.waiting)):
-        for task in going(deployment.tasks(slot)):
-            deployment.stop(slot, task)
+        for task in going(service_pass.tasks(slot)):
+            service_pass.stop(slot, task)
         progress.busy += 1
 
 
-def at_once(deployment: Deployment, task: Task) -> float:
-    return deployment.now
+def at_once(service_pass: ServicePass, task: Task) -> float:
+    return service_pass.now
 
 
-def never_moving(deployment: Deployment, running: list[Task]) -> bool:
+def never_moving(service_pass: ServicePass, running: list[Task]) -> bool:
     for task in running[:-1]:
         if running[-1].replaces == task.id:
-            deployment.stop(task.slot, task)
+            service_pass.stop(task.slot, task)
     return False
 
 
-def always_free(deployment: Deployment, slot: Any) -> bool:
-    return slot not in deployment.touched
+def always_free(service_pass: ServicePass, slot: Any) -> bool:
+    return slot not in service_pass.touched
 
 
 def yes(*_: object) -> bool:
@@ -208,8 +208,8 @@ def all_of_it(spec: Any) -> Any:
     return spec
 
 
-def start_over(deployment: Deployment, wanted: Any, run: Any) -> None:
-    deployment.decide(runs=[*deployment.decision.runs, run])
+def start_over(service_pass: ServicePass, wanted: Any, run: Any) -> None:
+    service_pass.decide(runs=[*service_pass.decision.runs, run])
 
 
 @pytest.mark.parametrize(
@@ -219,10 +219,10 @@ def start_over(deployment: Deployment, wanted: Any, run: Any) -> None:
         (rolling_update, "_start_more", always_stop_first, "available"),
         (relocation, "_is_busy", never, "available"),
         (repair, "_is_moving", never_moving, "available"),
-        (Deployment, "waits_until", at_once, "one per slot"),
-        (Deployment, "is_free", always_free, "one per slot"),
+        (ServicePass, "waits_until", at_once, "one per slot"),
+        (ServicePass, "is_free", always_free, "one per slot"),
         (relocation, "starts_first", yes, "one per slot"),
-        (deployments, "task_fingerprint", all_of_it, "spared"),
+        (service_pass, "task_fingerprint", all_of_it, "spared"),
         (node_liveness, "enforce_resources", nothing, "resources"),
         (rolling_update, "_is_stuck", never, "progress"),
         (repair, "replacement_due", nothing, "available"),

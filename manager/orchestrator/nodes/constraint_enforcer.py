@@ -16,29 +16,29 @@ from api.service.resources import Reservations
 from api.states import GOING, TaskState
 from manager.orchestrator.slots.slots import in_order, is_done
 from manager.plan import PlanBuilder
-from manager.scheduler.node_load import Load, Named, Need
+from manager.scheduler.node_load import Demand, Load, Named
 
 GONE = reason(Code.RESOURCES_GONE)
 
 
-def enforce_resources(draft: PlanBuilder, node_id: str) -> None:
-    """Stop the tasks for which a node has no room any more."""
-    seen = draft.state.descriptions.get(node_id)
+def enforce_resources(builder: PlanBuilder, node_id: str) -> None:
+    """Stop the tasks for which a node has no headroom any more."""
+    seen = builder.state.descriptions.get(node_id)
     offered = seen.resources.reservations if seen is not None and seen.resources else None
     if offered is None:
         return
-    load, room = draft.state.index(Load), Room(offered)
+    load, headroom = builder.state.index(Load), ResourceHeadroom(offered)
     sums = load.of(node_id)
-    if room.holds(sums.nano_cpus, sums.memory_bytes, sums.discrete, sums.named):
+    if headroom.holds(sums.nano_cpus, sums.memory_bytes, sums.discrete, sums.named):
         return
-    for task in in_order(draft.state.tasks_on(node_id).values()):
-        if task.desired not in GOING or draft.state.has_ended(task) or is_done(draft.state, task):
+    for task in in_order(builder.state.tasks_on(node_id).values()):
+        if task.desired not in GOING or builder.state.has_ended(task) or is_done(builder.state, task):
             continue  # it leaves by itself
-        if not room.take(task, load.need_of(task)):
-            draft.put_task(task, desired=TaskState.SHUTDOWN, reason=GONE)
+        if not headroom.take(task, load.demand_of(task)):
+            builder.put_task(task, desired=TaskState.SHUTDOWN, reason=GONE)
 
 
-class Room:
+class ResourceHeadroom:
     """What is left of a node's resources."""
 
     def __init__(self, offered: Reservations) -> None:
@@ -60,7 +60,7 @@ class Room:
             and named.keys() <= self._named
         )
 
-    def take(self, task: Task, need: Need) -> bool:
+    def take(self, task: Task, demand: Demand) -> bool:
         """Take what a task was given, if there is so much; whether there was."""
         discrete: Counter[str] = Counter()
         named: dict[Named, int] = {}
@@ -69,10 +69,10 @@ class Room:
                 discrete[counted.kind] += counted.value
             elif one := given.named_resource_spec:
                 named[one.kind, one.value] = 1
-        if not self.holds(need.nano_cpus, need.memory_bytes, discrete, named):
+        if not self.holds(demand.nano_cpus, demand.memory_bytes, discrete, named):
             return False
-        self._nano_cpus -= need.nano_cpus
-        self._memory -= need.memory_bytes
+        self._nano_cpus -= demand.nano_cpus
+        self._memory -= demand.memory_bytes
         self._discrete -= discrete
         self._named -= named.keys()
         return True

@@ -71,74 +71,74 @@ def _constraints(template: TaskSpec) -> list[str]:
     return template.placement.constraints if template.placement else []
 
 
-def look_at_node(draft: PlanBuilder, slots: Slots, node_id: str) -> None:
+def check_node(builder: PlanBuilder, slots: Slots, node_id: str) -> None:
     """Decide a node's state and what becomes of its tasks."""
-    if draft.state.nodes.get(node_id) is None:
-        draft.delete(NODE_DECISION, node_id)
-        draft.delete(DESCRIPTION, node_id)  # an agent's key, but there is no agent any more that could
-        _orphan(draft, node_id, reason(Code.NODE_REMOVED))
+    if builder.state.nodes.get(node_id) is None:
+        builder.delete(NODE_DECISION, node_id)
+        builder.delete(DESCRIPTION, node_id)  # an agent's key, but there is no agent any more that could
+        _orphan(builder, node_id, reason(Code.NODE_REMOVED))
         return
-    decision = _decide_state(draft, node_id)
-    if why := node_eligibility.unfit(draft, node_id):
-        stop_tasks(draft, node_id, why, spare=is_gentle if not node_eligibility.is_lost(draft, node_id) else None)
-    if not why or not node_eligibility.is_lost(draft, node_id):
-        enforce_constraints(draft, slots, node_id)
-        enforce_resources(draft, node_id)
+    decision = _decide_state(builder, node_id)
+    if why := node_eligibility.unfit(builder, node_id):
+        stop_tasks(builder, node_id, why, spare=is_gentle if not node_eligibility.is_lost(builder, node_id) else None)
+    if not why or not node_eligibility.is_lost(builder, node_id):
+        enforce_constraints(builder, slots, node_id)
+        enforce_resources(builder, node_id)
     if decision.state is NodeState.DOWN:
-        _give_up(draft, node_id, decision)
+        _give_up(builder, node_id, decision)
 
 
 def stop_tasks(
-    draft: PlanBuilder,
+    builder: PlanBuilder,
     node_id: str,
     why: Reason,
     spare: Callable[[State, str], bool] | None = None,
 ) -> None:
     """Have a node's tasks stopped, but for those of services that are to be spared."""
-    for task in list(draft.state.tasks_on(node_id).values()):
-        if spare is None or not spare(draft.state, task.service_id):
-            _stop(draft, task, why)
+    for task in list(builder.state.tasks_on(node_id).values()):
+        if spare is None or not spare(builder.state, task.service_id):
+            _stop(builder, task, why)
 
 
-def _stop(draft: PlanBuilder, task: Task, why: Reason | None) -> bool:
-    if task.desired not in GOING or is_done(draft.state, task):
+def _stop(builder: PlanBuilder, task: Task, why: Reason | None) -> bool:
+    if task.desired not in GOING or is_done(builder.state, task):
         return False
-    draft.put_task(task, desired=TaskState.SHUTDOWN, reason=why)
+    builder.put_task(task, desired=TaskState.SHUTDOWN, reason=why)
     return True
 
 
-def enforce_constraints(draft: PlanBuilder, slots: Slots, node_id: str) -> None:
+def enforce_constraints(builder: PlanBuilder, slots: Slots, node_id: str) -> None:
     """Stop tasks on a node that does not meet their constraints any more."""
-    for service_id in sorted(draft.state.index(Constrained).ids & slots.services_on(node_id)):
-        _stop_unmet(draft, service_id, node_id)
+    for service_id in sorted(builder.state.index(Constrained).ids & slots.services_on(node_id)):
+        _stop_unmet(builder, service_id, node_id)
 
 
-def enforce_on_service(draft: PlanBuilder, slots: ServiceSlots, service_id: str) -> bool:
+def enforce_on_service(builder: PlanBuilder, slots: ServiceSlots, service_id: str) -> bool:
     """The same for all nodes with tasks of a service; whether any was stopped."""
-    template = _template_in_force(draft, service_id)
+    template = _template_in_force(builder, service_id)
     if template is None:
         return False
-    stopped = _call_off(draft, slots, service_id, template)
+    stopped = _call_off(builder, slots, service_id, template)
     if _constraints(template):
-        stopped += sum(_stop_unmet(draft, service_id, node_id) for node_id in slots.nodes)
+        stopped += sum(_stop_unmet(builder, service_id, node_id) for node_id in slots.nodes)
     return stopped > 0
 
 
-def _call_off(draft: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
+def _call_off(builder: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
     """Give up tasks that wait for a node by a placement that holds no more; their slots get others. How many it were.
 
     (One that has its node is none the worse for another placement; one that differs in more is the update's.)
     """
-    revisions, wanted = draft.state.revisions_of(service_id), draft.state.service_decisions[service_id].revision
+    revisions, wanted = builder.state.revisions_of(service_id), builder.state.service_decisions[service_id].revision
     stale = {
         number for number in slots.going
         if number in revisions
         and revisions[number].spec.task_template.placement != template.placement
         and task_fingerprint(revisions[number].spec) == task_fingerprint(revisions[wanted].spec)
     }  # fmt: skip
-    waiting = draft.state.tasks_in(TaskState.PENDING).values() if stale else ()
+    waiting = builder.state.tasks_in(TaskState.PENDING).values() if stale else ()
     found = [task for task in waiting if task.service_id == service_id and task.revision in stale]
-    return sum(_stop(draft, task, None) for task in found)
+    return sum(_stop(builder, task, None) for task in found)
 
 
 def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
@@ -148,70 +148,70 @@ def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
     return bool(older) and service_id in state.index(Constrained)
 
 
-def _stop_unmet(draft: PlanBuilder, service_id: str, node_id: str) -> int:
+def _stop_unmet(builder: PlanBuilder, service_id: str, node_id: str) -> int:
     """Stop a service's tasks on a node that meets neither its constraints now nor those the task was placed under.
 
     A task that only the new ones exclude has done nothing wrong: it is outdated, and the update replaces it in its
-    turn (Deployment.is_outdated). But one that is bound to its node has no replacement to wait for. How many were
+    turn (ServicePass.is_outdated). But one that is bound to its node has no replacement to wait for. How many were
     stopped.
     """
-    template = _template_in_force(draft, service_id)
-    if template is None or node_eligibility.allowed(draft.state, template, node_id):
+    template = _template_in_force(builder, service_id)
+    if template is None or node_eligibility.allowed(builder.state, template, node_id):
         return 0
-    stopped, revisions = 0, draft.state.revisions_of(service_id)
-    for task in list(draft.state.tasks_on(node_id).values()):
+    stopped, revisions = 0, builder.state.revisions_of(service_id)
+    for task in list(builder.state.tasks_on(node_id).values()):
         if task.service_id != service_id:
             continue
         own = revisions.get(task.revision)
-        if own is None or not task.slot or not node_eligibility.allowed(draft.state, own.spec.task_template, node_id):
-            stopped += _stop(draft, task, UNMET)
+        if own is None or not task.slot or not node_eligibility.allowed(builder.state, own.spec.task_template, node_id):
+            stopped += _stop(builder, task, UNMET)
     return stopped
 
 
-def _template_in_force(draft: PlanBuilder, service_id: str) -> TaskSpec | None:
-    decision = draft.state.service_decisions.get(service_id)
-    revision = draft.state.revisions_of(service_id).get(decision.revision) if decision else None
+def _template_in_force(builder: PlanBuilder, service_id: str) -> TaskSpec | None:
+    decision = builder.state.service_decisions.get(service_id)
+    revision = builder.state.revisions_of(service_id).get(decision.revision) if decision else None
     return revision.spec.task_template if revision else None
 
 
-def _decide_state(draft: PlanBuilder, node_id: str) -> NodeDecision:
-    old = draft.state.node_decisions.get(node_id) or NodeDecision()
+def _decide_state(builder: PlanBuilder, node_id: str) -> NodeDecision:
+    old = builder.state.node_decisions.get(node_id) or NodeDecision()
     state = old.state
-    session, lost = draft.state.sessions.get(node_id), suspicion(draft.state, node_id) is Suspicion.LOST
+    session, lost = builder.state.sessions.get(node_id), suspicion(builder.state, node_id) is Suspicion.LOST
     if session and not session.left and not lost:
         state = NodeState.READY
-    elif not session and not lost and state is NodeState.READY and (patience := _patience(draft)) > draft.now:
+    elif not session and not lost and state is NodeState.READY and (patience := _patience(builder)) > builder.now:
         # With every manager away for a while all sessions are gone, and the agents are about to open them anew.
-        draft.again("nodes", node_id, patience)
+        builder.again("nodes", node_id, patience)
     elif state is not NodeState.UNKNOWN:
         state = NodeState.DOWN
     if state is old.state:
         return old
     why = reason(Code.HOST_SILENT if lost else Code.AGENT_SILENT) if state is NodeState.DOWN else None
-    new = replace(old, state=state, since=draft.now, reason=why)
-    draft.put(NODE_DECISION, node_id, new)
+    new = replace(old, state=state, since=builder.now, reason=why)
+    builder.put(NODE_DECISION, node_id, new)
     return new
 
 
-def _patience(draft: PlanBuilder) -> float:
+def _patience(builder: PlanBuilder) -> float:
     """Until when a node without a session may still be on its way to us: so long after the leader's term began."""
-    leadership = draft.state.table(LEADERSHIP).get(CURRENT_LEADER)
+    leadership = builder.state.table(LEADERSHIP).get(CURRENT_LEADER)
     return leadership.since + defaults.RECONNECT_TIME if leadership else 0.0
 
 
-def _give_up(draft: PlanBuilder, node_id: str, decision: NodeDecision) -> None:
+def _give_up(builder: PlanBuilder, node_id: str, decision: NodeDecision) -> None:
     lost = decision.since + defaults.ORPHAN_TIMEOUT
-    if draft.now >= lost:
-        _orphan(draft, node_id, reason(Code.NODE_DOWN_TOO_LONG))
-    elif draft.state.tasks_on(node_id):
-        draft.again("nodes", node_id, lost)
+    if builder.now >= lost:
+        _orphan(builder, node_id, reason(Code.NODE_DOWN_TOO_LONG))
+    elif builder.state.tasks_on(node_id):
+        builder.again("nodes", node_id, lost)
 
 
-def _orphan(draft: PlanBuilder, node_id: str, why: Reason) -> None:
-    for task in list(draft.state.tasks_on(node_id).values()):
-        if draft.state.task_state(task).is_terminal:
+def _orphan(builder: PlanBuilder, node_id: str, why: Reason) -> None:
+    for task in list(builder.state.tasks_on(node_id).values()):
+        if builder.state.task_state(task).is_terminal:
             continue
         changes: dict[str, Any] = {"state": TaskState.ORPHANED, "reason": why}
         if task.desired in GOING:
             changes["desired"] = TaskState.SHUTDOWN
-        draft.put_task(task, **changes)
+        builder.put_task(task, **changes)

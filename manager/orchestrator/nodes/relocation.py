@@ -21,7 +21,7 @@ from api.reasons.reason import Code, reason
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, TaskState
 from manager.orchestrator.slots import restart
-from manager.orchestrator.slots.service_pass import Deployment, going, yield_to
+from manager.orchestrator.slots.service_pass import ServicePass, going, yield_to
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, by_number
 from manager.orchestrator.updates.rolling_update import IN_PROGRESS
 from manager.store.state import Event, State
@@ -31,7 +31,7 @@ WAITS = reason(Code.DRAIN_WAITS)
 LABEL = "argosy.rebalance"
 
 
-class Draining:
+class DrainedNodes:
     """Ids of the nodes that are being drained; an index of the state."""
 
     def __init__(self, state: State) -> None:
@@ -74,16 +74,16 @@ def _is_true(text: str) -> bool:
     return text.lower() in ("true", "1")
 
 
-def move(deployment: Deployment) -> None:
+def move(service_pass: ServicePass) -> None:
     """Take the moves of a service's tasks a step further."""
-    if not moves_gently(deployment.spec):
+    if not moves_gently(service_pass.spec):
         return
-    leaving = {id for id in deployment.state.index(Draining).ids if id in deployment.slots.nodes}
-    _give_up(deployment, leaving)
+    leaving = {id for id in service_pass.state.index(DrainedNodes).ids if id in service_pass.slots.nodes}
+    _give_up(service_pass, leaving)
     if leaving:
-        _drain(deployment, leaving)
-    elif wants_balance(deployment.state, deployment.spec):
-        _balance(deployment)
+        _drain(service_pass, leaving)
+    elif wants_balance(service_pass.state, service_pass.spec):
+        _balance(service_pass)
 
 
 def is_uneven(slots: ServiceSlots, node_id: str) -> bool:
@@ -91,142 +91,144 @@ def is_uneven(slots: ServiceSlots, node_id: str) -> bool:
     return bool(slots.nodes) and slots.nodes[node_id] + 1 < max(slots.nodes.values())
 
 
-def _give_up(deployment: Deployment, leaving: set[str]) -> None:
+def _give_up(service_pass: ServicePass, leaving: set[str]) -> None:
     """Forget replacements that have no place yet, when nobody has to move any more, or (for balance) after a while."""
-    for slot in by_number(deployment.slots.moving):
-        running = going(deployment.tasks(slot))
-        if slot in deployment.touched or len(running) < 2 or not running[-1].replaces:
+    for slot in by_number(service_pass.slots.moving):
+        running = going(service_pass.tasks(slot))
+        if slot in service_pass.touched or len(running) < 2 or not running[-1].replaces:
             continue
         newest, old = running[-1], running[0]
         if newest.state >= TaskState.ASSIGNED or old.node_id in leaving:
             continue
-        until = newest.created_at + defaults.REBALANCE_PATIENCE if newest.node_id else deployment.now
-        if deployment.now >= until:
-            deployment.stop(slot, newest)
-            deployment.draft.put_task(old, reason=None)
+        until = newest.created_at + defaults.REBALANCE_PATIENCE if newest.node_id else service_pass.now
+        if service_pass.now >= until:
+            service_pass.stop(slot, newest)
+            service_pass.builder.put_task(old, reason=None)
         else:
-            deployment.again(until)
+            service_pass.again(until)
 
 
 # ── drain ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _drain(deployment: Deployment, leaving: set[str]) -> None:
-    room, gently = deployment.update_config.slots_at_once, starts_first(deployment.spec)
+def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
+    room, gently = service_pass.update_config.slots_at_once, starts_first(service_pass.spec)
     candidates: list[tuple[SlotKey, Task]] = []
-    busy = len(deployment.touched - deployment.slots.in_use)  # slots made in this look
-    for slot in by_number(deployment.slots.moving - deployment.touched):
-        running = going(deployment.tasks(slot))
+    busy = len(service_pass.touched - service_pass.slots.in_use)  # slots made in this look
+    for slot in by_number(service_pass.slots.moving - service_pass.touched):
+        running = going(service_pass.tasks(slot))
         if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
-            yield_to(deployment, slot, *running)
-    for slot in by_number(deployment.slots.in_use):
-        task = _leaves(deployment, slot, leaving)
+            yield_to(service_pass, slot, *running)
+    for slot in by_number(service_pass.slots.in_use):
+        task = _leaves(service_pass, slot, leaving)
         if task is None:
-            busy += _is_busy(deployment, slot)
-        elif deployment.state.task_state(task) is not TaskState.RUNNING:
-            deployment.stop(slot, task, DRAINED)  # nothing is lost by that
+            busy += _is_busy(service_pass, slot)
+        elif service_pass.state.task_state(task) is not TaskState.RUNNING:
+            service_pass.stop(slot, task, DRAINED)  # nothing is lost by that
             busy += 1
-        elif (free := deployment.free_at(deployment.tasks(slot))) > deployment.now:
-            deployment.again(free)
+        elif (free := service_pass.free_at(service_pass.tasks(slot))) > service_pass.now:
+            service_pass.again(free)
             busy += 1
-        elif gently and (at := _again_at(deployment, slot, task)) != 0.0:
+        elif gently and (at := _again_at(service_pass, slot, task)) != 0.0:
             if at is not None:
-                deployment.again(at)
+                service_pass.again(at)
             busy += 1
         else:
             candidates.append((slot, task))
     for slot, task in candidates[: max(0, room - busy) if room else None]:
         if gently:
-            deployment.draft.put_task(task, reason=WAITS)
-            deployment.create(slot, task.restarts, replaces=task.id)
+            service_pass.builder.put_task(task, reason=WAITS)
+            service_pass.create(slot, task.restarts, replaces=task.id)
         else:
-            deployment.stop(slot, task, DRAINED)
+            service_pass.stop(slot, task, DRAINED)
 
 
-def _leaves(deployment: Deployment, slot: SlotKey, leaving: set[str]) -> Task | None:
+def _leaves(service_pass: ServicePass, slot: SlotKey, leaving: set[str]) -> Task | None:
     """The one task to run of a slot, if it is on one of the nodes and nothing is done about it yet."""
-    running = going(deployment.tasks(slot))
-    if slot in deployment.touched or len(running) != 1 or running[0].node_id not in leaving:
+    running = going(service_pass.tasks(slot))
+    if slot in service_pass.touched or len(running) != 1 or running[0].node_id not in leaving:
         return None
-    update = deployment.decision.update
-    if update is not None and update.state in IN_PROGRESS and deployment.is_outdated(running[0]):
+    update = service_pass.decision.update
+    if update is not None and update.state in IN_PROGRESS and service_pass.is_outdated(running[0]):
         return None  # the update replaces it, and counts it
     return running[0]
 
 
-def _is_busy(deployment: Deployment, slot: SlotKey) -> bool:
-    tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
+def _is_busy(service_pass: ServicePass, slot: SlotKey) -> bool:
+    tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
-    if slot in deployment.touched or len(running) > 1:
+    if slot in service_pass.touched or len(running) > 1:
         return True
     if running:
-        return deployment.state.task_state(running[0]) is not TaskState.RUNNING
+        return service_pass.state.task_state(running[0]) is not TaskState.RUNNING
     newest = tasks[-1]
-    state = deployment.state.task_state(newest)
-    return not all(map(deployment.ended, tasks)) or restart.due(deployment.policy, newest, state) is not None
+    state = service_pass.state.task_state(newest)
+    return not all(map(service_pass.ended, tasks)) or restart.due(service_pass.policy, newest, state) is not None
 
 
-def _again_at(deployment: Deployment, slot: SlotKey, task: Task) -> float | None:
+def _again_at(service_pass: ServicePass, slot: SlotKey, task: Task) -> float | None:
     """When a replacement that failed is to be tried again; 0 for now, None for never."""
-    newest = deployment.tasks(slot)[-1]
-    if newest.replaces != task.id or not deployment.ended(newest):
+    newest = service_pass.tasks(slot)[-1]
+    if newest.replaces != task.id or not service_pass.ended(newest):
         return 0.0
-    at = restart.due(deployment.policy, newest, deployment.state.task_state(newest))
-    return 0.0 if at is not None and at <= deployment.now else at
+    at = restart.due(service_pass.policy, newest, service_pass.state.task_state(newest))
+    return 0.0 if at is not None and at <= service_pass.now else at
 
 
 # ── balance ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _balance(deployment: Deployment) -> None:
-    update = deployment.decision.update
-    if (update is not None and update.state in IN_PROGRESS) or not is_quiet(deployment):
+def _balance(service_pass: ServicePass) -> None:
+    update = service_pass.decision.update
+    if (update is not None and update.state in IN_PROGRESS) or not is_quiet(service_pass):
         return
-    found = _widest(deployment)
+    found = _widest(service_pass)
     if found is None:
         return
     fewest, most = found
-    decision = deployment.draft.get(NODE_DECISION, fewest)
-    calm = (decision.since if decision else deployment.now) + defaults.REBALANCE_CALM
-    if calm > deployment.now:
-        deployment.again(calm)
+    decision = service_pass.builder.get(NODE_DECISION, fewest)
+    calm = (decision.since if decision else service_pass.now) + defaults.REBALANCE_CALM
+    if calm > service_pass.now:
+        service_pass.again(calm)
         return
-    candidates = ((s, t) for s in by_number(deployment.slots.in_use)[::-1] for t in _on(deployment, s, most))
+    candidates = ((s, t) for s in by_number(service_pass.slots.in_use)[::-1] for t in _on(service_pass, s, most))
     if (candidate := next(candidates, None)) is None:  # they are all being stopped just now
         return
     slot, task = candidate
-    newest = deployment.tasks(slot)[-1]
-    if newest.replaces == task.id and newest.updated_at + defaults.REBALANCE_PAUSE > deployment.now:
-        deployment.again(newest.updated_at + defaults.REBALANCE_PAUSE)  # the last attempt failed
+    newest = service_pass.tasks(slot)[-1]
+    if newest.replaces == task.id and newest.updated_at + defaults.REBALANCE_PAUSE > service_pass.now:
+        service_pass.again(newest.updated_at + defaults.REBALANCE_PAUSE)  # the last attempt failed
         return
-    deployment.create(slot, task.restarts, replaces=task.id, node_id=fewest)
+    service_pass.create(slot, task.restarts, replaces=task.id, node_id=fewest)
 
 
-def is_quiet(deployment: Deployment) -> bool:
+def is_quiet(service_pass: ServicePass) -> bool:
     """Whether every slot has one task to run, that runs."""
-    if deployment.touched or deployment.slots.unsettled:
+    if service_pass.touched or service_pass.slots.unsettled:
         return False
     return all(
-        deployment.state.task_state(task) is TaskState.RUNNING
-        for slot in deployment.slots.in_use
-        for task in going(deployment.tasks(slot))
+        service_pass.state.task_state(task) is TaskState.RUNNING
+        for slot in service_pass.slots.in_use
+        for task in going(service_pass.tasks(slot))
     )
 
 
-def _widest(deployment: Deployment) -> tuple[str, str] | None:
+def _widest(service_pass: ServicePass) -> tuple[str, str] | None:
     """The nodes with the fewest and the most tasks, if they differ by more than one."""
-    counts = deployment.slots.nodes
+    counts = service_pass.slots.nodes
     if not counts:
         return None
     most = max(counts, key=lambda id: (counts[id], id))
-    free = [id for id in deployment.state.nodes if counts[id] + 1 < counts[most] and deployment.node_takes_tasks(id)]
+    free = [
+        id for id in service_pass.state.nodes if counts[id] + 1 < counts[most] and service_pass.node_takes_tasks(id)
+    ]
     if not free:
         return None
     return min(free, key=lambda id: (counts[id], id)), most
 
 
-def _on(deployment: Deployment, slot: SlotKey, node_id: str) -> list[Task]:
-    return [task for task in going(deployment.tasks(slot)) if task.node_id == node_id]
+def _on(service_pass: ServicePass, slot: SlotKey, node_id: str) -> list[Task]:
+    return [task for task in going(service_pass.tasks(slot)) if task.node_id == node_id]
 
 
 def is_gentle(state: State, service_id: str) -> bool:

@@ -11,9 +11,9 @@ from manager.plan import PlanBuilder
 from manager.store.state import State
 
 
-def unfit(draft: PlanBuilder, node_id: str) -> Reason | None:
+def unfit(builder: PlanBuilder, node_id: str) -> Reason | None:
     """Why a node can keep no task at all; None when it can. A node never seen yet is left alone."""
-    node, decision = draft.get(NODE, node_id), draft.get(NODE_DECISION, node_id)
+    node, decision = builder.get(NODE, node_id), builder.get(NODE_DECISION, node_id)
     if node is None:
         return reason(Code.NODE_REMOVED)
     if decision is not None and decision.state is NodeState.DOWN:
@@ -23,10 +23,10 @@ def unfit(draft: PlanBuilder, node_id: str) -> Reason | None:
     return None
 
 
-def is_lost(draft: PlanBuilder, node_id: str) -> bool:
+def is_lost(builder: PlanBuilder, node_id: str) -> bool:
     """Whether nobody can be told to stop tasks there: the node was removed, or is down."""
-    decision = draft.get(NODE_DECISION, node_id)
-    return draft.get(NODE, node_id) is None or (decision is not None and decision.state is NodeState.DOWN)
+    decision = builder.get(NODE_DECISION, node_id)
+    return builder.get(NODE, node_id) is None or (decision is not None and decision.state is NodeState.DOWN)
 
 
 def allowed(state: State, template: TaskSpec, node_id: str) -> bool:

@@ -1,6 +1,6 @@
 """One look at one service: what is in force, its slots, and the moves that the parts of the orchestrator make.
 
-Every part (modes, settle, update, reap) works on a Deployment. A slot that one of them has touched in this look is
+Every part (modes, settle, update, reap) works on a ServicePass. A slot that one of them has touched in this look is
 left alone by those after it: the next look sees what came of it.
 """
 
@@ -31,21 +31,21 @@ from manager.plan import PlanBuilder
 NO_STATUS = TaskStatus(TaskState.NEW)
 
 
-class Deployment:
+class ServicePass:
     """A service during one round."""
 
     def __init__(
         self,
-        draft: PlanBuilder,
+        builder: PlanBuilder,
         slots: ServiceSlots,
         queue: SlotQueue,
         service: Service,
         decision: ServiceDecision,
         new_id: Callable[[], str],
     ) -> None:
-        self.draft = draft
-        self.state = draft.state
-        self.now = draft.now
+        self.builder = builder
+        self.state = builder.state
+        self.now = builder.now
         self.slots = slots
         self.queue = queue
         self.service = service
@@ -113,7 +113,7 @@ class Deployment:
 
     def spec_of(self, revision: int) -> ServiceSpec | None:
         """A kept revision's spec."""
-        kept = self.draft.get(REVISION, revision_id(self.service.id, revision))
+        kept = self.builder.get(REVISION, revision_id(self.service.id, revision))
         return kept.spec if kept else None
 
     def is_outdated(self, task: Task) -> bool:
@@ -164,7 +164,7 @@ class Deployment:
     def tasks(self, slot: SlotKey) -> list[Task]:
         """A slot's tasks as they will be, oldest first."""
         stored = self.slots.tasks.get(slot, {})
-        return in_order(task for id in stored if (task := self.draft.get(TASK, id)) is not None)
+        return in_order(task for id in stored if (task := self.builder.get(TASK, id)) is not None)
 
     def status(self, task: Task) -> TaskStatus:
         """What the task's agent says."""
@@ -179,14 +179,14 @@ class Deployment:
 
         A node that was away hears of it only when it is back: its time to stop the task begins then.
         """
-        if not task.node_id or node_eligibility.is_lost(self.draft, task.node_id):
+        if not task.node_id or node_eligibility.is_lost(self.builder, task.node_id):
             return self.now
-        node = self.draft.get(NODE_DECISION, task.node_id)
+        node = self.builder.get(NODE_DECISION, task.node_id)
         return max(task.updated_at, node.since if node else 0.0) + self.stop_timeout(task)
 
     def node_takes_tasks(self, node_id: str) -> bool:
         """Whether the node can get a new task of the service."""
-        node, decision = self.state.nodes.get(node_id), self.draft.get(NODE_DECISION, node_id)
+        node, decision = self.state.nodes.get(node_id), self.builder.get(NODE_DECISION, node_id)
         if node is None or decision is None or decision.state is not NodeState.READY:
             return False
         if node.spec.availability is not Availability.ACTIVE:
@@ -228,7 +228,7 @@ class Deployment:
             restarts=restarts or [],
             replaces=replaces,
         )
-        self.draft.put(TASK, task.id, task)
+        self.builder.put(TASK, task.id, task)
         self.touched.add(slot)
         return task
 
@@ -247,7 +247,7 @@ class Deployment:
     def stop(self, slot: SlotKey, task: Task, why: Reason | None = None) -> Task:
         """Have the task stopped; it becomes history."""
         self.touched.add(slot)
-        return self.draft.put_task(task, desired=TaskState.SHUTDOWN, reason=why or task.reason)
+        return self.builder.put_task(task, desired=TaskState.SHUTDOWN, reason=why or task.reason)
 
     def remove(self, slots: Iterable[SlotKey]) -> None:
         """Have all tasks of the slots stopped, and forgotten once they have."""
@@ -255,18 +255,18 @@ class Deployment:
             self.touched.add(slot)
             for task in self.tasks(slot):
                 if task.desired is not TaskState.REMOVE:
-                    self.draft.put_task(task, desired=TaskState.REMOVE)
+                    self.builder.put_task(task, desired=TaskState.REMOVE)
 
     def again(self, at: float) -> None:
         """Look at the service again at that time."""
-        self.draft.again("services", self.service.id, max(at, self.now))
+        self.builder.again("services", self.service.id, max(at, self.now))
 
     def decide(self, **changes: object) -> None:
         """Change what is decided of the service."""
         self.decision = replace(self.decision, **changes)
         self._outdated.clear()
         self._unmet.clear()
-        self.draft.put(SERVICE_DECISION, self.service.id, self.decision)
+        self.builder.put(SERVICE_DECISION, self.service.id, self.decision)
 
     def set_update(self, update: UpdateStatus | None) -> None:
         """Change the status of the update."""
@@ -278,20 +278,20 @@ class Deployment:
         return (spec.container_spec if spec else ContainerSpec()).grace_seconds + defaults.STOP_TIMEOUT
 
 
-def yield_to(deployment: Deployment, slot: SlotKey, old: Task, new: Task) -> bool:
+def yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> bool:
     """Stop a task that is in the way of the one that is to take over from it; whether it was.
 
     What else is in the way may change without news of the service, so that it is looked at again.
     """
-    if new.state >= TaskState.ASSIGNED or deployment.decision.held:
+    if new.state >= TaskState.ASSIGNED or service_pass.decision.held:
         return False
-    slots = deployment.slots
+    slots = service_pass.slots
     there = (task for other in slots.unsettled for task in slots.tasks.get(other, {}).values())
-    leaving = [task for task in there if task.desired not in GOING and not deployment.ended(task)]
-    if not is_in_the_way(deployment.state, old, new, leaving, deployment.now):
-        deployment.again(deployment.now + defaults.BLOCKED_PAUSE)
+    leaving = [task for task in there if task.desired not in GOING and not service_pass.ended(task)]
+    if not is_in_the_way(service_pass.state, old, new, leaving, service_pass.now):
+        service_pass.again(service_pass.now + defaults.BLOCKED_PAUSE)
         return False
-    deployment.stop(slot, old, YIELDS)
+    service_pass.stop(slot, old, YIELDS)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count, filterfalse, islice
 
 
-class Numbers:
+class SlotNumbers:
     """Numbers from 1 that are in use."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from kit.delay_queue import DelayQueue
-from manager.orchestrator.slots.update_tally import SlotKey, Survey
+from manager.orchestrator.slots.update_tally import SlotKey, UpdateTally
 
 
 class SlotQueue:
@@ -23,27 +23,27 @@ class SlotQueue:
         self.to_reap: set[SlotKey] = set()
         self.timers: DelayQueue[SlotKey] = DelayQueue()
         """When slots that wait are to be settled."""
-        self._survey: Survey | None = None
+        self._tally: UpdateTally | None = None
         self._inputs: Hashable = None
         self._next: Hashable = None
 
     @property
-    def survey(self) -> Survey:
+    def tally(self) -> UpdateTally:
         """Where the slots of an update are."""
-        if self._survey is None:
-            self._survey = Survey()
-        return self._survey
+        if self._tally is None:
+            self._tally = UpdateTally()
+        return self._tally
 
-    def forget_survey(self) -> None:
+    def forget_tally(self) -> None:
         """Nothing is being updated."""
-        self._survey = None
+        self._tally = None
 
     def begin(self, inputs: Hashable, now: float, unsettled: Iterable[SlotKey]) -> bool:
         """Begin a pass. Returns whether it has to visit all slots. `inputs`: what else decides; None: not known."""
         new = inputs is None or inputs != self._inputs
         if new:
             self.to_settle, self.to_reap = set(unsettled), set(unsettled)
-            self.timers, self._survey = DelayQueue(), None
+            self.timers, self._tally = DelayQueue(), None
         else:
             self._take_in(now)
         self.changed = set()
@@ -55,8 +55,8 @@ class SlotQueue:
             self.timers.drop(slot)
             self.to_settle.add(slot)
             self.to_reap.add(slot)
-            if self._survey is not None:
-                self._survey.spoil(slot)
+            if self._tally is not None:
+                self._tally.spoil(slot)
         self.to_settle.update(self.timers.due(now))
 
     def distrust(self) -> None:

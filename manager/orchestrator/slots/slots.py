@@ -16,7 +16,7 @@ from api.objects.decided import Task
 from api.objects.kinds import CLUSTER, DESCRIPTION, NODE, NODE_DECISION, STATUS, TASK
 from api.objects.observed import NodeDescription
 from api.states import GOING, TaskState
-from manager.orchestrator.slots.slot_numbers import Numbers
+from manager.orchestrator.slots.slot_numbers import SlotNumbers
 from manager.orchestrator.slots.update_tally import SlotKey as SlotKey
 from manager.store.state import Event, State
 
@@ -48,7 +48,7 @@ class ServiceSlots:
         self.tasks: dict[SlotKey, dict[str, Task]] = {}
         self.in_use: set[SlotKey] = set()
         """Slots with a task that is not to be removed."""
-        self.numbers = Numbers()
+        self.numbers = SlotNumbers()
         """Those of them that are numbers."""
         self.unsettled: set[SlotKey] = set()
         self.going: dict[int, set[SlotKey]] = {}

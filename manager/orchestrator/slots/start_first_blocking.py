@@ -20,7 +20,7 @@ from manager.scheduler.filters import Pipeline
 from manager.scheduler.node_load import Load
 from manager.scheduler.node_set import NodeSet
 from manager.scheduler.service_spread import Spread
-from manager.scheduler.task_group import Candidate, Group, group_of
+from manager.scheduler.task_group import Candidate, TaskGroup, group_of
 from manager.scheduler.unschedulable import TAKES
 from manager.store.state import State
 
@@ -44,7 +44,7 @@ def _takes_its_place(state: State, old: Task, new: Task, leaving: Sequence[Task]
     revision = state.revisions_of(new.service_id).get(new.revision)
     if revision is None:
         return False
-    group = group_of(revision, state.index(Load).need_of(new))
+    group = group_of(revision, state.index(Load).demand_of(new))
     if not _takes(state, group, old.node_id, without=[old, *leaving]):
         return False
     possible = [new.node_id] if new.node_id else state.index(NodeSet).facts
@@ -53,7 +53,7 @@ def _takes_its_place(state: State, old: Task, new: Task, leaving: Sequence[Task]
     return not any(_takes(state, group, node_id) for node_id in possible)
 
 
-def _takes(state: State, group: Group, node_id: str, without: Sequence[Task] = ()) -> bool:
+def _takes(state: State, group: TaskGroup, node_id: str, without: Sequence[Task] = ()) -> bool:
     """Whether a node takes a task of the group when some tasks are gone."""
     if (facts := state.index(NodeSet).facts.get(node_id)) is None:
         return False
@@ -65,7 +65,7 @@ def _takes(state: State, group: Group, node_id: str, without: Sequence[Task] = (
         if (left := counts.counts.get(node_id, 0) - len(gone)) > 0:
             group.spread.shift(node_id, left)
         for task in gone:
-            load.add(task, loads.need_of(task), -1)
+            load.add(task, loads.demand_of(task), -1)
     return Pipeline(group).refusal(Candidate(node_id, facts.node, facts.seen, facts.ready, load)) == TAKES
 
 

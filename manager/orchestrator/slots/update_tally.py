@@ -15,7 +15,7 @@ DOWN, UP = 1, 2
 """Ranks of outdated slots: those that do not run are replaced first, for it costs nothing."""
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
+class SlotProgress(msgspec.Struct, frozen=True, gc=False):
     """Where one slot is."""
 
     rank: int = 0
@@ -32,10 +32,10 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """A task that is what is wanted, and does not run."""
 
 
-NOTHING, BUSY = Verdict(), Verdict(busy=True)
+NOTHING, BUSY = SlotProgress(), SlotProgress(busy=True)
 
 
-class Waiting:
+class OutdatedSlots:
     """Outdated slots that nothing is done about yet; in the order they are to be replaced."""
 
     def __init__(self) -> None:
@@ -73,15 +73,15 @@ class Waiting:
         return [slot for _, _, slot in found]
 
 
-class Survey:
+class UpdateTally:
     """The verdicts on all slots of a service, and their sums."""
 
     def __init__(self) -> None:
-        self.waiting = Waiting()
+        self.waiting = OutdatedSlots()
         self.busy = 0
         self.done = 0
         self.stuck: set[SlotKey] = set()
-        self._verdicts: dict[SlotKey, Verdict] = {}
+        self._verdicts: dict[SlotKey, SlotProgress] = {}
         self._newest: list[tuple[float, bool, SlotKey]] = []
         self._timers: DelayQueue[SlotKey] = DelayQueue()
         self._spoiled: set[SlotKey] = set()
@@ -99,7 +99,7 @@ class Survey:
         spoiled, self._spoiled = self._spoiled, set()
         return list(spoiled.union(self._timers.due(now)))
 
-    def put(self, slot: SlotKey, verdict: Verdict) -> None:
+    def put(self, slot: SlotKey, verdict: SlotProgress) -> None:
         """Where a slot is now; NOTHING for one that does not count."""
         old = self._verdicts.pop(slot, NOTHING)
         if verdict is not NOTHING:

@@ -26,7 +26,7 @@ from api.service.cron import next_after
 from api.service.schedule import Schedule
 from api.states import TaskState
 from manager.orchestrator.slots import node_eligibility, restart
-from manager.orchestrator.slots.service_pass import Deployment, active, going
+from manager.orchestrator.slots.service_pass import ServicePass, active, going
 from manager.orchestrator.slots.slots import SlotKey, is_done
 
 MOST_AT_ONCE = 200
@@ -34,53 +34,53 @@ MOST_AT_ONCE = 200
 Outcome = Literal["completed", "failed"]
 
 
-def advance(deployment: Deployment) -> None:
+def advance(service_pass: ServicePass) -> None:
     """Close the runs that are over and start those that are due."""
-    wanted, decision = deployment.schedule, deployment.decision
+    wanted, decision = service_pass.schedule, service_pass.decision
     if wanted is None:
         if decision.scheduled_to:
             ended = [
-                _ended(run, deployment.now, "replaced") if run in active(decision) else run for run in decision.runs
+                _ended(run, service_pass.now, "replaced") if run in active(decision) else run for run in decision.runs
             ]
-            deployment.decide(scheduled_to=0.0, schedule="", runs=ended)
+            service_pass.decide(scheduled_to=0.0, schedule="", runs=ended)
         return
     text = f"{wanted.cron} {wanted.time_zone}"
     if decision.schedule != text:
-        since = deployment.service.updated_at or deployment.service.created_at or deployment.now
-        deployment.decide(schedule=text, scheduled_to=min(since, deployment.now))
-    _close(deployment, wanted)
+        since = service_pass.service.updated_at or service_pass.service.created_at or service_pass.now
+        service_pass.decide(schedule=text, scheduled_to=min(since, service_pass.now))
+    _close(service_pass, wanted)
     for _ in range(MOST_AT_ONCE):
-        due = next_after(wanted, deployment.decision.scheduled_to)
-        if due > deployment.now:
+        due = next_after(wanted, service_pass.decision.scheduled_to)
+        if due > service_pass.now:
             if due < float("inf"):
-                deployment.again(due)
+                service_pass.again(due)
             return
-        if not _decide_about(deployment, wanted, due):
+        if not _decide_about(service_pass, wanted, due):
             return
-    deployment.again(deployment.now)
+    service_pass.again(service_pass.now)
 
 
-def shape(deployment: Deployment, nodes: Iterable[str]) -> None:
+def shape(service_pass: ServicePass, nodes: Iterable[str]) -> None:
     """Remove the tasks of runs before the newest, and make those that the runs at work still lack."""
-    kept = {run.number for run in deployment.decision.runs if run.outcome == "running"} | {newest_run(deployment)}
-    deployment.remove([slot for slot in deployment.slots.in_use if _is_of_another(deployment, slot, kept)])
-    for run in active(deployment.decision):
-        if deployment.is_global:
-            gone = [slot for slot in deployment.slots.in_use if slot not in deployment.state.nodes]
-            deployment.remove(gone)
-            wanted: Iterable[SlotKey] = [id for id in nodes if deployment.node_takes_tasks(id)]
-            room = len(deployment.state.nodes)
+    kept = {run.number for run in service_pass.decision.runs if run.outcome == "running"} | {newest_run(service_pass)}
+    service_pass.remove([slot for slot in service_pass.slots.in_use if _is_of_another(service_pass, slot, kept)])
+    for run in active(service_pass.decision):
+        if service_pass.is_global:
+            gone = [slot for slot in service_pass.slots.in_use if slot not in service_pass.state.nodes]
+            service_pass.remove(gone)
+            wanted: Iterable[SlotKey] = [id for id in nodes if service_pass.node_takes_tasks(id)]
+            room = len(service_pass.state.nodes)
         else:
-            wanted, room = slots_of(run), _room(deployment, run)
+            wanted, room = slots_of(run), _room(service_pass, run)
         for slot in wanted:
-            if room > 0 and slot not in deployment.slots.in_use and deployment.is_free(slot):
-                deployment.create(slot)
+            if room > 0 and slot not in service_pass.slots.in_use and service_pass.is_free(slot):
+                service_pass.create(slot)
                 room -= 1
 
 
-def newest_run(deployment: Deployment) -> int:
+def newest_run(service_pass: ServicePass) -> int:
     """Number of the run begun last; 0 for none."""
-    return max((run.number for run in deployment.decision.runs), default=0)
+    return max((run.number for run in service_pass.decision.runs), default=0)
 
 
 def slots_of(run: JobRun) -> range:
@@ -91,63 +91,63 @@ def slots_of(run: JobRun) -> range:
 # ── what is over ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _close(deployment: Deployment, wanted: Schedule) -> None:
-    runs = list(deployment.decision.runs)
+def _close(service_pass: ServicePass, wanted: Schedule) -> None:
+    runs = list(service_pass.decision.runs)
     for index, run in enumerate(runs):
         if run.outcome != "running":
             continue
-        if outcome := _outcome(deployment, run):
-            runs[index] = _ended(run, deployment.now, outcome)
-        elif _is_over_time(deployment, wanted, run):
-            _stop(deployment, run, reason(Code.RUN_TOO_LONG, seconds=wanted.active_seconds))
-            runs[index] = _ended(run, deployment.now, "failed")
-    if runs != deployment.decision.runs:
-        deployment.decide(runs=runs)
+        if outcome := _outcome(service_pass, run):
+            runs[index] = _ended(run, service_pass.now, outcome)
+        elif _is_over_time(service_pass, wanted, run):
+            _stop(service_pass, run, reason(Code.RUN_TOO_LONG, seconds=wanted.active_seconds))
+            runs[index] = _ended(run, service_pass.now, "failed")
+    if runs != service_pass.decision.runs:
+        service_pass.decide(runs=runs)
 
 
-def _outcome(deployment: Deployment, run: JobRun) -> Outcome | None:
+def _outcome(service_pass: ServicePass, run: JobRun) -> Outcome | None:
     """What became of a run; None while there is something to do."""
-    failed, slots = False, deployment.slots.in_use if deployment.is_global else slots_of(run)
-    if deployment.is_global and not slots:
+    failed, slots = False, service_pass.slots.in_use if service_pass.is_global else slots_of(run)
+    if service_pass.is_global and not slots:
         return None
     for slot in slots:
-        tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
+        tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
         if not tasks or tasks[-1].job_iteration != run.number:
             return None
-        if not is_done(deployment.state, tasks[-1]):
-            if not _is_given_up(deployment, tasks[-1]) and not _has_lost_its_node(deployment, slot, tasks[-1]):
+        if not is_done(service_pass.state, tasks[-1]):
+            if not _is_given_up(service_pass, tasks[-1]) and not _has_lost_its_node(service_pass, slot, tasks[-1]):
                 return None
             failed = True
     return "failed" if failed else "completed"
 
 
-def _is_over_time(deployment: Deployment, wanted: Schedule, run: JobRun) -> bool:
+def _is_over_time(service_pass: ServicePass, wanted: Schedule, run: JobRun) -> bool:
     """Whether a run has been at work for longer than it may; if not yet, it is looked at again when it has."""
     until = run.started_at + wanted.active_seconds
-    if until == inf or deployment.now >= until:
+    if until == inf or service_pass.now >= until:
         return until < inf
-    deployment.again(until)
+    service_pass.again(until)
     return False
 
 
-def _stop(deployment: Deployment, run: JobRun, why: Reason) -> None:
-    for slot in deployment.slots.in_use if deployment.is_global else slots_of(run):
-        for task in going(deployment.tasks(slot)):
-            if task.job_iteration == run.number and not is_done(deployment.state, task):
-                deployment.stop(slot, task, why)
+def _stop(service_pass: ServicePass, run: JobRun, why: Reason) -> None:
+    for slot in service_pass.slots.in_use if service_pass.is_global else slots_of(run):
+        for task in going(service_pass.tasks(slot)):
+            if task.job_iteration == run.number and not is_done(service_pass.state, task):
+                service_pass.stop(slot, task, why)
 
 
-def _is_given_up(deployment: Deployment, task: Task) -> bool:
-    if not deployment.ended(task):
+def _is_given_up(service_pass: ServicePass, task: Task) -> bool:
+    if not service_pass.ended(task):
         return False
-    return restart.due(deployment.policy, task, deployment.state.task_state(task), job=True) is None
+    return restart.due(service_pass.policy, task, service_pass.state.task_state(task), job=True) is None
 
 
-def _has_lost_its_node(deployment: Deployment, slot: SlotKey, task: Task) -> bool:
+def _has_lost_its_node(service_pass: ServicePass, slot: SlotKey, task: Task) -> bool:
     """Whether a task that is bound to its node ended without success, or cannot be told, and will have no successor."""
-    if not isinstance(slot, str) or deployment.node_takes_tasks(slot):
+    if not isinstance(slot, str) or service_pass.node_takes_tasks(slot):
         return False
-    return deployment.ended(task) or node_eligibility.is_lost(deployment.draft, slot)
+    return service_pass.ended(task) or node_eligibility.is_lost(service_pass.builder, slot)
 
 
 def _ended(run: JobRun, now: float, outcome: Outcome | Literal["replaced"]) -> JobRun:
@@ -157,21 +157,21 @@ def _ended(run: JobRun, now: float, outcome: Outcome | Literal["replaced"]) -> J
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _decide_about(deployment: Deployment, wanted: Schedule, due: float) -> bool:
+def _decide_about(service_pass: ServicePass, wanted: Schedule, due: float) -> bool:
     """Start, pass over or miss what is due; False when it has to wait."""
-    at_work, latest = active(deployment.decision), _latest(wanted, due)
+    at_work, latest = active(service_pass.decision), _latest(wanted, due)
     if wanted.suspend:
-        deployment.decide(scheduled_to=due)
+        service_pass.decide(scheduled_to=due)
         return True
-    if deployment.now >= latest:
-        _record(deployment, wanted, JobRun(0, due, outcome="skipped" if at_work else "missed"))
+    if service_pass.now >= latest:
+        _record(service_pass, wanted, JobRun(0, due, outcome="skipped" if at_work else "missed"))
         return True
     in_the_way = at_work and wanted.overlap in ("", "forbid")
-    if in_the_way or (deployment.is_global and not any(map(deployment.node_takes_tasks, deployment.state.nodes))):
+    if in_the_way or (service_pass.is_global and not any(map(service_pass.node_takes_tasks, service_pass.state.nodes))):
         if latest < float("inf"):
-            deployment.again(latest)
+            service_pass.again(latest)
         return False
-    _start(deployment, wanted, due)
+    _start(service_pass, wanted, due)
     return True
 
 
@@ -182,25 +182,25 @@ def _latest(wanted: Schedule, due: float) -> float:
     return max(due + defaults.RUN_LATENESS, next_after(wanted, due))
 
 
-def _start(deployment: Deployment, wanted: Schedule, due: float) -> None:
-    now, decision = deployment.now, deployment.decision
+def _start(service_pass: ServicePass, wanted: Schedule, due: float) -> None:
+    now, decision = service_pass.now, service_pass.decision
     if wanted.overlap == "replace":
         runs = [_ended(run, now, "replaced") if run.outcome == "running" else run for run in decision.runs]
-        deployment.decide(runs=runs)
-    total = 0 if deployment.is_global else deployment.spec.replicas
-    base = _free_base(active(deployment.decision), total)
-    number = 1 + max(newest_run(deployment), *(task.job_iteration for task in _tasks(deployment)), 0)
-    run = JobRun(number, due, now, revision=deployment.decision.revision, base=base, total=total)
-    _record(deployment, wanted, run)
+        service_pass.decide(runs=runs)
+    total = 0 if service_pass.is_global else service_pass.spec.replicas
+    base = _free_base(active(service_pass.decision), total)
+    number = 1 + max(newest_run(service_pass), *(task.job_iteration for task in _tasks(service_pass)), 0)
+    run = JobRun(number, due, now, revision=service_pass.decision.revision, base=base, total=total)
+    _record(service_pass, wanted, run)
 
 
-def _record(deployment: Deployment, wanted: Schedule, run: JobRun) -> None:
-    runs = [*deployment.decision.runs, run]
+def _record(service_pass: ServicePass, wanted: Schedule, run: JobRun) -> None:
+    runs = [*service_pass.decision.runs, run]
     surplus = len(runs) - wanted.kept_runs
     newest = max(one.number for one in runs)
     for old in [one for one in runs if one.outcome != "running" and one.number != newest][: max(0, surplus)]:
         runs.remove(old)
-    deployment.decide(runs=runs, scheduled_to=run.due_at)
+    service_pass.decide(runs=runs, scheduled_to=run.due_at)
 
 
 def _free_base(at_work: list[JobRun], total: int) -> int:
@@ -214,20 +214,20 @@ def _free_base(at_work: list[JobRun], total: int) -> int:
 # ── slots ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tasks(deployment: Deployment) -> Iterator[Task]:
-    for tasks in deployment.slots.tasks.values():
+def _tasks(service_pass: ServicePass) -> Iterator[Task]:
+    for tasks in service_pass.slots.tasks.values():
         yield from tasks.values()
 
 
-def _is_of_another(deployment: Deployment, slot: SlotKey, kept: set[int]) -> bool:
+def _is_of_another(service_pass: ServicePass, slot: SlotKey, kept: set[int]) -> bool:
     return any(
-        task.desired is not TaskState.REMOVE and task.job_iteration not in kept for task in deployment.tasks(slot)
+        task.desired is not TaskState.REMOVE and task.job_iteration not in kept for task in service_pass.tasks(slot)
     )
 
 
-def _room(deployment: Deployment, run: JobRun) -> int:
+def _room(service_pass: ServicePass, run: JobRun) -> int:
     busy = sum(
         1 for slot in slots_of(run)
-        if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
+        if any(not service_pass.ended(task) for task in going(service_pass.tasks(slot)))
     )  # fmt: skip
-    return max(0, deployment.spec.concurrency - busy)
+    return max(0, service_pass.spec.concurrency - busy)

@@ -11,113 +11,115 @@ from __future__ import annotations
 from api.objects.decided import Task
 from api.states import TaskState
 from manager.orchestrator.slots import restart
-from manager.orchestrator.slots.service_pass import Deployment, active, going
+from manager.orchestrator.slots.service_pass import ServicePass, active, going
 from manager.orchestrator.slots.slots import SlotKey, by_number, is_done
 from manager.orchestrator.tasks.scaling import spare
 
 
-def settle(deployment: Deployment) -> None:
+def settle(service_pass: ServicePass) -> None:
     """Look at every unsettled slot of a service, but for those that nothing has happened to since the last look."""
-    queue = deployment.queue
-    room = spare(deployment) if deployment.spec.is_replicated_job else None
-    for slot in by_number(queue.to_settle & deployment.slots.unsettled & deployment.slots.in_use):
-        if slot in deployment.touched:
+    queue = service_pass.queue
+    room = spare(service_pass) if service_pass.spec.is_replicated_job else None
+    for slot in by_number(queue.to_settle & service_pass.slots.unsettled & service_pass.slots.in_use):
+        if slot in service_pass.touched:
             continue
-        if settle_slot(deployment, slot, room is None or room > 0) and room is not None:
+        if settle_slot(service_pass, slot, room is None or room > 0) and room is not None:
             room -= 1
-    queue.to_settle &= deployment.touched
+    queue.to_settle &= service_pass.touched
     if (at := queue.timers.next_time()) is not None:
-        deployment.again(at)
+        service_pass.again(at)
 
 
-def settle_slot(deployment: Deployment, slot: SlotKey, may_create: bool = True) -> bool:
+def settle_slot(service_pass: ServicePass, slot: SlotKey, may_create: bool = True) -> bool:
     """Look at one slot; whether it got a new task."""
-    tasks = [task for task in _note_ends(deployment, slot) if task.desired is not TaskState.REMOVE]
+    tasks = [task for task in _note_ends(service_pass, slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
     if len(running) > 1:
-        _stop_surplus(deployment, slot, running)
+        _stop_surplus(service_pass, slot, running)
     elif not running and may_create:
-        return _replace(deployment, slot, tasks)
+        return _replace(service_pass, slot, tasks)
     return False
 
 
-def replacement_due(deployment: Deployment, newest: Task) -> float | None:
+def replacement_due(service_pass: ServicePass, newest: Task) -> float | None:
     """When a slot whose newest task is not to run any more gets another; None: not by itself.
 
     A task that was told to stop is waited for, unless its node cannot be reached; an outdated one is replaced at once
     when it has ended; for any other end the restart policy speaks.
     """
-    if not deployment.ended(newest):
-        return deployment.waits_until(newest)
-    if deployment.is_outdated(newest):
-        return deployment.now
-    return restart.due(deployment.policy, newest, deployment.state.task_state(newest), deployment.is_job)
+    if not service_pass.ended(newest):
+        return service_pass.waits_until(newest)
+    if service_pass.is_outdated(newest):
+        return service_pass.now
+    return restart.due(service_pass.policy, newest, service_pass.state.task_state(newest), service_pass.is_job)
 
 
-def _note_ends(deployment: Deployment, slot: SlotKey) -> list[Task]:
-    tasks = deployment.tasks(slot)
+def _note_ends(service_pass: ServicePass, slot: SlotKey) -> list[Task]:
+    tasks = service_pass.tasks(slot)
     for index, task in enumerate(tasks):
-        if task.desired in (TaskState.SHUTDOWN, TaskState.REMOVE) or not deployment.ended(task):
+        if task.desired in (TaskState.SHUTDOWN, TaskState.REMOVE) or not service_pass.ended(task):
             continue
-        if is_done(deployment.state, task):
+        if is_done(service_pass.state, task):
             continue
-        if ended_early(deployment, task):
-            deployment.early_ends.append(task.id)
-        tasks[index] = deployment.stop(slot, task)
+        if ended_early(service_pass, task):
+            service_pass.early_ends.append(task.id)
+        tasks[index] = service_pass.stop(slot, task)
     return tasks
 
 
-def ended_early(deployment: Deployment, task: Task) -> bool:
+def ended_early(service_pass: ServicePass, task: Task) -> bool:
     """Whether the end of a task counts against the update in progress: before it ran, or within the monitor time."""
-    update, status = deployment.decision.update, deployment.status(task)
-    if update is None or task.created_at < update.started_at or deployment.is_outdated(task):
+    update, status = service_pass.decision.update, service_pass.status(task)
+    if update is None or task.created_at < update.started_at or service_pass.is_outdated(task):
         return False
-    ended = deployment.state.task_state(task)
-    if ended is TaskState.ORPHANED or (ended is TaskState.COMPLETE and restart.is_one_shot(deployment.policy)):
+    ended = service_pass.state.task_state(task)
+    if ended is TaskState.ORPHANED or (ended is TaskState.COMPLETE and restart.is_one_shot(service_pass.policy)):
         return False
-    monitor = deployment.monitor
+    monitor = service_pass.monitor
     return not status.started_at or status.timestamp - status.started_at <= monitor
 
 
-def _stop_surplus(deployment: Deployment, slot: SlotKey, running: list[Task]) -> None:
-    current = [task for task in running if not deployment.is_outdated(task)]
-    if current and _is_moving(deployment, running):
+def _stop_surplus(service_pass: ServicePass, slot: SlotKey, running: list[Task]) -> None:
+    current = [task for task in running if not service_pass.is_outdated(task)]
+    if current and _is_moving(service_pass, running):
         return
     # Two of the same revision should not be, but for a move to another node; the one that is further on is kept.
-    keep = max(reversed(current or running), key=lambda task: deployment.state.task_state(task).rank)
+    keep = max(reversed(current or running), key=lambda task: service_pass.state.task_state(task).rank)
     if current and running[-1].replaces:
         keep = running[-1]
     for task in running:
-        superfluous = deployment.is_outdated(task) is deployment.is_outdated(keep)
-        if task is not keep and (superfluous or deployment.state.task_state(keep) is TaskState.RUNNING):
-            deployment.stop(slot, task)
+        superfluous = service_pass.is_outdated(task) is service_pass.is_outdated(keep)
+        if task is not keep and (superfluous or service_pass.state.task_state(keep) is TaskState.RUNNING):
+            service_pass.stop(slot, task)
 
 
-def _is_moving(deployment: Deployment, running: list[Task]) -> bool:
+def _is_moving(service_pass: ServicePass, running: list[Task]) -> bool:
     """Whether the newest is to take over from another, and does not run yet."""
     newest, others = running[-1], {task.id for task in running[:-1]}
-    return newest.replaces in others and deployment.state.task_state(newest) is not TaskState.RUNNING
+    return newest.replaces in others and service_pass.state.task_state(newest) is not TaskState.RUNNING
 
 
-def _replace(deployment: Deployment, slot: SlotKey, tasks: list[Task]) -> bool:
-    if isinstance(slot, str) and not deployment.node_takes_tasks(slot):
+def _replace(service_pass: ServicePass, slot: SlotKey, tasks: list[Task]) -> bool:
+    if isinstance(slot, str) and not service_pass.node_takes_tasks(slot):
         return False
     newest = tasks[-1]
-    if deployment.schedule is not None and all(r.number != newest.job_iteration for r in active(deployment.decision)):
+    if service_pass.schedule is not None and all(
+        r.number != newest.job_iteration for r in active(service_pass.decision)
+    ):
         return False
-    at = replacement_due(deployment, newest)
+    at = replacement_due(service_pass, newest)
     if at is None:
         return False
-    at = max(at, deployment.free_at(tasks))
-    if at > deployment.now:
-        deployment.queue.timers.put(slot, at)
+    at = max(at, service_pass.free_at(tasks))
+    if at > service_pass.now:
+        service_pass.queue.timers.put(slot, at)
         return False
-    deployment.create(slot, _restarts(deployment, newest))
+    service_pass.create(slot, _restarts(service_pass, newest))
     return True
 
 
-def _restarts(deployment: Deployment, newest: Task) -> list[float]:
-    if deployment.is_outdated(newest):
+def _restarts(service_pass: ServicePass, newest: Task) -> list[float]:
+    if service_pass.is_outdated(newest):
         return []
-    own_doing = deployment.state.task_state(newest) in (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
-    return restart.remember(deployment.policy, newest, deployment.now) if own_doing else newest.restarts
+    own_doing = service_pass.state.task_state(newest) in (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
+    return restart.remember(service_pass.policy, newest, service_pass.now) if own_doing else newest.restarts

@@ -13,91 +13,91 @@ from __future__ import annotations
 from collections import Counter
 
 from api.states import TaskState
-from manager.orchestrator.slots.service_pass import Deployment, active, going
+from manager.orchestrator.slots.service_pass import ServicePass, active, going
 from manager.orchestrator.slots.slots import SlotKey
 
 
-def shape(deployment: Deployment, nodes: list[str]) -> None:
+def shape(service_pass: ServicePass, nodes: list[str]) -> None:
     """Bring the slots to what the mode wants; for global services, on the nodes named."""
-    if old := _of_another_time(deployment):
-        deployment.remove(old)  # their slots are taken anew in the next look
-    elif deployment.is_global:
-        _shape_global(deployment, nodes)
+    if old := _of_another_time(service_pass):
+        service_pass.remove(old)  # their slots are taken anew in the next look
+    elif service_pass.is_global:
+        _shape_global(service_pass, nodes)
     else:
-        _shape_replicated(deployment)
+        _shape_replicated(service_pass)
 
 
-def _of_another_time(deployment: Deployment) -> list[SlotKey]:
+def _of_another_time(service_pass: ServicePass) -> list[SlotKey]:
     """Slots of an earlier iteration of a job, of another mode, or whose tasks waited and were changed meanwhile."""
-    if not deployment.slots.revisions.keys() - {deployment.decision.revision}:
+    if not service_pass.slots.revisions.keys() - {service_pass.decision.revision}:
         return []
-    if not deployment.is_job and not deployment.decision.held:
-        numbers, in_use = deployment.slots.numbers.taken, deployment.slots.in_use
-        if deployment.is_global:
+    if not service_pass.is_job and not service_pass.decision.held:
+        numbers, in_use = service_pass.slots.numbers.taken, service_pass.slots.in_use
+        if service_pass.is_global:
             return list(numbers)
         return list(in_use - numbers) if len(in_use) > len(numbers) else []
     return [
-        slot for slot in deployment.slots.in_use
+        slot for slot in service_pass.slots.in_use
         if any(
-            task.desired is not TaskState.REMOVE and deployment.is_outdated(task) for task in deployment.tasks(slot)
+            task.desired is not TaskState.REMOVE and service_pass.is_outdated(task) for task in service_pass.tasks(slot)
         )
     ]  # fmt: skip
 
 
-def _shape_replicated(deployment: Deployment) -> None:
-    slots, wanted = deployment.slots.in_use, deployment.spec.replicas
+def _shape_replicated(service_pass: ServicePass) -> None:
+    slots, wanted = service_pass.slots.in_use, service_pass.spec.replicas
     if len(slots) > wanted:
-        deployment.remove(_least_missed(deployment, len(slots) - wanted))
+        service_pass.remove(_least_missed(service_pass, len(slots) - wanted))
         return
     missing = wanted - len(slots)
-    if deployment.spec.is_replicated_job:
-        missing = min(missing, spare(deployment))
-    for slot in deployment.slots.numbers.free(missing):
-        if deployment.is_free(slot):
-            deployment.create(slot)
+    if service_pass.spec.is_replicated_job:
+        missing = min(missing, spare(service_pass))
+    for slot in service_pass.slots.numbers.free(missing):
+        if service_pass.is_free(slot):
+            service_pass.create(slot)
 
 
-def spare(deployment: Deployment) -> int:
+def spare(service_pass: ServicePass) -> int:
     """How many more tasks a replicated job may have at work."""
     busy = sum(
-        1 for slot in deployment.slots.in_use
-        if any(not deployment.ended(task) for task in going(deployment.tasks(slot)))
+        1 for slot in service_pass.slots.in_use
+        if any(not service_pass.ended(task) for task in going(service_pass.tasks(slot)))
     )  # fmt: skip
-    runs = max(1, len(active(deployment.decision)))  # of a scheduled job, each has room of its own
-    return max(0, deployment.spec.concurrency * runs - busy)
+    runs = max(1, len(active(service_pass.decision)))  # of a scheduled job, each has room of its own
+    return max(0, service_pass.spec.concurrency * runs - busy)
 
 
-def _shape_global(deployment: Deployment, nodes: list[str]) -> None:
-    gone = [slot for slot in deployment.slots.in_use if slot not in deployment.state.nodes]
-    deployment.remove(gone)
+def _shape_global(service_pass: ServicePass, nodes: list[str]) -> None:
+    gone = [slot for slot in service_pass.slots.in_use if slot not in service_pass.state.nodes]
+    service_pass.remove(gone)
     for node_id in nodes:
-        if node_id in deployment.slots.in_use or not deployment.node_takes_tasks(node_id):
+        if node_id in service_pass.slots.in_use or not service_pass.node_takes_tasks(node_id):
             continue
-        if deployment.is_free(node_id):
-            deployment.create(node_id)
+        if service_pass.is_free(node_id):
+            service_pass.create(node_id)
 
 
-def _least_missed(deployment: Deployment, number: int) -> list[SlotKey]:
+def _least_missed(service_pass: ServicePass, number: int) -> list[SlotKey]:
     """Slots to give up: not running before running, then from the nodes with most of them, then high numbers first.
 
     Source: swarmkit orchestrator/replicated/slot.go.
     """
     per_node: Counter[str] = Counter()
     ranked: list[tuple[bool, int, SlotKey]] = []
-    order = sorted(deployment.slots.in_use, key=lambda slot: (not _runs(deployment, slot), slot))
+    order = sorted(service_pass.slots.in_use, key=lambda slot: (not _runs(service_pass, slot), slot))
     for slot in order:
-        node = _node_of(deployment, slot)
-        ranked.append((not _runs(deployment, slot), per_node[node], slot))
+        node = _node_of(service_pass, slot)
+        ranked.append((not _runs(service_pass, slot), per_node[node], slot))
         per_node[node] += 1
     ranked.sort()
     return [slot for _, _, slot in ranked[len(ranked) - number :]]
 
 
-def _runs(deployment: Deployment, slot: SlotKey) -> bool:
+def _runs(service_pass: ServicePass, slot: SlotKey) -> bool:
     return any(
-        deployment.state.task_state(task) is TaskState.RUNNING for task in going(deployment.tasks(slot))
+        service_pass.state.task_state(task) is TaskState.RUNNING for task in going(service_pass.tasks(slot))
     )  # fmt: skip
 
 
-def _node_of(deployment: Deployment, slot: SlotKey) -> str:
-    return next((task.node_id for task in going(deployment.tasks(slot)) if task.node_id), "")
+def _node_of(service_pass: ServicePass, slot: SlotKey) -> str:
+    return next((task.node_id for task in going(service_pass.tasks(slot)) if task.node_id), "")

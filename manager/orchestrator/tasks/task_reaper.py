@@ -5,46 +5,46 @@ from __future__ import annotations
 from api.objects.decided import Task
 from api.objects.kinds import REVISION, SERVICE_DECISION, revision_id
 from api.states import GOING, TaskState
-from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.slots.service_pass import ServicePass
 from manager.orchestrator.slots.slot_queue import SlotQueue
 from manager.orchestrator.slots.slots import ServiceSlots, by_number, history_limit, in_order, overfull
 from manager.plan import PlanBuilder
 from manager.store.state import State
 
 
-def reap(deployment: Deployment) -> None:
+def reap(service_pass: ServicePass) -> None:
     """Delete a service's tasks that nobody needs to see any more. What is deleted is looked at again: it may fail."""
-    state, queue = deployment.state, deployment.queue
-    visit, queue.to_reap = by_number(queue.to_reap & deployment.slots.unsettled), set()
+    state, queue = service_pass.state, service_pass.queue
+    visit, queue.to_reap = by_number(queue.to_reap & service_pass.slots.unsettled), set()
     for slot in visit:
-        tasks = list(deployment.slots.tasks.get(slot, {}).values())
+        tasks = list(service_pass.slots.tasks.get(slot, {}).values())
         over = [task for task in tasks if task.desired is TaskState.REMOVE and state.has_ended(task)]
         if overfull(state, len(tasks) - len(over)):
             over += _surplus(state, [task for task in tasks if task not in over])
         for task in over:
-            deployment.draft.delete_task(task.id)
+            service_pass.builder.delete_task(task.id)
             queue.to_reap.add(slot)
 
 
-def remove_service(draft: PlanBuilder, slots: ServiceSlots, queue: SlotQueue, service_id: str) -> None:
+def remove_service(builder: PlanBuilder, slots: ServiceSlots, queue: SlotQueue, service_id: str) -> None:
     """Stop and delete what is left of a service that is no longer wanted."""
-    queue.begin("removed", draft.now, slots.tasks)
+    queue.begin("removed", builder.now, slots.tasks)
     visit, queue.to_reap, deleted = queue.to_reap, set(), 0
     for slot in visit:
         for task in slots.tasks.get(slot, {}).values():
-            if _is_over(draft.state, task):
-                draft.delete_task(task.id)
+            if _is_over(builder.state, task):
+                builder.delete_task(task.id)
                 deleted += 1
             elif task.desired is not TaskState.REMOVE:
-                draft.put_task(task, desired=TaskState.REMOVE)
+                builder.put_task(task, desired=TaskState.REMOVE)
             else:
                 continue
             queue.to_reap.add(slot)
     queue.end()
-    if deleted == len(draft.state.tasks_of(service_id)):
-        for number in draft.state.revisions_of(service_id):
-            draft.delete(REVISION, revision_id(service_id, number))
-        draft.delete(SERVICE_DECISION, service_id)
+    if deleted == len(builder.state.tasks_of(service_id)):
+        for number in builder.state.revisions_of(service_id):
+            builder.delete(REVISION, revision_id(service_id, number))
+        builder.delete(SERVICE_DECISION, service_id)
 
 
 def _surplus(state: State, tasks: list[Task]) -> list[Task]:

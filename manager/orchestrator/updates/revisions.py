@@ -11,50 +11,50 @@ from msgspec.structs import replace
 from api.objects.decided import Revision, ServiceDecision, UpdateStatus  # fmt: skip
 from api.objects.kinds import REVISION, SERVICE_DECISION, revision_id
 from api.objects.wanted import Service
-from manager.orchestrator.slots.service_pass import Deployment
+from manager.orchestrator.slots.service_pass import ServicePass
 from manager.orchestrator.updates.dependencies import starts_tasks, unmet
 from manager.orchestrator.updates.rolling_update import PAUSED, UPDATING
 from manager.plan import PlanBuilder
 
 
-def take_up(draft: PlanBuilder, service: Service) -> ServiceDecision:
+def take_up(builder: PlanBuilder, service: Service) -> ServiceDecision:
     """Keep the wanted revision, and put it in force if it is new; what is decided of the service then."""
-    state = draft.state
+    state = builder.state
     if service.revision not in state.revisions_of(service.id):
-        kept = Revision(service.id, service.revision, service.spec, draft.now)
-        draft.put(REVISION, revision_id(service.id, service.revision), kept)
+        kept = Revision(service.id, service.revision, service.spec, builder.now)
+        builder.put(REVISION, revision_id(service.id, service.revision), kept)
     old = state.service_decisions.get(service.id)
     if old is not None and old.wanted == service.revision and not old.held:
         return old
-    new = _waiting(draft, old, service)
-    draft.put(SERVICE_DECISION, service.id, new)
+    new = _waiting(builder, old, service)
+    builder.put(SERVICE_DECISION, service.id, new)
     return new
 
 
-def _waiting(draft: PlanBuilder, old: ServiceDecision | None, service: Service) -> ServiceDecision:
+def _waiting(builder: PlanBuilder, old: ServiceDecision | None, service: Service) -> ServiceDecision:
     """The wanted revision in force, unless it has to wait for other services (dependencies.py)."""
-    state, waiting = draft.state, None
+    state, waiting = builder.state, None
     if service.spec.depends_on and not service.rollback:
         waiting = unmet(state, service.spec)
     if old is None or old.held:
-        new = old if old and old.wanted == service.revision else _enforced(old, service, draft.now)
+        new = old if old and old.wanted == service.revision else _enforced(old, service, builder.now)
         return replace(new, waiting=waiting, held=waiting is not None)
     if waiting is not None and starts_tasks(state, service, old):
         return replace(old, waiting=waiting)
-    return _enforced(old, service, draft.now)
+    return _enforced(old, service, builder.now)
 
 
-def prune(deployment: Deployment) -> None:
+def prune(service_pass: ServicePass) -> None:
     """Forget revisions beyond the history that nothing uses."""
-    service_id, decision = deployment.service.id, deployment.decision
-    kept = deployment.state.revisions_of(service_id)
-    limit = deployment.service.spec.kept_revisions
+    service_id, decision = service_pass.service.id, service_pass.decision
+    kept = service_pass.state.revisions_of(service_id)
+    limit = service_pass.service.spec.kept_revisions
     if len(kept) <= limit:
         return
-    used = {decision.revision, decision.wanted, decision.previous, *deployment.slots.revisions}
+    used = {decision.revision, decision.wanted, decision.previous, *service_pass.slots.revisions}
     for number in sorted(kept)[:-limit]:
         if number not in used:
-            deployment.draft.delete(REVISION, revision_id(service_id, number))
+            service_pass.builder.delete(REVISION, revision_id(service_id, number))
 
 
 def _enforced(old: ServiceDecision | None, service: Service, now: float) -> ServiceDecision:

@@ -19,7 +19,7 @@ from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import UpdateConfig
 from api.states import TaskState
 from manager.orchestrator.slots import restart
-from manager.orchestrator.slots.service_pass import Deployment, going, yield_to
+from manager.orchestrator.slots.service_pass import ServicePass, going, yield_to
 from manager.orchestrator.slots.slots import by_number
 from manager.orchestrator.updates.update_progress import Progress, survey
 
@@ -29,147 +29,147 @@ IN_PROGRESS = (UPDATING, ROLLBACK_STARTED)
 STOPPED = (PAUSED, ROLLBACK_PAUSED)
 
 
-def update(deployment: Deployment) -> None:
+def update(service_pass: ServicePass) -> None:
     """Take the update of a service a step further, if there is one."""
-    if deployment.is_job:
+    if service_pass.is_job:
         return
-    status = _begin(deployment)
+    status = _begin(service_pass)
     if status is None or status.state not in IN_PROGRESS:
-        deployment.queue.forget_survey()
+        service_pass.queue.forget_tally()
         return
-    if deployment.early_ends:
-        status = replace(status, failures=status.failures + len(deployment.early_ends))
-        deployment.set_update(status)
-        if _too_many(deployment.update_config, status) and _give_up(deployment, status):
+    if service_pass.early_ends:
+        status = replace(status, failures=status.failures + len(service_pass.early_ends))
+        service_pass.set_update(status)
+        if _too_many(service_pass.update_config, status) and _give_up(service_pass, status):
             return
-    progress = survey(deployment)
-    status = _note_progress(deployment, status, progress)
-    if not _is_stuck(deployment, status, progress):
-        _make_way(deployment)
-        _start_more(deployment, progress)
-        _finish(deployment, status, progress)
+    progress = survey(service_pass)
+    status = _note_progress(service_pass, status, progress)
+    if not _is_stuck(service_pass, status, progress):
+        _make_way(service_pass)
+        _start_more(service_pass, progress)
+        _finish(service_pass, status, progress)
 
 
-def _begin(deployment: Deployment) -> UpdateStatus | None:
-    status = deployment.decision.update
+def _begin(service_pass: ServicePass) -> UpdateStatus | None:
+    status = service_pass.decision.update
     if status is not None and (status.state in STOPPED or status.total):
-        return _resume(deployment, status)
-    outdated = len(deployment.outdated_slots())
+        return _resume(service_pass, status)
+    outdated = len(service_pass.outdated_slots())
     if status is None and outdated:
-        status = UpdateStatus(UPDATING, deployment.now)
+        status = UpdateStatus(UPDATING, service_pass.now)
     if status is not None and status.state in IN_PROGRESS:
-        status = replace(status, revision=deployment.decision.revision, total=max(outdated, 1))
-        deployment.set_update(status)
+        status = replace(status, revision=service_pass.decision.revision, total=max(outdated, 1))
+        service_pass.set_update(status)
     return status
 
 
-def _resume(deployment: Deployment, status: UpdateStatus) -> UpdateStatus:
+def _resume(service_pass: ServicePass, status: UpdateStatus) -> UpdateStatus:
     """A finished update is taken up again when there is more to do: a global service's node is active again."""
-    if status.state in (COMPLETED, ROLLBACK_COMPLETED) and deployment.outdated_slots():
+    if status.state in (COMPLETED, ROLLBACK_COMPLETED) and service_pass.outdated_slots():
         state = UPDATING if status.state == COMPLETED else ROLLBACK_STARTED
         status = replace(status, state=state, completed_at=0.0)
-        deployment.set_update(status)
+        service_pass.set_update(status)
     return status
 
 
-def _start_more(deployment: Deployment, progress: Progress) -> None:
-    how = deployment.update_config
+def _start_more(service_pass: ServicePass, progress: Progress) -> None:
+    how = service_pass.update_config
     most = how.slots_at_once
     room = most - progress.busy if most else len(progress.waiting)
     for slot in progress.waiting.first(room):
         if how.starts_first:
-            tasks = deployment.tasks(slot)
-            deployment.create(slot, _restarts_after(deployment, tasks[-1]))
+            tasks = service_pass.tasks(slot)
+            service_pass.create(slot, _restarts_after(service_pass, tasks[-1]))
         else:
-            for task in going(deployment.tasks(slot)):
-                deployment.stop(slot, task)
+            for task in going(service_pass.tasks(slot)):
+                service_pass.stop(slot, task)
         progress.busy += 1
 
 
-def _make_way(deployment: Deployment) -> None:
+def _make_way(service_pass: ServicePass) -> None:
     """Start-first, where the old task is in the way of the new one: stop it first, after all."""
-    if not deployment.update_config.starts_first:
+    if not service_pass.update_config.starts_first:
         return
-    for slot in by_number(deployment.queue.survey.stuck - deployment.touched):
-        running = going(deployment.tasks(slot))
-        if len(running) == 2 and not deployment.is_outdated(running[1]):
-            yield_to(deployment, slot, *running)
+    for slot in by_number(service_pass.queue.tally.stuck - service_pass.touched):
+        running = going(service_pass.tasks(slot))
+        if len(running) == 2 and not service_pass.is_outdated(running[1]):
+            yield_to(service_pass, slot, *running)
 
 
-def _restarts_after(deployment: Deployment, newest: Task) -> list[float]:
-    if deployment.is_outdated(newest):
+def _restarts_after(service_pass: ServicePass, newest: Task) -> list[float]:
+    if service_pass.is_outdated(newest):
         return []
-    return restart.remember(deployment.policy, newest, deployment.now)
+    return restart.remember(service_pass.policy, newest, service_pass.now)
 
 
-def _finish(deployment: Deployment, status: UpdateStatus, progress: Progress) -> None:
+def _finish(service_pass: ServicePass, status: UpdateStatus, progress: Progress) -> None:
     if progress.again is not None:
-        deployment.again(progress.again)
-    if progress.waiting or progress.busy or deployment.outdated_slots():
+        service_pass.again(progress.again)
+    if progress.waiting or progress.busy or service_pass.outdated_slots():
         return
-    how = deployment.update_config
+    how = service_pass.update_config
     delay, monitor = how.delay_seconds, how.monitor_seconds
     watched = progress.last + (monitor if monitor > delay else delay + 1)
-    if progress.last >= status.started_at and watched > deployment.now:
-        deployment.again(watched)
+    if progress.last >= status.started_at and watched > service_pass.now:
+        service_pass.again(watched)
         return
     rolling_back = status.state == ROLLBACK_STARTED
-    deployment.set_update(
+    service_pass.set_update(
         replace(
             status,
             state=ROLLBACK_COMPLETED if rolling_back else COMPLETED,
-            completed_at=deployment.now,
+            completed_at=service_pass.now,
         )
     )
 
 
-def _note_progress(deployment: Deployment, status: UpdateStatus, progress: Progress) -> UpdateStatus:
+def _note_progress(service_pass: ServicePass, status: UpdateStatus, progress: Progress) -> UpdateStatus:
     """Remember it when more slots are done than ever before: one that comes and goes makes no progress."""
     if progress.done > status.done or not status.progressed_at:
-        status = replace(status, done=max(progress.done, status.done), progressed_at=deployment.now)
-        deployment.set_update(status)
+        status = replace(status, done=max(progress.done, status.done), progressed_at=service_pass.now)
+        service_pass.set_update(status)
     return status
 
 
-def _is_stuck(deployment: Deployment, status: UpdateStatus, progress: Progress) -> bool:
+def _is_stuck(service_pass: ServicePass, status: UpdateStatus, progress: Progress) -> bool:
     """Pause or roll back an update that has made no progress for too long; whether it came to that."""
-    if not (progress.waiting or progress.busy or deployment.outdated_slots()):
+    if not (progress.waiting or progress.busy or service_pass.outdated_slots()):
         return False
-    how = deployment.update_config
+    how = service_pass.update_config
     seconds = how.deadline_seconds
     deadline = status.progressed_at + how.delay_seconds + seconds
-    if deployment.now < deadline:
-        deployment.again(deadline)
+    if service_pass.now < deadline:
+        service_pass.again(deadline)
         return False
-    _fail(deployment, status, _no_progress(deployment, seconds, deployment.queue.survey.first_stuck()))
+    _fail(service_pass, status, _no_progress(service_pass, seconds, service_pass.queue.tally.first_stuck()))
     return True
 
 
-def _no_progress(deployment: Deployment, seconds: float, task: Task | None) -> Reason:
+def _no_progress(service_pass: ServicePass, seconds: float, task: Task | None) -> Reason:
     if task is None:
         return reason(Code.NO_PROGRESS, seconds=seconds)
-    state = deployment.state.task_state(task).value
+    state = service_pass.state.task_state(task).value
     return reason(
-        Code.NO_PROGRESS, deployment.status(task).reason or task.reason, seconds=seconds, task=task.id, state=state
+        Code.NO_PROGRESS, service_pass.status(task).reason or task.reason, seconds=seconds, task=task.id, state=state
     )
 
 
-def _fail(deployment: Deployment, status: UpdateStatus, why: Reason) -> None:
+def _fail(service_pass: ServicePass, status: UpdateStatus, why: Reason) -> None:
     """Roll back, or pause if that is not to be."""
     if status.state == ROLLBACK_STARTED:
-        deployment.set_update(replace(status, state=ROLLBACK_PAUSED, reason=why))
-    elif _can_roll_back(deployment):
-        back = deployment.decision.previous
-        status = UpdateStatus(ROLLBACK_STARTED, deployment.now, revision=back, reason=why)
-        deployment.decide(revision=back, previous=0, update=status)
+        service_pass.set_update(replace(status, state=ROLLBACK_PAUSED, reason=why))
+    elif _can_roll_back(service_pass):
+        back = service_pass.decision.previous
+        status = UpdateStatus(ROLLBACK_STARTED, service_pass.now, revision=back, reason=why)
+        service_pass.decide(revision=back, previous=0, update=status)
     else:
-        deployment.set_update(replace(status, state=PAUSED, reason=why))
+        service_pass.set_update(replace(status, state=PAUSED, reason=why))
 
 
-def _can_roll_back(deployment: Deployment) -> bool:
+def _can_roll_back(service_pass: ServicePass) -> bool:
     return (
-        deployment.update_config.on_failure == "rollback"
-        and deployment.spec_of(deployment.decision.previous) is not None
+        service_pass.update_config.on_failure == "rollback"
+        and service_pass.spec_of(service_pass.decision.previous) is not None
     )
 
 
@@ -177,14 +177,14 @@ def _too_many(how: UpdateConfig, status: UpdateStatus) -> bool:
     return status.failures / max(status.total, 1) > how.max_failure_ratio
 
 
-def _give_up(deployment: Deployment, status: UpdateStatus) -> bool:
+def _give_up(service_pass: ServicePass, status: UpdateStatus) -> bool:
     """Do as the failure action says; whether the update is over."""
-    if deployment.update_config.on_failure == "continue":
+    if service_pass.update_config.on_failure == "continue":
         return False
-    task = deployment.early_ends[-1]
-    said = deployment.state.statuses.get(task)
+    task = service_pass.early_ends[-1]
+    said = service_pass.state.statuses.get(task)
     why = said.reason if said else None
     if said and said.state is TaskState.COMPLETE:
         why = reason(Code.COMPLETED)
-    _fail(deployment, status, reason(Code.TASK_ENDED_EARLY, why, task=task))
+    _fail(service_pass, status, reason(Code.TASK_ENDED_EARLY, why, task=task))
     return True

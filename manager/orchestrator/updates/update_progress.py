@@ -10,83 +10,85 @@ from dataclasses import dataclass
 from api.objects.decided import Task
 from api.states import TaskState
 from manager.orchestrator.slots import restart
-from manager.orchestrator.slots.service_pass import Deployment, going
+from manager.orchestrator.slots.service_pass import ServicePass, going
 from manager.orchestrator.slots.slots import SlotKey
-from manager.orchestrator.slots.update_tally import BUSY, DOWN, NOTHING, UP, Verdict, Waiting
+from manager.orchestrator.slots.update_tally import BUSY, DOWN, NOTHING, UP, OutdatedSlots, SlotProgress
 
 
 @dataclass(slots=True)
 class Progress:
     """Where the slots are, in one look."""
 
-    waiting: Waiting
+    waiting: OutdatedSlots
     busy: int
     last: float
     again: float | None
     done: int
 
 
-def survey(deployment: Deployment) -> Progress:
+def survey(service_pass: ServicePass) -> Progress:
     """Where every slot is: those that changed are judged anew. What this look has touched already counts as busy."""
-    found, touched, in_use = deployment.queue.survey, deployment.touched, deployment.slots.in_use
-    delay = deployment.update_config.delay_seconds
-    for slot in found.spoiled(in_use, deployment.now):
+    found, touched, in_use = service_pass.queue.tally, service_pass.touched, service_pass.slots.in_use
+    delay = service_pass.update_config.delay_seconds
+    for slot in found.spoiled(in_use, service_pass.now):
         if slot not in touched:
-            found.put(slot, judge(deployment, slot, delay) if slot in in_use else NOTHING)
+            found.put(slot, judge(service_pass, slot, delay) if slot in in_use else NOTHING)
     for slot in touched:
         found.put(slot, NOTHING)
         found.spoil(slot)
-    last = min(found.last(), deployment.now)
+    last = min(found.last(), service_pass.now)
     return Progress(found.waiting, found.busy + len(touched), last, found.again(), found.done)
 
 
-def judge(deployment: Deployment, slot: SlotKey, delay: float) -> Verdict:
+def judge(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgress:
     """Where a slot is; `delay` in seconds."""
-    tasks = [task for task in deployment.tasks(slot) if task.desired is not TaskState.REMOVE]
+    tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
-    current = [task for task in running if not deployment.is_outdated(task)]
+    current = [task for task in running if not service_pass.is_outdated(task)]
     if current:
-        return _judge_current(deployment, current[-1], delay)
+        return _judge_current(service_pass, current[-1], delay)
     if running:
-        if (at := deployment.free_at(tasks)) > deployment.now:  # no third one, while the last replacement is under way
-            return Verdict(busy=True, again=at)
-        return _judge_outdated(deployment, slot, tasks[-1]) if _can_start(deployment, slot) else NOTHING
+        if (
+            at := service_pass.free_at(tasks)
+        ) > service_pass.now:  # no third one, while the last replacement is under way
+            return SlotProgress(busy=True, again=at)
+        return _judge_outdated(service_pass, slot, tasks[-1]) if _can_start(service_pass, slot) else NOTHING
     if not tasks:
         return NOTHING
-    if not all(map(deployment.ended, tasks)):  # the newest may have, when it was to take over from one that stops
-        return BUSY if _can_start(deployment, slot) else NOTHING
-    if not deployment.is_outdated(tasks[-1]):
-        goes_on = deployment.update_config.on_failure == "continue"  # whatever fails: then this slot is done with
-        return _started(deployment, tasks[-1].updated_at, delay, done=goes_on)
+    if not all(map(service_pass.ended, tasks)):  # the newest may have, when it was to take over from one that stops
+        return BUSY if _can_start(service_pass, slot) else NOTHING
+    if not service_pass.is_outdated(tasks[-1]):
+        goes_on = service_pass.update_config.on_failure == "continue"  # whatever fails: then this slot is done with
+        return _started(service_pass, tasks[-1].updated_at, delay, done=goes_on)
     return NOTHING
 
 
-def _judge_current(deployment: Deployment, task: Task, delay: float) -> Verdict:
-    status = deployment.status(task)
+def _judge_current(service_pass: ServicePass, task: Task, delay: float) -> SlotProgress:
+    status = service_pass.status(task)
     if status.state < TaskState.RUNNING:
-        return Verdict(busy=True, stuck=task)
-    runs = deployment.state.task_state(task) is TaskState.RUNNING
-    return _started(deployment, status.started_at or status.timestamp, delay, runs)
+        return SlotProgress(busy=True, stuck=task)
+    runs = service_pass.state.task_state(task) is TaskState.RUNNING
+    return _started(service_pass, status.started_at or status.timestamp, delay, runs)
 
 
-def _started(deployment: Deployment, since: float, delay: float, done: bool = False) -> Verdict:
-    at = min(since, deployment.now) + delay
-    waits = at > deployment.now
-    return Verdict(busy=waits, done=done, since=since, again=at if waits else 0.0)
+def _started(service_pass: ServicePass, since: float, delay: float, done: bool = False) -> SlotProgress:
+    at = min(since, service_pass.now) + delay
+    waits = at > service_pass.now
+    return SlotProgress(busy=waits, done=done, since=since, again=at if waits else 0.0)
 
 
-def _judge_outdated(deployment: Deployment, slot: SlotKey, newest: Task) -> Verdict:
+def _judge_outdated(service_pass: ServicePass, slot: SlotKey, newest: Task) -> SlotProgress:
     """Start-first, the new task has ended, the old one still runs: the restart policy says when to try again."""
-    if deployment.is_outdated(newest) or not deployment.ended(newest):
-        runs = any(deployment.state.task_state(task) is TaskState.RUNNING for task in going(deployment.tasks(slot)))
-        return Verdict(rank=UP if runs else DOWN)
-    at = restart.due(deployment.policy, newest, deployment.state.task_state(newest))
+    if service_pass.is_outdated(newest) or not service_pass.ended(newest):
+        runs = any(service_pass.state.task_state(task) is TaskState.RUNNING for task in going(service_pass.tasks(slot)))
+        return SlotProgress(rank=UP if runs else DOWN)
+    at = restart.due(service_pass.policy, newest, service_pass.state.task_state(newest))
     if at is None:
-        return Verdict(stuck=newest)
-    if at > deployment.now:
-        return Verdict(busy=True, again=at, stuck=newest)
-    return Verdict(rank=UP, stuck=newest)
+        return SlotProgress(stuck=newest)
+    if at > service_pass.now:
+        return SlotProgress(busy=True, again=at, stuck=newest)
+    return SlotProgress(rank=UP, stuck=newest)
 
 
-def _can_start(deployment: Deployment, slot: SlotKey) -> bool:
-    return not isinstance(slot, str) or deployment.node_takes_tasks(slot)
+def _can_start(service_pass: ServicePass, slot: SlotKey) -> bool:
+    return not isinstance(slot, str) or service_pass.node_takes_tasks(slot)

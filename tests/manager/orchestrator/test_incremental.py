@@ -14,7 +14,7 @@ from api.states import TaskState
 from manager.orchestrator import memory as orchestrator
 from manager.orchestrator.orchestrator import Orchestrator
 from manager.orchestrator.slots.slots import Slots
-from manager.orchestrator.slots.update_tally import DOWN, UP, Survey, Verdict, Waiting
+from manager.orchestrator.slots.update_tally import DOWN, UP, OutdatedSlots, SlotProgress, UpdateTally
 from manager.orchestrator.tasks import repair
 from manager.orchestrator.updates import update_progress
 from manager.plan import Plan
@@ -131,9 +131,9 @@ def test_news_of_one_task_concerns_one_slot_however_many_there_are(monkeypatch: 
     def noting(room: Any, name: str) -> None:
         inner: Callable[..., Any] = getattr(room, name)
 
-        def noted(deployment: Any, slot: Any, *more: Any) -> Any:
+        def noted(service_pass: Any, slot: Any, *more: Any) -> Any:
             visited.append(slot)
-            return inner(deployment, slot, *more)
+            return inner(service_pass, slot, *more)
 
         monkeypatch.setattr(room, name, noted)
 
@@ -212,7 +212,7 @@ def test_the_looks_at_an_update_of_five_thousand_go_into_as_many_slots_as_those_
 
 
 def test_waiting_slots_come_down_ones_first_and_by_number() -> None:
-    waiting = Waiting()
+    waiting = OutdatedSlots()
     for slot, rank in {3: UP, 1: UP, 2: UP, 9: DOWN}.items():
         waiting.put(slot, rank)
     assert (waiting.first(2), list(waiting), len(waiting)) == ([9, 1], [9, 1, 2, 3], 4)
@@ -224,14 +224,14 @@ def test_waiting_slots_come_down_ones_first_and_by_number() -> None:
 
 
 def test_a_survey_keeps_its_sums_while_verdicts_change() -> None:
-    survey = Survey()
+    survey = UpdateTally()
     assert sorted(survey.spoiled({1, 2, 3}, 0.0)) == [1, 2, 3]
-    survey.put(1, Verdict(done=True, since=50.0))
-    survey.put(2, Verdict(done=True, busy=True, since=60.0, again=65.0))
-    survey.put(3, Verdict(rank=UP))
+    survey.put(1, SlotProgress(done=True, since=50.0))
+    survey.put(2, SlotProgress(done=True, busy=True, since=60.0, again=65.0))
+    survey.put(3, SlotProgress(rank=UP))
     assert (survey.done, survey.busy, survey.last(), survey.again()) == (2, 1, 60.0, 65.0)
-    survey.put(2, Verdict(busy=True, stuck=make.task("t2")[2]))
-    survey.put(3, Verdict())
+    survey.put(2, SlotProgress(busy=True, stuck=make.task("t2")[2]))
+    survey.put(3, SlotProgress())
     assert (survey.done, survey.busy, survey.last(), survey.again()) == (1, 1, 50.0, None)
     assert (len(survey.waiting), survey.first_stuck()) == (0, make.task("t2")[2])
     survey.spoil(1)

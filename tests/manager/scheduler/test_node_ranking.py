@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manager.scheduler.group_placement import next_nodes
-from manager.scheduler.node_ranking import Order
+from manager.scheduler.node_ranking import NodeRanking
 from manager.scheduler.service_spread import Spread
 
 NODES = [f"n{number:02}" for number in range(30)]
@@ -20,7 +20,7 @@ def in_order(tasks: dict[str, int], members: set[str]) -> list[str]:
 @given(st.lists(st.tuples(st.sampled_from(["add", "drop", "more", "less"]), some), max_size=30))
 def test_an_order_is_by_tasks_and_id_whatever_happens(steps: list[tuple[str, list[str]]]) -> None:
     tasks, members = dict[str, int](), set[str]()
-    order = Order(tasks)
+    order = NodeRanking(tasks)
     for what, ids in steps:
         if what == "add":
             order.add([id for id in ids if id not in members])
@@ -42,7 +42,7 @@ def test_a_pass_takes_the_first_nodes_with_just_so_many_tasks(
     others: list[list[str]], own: list[list[str]], gone: list[list[str]], number: int
 ) -> None:
     tasks, spread = dict[str, int](), Spread()
-    order = Order(tasks)
+    order = NodeRanking(tasks)
     order.add(NODES[:25])  # the service is on others, too
     for ids, by in [*((ids, 1) for ids in own), *((ids, -1) for ids in gone)]:
         for id in ids:
@@ -65,7 +65,7 @@ def test_a_pass_takes_the_first_nodes_with_just_so_many_tasks(
 
 def test_that_a_service_is_everywhere_is_known_until_a_node_comes_or_a_task_goes() -> None:
     tasks, spread = dict[str, int](), Spread()
-    order = Order(tasks)
+    order = NodeRanking(tasks)
     order.add(NODES[:3])
     assert not order.is_covered(spread)
     spread.move(NODES[:3], 0, 1)
