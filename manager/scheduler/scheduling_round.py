@@ -19,7 +19,7 @@ class Round:
     """Places tasks. `close` it at the end."""
 
     def __init__(self, builder: PlanBuilder, pools: NodePools) -> None:
-        self._draft = builder
+        self._builder = builder
         self.pools = pools
         self._load = pools.load
         self._spreads: dict[str, Spread] = {}
@@ -60,7 +60,7 @@ class Round:
     def assign(self, group: TaskGroup, tasks: list[Task], ids: list[str], count: int) -> None:
         """Give each task its node; each of the nodes had `count` of the service's tasks."""
         if group.demand is NOTHING:
-            self._draft.assign_tasks(tasks, ids)
+            self._builder.assign_tasks(tasks, ids)
         else:
             for task, id in zip(tasks, ids, strict=True):
                 self._assign_demanding(group, task, id)
@@ -80,7 +80,7 @@ class Round:
         given = (
             generic_resources.pick(demand, node.seen, node.load) if node and generic_resources.wanted(demand) else None
         )
-        task = self._draft.assign_task(task, id, given or [])
+        task = self._builder.assign_task(task, id, given or [])
         if node is not None:
             if id not in self._laden:
                 node.load = node.load.copy()
