@@ -1,7 +1,7 @@
-"""The agent: puts the parts together and runs them as one group. Crash-only: what breaks it ends it.
+"""The agent, put together: all its parts run in one TaskGroup. Crash-only: no state exists only in memory.
 
-managers ⇄ connector ⇄ session ⇄ worker → runner (task.step) → runtime, networks
-                     ↑ statuses: reporter ← runner       disk: checkpoint
+managers ⇄ connector ⇄ session ⇄ worker → runner (lifecycle/step) → runtime, networks
+                          ↑ statuses: reporter ← runner       disk: checkpoint
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from agent.runtime.bundle import cdi
 from agent.runtime.interface import Runtime
 from agent.serving.callers import Callers
 from agent.session.interface import Connector
-from agent.session.known_managers import Managers
-from agent.session.session import Session
-from agent.session.status_reporter import Reporter
+from agent.session.known_managers import KnownManagers
+from agent.session.session import ManagerSession
+from agent.session.status_reporter import StatusReporter
 from agent.tasks.checkpoint import Checkpoint
 from agent.tasks.task_actions import RunnerContext
 from agent.tasks.worker import Worker
@@ -42,9 +42,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 TROUBLES_PERIOD = 1.0
-"""Seconds between two descriptions for the sake of what does not work."""
-LOOK_PERIOD = 5.0
-"""Seconds between two looks whether the CDI files or the host's addresses and routes have changed."""
+"""Seconds between two descriptions that are sent because of troubles."""
+HOST_CHECK_PERIOD = 5.0
+"""Seconds between two checks of the CDI files and of the host's addresses and routes for changes."""
 
 __all__ = ["Agent", "AgentConfig"]
 
@@ -60,11 +60,11 @@ class Agent:
         connector: Connector,
         clock: Clock,
         rng: random.Random | None = None,
-        told_health: Callable[[str, str], None] = lambda *_: None,
+        on_health_change: Callable[[str, str], None] = lambda *_: None,
         troubles: Troubles | None = None,
     ) -> None:
-        """`told_health` is told of a container whose health has changed, and what it is now. `troubles` are those of
-        the host's other parts too; the managers are told of all of them.
+        """`on_health_change` is called with a container's id and its new health. `troubles` is shared with the other
+        parts of the host; all of them are reported to the managers.
         """
         self._troubles = troubles or Troubles()
         self._config = config
@@ -73,23 +73,23 @@ class Agent:
         self._connector = connector
         self._clock = clock
         self._rng = rng or random.Random()
-        self._told_health = told_health
+        self._on_health_change = on_health_change
         self._checkpoint = Checkpoint(config.directory, self._troubles)
-        self._managers = Managers(config.directory / "managers.json", config.managers, self._rng)
+        self._managers = KnownManagers(config.directory / "managers.json", config.managers, self._rng)
         self._worker: Worker | None = None
         self._held: list[Assignments] = []
         self._up = asyncio.Event()
-        self._session: Session | None = None
+        self._session: ManagerSession | None = None
         self._last_prefixes: tuple[str, ...] = ()
         self.callers = Callers(lambda: self._checkpoint.assignments.members())
-        """Who may ask this host for something."""
+        """Access control for calls to this host."""
 
     async def run(self) -> NoReturn:
-        """Until cancelled. Containers, networks and names are left as they are, for the next agent to take over."""
+        """Run until cancelled. Containers, networks and DNS stay as they are; the next agent takes them over."""
         self._worker, self._held = None, []
         self._up.clear()
         self._checkpoint.load()
-        reporter = Reporter()
+        reporter = StatusReporter()
         context = RunnerContext(
             node_id=self._config.node_id,
             runtime=self._runtime,
@@ -103,10 +103,10 @@ class Agent:
             address=self._config.address,
             hostname=self._config.hostname,
             architecture=platform.machine(),
-            told_health=self._told_health,
+            on_health_change=self._on_health_change,
             troubles=self._troubles,
         )
-        session = self._session = Session(
+        session = self._session = ManagerSession(
             self._connector,
             self._managers,
             reporter,
@@ -133,8 +133,8 @@ class Agent:
         raise AssertionError("the session never ends")
 
     async def _bring_up(self, context: RunnerContext, group: asyncio.TaskGroup) -> None:
-        """Take over what a former agent left: first the networks, then the tasks on them. Tried until it works; the
-        managers hear of the host meanwhile, and of what it lacks.
+        """Take over what an earlier agent left: first the networks, then the tasks on them. Retried until it works;
+        meanwhile the session is up, and reports to the managers what fails.
         """
         await self._until_done("networks", self._networks.start)
         containers = await self._until_done("list of containers", self._runtime.containers)
@@ -167,35 +167,35 @@ class Agent:
         await self._networks.routed()
 
     def relocated(self, old: str, new: str) -> None:
-        """The host has another address now; if it is a manager it is to be found there."""
+        """Follow a change of the host's address: if this host is a manager, the known address changes too."""
         self._managers.relocate(old, new)
 
     def find(self, notice: ManagersNotice) -> None:
-        """A manager called: that is where they are now."""
+        """Store the managers' addresses that a manager announced, and try them at once."""
         self._managers.update(notice.managers, notice.ids)
         if self._session is not None:
             self._session.hurry()
 
     def health(self, task_id: str) -> Health:
-        """A task's health, for those who show containers."""
+        """A task's health, for the Engine API."""
         return self._worker.health(task_id) if self._worker else Health()
 
     def network_name(self, id: str) -> str:
-        """The name of a network this host takes part in; the id itself for any other."""
+        """The name of a network of this host; for any other network, its id."""
         network = self._checkpoint.assignments.network(id)
         return network.name if network else id
 
     def networks(self) -> list[NetworkAssignment]:
-        """The networks this host takes part in."""
+        """The networks of this host."""
         return list(self._checkpoint.assignments.view().networks.values())
 
     async def farewell(self) -> None:
-        """Tell the managers that this node leaves, so that they need not wait for its lease to run out."""
+        """Tell the managers that this node leaves, so that they need not wait until its lease expires."""
         if self._session:
             await self._session.farewell()
 
     async def leave(self) -> None:
-        """Remove every container, network and file of the agent's (the node leaves the cluster). Not while it runs."""
+        """Remove all containers, networks and files of the agent: the node leaves the cluster. Not while `run` runs."""
         for container in await self._runtime.containers():
             if container.task_id:
                 await self._runtime.remove(container.id)
@@ -208,7 +208,7 @@ class Agent:
             self._held = [*([] if message.full else self._held), message]
             return
         self._worker.apply(message)
-        self.callers.look()
+        self.callers.recheck()
 
     async def _describe(self) -> NodeDescription:
         try:
@@ -220,7 +220,7 @@ class Agent:
         return describe_host(self._config, images, self._troubles.sentences(), await self._prefixes())
 
     async def _prefixes(self) -> tuple[str, ...]:
-        """What the host uses of the address space; as last known, when that cannot be read."""
+        """The host's address prefixes; the last known ones if they cannot be read."""
         try:
             self._last_prefixes = await self._networks.prefixes()
             self._troubles.resolve("addresses and routes")
@@ -228,26 +228,26 @@ class Agent:
             self._troubles.report("addresses and routes", error_sentence(error))
         return self._last_prefixes
 
-    async def _watch_host(self, session: Session) -> NoReturn:
+    async def _watch_host(self, session: ManagerSession) -> NoReturn:
         last = None
         while True:
             now = cdi.stamp(), await self._prefixes()
             if now != last:
                 last = now
                 session.describe(await self._describe())
-            await asyncio.sleep(LOOK_PERIOD)
+            await asyncio.sleep(HOST_CHECK_PERIOD)
 
-    async def _watch_troubles(self, session: Session) -> NoReturn:
+    async def _watch_troubles(self, session: ManagerSession) -> NoReturn:
         while True:
             await self._troubles.changed.wait()
             self._troubles.changed.clear()
             session.describe(await self._describe())
             await asyncio.sleep(TROUBLES_PERIOD)
 
-    async def _watch_images(self, session: Session) -> NoReturn:
+    async def _watch_images(self, session: ManagerSession) -> NoReturn:
         while True:
             async with asyncio.TaskGroup() as group:
-                # Waiting starts before looking, so that nothing falls between the two.
+                # The wait begins before the images are read, so that no change in between is lost.
                 group.create_task(self._runtime.wait_images(), name="images changed")
                 await asyncio.sleep(0)
                 session.describe(await self._describe())

@@ -1,4 +1,4 @@
-"""What a node says of itself: its size, its machine, and the images it can give to others."""
+"""The node description: what a node reports about its resources, its machine and its images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from api.wire.host_bounds import MOST_IMAGES, MOST_IMAGES_BYTES, MOST_ITEMS, MOS
 log = structlog.get_logger(__name__)
 
 CPU = 1_000_000_000
-"""Nano-CPUs of one processor."""
+"""Nano-CPUs per processor."""
 
 
 def describe(
@@ -32,7 +32,7 @@ def describe(
     troubles: Iterable[str] = (),
     prefixes: Iterable[str] = (),
 ) -> NodeDescription:
-    """The description of a node with so many processors and bytes of memory. Pure."""
+    """The description of a node with `cpus` processors and `memory` bytes of memory. Pure."""
     images = fitting(images)
     size = Reservations(nano_cpus=cpus * CPU, memory_bytes=memory, generic_resources=list(config.generic_resources))
     return NodeDescription(
@@ -52,8 +52,8 @@ def describe(
 
 
 def fitting(images: Iterable[Image], most: int = MOST_IMAGES_BYTES) -> list[Image]:
-    """As many of the images as a description has room for (`most` bytes). The others are not offered to other hosts;
-    they get them from a registry.
+    """The images that fit into a description of `most` bytes. The others are not offered to other hosts, which fetch
+    them from a registry.
     """
     kept, left, names = [], most, MOST_IMAGES
     for image in images:
@@ -68,7 +68,7 @@ def fitting(images: Iterable[Image], most: int = MOST_IMAGES_BYTES) -> list[Imag
 
 
 def one_line(text: str, most: int = 300) -> str:
-    """A sentence that may be shown in a row of a table."""
+    """The text on one line of at most `most` characters, for a row of a table."""
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     return line if len(line) <= most else f"{line[:most]}…"
 
@@ -76,7 +76,7 @@ def one_line(text: str, most: int = 300) -> str:
 def describe_host(
     config: AgentConfig, images: Iterable[Image], troubles: Iterable[str] = (), prefixes: Iterable[str] = ()
 ) -> NodeDescription:
-    """The description of this machine (all of it: limits on the daemon's own cgroup are not its containers')."""
+    """The description of this machine, with all its resources: limits of the daemon's cgroup do not apply to tasks."""
     devices = cdi.read().devices
     return describe(
         config, images, os.cpu_count() or 1, total_memory(), platform.machine(), devices, troubles, prefixes
@@ -84,7 +84,7 @@ def describe_host(
 
 
 def image_names(image: Image) -> Iterator[str]:
-    """Every way a spec may name an image this host has: by name, by name and manifest digest, by name and image id."""
+    """All references by which specs may name the image: name, name and manifest digest, name and image id."""
     yield from image.names
     yield from image.digests
     yield image.id
@@ -93,21 +93,21 @@ def image_names(image: Image) -> Iterator[str]:
 
 
 def tag_meanings(image: Image) -> Iterator[tuple[str, str]]:
-    """What each name of an image stands for: its manifest's digest in that repository, if it has one, else its id."""
+    """Each name of the image with the digest of its manifest in that repository or, if it has none, the image's id."""
     digests = {repository_of(reference): reference.partition("@")[2] for reference in sorted(image.digests)}
     for name in image.names:
         yield name, digests.get(repository_of(name), image.id)
 
 
 def repository_of(reference: str) -> str:
-    """A reference without its digest and tag (a colon after the last slash; before it, it is a port)."""
+    """The reference without digest and tag. A tag is a colon after the last slash; before it, a colon is a port's."""
     name = reference.partition("@")[0]
     head, slash, last = name.rpartition("/")
     return head + slash + last.partition(":")[0]
 
 
 def total_memory(source: Path = Path("/proc/meminfo")) -> int:
-    """Bytes of memory of the machine; 0 when the kernel does not say."""
+    """Bytes of memory of the machine; 0 if /proc/meminfo does not say."""
     for line in source.read_text().splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""The agent's settings."""
+"""The agent's options."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from api.service.resources import GenericResource
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What a host's agent is told when it starts."""
+    """The options with which a host's agent starts."""
 
     node_id: str
     hostname: str
     directory: Path
-    """Its own directory: `<data-root>/agent`."""
+    """The agent's directory: `<data-root>/agent`."""
     address: str
-    """Where the other hosts reach this one."""
+    """The address at which other hosts reach this one."""
     host_port: int = HOST_PORT
     manager_port: int = 0
     """Port of this node's manager API; 0 on a worker."""
     managers: tuple[str, ...] = ()
-    """"address:host_port" of managers to try when none is remembered."""
+    """"address:host_port" of managers to try when none is stored."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Engine labels."""
     engine_version: str = ""
     generic_resources: tuple[GenericResource, ...] = ()
     starts: int = 8
-    """Containers being started at once, and being removed. On two cores 4–8 give the best rate; 30 is no faster and
-    triples the wait."""
+    """Limit of containers being started at once, and of those being removed. On two cores 4 to 8 give the best rate;
+    30 is no faster and triples the wait."""

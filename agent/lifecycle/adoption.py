@@ -1,4 +1,4 @@
-"""What a restarted agent knows of a task, from the noted status and the container that exists. Pure."""
+"""Adoption: what a restarted agent knows about a task, from its checkpointed status and its container. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOST = reason(Code.CONTAINER_LOST)
 def observe(
     status: TaskStatus | None, container: Container | None, image: Image | None, spec: SpecAssignment | None
 ) -> Observed:
-    """Where a task stands when its runner starts.
+    """The observed state of a task when its runner starts.
 
-    `status` is what was noted of it (running or ended), `image` the one its container was made from. A task that is
-    new to this host has none of the two. One that was running is not started a second time when its container is gone.
+    `status` is the checkpointed status (running or ended), `image` the one its container was made from; both are None
+    for a task that is new to this host. A task that was running is not started again if its container is gone.
     """
     if status and status.state.is_terminal:
         return Observed(reached=status.state, final=status, maybe_sandbox=False)
@@ -44,5 +44,5 @@ def _health(was_running: bool, image: Image | None, spec: SpecAssignment | None)
     wanted = spec.task.container_spec.healthcheck if spec else None
     if not check_of(wanted, image.healthcheck if image else None):
         return HealthState.NONE
-    # RUNNING is told only of a healthy container: it stays so until its probes say otherwise.
+    # RUNNING is reported only for a healthy container: it counts as healthy until its probes fail.
     return HealthState.HEALTHY if was_running else HealthState.STARTING

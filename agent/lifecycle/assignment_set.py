@@ -1,7 +1,7 @@
-"""The assignment set: what the managers want of this host, by kind and id. Pure.
+"""The assignment set: everything the managers assigned to this host, by kind and id. Pure.
 
-A full message replaces the set, an increment changes it; either way the caller learns what really differs, so that
-work is done for that only.
+A full message replaces the set, an increment changes it. In both cases the caller gets the actual difference, so that
+only what changed causes work.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ _TAGS = ("task", "spec", "network", "service", "endpoint", "peer", "image", "mem
 
 @dataclass(frozen=True, slots=True)
 class AssignmentChange:
-    """What a message changed."""
+    """What a message changed in the set."""
 
     put: list[Assignment] = field(default_factory=list)
     removed: list[AssignmentKey] = field(default_factory=list)
     unfit: dict[AssignmentKey, str] = field(default_factory=dict)
-    """What cannot be applied, and why: left as it was, if it was there before."""
+    """Assignments that cannot be applied, with the reason. An earlier value stays in the set."""
 
     @property
     def tags(self) -> set[str]:
-        """The kinds it touches."""
+        """The kinds of all changed assignments."""
         return {key_of(resource)[0] for resource in self.put} | {tag for tag, _ in self.removed}
 
     def ids(self, tag: str) -> set[str]:
-        """Ids of one kind that are new or different."""
+        """Ids of the new and changed assignments of one kind."""
         return {id for kind, id in map(key_of, self.put) if kind == tag}
 
     def removed_ids(self, tag: str) -> set[str]:
-        """Ids of one kind that are gone."""
+        """Ids of the removed assignments of one kind."""
         return {id for kind, id in self.removed if kind == tag}
 
 
 class AssignmentSet:
-    """All resources this host was sent. Knows nothing of numbers, sessions or disks."""
+    """All assignments of this host. Message numbers, sessions and disks are not its concern."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, dict[str, Assignment]] = {tag: {} for tag in _TAGS}
 
     def apply(self, message: Assignments) -> AssignmentChange:
-        """Take a message in; returns what it changed. An unknown key in `remove` is no error."""
+        """Apply a message. Returns what it changed. An unknown key in `remove` is ignored."""
         unfit = {key_of(resource): why for resource in message.put if (why := wrong(resource))}
         put = [r for r in message.put if self._get(key_of(r)) != r and key_of(r) not in unfit]
         removed = [key for key in message.remove if self._get(key) is not None]
@@ -80,36 +80,36 @@ class AssignmentSet:
         return AssignmentChange(put, removed, unfit)
 
     def keys(self) -> list[AssignmentKey]:
-        """Every resource there is."""
+        """The keys of all assignments."""
         return [(tag, id) for tag, kind in self._kinds.items() for id in kind]
 
     def all(self) -> list[Assignment]:
-        """Every resource, as a full message would put them."""
+        """All assignments, as a full message would contain them."""
         return [resource for kind in self._kinds.values() for resource in kind.values()]
 
     def tasks(self) -> Iterable[TaskAssignment]:
-        """Every task order."""
+        """All tasks of this host."""
         return list(cast("dict[str, TaskAssignment]", self._kinds["task"]).values())
 
     def task(self, id: str) -> TaskAssignment | None:
-        """One task order."""
+        """One task; None if it is not assigned to this host."""
         return cast("TaskAssignment | None", self._get(("task", id)))
 
     def spec(self, id: str) -> SpecAssignment | None:
-        """What a task refers to by `spec_id`; None while it has not come."""
+        """The spec that tasks refer to by `spec_id`; None before it has arrived."""
         return cast("SpecAssignment | None", self._get(("spec", id)))
 
     def network(self, id: str) -> NetworkAssignment | None:
-        """One network this host takes part in."""
+        """One network of this host; None if this host has no part in it."""
         return cast("NetworkAssignment | None", self._get(("network", id)))
 
     def peers(self, image: str) -> tuple[str, ...]:
-        """Hosts that can give an image, by its reference."""
+        """Addresses of the hosts that have an image, by its reference."""
         order = cast("ImageAssignment | None", self._get(("image", image)))
         return tuple(order.peers) if order else ()
 
     def digested(self, image: str) -> str:
-        """An image's reference, with the digest that managers know for its tag if it has none."""
+        """The image reference; one without a digest gets the digest that managers know for its tag."""
         order = cast("ImageAssignment | None", self._get(("image", image)))
         return f"{image}@{order.digest}" if order and order.digest and "@" not in image else image
 
@@ -118,12 +118,12 @@ class AssignmentSet:
         return cast("dict[str, MemberAssignment]", self._kinds["member"])
 
     def files(self, keys: Iterable[AssignmentKey]) -> tuple[SecretAssignment | ConfigAssignment, ...]:
-        """Those of these secrets and configs that have come."""
+        """The secrets and configs with these keys, as far as they have arrived."""
         found = (self._get(key) for key in keys)
         return tuple(order for order in found if isinstance(order, SecretAssignment | ConfigAssignment))
 
     def view(self) -> NetworkView:
-        """The networks' part, in maps of its own (later messages do not change them)."""
+        """The assignments that concern networks, as copies: later messages do not change them."""
         return NetworkView(
             networks=cast("dict[str, NetworkAssignment]", dict(self._kinds["network"])),
             services=cast("dict[str, ServiceAssignment]", dict(self._kinds["service"])),

@@ -1,4 +1,4 @@
-"""From orders to plans: the container and the sandbox a task asks for. Pure."""
+"""Container plans and sandboxes, made from a task's assignment and spec. Pure."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from api.wire.assignments import SpecAssignment, TaskAssignment
 from overlay.interface import Interface, Sandbox
 
 NO_NETWORK = "none"
-"""Target of a service that has nothing but a loopback interface."""
+"""Network target of a service whose containers have only a loopback interface."""
 HOST_NETWORK = "host"
-"""Target of a service that uses its host's own network."""
+"""Network target of a service whose containers use the host's network namespace."""
 SHORT_ID = 12
 
 
 def uses_host_network(spec: SpecAssignment) -> bool:
-    """Whether the container gets no network namespace of its own."""
+    """Whether the container shares the host's network namespace."""
     return any(network.target == HOST_NETWORK for network in spec.task.networks)
 
 
 def spec_for(
     order: TaskAssignment, spec: SpecAssignment, node_id: str, hostname: str, architecture: str
 ) -> SpecAssignment:
-    """The spec as it is for this one task, on this host: its templates expanded. Raises RuntimeFailure."""
+    """The spec with its templates expanded for this task on this host. Raises RuntimeFailure."""
     container = spec.task.container_spec
     if not has_templates(container):
         return spec
@@ -53,7 +53,7 @@ def spec_for(
 
 
 def resource_variables(given: Iterable[GenericResource]) -> tuple[str, ...]:
-    """Environment variables that name the generic resources a task was given (swarmkit genericresource EnvFormat)."""
+    """Environment variables that name the generic resources of a task (format: swarmkit genericresource EnvFormat)."""
     values: dict[str, list[str]] = {}
     for resource in given:
         if named := resource.named_resource_spec:
@@ -64,12 +64,12 @@ def resource_variables(given: Iterable[GenericResource]) -> tuple[str, ...]:
 
 
 def hostname_of(order: TaskAssignment, spec: SpecAssignment) -> str:
-    """The container's host name: as asked for, or (Docker's default) the start of its id."""
+    """The container's host name: the spec's, else (as in Docker) the first 12 characters of the container id."""
     return spec.task.container_spec.hostname or container_id(order.id)[:SHORT_ID]
 
 
 def labels_of(order: TaskAssignment, spec: SpecAssignment, node_id: str) -> dict[str, str]:
-    """The container's labels: the spec's, and those by which Docker's tools know a task's container."""
+    """The container's labels: the spec's, and those by which Docker's tools recognise a task's container."""
     return {
         **spec.task.container_spec.labels,
         "com.docker.swarm.task": "",
@@ -82,7 +82,7 @@ def labels_of(order: TaskAssignment, spec: SpecAssignment, node_id: str) -> dict
 
 
 def sandbox_of(order: TaskAssignment, spec: SpecAssignment) -> Sandbox:
-    """The network namespace a task asks for."""
+    """The sandbox of a task."""
     dns = spec.task.container_spec.dns_config
     return Sandbox(
         id=container_id(order.id),
@@ -100,7 +100,7 @@ def sandbox_of(order: TaskAssignment, spec: SpecAssignment) -> Sandbox:
 
 
 def networks_of(order: TaskAssignment) -> tuple[str, ...]:
-    """Ids of the networks a task is on."""
+    """Ids of the networks a task is attached to."""
     return tuple(attachment.network_id for attachment in order.attachments)
 
 
@@ -114,7 +114,7 @@ def container_of(
     files: tuple[PlannedFile, ...] = (),
     host: str = "",
 ) -> ContainerPlan:
-    """The container a task asks for, in the namespace at `netns` with these addresses (with or without prefix)."""
+    """The container of a task, in the network namespace at `netns` with these addresses (with or without prefix)."""
     hostname = hostname_of(order, spec)
     own = [f"{address.partition('/')[0]} {hostname}" for address in addresses.values()]
     return ContainerPlan(
@@ -133,12 +133,12 @@ def container_of(
 
 
 def _host_lines(lines: Iterable[str], host: str) -> Iterator[str]:
-    """With `host-gateway` turned into the host's address."""
+    """Lines for /etc/hosts, with `host-gateway` replaced by the host's address."""
     for line in lines:
         address, _, names = line.partition(" ")
         yield f"{host} {names}" if address == HOST_GATEWAY and host else line
 
 
 def ports_of(held: Iterable[PortConfig]) -> tuple[PortStatus, ...]:
-    """The host's own ports a task holds, for its status."""
+    """The host ports that a task's sandbox holds, as its status reports them."""
     return tuple(PortStatus(port.protocol, port.target_port, port.published_port, port.host_ip) for port in held)

@@ -1,8 +1,8 @@
-"""Docker's health check as a state machine. Pure: results of probes and `now` in, health and the next delay out.
+"""Docker's health check as a state machine. Pure: probe results and `now` in, health and the next delay out.
 
-Source of the rules: moby daemon/health.go. A container starts as STARTING; a good probe makes it HEALTHY; `retries`
-bad ones in a row make it UNHEALTHY, where bad ones within the start period do not count before the first good one.
-Durations here are seconds.
+The rules are those of moby daemon/health.go. A container begins as STARTING. A successful probe makes it HEALTHY,
+`retries` failed probes in a row make it UNHEALTHY. Failures within the start period do not count until a probe has
+succeeded. Durations are seconds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ RETRIES = 3
 START_PERIOD = 0.0
 START_INTERVAL = 5.0
 MAX_OUTPUT = 4096
-"""Bytes of a probe's output that are kept."""
+"""Bytes of a probe's output that are stored."""
 
 
 class HealthState(Enum):
-    """Docker's words for it; NONE is a container without a check."""
+    """Docker's health states; NONE is a container without a health check."""
 
     NONE = "none"
     STARTING = "starting"
@@ -33,7 +33,7 @@ class HealthState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A health check with every default filled in."""
+    """A health check with all defaults filled in."""
 
     command: tuple[str, ...]
     interval: float = INTERVAL
@@ -45,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How one probe ended; `code` is -1 when it took too long or could not be run."""
+    """The result of one probe. `code` is -1 after a timeout or when the command could not be run."""
 
     start: float
     end: float
@@ -55,11 +55,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Where a container stands."""
+    """A container's health and its newest probes."""
 
     state: HealthState = HealthState.NONE
     streak: int = 0
-    """Bad probes in a row that count."""
+    """Failed probes in a row, without those that the start period excuses."""
     log: tuple[Probe, ...] = ()
     """The last five."""
 
@@ -68,7 +68,7 @@ NO_HEALTH = Health()
 
 
 def check_of(wanted: Healthcheck | None, image: Healthcheck | None) -> Check | None:
-    """The check that holds: the spec's, each part it does not say taken from the image's; None when there is none."""
+    """The effective check: the spec's, with the image's value for each unset field. None if there is no command."""
     merged = _merge(wanted or Healthcheck(), image or Healthcheck())
     command = _command(merged.test)
     if not command:
@@ -84,7 +84,7 @@ def check_of(wanted: Healthcheck | None, image: Healthcheck | None) -> Check | N
 
 
 def after(check: Check, health: Health, started: float, probe: Probe) -> Health:
-    """Health once a probe has ended. `started` is when the container was."""
+    """The health after a probe. `started` is the container's start time."""
     log = (*health.log[-4:], probe)
     if probe.code == 0:
         return Health(HealthState.HEALTHY, 0, log)
@@ -95,14 +95,14 @@ def after(check: Check, health: Health, started: float, probe: Probe) -> Health:
 
 
 def delay(check: Check, health: Health, started: float, now: float) -> float:
-    """Seconds from now to the next probe."""
+    """Seconds from `now` until the next probe."""
     if health.state is HealthState.STARTING and now - started < check.start_period:
         return check.start_interval
     return check.interval
 
 
 def complaint(health: Health, exit_code: int) -> Reason:
-    """Why a container is unhealthy: the reason of its task's end, with the code that it ended with."""
+    """The reason why a task with an unhealthy container failed; `exit_code` is the container's."""
     facts: dict[str, Fact] = {"failures": health.streak, "exit_code": exit_code}
     if health.log:
         last = health.log[-1]

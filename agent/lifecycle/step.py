@@ -1,13 +1,13 @@
-"""A task's life as one step function: what is wanted and what is seen in, the next action and the status out. Pure.
+"""The step function of a task's life: from the wanted and the observed state to the next action and status. Pure.
 
     way up:    FETCH → CONNECT → QUEUE → OPEN → CREATE → START → (HOOK) → WATCH
     way down:  (DRAIN → LINGER) → STOP → (REMOVE a container that never ran) → CLOSE → terminal status
                → IDLE, or REMOVE → LEAVE
 
-The runner performs the action and asks again. Two rules carry the rest of the system:
-- a terminal status is told only after the sandbox is closed, as its addresses may be given to another task then;
-- a status never goes back: what was reached is reached, also over a restart of the agent.
-Source of states, messages and error texts: swarmkit agent/exec/controller.go `Do`, moby daemon/cluster/executor.
+The runner performs the action and calls `step` again. The rest of the system depends on two rules:
+- a terminal status is reported only after the sandbox is closed: from then on another task may get its addresses;
+- a status never goes back, not even when the agent restarts.
+States, messages and error texts follow swarmkit agent/exec/controller.go `Do` and moby daemon/cluster/executor.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from api.wire.assignments import ConfigAssignment, SecretAssignment, SpecAssignm
 
 
 class Action(Enum):
-    """What a runner does next."""
+    """What the runner does next."""
 
     IDLE = auto()
-    """Nothing, until what is wanted changes."""
+    """Do nothing until the wanted state changes."""
     FETCH = auto()
     CONNECT = auto()
-    """Wait until its networks exist on this host."""
+    """Wait until the task's networks exist on this host."""
     QUEUE = auto()
-    """Wait for one of the host's places for containers being started."""
+    """Wait for a free place: a host starts only so many containers at once."""
     OPEN = auto()
     CREATE = auto()
     START = auto()
     HOOK = auto()
-    """Run its post_start commands."""
+    """Run the post_start commands."""
     WATCH = auto()
-    """Wait for its end, and probe its health."""
+    """Wait for the container's end, and probe its health."""
     DRAIN = auto()
-    """Wait until the managers say that no host sends it new connections."""
+    """Wait until the managers report that no host sends the task new connections."""
     LINGER = auto()
-    """Leave time to connections that were under way then."""
+    """After draining, give open connections time to end."""
     STOP = auto()
     CLOSE = auto()
     REMOVE = auto()
@@ -56,30 +56,30 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the managers want of a task."""
+    """What the managers want of a task, and what they sent for it."""
 
     order: TaskAssignment
     spec: SpecAssignment | None = None
-    """None while it has not come."""
+    """None before it has arrived."""
     peers: tuple[str, ...] = ()
-    """Hosts that can give the image."""
+    """Addresses of hosts that have the image."""
     image: str = ""
-    """Its reference, with the digest that managers know for a tag; "" as the spec has it."""
+    """The image reference, with the digest that managers know for its tag; "" stands for the spec's reference."""
     files: tuple[SecretAssignment | ConfigAssignment, ...] = ()
-    """Its secrets and configs, as far as they have come."""
+    """The task's secrets and configs, as far as they have arrived."""
     lacking: tuple[str, ...] = ()
-    """Those that have not: "secret password"."""
+    """Names of those that have not arrived, such as "secret password"."""
     gone: bool = False
-    """No longer in the assignments: nobody wants to hear of it."""
+    """No longer assigned to this host: its status is not reported any more."""
 
     @property
     def stopping(self) -> bool:
-        """Whether the task is to end."""
+        """Whether the task shall end."""
         return self.gone or self.order.desired >= TaskState.SHUTDOWN
 
     @property
     def leaving(self) -> bool:
-        """Whether nothing of the task is to stay."""
+        """Whether the task's container shall be removed too."""
         return self.gone or self.order.desired >= TaskState.REMOVE
 
 
@@ -93,51 +93,51 @@ class Failure:
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """What is known of a task on this host. The two `maybe` fields are true until the contrary is known."""
+    """What is known about a task on this host. Both `maybe` fields are true until their thing is known not to exist."""
 
     image: Image | None = None
     connected: bool = False
     turn: bool = False
     netns: str | None = None
-    """Path of its network namespace once opened; "" is the host's."""
+    """Path of the task's network namespace, once it is open; "" is the host's."""
     ports: tuple[PortStatus, ...] = ()
-    """The host's own ports its sandbox holds."""
+    """The host ports that the task's sandbox holds."""
     created: bool = False
     started: float = 0.0
     drained: bool = False
-    """Whether every host has taken it from its DNS and load balancing, or was waited for long enough."""
+    """Whether all hosts have removed the task from DNS and load balancing, or the time for that has passed."""
     lingered: bool = False
     hooked: bool = False
-    """Whether its post_start commands have been run."""
+    """Whether the post_start commands have run."""
     pid: int = 0
     exit: Exit | None = None
     health: Health = NO_HEALTH
     failure: Failure | None = None
     trouble: Reason | None = None
-    """Why the action under way is being tried again."""
+    """Why the current action is being repeated."""
     maybe_sandbox: bool = True
     maybe_container: bool = True
     reached: TaskState = TaskState.ACCEPTED
-    """The furthest state told so far."""
+    """The furthest state reported so far."""
     final: TaskStatus | None = None
-    """The terminal status, once told."""
+    """The terminal status, once reported."""
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
+        """Whether the container's process runs."""
         return self.pid > 0 and self.exit is None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do, and what to tell (no timestamp: the runner gives it one when it differs from the last)."""
+    """The next action and the status to report, without a timestamp: the runner sets it when the status changes."""
 
     action: Action
     status: TaskStatus
 
 
 def step(wanted: Wanted, seen: Observed) -> Step:
-    """The next step of a task. Asked again after every change of either argument."""
+    """The next step of a task. Called again after every change of either argument."""
     if wanted.stopping or seen.exit or seen.failure or seen.final:
         return _closing(_down(wanted, seen))
     if seen.health.state is HealthState.UNHEALTHY:
@@ -178,7 +178,7 @@ def _up(wanted: Wanted, seen: Observed) -> Step:
 
 def _down(wanted: Wanted, seen: Observed) -> Step:
     if seen.running:
-        # Not RUNNING: one that never was ready must not look so now.
+        # The state is `reached`, not RUNNING: a task that never became ready must not look ready while it stops.
         if _serves(wanted, seen):
             if wanted.order.draining and not seen.drained:
                 return _alive(wanted, seen, Action.DRAIN, seen.reached, Code.DRAINING)
@@ -186,7 +186,7 @@ def _down(wanted: Wanted, seen: Observed) -> Step:
                 return _alive(wanted, seen, Action.LINGER, seen.reached, Code.DRAINING)
         return _alive(wanted, seen, Action.STOP, seen.reached, Code.STOPPING)
     if seen.exit is None and seen.final is None and seen.maybe_container:
-        # It never ran, or could not be started: no log to keep, and it must not hold the namespace.
+        # The container never ran, or could not be started: it has no log, and must not hold the namespace.
         return _alive(wanted, seen, Action.REMOVE, seen.reached, Code.CLEANING_UP)
     if seen.maybe_sandbox:
         return _alive(wanted, seen, Action.CLOSE, seen.reached, Code.CLEANING_UP)
@@ -197,14 +197,14 @@ def _down(wanted: Wanted, seen: Observed) -> Step:
 
 
 def _closing(now: Step) -> Step:
-    """It may look running until its end, but nobody is to connect to it any more."""
+    """The step, with a status that says: the task may look running until its end, but gets no new connections."""
     if now.status.state.is_terminal:
         return now
     return Step(now.action, msgspec.structs.replace(now.status, closing=True))
 
 
 def _serves(wanted: Wanted, seen: Observed) -> bool:
-    """Whether connections may still come to it."""
+    """Whether the task may still receive connections."""
     return seen.reached is TaskState.RUNNING and not seen.failure and not wanted.gone
 
 

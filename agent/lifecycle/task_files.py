@@ -1,4 +1,4 @@
-"""The secrets and configs of a task: which it needs, which have come, and where they go in its container. Pure."""
+"""Task files: the secrets and configs that a task needs, and their paths in its container. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from api.service.container import ContainerSpec, FileTarget
 from api.wire.assignments import AssignmentKey, ConfigAssignment, SecretAssignment, SpecAssignment, key_of, login_id
 
 SECRETS = "/run/secrets"
-"""Where secrets go whose target is no absolute path; configs go to the root."""
+"""Directory of secrets without an absolute target path. Configs without one are placed in `/`."""
 
 
 def needed(order: SpecAssignment, service_id: str) -> dict[AssignmentKey, str]:
-    """What a task refers to, with a name for people: "secret password"."""
+    """The secrets and configs that a task refers to, each with a name for messages, such as "secret password"."""
     spec = order.task.container_spec
     login: dict[AssignmentKey, str] = {("secret", login_id(service_id)): "the login at its registry"}
     return {
@@ -24,12 +24,12 @@ def needed(order: SpecAssignment, service_id: str) -> dict[AssignmentKey, str]:
 
 
 def login(service_id: str, orders: Iterable[SecretAssignment | ConfigAssignment]) -> bytes:
-    """The auth.json to pull a task's image with; b"" for none."""
+    """The auth.json with which to pull a task's image; b"" if there is none."""
     return next((order.data for order in orders if order.id == login_id(service_id)), b"")
 
 
 def planned(spec: ContainerSpec, orders: Iterable[SecretAssignment | ConfigAssignment]) -> tuple[PlannedFile, ...]:
-    """The files to be made. Raises RuntimeFailure with the manager's word on what it does not have."""
+    """The files to create in the container. Raises RuntimeFailure with the manager's message if one is unavailable."""
     come = {key_of(order): order for order in orders}
     targets: list[tuple[AssignmentKey, FileTarget | None, str]] = [
         *((("secret", r.secret_id), r.file, SECRETS) for r in spec.secrets),

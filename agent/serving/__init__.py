@@ -1,3 +1,3 @@
-"""What this host does for others over gRPC, and who may ask."""
+"""The gRPC service of this host for other hosts, and its access control."""
 
 __all__ = ["callers", "host_service", "image_grants"]

@@ -1,7 +1,7 @@
-"""Who may ask this host for something: by what the managers tell of the cluster's nodes, not by certificate alone.
+"""Access control for calls to this host: by the managers' list of nodes, not by certificate alone.
 
-The list comes with the assignments and is kept with them, so a host that cannot reach a manager goes by the last one it
-had. Looked up for every call, and again whenever the list changes, for as long as a call is under way.
+The list comes with the assignments and is stored with them, so a host without a manager uses the last one. A call is
+checked when it begins, and again whenever the list changes while it runs.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from api.wire.rpc import Caller
 from kit.permits import Permits
 
 KNOWN_WITHIN = 1.5
-"""Seconds a caller may be unknown, or not known as a manager, here: the news of it may be on its way."""
+"""Seconds to wait for a caller to appear in the list, or as a manager: the assignment may be on its way."""
 
 Check = Callable[[Caller], None]
 
 
 class Callers:
-    """The cluster's nodes as this host was last told of them; `members` gives them, by id."""
+    """Checks callers against the cluster's nodes; `members` returns the nodes by id, as last assigned."""
 
     def __init__(self, members: Callable[[], Mapping[str, MemberAssignment]], patience: float = KNOWN_WITHIN) -> None:
         self._members = members
         self._patience = patience
         self._permits = Permits()
-        self._moved = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def look(self) -> None:
-        """The list has changed: who waits to be known is looked up again, and who is no longer is ended."""
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+    def recheck(self) -> None:
+        """Check again after a change of the list: waiting calls may begin, calls that are no longer allowed end."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         self._permits.recheck()
 
     def member(self, caller: Caller) -> None:
-        """Raises Forbidden when the caller is no node of the cluster, Unavailable when this host knows of none yet."""
+        """Raises Forbidden when the caller is no node of the cluster, Unavailable when this host has no list yet."""
         members = self._members()
         if not members:
             raise Unavailable("this host has not heard from a manager yet who belongs to the cluster; try again")
@@ -49,7 +49,7 @@ class Callers:
             raise Forbidden(f"the certificate in the name of node {known.id} is for another key than it joined with")
 
     def manager(self, caller: Caller) -> None:
-        """Raises Forbidden when the caller is no manager now, Unavailable as above."""
+        """Raises Forbidden when the caller is no manager now, Unavailable when this host has no list yet."""
         if caller.role is not Role.MANAGER:
             raise Forbidden("only managers may do this; ask one of them")
         self.member(caller)
@@ -57,15 +57,18 @@ class Callers:
             raise Forbidden(f"node {caller.node_id} is a manager no more")
 
     def is_manager(self, caller: Caller) -> bool:
-        """Whether the caller may do what only managers may."""
+        """Whether the caller is a manager now."""
         return _passes(self.manager, caller)
 
     async def admit(self, check: Check, caller: Caller) -> AbstractContextManager[None]:
-        """For work that a caller may have done as long as `check` (`member` or `manager`) does not raise."""
+        """A context for a call, which is ended when `check` (`member` or `manager`) no longer accepts the caller.
+
+        Raises what `check` raises.
+        """
         try:
             async with asyncio.timeout(self._patience):
                 while not _passes(check, caller):
-                    await self._moved.wait()
+                    await self._changed.wait()
         except TimeoutError:
             pass
         return self._permits.hold(partial(check, caller))

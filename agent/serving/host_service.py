@@ -1,4 +1,4 @@
-"""The Host service: what this host does for others over gRPC. Logs for managers, images for who has a task for them."""
+"""The gRPC service Host: task logs for managers, images for hosts with a task that needs them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from api.wire.host_messages import (
 log = structlog.get_logger(__name__)
 
 CHUNK = 1024 * 1024
-"""Bytes of one message of an image."""
+"""Bytes per message of an image stream."""
 
 CODES: dict[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -45,13 +45,13 @@ CODES: dict[int, grpc.StatusCode] = {
 def handlers(
     runtime: Runtime, callers: Callers, grants: Grants, found: Callable[[ManagersNotice], None] = lambda _: None
 ) -> Any:
-    """The service, to be added to the host's server (`server.add_generic_rpc_handlers((handlers(…),))`).
+    """The service's handlers, for `server.add_generic_rpc_handlers((handlers(…),))`.
 
-    `found` is told where the managers are, when one of them says so.
+    `found` is called with the managers' addresses when a manager announces them.
     """
 
     async def logs(request: LogsRequest, context: Any) -> AsyncIterator[LogLines]:
-        async with _told(context):
+        async with _errors_as_status(context):
             with await callers.admit(callers.manager, rpc.caller(context)):
                 lines = runtime.logs(
                     container_id(request.task_id),
@@ -66,7 +66,7 @@ def handlers(
                         yield LogLines(batch)
 
     async def export(request: ExportRequest, context: Any) -> AsyncIterator[bytes]:
-        async with _told(context):
+        async with _errors_as_status(context):
             caller = rpc.caller(context)
             with await callers.admit(callers.member, caller):
                 if not callers.is_manager(caller):
@@ -77,7 +77,7 @@ def handlers(
                         yield chunk
 
     async def managers(notice: ManagersNotice, context: Any) -> AsyncIterator[bytes]:
-        async with _told(context):
+        async with _errors_as_status(context):
             with await callers.admit(callers.manager, rpc.caller(context)):
                 found(notice)
         for part in tuple[bytes, ...]():
@@ -94,7 +94,7 @@ def handlers(
 
 
 async def chunks(source: AsyncIterator[bytes], size: int = CHUNK) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of `size`, the last one shorter."""
+    """The same bytes in chunks of `size`; the last one may be shorter."""
     held = bytearray()
     async for data in source:
         held += data
@@ -107,7 +107,7 @@ async def chunks(source: AsyncIterator[bytes], size: int = CHUNK) -> AsyncIterat
 
 @asynccontextmanager
 async def _closed(source: AsyncIterator[Any]) -> AsyncIterator[None]:
-    """Closes a generator at once when its reader leaves: a followed log holds files open."""
+    """Close a generator as soon as its reader leaves: a followed log holds files open."""
     try:
         yield
     finally:
@@ -116,8 +116,8 @@ async def _closed(source: AsyncIterator[Any]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _told(context: Any) -> AsyncIterator[None]:
-    """Answers an error with its code and sentence."""
+async def _errors_as_status(context: Any) -> AsyncIterator[None]:
+    """Answer an ArgosyError as a gRPC status with its message."""
     try:
         yield
     except ArgosyError as error:

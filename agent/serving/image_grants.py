@@ -1,4 +1,4 @@
-"""Who may be given an image of this host: a node with a task that needs it. Managers know, and are asked each time."""
+"""Image grants: a node may fetch an image from this host if a task of its needs it. A manager is asked each time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from api.wire import rpc
 from api.wire.host_messages import MAY_EXPORT_METHOD, ExportCheck, ExportVerdict
 
 TIME_LIMIT = 8.0
-"""Seconds for one manager's answer: it waits a few itself for what it may not have heard yet."""
+"""Seconds for one manager's answer. It may itself wait a few seconds for the task to appear in its state."""
 
 MOST_AT_ONCE = 8
-"""Requests of one node that managers are asked about at a time; a host fetches four images at a time."""
+"""Checks in progress for one node; a host fetches four images at once."""
 
 
 class Grants(Protocol):
-    """Says who may have what."""
+    """Decides which node may fetch which image."""
 
     async def check(self, node_id: str, reference: str) -> None:
-        """Raises Forbidden when that node may not have that image, Unavailable when nobody can say so."""
+        """Raises Forbidden when the node may not have the image, Unavailable when no manager can tell."""
         ...
 
 
 class ManagerGrants:
-    """Asks managers at "address:port", one after the other until one answers."""
+    """Asks managers at "address:port" one by one until one answers."""
 
     def __init__(self, credentials: Callable[[], rpc.Credentials], managers: Callable[[], Sequence[str]]) -> None:
         self._credentials = credentials

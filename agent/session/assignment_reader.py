@@ -1,7 +1,7 @@
-"""What managers send, read entry by entry where that is needed: one that this host cannot read stops no other.
+"""The assignment reader: decodes messages of managers without failing for single assignments.
 
-A manager of a later version may have kinds of resources, or values in them, that are unknown here. Each is named in the
-log once.
+A manager of a later version may send kinds of assignments, or values in them, that are unknown here. They are left
+out, and each is logged once.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ log = structlog.get_logger(__name__)
 
 
 class _Entry(msgspec.Struct):
-    """As much of a resource as any has."""
+    """The fields that every assignment has."""
 
     type: str = ""
     id: str = msgspec.field(default="", name="ID")
 
 
 def read_entries(kind: TypeForm[T], data: bytes, reported: ReportedOnce) -> T:
-    """A message, without the resources in it that cannot be read. Raises Invalid when the rest is none either."""
+    """Decode a message without its unreadable assignments. Raises Invalid when the rest is unreadable too."""
     try:
         return decode(kind, data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass  # looked at in detail
+        pass  # decoded entry by entry below
     fields = read(dict[str, msgspec.Raw], data)
     entries = read(list[msgspec.Raw], bytes(fields.get("Put", msgspec.Raw(b"[]"))))
     good = [entry for entry in entries if _is_readable(bytes(entry), reported)]
@@ -69,5 +69,5 @@ class ManagerReader:
         self._reported = ReportedOnce()
 
     def read(self, data: bytes) -> ManagerMessage:
-        """Raises Invalid."""
+        """Decode one message. Raises Invalid."""
         return read_entries(ManagerMessage, data, self._reported)

@@ -1,4 +1,4 @@
-"""The Connector over gRPC: one bidirectional stream per connection, on a channel of its own."""
+"""The connector over gRPC: each connection is one bidirectional stream on a channel of its own."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from api.wire.rpc import Credentials
 from api.wire.session_messages import MANAGER_NAME, SESSION_METHOD, AgentMessage, ManagerMessage
 
 CLOSE_GRACE = 0.2
-"""Seconds a closing channel may take."""
+"""Seconds that closing a channel may take."""
 
 CONNECT_TIMEOUT = 2.0
-"""Seconds for a connection: short, so that the lease of a session that was lost can still be kept elsewhere."""
+"""Seconds for connecting. Short, so that another manager can be reached before the lost session's lease expires."""
 _ANSWERED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
-# Sent bytes that stay unanswered for as long as the keepalive timeout end the connection (TCP_USER_TIMEOUT): within a
-# heartbeat and that time a manager without power is noticed, so that the host hears from another one in time which
-# endpoints that manager's host takes with it. A kernel answers, however busy its host is.
+# Bytes that stay unacknowledged for the keepalive timeout end the connection (TCP_USER_TIMEOUT). So the loss of a
+# manager's power is noticed within a heartbeat and that timeout, in time to learn from another manager which endpoints
+# were lost with that host. A kernel acknowledges bytes however busy its host is.
 OPTIONS = {"grpc.keepalive_time_ms": 5_000, "grpc.keepalive_timeout_ms": round(1000 * MANAGER_TIMEOUT)}
 
 
@@ -38,14 +38,14 @@ _KINDS = {
 
 
 class GrpcConnector:
-    """Connects with the node's certificate as it is at that moment (`credentials` is asked each time)."""
+    """Connects with the node's current certificate (`credentials` is called for each connection)."""
 
     def __init__(self, credentials: Callable[[], Credentials]) -> None:
         self._credentials = credentials
 
     @asynccontextmanager
     async def connect(self, address: str, node_id: str = "") -> AsyncIterator[GrpcConnection]:
-        """Talk to the manager at "address:host_port"; it must have that node's certificate, or any manager's."""
+        """Connect to the manager at "address:host_port". It must show that node's certificate, or any manager's."""
         channel = rpc.channel(address, self._credentials(), node_id or MANAGER_NAME, options=OPTIONS)
         call = rpc.stream_stream(channel, SESSION_METHOD, bytes)()
         try:
@@ -57,7 +57,7 @@ class GrpcConnector:
 
 
 async def _reached(channel: Any, address: str) -> None:
-    """Until the other side answered in some way; a refusal is told by the call itself. Raises SessionLost."""
+    """Wait until the other side has answered in some way; a refusal is raised by the call. Raises SessionLost."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             while (state := channel.get_state(try_to_connect=True)) not in _ANSWERED:
@@ -76,7 +76,7 @@ class GrpcConnection:
         self._reading = ManagerReader()
 
     async def send(self, message: AgentMessage) -> None:
-        """Write one message; gRPC takes one at a time."""
+        """Write one message. gRPC allows one write at a time."""
         async with self._one_writer:
             try:
                 await self._call.write(message)

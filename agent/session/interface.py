@@ -1,4 +1,4 @@
-"""The session's port: how an agent talks to a manager. `rpclink` stands behind it, and an in-process twin in tests."""
+"""The session's interface: how an agent reaches a manager. Implemented by GrpcConnector, and by a fake in tests."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from api.wire.session_messages import AgentMessage, ManagerMessage
 
 
 class SessionLost(Unavailable):
-    """There is no (more) talking to this manager; another one may be tried."""
+    """The connection to this manager failed or ended; another manager may be tried."""
 
 
 class NodeRefused(SessionLost):
-    """A manager says that this node is not part of the cluster any more."""
+    """A manager reports that this node is not part of the cluster any more."""
 
 
 class HelloRefused(SessionLost):
-    """A manager does not take what this node says; to say it again at once would not help."""
+    """A manager refused this node's Hello; repeating it at once would not help."""
 
 
 class Connection(Protocol):
     """One stream to one manager. `send` may be called by several tasks."""
 
     async def send(self, message: AgentMessage) -> None:
-        """Hand a message over, in order. Raises SessionLost."""
+        """Send a message; order is preserved. Raises SessionLost."""
         ...
 
     async def receive(self) -> ManagerMessage:
-        """The next message. Raises SessionLost, also when the manager ends the stream."""
+        """Return the next message. Raises SessionLost, also when the manager ends the stream."""
         ...
 
 
 class Connector(Protocol):
-    """Makes connections."""
+    """Opens connections to managers."""
 
     def connect(self, address: str, node_id: str = "") -> AbstractAsyncContextManager[Connection]:
-        """Talk to the manager at "address:host_port", of that node id if one is given; leaving the context ends it.
+        """Connect to the manager at "address:host_port", which must have that node id if one is given.
 
-        Raises SessionLost.
+        Leaving the context closes the connection. Raises SessionLost.
         """
         ...

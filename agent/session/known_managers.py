@@ -1,4 +1,4 @@
-"""The managers an agent knows, on disk, and which of them to try next."""
+"""The managers that an agent knows, stored on disk, and the order in which to try them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 
-class Managers:
+class KnownManagers:
     """Addresses ("address:host_port") of managers: from the last SessionInfo, then those given at the start."""
 
     def __init__(self, path: Path, given: Sequence[str], rng: random.Random) -> None:
@@ -25,10 +25,10 @@ class Managers:
         self._last = ""
 
     def next(self) -> str:
-        """Another one to try, "" when none is known: every manager once per round, in random order.
+        """The next address to try, "" if none is known. Each manager comes once per round, in random order.
 
-        The one tried last, and those only given at the start, come at the end: they are the likeliest to be dead. Once
-        it is known who the managers are, nobody else is tried: who was one at the start may be one no more.
+        The address tried last and those only given at the start come at the end, as they are most likely dead. Once a
+        manager has sent node ids, the addresses given at the start are not tried: they may not be managers any more.
         """
         if not self._round:
             order = self._rng.sample(self._known, len(self._known))
@@ -40,7 +40,7 @@ class Managers:
         return self._last
 
     def node_id(self, address: str) -> str:
-        """Who was said to be there, and whose certificate is to be shown: an address is no proof. "" when not known."""
+        """The node id of the manager at an address; "" if unknown. Its certificate must have this id."""
         return self._ids.get(address, "")
 
     def update(self, addresses: Sequence[str], ids: Mapping[str, str]) -> None:
@@ -57,14 +57,14 @@ class Managers:
             log.error("cannot remember the managers", file=str(self._path), error=str(error))
 
     def relocate(self, old: str, new: str) -> None:
-        """Whoever was known at one address is at another."""
+        """Replace one host address by another, keeping the ports."""
         port = {known: known.rpartition(":")[2] for known in self._known if known.rpartition(":")[0] == old}
         moved = {known: f"{new}:{number}" for known, number in port.items()}
         ids = {moved.get(address, address): node_id for address, node_id in self._ids.items()}
         self.update([moved.get(known, known) for known in self._known], ids)
 
     def erase(self) -> None:
-        """Forget them, on disk too."""
+        """Forget all managers, in memory and on disk."""
         self._known, self._ids = [], {}
         self._path.unlink(missing_ok=True)
 

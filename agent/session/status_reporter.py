@@ -1,8 +1,8 @@
-"""Tells the managers how tasks are: the newest status per task, until it is accepted.
+"""The status reporter: sends each task's newest status to the managers until it is accepted.
 
-One batch is under way at a time; what happens meanwhile goes into the next, where newer news of a task replaces older.
-A task that is on its way up is not told at once but after SETTLE, so that a quick start costs one write and not five.
-Fed by: runner. Drained by: session; each session starts with all there is, as the former one may have lost some.
+One batch is in flight at a time; later statuses go into the next batch, where a task's newer status replaces its older.
+Statuses below RUNNING wait for SETTLE, so that a quick start costs one write instead of five. Runners report, the
+session delivers; each session begins with all statuses, since the one before may have lost some.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from api.wire.host_bounds import MOST_STATUSES, STATUSES_PIECE
 from api.wire.session_messages import Statuses
 
 SETTLE = 0.1
-"""Seconds that news of a task not yet running may wait for better news."""
+"""Seconds that the status of a task below RUNNING may wait for a newer one."""
 
 Send = Callable[[Statuses], Awaitable[None]]
 
 
-class Reporter:
+class StatusReporter:
     """The statuses of this host's tasks, and which of them the managers have."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Reporter:
         self._accepted = asyncio.Event()
 
     def report(self, task_id: str, status: TaskStatus) -> None:
-        """A task's newest status."""
+        """Set a task's newest status."""
         if self._current.get(task_id) == status:
             return
         self._current[task_id] = self._pending[task_id] = status
@@ -44,17 +44,17 @@ class Reporter:
             self._urgent.set()
 
     def forget(self, task_id: str) -> None:
-        """Nobody asks for this task any more."""
+        """Drop a task that is no longer assigned to this host."""
         self._current.pop(task_id, None)
         self._pending.pop(task_id, None)
 
     def accept(self, number: int) -> None:
-        """The managers have stored the batch of that number; other numbers are of a former session."""
+        """Note that the managers have stored the batch `number`. Numbers of earlier sessions are ignored."""
         if number == self._number:
             self._accepted.set()
 
     async def deliver(self, send: Send) -> NoReturn:
-        """Send everything, then whatever is new, until cancelled (the session ended)."""
+        """Send all statuses, then each new batch, until cancelled at the session's end."""
         self._pending = dict(self._current)
         if self._pending:
             self._filled.set()

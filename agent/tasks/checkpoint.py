@@ -1,11 +1,11 @@
-"""What the agent knows, on disk: a journal from which a restarted agent goes on without any manager.
+"""The checkpoint: assignments and statuses on disk, from which a restarted agent continues without any manager.
 
-One file of JSON lines. An Assignments line is a message as it came (a full one is the start of a new file); a Noted
-line is a task's status worth remembering (running, or ended). The set is kept in memory too and the file is rewritten
-when it has grown to several times the set, so a change costs one short write whatever the size of the cluster.
+One file of JSON lines. An Assignments line is a message as received (a full one begins a new file); a Noted line is
+the status of a task that runs or has ended. The set is in memory too, and the file is rewritten when it has grown to
+several times the set: so a change costs one short write, whatever the size of the cluster.
 
-Lines are not synced: after a crash of the agent the kernel still has them, and after a power cut no container runs
-any more. A torn last line is dropped. Kept by: runner (notes), worker (assignments).
+Lines are not synced: they survive a crash of the agent in the kernel, and after a power cut no container runs any more.
+A torn last line is dropped. Written by the runners (statuses) and the worker (assignments).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from kit.troubles import Troubles
 log = structlog.get_logger(__name__)
 
 REWRITE_BYTES = 1024 * 1024
-"""A journal below this size is never worth rewriting."""
+"""A file below this size is not rewritten."""
 REWRITE_FACTOR = 4
 ABOUT = "assignments on disk"
 
 
 class Noted(Value, frozen=True, tag="noted"):
-    """A task's status at the time of the line; the last one counts."""
+    """A task's status when the line was written; the task's last line counts."""
 
     task_id: str
     status: TaskStatus
@@ -46,7 +46,7 @@ Line = Assignments | Noted
 
 
 class Checkpoint:
-    """The assignment set and the noted statuses, in memory and in `<directory>/assignments.jsonl`."""
+    """The assignment set and the tasks' statuses, in memory and in `<directory>/assignments.jsonl`."""
 
     def __init__(self, directory: Path, troubles: Troubles | None = None) -> None:
         self._troubles = troubles or Troubles()
@@ -58,7 +58,7 @@ class Checkpoint:
         self._base = 0
 
     def load(self) -> None:
-        """Read what a former agent left, as far as it can be read; a line that cannot be does not end the others."""
+        """Read the file of an earlier agent. An unreadable line is skipped, and the others are used."""
         self.assignments, self.statuses = AssignmentSet(), {}
         data, reported = b"", ReportedOnce()
         try:
@@ -70,13 +70,13 @@ class Checkpoint:
             self._failed(error)
         damaged = [number for number, line in enumerate(data.splitlines(), 1) if not self._restore(line, reported)]
         if damaged:
-            # a torn last line is what a crash leaves; more is not, and is kept for whoever looks into it
+            # A crash can tear the last line only. For other damage, a copy of the file stays for analysis.
             log.error("assignments on disk cannot be read", file=str(self._path), lines=damaged)
             self._path.with_suffix(".damaged").write_bytes(data)
         self._rewrite()
 
     def apply(self, message: Assignments) -> AssignmentChange:
-        """Take a message in and remember it; returns what it changed."""
+        """Apply a message and write it down. Returns what it changed."""
         change = self._take(message)
         if message.full:
             self._rewrite()
@@ -85,26 +85,26 @@ class Checkpoint:
         return change
 
     def note(self, task_id: str, status: TaskStatus) -> None:
-        """Remember how far a task has come."""
+        """Write a task's status down."""
         line = Noted(task_id, status)
         self._take(line)
         self._append(line)
 
     def erase(self) -> None:
-        """Forget everything, on disk too."""
+        """Delete everything, in memory and on disk."""
         self.assignments = AssignmentSet()
         self.statuses.clear()
         self.close()
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
 
     def _restore(self, data: bytes, reported: ReportedOnce) -> bool:
-        """Take in a line of a former agent, of whatever version, as far as it is understood; whether it was at all."""
+        """Apply a line that an agent of any version wrote, as far as it is readable. False if none of it was."""
         try:
             self._take(read_entries(Line, data, reported))
         except Invalid as error:
@@ -139,7 +139,7 @@ class Checkpoint:
         fresh = self._path.with_suffix(".new")
         try:
             self.close()
-            # Not for everybody: specs have passwords in their environment.
+            # Readable by root only: specs may have passwords in their environment.
             self._fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
             _write_all(self._fd, data)
             fresh.replace(self._path)
@@ -155,7 +155,7 @@ class Checkpoint:
 
 
 def _without_secrets(resources: Iterable[Assignment]) -> list[Assignment]:
-    """What may be written to a disk. A manager sends the rest again with the next session."""
+    """The assignments that may be written to a disk. Managers send the secrets again with the next session."""
     return [resource for resource in resources if not isinstance(resource, SecretAssignment)]
 
 

@@ -1,4 +1,4 @@
-"""Runs a container's health check at the times health.py says, and tells every change of its health."""
+"""The health probe: runs a container's check at the times that agent/lifecycle/health.py computes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ async def probe_forever(
     health: Health,
     started: float,
     clock: Clock,
-    tell: Callable[[Health], None],
+    report: Callable[[Health], None],
 ) -> NoReturn:
-    """Probe container `id`, which started at `started` and stands at `health`, until cancelled."""
+    """Probe container `id` until cancelled; call `report` with its health after each probe.
+
+    `started` is the container's start time, `health` its health so far.
+    """
     while True:
         await asyncio.sleep(delay(check, health, started, clock()))
         health = after(check, health, started, await _probe(runtime, id, check, clock))
-        tell(health)
+        report(health)
 
 
 async def _probe(runtime: Runtime, id: str, check: Check, clock: Clock) -> Probe:

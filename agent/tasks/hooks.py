@@ -1,4 +1,4 @@
-"""A container's hooks: commands run in it, one after the other, once it runs (post_start) or before it is stopped."""
+"""A container's hooks: commands run in it one by one, after its start (post_start) or before its stop (pre_stop)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_WORDS = 200
 
 
 async def run_all(runtime: Runtime, id: str, what: str, hooks: Sequence[Hook]) -> None:
-    """Run them in their order. Raises RuntimeFailure at the first that fails; its sentence names it as `what`."""
+    """Run the hooks in their order. Raises RuntimeFailure for the first that fails, naming it as `what`[number]."""
     for number, hook in enumerate(hooks):
         try:
             done = await runtime.exec(id, hook.command, LONGEST, hook)

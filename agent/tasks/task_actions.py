@@ -1,6 +1,6 @@
-"""What a runner does for its task: one method per action, over the runtime and the networks.
+"""Task actions: one method per action of agent/lifecycle/step.py, over the runtime and the networks.
 
-All of it is idempotent. Each says what it learned by `see`; what to do next is task.step's to decide.
+All are idempotent. Each records its result by `see`; the step function decides what comes next.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agent.lifecycle import container_plan, task_files
 from agent.lifecycle.health import Check, Health, HealthState, check_of
 from agent.lifecycle.step import Action, Observed, Wanted
 from agent.runtime.interface import Runtime, RuntimeFailure, container_id
-from agent.session.status_reporter import Reporter
+from agent.session.status_reporter import StatusReporter
 from agent.tasks import hooks
 from agent.tasks.checkpoint import Checkpoint
 from agent.tasks.health_probe import probe_forever
@@ -35,32 +35,32 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunnerContext:
-    """What the runners of a host share."""
+    """What all task runners of a host share."""
 
     node_id: str
     runtime: Runtime
     networks: Networks
-    reporter: Reporter
+    reporter: StatusReporter
     checkpoint: Checkpoint
     places: asyncio.Semaphore
-    """How many containers may be started at once; first come, first served."""
+    """Limits the containers being started at once; served in order of arrival."""
     removals: asyncio.Semaphore
-    """How many may be removed at once."""
+    """Limits the containers being removed at once."""
     clock: Clock
     rng: random.Random
     address: str = ""
-    """Where containers reach the host itself (`host-gateway`)."""
+    """The host's address for its containers (`host-gateway`)."""
     hostname: str = ""
     architecture: str = ""
-    """As the kernel calls it; these two are what templates in specs may ask for."""
-    told_health: Callable[[str, str], None] = lambda *_: None
-    """Told of a container whose health has changed, and what it is now."""
+    """The kernel's name for it. Templates in specs may use hostname and architecture."""
+    on_health_change: Callable[[str, str], None] = lambda *_: None
+    """Called with a container's id and its new health when that has changed."""
     troubles: Troubles = field(default_factory=Troubles)
-    """What does not work on the host."""
+    """What does not work on the host at present."""
 
 
 class TaskActions:
-    """What is wanted and seen of one task, and the ways to act on it. `changed` is set when there is news."""
+    """One task's wanted and observed state, and the actions on it. `changed` is set when either state changes."""
 
     def __init__(self, context: RunnerContext, wanted: Wanted, seen: Observed) -> None:
         self.wanted = wanted
@@ -71,11 +71,11 @@ class TaskActions:
         self._context = context
 
     def see(self, **facts: Any) -> None:
-        """Learn something of the task (fields of Observed)."""
+        """Update the observed state; the arguments are fields of Observed."""
         self.seen = replace(self.seen, **facts)
 
     async def perform(self, action: Action) -> None:
-        """Do it. Raises ArgosyError for what cannot be done."""
+        """Perform an action. Raises ArgosyError when it fails."""
         match action:
             case Action.FETCH:
                 await self._fetch(self._spec)
@@ -110,7 +110,7 @@ class TaskActions:
 
     @property
     def _spec(self) -> SpecAssignment:
-        """With its templates expanded for this task. Raises RuntimeFailure."""
+        """The spec with its templates expanded for this task. Raises RuntimeFailure."""
         assert self.wanted.spec
         context = self._context
         return container_plan.spec_for(
@@ -133,7 +133,7 @@ class TaskActions:
         self.see(turn=True)
 
     def leave_place(self) -> None:
-        """Give back the place in the queue, if it has one."""
+        """Free the task's place among the starting containers, if it has one."""
         if self.seen.turn:
             self.see(turn=False)
             self._context.places.release()
@@ -170,7 +170,9 @@ class TaskActions:
         self.see(pid=pid, started=self._context.clock(), health=health)
 
     async def _post_start(self, spec: ContainerSpec) -> None:
-        """Failing fails the task, as in Compose; a container that ends meanwhile has ended, no more."""
+        """Run the post_start commands. A failure fails the task, as in Compose. If the container ends first, its exit
+        code counts.
+        """
         end = asyncio.ensure_future(self._context.runtime.wait(self.id))
         run = asyncio.ensure_future(hooks.run_all(self._context.runtime, self.id, "post_start", spec.post_start))
         try:
@@ -198,7 +200,7 @@ class TaskActions:
         self.see(exit=exit)
 
     async def _readopt(self) -> None:
-        # Of a container that a former agent started: its names are to be answered again.
+        # An earlier agent started the container: open its sandbox again, so that its DNS queries are answered.
         spec = self.wanted.spec
         while spec and self.seen.netns is None:
             try:
@@ -224,12 +226,12 @@ class TaskActions:
 
     def _judge(self, health: Health) -> None:
         if health.state is not self.seen.health.state:
-            self._context.told_health(self.id, health.state.value)
+            self._context.on_health_change(self.id, health.state.value)
         self.see(health=health)
         self.changed.set()
 
     async def _drain(self) -> None:
-        """Given up when the managers say that it is over."""
+        """Wait for as long as draining may take. The runner cancels this when the managers report that it is done."""
         await asyncio.sleep(DRAIN_LIMIT)
         log.warning("stopping although a host may still send it connections", task=self.wanted.order.name)
         self.see(drained=True)
@@ -244,13 +246,13 @@ class TaskActions:
         except RuntimeFailure as error:
             if not signal:
                 raise
-            # Nothing may be unstoppable because its image asks for a signal that does not exist.
+            # An image may name a signal that does not exist; its containers must be stoppable all the same.
             log.warning("stopping with SIGTERM instead", task=self.wanted.order.name, why=str(error))
             await self._context.runtime.stop(self.id, "", container.grace_seconds)
         self.see(exit=await self._context.runtime.wait(self.id))
 
     async def _pre_stop(self, spec: ContainerSpec, grace: float) -> None:
-        """At most as long as it would have to stop by itself; whatever comes of it, it is stopped then."""
+        """Run the pre_stop commands for at most `grace` seconds. The container is stopped whatever their result."""
         try:
             async with asyncio.timeout(grace):
                 await hooks.run_all(self._context.runtime, self.id, "pre_stop", spec.pre_stop)

@@ -1,8 +1,8 @@
-"""Runs one task: asks task.step what to do, does it, looks again.
+"""The task runner: asks the step function of agent/lifecycle/step.py for the next action, performs it, and repeats.
 
-At any time a runner does one thing (its activity). Things that only wait are given up when what is wanted changes;
-things that make or remove something are carried to their end first, so nothing is left half done. All is idempotent:
-a runner of a restarted agent goes the same way over what exists already.
+A runner performs one action at a time. Actions that only wait are cancelled when another one is due; actions that
+make or remove something are completed first, so that nothing is left half done. All actions are idempotent: the runner
+of a restarted agent performs the same ones over what exists already.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ INTERRUPTIBLE = frozenset(
     {Action.DRAIN, Action.LINGER, Action.IDLE, Action.FETCH, Action.CONNECT, Action.QUEUE, Action.HOOK, Action.WATCH}
 )
 STARTING = frozenset({Action.OPEN, Action.CREATE, Action.START})
-"""What a place in the queue is held for."""
+"""Actions during which the task holds a place among the starting containers."""
 CLEANING = frozenset({Action.STOP, Action.CLOSE, Action.REMOVE})
-"""What is tried until it works."""
+"""Actions that are repeated until they succeed."""
 _FAILURES = {
     Action.OPEN: Code.NETWORK_FAILED,
     Action.CREATE: Code.CREATE_FAILED,
@@ -38,56 +38,56 @@ _FAILURES = {
 }
 
 
-class Runner:
-    """One task on this host, from its order to its last trace."""
+class TaskRunner:
+    """Runs one task on this host, from its assignment until nothing is left of it."""
 
     def __init__(
         self, context: RunnerContext, wanted: Wanted, seen: Observed, status: TaskStatus | None = None
     ) -> None:
         self._context = context
         self._actions = TaskActions(context, wanted, seen)
-        self._told = status
+        self._reported = status
         self._doing: Action | None = None
         self._activity: asyncio.Task[None] | None = None
 
     @property
     def wanted(self) -> Wanted:
-        """What it was told last."""
+        """The state that the managers want, as last updated."""
         return self._actions.wanted
 
     @property
     def seen(self) -> Observed:
-        """What it knows."""
+        """The observed state."""
         return self._actions.seen
 
     def update(self, wanted: Wanted) -> None:
-        """The managers want something else."""
+        """Set the wanted state."""
         if wanted != self._actions.wanted:
             self._actions.wanted = wanted
             self._actions.changed.set()
 
-    async def news(self) -> None:
-        """Until something else is wanted; for a runner that does not run."""
+    async def wait_for_change(self) -> None:
+        """Return when the wanted state changes. Only for use while `run` is not running."""
         self._actions.changed.clear()
         await self._actions.changed.wait()
 
-    def tell_trouble(self, why: str) -> None:
-        """The agent cannot go on with the task now."""
-        told = self._told or TaskStatus(TaskState.ACCEPTED)
-        if not told.state.is_terminal and not self._actions.wanted.gone:
+    def report_trouble(self, why: str) -> None:
+        """Report that the agent cannot handle the task now, and why."""
+        reported = self._reported or TaskStatus(TaskState.ACCEPTED)
+        if not reported.state.is_terminal and not self._actions.wanted.gone:
             trouble = clipped(reason(Code.NOT_HANDLED, text=why), MOST_TEXT)
-            told = msgspec.structs.replace(told, reason=trouble, timestamp=self._context.clock())
-            self._context.reporter.report(self._actions.wanted.order.id, told)
+            reported = msgspec.structs.replace(reported, reason=trouble, timestamp=self._context.clock())
+            self._context.reporter.report(self._actions.wanted.order.id, reported)
 
     async def run(self) -> None:
-        """Until nothing is left of the task."""
+        """Run the task. Returns when nothing is left of it."""
         try:
             async with asyncio.TaskGroup() as group:
                 while (action := self._decide()) is not Action.LEAVE:
                     self._actions.changed.clear()
-                    await self._turn_to(action, group)
+                    await self._switch_to(action, group)
                     await self._actions.changed.wait()
-                await self._give_up()
+                await self._cancel_activity()
         finally:
             self._actions.leave_place()
 
@@ -96,33 +96,33 @@ class Runner:
         if now.action not in STARTING and now.action is not Action.QUEUE:
             self._actions.leave_place()
         if not self._actions.wanted.gone:
-            self._tell(now.status)
+            self._report(now.status)
         return now.action
 
-    def _tell(self, status: TaskStatus) -> None:
-        if status.reason:  # what a runtime or a health check wrote may be of any length; managers take so much
+    def _report(self, status: TaskStatus) -> None:
+        if status.reason:  # output of a runtime or a health check has any length; managers accept MOST_TEXT
             status = msgspec.structs.replace(status, reason=clipped(status.reason, MOST_TEXT))
-        id, told, now = self._actions.wanted.order.id, self._told, self._context.clock()
-        started = told.started_at if told else 0.0
+        id, reported, now = self._actions.wanted.order.id, self._reported, self._context.clock()
+        started = reported.started_at if reported else 0.0
         if not started and status.state is TaskState.RUNNING:
             started = now
-        if told and msgspec.structs.replace(status, timestamp=told.timestamp, started_at=started) == told:
-            return self._context.reporter.report(id, told)
-        self._told = told = msgspec.structs.replace(status, timestamp=now, started_at=started)
-        self._actions.see(reached=told.state, final=told if told.state.is_terminal else None)
-        if told.state >= TaskState.RUNNING:
-            self._context.checkpoint.note(id, told)
-        return self._context.reporter.report(id, told)
+        if reported and msgspec.structs.replace(status, timestamp=reported.timestamp, started_at=started) == reported:
+            return self._context.reporter.report(id, reported)
+        self._reported = reported = msgspec.structs.replace(status, timestamp=now, started_at=started)
+        self._actions.see(reached=reported.state, final=reported if reported.state.is_terminal else None)
+        if reported.state >= TaskState.RUNNING:
+            self._context.checkpoint.note(id, reported)
+        return self._context.reporter.report(id, reported)
 
-    async def _turn_to(self, action: Action, group: asyncio.TaskGroup) -> None:
+    async def _switch_to(self, action: Action, group: asyncio.TaskGroup) -> None:
         if action is self._doing or (self._activity and self._doing not in INTERRUPTIBLE):
             return
-        await self._give_up()
+        await self._cancel_activity()
         if action is not Action.IDLE:
             self._doing = action
             self._activity = group.create_task(self._perform(action), name=f"{action.name} {self._actions.id[:12]}")
 
-    async def _give_up(self) -> None:
+    async def _cancel_activity(self) -> None:
         if self._activity:
             self._activity.cancel()
             await asyncio.wait([self._activity])
@@ -133,7 +133,7 @@ class Runner:
             await self._actions.perform(action)
             self._actions.see(trouble=None)
         except Exception as error:
-            await self._failed(action, self._told_error(error))
+            await self._failed(action, self._known_error(error))
         finally:
             self._doing = self._activity = None
             self._actions.changed.set()
@@ -151,11 +151,11 @@ class Runner:
             return
         before = action not in (Action.START, Action.HOOK, Action.WATCH, Action.STOP)
         failure = Failure(TaskState.REJECTED if before else TaskState.FAILED, self._reason(action, error))
-        # one whose hook failed still runs, and is stopped as such
+        # After a failed hook the container still runs, and STOP needs its pid.
         self._actions.see(failure=failure, pid=self._actions.seen.pid if action is Action.HOOK else 0)
 
     def _reason(self, action: Action, error: ArgosyError) -> Reason:
-        """What an error means for the task. Its text may be a runtime's or a registry's: nobody looks into it."""
+        """The reason for a task's status. The error's text, a runtime's or a registry's, is not parsed."""
         if isinstance(error.reason, Reason):
             return error.reason
         if action is Action.FETCH or isinstance(error, ImageMissing):
@@ -164,7 +164,7 @@ class Runner:
             return reason(Code.IMAGE_UNAVAILABLE, image=image, text=str(error))
         return reason(_FAILURES.get(action, Code.HOST_FAILED), text=str(error))
 
-    def _told_error(self, error: Exception) -> ArgosyError:
+    def _known_error(self, error: Exception) -> ArgosyError:
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         if isinstance(error, ArgosyError):

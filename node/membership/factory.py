@@ -79,8 +79,10 @@ class NodeFactory:
             generic_resources=settings.generic_resources,
         )
         connector = SessionTap(GrpcConnector(own), listener.heard, listener.refused)
-        told = self._runtime.tell_health
-        return Agent(config, self._runtime, networks, connector, self._clock, self._rng, told, self._troubles)
+        on_health_change = self._runtime.tell_health
+        return Agent(
+            config, self._runtime, networks, connector, self._clock, self._rng, on_health_change, self._troubles
+        )
 
     def manager(self, identity: Identity, own: Credentialed) -> Manager:
         """A manager, not started."""

@@ -19,9 +19,9 @@ import pytest
 
 from agent.session.grpc_connector import CONNECT_TIMEOUT
 from agent.session.interface import SessionLost
-from agent.session.known_managers import Managers
-from agent.session.session import Session
-from agent.session.status_reporter import Reporter
+from agent.session.known_managers import KnownManagers
+from agent.session.session import ManagerSession
+from agent.session.status_reporter import StatusReporter
 from api.codec import encode
 from api.defaults import HEARTBEAT, MANAGER_TIMEOUT, PROBE_TIMEOUT
 from api.objects.kinds import KINDS, MEMBER, SESSION, SUSPICIONS
@@ -140,9 +140,9 @@ class AgentHost:
         self.id, self._fleet = id, fleet
         self.resources: dict[AssignmentKey, Any] = {}
         managers = [f"{ADDRESSES[manager]}:7946" for manager in MANAGERS]
-        known = Managers(directory / id, managers, fleet.rng)
+        known = KnownManagers(directory / id, managers, fleet.rng)
         described = NodeDescription(hostname=id, address=ADDRESSES[id])
-        session = Session(self, known, Reporter(), self._apply, self._routed, described, fleet.rng)
+        session = ManagerSession(self, known, StatusReporter(), self._apply, self._routed, described, fleet.rng)
         self._tasks = [asyncio.ensure_future(session.run())]
 
     @asynccontextmanager

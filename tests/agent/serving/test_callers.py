@@ -25,7 +25,7 @@ class Host:
     def tell(self, *known: MemberAssignment) -> None:
         """A new list."""
         self.known = {order.id: order for order in known}
-        self.callers.look()
+        self.callers.recheck()
 
 
 def manager(key: str = "k1") -> MemberAssignment:

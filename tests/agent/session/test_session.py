@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.session.known_managers import Managers
-from agent.session.session import Session
-from agent.session.status_reporter import Reporter
+from agent.session.known_managers import KnownManagers
+from agent.session.session import ManagerSession
+from agent.session.status_reporter import StatusReporter
 from api.objects.observed import NodeDescription, TaskStatus
 from api.states import TaskState
 from api.wire.session_messages import Accepted, Assignments, Goodbye, Heartbeat, Hello, SessionInfo, Statuses
@@ -29,13 +29,13 @@ class Setup:
 
     def __init__(self, directory: Path, managers: tuple[str, ...]) -> None:
         self.connector = FakeConnector()
-        self.reporter = Reporter()
+        self.reporter = StatusReporter()
         self.applied: list[Assignments] = []
         self.routing = asyncio.Event()
         self.routing.set()
         rng = random.Random(1)
-        self.managers = Managers(directory / "managers.json", managers, rng)
-        self.session = Session(
+        self.managers = KnownManagers(directory / "managers.json", managers, rng)
+        self.session = ManagerSession(
             self.connector,
             self.managers,
             self.reporter,
@@ -142,13 +142,13 @@ async def test_the_managers_are_remembered(tmp_path: Path) -> None:
         await setup.greeted("m7:7946")
         await asyncio.sleep(0.1)
 
-    again = Managers(tmp_path / "managers.json", (), random.Random(1))
+    again = KnownManagers(tmp_path / "managers.json", (), random.Random(1))
     assert again.next() == "m7:7946"
 
 
 def test_the_manager_that_was_lost_is_tried_last(tmp_path: Path) -> None:
     for seed in range(20):
-        managers = Managers(tmp_path / f"{seed}.json", ("m1", "m2", "m3", "old"), random.Random(seed))
+        managers = KnownManagers(tmp_path / f"{seed}.json", ("m1", "m2", "m3", "old"), random.Random(seed))
         first = managers.next()
         managers.update(["m1", "m2", "m3", "m4"], {})
 
@@ -161,8 +161,8 @@ def test_the_manager_that_was_lost_is_tried_last(tmp_path: Path) -> None:
 
 def test_who_the_managers_are_is_remembered_and_nobody_else_is_tried(tmp_path: Path) -> None:
     path, ids = tmp_path / "managers.json", {"10.0.0.1:7946": "id1", "[fd00::2]:7946": "id2"}
-    Managers(path, ("old:7946",), random.Random(1)).update(list(ids), ids)
-    again = Managers(path, ("old:7946",), random.Random(1))
+    KnownManagers(path, ("old:7946",), random.Random(1)).update(list(ids), ids)
+    again = KnownManagers(path, ("old:7946",), random.Random(1))
     assert {again.next() for _ in range(6)} == set(ids)
     assert {address: again.node_id(address) for address in ids} == ids
     assert again.node_id("old:7946") == ""
@@ -284,10 +284,10 @@ async def test_what_a_manager_does_not_take_is_not_said_again_at_once(tmp_path: 
 
 
 def test_a_manager_on_a_host_that_moved_is_looked_for_where_it_is_now(tmp_path: Path) -> None:
-    managers = Managers(tmp_path / "m.json", ["192.0.2.1:7946"], random.Random(1))
+    managers = KnownManagers(tmp_path / "m.json", ["192.0.2.1:7946"], random.Random(1))
     managers.update(["192.0.2.1:7946", "192.0.2.2:7946"], {"192.0.2.1:7946": "m1", "192.0.2.2:7946": "m2"})
     managers.relocate("192.0.2.1", "192.0.2.77")
 
-    again = Managers(tmp_path / "m.json", [], random.Random(1))
+    again = KnownManagers(tmp_path / "m.json", [], random.Random(1))
     assert {again.next(), again.next()} == {"192.0.2.77:7946", "192.0.2.2:7946"}
     assert again.node_id("192.0.2.77:7946") == "m1"
