@@ -42,7 +42,7 @@ from manager.hosts.host_client import HostClient
 from manager.hosts.host_detector import HostDetector, probe
 from manager.http.cluster.join_port import JoinService, server_context
 from manager.leader.election import Election
-from manager.leader.key_renewal import Keeper
+from manager.leader.key_renewal import KeyRenewal
 from manager.leader.leader import Leader
 from manager.leader.planners import planners
 from manager.security.revocation import is_recorded, public_key_of, record_of
@@ -274,7 +274,7 @@ class Manager:
             ("announcements", ManagerAnnouncer(store, options.node_id, self._hosts, lambda: dispatcher.connected).run),
             ("manager's liveness", self._stay_listed),
             ("own certificate", self._note_identity),
-            ("cluster's keys", Keeper(store, options.node_id, self._clock).run),
+            ("cluster's keys", KeyRenewal(store, options.node_id, self._clock).run),
         ):
             self._begin(name, work)
         self.dispatcher = dispatcher

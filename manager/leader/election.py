@@ -43,7 +43,7 @@ class Election:
         delays = backoff(random.Random(), most=1.0)
         while True:
             seen = self._store.state.revision
-            if not await self._deposed():
+            if not await self._depose_lost_leader():
                 await asyncio.sleep(next(delays))
                 continue
             if not self.leader_id():
@@ -56,7 +56,7 @@ class Election:
                     continue
             await self._store.wait_newer(seen)
 
-    async def _deposed(self) -> bool:
+    async def _depose_lost_leader(self) -> bool:
         """Make room when the leader's host is lost: etcd may have renewed the lease of who died with etcd's leader.
 
         Should that leader live all the same, its fence is void from now on. False when it could not be written.

@@ -20,28 +20,28 @@ PAUSE = 1.0
 """Seconds after a write that failed."""
 
 
-class Keeper:
+class KeyRenewal:
     """One manager's; it acts while that leads, and is a manager itself."""
 
     def __init__(self, store: Store, node_id: str, clock: Clock) -> None:
         self._store = store
         self._node_id = node_id
         self._clock = clock
-        self._moved = asyncio.Event()
-        watch(store.state, (NODE, CLUSTER, SECRET, LEADERSHIP), self._moved.set)
+        self._changed = asyncio.Event()
+        watch(store.state, (NODE, CLUSTER, SECRET, LEADERSHIP), self._changed.set)
 
     async def run(self) -> NoReturn:
         """For ever."""
         while True:
-            self._moved.clear()
-            wait = await self._look()
+            self._changed.clear()
+            wait = await self._renew_if_due()
             try:
                 async with asyncio.timeout(wait):
-                    await self._moved.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 pass
 
-    async def _look(self) -> float | None:
+    async def _renew_if_due(self) -> float | None:
         """Do what is due; returns the seconds to wait when nothing changes."""
         state = self._store.state
         while leads(state, self._node_id) and state.is_manager(self._node_id):

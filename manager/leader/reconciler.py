@@ -62,7 +62,7 @@ class Reconciler(Generic[M]):
         """Seconds the last round's planning took."""
         self._idle = False
         """Whether it found nothing to do. Then the next one waits as long, to look at more news at once."""
-        self._calm()
+        self._reset_backoff()
 
     async def run(self) -> NoReturn:
         """Round after round, with a wait whenever there is nothing to do."""
@@ -82,7 +82,7 @@ class Reconciler(Generic[M]):
         taken, seen = self._dirty.take(), self._store.state.revision
         plans, sound = await self._ask(taken)
         try:
-            changes = without_rivals(plans)
+            changes = without_conflicts(plans)
             self._idle = not changes
             if changes:
                 await self._store.commit(changes, self._fence)
@@ -120,12 +120,12 @@ class Reconciler(Generic[M]):
     async def _after(self, taken: Dirty, sound: bool) -> None:
         """A broken planner must not keep the others from their work, nor be asked without pause."""
         if sound:
-            self._calm()
+            self._reset_backoff()
         else:
             self._dirty.merge(taken)
             await asyncio.sleep(next(self._delays))
 
-    def _calm(self) -> None:
+    def _reset_backoff(self) -> None:
         self._delays = backoff(random.Random())
 
     async def _wait(self, revision: int) -> None:
@@ -140,7 +140,7 @@ class Reconciler(Generic[M]):
             pass  # time to look again
 
 
-def without_rivals(plans: Iterable[Plan]) -> list[Change]:
+def without_conflicts(plans: Iterable[Plan]) -> list[Change]:
     """All changes, but for those to a key that an earlier planner changes: its owner looks again when that shows."""
     claimed: set[tuple[str, str]] = set()
     changes: list[Change] = []

@@ -2,7 +2,7 @@
 
 One look at a service goes through these parts, in this order; each is a file of its own:
 
-    take_up   a new wanted revision comes into force                     revisions
+    bring_into_force   a new wanted revision comes into force                     revisions
     advance   runs of a scheduled job end and begin                      runs
     enforce   tasks on nodes that no longer meet the constraints stop    nodes
     shape     slots are added or given up, as the mode wants             modes
@@ -20,23 +20,27 @@ from collections.abc import Callable, Hashable, Iterable
 from api.objects.kinds import CLUSTER, NODE, SERVICE, STATUS
 from api.objects.wanted import Service
 from manager.orchestrator.memory import Memory
-from manager.orchestrator.nodes.node_liveness import Constrained, check_node, enforce_on_service, may_be_outdated
-from manager.orchestrator.nodes.relocation import DrainedNodes, is_uneven, move, wants_balance
+from manager.orchestrator.nodes.node_liveness import (
+    ConstrainedServices,
+    check_node,
+    enforce_on_service,
+    may_be_outdated,
+)
+from manager.orchestrator.nodes.relocation import DrainedNodes, is_uneven, relocate, wants_balance
 from manager.orchestrator.slots.service_pass import ServicePass
 from manager.orchestrator.slots.slots import Slots, history_limit
-from manager.orchestrator.tasks.job_runs import advance
-from manager.orchestrator.tasks.job_runs import shape as shape_runs
-from manager.orchestrator.tasks.repair import settle
-from manager.orchestrator.tasks.scaling import shape
+from manager.orchestrator.tasks.job_runs import advance, scale_runs
+from manager.orchestrator.tasks.repair import repair
+from manager.orchestrator.tasks.scaling import scale
 from manager.orchestrator.tasks.task_reaper import reap, remove_service
 from manager.orchestrator.updates.dependencies import waiting
-from manager.orchestrator.updates.revisions import prune, take_up
+from manager.orchestrator.updates.revisions import bring_into_force, prune
 from manager.orchestrator.updates.rolling_update import update
 from manager.plan import Plan, PlanBuilder
 from manager.store.state import Dirty, Event, State
 
 
-class Globals:
+class GlobalServices:
     """Ids of the services whose slots are nodes; an index of the state."""
 
     def __init__(self, state: State) -> None:
@@ -63,7 +67,7 @@ class NodeIds:
             self.ids[place : place + (event.new is None)] = [] if event.new is None else [event.id]
 
 
-class Balanced:
+class BalancedServices:
     """Ids of the services that are to be kept balanced; an index of the state."""
 
     def __init__(self, state: State) -> None:
@@ -102,7 +106,9 @@ class Orchestrator:
         visited.update(*map(slots.services_on, dirty.nodes & state.index(DrainedNodes).ids))
         there = set().union(*map(slots.services_on, dirty.nodes))
         visited.update(there & slots.moving)
-        visited.update(id for id in there & state.index(Constrained).ids if may_be_outdated(state, slots.of(id), id))
+        visited.update(
+            id for id in there & state.index(ConstrainedServices).ids if may_be_outdated(state, slots.of(id), id)
+        )
         for service_id in sorted(visited):
             self._visit_service(builder, memory, service_id, everything, certain)
         if dirty.nodes:
@@ -123,8 +129,8 @@ class Orchestrator:
 
     def _of_nodes(self, state: State, slots: Slots, nodes: list[str]) -> set[str]:
         """Services that nodes concern though nothing of theirs is there: global ones, and those out of balance."""
-        found = set(state.index(Globals).ids)
-        for service_id in state.index(Balanced).ids:
+        found = set(state.index(GlobalServices).ids)
+        for service_id in state.index(BalancedServices).ids:
             own = slots.of(service_id)
             if any(is_uneven(own, node_id) for node_id in nodes):
                 found.add(service_id)
@@ -144,10 +150,10 @@ class Orchestrator:
             if not own.tasks:
                 del memory.queues[service_id]
             return
-        decision = take_up(builder, service)
+        decision = bring_into_force(builder, service)
         service_pass = ServicePass(builder, own, queue, service, decision, self._new_id)
         inputs = _slot_inputs(service_pass, slots.nodes_seen) if certain else None
-        new = queue.begin(inputs, builder.now, own.unsettled)
+        new = queue.begin(inputs, builder.now, own.unconverged)
         if new and own.going.keys() - {decision.revision} and enforce_on_service(builder, own, service_id):
             queue.distrust()
         self._go_through(service_pass, nodes)
@@ -156,13 +162,13 @@ class Orchestrator:
     def _go_through(self, service_pass: ServicePass, nodes: list[str]) -> None:
         advance(service_pass)
         if service_pass.schedule is None:
-            shape(service_pass, nodes)
+            scale(service_pass, nodes)
         else:
-            shape_runs(service_pass, nodes)
-        settle(service_pass)
+            scale_runs(service_pass, nodes)
+        repair(service_pass)
         if not service_pass.decision.held:  # else nothing has run yet
             update(service_pass)
-        move(service_pass)
+        relocate(service_pass)
         reap(service_pass)
         prune(service_pass)
 

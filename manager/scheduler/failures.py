@@ -1,7 +1,7 @@
-"""On which nodes the tasks of a service keep failing: those nodes come last (swarmkit does the same).
+"""The nodes on which the tasks of a service keep failing: they are tried last, as in swarmkit.
 
-Part of the scheduler's memory, and the part that a new leader lacks: of tasks that were deleted since they failed
-nobody else knows. All that comes of it is that a node is tried once more.
+Part of the scheduler's memory, and the only part that a new leader cannot rebuild: it does not know of failed tasks
+that have been deleted. The only effect is that a node is tried once more.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from manager.store.state import Dirty, State
 
 _FAILURES = (TaskState.FAILED, TaskState.REJECTED)
 Times = dict[str, float]
-"""Failed tasks, and when they failed (Unix seconds)."""
+"""Ids of failed tasks, and when they failed (Unix seconds)."""
 
 
 class Failures:
-    """The newest failures of each service revision on each node, as many as make the node a faulty one."""
+    """The newest failures of each service revision on each node: no more than it takes to call the node faulty."""
 
     def __init__(self) -> None:
         self._services: dict[str, dict[int, dict[str, Times]]] = {}
@@ -26,7 +26,7 @@ class Failures:
         self._begun = False
 
     def take_in(self, state: State, dirty: Dirty) -> None:
-        """Note the tasks that have failed (at first, all there are), and forget revisions that are gone."""
+        """Record the tasks that have failed (the first time, of all tasks), and drop revisions that are gone."""
         ids = dirty.tasks if self._begun else state.statuses
         self._begun = True
         for id in ids:
@@ -39,7 +39,7 @@ class Failures:
             self._forget(id, state.revisions_of(id).keys())
 
     def faulty(self, service_id: str, revision: int, now: float) -> set[str]:
-        """Nodes on which a service's revision has kept failing of late."""
+        """Nodes on which a service's revision has failed repeatedly within the last FAULTY_WINDOW seconds."""
         nodes = self._services.get(service_id, {}).get(revision)
         if not nodes:
             return set()

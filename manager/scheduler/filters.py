@@ -1,4 +1,4 @@
-"""What a node must fulfil to take a task: a table of checks, each of which can say how many nodes it refused."""
+"""The filters: a table of the checks a node must pass to take a task. Each can say how many nodes it refused."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Filter:
     """One check."""
 
     applies: Callable[[TaskGroup], bool]
-    """Whether the group asks for anything of the kind; if not, every node passes."""
+    """Whether the group has this requirement at all; if not, every node passes."""
     passes: Callable[[TaskGroup, Candidate], bool]
     code: Code
-    """What is said when it refused nodes."""
+    """The reason given for nodes that it refused."""
     uses_up: bool = False
-    """Whether placing one task may make the node refuse the next; also what pools of nodes are not sorted by."""
+    """Whether placing one task may make the node refuse the next. Node pools do not depend on such checks."""
     facts: Callable[[TaskGroup], dict[str, Fact]] = lambda _: {}
-    """What is said besides the number of nodes."""
+    """Facts of the reason besides the number of nodes."""
 
     def explain(self, group: TaskGroup, nodes: int) -> Reason:
-        """Why so many nodes were refused."""
+        """The reason that `nodes` nodes were refused."""
         return reason(self.code, nodes=nodes, **self.facts(group))
 
 
@@ -45,8 +45,8 @@ def _has_resources(group: TaskGroup, node: Candidate) -> bool:
     return generic_resources.fits(demand, node.seen, load)
 
 
-def fits_for_good(placement: Placement, node: Node, seen: NodeDescription) -> bool:
-    """Whether a node meets what no task on it can change: constraints and platforms."""
+def meets_fixed_requirements(placement: Placement, node: Node, seen: NodeDescription) -> bool:
+    """Whether a node meets the requirements that no task on it can change: constraints and platforms."""
     return matches(placement.constraints, node, seen) and runs_on(placement, seen)
 
 
@@ -99,23 +99,23 @@ _USING_UP = tuple(check for check in FILTERS if check.uses_up)
 
 
 class Pipeline:
-    """The checks that matter to a group."""
+    """The checks that apply to a group."""
 
     def __init__(self, group: TaskGroup) -> None:
         self._group = group
         self._using_up = [check for check in _USING_UP if check.applies(group)]
 
     @property
-    def endless(self) -> bool:
-        """Whether a node that fits for good can take any number of tasks."""
+    def is_unlimited(self) -> bool:
+        """Whether a node of the group's pool can take any number of tasks."""
         return not self._using_up
 
     def has_room(self, node: Candidate) -> bool:
-        """Whether a node that fits for good can take one more task, with what is on it now."""
-        return self.endless or all(check.passes(self._group, node) for check in self._using_up)
+        """Whether a node of the group's pool can take one more task, with the tasks it has now."""
+        return self.is_unlimited or all(check.passes(self._group, node) for check in self._using_up)
 
     def refusal(self, node: Candidate) -> int:
-        """The place in FILTERS of the check by which a node refuses a task of the group; their number: by none."""
+        """The index in FILTERS of the first check that refuses the node; `len(FILTERS)` if none does."""
         group = self._group
         for place, check in self._all:
             if not check.passes(group, node):
@@ -127,6 +127,6 @@ class Pipeline:
         return [(place, check) for place, check in enumerate(FILTERS) if check.applies(self._group)]
 
     def explain(self, refused: Mapping[int, int]) -> Reason:
-        """Why there is no node: the check that refused most comes first. `refused`: nodes by the place of the check."""
+        """Why no node is found, the most frequent refusal first. `refused`: number of nodes by index in FILTERS."""
         order = sorted(refused, key=refused.__getitem__, reverse=True)
         return reason(Code.NO_SUITABLE_NODE, *(FILTERS[place].explain(self._group, refused[place]) for place in order))

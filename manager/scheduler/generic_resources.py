@@ -1,4 +1,4 @@
-"""Generic resources of a node: how many are free, and which a task gets. A kind is either counted or named."""
+"""Generic resources of a node: how many are free, and which of them a task gets. A kind is either counted or named."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from manager.scheduler.node_load import Demand, NodeLoad
 
 
 def wanted(demand: Demand) -> bool:
-    """Whether a task asks for any."""
+    """Whether a task asks for generic resources."""
     return bool(demand.generic or demand.generic_named)
 
 
 def fits(demand: Demand, seen: NodeDescription, load: NodeLoad) -> bool:
-    """Whether what a task asks for is free on a node."""
+    """Whether the generic resources that a task asks for are free on a node."""
     return not wanted(demand) or pick(demand, seen, load) is not None
 
 
 def pick(demand: Demand, seen: NodeDescription, load: NodeLoad) -> list[GenericResource] | None:
-    """What a task gets; None when it is not to be had."""
+    """The generic resources that a task gets; None if the node does not have them free."""
     free = _free_named(seen, load)
     got: list[GenericResource] = []
     for kind, value in demand.generic_named:

@@ -1,4 +1,4 @@
-"""What the scheduler keeps between rounds: nodes in order, why groups wait, and where tasks keep failing."""
+"""The scheduler's memory between rounds: ranked nodes, why groups wait, and where tasks keep failing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Memory:
     def __init__(self) -> None:
         self.failures = Failures()
         self.unschedulable: dict[tuple[str, int], Unschedulable] = {}
-        """By service and revision: what the nodes said to the groups that found no room in the last round."""
+        """By service and revision: the nodes' answers for groups with tasks left over in the last round."""
         self._pools: NodePools | None = None
 
     def pools(self, state: State) -> NodePools:
-        """The pools over a state's nodes, up to date. What was found out of another state is forgotten."""
+        """The up-to-date pools of a state's nodes. Memory of another state is dropped."""
         nodes, load = state.index(NodeSet), state.index(Load)
         if self._pools is None or self._pools.nodes is not nodes or self._pools.load is not load:
             self._pools, self.unschedulable = NodePools(nodes, load), {}

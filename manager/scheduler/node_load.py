@@ -1,8 +1,8 @@
-"""What every node has on it: an index of the state, so that placing a task costs no look at the other tasks.
+"""The load of every node: an index of the state, so that placing a task does not read the other tasks.
 
-A task weighs on its node from when it is assigned until it has ended. What it takes is read from its revision once and
-remembered with it: double news of a task is harmless. Which nodes have changed is noted, for those who keep nodes in
-order. What a round of the scheduler plans is no part of it (scheduling_round.py).
+A task counts on its node from the moment it is assigned until it has ended. Its demand is read from its revision once
+and stored with it, so an event that arrives twice does no harm. Nodes whose load changed are recorded in a change log
+for the node rankings. The placements that a scheduling round plans are not included (scheduling_round.py).
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one task of a revision takes from its node."""
+    """The resources that one task of a revision takes from its node."""
 
     nano_cpus: int = 0
     memory_bytes: int = 0
     generic: tuple[tuple[str, int], ...] = ()
-    """How many of each kind."""
+    """Number by kind."""
     generic_named: tuple[Named, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
 
 
 NOTHING = Demand()
-"""Of most tasks: then nothing is kept but their number."""
+"""The demand of most tasks; for these only their number is stored."""
 
 
 @dataclass(slots=True)
 class NodeLoad:
-    """What one node's tasks take together, those that take something."""
+    """The sum of the demands of one node's tasks."""
 
     tasks: int = 0
     nano_cpus: int = 0
@@ -54,18 +54,18 @@ class NodeLoad:
     host_ports: dict[HostPort, int] = field(default_factory=dict)
 
     def holds(self, port: HostPort) -> bool:
-        """Whether a port is taken: at its address, or, when one of the two is at every address, at any."""
+        """Whether a port is taken: at the same address, or at any address when either of the two is bound to all."""
         protocol, number, address = port
         if address:
             return port in self.host_ports or (protocol, number, "") in self.host_ports
         return any(held[:2] == (protocol, number) for held in self.host_ports)
 
     def copy(self) -> NodeLoad:
-        """One that can be changed without changing this."""
+        """A copy that can be changed independently."""
         return replace(self, discrete={**self.discrete}, named={**self.named}, host_ports={**self.host_ports})
 
     def add(self, task: Task, demand: Demand, sign: int = 1) -> None:
-        """Put a task on it, or take it off."""
+        """Add the demand of a task (`sign` 1), or subtract it (-1)."""
         self.tasks += sign
         self.nano_cpus += sign * demand.nano_cpus
         self.memory_bytes += sign * demand.memory_bytes
@@ -82,17 +82,17 @@ EMPTY = NodeLoad()
 
 
 class Load:
-    """An index of the state: the load of every node, and where every service is."""
+    """An index of the state: the load of every node, and the spread of every service."""
 
     def __init__(self, state: State) -> None:
         self.tasks: dict[str, int] = {}
-        """By node: how many tasks."""
+        """Number of tasks by node."""
         self.nodes: dict[str, NodeLoad] = {}
-        """By node: what the tasks that take something take."""
+        """Sums by node, for nodes with tasks that have a demand."""
         self.services: dict[str, Spread] = {}
-        """By service: on which nodes its tasks are."""
+        """By service: how many of its tasks are on which node."""
         self.changed = ChangeLog()
-        """Nodes with another load."""
+        """Nodes whose load has changed."""
         self._state = state
         self._demands: dict[str, Demand] = {}
         self._placed: dict[str, tuple[Task, Demand]] = {}
@@ -100,11 +100,11 @@ class Load:
             self._weigh(task)
 
     def of(self, node_id: str) -> NodeLoad:
-        """A node's load; not to be changed."""
+        """A node's load; callers must not change it."""
         return self.nodes.get(node_id, EMPTY)
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a task, its status or its revision."""
+        """Update for a change of a task, its status or its revision."""
         if event.kind is TASK:
             if isinstance(event.new, Task):
                 self._weigh(event.new)
@@ -117,7 +117,7 @@ class Load:
             self._demands.pop(event.id, None)
 
     def demand_of(self, task: Task) -> Demand:
-        """What a task takes from its node."""
+        """The demand of a task."""
         id = revision_id(task.service_id, task.revision)
         demand = self._demands.get(id)
         if demand is None:
@@ -168,7 +168,7 @@ class Load:
 
 
 def demand_of(spec: ServiceSpec) -> Demand:
-    """What each task of a service takes from its node."""
+    """The demand of each task of a service."""
     resources = spec.task_template.resources or Resources()
     host_ports = tuple(
         (port.protocol, port.published_port, port.host_ip) for port in spec.host_ports if port.published_port
@@ -192,7 +192,7 @@ def _same_weight(old: Task, new: Task) -> bool:
 
 
 def count(counts: dict[K, int], key: K, amount: int) -> None:
-    """Add to a count; none at all leaves no key."""
+    """Add to a count. A count of 0 is removed."""
     if number := counts.get(key, 0) + amount:
         counts[key] = number
     else:

@@ -1,7 +1,7 @@
-"""The nodes, sorted out in advance: which fit a placement, and in which order they are to be taken.
+"""The node pools: which nodes fit a placement, in which branches, and in which order they are taken.
 
-Part of the scheduler's memory. What a round costs is then not the number of nodes, but the number of those that changed
-since (the change logs of `NodeSet` for facts, of `Load` for tasks). Services that ask for the same share the answer.
+Part of the scheduler's memory. A round then costs not the number of nodes, but the number of nodes that changed since
+the last one (change logs of `NodeSet` for facts, of `Load` for tasks). Services with equal placements share a pool.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ from collections.abc import Collection, Iterable, Mapping
 from api.objects.node_matching import attribute
 from api.service.placement import Placement, Platform
 from kit.change_log import ChangeLog
-from manager.scheduler.filters import fits_for_good
+from manager.scheduler.filters import meets_fixed_requirements
 from manager.scheduler.node_load import Load
 from manager.scheduler.node_ranking import NodeRanking
 from manager.scheduler.node_set import NodeFacts, NodeSet
 
-Ask = tuple[tuple[str, ...], tuple[Platform, ...]]
-"""What a placement asks of a node that no task on it can change: constraints and platforms."""
-Values = tuple[str, ...]
-"""What a node has under the keys of a service's spread preferences."""
+PoolKey = tuple[tuple[str, ...], tuple[Platform, ...]]
+"""The requirements of a placement that no task on a node can change: constraints and platforms."""
+BranchKey = tuple[str, ...]
+"""The values that a node has for the keys of a service's spread preferences."""
 MOST_MEMBERS = 1_000_000
-"""Nodes in all pools together: beyond that the pools not used for longest are forgotten."""
+"""Nodes in all pools together: beyond that the least recently used pools are dropped."""
 
 
 class NodePools:
-    """The pools that services have asked for, over the indexes of one state. Begin a round with `catch_up`."""
+    """The pools that services have used, over the indexes of one state. Begin a round with `catch_up`."""
 
     def __init__(self, nodes: NodeSet, load: Load) -> None:
         self.nodes = nodes
         self.load = load
         self.tasks: dict[str, int] = {}
-        """By node: how many tasks, those among them that a round is placing."""
+        """Number of tasks by node, including those that the current round has placed."""
         self.changed = ChangeLog()
-        """Nodes with another number of tasks."""
+        """Nodes whose number of tasks has changed."""
         self.numbers: dict[str, int] = {}
-        """A number for each node that ever was asked."""
+        """A sequence number for each node that was ever checked."""
         self._counted = -1
-        """How far the load's changes were read."""
-        self._pools: dict[Ask, NodePool] = {}
+        """Position in the load's change log."""
+        self._pools: dict[PoolKey, NodePool] = {}
         self.catch_up()
-        self.pool(Placement()).branches(())  # what most services ask for
+        self.pool(Placement()).branches(())  # the pool of most services
 
     def catch_up(self) -> None:
-        """Take in what has changed since the last round."""
+        """Apply the changes since the last round."""
         log = self.load.changed
         if self._counted != log.end:
             ids = log.since(self._counted)
@@ -51,7 +51,7 @@ class NodePools:
             self._counted = log.end
 
     def recount(self, ids: Collection[str]) -> None:
-        """Nodes have as many tasks as the state says: they have changed, or what was placed is taken back."""
+        """Set the numbers of tasks of nodes from the state: they have changed, or a round's placements are undone."""
         tasks, load = self.tasks, self.load.tasks
         for id in ids:
             if number := load.get(id, 0):
@@ -61,7 +61,7 @@ class NodePools:
         self.changed.note(ids)
 
     def place(self, ids: Collection[str]) -> None:
-        """Each of the nodes has got one task more."""
+        """Count one more task on each of the nodes."""
         tasks = self.tasks
         for id in ids:
             tasks[id] = tasks.get(id, 0) + 1
@@ -69,10 +69,10 @@ class NodePools:
 
     def pool(self, placement: Placement) -> NodePool:
         """The nodes that fit a placement, up to date."""
-        ask = (tuple(placement.constraints), tuple(placement.platforms))
-        if (pool := self._pools.pop(ask, None)) is None:
+        key = (tuple(placement.constraints), tuple(placement.platforms))
+        if (pool := self._pools.pop(key, None)) is None:
             pool = NodePool(self, placement)
-        self._pools[ask] = pool  # the one used last is the last
+        self._pools[key] = pool  # most recently used: last
         if pool.catch_up():
             self._forget()
         return pool
@@ -84,32 +84,32 @@ class NodePools:
 
 
 class NodePool:
-    """The nodes that fit, as long as their facts do not change. What tasks use up is no matter here."""
+    """The nodes that meet a placement's fixed requirements. Resources that tasks use up are not considered here."""
 
     def __init__(self, pools: NodePools, placement: Placement) -> None:
         self.members: dict[str, NodeFacts] = {}
         self._pools = pools
         self._placement = placement
-        self._branches: dict[Values, NodeBranches] = {}
-        self._judged = -1
-        """How far it has read of the changes of facts."""
+        self._branches: dict[BranchKey, NodeBranches] = {}
+        self._checked = -1
+        """Position in the change log of facts."""
         self._counted = -1
-        """And of those of the numbers of tasks."""
+        """Position in the change log of numbers of tasks."""
 
-    def branches(self, keys: Values) -> NodeBranches:
-        """The members, parted by what they have under some keys, and in order."""
+    def branches(self, keys: tuple[str, ...]) -> NodeBranches:
+        """The members in branches of equal values for `keys`, each branch ranked."""
         if (branches := self._branches.get(keys)) is None:
             branches = self._branches[keys] = NodeBranches(keys, self._pools.tasks)
             branches.put(self.members, self.members)
         return branches
 
     def catch_up(self) -> bool:
-        """Take in what has changed. Returns whether facts have."""
+        """Apply the changes. Returns whether facts have changed."""
         facts, tasks, known = self._pools.nodes.changed, self._pools.changed, True
-        if self._judged != facts.end:
-            known, news, nodes = False, facts.since(self._judged), self._pools.nodes.facts
-            self._judge([*nodes, *(self.members.keys() - nodes.keys())] if news is None else dict.fromkeys(news))
-            self._judged = facts.end
+        if self._checked != facts.end:
+            known, news, nodes = False, facts.since(self._checked), self._pools.nodes.facts
+            self._check([*nodes, *(self.members.keys() - nodes.keys())] if news is None else dict.fromkeys(news))
+            self._checked = facts.end
         if self._counted != tasks.end:
             changed = tasks.since(self._counted)
             if changed is None or len(changed) > len(self.members):
@@ -119,17 +119,17 @@ class NodePool:
             self._counted = tasks.end
         return not known
 
-    def have_got(self, order: NodeRanking, ids: list[str]) -> None:
-        """Members that are in one order have got tasks, and that is all that was noted since it caught up last."""
-        order.recount(ids)
+    def note_placed(self, ranking: NodeRanking, ids: list[str]) -> None:
+        """Members of one ranking have got tasks, and nothing else was recorded since the pool caught up last."""
+        ranking.recount(ids)
         if len(self._branches) == 1:
             self._counted = self._pools.changed.end
 
-    def _judge(self, ids: Collection[str]) -> None:
+    def _check(self, ids: Collection[str]) -> None:
         nodes, placement, members = self._pools.nodes.facts, self._placement, self.members
         ready = [id for id in ids if (facts := nodes.get(id)) is not None and facts.ready]
         if placement.constraints or placement.platforms:
-            ready = [id for id in ready if fits_for_good(placement, nodes[id].node, nodes[id].seen)]
+            ready = [id for id in ready if meets_fixed_requirements(placement, nodes[id].node, nodes[id].seen)]
         unfit = [*(members.keys() & ids).difference(ready)] if members else []
         for id in unfit:
             del members[id]
@@ -140,49 +140,49 @@ class NodePool:
 
 
 class NodeBranches:
-    """Members of a pool, parted by what they have under some keys; all in one branch if there is no key."""
+    """Members of a pool in branches of equal values for some keys; a single branch if there is no key."""
 
-    def __init__(self, keys: Values, tasks: Mapping[str, int]) -> None:
-        self.orders: dict[Values, NodeRanking] = {}
-        self.place: dict[str, Values] = {}
-        """Where each node is."""
+    def __init__(self, keys: tuple[str, ...], tasks: Mapping[str, int]) -> None:
+        self.rankings: dict[BranchKey, NodeRanking] = {}
+        self.branch_of: dict[str, BranchKey] = {}
+        """The branch of each node."""
         self._keys = keys
         self._tasks = tasks
 
     def put(self, nodes: Mapping[str, NodeFacts], ids: Collection[str]) -> None:
-        """Nodes are new, or have other facts."""
-        new: dict[Values, list[str]] = {}
+        """Add nodes, or move those whose facts have changed."""
+        new: dict[BranchKey, list[str]] = {}
         if self._keys:
             for id in ids:
                 values = tuple([attribute(key, nodes[id].node, nodes[id].seen) for key in self._keys])
-                if self.place.get(id) != values:
+                if self.branch_of.get(id) != values:
                     new.setdefault(values, []).append(id)
-            self.drop(id for some in new.values() for id in some if id in self.place)
-        elif some := [id for id in ids if id not in self.place]:
+            self.drop(id for some in new.values() for id in some if id in self.branch_of)
+        elif some := [id for id in ids if id not in self.branch_of]:
             new[()] = some
         for values, some in new.items():
-            if (order := self.orders.get(values)) is None:
-                order = self.orders[values] = NodeRanking(self._tasks)
-            order.add(some)
-            self.place.update(dict.fromkeys(some, values))
+            if (ranking := self.rankings.get(values)) is None:
+                ranking = self.rankings[values] = NodeRanking(self._tasks)
+            ranking.add(some)
+            self.branch_of.update(dict.fromkeys(some, values))
 
     def drop(self, ids: Iterable[str]) -> None:
-        """Nodes are members no more."""
+        """Remove nodes."""
         for id in ids:
-            values = self.place.pop(id)
-            self.orders[values].drop(id)
-            if not self.orders[values]:
-                del self.orders[values]
+            values = self.branch_of.pop(id)
+            self.rankings[values].drop(id)
+            if not self.rankings[values]:
+                del self.rankings[values]
 
     def recount(self, ids: Iterable[str]) -> None:
-        """Nodes, members or not, may have another number of tasks."""
-        if len(self.orders) == 1:
-            for order in self.orders.values():
-                order.recount(ids)
+        """Rank nodes again whose number of tasks may have changed. Nodes that are no members are ignored."""
+        if len(self.rankings) == 1:
+            for ranking in self.rankings.values():
+                ranking.recount(ids)
             return
-        at: dict[Values, list[str]] = {}
+        at: dict[BranchKey, list[str]] = {}
         for id in ids:
-            if (values := self.place.get(id)) is not None:
+            if (values := self.branch_of.get(id)) is not None:
                 at.setdefault(values, []).append(id)
         for values, some in at.items():
-            self.orders[values].recount(some)
+            self.rankings[values].recount(some)

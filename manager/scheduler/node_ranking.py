@@ -1,8 +1,8 @@
-"""Nodes in the order of how many tasks they have, and then of their ids.
+"""A ranking of nodes by number of tasks, then by id.
 
-They stand in levels, one for each number of tasks, because that is how they move: many at once, from the front of one
-level to the next. Whatever a service makes of that order (nodes that have none of its tasks first, say) it finds by
-passing over nodes, so one order does for all services.
+Nodes are stored in levels, one per number of tasks, because many move at once: from the front of one level to the next.
+A service that needs another order (first the nodes with none of its tasks, say) skips nodes, so one ranking serves all
+services.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from itertools import chain
 from manager.scheduler.service_spread import Spread
 
 MANY = 8
-"""More than one in so many of a level are moved together, fewer one by one."""
+"""If more than one in MANY nodes of a level move, they are moved together; fewer are moved one by one."""
 
 
 class NodeRanking:
-    """Some nodes, in order. `tasks` is read when they are added and recounted."""
+    """Ranked nodes. `tasks` (number by node) is read when nodes are added and recounted."""
 
     def __init__(self, tasks: Mapping[str, int]) -> None:
         self._tasks = tasks
@@ -36,15 +36,15 @@ class NodeRanking:
         return chain.from_iterable(map(self._levels.__getitem__, sorted(self._levels)))
 
     def is_covered(self, spread: Spread) -> bool:
-        """Whether a service has a task on each of the nodes."""
+        """Whether a service has a task on every one of the nodes."""
         return len(spread.counts) >= len(self._at) and self._at.keys() <= spread.counts.keys()
 
     def rank(self, id: str) -> tuple[int, str]:
-        """What the order goes by."""
+        """The sort key of a node."""
         return self._at[id], id
 
     def add(self, ids: Iterable[str]) -> None:
-        """Nodes are new."""
+        """Add new nodes."""
         coming: defaultdict[int, list[str]] = defaultdict(list)
         for id in ids:
             coming[self._tasks.get(id, 0)].append(id)
@@ -53,7 +53,7 @@ class NodeRanking:
             self._join(level, some)
 
     def recount(self, ids: Iterable[str]) -> None:
-        """Nodes may have another number of tasks now. Those it does not have are no matter."""
+        """Rank nodes again whose number of tasks may have changed. Unknown nodes are ignored."""
         at, tasks = self._at, self._tasks
         moves: dict[tuple[int, int], list[str]] = {}
         for id in ids:
@@ -68,7 +68,7 @@ class NodeRanking:
             self._join(new, some)
 
     def drop(self, id: str) -> None:
-        """A node is none of them any more."""
+        """Remove a node, if it is ranked."""
         if (level := self._at.pop(id, None)) is not None:
             self._leave(level, [id])
 

@@ -1,4 +1,4 @@
-"""The facts of every node: an index of the state. What tasks use up is no fact (node_load.py)."""
+"""The node set: the facts of every node, an index of the state. Resources that tasks use up are in node_load.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNKNOWN = NodeDescription(os="")
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What placement asks of a node, but for what is on it."""
+    """The properties of a node that placement checks, apart from the tasks on it."""
 
     node: Node
     seen: NodeDescription
@@ -28,15 +28,15 @@ class NodeSet:
 
     def __init__(self, state: State) -> None:
         self.facts: dict[str, NodeFacts] = {}
-        """By node."""
+        """Facts by node id."""
         self.changed = ChangeLog()
-        """Nodes whose facts have changed, are new, or are gone."""
+        """Nodes that are new, are gone, or have other facts."""
         self._state = state
         for id in state.nodes:
             self._read(id)
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a node, wanted, decided or observed."""
+        """Update for a change of a node, wanted, decided or observed."""
         if event.kind in (NODE, NODE_DECISION, DESCRIPTION):
             self._read(event.id)
 

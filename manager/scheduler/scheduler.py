@@ -1,7 +1,7 @@
-"""The scheduler: PENDING tasks get a node, or a reason why none takes them.
+"""The scheduler: PENDING tasks get a node, or a reason why no node takes them.
 
-Groups of equal tasks take nodes from orders that are kept from round to round (node_pools). A group that waits is
-placed again when a node that has changed takes it (unschedulable).
+Groups of equal tasks take nodes from rankings that persist from round to round (node_pools). A waiting group is placed
+again when a node that has changed takes it (unschedulable).
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ def scheduler(state: State, memory: Memory, dirty: Dirty, now: float) -> Plan:
 
 
 def _place_bound(builder: PlanBuilder, group: TaskGroup, round: Round) -> None:
-    """Tasks of global services: their node was chosen with them, and is only checked."""
+    """Check the node of tasks of global services: the orchestrator has already chosen it."""
     round.enter(group)
     for task in group.bound:
         pipeline, node = Pipeline(group), round.candidate(task.node_id)
         if node is None:
-            _say(builder, task, pipeline.explain({}))
+            _set_reason(builder, task, pipeline.explain({}))
         elif (refusal := pipeline.refusal(node)) != TAKES:
-            _say(builder, task, pipeline.explain({refusal: 1}))
+            _set_reason(builder, task, pipeline.explain({refusal: 1}))
         else:
             round.assign(group, [task], [node.id], group.spread.counts.get(node.id, 0))
 
 
 def _place(builder: PlanBuilder, group: TaskGroup, round: Round, memory: Memory) -> Unschedulable | None:
-    """Place a group's tasks. Returns what the nodes say, if some tasks have to wait."""
+    """Place a group's tasks. Returns the nodes' answers if some tasks have to wait."""
     round.enter(group)
     pipeline, left = Pipeline(group), group.tasks
     refusals = memory.unschedulable.get((group.service_id, group.revision))
@@ -69,10 +69,10 @@ def _place(builder: PlanBuilder, group: TaskGroup, round: Round, memory: Memory)
         refusals.ask(round, pipeline)
     why = pipeline.explain(refusals.counts())
     for task in left:
-        _say(builder, task, why)
+        _set_reason(builder, task, why)
     return refusals
 
 
-def _say(builder: PlanBuilder, task: Task, why: Reason) -> None:
+def _set_reason(builder: PlanBuilder, task: Task, why: Reason) -> None:
     if task.reason is not why and task.reason != why:
         builder.put_task(task, reason=why)

@@ -1,7 +1,7 @@
-"""One round of placing: what the state has, and on top of it what this round has put where.
+"""One scheduling round: the state, plus the placements that this round has planned.
 
-What is placed stands in the round, so that the next group sees it, and in the pools' numbers of tasks, from which it is
-taken back at the end, for this is only a plan. The indexes of the state are never changed.
+Placements are recorded in the round, so that the next group sees them, and in the pools' numbers of tasks. There they
+are undone at the end, because the plan is not committed yet. The indexes of the state are never changed.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from manager.scheduler.task_group import Candidate, TaskGroup
 
 
 class Round:
-    """Places tasks. `close` it at the end."""
+    """One round. Call `close` at the end."""
 
     def __init__(self, builder: PlanBuilder, pools: NodePools) -> None:
         self._builder = builder
         self.pools = pools
         self._load = pools.load
         self._spreads: dict[str, Spread] = {}
-        """Of the services that this round has placed something of."""
+        """By service, for services of which this round has placed tasks."""
         self._placed: set[str] = set()
-        """Nodes that have got something."""
+        """Nodes that have got tasks."""
         self._candidates: dict[str, Candidate] = {}
-        self._laden: set[str] = set()
-        """Nodes whose candidate has a load of its own, not the index's."""
+        self._own_loads: set[str] = set()
+        """Nodes whose candidate has a copy of the load, not the index's."""
 
     def close(self) -> None:
-        """Leave the pools as they were."""
+        """Undo this round's changes in the pools."""
         if self._placed:
             self.pools.recount(self._placed)
 
     @property
     def size(self) -> int:
-        """How many nodes there are."""
+        """The number of nodes."""
         return len(self.pools.nodes.facts)
 
     def pool(self, group: TaskGroup) -> NodePool:
-        """The nodes that fit a group."""
+        """The pool of nodes that fit a group."""
         return self.pools.pool(group.placement)
 
     def enter(self, group: TaskGroup) -> None:
-        """Begin with a group: it is to see what other groups of its service have got."""
+        """Begin with a group: it gets the spread that includes other groups of its service."""
         id = group.service_id
         group.spread = self._spreads.get(id) or self._load.services.get(id) or group.spread
 
     def candidate(self, id: str) -> Candidate | None:
-        """A node with what is on it."""
+        """A node with its load; None if the node is gone."""
         found = self._candidates.get(id)
         if found is None and (facts := self.pools.nodes.facts.get(id)) is not None:
             load = self._load.nodes.get(id, EMPTY)
@@ -58,7 +58,7 @@ class Round:
         return found
 
     def assign(self, group: TaskGroup, tasks: list[Task], ids: list[str], count: int) -> None:
-        """Give each task its node; each of the nodes had `count` of the service's tasks."""
+        """Give each task its node. Each of the nodes had `count` of the service's tasks."""
         if group.demand is NOTHING:
             self._builder.assign_tasks(tasks, ids)
         else:
@@ -82,7 +82,7 @@ class Round:
         )
         task = self._builder.assign_task(task, id, given or [])
         if node is not None:
-            if id not in self._laden:
+            if id not in self._own_loads:
                 node.load = node.load.copy()
-                self._laden.add(id)
+                self._own_loads.add(id)
             node.load.add(task, demand)

@@ -1,7 +1,7 @@
-"""Where one service's tasks are: by node, and by how many a node has.
+"""The spread of one service: the number of its tasks by node, and the nodes by number of tasks.
 
-The second makes a look for "the nodes with the fewest" a look at those nodes. It is made when it is first asked for, or
-when the service is on more than a few nodes: there are many services, and most are small.
+The second makes finding the nodes with the fewest tasks cheap. It is built on first use, or when the service is on more
+than FEW nodes: there are many services, and most are small.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ FEW = 8
 
 
 class Spread:
-    """How many tasks of a service are on which node."""
+    """The number of tasks of a service on each node."""
 
     __slots__ = ("_levels", "counts")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        """By node; not to be changed from outside."""
+        """Number by node; callers must not change it."""
         self._levels: dict[int, set[str]] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Spread) and self.counts == other.counts and self.levels == other.levels
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def copy(self) -> Spread:
-        """One that can be changed without changing this."""
+        """A copy that can be changed independently."""
         made = Spread()
         made.counts = self.counts.copy()
         if self._levels is not None:
@@ -36,13 +36,13 @@ class Spread:
 
     @property
     def levels(self) -> Mapping[int, set[str]]:
-        """The nodes by the number of tasks; not to be changed."""
+        """Nodes by number of tasks; callers must not change it."""
         if self._levels is None:
             self._levels = self._make_levels()
         return self._levels
 
     def shift(self, id: str, by: int) -> None:
-        """One node has one task more (+1) or less (-1)."""
+        """Count one task more (`by` +1) or less (-1) on a node."""
         counts, levels = self.counts, self._levels
         had = counts.get(id, 0)
         if had + by:
@@ -61,7 +61,7 @@ class Spread:
             levels.setdefault(had + by, set()).add(id)
 
     def move(self, ids: Sequence[str], count: int, to: int) -> None:
-        """Nodes that had `count` tasks have another number now."""
+        """Set the number of tasks of nodes that all have `count` to `to`."""
         counts = self.counts
         if to:
             for id in ids:

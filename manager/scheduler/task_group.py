@@ -1,4 +1,4 @@
-"""Pending tasks of one service revision: alike in everything that matters to placement, so decided on together."""
+"""Task groups: pending tasks of one service revision. They are equal for placement, so they are decided on together."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _ANYWHERE = Placement()
 
 @dataclass(slots=True)
 class TaskGroup:
-    """Tasks waiting for a node."""
+    """Tasks of one revision that wait for a node."""
 
     service_id: str
     revision: int
     placement: Placement
     demand: Demand
     devices: Sequence[DeviceRequest] = ()
-    """What each asks of its host's CDI files."""
+    """CDI devices that each task requests."""
     tasks: list[Task] = field(default_factory=list)
-    """Those that may go anywhere, the oldest first."""
+    """Tasks that may go to any node, in the order in which they began to wait."""
     bound: list[Task] = field(default_factory=list)
-    """Those bound to a node."""
+    """Tasks bound to a node."""
     spread: Spread = field(default_factory=Spread)
-    """Where the service's tasks are, with this round's."""
+    """The spread of the service, including this round's placements."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A node, and what is on it with this round's placements."""
+    """A node with its load, including this round's placements."""
 
     id: str
     node: Node
@@ -48,13 +48,13 @@ class Candidate:
 
 
 def pending_groups(state: State, load: Load) -> list[TaskGroup]:
-    """All that waits, grouped; groups and their tasks in the order in which they began to wait."""
+    """All waiting tasks in groups; groups and their tasks in the order in which they began to wait."""
     groups: dict[tuple[str, int], TaskGroup | None] = {}
     service_id, number, group = "", -1, None
     for task in state.tasks_in(TaskState.PENDING).values():
         if task.desired not in GOING:
             continue
-        if task.service_id != service_id or task.revision != number:  # they mostly come in runs
+        if task.service_id != service_id or task.revision != number:  # most follow a task of the same group
             service_id, number = task.service_id, task.revision
             key = (service_id, number)
             if key not in groups:
@@ -67,7 +67,7 @@ def pending_groups(state: State, load: Load) -> list[TaskGroup]:
 
 
 def group_of(revision: Revision, demand: Demand) -> TaskGroup:
-    """A group of tasks of a revision, without any yet."""
+    """An empty group for tasks of a revision."""
     task = revision.spec.task_template
     host = task.container_spec.host_config
     return TaskGroup(

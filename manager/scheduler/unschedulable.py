@@ -1,7 +1,7 @@
-"""Why the tasks of a group wait: what each node said when it was asked last.
+"""Unschedulable groups: why the tasks of a group wait, as the last answer of each node.
 
-Part of the scheduler's memory, so that tasks which no node takes cost a look at the nodes that have changed since. One
-byte per group and node, for there may be many of both.
+Part of the scheduler's memory, so that tasks which no node takes cost only a check of the nodes that have changed. One
+byte per group and node, because there may be many of both.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from manager.scheduler.filters import FILTERS, Pipeline
 from manager.scheduler.scheduling_round import Round
 
 UNASKED = 255
-"""In the place of a check: a node that is not there (yet, or any more)."""
+"""The answer of a node that does not exist (yet, or any more)."""
 TAKES = len(FILTERS)
-"""In the place of a check: none of them refuses."""
+"""The answer of a node that no check refuses."""
 
 
 class Unschedulable:
@@ -22,13 +22,13 @@ class Unschedulable:
 
     def __init__(self) -> None:
         self._answers = bytearray()
-        """By the node's number: the place in FILTERS of the check that refused."""
+        """By the node's number: the index in FILTERS of the check that refused."""
         self._counts = [0] * (UNASKED + 1)
         self._facts = self._loads = -1
-        """How far the change logs were read."""
+        """Positions in the change logs."""
 
     def ask(self, round: Round, pipeline: Pipeline) -> bool:
-        """Ask the nodes that may have another answer than last time; whether one takes a task."""
+        """Check the nodes whose answer may have changed. Returns whether any node takes a task."""
         facts, loads = round.pools.nodes.changed, round.pools.changed
         news, changed = facts.since(self._facts), loads.since(self._loads)
         ids = None if news is None or changed is None else {*news, *changed}
@@ -41,7 +41,7 @@ class Unschedulable:
         return self._counts[TAKES] > 0
 
     def counts(self) -> dict[int, int]:
-        """How many nodes each check refused, by its place in FILTERS."""
+        """The number of nodes that each check refused, by its index in FILTERS."""
         return {place: number for place, number in enumerate(self._counts[:TAKES]) if number}
 
     def _ask(self, round: Round, pipeline: Pipeline, ids: Iterable[str]) -> None:

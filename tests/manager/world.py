@@ -18,7 +18,7 @@ from api.objects.wanted import Service
 from api.states import GOING, TaskState
 from manager.leader.memory import Memory
 from manager.leader.planners import planners
-from manager.leader.reconciler import without_rivals
+from manager.leader.reconciler import without_conflicts
 from manager.plan import Plan
 from manager.store.interface import Put
 from manager.store.state import Dirty, Event, State
@@ -83,7 +83,7 @@ class World:
             for (kind, id), at in plan.again.items():
                 self.agenda[number, kind, id] = at
             plans.append(plan)
-        changes = without_rivals(plans)
+        changes = without_conflicts(plans)
         apply_plan(self.state, changes, self.dirty)
         self.rounds += 1
         return len(changes)

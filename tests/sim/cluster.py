@@ -14,7 +14,7 @@ from api.objects.observed import Leadership
 from api.states import Availability
 from manager.leader.memory import Memory
 from manager.leader.planners import planners
-from manager.leader.reconciler import without_rivals
+from manager.leader.reconciler import without_conflicts
 from manager.plan import Planner
 from manager.store.interface import Change
 from tests import make
@@ -162,7 +162,7 @@ class Cluster(Hosts):
             for (kind, id), at in plan.again.items():
                 self.agenda[number, kind, id] = at
             plans.append(plan)
-        return without_rivals(plans)
+        return without_conflicts(plans)
 
     def commit(self, changes: list[Change]) -> None:
         """Write it, and look up the laws for what it changed."""

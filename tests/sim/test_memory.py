@@ -93,7 +93,7 @@ def never(*_: object) -> bool:
     ("part", "name", "wrong"),
     [
         (orchestrator.Memory, "take_in", nothing),
-        (UpdateTally, "spoil", nothing),
+        (UpdateTally, "invalidate", nothing),
         (NodePools, "recount", nothing),
         (NodePool, "catch_up", never),
         (Unschedulable, "ask", never),

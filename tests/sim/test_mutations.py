@@ -189,7 +189,7 @@ def never_moving(service_pass: ServicePass, running: list[Task]) -> bool:
 
 
 def always_free(service_pass: ServicePass, slot: Any) -> bool:
-    return slot not in service_pass.touched
+    return slot not in service_pass.handled
 
 
 def yes(*_: object) -> bool:

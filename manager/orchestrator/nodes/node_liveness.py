@@ -36,7 +36,7 @@ from manager.store.state import Event, State
 UNMET = reason(Code.CONSTRAINTS_NOT_MET)
 
 
-class Constrained:
+class ConstrainedServices:
     """Services with a kept revision that has constraints; an index of the state.
 
     A node is looked at whenever one of its tasks changes; only these services are then worth a check.
@@ -109,7 +109,7 @@ def _stop(builder: PlanBuilder, task: Task, why: Reason | None) -> bool:
 
 def enforce_constraints(builder: PlanBuilder, slots: Slots, node_id: str) -> None:
     """Stop tasks on a node that does not meet their constraints any more."""
-    for service_id in sorted(builder.state.index(Constrained).ids & slots.services_on(node_id)):
+    for service_id in sorted(builder.state.index(ConstrainedServices).ids & slots.services_on(node_id)):
         _stop_unmet(builder, service_id, node_id)
 
 
@@ -118,13 +118,13 @@ def enforce_on_service(builder: PlanBuilder, slots: ServiceSlots, service_id: st
     template = _template_in_force(builder, service_id)
     if template is None:
         return False
-    stopped = _call_off(builder, slots, service_id, template)
+    stopped = _withdraw_pending(builder, slots, service_id, template)
     if _constraints(template):
         stopped += sum(_stop_unmet(builder, service_id, node_id) for node_id in slots.nodes)
     return stopped > 0
 
 
-def _call_off(builder: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
+def _withdraw_pending(builder: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
     """Give up tasks that wait for a node by a placement that holds no more; their slots get others. How many it were.
 
     (One that has its node is none the worse for another placement; one that differs in more is the update's.)
@@ -145,7 +145,7 @@ def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
     """Whether a change of a node can make a service's tasks outdated: constraints are newer than they are."""
     decision = state.service_decisions.get(service_id)
     older = decision is not None and slots.going.keys() - {decision.revision}
-    return bool(older) and service_id in state.index(Constrained)
+    return bool(older) and service_id in state.index(ConstrainedServices)
 
 
 def _stop_unmet(builder: PlanBuilder, service_id: str, node_id: str) -> int:

@@ -74,7 +74,7 @@ def _is_true(text: str) -> bool:
     return text.lower() in ("true", "1")
 
 
-def move(service_pass: ServicePass) -> None:
+def relocate(service_pass: ServicePass) -> None:
     """Take the moves of a service's tasks a step further."""
     if not moves_gently(service_pass.spec):
         return
@@ -95,7 +95,7 @@ def _give_up(service_pass: ServicePass, leaving: set[str]) -> None:
     """Forget replacements that have no place yet, when nobody has to move any more, or (for balance) after a while."""
     for slot in by_number(service_pass.slots.moving):
         running = going(service_pass.tasks(slot))
-        if slot in service_pass.touched or len(running) < 2 or not running[-1].replaces:
+        if slot in service_pass.handled or len(running) < 2 or not running[-1].replaces:
             continue
         newest, old = running[-1], running[0]
         if newest.state >= TaskState.ASSIGNED or old.node_id in leaving:
@@ -114,8 +114,8 @@ def _give_up(service_pass: ServicePass, leaving: set[str]) -> None:
 def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
     room, gently = service_pass.update_config.slots_at_once, starts_first(service_pass.spec)
     candidates: list[tuple[SlotKey, Task]] = []
-    busy = len(service_pass.touched - service_pass.slots.in_use)  # slots made in this look
-    for slot in by_number(service_pass.slots.moving - service_pass.touched):
+    busy = len(service_pass.handled - service_pass.slots.in_use)  # slots made in this look
+    for slot in by_number(service_pass.slots.moving - service_pass.handled):
         running = going(service_pass.tasks(slot))
         if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
             yield_to(service_pass, slot, *running)
@@ -146,7 +146,7 @@ def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
 def _leaves(service_pass: ServicePass, slot: SlotKey, leaving: set[str]) -> Task | None:
     """The one task to run of a slot, if it is on one of the nodes and nothing is done about it yet."""
     running = going(service_pass.tasks(slot))
-    if slot in service_pass.touched or len(running) != 1 or running[0].node_id not in leaving:
+    if slot in service_pass.handled or len(running) != 1 or running[0].node_id not in leaving:
         return None
     update = service_pass.decision.update
     if update is not None and update.state in IN_PROGRESS and service_pass.is_outdated(running[0]):
@@ -157,7 +157,7 @@ def _leaves(service_pass: ServicePass, slot: SlotKey, leaving: set[str]) -> Task
 def _is_busy(service_pass: ServicePass, slot: SlotKey) -> bool:
     tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
-    if slot in service_pass.touched or len(running) > 1:
+    if slot in service_pass.handled or len(running) > 1:
         return True
     if running:
         return service_pass.state.task_state(running[0]) is not TaskState.RUNNING
@@ -204,7 +204,7 @@ def _balance(service_pass: ServicePass) -> None:
 
 def is_quiet(service_pass: ServicePass) -> bool:
     """Whether every slot has one task to run, that runs."""
-    if service_pass.touched or service_pass.slots.unsettled:
+    if service_pass.handled or service_pass.slots.unconverged:
         return False
     return all(
         service_pass.state.task_state(task) is TaskState.RUNNING

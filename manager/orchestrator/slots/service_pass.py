@@ -1,6 +1,6 @@
 """One look at one service: what is in force, its slots, and the moves that the parts of the orchestrator make.
 
-Every part (modes, settle, update, reap) works on a ServicePass. A slot that one of them has touched in this look is
+Every part (modes, settle, update, reap) works on a ServicePass. A slot that one of them has handled in this look is
 left alone by those after it: the next look sees what came of it.
 """
 
@@ -50,7 +50,7 @@ class ServicePass:
         self.queue = queue
         self.service = service
         self.decision = decision
-        self.touched: set[SlotKey] = set()
+        self.handled: set[SlotKey] = set()
         self.early_ends: list[str] = []
         """Tasks of the revision in force that ended early, seen in this look."""
         self._new_id = new_id
@@ -205,7 +205,7 @@ class ServicePass:
 
         If it cannot yet, the service is looked at again when it can.
         """
-        if slot in self.touched:
+        if slot in self.handled:
             return False
         stored = self.slots.tasks.get(slot)
         if not stored or (at := self.free_at(stored.values())) <= self.now:
@@ -229,7 +229,7 @@ class ServicePass:
             replaces=replaces,
         )
         self.builder.put(TASK, task.id, task)
-        self.touched.add(slot)
+        self.handled.add(slot)
         return task
 
     def _iteration(self, slot: SlotKey) -> int:
@@ -246,13 +246,13 @@ class ServicePass:
 
     def stop(self, slot: SlotKey, task: Task, why: Reason | None = None) -> Task:
         """Have the task stopped; it becomes history."""
-        self.touched.add(slot)
+        self.handled.add(slot)
         return self.builder.put_task(task, desired=TaskState.SHUTDOWN, reason=why or task.reason)
 
     def remove(self, slots: Iterable[SlotKey]) -> None:
         """Have all tasks of the slots stopped, and forgotten once they have."""
         for slot in slots:
-            self.touched.add(slot)
+            self.handled.add(slot)
             for task in self.tasks(slot):
                 if task.desired is not TaskState.REMOVE:
                     self.builder.put_task(task, desired=TaskState.REMOVE)
@@ -286,7 +286,7 @@ def yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> 
     if new.state >= TaskState.ASSIGNED or service_pass.decision.held:
         return False
     slots = service_pass.slots
-    there = (task for other in slots.unsettled for task in slots.tasks.get(other, {}).values())
+    there = (task for other in slots.unconverged for task in slots.tasks.get(other, {}).values())
     leaving = [task for task in there if task.desired not in GOING and not service_pass.ended(task)]
     if not is_in_the_way(service_pass.state, old, new, leaving, service_pass.now):
         service_pass.again(service_pass.now + defaults.BLOCKED_PAUSE)

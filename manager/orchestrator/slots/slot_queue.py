@@ -19,7 +19,7 @@ class SlotQueue:
     def __init__(self) -> None:
         self.changed: set[SlotKey] = set()
         """Of which a task or status has changed since the last pass."""
-        self.to_settle: set[SlotKey] = set()
+        self.to_repair: set[SlotKey] = set()
         self.to_reap: set[SlotKey] = set()
         self.timers: DelayQueue[SlotKey] = DelayQueue()
         """When slots that wait are to be settled."""
@@ -38,11 +38,11 @@ class SlotQueue:
         """Nothing is being updated."""
         self._tally = None
 
-    def begin(self, inputs: Hashable, now: float, unsettled: Iterable[SlotKey]) -> bool:
+    def begin(self, inputs: Hashable, now: float, unconverged: Iterable[SlotKey]) -> bool:
         """Begin a pass. Returns whether it has to visit all slots. `inputs`: what else decides; None: not known."""
         new = inputs is None or inputs != self._inputs
         if new:
-            self.to_settle, self.to_reap = set(unsettled), set(unsettled)
+            self.to_repair, self.to_reap = set(unconverged), set(unconverged)
             self.timers, self._tally = DelayQueue(), None
         else:
             self._take_in(now)
@@ -53,11 +53,11 @@ class SlotQueue:
     def _take_in(self, now: float) -> None:
         for slot in self.changed:
             self.timers.drop(slot)
-            self.to_settle.add(slot)
+            self.to_repair.add(slot)
             self.to_reap.add(slot)
             if self._tally is not None:
-                self._tally.spoil(slot)
-        self.to_settle.update(self.timers.due(now))
+                self._tally.invalidate(slot)
+        self.to_repair.update(self.timers.due(now))
 
     def distrust(self) -> None:
         """Visit every slot in the next pass: this one relied on changes whose commit may still fail."""

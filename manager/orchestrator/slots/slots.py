@@ -1,4 +1,4 @@
-"""Where every service stands, slot by slot: an index of the state, so that a pass costs what is unsettled.
+"""Where every service stands, slot by slot: an index of the state, so that a pass costs what is unconverged.
 
 A slot is what one task at a time fills: a replica number, or a node for global services. It is *settled* when it has
 exactly one task that is to run, that task has not ended, and what else it has is history within the limit.
@@ -50,7 +50,7 @@ class ServiceSlots:
         """Slots with a task that is not to be removed."""
         self.numbers = SlotNumbers()
         """Those of them that are numbers."""
-        self.unsettled: set[SlotKey] = set()
+        self.unconverged: set[SlotKey] = set()
         self.going: dict[int, set[SlotKey]] = {}
         """By revision: slots with a task of it that is to run."""
         self.moving: set[SlotKey] = set()
@@ -82,7 +82,7 @@ class Slots:
             self._file(task)
         for service_id, service in self._services.items():
             for slot in service.tasks:
-                self._judge(service_id, slot)
+                self._classify(service_id, slot)
 
     def of(self, service_id: str) -> ServiceSlots:
         """A service's slots; empty ones for a service without tasks."""
@@ -95,22 +95,22 @@ class Slots:
     def follow(self, event: Event) -> None:
         """Keep up with a change of a task or its status."""
         if event.kind is TASK:
-            touched = set()
+            changed = set()
             for task, file in ((event.old, self._unfile), (event.new, self._file)):
                 if isinstance(task, Task):
                     file(task)
-                    touched.add((task.service_id, slot_of(task)))
-            for service_id, slot in touched:
-                self._judge(service_id, slot)
+                    changed.add((task.service_id, slot_of(task)))
+            for service_id, slot in changed:
+                self._classify(service_id, slot)
         elif event.kind is STATUS:
             if task := self._state.tasks.get(event.id):
-                self._judge(task.service_id, slot_of(task))
+                self._classify(task.service_id, slot_of(task))
         elif event.kind in (NODE, NODE_DECISION) or (event.kind is DESCRIPTION and _is_another(event)):
             self.nodes_seen += 1
         elif event.kind is CLUSTER:  # the limit of the history may have changed
             for service_id, service in self._services.items():
                 for slot in service.tasks:
-                    self._judge(service_id, slot)
+                    self._classify(service_id, slot)
 
     def _file(self, task: Task) -> None:
         if (service := self._services.get(task.service_id)) is None:
@@ -135,7 +135,7 @@ class Slots:
             if not self._on_node[task.node_id]:
                 del self._on_node[task.node_id]
 
-    def _judge(self, service_id: str, slot: SlotKey) -> None:
+    def _classify(self, service_id: str, slot: SlotKey) -> None:
         service = self._services.get(service_id)
         if service is None:
             return
@@ -143,13 +143,13 @@ class Slots:
         if not tasks:
             service.tasks.pop(slot, None)
             service.use(slot, False)
-            service.unsettled.discard(slot)
+            service.unconverged.discard(slot)
             self._move(service_id, service, slot, False)
             if not service.tasks:
                 del self._services[service_id]
             return
         service.use(slot, any(task.desired is not TaskState.REMOVE for task in tasks.values()))
-        _keep(service.unsettled, slot, not self._is_settled(tasks))
+        _keep(service.unconverged, slot, not self._is_converged(tasks))
         moves = any(task.replaces and task.desired in GOING for task in tasks.values())
         self._move(service_id, service, slot, moves)
         for task in tasks.values():
@@ -163,7 +163,7 @@ class Slots:
         else:
             self.moving.discard(service_id)
 
-    def _is_settled(self, tasks: dict[str, Task]) -> bool:
+    def _is_converged(self, tasks: dict[str, Task]) -> bool:
         going = 0
         for task in tasks.values():
             if task.desired is TaskState.REMOVE:

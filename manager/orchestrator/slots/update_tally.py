@@ -84,20 +84,20 @@ class UpdateTally:
         self._verdicts: dict[SlotKey, SlotProgress] = {}
         self._newest: list[tuple[float, bool, SlotKey]] = []
         self._timers: DelayQueue[SlotKey] = DelayQueue()
-        self._spoiled: set[SlotKey] = set()
+        self._invalid: set[SlotKey] = set()
         self._begun = False
 
-    def spoil(self, slot: SlotKey) -> None:
+    def invalidate(self, slot: SlotKey) -> None:
         """What was said of a slot may not hold any more."""
         if self._begun:
-            self._spoiled.add(slot)
+            self._invalid.add(slot)
 
-    def spoiled(self, slots: set[SlotKey], now: float) -> list[SlotKey]:
+    def take_invalid(self, slots: set[SlotKey], now: float) -> list[SlotKey]:
         """The slots to be judged now; all of `slots` at first."""
         if not self._begun:
-            self._begun, self._spoiled = True, set(slots)
-        spoiled, self._spoiled = self._spoiled, set()
-        return list(spoiled.union(self._timers.due(now)))
+            self._begun, self._invalid = True, set(slots)
+        invalid, self._invalid = self._invalid, set()
+        return list(invalid.union(self._timers.due(now)))
 
     def put(self, slot: SlotKey, verdict: SlotProgress) -> None:
         """Where a slot is now; NOTHING for one that does not count."""

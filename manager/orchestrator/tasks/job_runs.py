@@ -60,7 +60,7 @@ def advance(service_pass: ServicePass) -> None:
     service_pass.again(service_pass.now)
 
 
-def shape(service_pass: ServicePass, nodes: Iterable[str]) -> None:
+def scale_runs(service_pass: ServicePass, nodes: Iterable[str]) -> None:
     """Remove the tasks of runs before the newest, and make those that the runs at work still lack."""
     kept = {run.number for run in service_pass.decision.runs if run.outcome == "running"} | {newest_run(service_pass)}
     service_pass.remove([slot for slot in service_pass.slots.in_use if _is_of_another(service_pass, slot, kept)])

@@ -16,21 +16,21 @@ from manager.orchestrator.slots.slots import SlotKey, by_number, is_done
 from manager.orchestrator.tasks.scaling import spare
 
 
-def settle(service_pass: ServicePass) -> None:
+def repair(service_pass: ServicePass) -> None:
     """Look at every unsettled slot of a service, but for those that nothing has happened to since the last look."""
     queue = service_pass.queue
     room = spare(service_pass) if service_pass.spec.is_replicated_job else None
-    for slot in by_number(queue.to_settle & service_pass.slots.unsettled & service_pass.slots.in_use):
-        if slot in service_pass.touched:
+    for slot in by_number(queue.to_repair & service_pass.slots.unconverged & service_pass.slots.in_use):
+        if slot in service_pass.handled:
             continue
-        if settle_slot(service_pass, slot, room is None or room > 0) and room is not None:
+        if repair_slot(service_pass, slot, room is None or room > 0) and room is not None:
             room -= 1
-    queue.to_settle &= service_pass.touched
+    queue.to_repair &= service_pass.handled
     if (at := queue.timers.next_time()) is not None:
         service_pass.again(at)
 
 
-def settle_slot(service_pass: ServicePass, slot: SlotKey, may_create: bool = True) -> bool:
+def repair_slot(service_pass: ServicePass, slot: SlotKey, may_create: bool = True) -> bool:
     """Look at one slot; whether it got a new task."""
     tasks = [task for task in _note_ends(service_pass, slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)

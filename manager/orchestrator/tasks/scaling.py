@@ -17,14 +17,14 @@ from manager.orchestrator.slots.service_pass import ServicePass, active, going
 from manager.orchestrator.slots.slots import SlotKey
 
 
-def shape(service_pass: ServicePass, nodes: list[str]) -> None:
+def scale(service_pass: ServicePass, nodes: list[str]) -> None:
     """Bring the slots to what the mode wants; for global services, on the nodes named."""
     if old := _of_another_time(service_pass):
         service_pass.remove(old)  # their slots are taken anew in the next look
     elif service_pass.is_global:
-        _shape_global(service_pass, nodes)
+        _scale_global(service_pass, nodes)
     else:
-        _shape_replicated(service_pass)
+        _scale_replicated(service_pass)
 
 
 def _of_another_time(service_pass: ServicePass) -> list[SlotKey]:
@@ -44,7 +44,7 @@ def _of_another_time(service_pass: ServicePass) -> list[SlotKey]:
     ]  # fmt: skip
 
 
-def _shape_replicated(service_pass: ServicePass) -> None:
+def _scale_replicated(service_pass: ServicePass) -> None:
     slots, wanted = service_pass.slots.in_use, service_pass.spec.replicas
     if len(slots) > wanted:
         service_pass.remove(_least_missed(service_pass, len(slots) - wanted))
@@ -67,7 +67,7 @@ def spare(service_pass: ServicePass) -> int:
     return max(0, service_pass.spec.concurrency * runs - busy)
 
 
-def _shape_global(service_pass: ServicePass, nodes: list[str]) -> None:
+def _scale_global(service_pass: ServicePass, nodes: list[str]) -> None:
     gone = [slot for slot in service_pass.slots.in_use if slot not in service_pass.state.nodes]
     service_pass.remove(gone)
     for node_id in nodes:

@@ -15,7 +15,7 @@ from manager.store.state import State
 def reap(service_pass: ServicePass) -> None:
     """Delete a service's tasks that nobody needs to see any more. What is deleted is looked at again: it may fail."""
     state, queue = service_pass.state, service_pass.queue
-    visit, queue.to_reap = by_number(queue.to_reap & service_pass.slots.unsettled), set()
+    visit, queue.to_reap = by_number(queue.to_reap & service_pass.slots.unconverged), set()
     for slot in visit:
         tasks = list(service_pass.slots.tasks.get(slot, {}).values())
         over = [task for task in tasks if task.desired is TaskState.REMOVE and state.has_ended(task)]

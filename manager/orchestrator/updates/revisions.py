@@ -17,7 +17,7 @@ from manager.orchestrator.updates.rolling_update import PAUSED, UPDATING
 from manager.plan import PlanBuilder
 
 
-def take_up(builder: PlanBuilder, service: Service) -> ServiceDecision:
+def bring_into_force(builder: PlanBuilder, service: Service) -> ServiceDecision:
     """Keep the wanted revision, and put it in force if it is new; what is decided of the service then."""
     state = builder.state
     if service.revision not in state.revisions_of(service.id):

@@ -21,7 +21,7 @@ from api.states import TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import ServicePass, going, yield_to
 from manager.orchestrator.slots.slots import by_number
-from manager.orchestrator.updates.update_progress import Progress, survey
+from manager.orchestrator.updates.update_progress import Progress, measure
 
 UPDATING, PAUSED, COMPLETED = "updating", "paused", "completed"
 ROLLBACK_STARTED, ROLLBACK_PAUSED, ROLLBACK_COMPLETED = "rollback_started", "rollback_paused", "rollback_completed"
@@ -42,7 +42,7 @@ def update(service_pass: ServicePass) -> None:
         service_pass.set_update(status)
         if _too_many(service_pass.update_config, status) and _give_up(service_pass, status):
             return
-    progress = survey(service_pass)
+    progress = measure(service_pass)
     status = _note_progress(service_pass, status, progress)
     if not _is_stuck(service_pass, status, progress):
         _make_way(service_pass)
@@ -90,7 +90,7 @@ def _make_way(service_pass: ServicePass) -> None:
     """Start-first, where the old task is in the way of the new one: stop it first, after all."""
     if not service_pass.update_config.starts_first:
         return
-    for slot in by_number(service_pass.queue.tally.stuck - service_pass.touched):
+    for slot in by_number(service_pass.queue.tally.stuck - service_pass.handled):
         running = going(service_pass.tasks(slot))
         if len(running) == 2 and not service_pass.is_outdated(running[1]):
             yield_to(service_pass, slot, *running)

@@ -26,33 +26,33 @@ class Progress:
     done: int
 
 
-def survey(service_pass: ServicePass) -> Progress:
-    """Where every slot is: those that changed are judged anew. What this look has touched already counts as busy."""
-    found, touched, in_use = service_pass.queue.tally, service_pass.touched, service_pass.slots.in_use
+def measure(service_pass: ServicePass) -> Progress:
+    """Where every slot is: those that changed are judged anew. What this look has handled already counts as busy."""
+    found, handled, in_use = service_pass.queue.tally, service_pass.handled, service_pass.slots.in_use
     delay = service_pass.update_config.delay_seconds
-    for slot in found.spoiled(in_use, service_pass.now):
-        if slot not in touched:
-            found.put(slot, judge(service_pass, slot, delay) if slot in in_use else NOTHING)
-    for slot in touched:
+    for slot in found.take_invalid(in_use, service_pass.now):
+        if slot not in handled:
+            found.put(slot, slot_progress(service_pass, slot, delay) if slot in in_use else NOTHING)
+    for slot in handled:
         found.put(slot, NOTHING)
-        found.spoil(slot)
+        found.invalidate(slot)
     last = min(found.last(), service_pass.now)
-    return Progress(found.waiting, found.busy + len(touched), last, found.again(), found.done)
+    return Progress(found.waiting, found.busy + len(handled), last, found.again(), found.done)
 
 
-def judge(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgress:
+def slot_progress(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgress:
     """Where a slot is; `delay` in seconds."""
     tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
     current = [task for task in running if not service_pass.is_outdated(task)]
     if current:
-        return _judge_current(service_pass, current[-1], delay)
+        return _current_progress(service_pass, current[-1], delay)
     if running:
         if (
             at := service_pass.free_at(tasks)
         ) > service_pass.now:  # no third one, while the last replacement is under way
             return SlotProgress(busy=True, again=at)
-        return _judge_outdated(service_pass, slot, tasks[-1]) if _can_start(service_pass, slot) else NOTHING
+        return _outdated_progress(service_pass, slot, tasks[-1]) if _can_start(service_pass, slot) else NOTHING
     if not tasks:
         return NOTHING
     if not all(map(service_pass.ended, tasks)):  # the newest may have, when it was to take over from one that stops
@@ -63,7 +63,7 @@ def judge(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgres
     return NOTHING
 
 
-def _judge_current(service_pass: ServicePass, task: Task, delay: float) -> SlotProgress:
+def _current_progress(service_pass: ServicePass, task: Task, delay: float) -> SlotProgress:
     status = service_pass.status(task)
     if status.state < TaskState.RUNNING:
         return SlotProgress(busy=True, stuck=task)
@@ -77,7 +77,7 @@ def _started(service_pass: ServicePass, since: float, delay: float, done: bool =
     return SlotProgress(busy=waits, done=done, since=since, again=at if waits else 0.0)
 
 
-def _judge_outdated(service_pass: ServicePass, slot: SlotKey, newest: Task) -> SlotProgress:
+def _outdated_progress(service_pass: ServicePass, slot: SlotKey, newest: Task) -> SlotProgress:
     """Start-first, the new task has ended, the old one still runs: the restart policy says when to try again."""
     if service_pass.is_outdated(newest) or not service_pass.ended(newest):
         runs = any(service_pass.state.task_state(task) is TaskState.RUNNING for task in going(service_pass.tasks(slot)))

@@ -14,7 +14,7 @@ from api.objects.wanted import Network, Service
 from api.service.service_spec import ServiceSpec
 from kit.supervisor import stop
 from kit.timing import loop_clock
-from manager.leader.reconciler import reconcile, without_rivals
+from manager.leader.reconciler import reconcile, without_conflicts
 from manager.plan import Plan, Planner
 from manager.store.in_memory import MemoryDatabase, MemoryStore
 from manager.store.interface import Change, Fence, Fenced, Put
@@ -208,4 +208,4 @@ def test_the_first_planner_to_want_a_key_gets_it() -> None:
 
     plans = [Plan([put("a", "1")]), Plan([put("a", "2"), put("b", "2")]), Plan([put("b", "3"), put("c", "3")])]
 
-    assert without_rivals(plans) == [put("a", "1"), put("b", "2"), put("c", "3")]
+    assert without_conflicts(plans) == [put("a", "1"), put("b", "2"), put("c", "3")]

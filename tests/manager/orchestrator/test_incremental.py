@@ -141,8 +141,8 @@ def test_news_of_one_task_concerns_one_slot_however_many_there_are(monkeypatch: 
     w.settle()
     w.change(replicas=100, image="web:2", update=make.update(0))
     w.decide()
-    noting(update_progress, "judge")
-    noting(repair, "settle_slot")
+    noting(update_progress, "slot_progress")
+    noting(repair, "repair_slot")
     w.tell("t000007", TaskState.SHUTDOWN)
     w.decide()
     assert set(visited) == {w.state.tasks["t000007"].slot}
@@ -203,7 +203,7 @@ def slots_seen(replicas: int, parallelism: int, order: str) -> list[int]:
 
 @pytest.mark.parametrize("parallelism", [1, 4])
 @pytest.mark.parametrize("order", ["stop-first", "start-first"])
-def test_the_looks_at_an_update_of_five_thousand_go_into_as_many_slots_as_those_of_one_hundred(
+def test_a_pass_of_an_update_of_five_thousand_slots_visits_as_many_as_one_of_a_hundred(
     parallelism: int, order: str
 ) -> None:
     few = slots_seen(100, parallelism, order)
@@ -223,16 +223,16 @@ def test_waiting_slots_come_down_ones_first_and_by_number() -> None:
     assert (list(waiting), waiting.first(0), waiting.first(-3)) == ([2, 1, 3], [], [])
 
 
-def test_a_survey_keeps_its_sums_while_verdicts_change() -> None:
-    survey = UpdateTally()
-    assert sorted(survey.spoiled({1, 2, 3}, 0.0)) == [1, 2, 3]
-    survey.put(1, SlotProgress(done=True, since=50.0))
-    survey.put(2, SlotProgress(done=True, busy=True, since=60.0, again=65.0))
-    survey.put(3, SlotProgress(rank=UP))
-    assert (survey.done, survey.busy, survey.last(), survey.again()) == (2, 1, 60.0, 65.0)
-    survey.put(2, SlotProgress(busy=True, stuck=make.task("t2")[2]))
-    survey.put(3, SlotProgress())
-    assert (survey.done, survey.busy, survey.last(), survey.again()) == (1, 1, 50.0, None)
-    assert (len(survey.waiting), survey.first_stuck()) == (0, make.task("t2")[2])
-    survey.spoil(1)
-    assert survey.spoiled({1, 2, 3}, 99.0) == [1]
+def test_a_tally_keeps_its_sums_while_slots_progress() -> None:
+    tally = UpdateTally()
+    assert sorted(tally.take_invalid({1, 2, 3}, 0.0)) == [1, 2, 3]
+    tally.put(1, SlotProgress(done=True, since=50.0))
+    tally.put(2, SlotProgress(done=True, busy=True, since=60.0, again=65.0))
+    tally.put(3, SlotProgress(rank=UP))
+    assert (tally.done, tally.busy, tally.last(), tally.again()) == (2, 1, 60.0, 65.0)
+    tally.put(2, SlotProgress(busy=True, stuck=make.task("t2")[2]))
+    tally.put(3, SlotProgress())
+    assert (tally.done, tally.busy, tally.last(), tally.again()) == (1, 1, 50.0, None)
+    assert (len(tally.waiting), tally.first_stuck()) == (0, make.task("t2")[2])
+    tally.invalidate(1)
+    assert tally.take_invalid({1, 2, 3}, 99.0) == [1]
