@@ -1,3 +1,3 @@
-"""The host's side of every network: VXLAN, nftables, DNS."""
+"""The networks of one host: VXLAN, nftables and DNS. Which networks there are is decided by managers."""
 
 __all__ = ["host_networks", "interface", "kernel", "plan"]

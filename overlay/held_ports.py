@@ -1,6 +1,6 @@
-"""Ports published on this host only: held by a bound socket, so that nobody else takes them unnoticed.
+"""Ports published on this host only: each is held by a bound socket, so that no other process can take it unnoticed.
 
-The sockets never receive anything: packets for the port are sent on to the container before they get to a socket.
+The sockets receive nothing: packets for the port are translated to the container before they reach a socket.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from overlay.plan.nft_fragments import HostPort
 
 
 class HeldPorts:
-    """This host's own published ports, by the sandbox that they lead to."""
+    """The ports published on this host only, by the sandbox that they lead to."""
 
     def __init__(self) -> None:
         self._sockets: dict[str, list[socket.socket]] = {}
         self._taken: dict[tuple[str, int, str], str] = {}
-        """By protocol, number and address of the host ("" for all of them)."""
+        """Sandbox ids by protocol, number and host address ("" for all of them)."""
 
     def hold(self, id: str, ports: Iterable[PortConfig], address: str) -> tuple[HostPort, ...]:
         """Take all ports for a sandbox, or none. Published port 0 gets a free one.
@@ -38,7 +38,7 @@ class HeldPorts:
         return tuple(held)
 
     def retake(self, id: str, ports: Iterable[HostPort]) -> None:
-        """Hold again what a former agent held; what was taken meanwhile stays published all the same."""
+        """Hold a former agent's ports again; one that another process has taken stays published all the same."""
         for port in ports:
             try:
                 self._hold(id, port.protocol, port.published, port.host_ip)
@@ -46,14 +46,14 @@ class HeldPorts:
                 self._taken[port.protocol, port.published, port.host_ip] = id
 
     def release(self, id: str) -> None:
-        """Give a sandbox's ports back."""
+        """Release a sandbox's ports."""
         for sock in self._sockets.pop(id, ()):
             sock.close()
         for key in [key for key, owner in self._taken.items() if owner == id]:
             del self._taken[key]
 
     def release_all(self) -> None:
-        """Give all ports back."""
+        """Release all ports."""
         for id in list(self._sockets):
             self.release(id)
 
@@ -75,7 +75,7 @@ def _held(number: int, protocol: str) -> str:
 
 
 def _bind(protocol: str, number: int, host_ip: str) -> socket.socket | None:
-    """A socket on the port; None where the kernel does not know the protocol (nobody can hold such a port either)."""
+    """A socket bound to the port; None if the kernel lacks the protocol: then no other process can hold it either."""
     kind = {"udp": socket.SOCK_DGRAM}.get(protocol, socket.SOCK_STREAM)
     try:
         sock = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, 132 if protocol == "sctp" else 0)

@@ -99,7 +99,7 @@ class HostNetworks:
         await self._check_settings()
         self._local_subnet = await self._kernel.run(lambda: self._kernel.choose_local_subnet(self._local_subnet))
         await self._sandboxes.start()
-        self._local_wanted = any(LOCAL_BRIDGE in placed.addresses for placed in self._sandboxes.placed.values())
+        self._local_wanted = any(LOCAL_BRIDGE in opened.addresses for opened in self._sandboxes.by_id.values())
         loop = asyncio.get_running_loop()
         work = supervise(self._run, "networks' work", self._troubles, _delays)
         forgetting = supervise(self._forget_unanswered, "connections of backends that left", self._troubles, _delays)
@@ -146,24 +146,24 @@ class HostNetworks:
 
     async def close(self, id: str) -> None:
         """Remove the sandbox, if there is one."""
-        placed = self._sandboxes.placed.get(id)
+        opened = self._sandboxes.by_id.get(id)
         await self._sandboxes.close(id)
-        if placed:
+        if opened:
             # its addresses may soon belong to another container
-            self._stale.add_addresses(placed.addresses.values())
+            self._stale.add_addresses(opened.addresses.values())
             self._changed()
 
     def addresses(self, id: str) -> Mapping[str, str]:
         """Network id → address, without prefix length."""
-        placed = self._sandboxes.placed.get(id)
-        return dict(placed.addresses) if placed else {}
+        opened = self._sandboxes.by_id.get(id)
+        return dict(opened.addresses) if opened else {}
 
     def host_ports(self, id: str) -> tuple[PortConfig, ...]:
         """Ports published on this host for a sandbox, with the numbers they got."""
-        placed = self._sandboxes.placed.get(id)
+        opened = self._sandboxes.by_id.get(id)
         return tuple(
             PortConfig("", p.protocol, p.target, p.published, "host", p.host_ip)
-            for p in (placed.ports if placed else ())
+            for p in (opened.ports if opened else ())
         )
 
     async def prefixes(self) -> tuple[str, ...]:
@@ -268,7 +268,9 @@ class HostNetworks:
         if whole:
             await self._check_settings()
         if whole or {*before.snapshots} != {*wanted}:
-            await self._mend(frozenset(link_names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni))
+            await self._restore_guard(
+                frozenset(link_names.vxlan(s.network.vni) for s in wanted.values() if s.network.vni)
+            )
         bridge_ports = self._sandboxes.bridge_ports(wanted)
         # in the worker thread: planning a large network in the event loop would delay heartbeats
         kernel = self._kernel
@@ -286,7 +288,7 @@ class HostNetworks:
         finally:
             self._applied, self._leaving = after, frozenset()
             self._report_networks(after)
-            self._sandboxes.know(after.names, sure=not first)
+            self._sandboxes.use_names(after.names, sure=not first)
             self._stale.add_changes(before, after)
             if kernel.is_loaded:
                 await kernel.run(lambda: self._stale.forget(after.frontends))
@@ -299,9 +301,9 @@ class HostNetworks:
         else:
             self._troubles.resolve("host settings")
 
-    async def _mend(self, devices: frozenset[str]) -> None:
+    async def _restore_guard(self, devices: frozenset[str]) -> None:
         try:
-            await self._sandboxes.mend(devices)
+            await self._sandboxes.restore_guard(devices)
             self._troubles.resolve("sandboxes")
         except (NetworkFailure, OSError) as error:
             self._troubles.report("sandboxes", error_sentence(error))

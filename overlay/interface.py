@@ -1,4 +1,4 @@
-"""The network's port: what the agent knows of it. `service` stands behind it, and a fake in tests."""
+"""The interface between the agent and the host's networks. host_networks.py implements it, and a fake in tests."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from api.service.ports import PortConfig
 from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 
 LOCAL_BRIDGE = "bridge"
-"""Id of the host's own network, for containers that are on no other: outbound access, nothing inbound but ports."""
+"""Id of the host's own network, for containers on no other: outbound access; inbound only published ports."""
 
 
 class NetworkFailure(ArgosyError):
-    """The kernel refused; the sentence says what."""
+    """The kernel refused an operation; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A sandbox's place on a network. Interfaces are eth0, eth1, … in their order."""
+    """A sandbox's interface on a network. Interfaces are eth0, eth1, … in order."""
 
     network_id: str
     address: str
     """With prefix length."""
     aliases: tuple[str, ...] = ()
     mac: str = ""
-    """"" for the one that follows from the address."""
+    """MAC address; "" for the one derived from the IP address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A container's network namespace and what is in it."""
+    """A container's network namespace with its interfaces and ports."""
 
     id: str
     """The container's id."""
@@ -41,19 +41,19 @@ class Sandbox:
     service_id: str
     hostname: str
     interfaces: tuple[Interface, ...]
-    """None: it gets an address on LOCAL_BRIDGE. The default route goes through ingress if it is there, else
+    """Empty: it gets an address on LOCAL_BRIDGE. The default route goes through ingress if it is there, else
     through the first network that is not internal."""
     host_ports: tuple[PortConfig, ...] = ()
-    """Published on this host only, towards the interface that has the default route."""
+    """Ports published on this host only; they lead to the interface with the default route."""
     nameservers: tuple[str, ...] = ()
-    """Asked instead of the host's for names that are not ours."""
+    """DNS servers for names outside the cluster, instead of the host's."""
     isolated: bool = False
-    """It has the loopback interface and nothing else."""
+    """Whether it has the loopback interface only."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkView:
-    """All a host is told of its networks, by id (as in api/wire/assignments.py)."""
+    """All network assignments of a host, by id (api/wire/assignments.py)."""
 
     networks: Mapping[str, NetworkAssignment] = field(default_factory=dict)
     services: Mapping[str, ServiceAssignment] = field(default_factory=dict)
@@ -65,30 +65,30 @@ class Networks(Protocol):
     """The networks of one host."""
 
     async def start(self) -> None:
-        """Take over what a former agent left: networks, sandboxes (DNS is served again), rules."""
+        """Take over a former agent's networks, sandboxes (DNS is served again) and rules."""
         ...
 
     def update(self, view: NetworkView) -> None:
-        """The newest wanted state; applied soon (changes of about 20 ms are batched), retried until it holds."""
+        """Set the wanted state; applied soon (changes within about 20 ms are batched), retried until it succeeds."""
         ...
 
     async def ready(self, network_ids: tuple[str, ...]) -> None:
-        """Until these networks exist on the host, so that a sandbox can be put on them."""
+        """Wait until these networks exist on the host, so that a sandbox can be opened on them."""
         ...
 
     async def routed(self) -> None:
-        """Until names and load balancing are as the views given so far want them."""
+        """Wait until names and load balancing follow the views given so far."""
         ...
 
     async def open(self, sandbox: Sandbox) -> str:
         """Make the sandbox; returns the path of its network namespace. Idempotent, also over restarts.
 
-        Raises NetworkFailure; a host port that something else holds is one.
+        Raises NetworkFailure, also for a host port that is in use.
         """
         ...
 
     async def close(self, id: str) -> None:
-        """Remove the sandbox. Nothing happens when there is none."""
+        """Remove the sandbox; no error when there is none."""
         ...
 
     def addresses(self, id: str) -> Mapping[str, str]:
@@ -100,13 +100,13 @@ class Networks(Protocol):
         ...
 
     async def prefixes(self) -> tuple[str, ...]:
-        """The IPv4 networks that this host's own addresses and routes lead to, without those of the cluster. Cheap."""
+        """The IPv4 prefixes of this host's own addresses and routes, without the cluster's. Cheap."""
         ...
 
     async def stop(self) -> None:
-        """Stop serving; leave everything in the kernel as it is."""
+        """Stop serving; everything in the kernel stays."""
         ...
 
     async def remove_all(self) -> None:
-        """Remove everything of ours from the kernel (the node leaves the cluster)."""
+        """Remove everything of Argosy's from the kernel (the node leaves the cluster)."""
         ...

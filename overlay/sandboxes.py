@@ -1,7 +1,7 @@
-"""The sandboxes of this host: opened, served, closed; remembered on disk, so that a restarted agent takes them over.
+"""The sandboxes of this host: opened, served and closed; recorded on disk, so that a restarted agent takes them over.
 
-A sandbox is a network namespace bound to `<exec_root>/netns/<id>`, and a record in the state directory: what was
-asked for, and what it got. The record is written last and removed first, so a record always means a whole sandbox.
+A sandbox is a network namespace bound to `<exec_root>/netns/<id>`, and a record in the state directory with its request
+and its addresses and ports. The record is written last and removed first, so a record always means a complete sandbox.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from kit.ip import address_of
 from overlay.dns.dns_server import DnsServer
 from overlay.dns.forwarder import Forwarder, HostServers
 from overlay.dns.resolver import Resolver
-from overlay.dns.standin_client import Relief
+from overlay.dns.standin_client import StandInClient
 from overlay.held_ports import HeldPorts
 from overlay.interface import LOCAL_BRIDGE, Interface, NetworkFailure, Sandbox
 from overlay.kernel.namespaces import DnsSockets, Namespaces, VethPair
 from overlay.plan import link_names
 from overlay.plan.device_plan import mtu_of
-from overlay.plan.dns_zone import Names
+from overlay.plan.dns_zone import NetworkNames
 from overlay.plan.kernel_objects import BridgePort, Fdb, HostFacts, KernelObject
 from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_fragments import HostPort
@@ -37,25 +37,25 @@ from overlay.plan.port_guard_rules import GuardedPort
 
 log = structlog.get_logger(__name__)
 
-LOOKS, LOOK_AGAIN = 30, 0.05
-"""How often, and after how many seconds, it is looked whether what a container sent last was acknowledged: so long that
-a packet is repeated some times."""
+ACK_CHECKS, ACK_INTERVAL = 30, 0.05
+"""Number of checks, and seconds between them, whether a container's last data was acknowledged: long enough for several
+retransmissions."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSandbox:
-    """A sandbox and what it got."""
+    """A sandbox with its addresses and ports."""
 
     sandbox: Sandbox
     addresses: dict[str, str]
     """By network id, in the order of interfaces; without prefix length."""
     ports: tuple[HostPort, ...]
     internal: bool
-    """Without a default route: it has no way out, for names neither."""
+    """Whether it has no default route; then its DNS questions are not forwarded either."""
 
     @property
     def guarded_ports(self) -> tuple[GuardedPort, ...]:
-        """Its interfaces, in their order."""
+        """Its interfaces and their addresses, in order."""
         own = [one.mac for one in self.sandbox.interfaces] or [""]
         return tuple(
             GuardedPort(link_names.veth(self.sandbox.id, number), mac or link_names.mac(address), address)
@@ -75,30 +75,30 @@ class Sandboxes:
         self._ports = HeldPorts()
         self._forwarder = Forwarder()
         self._host_servers = HostServers(resolv_conf)
-        self._placed: dict[str, OpenSandbox] = {}
+        self._open: dict[str, OpenSandbox] = {}
         self._servers: dict[str, DnsServer] = {}
-        self._names: Mapping[str, Names] = {}
-        self._relief = Relief(state / "names.sock", resolv_conf)
+        self._names: Mapping[str, NetworkNames] = {}
+        self._standin = StandInClient(state / "names.sock", resolv_conf)
         self._unserved: dict[str, DnsSockets] = {}
-        """Sockets of a former agent's sandboxes, until the names are known here: the stand-in serves them, or if there
-        is none, questions wait in them."""
+        """DNS sockets of a former agent's sandboxes until the names are known here. The stand-in serves them meanwhile;
+        without one, questions wait in them."""
         self._last_local = 0
 
     @property
-    def placed(self) -> Mapping[str, OpenSandbox]:
+    def by_id(self) -> Mapping[str, OpenSandbox]:
         """Sandboxes by id."""
-        return self._placed
+        return self._open
 
     @property
     def host_ports(self) -> Sequence[HostPort]:
         """Ports published on this host only, of all sandboxes."""
-        return [port for placed in self._placed.values() for port in placed.ports]
+        return [port for opened in self._open.values() for port in opened.ports]
 
     def bridge_ports(self, networks: Mapping[str, NetworkSnapshot]) -> frozenset[KernelObject]:
         """The bridge port and forwarding entry of every sandbox interface on these networks."""
         found: set[KernelObject] = set()
-        for placed in self._placed.values():
-            for network, port in zip(placed.addresses, placed.guarded_ports, strict=True):
+        for opened in self._open.values():
+            for network, port in zip(opened.addresses, opened.guarded_ports, strict=True):
                 if network in networks:
                     found.add(BridgePort(port.link, link_names.bridge(networks[network].network.vni)))
                     found.add(Fdb(port.link, port.mac, ""))
@@ -108,32 +108,32 @@ class Sandboxes:
         """Take over what a former agent left."""
         for directory in (self._netns, self._records):
             make_directory(directory)
-        held = await self._relief.take_over()
+        held = await self._standin.take_over()
         for record in sorted({mirrored_file.original(path) for path in self._records.glob("*.json*")}):
             try:
-                placed = mirrored_file.load(record, msgspec.json.Decoder(OpenSandbox).decode)
-                sockets = held.pop(placed.sandbox.id, None)
+                opened = mirrored_file.load(record, msgspec.json.Decoder(OpenSandbox).decode)
+                sockets = held.pop(opened.sandbox.id, None)
                 if sockets is None:
-                    sockets = await self._namespaces.reopen(str(self._netns / placed.sandbox.id))
+                    sockets = await self._namespaces.reopen(str(self._netns / opened.sandbox.id))
             except (mirrored_file.Damaged, NetworkFailure) as error:
                 # the machine was restarted: the namespace is gone, and so is the sandbox
                 log.info("sandbox not taken over", record=record.name, reason=str(error))
                 await self._discard(record.stem)
                 continue
-            self._ports.retake(placed.sandbox.id, placed.ports)
-            self._unserved[placed.sandbox.id] = sockets
-            self._serve(placed, sockets)
-        for left in held.values():  # of sandboxes that are no more
+            self._ports.retake(opened.sandbox.id, opened.ports)
+            self._unserved[opened.sandbox.id] = sockets
+            self._serve(opened, sockets)
+        for left in held.values():  # of sandboxes that no longer exist
             left.close()
         if not self._unserved:
-            self._relief.relieve()
-        self._relief.start()
-        await self._namespaces.guard({str(self._netns / id): one.guarded_ports for id, one in self._placed.items()})
+            self._standin.resume_serving()
+        self._standin.start()
+        await self._namespaces.guard({str(self._netns / id): one.guarded_ports for id, one in self._open.items()})
 
     async def open(self, sandbox: Sandbox, networks: Mapping[str, NetworkSnapshot], host: HostFacts) -> str:
         """Make a sandbox on these networks; returns the path of its namespace. Raises NetworkFailure."""
         path = str(self._netns / sandbox.id)
-        if sandbox.id in self._placed:
+        if sandbox.id in self._open:
             return path
         interfaces = self._interfaces(sandbox, networks)
         route = default_network(interfaces, networks)
@@ -150,58 +150,58 @@ class Sandboxes:
         except BaseException:
             self._ports.release(sandbox.id)
             raise
-        placed = OpenSandbox(sandbox, addresses, ports, internal=not route)
-        mirrored_file.save(self._records / f"{sandbox.id}.json", msgspec.json.encode(placed))
-        self._serve(placed, sockets)
+        opened = OpenSandbox(sandbox, addresses, ports, internal=not route)
+        mirrored_file.save(self._records / f"{sandbox.id}.json", msgspec.json.encode(opened))
+        self._serve(opened, sockets)
         return path
 
     async def close(self, id: str) -> None:
-        """Remove a sandbox, if there is one, when the last answers of its container have come to where they go."""
-        if id in self._placed:
-            await self._settle(id)
-        self._relief.drop(id)
+        """Remove a sandbox, if there is one, after its container's last data was acknowledged."""
+        if id in self._open:
+            await self._wait_for_acknowledgements(id)
+        self._standin.drop(id)
         if server := self._servers.pop(id, None):
             server.end()
         if sockets := self._unserved.pop(id, None):
             sockets.close()
-        self._placed.pop(id, None)
+        self._open.pop(id, None)
         await self._discard(id)
         self._ports.release(id)
 
     async def close_all(self) -> None:
-        """Remove every sandbox, those too that nobody took over."""
-        found = {path.name for path in self._netns.glob("*")} | set(self._placed)
+        """Remove every sandbox, also those that were not taken over."""
+        found = {path.name for path in self._netns.glob("*")} | set(self._open)
         for id in sorted(found):
             await self.close(id)
-        await self._relief.end()
+        await self._standin.end()
 
-    async def mend(self, tunnels: frozenset[str]) -> None:
-        """See that every interface is held to its own addresses, and VXLAN devices to IPv4. Raises NetworkFailure."""
-        await self._namespaces.mend(tunnels)
+    async def restore_guard(self, tunnels: frozenset[str]) -> None:
+        """Restore the rules that limit what interfaces and VXLAN devices may send. Raises NetworkFailure."""
+        await self._namespaces.restore_guard(tunnels)
 
     async def unguard(self) -> None:
-        """Take what holds interfaces to their addresses out of the kernel. Raises NetworkFailure."""
+        """Remove the rules that limit interfaces to their own addresses. Raises NetworkFailure."""
         await self._namespaces.unguard()
 
-    def know(self, all_names: Mapping[str, Names], sure: bool = True) -> None:
-        """Answer with these names from now on, by network. `sure`: they are what the managers told, so that the
-        stand-in of the time without us is not needed any more."""
+    def use_names(self, all_names: Mapping[str, NetworkNames], sure: bool = True) -> None:
+        """Answer with these names from now on, by network. `sure`: they come from managers, so that the stand-in is no
+        longer needed."""
         self._names = all_names
         if sure or not self._unserved:
-            self._relief.know(all_names)
-            self._take_up()
+            self._standin.use_names(all_names)
+            self._take_over_questions()
         for server in self._servers.values():
-            server.resolver.know(all_names)
+            server.resolver.use_names(all_names)
 
-    def _take_up(self) -> None:
+    def _take_over_questions(self) -> None:
         taken, self._unserved = self._unserved, {}
         for id, sockets in taken.items():
-            self._answer(self._placed[id], sockets)
-        self._relief.relieve()
+            self._answer(self._open[id], sockets)
+        self._standin.resume_serving()
 
     def stop(self) -> None:
         """Stop serving; sandboxes stay, and the stand-in serves them."""
-        self._relief.hang_up()
+        self._standin.disconnect()
         for sockets in self._unserved.values():
             sockets.close()
         self._unserved.clear()
@@ -211,33 +211,33 @@ class Sandboxes:
         self._ports.release_all()
         self._namespaces.close()
 
-    def _serve(self, placed: OpenSandbox, sockets: DnsSockets) -> None:
-        self._placed[placed.sandbox.id] = placed
-        namespace = str(self._netns / placed.sandbox.id)
-        self._relief.serve(placed.sandbox, placed.addresses, placed.internal, sockets, namespace)
-        if placed.sandbox.id not in self._unserved:
-            self._answer(placed, sockets)
+    def _serve(self, opened: OpenSandbox, sockets: DnsSockets) -> None:
+        self._open[opened.sandbox.id] = opened
+        namespace = str(self._netns / opened.sandbox.id)
+        self._standin.serve(opened.sandbox, opened.addresses, opened.internal, sockets, namespace)
+        if opened.sandbox.id not in self._unserved:
+            self._answer(opened, sockets)
 
-    def _answer(self, placed: OpenSandbox, sockets: DnsSockets) -> None:
-        resolver = Resolver(placed.sandbox, placed.addresses, placed.internal)
-        resolver.know(self._names)
-        servers = placed.sandbox.nameservers
-        self._servers[placed.sandbox.id] = DnsServer(
+    def _answer(self, opened: OpenSandbox, sockets: DnsSockets) -> None:
+        resolver = Resolver(opened.sandbox, opened.addresses, opened.internal)
+        resolver.use_names(self._names)
+        servers = opened.sandbox.nameservers
+        self._servers[opened.sandbox.id] = DnsServer(
             resolver,
             sockets,
             self._forwarder,
             lambda: servers or self._host_servers.servers(),
-            self._relief.pending.of(placed.sandbox.id),
+            self._standin.pending.of(opened.sandbox.id),
         )
 
-    async def _settle(self, id: str) -> None:
-        """With the namespace goes what was sent and not acknowledged: its client would wait for ever."""
+    async def _wait_for_acknowledgements(self, id: str) -> None:
+        """Wait, as the kernel drops unacknowledged data with the namespace: a client would wait for ever."""
         path = str(self._netns / id)
         with suppress(NetworkFailure, OSError):
-            for _ in range(LOOKS):
+            for _ in range(ACK_CHECKS):
                 if not await self._namespaces.has_unsent_data(path):
                     break
-                await asyncio.sleep(LOOK_AGAIN)
+                await asyncio.sleep(ACK_INTERVAL)
 
     async def _discard(self, id: str) -> None:
         mirrored_file.remove(self._records / f"{id}.json")
@@ -266,9 +266,9 @@ class Sandboxes:
         )
 
     def _local_address(self, local: NetworkSnapshot) -> str:
-        """The next free address after the one given last: late packets for a former owner do not reach a new one."""
+        """The next free address after the last one given, so that late packets for a former owner reach no new one."""
         subnet = IPv4Network(local.network.subnet)
-        taken = {placed.addresses.get(LOCAL_BRIDGE) for placed in self._placed.values()}
+        taken = {opened.addresses.get(LOCAL_BRIDGE) for opened in self._open.values()}
         taken.add(local.network.gateway.partition("/")[0])
         usable = subnet.num_addresses - 2
         for step in range(usable):

@@ -1,3 +1,3 @@
-"""Names in containers: the server, the forwarder, and the stand-in that answers while argosyd is away."""
+"""DNS for containers: the server, the forwarder, and the stand-in that answers while argosyd is away."""
 
 __all__ = ["dns_server", "forwarder", "resolver", "standin_client"]

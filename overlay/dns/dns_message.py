@@ -1,7 +1,7 @@
-"""The DNS wire format, as much of it as a forwarding server needs: questions, and answers with A and PTR records.
+"""The DNS wire format, as far as a forwarding server needs it: questions, and answers with A and PTR records.
 
-Written for hostile input: a parser here returns None or raises nothing but Malformed, and reads each byte at most once.
-RFC 1035 §4; EDNS (RFC 6891) options of a query are passed over. Imports next to nothing, for the stand-in's sake.
+For hostile input: a parser returns None or raises Malformed, nothing else, and reads each byte at most once. RFC 1035
+§4; EDNS options (RFC 6891) of a query are ignored. Imports almost nothing, to keep the stand-in small.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RESPONSE, AUTHORITATIVE, TRUNCATED = 0x8000, 0x0400, 0x0200
 RECURSION_DESIRED, RECURSION_AVAILABLE = 0x0100, 0x0080
 OPCODE = 0x7800
 PLAIN_SIZE = 512
-"""Bytes an answer over UDP may have for a client without EDNS."""
+"""Largest answer over UDP for a client without EDNS, in bytes."""
 
 _HEADER = struct.Struct("!HHHHHH")
 
@@ -26,7 +26,7 @@ class Malformed(ValueError):
 
 
 class Query:
-    """A question, and how large the answer may be."""
+    """A question, and the largest answer that the client accepts."""
 
     __slots__ = ("edns", "flags", "id", "kind", "name", "section", "size")
 
@@ -37,14 +37,14 @@ class Query:
         """Lower case, no final dot."""
         self.kind = kind
         self.section = section
-        """The question section as it came: answers repeat it, letter case and all."""
+        """The question section as received: answers repeat it with its letter case."""
         self.size = size
-        """Bytes of an answer over UDP."""
+        """Largest answer over UDP, in bytes."""
         self.edns = edns
 
 
 def parse_query(data: bytes) -> Query:
-    """A query with one question. Raises Malformed."""
+    """Parse a query with one question. Raises Malformed."""
     if len(data) < 12:
         raise Malformed("short header")
     id, flags, questions, answers, authorities, extras = _HEADER.unpack_from(data)
@@ -60,7 +60,7 @@ def parse_query(data: bytes) -> Query:
 
 
 def response(query: Query, code: int, addresses: Sequence[str] = (), pointer: str = "", ttl: int = 0) -> bytes:
-    """An answer: A records for `addresses`, or a PTR record to `pointer`; truncated never (see `truncate`)."""
+    """An answer: A records for `addresses`, or a PTR record to `pointer`; not truncated (see `truncate`)."""
     records = [_record(A, ttl, bytes(int(part) for part in address.split("."))) for address in addresses]
     if pointer:
         records.append(_record(PTR, ttl, encode_name(pointer)))
@@ -71,7 +71,7 @@ def response(query: Query, code: int, addresses: Sequence[str] = (), pointer: st
 
 
 def refuse(data: bytes, code: int) -> bytes | None:
-    """An answer to what could not be parsed; None when not even that can be said, or it is itself an answer."""
+    """An error answer to data that could not be parsed; None if it has no header or is itself an answer."""
     if len(data) < 12 or data[2] & 0x80:
         return None
     return data[:2] + struct.pack("!HHHHH", RESPONSE | RECURSION_AVAILABLE | code, 0, 0, 0, 0)
@@ -86,14 +86,14 @@ def truncate(answer: bytes, query: Query) -> bytes:
 
 
 def is_answer(data: bytes, id: int, section: bytes) -> bool:
-    """Whether this is the answer to our question (the letter case of names aside)."""
+    """Whether this is the answer to our question; the letter case of names is ignored."""
     if len(data) < 12 or data[:2] != struct.pack("!H", id) or not data[2] & 0x80:
         return False
     return data[12 : 12 + len(section)].lower() == section.lower()
 
 
 def is_truncated(answer: bytes) -> bool:
-    """Whether the server wants to be asked over TCP."""
+    """Whether the answer is incomplete: the client is to ask over TCP."""
     return len(answer) > 2 and bool(answer[2] & 0x02)
 
 
@@ -103,7 +103,7 @@ def code_of(answer: bytes) -> int:
 
 
 def encode_name(name: str) -> bytes:
-    """A name as labels. Raises Malformed when it is none."""
+    """Encode a name as labels. Raises Malformed for an invalid name."""
     encoded = b""
     for label in name.rstrip(".").split(".") if name.rstrip(".") else ():
         raw = label.encode()
@@ -116,7 +116,7 @@ def encode_name(name: str) -> bytes:
 
 
 def reverse_address(name: str) -> str | None:
-    """The address asked for by "4.3.2.1.in-addr.arpa"."""
+    """The address in a name like "4.3.2.1.in-addr.arpa"; None for other names."""
     labels = name.split(".")
     if len(labels) != 6 or labels[4:] != ["in-addr", "arpa"]:
         return None
@@ -131,7 +131,7 @@ def _record(kind: int, ttl: int, data: bytes) -> bytes:
 
 
 def _name(data: bytes, offset: int) -> tuple[str, int]:
-    """A name without compression: a question stands first, there is nothing to point to."""
+    """Parse a name; returns it and the offset after it. No compression: a question comes first."""
     labels = []
     start = offset
     while True:
@@ -149,7 +149,7 @@ def _name(data: bytes, offset: int) -> tuple[str, int]:
 
 
 def _edns(data: bytes, offset: int, extras: int) -> tuple[int, bool]:
-    """The size an OPT record offers. Only one as first additional record, under the root name, is looked for."""
+    """The size in an OPT record, and whether there is one. Only the first additional record is checked."""
     if not extras or offset + 11 > len(data) or data[offset] != 0:
         return PLAIN_SIZE, False
     kind, size = struct.unpack_from("!HH", data, offset + 1)

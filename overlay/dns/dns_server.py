@@ -1,7 +1,7 @@
 """The DNS server of one sandbox: 127.0.0.11:53 inside it, served by the agent's event loop.
 
-Known names are answered by the resolver (resolver.py); everything else is forwarded. While argosyd is away the stand-in
-serves the same sockets (standin.py), and takes up what was forwarded and not answered (pending_questions.py).
+The resolver answers known names (resolver.py); all other questions are forwarded. While argosyd is away the stand-in
+serves the same sockets (standin.py) and forwards again what has not been answered (pending_questions.py).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 CONNECTIONS = 32
 PENDING = 256
-"""Forwarded questions of one sandbox under way; more are dropped, and asked again by the client."""
+"""Forwarded questions of one sandbox at a time; more are dropped, and the client repeats them."""
 IDLE = 10.0
 """Seconds a TCP client may be silent."""
 
 
 class DnsServer:
-    """One sandbox's sockets."""
+    """Serves the DNS sockets of one sandbox."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class DnsServer:
         loop.add_reader(sockets.tcp, self._accept)
 
     def close(self) -> None:
-        """Stop serving and give the sockets back; what is being forwarded stays pending."""
+        """Stop serving and close the sockets; questions being forwarded stay pending."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._sockets.udp)
         loop.remove_reader(self._sockets.tcp)
@@ -61,25 +61,25 @@ class DnsServer:
         self._sockets.close()
 
     def end(self) -> None:
-        """The sandbox is gone: nobody waits for an answer."""
+        """Stop serving a removed sandbox; its pending questions are removed."""
         self.close()
-        self._pending.strike_all()
+        self._pending.remove_all()
 
     def _read_udp(self) -> None:
         question_queue.serve(self._sockets.udp, self._respond)
 
     def _respond(self, data: bytes, client: tuple[str, int]) -> None:
-        if answer := self.resolver.quick(data) or self._local(data, client):
+        if answer := self.resolver.cached(data) or self._local(data, client):
             self._send(answer, client)
 
     def _send(self, answer: bytes, client: tuple[str, int]) -> None:
         try:
             self._sockets.udp.sendto(answer, client)
         except OSError:
-            pass  # full buffer or a client that is gone: it asks again
+            pass  # the buffer is full or the client is gone; a client repeats its question
 
     def _local(self, data: bytes, client: tuple[str, int]) -> bytes | None:
-        """The answer to a question not asked before; starts to forward what is not ours."""
+        """The answer to a question that is not cached; None for a question that is now being forwarded."""
         try:
             query = dns_message.parse_query(data)
         except Malformed:
@@ -89,8 +89,8 @@ class DnsServer:
             if len(self._tasks) < PENDING:
                 slot = self._pending.add(data, client)
                 task = self._start(self._forward_udp(data, query, client))
-                # cancelled: argosyd ends, and the stand-in asks again
-                task.add_done_callback(lambda task: None if task.cancelled() else self._pending.strike(slot))
+                # cancelled: argosyd ends, and the stand-in forwards it again
+                task.add_done_callback(lambda task: None if task.cancelled() else self._pending.remove(slot))
             return None
         self.resolver.remember(data, answers)
         return answers[0]
@@ -119,7 +119,7 @@ class DnsServer:
             finally:
                 writer.close()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # clients may go as they please
+            pass  # the client has gone
         finally:
             self._connections -= 1
 

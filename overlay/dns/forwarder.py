@@ -1,7 +1,7 @@
-"""Asks other DNS servers what is not ours to answer.
+"""Forwards questions about other names to other DNS servers.
 
-Each question goes out from a socket of its own (so with a port of its own) under an id of its own; answers that match
-neither are passed over. Servers are asked in turn, twice round; a truncated answer is fetched again over TCP.
+Each question has its own socket, so its own port, and a random id; answers that do not match both are ignored. Servers
+are asked in order, two rounds; a truncated answer is fetched again over TCP.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TIMEOUT = 2.0
 """Seconds for one server to answer."""
 ROUNDS = 2
 AT_ONCE = 512
-"""Questions under way; more wait."""
+"""Questions forwarded at a time; more wait."""
 
 
 class HostServers:
-    """The nameservers of the host's resolv.conf, read again when it changes."""
+    """The nameservers of the host's resolv.conf, read again when the file changes."""
 
     def __init__(self, path: Path = Path("/etc/resolv.conf")) -> None:
         self._path = path
@@ -50,7 +50,7 @@ def _nameservers(text: str) -> list[str]:
 
 
 class Forwarder:
-    """Asks servers on behalf of sandboxes."""
+    """Asks other servers for sandboxes."""
 
     def __init__(self, port: int = 53, timeout: float = TIMEOUT) -> None:
         self._port = port

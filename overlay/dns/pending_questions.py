@@ -1,9 +1,10 @@
-"""Questions that argosyd has forwarded and not answered yet, in memory that outlives it.
+"""Questions that argosyd has forwarded but not answered yet, in memory that survives argosyd.
 
-argosyd writes a question down before it takes it out of its socket, and strikes it out when the answer is sent. When
-argosyd is gone the stand-in, which maps the same memory (standin.py), forwards what is left. Imports next to nothing.
+argosyd writes a question to this memory before it takes it out of its socket, and removes it when the answer is sent.
+When argosyd ends, the stand-in, which maps the same memory (standin.py), forwards the remaining questions. Imports
+almost nothing, to keep the stand-in small.
 
-A slot is filled before its length is written, so one that was being filled at a kill is empty.
+A slot's length is written last, so a slot that was being written at a kill counts as empty.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SLOTS = 512
-"""Questions at once; more are forwarded too, and only asked again by their client should argosyd be killed."""
+"""Questions at a time. More are forwarded too, but are lost if argosyd is killed: their client repeats them."""
 _LENGTH = struct.Struct("!H")
 _FACTS = struct.Struct("!4sH64s")
 _MOST = 512
-"""Bytes of a question; larger ones are not written down."""
+"""Largest question, in bytes; larger ones are not stored."""
 _SIZE = _LENGTH.size + _FACTS.size + _MOST
 
 
 class PendingQuestions:
-    """The memory, in one process. `fd` is one that `memory` made; it stays the caller's."""
+    """The shared memory in one process. `fd` was made by `memory`; the caller closes it."""
 
     def __init__(self, fd: int) -> None:
         self._map = mmap.mmap(fd, SLOTS * _SIZE)
         self._free = list(range(SLOTS - 1, -1, -1))
 
     def of(self, sandbox_id: str) -> SandboxQuestions:
-        """One sandbox's."""
+        """The questions of one sandbox."""
         return SandboxQuestions(self, sandbox_id)
 
     def add(self, sandbox_id: str, data: bytes, client: tuple[str, int]) -> int | None:
-        """Write a question down; returns its slot, for `strike`. None when there is no room for it."""
+        """Store a question; returns its slot, for `remove`. None when there is no space for it."""
         id = sandbox_id.encode()
         if not self._free or len(data) > _MOST or len(id) > 64:
             return None
@@ -50,13 +51,13 @@ class PendingQuestions:
         _LENGTH.pack_into(self._map, at, len(data))
         return slot
 
-    def strike(self, slot: int) -> None:
-        """It has been answered, or nobody waits for it."""
+    def remove(self, slot: int) -> None:
+        """Remove a question that was answered, or whose sandbox is gone."""
         _LENGTH.pack_into(self._map, slot * _SIZE, 0)
         self._free.append(slot)
 
     def left(self) -> Iterator[tuple[str, bytes, tuple[str, int]]]:
-        """What is written down: sandbox, question, client."""
+        """The stored questions: sandbox id, question, client."""
         for at in range(0, SLOTS * _SIZE, _SIZE):
             (length,) = _LENGTH.unpack_from(self._map, at)
             if 0 < length <= _MOST:
@@ -66,7 +67,7 @@ class PendingQuestions:
                 yield id.rstrip(b"\0").decode(), data, (socket.inet_ntoa(address), port)
 
     def close(self) -> None:
-        """Let go of it; the other process may have it still."""
+        """Unmap the memory; the other process keeps its mapping."""
         self._map.close()
 
 
@@ -79,26 +80,26 @@ class SandboxQuestions:
         self._slots: set[int] = set()
 
     def add(self, data: bytes, client: tuple[str, int]) -> int | None:
-        """Write a question down; returns its slot, for `strike`. None when there is no room for it."""
+        """Store a question; returns its slot, for `remove`. None when there is no space for it."""
         slot = self._all.add(self._sandbox_id, data, client)
         if slot is not None:
             self._slots.add(slot)
         return slot
 
-    def strike(self, slot: int | None) -> None:
-        """It has been answered."""
+    def remove(self, slot: int | None) -> None:
+        """Remove a question that was answered."""
         if slot in self._slots:
             self._slots.discard(slot)
-            self._all.strike(slot)
+            self._all.remove(slot)
 
-    def strike_all(self) -> None:
-        """The sandbox is gone: nobody waits for an answer."""
+    def remove_all(self) -> None:
+        """Remove all questions of a removed sandbox."""
         for slot in list(self._slots):
-            self.strike(slot)
+            self.remove(slot)
 
 
 def memory() -> int:
-    """A file descriptor of memory for them, to be shared with the stand-in."""
+    """Make the memory; returns its file descriptor, to be shared with the stand-in."""
     fd = os.memfd_create("argosy-questions")
     os.ftruncate(fd, SLOTS * _SIZE)
     return fd

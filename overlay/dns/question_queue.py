@@ -1,8 +1,8 @@
-"""Questions in a UDP socket that two processes may read: one is taken out only when it has been dealt with.
+"""Questions in a UDP socket that two processes may read: a question is taken out only after it has been handled.
 
-So a process that is killed with a question in its hands leaves it in the socket, and who reads next answers it. One
-that is killed between its answer and the taking answers twice, which no client minds. Imports next to nothing, for the
-stand-in's sake (standin.py).
+So if a process is killed while it handles a question, the question is still in the socket for the other process. A kill
+between the answer and the removal causes a second answer, which clients ignore. Imports almost nothing, to keep the
+stand-in (standin.py) small.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGEST = 4096
-"""Bytes of a question over UDP, with EDNS."""
+"""Largest question over UDP with EDNS, in bytes."""
 AT_A_WAKE = 64
-"""Questions dealt with before others get their turn."""
+"""Questions handled before other sockets get their turn."""
 
 
 def serve(udp: socket.socket, respond: Callable[[bytes, tuple[str, int]], None]) -> None:
-    """Deal with what has come. `respond` answers, or records that it has yet to be answered; it does not wait."""
+    """Handle the waiting questions. `respond` answers, or stores the question as pending; it does not block."""
     for _ in range(AT_A_WAKE):
         try:
             asked = udp.recvfrom(LARGEST, socket.MSG_PEEK)
@@ -33,12 +33,12 @@ def serve(udp: socket.socket, respond: Callable[[bytes, tuple[str, int]], None])
         finally:
             taken = _take(udp)
         if taken is not None and taken != asked:
-            # the other process read at the same time, and took the first one out
+            # the other process read at the same time and took out the first question
             respond(*taken)
 
 
 def first(udp: socket.socket) -> tuple[bytes, tuple[str, int]] | None:
-    """The question that has waited longest; it stays. None when there is none."""
+    """The oldest waiting question, left in the socket; None when there is none."""
     try:
         data, client = udp.recvfrom(LARGEST, socket.MSG_PEEK)
     except OSError:

@@ -1,7 +1,7 @@
-"""What one sandbox's names mean: sans IO, with a cache of finished bytes.
+"""The resolver of one sandbox: answers from its networks' names, without IO, with a cache of encoded answers.
 
-The cache's key is the query after its id, so that the common case is a dictionary lookup; it is emptied when a
-network's names change. Imports next to nothing, for the stand-in's sake (standin.py).
+The cache's key is the query without its id, so that the common case is a dictionary lookup; it is cleared when a
+network's names change. Imports almost nothing, to keep the stand-in (standin.py) small.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from api.defaults import NAME_TTL
 from overlay.dns import dns_message
 from overlay.dns.dns_message import Query
 from overlay.plan import dns_zone
-from overlay.plan.dns_zone import Names
+from overlay.plan.dns_zone import NetworkNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from overlay.plan.dns_zone import Caller
 
 CACHED = 4096
-"""Queries remembered (letter case and EDNS give variants)."""
+"""Cached queries (letter case and EDNS make variants)."""
 
 
-class _Turns:
-    """Answers that differ in the order of addresses, given in turn."""
+class _RoundRobin:
+    """Answers that differ in the order of addresses, returned in turn."""
 
     __slots__ = ("_answers", "_next")
 
@@ -38,17 +38,17 @@ class _Turns:
 
 
 class Resolver:
-    """One sandbox's."""
+    """Answers one sandbox's questions."""
 
     def __init__(self, sandbox: Caller, own: Mapping[str, str], internal: bool) -> None:
         self.sandbox = sandbox
         self._own = own
         self._internal = internal
-        self._networks: tuple[Names, ...] = ()
-        self._cache: dict[bytes, _Turns] = {}
+        self._networks: tuple[NetworkNames, ...] = ()
+        self._cache: dict[bytes, _RoundRobin] = {}
 
-    def know(self, names: Mapping[str, Names]) -> None:
-        """Take the names of all networks; the sandbox uses those of its own, in the order of its interfaces."""
+    def use_names(self, names: Mapping[str, NetworkNames]) -> None:
+        """Use these names, by network: those of the sandbox's networks, in the order of its interfaces."""
         networks = tuple(names[id] for id in self._own if id in names)
         if len(networks) != len(self._networks) or any(
             a is not b for a, b in zip(networks, self._networks, strict=True)
@@ -56,13 +56,13 @@ class Resolver:
             self._networks = networks
             self._cache.clear()
 
-    def quick(self, data: bytes) -> bytes | None:
-        """The answer over UDP if it has been given before."""
+    def cached(self, data: bytes) -> bytes | None:
+        """The cached answer over UDP; None if there is none."""
         turns = self._cache.get(data[2:])
         return data[:2] + turns.take() if turns else None
 
     def answer(self, query: Query) -> Sequence[bytes]:
-        """Answers to give in turn; none when the question is to be forwarded. Not truncated."""
+        """Answers to give in turn; empty when the question is to be forwarded. Not truncated."""
         if query.flags & dns_message.OPCODE:
             return [dns_message.response(query, dns_message.NOTIMP)]
         if query.kind == dns_message.PTR and (address := dns_message.reverse_address(query.name)):
@@ -75,15 +75,15 @@ class Resolver:
         return [dns_message.response(query, dns_message.NXDOMAIN)] if self._internal else []
 
     def remember(self, data: bytes, answers: Sequence[bytes]) -> None:
-        """Give these answers at once from now on."""
+        """Cache these answers."""
         if len(self._cache) >= CACHED:
             self._cache.clear()
-        self._cache[data[2:]] = _Turns([answer[2:] for answer in answers])
+        self._cache[data[2:]] = _RoundRobin([answer[2:] for answer in answers])
 
 
 def _rotations(query: Query, addresses: Sequence[str]) -> list[bytes]:
     turns = range(min(len(addresses), 16)) or range(1)
-    # many addresses: steps that go round all of them
+    # with many addresses the start moves in larger steps
     step = max(1, len(addresses) // len(turns))
     orders = [[*addresses[i * step :], *addresses[: i * step]] for i in turns]
     return [dns_message.response(query, dns_message.NOERROR, order, ttl=NAME_TTL) for order in orders]

@@ -1,8 +1,8 @@
-"""argosyd's side of the stand-in (standin.py): starts it, keeps it told, and takes the sockets back from it.
+"""argosyd's side of the stand-in (standin.py): starts it, keeps it up to date, and takes the sockets back from it.
 
-Level-triggered: what the stand-in has not been told yet is looked up, never queued. It is started with the first
-sandbox, but not before the names are known; if it dies another one is told everything. Nothing waits for it. One of
-another version (after an upgrade) is ended when its successor has been told all.
+Level-triggered: what the stand-in does not have yet is computed each time, never queued. It is started with the first
+sandbox, but not before the names are known; if it ends, a new one gets everything. Nothing waits for it. A stand-in of
+another version (after an upgrade) is ended when its successor has everything.
 """
 
 from __future__ import annotations
@@ -27,60 +27,60 @@ from overlay.dns.pending_questions import PendingQuestions, memory
 from overlay.dns.standin_messages import BACKLOG, BEAT, VERSION, Frames, frame, names_facts, sandbox_facts
 from overlay.interface import Sandbox
 from overlay.kernel.namespaces import DnsSockets
-from overlay.plan.dns_zone import Names
+from overlay.plan.dns_zone import NetworkNames
 
 TIMEOUT = 5.0
-"""Seconds that a stand-in may take, on a busy machine."""
+"""Seconds for a stand-in to answer, on a busy machine."""
 PAUSE = 0.5
-"""Seconds until a stand-in that cannot be had is tried again."""
+"""Seconds before a retry when a stand-in cannot be started."""
 Frame = tuple[bytes, list[int]]
 
 log = structlog.get_logger(__name__)
 
 
-class Relief:
-    """The stand-in of one host. `path` is where it listens."""
+class StandInClient:
+    """The stand-in of one host. `path` is its listening socket."""
 
     def __init__(self, path: Path, resolv_conf: Path = Path("/etc/resolv.conf")) -> None:
         self._path = path
         self._resolv_conf = resolv_conf
         self._control: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._rooms: dict[str, tuple[dict[str, Any], DnsSockets]] = {}
-        self._names: Mapping[str, Names] = {}
-        self._known = False
-        """Whether the names are: a stand-in without them would forward what is ours to answer."""
+        self._sandboxes: dict[str, tuple[dict[str, Any], DnsSockets]] = {}
+        self._names: Mapping[str, NetworkNames] = {}
+        self._has_names = False
+        """Whether `_names` are known: a stand-in without them would forward questions about the cluster's names."""
         self._memory = memory()
         weakref.finalize(self, os.close, self._memory)
         self.pending = PendingQuestions(self._memory)
-        self._told_memory = False
-        self._told_rooms: set[str] = set()
-        self._told_names: dict[str, Names] = {}
-        self._passive = self._told_passive = False
+        self._sent_memory = False
+        self._sent_sandboxes: set[str] = set()
+        self._sent_names: dict[str, NetworkNames] = {}
+        self._passive = self._sent_passive = False
         self._former: socket.socket | None = None
-        """To a stand-in of another version."""
-        self._news = asyncio.Event()
+        """The connection to a stand-in of another version."""
+        self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def take_over(self) -> dict[str, DnsSockets]:
-        """The sockets that a stand-in serves, if there is one; it goes on until `relieve`."""
+        """The sockets of a running stand-in, by sandbox; it goes on serving until `resume_serving`."""
         return await asyncio.get_running_loop().run_in_executor(None, self._take_over)
 
     def start(self) -> None:
-        """Keep the stand-in told, from when all sandboxes that were taken over are known here."""
+        """Keep the stand-in up to date. To be called when all sandboxes that were taken over are known here."""
         if self._control is not None:
             self._watch(self._control)
         self._tasks = [asyncio.get_running_loop().create_task(self._run(), name="stand-in for names")]
-        self._news.set()
+        self._changed.set()
 
-    def relieve(self) -> None:
-        """The names are known here: argosyd serves itself."""
+    def resume_serving(self) -> None:
+        """argosyd has the names and serves the sockets itself."""
         if not self._passive:
             self._passive = True
-            self._news.set()
+            self._changed.set()
 
     async def end(self) -> None:
-        """No sandbox is left, and none will come: no stand-in is needed."""
+        """End the stand-in: no sandbox is left, and none will come."""
         await stop(self._tasks)
         if self._control is None:
             for sockets in (await self.take_over()).values():
@@ -89,50 +89,50 @@ class Relief:
             if control is not None:
                 with suppress(OSError):
                     control.sendall(frame({"end": True}))
-        self.hang_up()
+        self.disconnect()
         self._path.unlink(missing_ok=True)
 
-    def hang_up(self) -> None:
-        """argosyd ends: from now on the stand-in serves."""
+    def disconnect(self) -> None:
+        """Close the connection: argosyd ends, and the stand-in serves."""
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        self._hang_up()
-        self._rooms.clear()
-        self._names, self._known, self._passive = {}, False, False
+        self._disconnect()
+        self._sandboxes.clear()
+        self._names, self._has_names, self._passive = {}, False, False
 
     def serve(
         self, sandbox: Sandbox, own: Mapping[str, str], internal: bool, sockets: DnsSockets, namespace: str = ""
     ) -> None:
-        """A sandbox is to be served while argosyd is away, as long as its namespace is mounted at that path."""
-        self._rooms[sandbox.id] = (sandbox_facts(sandbox, own, internal, namespace), sockets)
-        self._news.set()
+        """Let the stand-in serve a sandbox while argosyd is away, as long as its namespace is mounted."""
+        self._sandboxes[sandbox.id] = (sandbox_facts(sandbox, own, internal, namespace), sockets)
+        self._changed.set()
 
     def drop(self, id: str) -> None:
-        """A sandbox is gone."""
-        if self._rooms.pop(id, None) is not None:
-            self._news.set()
+        """A sandbox was removed."""
+        if self._sandboxes.pop(id, None) is not None:
+            self._changed.set()
 
-    def know(self, names: Mapping[str, Names]) -> None:
-        """What names mean from now on, by network."""
-        self._names, self._known = names, True
-        self._news.set()
+    def use_names(self, names: Mapping[str, NetworkNames]) -> None:
+        """Use these names from now on, by network."""
+        self._names, self._has_names = names, True
+        self._changed.set()
 
-    # ── keeping it told ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── keeping it up to date ────────────────────────────────────────────────────────────────────────────────────
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
-                    await self._news.wait()
-            self._news.clear()
-            if self._control is None and not (self._rooms and self._known):
+                    await self._changed.wait()
+            self._changed.clear()
+            if self._control is None and not (self._sandboxes and self._has_names):
                 continue
             try:
                 if self._control is None:
                     self._control = await self._begin()
-                frames, done = self._due()
+                frames, done = self._unsent()
                 try:
                     await loop.run_in_executor(None, _send, self._control, frames)
                 finally:
@@ -142,32 +142,32 @@ class Relief:
                 done()
             except OSError as error:
                 log.warning("no stand-in for names while argosyd is away", error=str(error))
-                self._hang_up()
+                self._disconnect()
                 await asyncio.sleep(PAUSE)
-                self._news.set()
+                self._changed.set()
 
-    def _due(self) -> tuple[list[Frame], Any]:
-        """What the stand-in has not been told, and what to call when it has."""
-        names, rooms = dict(self._names), set(self._rooms)
-        changed = {id: names_facts(one) for id, one in names.items() if self._told_names.get(id) is not one}
-        gone = dict.fromkeys(self._told_names.keys() - names.keys())
-        frames: list[Frame] = [] if self._told_memory else [(frame({"memory": True}), [os.dup(self._memory)])]
-        frames += [(frame({"drop": id}), []) for id in sorted(self._told_rooms - rooms)]
+    def _unsent(self) -> tuple[list[Frame], Any]:
+        """The messages that the stand-in does not have yet, and a function to call when they were sent."""
+        names, rooms = dict(self._names), set(self._sandboxes)
+        changed = {id: names_facts(one) for id, one in names.items() if self._sent_names.get(id) is not one}
+        gone = dict.fromkeys(self._sent_names.keys() - names.keys())
+        frames: list[Frame] = [] if self._sent_memory else [(frame({"memory": True}), [os.dup(self._memory)])]
+        frames += [(frame({"drop": id}), []) for id in sorted(self._sent_sandboxes - rooms)]
         frames += [(frame({"names": {id: told}}), []) for id, told in {**changed, **gone}.items()]
-        for id in sorted(rooms - self._told_rooms):
-            facts, sockets = self._rooms[id]
+        for id in sorted(rooms - self._sent_sandboxes):
+            facts, sockets = self._sandboxes[id]
             # copies: the sandbox may be closed before they are sent
             fds = [os.dup(sockets.udp.fileno()), os.dup(sockets.tcp.fileno())]
             frames.append((frame({"room": id, "facts": facts}), fds))
 
         passive = self._passive
-        if passive and (not self._told_passive or not frames):  # that it is there has to be said all the time
+        if passive and (not self._sent_passive or not frames):  # `passive` is repeated as a sign of life
             frames.append((frame({"passive": True}), []))
 
         def done() -> None:
-            self._told_names, self._told_rooms, self._told_passive = names, rooms, passive
-            self._told_memory = True
-            if self._former is not None:  # its successor knows all
+            self._sent_names, self._sent_sandboxes, self._sent_passive = names, rooms, passive
+            self._sent_memory = True
+            if self._former is not None:  # its successor has everything
                 with self._former, suppress(OSError):
                     self._former.sendall(frame({"end": True}))
                 self._former = None
@@ -191,41 +191,41 @@ class Relief:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         control.settimeout(TIMEOUT)
         control.connect(str(self._path))
-        self._forget_told()
+        self._forget_sent()
         self._watch(control)
         return control
 
     def _watch(self, control: socket.socket) -> None:
-        asyncio.get_running_loop().add_reader(control, self._heard)
+        asyncio.get_running_loop().add_reader(control, self._read_end)
 
-    def _heard(self) -> None:
-        """It says nothing after its greeting but that it is gone."""
+    def _read_end(self) -> None:
+        """After its greeting the stand-in sends nothing; the end of the stream means that it has ended."""
         control = self._control
         try:
             if control is not None and not control.recv(4096, socket.MSG_DONTWAIT):
-                self._hang_up()
-                self._news.set()
+                self._disconnect()
+                self._changed.set()
         except BlockingIOError:
             pass
         except OSError:
-            self._hang_up()
-            self._news.set()
+            self._disconnect()
+            self._changed.set()
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         control, self._control = self._control, None
-        self._forget_told()
+        self._forget_sent()
         if control is not None:
             asyncio.get_running_loop().remove_reader(control)
             control.close()
 
-    def _forget_told(self) -> None:
-        self._told_rooms, self._told_names = set(), {}
-        self._told_passive = self._told_memory = False
+    def _forget_sent(self) -> None:
+        self._sent_sandboxes, self._sent_names = set(), {}
+        self._sent_passive = self._sent_memory = False
 
     # ── taking over ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take_over(self) -> dict[str, DnsSockets]:
-        """Connect to the stand-in of a former argosyd and take its sockets; none when there is none. In a thread."""
+        """Connect to a former argosyd's stand-in and take its sockets; empty when there is none. Blocking."""
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         control.settimeout(TIMEOUT)
         try:
@@ -243,7 +243,7 @@ class Relief:
             return held
         log.info("a stand-in has answered names", sandboxes=len(held), version=version)
         if version == VERSION:
-            self._control, self._told_rooms = control, set(held)
+            self._control, self._sent_sandboxes = control, set(held)
         else:
             self._former = control
         return held

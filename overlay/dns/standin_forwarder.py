@@ -1,6 +1,6 @@
-"""The stand-in's way to other name servers: blocking, in threads. (argosyd's is forwarder.py, which needs asyncio.)
+"""The stand-in's forwarder to other DNS servers: blocking, in threads. (argosyd's is forwarder.py, with asyncio.)
 
-Imports next to nothing.
+Imports almost nothing, to keep the stand-in small.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 TIMEOUT = 2.0
-"""Seconds that a name server or a client may take."""
+"""Seconds for a name server or a client to answer."""
 THREADS = 64
-"""Questions and TCP clients that are waited for at once."""
+"""Questions and TCP clients handled at a time."""
 WAITING = 1024
-"""More that wait their turn; what comes then is dropped, and asked again."""
+"""Questions that may wait for a thread; more are dropped, and the client repeats them."""
 
 
 class Workers:
-    """Threads, as many as there is work."""
+    """A pool of threads that grows with the work."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -35,7 +35,7 @@ class Workers:
         self._busy = 0
 
     def start(self, work: Callable[[], None]) -> bool:
-        """Do this soon; False when there is too much to do."""
+        """Start this work; False when too much work waits."""
         with self._changed:
             if self._busy >= THREADS:
                 if len(self._waiting) < WAITING:
@@ -47,7 +47,7 @@ class Workers:
         return True
 
     def finish(self, seconds: float) -> None:
-        """Wait until all is done, but no longer than this."""
+        """Wait until all work is done, at most this long."""
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, seconds)
 
@@ -81,7 +81,7 @@ def ask(data: bytes, query: Query, servers: Sequence[str], tcp: bool) -> bytes:
 
 
 def received(connection: socket.socket) -> bytes:
-    """One message with its length before it; empty at the end. Raises OSError."""
+    """Read one message with its length prefix; empty at the end of the stream. Raises OSError."""
     head = _exactly(connection, 2)
     return _exactly(connection, int.from_bytes(head, "big")) if head else b""
 
@@ -110,7 +110,7 @@ def _by_udp(question: bytes, query: Query, server: str) -> bytes:
 
 
 def _by_tcp(question: bytes, query: Query, server: str) -> bytes:
-    """The same over TCP; empty when it is no answer. Raises OSError."""
+    """One server's answer over TCP; empty when it does not match the question. Raises OSError."""
     with socket.create_connection((server, 53), TIMEOUT) as asking:
         asking.sendall(len(question).to_bytes(2, "big") + question)
         answer = received(asking)
@@ -118,7 +118,7 @@ def _by_tcp(question: bytes, query: Query, server: str) -> bytes:
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
-    """So many bytes; empty when the other side ends before."""
+    """Read exactly `size` bytes; empty when the stream ends before."""
     data = b""
     while len(data) < size:
         part = connection.recv(size - len(data))

@@ -1,8 +1,10 @@
-"""What argosyd and the stand-in say to each other over a stream socket: a length, JSON, and file descriptors with it.
+"""The messages between argosyd and the stand-in over a stream socket: a length, JSON, and file descriptors.
 
-argosyd says: `memory` (of pending_questions.py, with its fd), `names` of networks (None: gone), `room` (a sandbox: its
-facts, with its two sockets), `drop`, `passive` (argosyd serves; and again every BEAT), `end`. The stand-in says to each
-that connects: `version`, every `room` with its sockets, `done`. Imports next to nothing, for the stand-in's sake.
+argosyd sends: `memory` (of pending_questions.py, with its fd), `names` of networks (None: removed), `room` (a
+sandbox: its facts, with its two sockets), `drop`, `passive` (argosyd serves; repeated every BEAT), `end`. The stand-in
+sends to each new connection: `version`, every `room` with its sockets, `done`.
+
+Imports almost nothing, to keep the stand-in small.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import socket
 import struct
 from collections import deque
 
-from overlay.plan.dns_zone import Names
+from overlay.plan.dns_zone import NetworkNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
     from overlay.interface import Sandbox
 
 VERSION = "2"
-"""Another version of argosyd takes the sockets and starts a stand-in of its own."""
+"""An argosyd with another version takes the sockets and starts its own stand-in."""
 BACKLOG = 64
-"""Connections that may wait: of each argosyd that was killed meanwhile, one."""
+"""Connections that may wait: one of each argosyd that was killed meanwhile."""
 BEAT = 1.0
-"""Seconds after which argosyd says that it serves, when it has nothing else to say."""
+"""Seconds after which argosyd sends `passive` when it has no other message."""
 _LENGTH = struct.Struct("!I")
 _MOST_FRAME = 64 << 20
 
@@ -41,7 +43,7 @@ class Frames:
         self._data = bytearray()
 
     def read(self) -> list[dict[str, Any]] | None:
-        """Messages that have come; none when there are none yet, None when the other side is gone."""
+        """The messages that have arrived; empty when there are none yet, None when the other side has gone."""
         found: list[dict[str, Any]] | None = []
         while found == []:
             try:
@@ -81,7 +83,7 @@ class Frames:
         return self._fds.popleft()
 
     def close(self) -> None:
-        """End it; what nobody took is closed."""
+        """Close the connection, and file descriptors that were not taken."""
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
@@ -89,7 +91,7 @@ class Frames:
 
 
 def frame(message: dict[str, Any]) -> bytes:
-    """A message as it is sent."""
+    """Encode a message."""
     data = json.dumps(message, separators=(",", ":")).encode()
     return _LENGTH.pack(len(data)) + data
 
@@ -98,7 +100,7 @@ def frame(message: dict[str, Any]) -> bytes:
 
 
 def sandbox_facts(sandbox: Sandbox, own: Mapping[str, str], internal: bool, namespace: str) -> dict[str, Any]:
-    """What the stand-in must know of a sandbox. `namespace` is the path that holds it."""
+    """The facts of a sandbox that the stand-in needs. `namespace` is the path at which it is mounted."""
     return {
         "task_name": sandbox.task_name,
         "hostname": sandbox.hostname,
@@ -110,8 +112,8 @@ def sandbox_facts(sandbox: Sandbox, own: Mapping[str, str], internal: bool, name
     }
 
 
-def names_facts(names: Names) -> dict[str, Any]:
-    """A network's names as they are sent."""
+def names_facts(names: NetworkNames) -> dict[str, Any]:
+    """A network's names as a message."""
     return {
         "services": {
             name: [[one.name, one.service_id, one.vip] for one in claims] for name, claims in names.services.items()
@@ -122,16 +124,16 @@ def names_facts(names: Names) -> dict[str, Any]:
     }
 
 
-def names_of(id: str, facts: dict[str, Any]) -> Names:
-    """The same as they were sent."""
+def names_of(id: str, facts: dict[str, Any]) -> NetworkNames:
+    """A network's names from a message."""
     services = {name: [_Claim(*claim) for claim in claims] for name, claims in facts["services"].items()}
     ready = {key: tuple(addresses) for key, addresses in facts["ready"].items()}
     tasks = {key: tuple(addresses) for key, addresses in facts["tasks"].items()}
-    return Names(id, services, ready, tasks, facts["pointers"])
+    return NetworkNames(id, services, ready, tasks, facts["pointers"])
 
 
 class Caller:
-    """A sandbox that was sent, as dns_zone.py wants it."""
+    """A sandbox from a message: dns_zone.Caller."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.task_name, self.hostname = facts["task_name"], facts["hostname"]
@@ -139,14 +141,14 @@ class Caller:
 
 
 class _Place:
-    """A sandbox's place on a network, as dns_zone.py wants it."""
+    """A sandbox's interface from a message: dns_zone.Place."""
 
     def __init__(self, network_id: str, aliases: Sequence[str]) -> None:
         self.network_id, self.aliases = network_id, aliases
 
 
 class _Claim:
-    """A service, as dns_zone.py wants it."""
+    """A service from a message: dns_zone.Claim."""
 
     def __init__(self, name: str, service_id: str, vip: str) -> None:
         self.name, self.service_id, self.vip = name, service_id, vip

@@ -124,7 +124,7 @@ class Namespaces:
         """Guard the ports of namespaces that a former agent made, by path. Raises NetworkFailure."""
         await self._call(lambda: self._with_guard(lambda: self._guard.take_over(ports)))
 
-    async def mend(self, tunnels: frozenset[str]) -> None:
+    async def restore_guard(self, tunnels: frozenset[str]) -> None:
         """Restore the guard of all ports and of these VXLAN devices. Raises NetworkFailure."""
         await self._call(lambda: self._with_guard(lambda: self._guard.renew(tunnels)))
 

@@ -1,7 +1,9 @@
-"""Pure: what names mean, to one sandbox. Imports next to nothing, for the stand-in's sake (standin.py).
+"""The names of a network, and the addresses of a name as one sandbox sees them. Pure.
 
-A network's names are indexed once per change (`Names`), for all sandboxes on it; a sandbox asks its networks in the
-order of its interfaces. A name may be claimed by several services of a shared network: the caller's own stack wins.
+Imports almost nothing, to keep the stand-in (dns/standin.py) small.
+
+A network's names are indexed once per change (`NetworkNames`), for all sandboxes on it; a sandbox searches its networks
+in the order of its interfaces. Several services of a shared network may claim a name: the caller's own stack wins.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
         def vip(self) -> str: ...
 
     class Place(Protocol):
-        """A sandbox's place on a network (Interface)."""
+        """A sandbox's interface on a network (interface.Interface)."""
 
         @property
         def network_id(self) -> str: ...
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
         def aliases(self) -> Sequence[str]: ...
 
     class Caller(Protocol):
-        """Who asks (Sandbox)."""
+        """The sandbox that asks (interface.Sandbox)."""
 
         @property
         def task_name(self) -> str: ...
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 Addresses = tuple[str, ...]
 
 
-class Names:
+class NetworkNames:
     """The names of one network."""
 
     __slots__ = ("network_id", "pointers", "ready", "services", "tasks")
@@ -62,23 +64,23 @@ class Names:
     ) -> None:
         self.network_id = network_id
         self.services = services
-        """Those that claim a name, by their own name or an alias, lower case."""
+        """Services by name and alias, lower case."""
         self.ready = ready
         """Addresses of ready tasks, by service id."""
         self.tasks = tasks
-        """By task name and by hostname."""
+        """Addresses of ready tasks, by task name and by hostname."""
         self.pointers = pointers
         """Names by address."""
 
 
 class _Nowhere:
-    """The place of a sandbox that names none."""
+    """The interface of a sandbox that has none."""
 
     network_id = ""
     aliases: Sequence[str] = ()
 
 
-def index(snapshot: NetworkSnapshot) -> Names:
+def index(snapshot: NetworkSnapshot) -> NetworkNames:
     """The names of a network."""
     services: dict[str, list[Claim]] = {}
     for service in snapshot.services:
@@ -95,13 +97,13 @@ def index(snapshot: NetworkSnapshot) -> Names:
             ready.setdefault(endpoint.service_id, []).append(endpoint.address)
             for name in {endpoint.task_name.lower(), endpoint.hostname.lower()} - {""}:
                 tasks.setdefault(name, []).append(endpoint.address)
-    return Names(snapshot.network.id, services, _frozen(ready), _frozen(tasks), _pointers(snapshot))
+    return NetworkNames(snapshot.network.id, services, _frozen(ready), _frozen(tasks), _pointers(snapshot))
 
 
-def lookup(name: str, networks: Iterable[Names], sandbox: Caller, own: Mapping[str, str]) -> Addresses | None:
-    """Addresses of a name, as this sandbox sees it; None when the name is not ours.
+def lookup(name: str, networks: Iterable[NetworkNames], sandbox: Caller, own: Mapping[str, str]) -> Addresses | None:
+    """Addresses of a name, as this sandbox sees it; None for a name outside the cluster.
 
-    Empty: the name is known and nobody is ready. `own` is the sandbox's addresses by network.
+    Empty: the name is known but no task is ready. `own` is the sandbox's addresses by network.
     """
     for names in networks:
         found = _in_network(name, names, sandbox)
@@ -115,15 +117,15 @@ def lookup(name: str, networks: Iterable[Names], sandbox: Caller, own: Mapping[s
     return None
 
 
-def pointer(address: str, networks: Iterable[Names], sandbox: Caller, own: Mapping[str, str]) -> str | None:
-    """The name of an address; None when it is not ours."""
+def pointer(address: str, networks: Iterable[NetworkNames], sandbox: Caller, own: Mapping[str, str]) -> str | None:
+    """The name of an address; None for an address outside the cluster."""
     for names in networks:
         if address in names.pointers:
             return names.pointers[address]
     return (sandbox.hostname or sandbox.task_name or None) if address in own.values() else None
 
 
-def _in_network(name: str, names: Names, sandbox: Caller) -> Addresses | None:
+def _in_network(name: str, names: NetworkNames, sandbox: Caller) -> Addresses | None:
     plain = name.removeprefix("tasks.")
     if plain != name and plain in names.services:
         return _ready(_meant(names.services[plain], plain, sandbox), names)
@@ -135,14 +137,14 @@ def _in_network(name: str, names: Names, sandbox: Caller) -> Addresses | None:
     return names.tasks.get(name)
 
 
-def _ready(services: Sequence[Claim], names: Names) -> Addresses:
+def _ready(services: Sequence[Claim], names: NetworkNames) -> Addresses:
     return tuple(address for service in services for address in names.ready.get(service.service_id, ()))
 
 
 def _meant(claimed: Sequence[Claim], name: str, sandbox: Caller) -> Sequence[Claim]:
-    """Whom of those that claim a name the caller means: its own stack's, else the one so called, else all by alias.
+    """The services meant by a name: the caller's own stack's, else the one with that name, else all with the alias.
 
-    Stack `shop`'s service `web` is called shop_web, and its tasks' names begin with that.
+    Stack `shop`'s service `web` has the name shop_web, and its tasks' names begin with it.
     """
     if len(claimed) == 1:
         return claimed

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from overlay.plan import datagram_routes, dns_zone, nft_fragments, nft_rules
 from overlay.plan.datagram_routes import Frontends
 from overlay.plan.device_plan import Plan, plan
-from overlay.plan.dns_zone import Names
+from overlay.plan.dns_zone import NetworkNames
 from overlay.plan.kernel_objects import HostFacts
 from overlay.plan.network_snapshot import NetworkSnapshot
 from overlay.plan.nft_fragments import HostPort
@@ -25,7 +25,7 @@ class HostState:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     bridge_ports: Plan = frozenset()
     fragments: Mapping[str, NftFragment] = field(default_factory=dict)
-    names: Mapping[str, Names] = field(default_factory=dict)
+    names: Mapping[str, NetworkNames] = field(default_factory=dict)
     own: NftFragment = field(default_factory=NftFragment)
     """The fragment of the ports published on this host only."""
     merged: NftFragment = field(default_factory=NftFragment)
@@ -95,7 +95,7 @@ class _Made(NamedTuple):
 
     plan: Plan
     fragment: NftFragment
-    names: Names
+    names: NetworkNames
     frontends: Frontends
 
 

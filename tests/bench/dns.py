@@ -23,7 +23,7 @@ from overlay.dns.resolver import Resolver
 from overlay.interface import Interface, Sandbox
 from overlay.kernel.namespaces import DnsSockets
 from overlay.plan.dns_zone import index
-from tests.overlay.orders import ingress_slice
+from tests.overlay.orders import ingress_snapshot
 
 SECONDS, UNDER_WAY = 3.0, 64
 SANDBOX = Sandbox("c1", "t1", "api.1", "api", "box", (Interface("n1", "10.0.1.40/24"),))
@@ -80,7 +80,7 @@ async def measure(repeated: bool) -> dict[str, float]:
     tcp.bind(("127.0.0.1", 0))
     tcp.listen()
     resolver = Resolver(SANDBOX, {"n1": "10.0.1.40"}, internal=True)
-    resolver.know({"n1": index(ingress_slice())})
+    resolver.use_names({"n1": index(ingress_snapshot())})
     fd = memory()
     server = Counted(resolver, DnsSockets(udp, tcp), Forwarder(9), lambda: ["127.0.0.1"], PendingQuestions(fd).of("c1"))
     client = multiprocessing.Process(target=ask, args=(udp.getsockname(), repeated), daemon=True)

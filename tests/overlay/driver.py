@@ -17,7 +17,7 @@ import msgspec
 from api.errors import ArgosyError
 from api.wire.assignments import EndpointAssignment, NetworkAssignment, PeerAssignment, ServiceAssignment
 from kit.troubles import Troubles
-from overlay.dns.standin_client import Relief
+from overlay.dns.standin_client import StandInClient
 from overlay.host_networks import HostNetworks
 from overlay.interface import NetworkView, Sandbox
 
@@ -54,7 +54,7 @@ async def perform(networks: HostNetworks, troubles: Troubles, order: dict) -> ob
         case "troubles":
             return troubles.sentences()
         case "stand-in":
-            return await stand_in(networks._sandboxes._relief)
+            return await stand_in(networks._sandboxes._standin)
         case "stop":
             await networks.stop()
         case "remove_all":
@@ -64,14 +64,14 @@ async def perform(networks: HostNetworks, troubles: Troubles, order: dict) -> ob
     return None
 
 
-async def stand_in(relief: Relief) -> int:
+async def stand_in(client: StandInClient) -> int:
     """The stand-in's pid, when it has been told everything."""
-    while relief._told_rooms != set(relief._rooms) or relief._told_passive is not relief._passive:
+    while client._sent_sandboxes != set(client._sandboxes) or client._sent_passive is not client._passive:
         await asyncio.sleep(0.01)
-    if relief._process is not None:
-        return relief._process.pid
-    assert relief._control is not None
-    pid, _, _ = struct.unpack("3i", relief._control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if client._process is not None:
+        return client._process.pid
+    assert client._control is not None
+    pid, _, _ = struct.unpack("3i", client._control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return int(pid)
 
 

@@ -70,15 +70,15 @@ def test_reverse_names_are_addresses() -> None:
 
 def test_tasks_are_given_in_turn_and_the_cache_forgets_when_names_change() -> None:
     resolver = Resolver(SANDBOX, {"n1": "10.0.1.40"}, internal=False)
-    resolver.know({"n1": index(ingress_snapshot())})
+    resolver.use_names({"n1": index(ingress_snapshot())})
     data = question("tasks.web")
     resolver.remember(data, resolver.answer(dns_message.parse_query(data)))
 
-    seen = [addresses(resolver.quick(data) or b"") for _ in range(2)]
+    seen = [addresses(resolver.cached(data) or b"") for _ in range(2)]
 
     assert sorted(seen) == [["10.0.1.11", "10.0.1.12"], ["10.0.1.12", "10.0.1.11"]]
-    resolver.know({"n1": index(ingress_snapshot())})
-    assert resolver.quick(data) is None
+    resolver.use_names({"n1": index(ingress_snapshot())})
+    assert resolver.cached(data) is None
 
 
 def test_an_answer_too_long_for_the_client_is_truncated() -> None:
@@ -140,7 +140,7 @@ async def serving(port: int, *, internal: bool = False) -> AsyncIterator[tuple[s
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     udp.bind(tcp.getsockname())
     resolver = Resolver(SANDBOX, {"n1": "10.0.1.40"}, internal)
-    resolver.know({"n1": index(ingress_snapshot())})
+    resolver.use_names({"n1": index(ingress_snapshot())})
     forwarder = Forwarder(port, timeout=0.2)
     fd = memory()
     pending = PendingQuestions(fd)

@@ -20,10 +20,10 @@ def test_what_is_written_and_not_struck_out_is_seen_by_the_other_process() -> No
     ours, theirs = both()
     sandbox = ours.of("c" * 64)
     slots = [sandbox.add(b"question %d" % number, CLIENT) for number in range(3)]
-    sandbox.strike(slots[1])
+    sandbox.remove(slots[1])
 
     assert list(theirs.left()) == [("c" * 64, b"question 0", CLIENT), ("c" * 64, b"question 2", CLIENT)]
-    sandbox.strike_all()
+    sandbox.remove_all()
     assert list(theirs.left()) == []
 
 
@@ -33,9 +33,9 @@ def test_more_than_there_is_room_for_is_not_written_down_and_slots_are_used_agai
     slots = [sandbox.add(b"q", CLIENT) for _ in range(SLOTS)]
     assert None not in slots
     assert sandbox.add(b"q", CLIENT) is None
-    sandbox.strike(None)
-    sandbox.strike(slots[7])
-    sandbox.strike(slots[7])
+    sandbox.remove(None)
+    sandbox.remove(slots[7])
+    sandbox.remove(slots[7])
     assert sandbox.add(b"again", CLIENT) == slots[7]
     assert sandbox.add(b"q", CLIENT) is None
     assert ours.of("c2").add(b"q" * 600, CLIENT) is None

@@ -18,15 +18,15 @@ from overlay.dns import dns_message, standin
 from overlay.dns.dns_server import DnsServer
 from overlay.dns.forwarder import Forwarder
 from overlay.dns.resolver import Resolver
-from overlay.dns.standin_client import Relief
+from overlay.dns.standin_client import StandInClient
 from overlay.interface import Interface, Sandbox
 from overlay.kernel.namespaces import DnsSockets
-from overlay.plan.dns_zone import Names, index
+from overlay.plan.dns_zone import NetworkNames, index
 from tests.overlay.dns.test_dns_server import addresses, question
 from tests.overlay.orders import ingress_snapshot
 
 OWN = {"n1": "10.0.1.40"}
-ARGOSYD = Names("n1", {}, {}, {"web": ("10.0.9.9",)}, {})
+ARGOSYD = NetworkNames("n1", {}, {}, {"web": ("10.0.9.9",)}, {})
 """What argosyd says here, so that it is seen who answers; the stand-in says 10.0.1.130."""
 
 
@@ -68,19 +68,19 @@ async def ask_tcp(where: tuple[str, int], name: str) -> list[str]:
     return addresses(answer)
 
 
-def serve(relief: Relief, sockets: DnsSockets, upstream: str = "127.0.0.1", port: int = 53) -> DnsServer:
+def serve(client: StandInClient, sockets: DnsSockets, upstream: str = "127.0.0.1", port: int = 53) -> DnsServer:
     """As argosyd does; what is not ours goes to `upstream`."""
     resolver = Resolver(sandbox(), OWN, internal=False)
-    resolver.know({"n1": ARGOSYD})
-    return DnsServer(resolver, sockets, Forwarder(port), lambda: [upstream], relief.pending.of("c1"))
+    resolver.use_names({"n1": ARGOSYD})
+    return DnsServer(resolver, sockets, Forwarder(port), lambda: [upstream], client.pending.of("c1"))
 
 
-async def told(relief: Relief) -> None:
+async def told(client: StandInClient) -> None:
     """Until the stand-in has been told everything."""
     async with asyncio.timeout(20):
-        while relief._told_rooms != set(relief._rooms) or relief._told_names != dict(relief._names):
+        while client._sent_sandboxes != set(client._sandboxes) or client._sent_names != dict(client._names):
             await asyncio.sleep(0.01)
-        while relief._told_passive is not relief._passive:
+        while client._sent_passive is not client._passive:
             await asyncio.sleep(0.01)
 
 
@@ -88,19 +88,19 @@ async def told(relief: Relief) -> None:
 async def path(tmp_path: Path) -> AsyncIterator[Path]:
     place = tmp_path / "names.sock"
     yield place
-    await Relief(place).end()
+    await StandInClient(place).end()
 
 
-async def begun(path: Path, held: DnsSockets, upstream: str = "") -> Relief:
-    """A relief with one sandbox, whose stand-in knows all."""
-    relief = Relief(path)
-    assert await relief.take_over() == {}
-    relief.serve(replace(sandbox(), nameservers=(upstream,) if upstream else ()), OWN, False, held)
-    relief.know({"n1": index(ingress_snapshot())})
-    relief.relieve()
-    relief.start()
-    await told(relief)
-    return relief
+async def begun(path: Path, held: DnsSockets, upstream: str = "") -> StandInClient:
+    """A client with one sandbox, whose stand-in knows all."""
+    client = StandInClient(path)
+    assert await client.take_over() == {}
+    client.serve(replace(sandbox(), nameservers=(upstream,) if upstream else ()), OWN, False, held)
+    client.use_names({"n1": index(ingress_snapshot())})
+    client.resume_serving()
+    client.start()
+    await told(client)
+    return standin_client
 
 
 async def test_the_stand_in_answers_from_when_argosyd_is_gone_and_gives_the_sockets_back(path: Path) -> None:
@@ -112,22 +112,22 @@ async def test_the_stand_in_answers_from_when_argosyd_is_gone_and_gives_the_sock
         assert await ask(where, "web") == ["10.0.9.9"], "it does nothing while argosyd is there"
         await asyncio.sleep(0.03)
 
-    first.hang_up()
+    first.disconnect()
     server.close()
     assert await ask(where, "web") == ["10.0.1.130"]
     assert sorted(await ask(where, "tasks.web") or []) == ["10.0.1.11", "10.0.1.12"]
     assert await ask(where, "box") == await ask(where, "me") == ["10.0.1.40"]
     assert await ask_tcp(where, "web") == ["10.0.1.130"]
 
-    second = Relief(path)
+    second = StandInClient(path)
     back = await second.take_over()
     assert set(back) == {"c1"}
     assert back["c1"].udp.getsockname() == where
     assert await ask(where, "web") == ["10.0.1.130"], "it goes on until argosyd knows the names"
     second.serve(sandbox(), OWN, False, back["c1"])
     second.start()
-    second.know({"n1": index(ingress_snapshot())})
-    second.relieve()
+    second.use_names({"n1": index(ingress_snapshot())})
+    second.resume_serving()
     await told(second)
     server = serve(second, back["c1"])
     assert await ask(where, "web") == ["10.0.9.9"]
@@ -137,16 +137,16 @@ async def test_the_stand_in_answers_from_when_argosyd_is_gone_and_gives_the_sock
 
 async def test_what_changes_is_told_and_what_is_gone_is_let_go(path: Path) -> None:
     held, other = sockets(), sockets()
-    relief = await begun(path, held)
-    relief.serve(sandbox("c2"), OWN, False, other)
-    relief.know({"n1": Names("n1", {}, {}, {"new": ("10.0.1.99",)}, {})})
-    await told(relief)
-    relief.drop("c1")
-    await told(relief)
+    client = await begun(path, held)
+    client.serve(sandbox("c2"), OWN, False, other)
+    client.use_names({"n1": NetworkNames("n1", {}, {}, {"new": ("10.0.1.99",)}, {})})
+    await told(client)
+    client.drop("c1")
+    await told(client)
     gone, where = held.udp.getsockname(), other.udp.getsockname()
     held.close()
     other.close()
-    relief.hang_up()
+    client.disconnect()
 
     assert await ask(where, "new") == ["10.0.1.99"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -155,16 +155,16 @@ async def test_what_changes_is_told_and_what_is_gone_is_let_go(path: Path) -> No
 
 async def test_a_stand_in_that_dies_is_replaced_and_told_everything(path: Path) -> None:
     held = sockets()
-    relief = await begun(path, held)
-    assert relief._process is not None
-    first = relief._process.pid
+    client = await begun(path, held)
+    assert client._process is not None
+    first = client._process.pid
     os.kill(first, signal.SIGKILL)
     async with asyncio.timeout(20):
-        while relief._process.pid == first:
+        while client._process.pid == first:
             await asyncio.sleep(0.05)
-    await told(relief)
+    await told(client)
     where = held.udp.getsockname()
-    relief.hang_up()
+    client.disconnect()
     held.close()
     assert await ask(where, "web") == ["10.0.1.130"]
 
@@ -177,14 +177,14 @@ async def test_another_version_hands_over_and_ends_when_its_successor_knows_all(
     old = await begun(path, held)
     process = old._process
     assert process is not None
-    old.hang_up()
+    old.disconnect()
     held.close()
-    monkeypatch.setattr("overlay.dns.standin_client.VERSION", "another")
+    monkeypatch.setattr("overlay.dns.client.VERSION", "another")
 
-    new = Relief(path)
+    new = StandInClient(path)
     back = await new.take_over()
     new.serve(sandbox(), OWN, False, back["c1"])
-    new.know({"n1": index(ingress_snapshot())})
+    new.use_names({"n1": index(ingress_snapshot())})
     new.start()
     async with asyncio.timeout(20):
         await process.wait()
@@ -193,23 +193,23 @@ async def test_another_version_hands_over_and_ends_when_its_successor_knows_all(
     assert new._process is not None
     assert new._process.pid != process.pid
     back["c1"].close()
-    new.hang_up()
+    new.disconnect()
 
 
 async def test_a_question_that_argosyd_does_not_read_is_answered_by_the_stand_in(
     path: Path,
 ) -> None:
     held = sockets()
-    relief = await begun(path, held)
+    client = await begun(path, held)
     where = held.udp.getsockname()
     assert await ask(where, "web") == ["10.0.1.130"]
     assert await ask_tcp(where, "web") == ["10.0.1.130"]
 
-    server = serve(relief, held)
+    server = serve(client, held)
     async with asyncio.timeout(20):
         while await ask(where, "web") != ["10.0.9.9"]:  # both may read until argosyd says that it is there
             await asyncio.sleep(0.05)
-    relief.hang_up()
+    client.disconnect()
     server.close()
 
 
@@ -227,14 +227,14 @@ async def test_what_argosyd_had_forwarded_and_not_answered_is_forwarded_by_the_s
     loop = asyncio.get_running_loop()
     transport, silent = await loop.create_datagram_endpoint(Silent, local_addr=(upstream, 53))
     held = sockets()
-    relief = await begun(path, held, upstream)
-    server = serve(relief, held, upstream)
+    client = await begun(path, held, upstream)
+    server = serve(client, held, upstream)
     asked = asyncio.ensure_future(ask(held.udp.getsockname(), "example.org"))
     async with asyncio.timeout(20):
         while not silent.asked.qsize():
             await asyncio.sleep(0.01)
 
-    relief.hang_up()
+    client.disconnect()
     server.close()
 
     assert await asked == ["192.0.2.80"]
@@ -244,46 +244,46 @@ async def test_what_argosyd_had_forwarded_and_not_answered_is_forwarded_by_the_s
 async def test_a_new_stand_in_does_not_answer_before_the_names_are_known(path: Path) -> None:
     """It would forward what is ours, and a name server that does not know it denies it."""
     held = sockets()
-    relief = Relief(path)
-    assert await relief.take_over() == {}
-    relief.serve(sandbox(), OWN, False, held)
-    relief.start()
+    client = StandInClient(path)
+    assert await client.take_over() == {}
+    client.serve(sandbox(), OWN, False, held)
+    client.start()
     asked = asyncio.ensure_future(ask(held, "web", 20))
     await asyncio.sleep(0.3)
-    assert relief._process is None
-    relief.know({"n1": index(ingress_snapshot())})
+    assert client._process is None
+    client.use_names({"n1": index(ingress_snapshot())})
     assert await asked == ["10.0.1.130"]
-    relief.hang_up()
+    client.disconnect()
     held.close()
 
 
 async def test_one_that_another_has_replaced_ends(path: Path) -> None:
     """argosyd gave it up for lost: what it knows is old."""
     held = sockets()
-    relief = await begun(path, held)
-    process = relief._process
+    client = await begun(path, held)
+    process = client._process
     assert process is not None
-    relief._hang_up()
-    relief._news.set()
+    client._disconnect()
+    client._news.set()
     async with asyncio.timeout(20):
         await process.wait()
-        await told(relief)
-    relief.hang_up()
+        await told(client)
+    client.disconnect()
     held.close()
 
 
 async def test_a_sandbox_is_let_go_when_its_namespace_is_no_longer_mounted(path: Path, tmp_path: Path) -> None:
     held = sockets()
-    relief = Relief(path)
-    assert await relief.take_over() == {}
+    client = StandInClient(path)
+    assert await client.take_over() == {}
     (tmp_path / "c1").touch()
-    relief.serve(sandbox(), OWN, False, held, str(tmp_path / "c1"))
-    relief.know({"n1": index(ingress_snapshot())})
-    relief.start()
-    await told(relief)
-    process = relief._process
+    client.serve(sandbox(), OWN, False, held, str(tmp_path / "c1"))
+    client.use_names({"n1": index(ingress_snapshot())})
+    client.start()
+    await told(client)
+    process = client._process
     assert process is not None
-    relief.hang_up()
+    client.disconnect()
     held.close()
     async with asyncio.timeout(20):
         await process.wait()
@@ -295,11 +295,11 @@ async def test_one_that_does_not_hand_over_is_killed(path: Path, monkeypatch: py
     assert await ask(held, "web") == ["10.0.1.130"]  # it is up
     process = first._process
     assert process is not None
-    first.hang_up()
+    first.disconnect()
     os.kill(process.pid, signal.SIGSTOP)
-    monkeypatch.setattr("overlay.dns.standin_client.TIMEOUT", 0.3)
+    monkeypatch.setattr("overlay.dns.client.TIMEOUT", 0.3)
 
-    assert await Relief(path).take_over() == {}
+    assert await StandInClient(path).take_over() == {}
 
     async with asyncio.timeout(20):
         assert await process.wait() == -signal.SIGKILL
@@ -308,12 +308,12 @@ async def test_one_that_does_not_hand_over_is_killed(path: Path, monkeypatch: py
 
 async def test_it_ends_with_its_last_sandbox_when_argosyd_is_gone(path: Path) -> None:
     held = sockets()
-    relief = await begun(path, held)
-    process = relief._process
+    client = await begun(path, held)
+    process = client._process
     assert process is not None
-    relief.drop("c1")
-    await told(relief)
-    relief.hang_up()
+    client.drop("c1")
+    await told(client)
+    client.disconnect()
     held.close()
     async with asyncio.timeout(20):
         await process.wait()
