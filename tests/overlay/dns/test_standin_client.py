@@ -100,7 +100,7 @@ async def begun(path: Path, held: DnsSockets, upstream: str = "") -> StandInClie
     client.resume_serving()
     client.start()
     await told(client)
-    return standin_client
+    return client
 
 
 async def test_the_stand_in_answers_from_when_argosyd_is_gone_and_gives_the_sockets_back(path: Path) -> None:
