@@ -179,7 +179,7 @@ async def test_another_version_hands_over_and_ends_when_its_successor_knows_all(
     assert process is not None
     old.disconnect()
     held.close()
-    monkeypatch.setattr("overlay.dns.client.VERSION", "another")
+    monkeypatch.setattr("overlay.dns.standin_client.VERSION", "another")
 
     new = StandInClient(path)
     back = await new.take_over()
@@ -297,7 +297,7 @@ async def test_one_that_does_not_hand_over_is_killed(path: Path, monkeypatch: py
     assert process is not None
     first.disconnect()
     os.kill(process.pid, signal.SIGSTOP)
-    monkeypatch.setattr("overlay.dns.client.TIMEOUT", 0.3)
+    monkeypatch.setattr("overlay.dns.standin_client.TIMEOUT", 0.3)
 
     assert await StandInClient(path).take_over() == {}
 
