@@ -264,7 +264,7 @@ async def test_one_that_another_has_replaced_ends(path: Path) -> None:
     process = client._process
     assert process is not None
     client._disconnect()
-    client._news.set()
+    client._changed.set()
     async with asyncio.timeout(20):
         await process.wait()
         await told(client)
