@@ -259,7 +259,7 @@ class Manager:
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
         detector = HostDetector(
-            store, options.node_id, dispatcher.heard, probe, store.connection.avoid_host, dispatcher.doubt
+            store, options.node_id, dispatcher.silent_for, probe, store.connection.avoid_host, dispatcher.doubt
         )
         election = Election(store, options.node_id, self._clock)
         self._leader = Leader(store, election, planners(), self._clock)

@@ -47,17 +47,17 @@ class SubnetLayout:
 def layout(network: Network | None, decision: NetworkDecision) -> SubnetLayout:
     """The layout of a network that has its subnet."""
     config = network.spec.ipam.config[0] if network and network.spec.ipam.config else IPAMConfig()
-    kept = (config.gateway, *config.auxiliary_addresses.values())
-    return _divided(decision.subnet, decision.vip_range, config.ip_range, kept)
+    reserved_texts = (config.gateway, *config.auxiliary_addresses.values())
+    return _divided(decision.subnet, decision.vip_range, config.ip_range, reserved_texts)
 
 
 @lru_cache(maxsize=1024)
-def _divided(wanted: str, vip_range: str, ip_range: str, kept: tuple[str, ...]) -> SubnetLayout:
+def _divided(wanted: str, vip_range: str, ip_range: str, reserved_texts: tuple[str, ...]) -> SubnetLayout:
     """Cached, because every round asks for each dirty network and the result never changes."""
     subnet, vips = IPv4Network(wanted), IPv4Network(vip_range)
     pool = IPv4Network(ip_range, strict=False) if ip_range else subnet
     reserved = {int(subnet[0]), int(subnet[1]), int(subnet[-1])}
-    for text in kept:
+    for text in reserved_texts:
         if text:
             reserved.add(int(IPv4Network(text.partition("/")[0])[0]))
     return SubnetLayout(

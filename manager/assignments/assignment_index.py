@@ -209,10 +209,10 @@ class AssignmentIndex:
         self._images_of[node_id] = names
         if node is None and not state.tasks_on(node_id):
             del self._node_inputs[node_id], self._images_of[node_id]
-        said, before = announced_tags(state, node_id), self._tags_of.pop(node_id, frozenset())
-        if said:
-            self._tags_of[node_id] = said
-        changed = (names | had if old != inputs else names ^ had) | {tag for tag, _meaning in said ^ before}
+        tags, tags_before = announced_tags(state, node_id), self._tags_of.pop(node_id, frozenset())
+        if tags:
+            self._tags_of[node_id] = tags
+        changed = (names | had if old != inputs else names ^ had) | {tag for tag, _meaning in tags ^ tags_before}
         return {host for name in changed for host in self._needing.get(name, ())}
 
     def _endpoints(self, task_id: str) -> Iterator[EndpointAssignment]:

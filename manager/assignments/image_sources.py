@@ -32,8 +32,8 @@ def image_names(description: NodeDescription) -> frozenset[str]:
 
 def announced_tags(state: State, node_id: str) -> frozenset[tuple[str, str]]:
     """The (tag, digest) pairs that a node announces; empty unless it is a manager."""
-    said = state.descriptions.get(node_id)
-    return frozenset(said.tags.items()) if said and is_manager(state, node_id) else frozenset()
+    node = state.descriptions.get(node_id)
+    return frozenset(node.tags.items()) if node and is_manager(state, node_id) else frozenset()
 
 
 def digest_now(state: State, reference: str) -> str:

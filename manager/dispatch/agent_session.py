@@ -90,7 +90,7 @@ class AgentSession:
         self._progress = progress
         self._clock = clock
         self._due = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._message_arrived = asyncio.Event()
         self._described = asyncio.Event()
         self._opened = asyncio.Event()
         self._accepted: int | None = None
@@ -99,7 +99,7 @@ class AgentSession:
         self._peer = ""
         self._warned = False
         self._moves = TokenBuckets(*MOVES)
-        self.heard_at = asyncio.get_running_loop().time()
+        self.last_message_at = asyncio.get_running_loop().time()
         """When the last message of the agent arrived, by the event loop's clock."""
         self._overlaps: list[str] = []
 
@@ -134,7 +134,7 @@ class AgentSession:
             await asyncio.gather(reader, *others, return_exceptions=True)
             log.info("session closed", node=self.node_id)
         if self._leaving:
-            await self._say_that_it_left()
+            await self._store_departure()
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,8 +142,8 @@ class AgentSession:
         await self._describe(hello.description)
         self._described.set()
         while (message := await inbox.read()) is not None:
-            self._heard.set()
-            self.heard_at = asyncio.get_running_loop().time()
+            self._message_arrived.set()
+            self.last_message_at = asyncio.get_running_loop().time()
             if isinstance(message, Hello):
                 border.admit(self._store.state, self.node_id, message.description, self._peer)
                 await self._describe(message.description)
@@ -152,7 +152,7 @@ class AgentSession:
                 return
             elif isinstance(message, Heartbeat):
                 border.check_heartbeat(message, self._number)
-                self._confirm(message.in_force)
+                self._note_applied(message.in_force)
             elif isinstance(message, Statuses):
                 for portion in border.portions(message):
                     border.check_statuses(portion, self._clock())
@@ -177,7 +177,7 @@ class AgentSession:
             self._warned = True
             log.warning("statuses of another node's tasks are ignored", node=self.node_id, first=foreign[0])
 
-    def _confirm(self, number: int) -> None:
+    def _note_applied(self, number: int) -> None:
         """The host's networks have applied the assignments up to this number."""
         while self._sent and self._sent[0][0] <= number:
             self._applied = self._sent.popleft()[1]
@@ -198,7 +198,7 @@ class AgentSession:
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _say_that_it_left(self) -> None:
+    async def _store_departure(self) -> None:
         """Store that the node has left, so that it is down at once and not after its lease has expired."""
         try:
             # written, not just ended: a new leader would wait for an agent whose key has vanished
@@ -212,10 +212,10 @@ class AgentSession:
         self._opened.set()
         log.info("session opened", node=self.node_id)
         while True:
-            await self._heard.wait()
-            self._heard.clear()
+            await self._message_arrived.wait()
+            self._message_arrived.clear()
             if not await self._key.refresh():
-                self._heard.set()
+                self._message_arrived.set()
             await asyncio.sleep(REFRESH)
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -76,10 +76,10 @@ class Dispatcher:
         """Ids of the nodes with a session on this manager."""
         return frozenset(self._sessions)
 
-    def heard(self) -> dict[str, float]:
+    def silent_for(self) -> dict[str, float]:
         """By node with a session on this manager: seconds since its last message."""
         now = asyncio.get_running_loop().time()
-        return {node_id: now - session.heard_at for node_id, (session, _task) in self._sessions.items()}
+        return {node_id: now - session.last_message_at for node_id, (session, _task) in self._sessions.items()}
 
     def doubt(self, node_ids: frozenset[str]) -> None:
         """Make the hosts with a session on this manager avoid these nodes, before the store says they are suspected."""

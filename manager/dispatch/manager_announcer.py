@@ -60,8 +60,8 @@ class ManagerAnnouncer:
             await asyncio.sleep(PAUSE)
 
     async def _call(self, node_id: str, limit: asyncio.Semaphore) -> None:
-        told = session_info(self._store.state, node_id)
-        notice = ManagersNotice(told.managers, told.apis, told.ids)
+        info = session_info(self._store.state, node_id)
+        notice = ManagersNotice(info.managers, info.apis, info.ids)
         async with limit:
             try:
                 await self._hosts.announce(node_id, notice)

@@ -105,8 +105,8 @@ class EtcdProcess:
         the kernel cannot end connections, etcd is restarted.
         """
         own = {self.settings.address, self.settings.listen_address, "127.0.0.1"} - {""}
-        kept = (own | set(spared)) - set(former)
-        if not await end_connections((self.settings.client_port, self.settings.peer_port), kept) and self._pid:
+        ports = (self.settings.client_port, self.settings.peer_port)
+        if not await end_connections(ports, (own | set(spared)) - set(former)) and self._pid:
             log.warning("connections of a former manager cannot be ended one by one: etcd is started again")
             await _terminate(self._pid)
 
@@ -265,12 +265,12 @@ async def _terminate(pid: int) -> None:
 
 def _environment(memory: int) -> dict[str, str]:
     """Our environment without ETCD_… variables, which would override the command line, plus a memory limit for Go."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
     if memory:
-        kept["GOMEMLIMIT"] = str(memory * 9 // 10)  # Go ≥ 1.19: collect garbage before the limit is reached
+        environment["GOMEMLIMIT"] = str(memory * 9 // 10)  # Go ≥ 1.19: collect garbage before the limit is reached
     if platform.machine() == "aarch64":
-        kept["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # etcd 3.4 refuses to start there without it
-    return kept
+        environment["ETCD_UNSUPPORTED_ARCH"] = "arm64"  # etcd 3.4 refuses to start there without it
+    return environment
 
 
 def _revoked(path: Path) -> frozenset[int] | None:

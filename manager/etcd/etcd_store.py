@@ -227,20 +227,20 @@ class EtcdStore(Cache):
         finally:
             stream.cancel()
 
-    async def _apply(self, told: Any) -> None:
+    async def _apply(self, raw_events: Any) -> None:
         """Apply one answer of the watch as a whole: it never ends in the middle of a revision.
 
         The state advances to the revision of the last event, not of the header: while etcd catches up with a slow
         watcher, the header is ahead of the events.
         """
         events: list[Event] = []
-        for start in range(0, len(told), PAGE):
+        for start in range(0, len(raw_events), PAGE):
             events.extend(
-                self._decoded((event.kv, event.type == rpc.Event.PUT) for event in told[start : start + PAGE])
+                self._decoded((event.kv, event.type == rpc.Event.PUT) for event in raw_events[start : start + PAGE])
             )
-            if len(told) > PAGE:
+            if len(raw_events) > PAGE:
                 await asyncio.sleep(0)
-        self.advance(events, told[-1].kv.mod_revision)
+        self.advance(events, raw_events[-1].kv.mod_revision)
 
     def _decoded(self, pairs: Iterable[tuple[Any, bool]]) -> Iterator[Event]:
         """Decode (key-value, whether it was put) pairs to events. Unknown keys are skipped."""

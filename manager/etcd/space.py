@@ -18,7 +18,7 @@ from aetcd import rpc
 from api.errors import ArgosyError
 from manager.etcd.etcd_client import EtcdConnection
 
-LOOK = 3.0
+CHECK_PAUSE = 3.0
 """Seconds between two checks."""
 COMPACT_AT = 0.5
 """Part of the quota in use, history included, from which on history is compacted early."""
@@ -95,7 +95,7 @@ def next_action(space: SpaceUsage, last: LastCompaction) -> SpaceAction | None:
 class SpaceKeeper:
     """Keeps space in one member. `connection` must lead to that member only."""
 
-    def __init__(self, connection: EtcdConnection, quota: int, pause: float = LOOK) -> None:
+    def __init__(self, connection: EtcdConnection, quota: int, pause: float = CHECK_PAUSE) -> None:
         self.connection = connection
         self._quota = quota
         self.pause = pause
@@ -108,12 +108,12 @@ class SpaceKeeper:
         """Check and act, again and again; never returns."""
         while True:
             try:
-                await self.look()
+                await self.check()
             except ArgosyError as error:
                 log.info("the room in etcd is not known now", reason=str(error))
             await asyncio.sleep(self.pause)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Check once and do what is needed. Raises Unavailable or EtcdError."""
         for _ in range(len(SpaceAction) + 1):
             space, newest = await self._space()
@@ -122,9 +122,9 @@ class SpaceKeeper:
                 break
             await self._do(act, space)
         self._before = newest
-        self._tell(space)
+        self._update_full(space)
 
-    def _tell(self, space: SpaceUsage) -> None:
+    def _update_full(self, space: SpaceUsage) -> None:
         full = space.in_use > FULL_AT * space.quota
         if full and not self.full:
             log.error("the cluster's store is nearly full", in_use=space.in_use, quota=space.quota)

@@ -42,7 +42,7 @@ class EncodedChange:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _PendingCommit:
     batch: Sequence[EncodedChange]
     fence: Fence | None
     done: asyncio.Future[int]
@@ -53,7 +53,7 @@ class TransactionWriter:
 
     def __init__(self, connection: EtcdConnection, limits: TransactionLimits) -> None:
         self._connection, self._limits = connection, limits
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_PendingCommit] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
 
     async def write(self, batch: Sequence[EncodedChange], fence: Fence | None = None, lease_id: int = 0) -> int:
@@ -64,7 +64,7 @@ class TransactionWriter:
         if lease_id or len(batch) > SMALL or sum(map(size_of, batch)) > self._limits.size // 8:
             return await self._alone(batch, fence, lease_id)
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(batch, fence, loop.create_future())
+        waiting = _PendingCommit(batch, fence, loop.create_future())
         self._waiting.append(waiting)
         if len(self._lanes) < LANES:  # it starts after all runnable tasks have had their turn
             self._lanes.add(loop.create_task(self._lane(), name="etcd writes"))
@@ -77,7 +77,7 @@ class TransactionWriter:
             _fail(self._waiting.popleft(), Unavailable("the connection to etcd was closed"))
 
     async def _lane(self) -> None:
-        group: list[_Waiting] = []
+        group: list[_PendingCommit] = []
         try:
             while group := self._take():
                 await self._send(group)
@@ -86,9 +86,9 @@ class TransactionWriter:
             for waiting in group:
                 _fail(waiting, Unavailable("the connection to etcd was closed"))
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[_PendingCommit]:
         """The next commits that may share a transaction, in order of arrival."""
-        group: list[_Waiting] = []
+        group: list[_PendingCommit] = []
         keys: set[bytes] = set()
         operations = size = 0
         while self._waiting:
@@ -104,7 +104,7 @@ class TransactionWriter:
                 keys |= own
         return group
 
-    async def _send(self, group: Sequence[_Waiting]) -> None:
+    async def _send(self, group: Sequence[_PendingCommit]) -> None:
         if len(group) == 1:
             await self._settle(group[0])
             return
@@ -124,7 +124,7 @@ class TransactionWriter:
                 except ArgosyError as error:
                     _fail(one, error)
 
-    async def _settle(self, one: _Waiting) -> None:
+    async def _settle(self, one: _PendingCommit) -> None:
         try:
             _succeed(one, await self._alone(one.batch, one.fence))
         except ArgosyError as error:
@@ -153,12 +153,12 @@ def _timeout(operations: int) -> float:
     return CALL_TIMEOUT + operations / 1000  # a slow disk needs more time for a large one
 
 
-def _succeed(waiting: _Waiting, revision: int) -> None:
+def _succeed(waiting: _PendingCommit, revision: int) -> None:
     if not waiting.done.done():
         waiting.done.set_result(revision)
 
 
-def _fail(waiting: _Waiting, error: ArgosyError) -> None:
+def _fail(waiting: _PendingCommit, error: ArgosyError) -> None:
     if not waiting.done.done():
         waiting.done.set_exception(error)
 
@@ -170,7 +170,7 @@ def _request(batch: Sequence[EncodedChange], fence: Fence | None, lease_id: int 
     return rpc.TxnRequest(
         compare=list(_compares(batch, fence)),
         success=[_operation(item, lease_id) for item in batch],
-        failure=[_look(fence)] if fence else [],
+        failure=[_read_fence(fence)] if fence else [],
     )
 
 
@@ -191,7 +191,7 @@ def _compares(batch: Sequence[EncodedChange], fence: Fence | None) -> Iterator[A
             )  # a key that is ABSENT has modification revision 0
 
 
-def _look(fence: Fence) -> Any:
+def _read_fence(fence: Fence) -> Any:
     return rpc.RequestOp(request_range=rpc.RangeRequest(key=fence.key.encode(), keys_only=True))
 
 

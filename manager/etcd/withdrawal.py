@@ -36,7 +36,7 @@ class Withdrawals:
         self._store = store
         self._node_id = node_id
         self._moved = asyncio.Event()
-        self._seen: dict[str, float] = {}
+        self._former_since: dict[str, float] = {}
         """Former managers with members in etcd, and since when that is known, by the event loop's clock."""
         watch(store.state, (NODE, CERTIFICATE, MEMBER, LEADERSHIP), self._moved.set)
 
@@ -44,14 +44,14 @@ class Withdrawals:
         """Withdraw access whenever managers change; never returns."""
         while True:
             self._moved.clear()
-            await self._look()
+            await self._withdraw()
             try:
-                async with asyncio.timeout(GRACE if self._seen else None):
+                async with asyncio.timeout(GRACE if self._former_since else None):
                     await self._moved.wait()
             except TimeoutError:
                 pass
 
-    async def _look(self) -> None:
+    async def _withdraw(self) -> None:
         state = self._store.state
         if not state.is_manager(self._node_id):
             return
@@ -60,20 +60,20 @@ class Withdrawals:
             log.info("etcd takes no certificate of a former manager any more", nodes=sorted(former))
             await self._member.end_connections(manager_hosts(state), hosts_of(state, former))
         try:
-            await self._expel(former.keys())
+            await self._remove_members(former.keys())
         except ArgosyError as error:
             log.warning("a former manager may still be a member of etcd", reason=str(error))
 
-    async def _expel(self, former: Iterable[str]) -> None:
+    async def _remove_members(self, former: Iterable[str]) -> None:
         """Stop using the members of former managers, and remove them when their time is up."""
         now = asyncio.get_running_loop().time()
         former = set(former)
         members = EtcdMembers(self._store.connection)
         listed = [member for member in await members.list() if member.name in former] if former else []
-        self._seen = {member.name: self._seen.get(member.name, now) for member in listed}
+        self._former_since = {member.name: self._former_since.get(member.name, now) for member in listed}
         for member in listed:
             self._store.connection.drop([url.rpartition("/")[2] for url in member.client_urls])
-            if now - self._seen[member.name] >= self._patience(member.name):
+            if now - self._former_since[member.name] >= self._patience(member.name):
                 log.info("a former manager's member is taken out of etcd", node=member.name)
                 await members.remove(member.id)
 

@@ -57,16 +57,16 @@ Probe = Callable[[str, int], Awaitable[bool | None]]
 log = structlog.get_logger(__name__)
 
 
-def nodes_to_probe(state: State, me: str, heard: Mapping[str, float]) -> set[str]:
-    """The nodes to probe now. `heard`: by node with a session on this manager, seconds since its last message."""
+def nodes_to_probe(state: State, me: str, silent_for: Mapping[str, float]) -> set[str]:
+    """The nodes to probe now. `silent_for`: by node with a session on this manager, seconds since its last message."""
     found = {id for id in state.members if id != me and id in state.nodes}
     found.update(without_judge(state, me))
     for node_id in list(found):
         session = state.sessions.get(node_id)
         if (session is None or session.left) and state.node_state(node_id) is not NodeState.READY:
             found.discard(node_id)  # it is already down, or was never up
-    silent = {id for id, seconds in heard.items() if seconds >= SILENCE}
-    return (found - heard.keys()) | (silent & state.nodes.keys())
+    silent = {id for id, seconds in silent_for.items() if seconds >= SILENCE}
+    return (found - silent_for.keys()) | (silent & state.nodes.keys())
 
 
 @dataclass(slots=True)
@@ -125,19 +125,19 @@ class HostDetector:
         self,
         store: Store,
         node_id: str,
-        heard: Callable[[], Mapping[str, float]],
+        silent_for: Callable[[], Mapping[str, float]],
         probe: Probe,
         avoid: Callable[[str], None] = lambda _: None,
         doubt: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
-        """`heard` returns, by node with a session on this manager, the seconds since its last message. `avoid` is
+        """`silent_for` returns, by node with a session on this manager, the seconds since its last message. `avoid` is
         called with the address of each host that does not answer, so that nothing here waits for it. `doubt` is called
         with the nodes that hosts with a session on this manager must avoid before the store says so."""
         self._avoid, self._doubt = avoid, doubt
         self._unwritten, self._doubted = UnstoredSuspicions(), frozenset[str]()
-        self._store, self._node_id, self._heard, self._probe = store, node_id, heard, probe
-        self._notes = ProbeResults()
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._store, self._node_id, self._silent_for, self._probe = store, node_id, silent_for, probe
+        self._results = ProbeResults()
+        self._probing: dict[str, asyncio.Task[None]] = {}
         self._wanted = Suspicions()
         self._changed = asyncio.Event()
         self._news = asyncio.Event()
@@ -145,30 +145,32 @@ class HostDetector:
     async def run(self) -> NoReturn:
         """Check, probe and write; never returns."""
         loop = asyncio.get_running_loop()
-        self._notes = ProbeResults()
+        self._results = ProbeResults()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._tell(), name="suspicions")
+                group.create_task(self._store_suspicions(), name="suspicions")
                 while True:
                     self._news.clear()
-                    self._look(loop.time())
+                    self._check(loop.time())
                     await asyncio.sleep(GATHER)
                     with suppress(TimeoutError):
                         async with asyncio.timeout(TICK - GATHER):
                             await self._news.wait()
         finally:
-            for task in self._asking.values():
+            for task in self._probing.values():
                 task.cancel()
-            self._asking.clear()
+            self._probing.clear()
 
-    def _look(self, now: float) -> None:
-        targets = nodes_to_probe(self._store.state, self._node_id, self._heard())
-        self._notes.keep(targets)
-        for node_id in self._asking.keys() - targets:
-            self._asking.pop(node_id).cancel()
-        for node_id in targets - self._asking.keys():
-            self._asking[node_id] = asyncio.get_running_loop().create_task(self._ask(node_id), name="probe of a host")
-        row = self._notes.row(now)
+    def _check(self, now: float) -> None:
+        targets = nodes_to_probe(self._store.state, self._node_id, self._silent_for())
+        self._results.keep(targets)
+        for node_id in self._probing.keys() - targets:
+            self._probing.pop(node_id).cancel()
+        for node_id in targets - self._probing.keys():
+            self._probing[node_id] = asyncio.get_running_loop().create_task(
+                self._probe_host(node_id), name="probe of a host"
+            )
+        row = self._results.row(now)
         if row != self._wanted:
             log.info("hosts that do not answer", suspected=row.suspected, lost=row.lost)
             self._wanted = row
@@ -181,7 +183,7 @@ class HostDetector:
             self._doubted = doubted
             self._doubt(doubted)
 
-    async def _ask(self, node_id: str) -> NoReturn:
+    async def _probe_host(self, node_id: str) -> NoReturn:
         loop = asyncio.get_running_loop()
         while True:
             seen = self._store.state.descriptions.get(node_id)
@@ -189,11 +191,11 @@ class HostDetector:
                 answered = await self._probe(seen.address, seen.host_port)
                 if answered is False:
                     self._avoid(seen.address)
-                self._notes.take(node_id, answered, loop.time())
+                self._results.take(node_id, answered, loop.time())
                 self._news.set()
             await asyncio.sleep(PROBE_PAUSE)
 
-    async def _tell(self) -> NoReturn:
+    async def _store_suspicions(self) -> NoReturn:
         """Keep this manager's suspicions in the store up to date."""
         delays = _delays()
         lease: Lease | None = None

@@ -52,16 +52,16 @@ def is_manager(state: State, node_id: str) -> bool:
 
 def manager_descriptions(state: State) -> list[NodeDescription]:
     """The descriptions of the managers."""
-    return [said for id in state.index(ManagerNodes).ids if (said := state.descriptions.get(id))]
+    return [node for id in state.index(ManagerNodes).ids if (node := state.descriptions.get(id))]
 
 
 def tag_meaning(managers: Iterable[NodeDescription], reference: Reference) -> TagMeaning:
     """The meaning of a reference with a tag, by the images of the managers."""
     tag = f"{reference.name}:{reference.tag}"
-    holders = [said for said in managers if tag in said.tags]
-    digests = {said.tags[tag] for said in holders}
-    local = bool(holders) and all(said.tags[tag] in said.images for said in holders)  # a loaded image is listed by id
+    holders = [node for node in managers if tag in node.tags]
+    digests = {node.tags[tag] for node in holders}
+    local = bool(holders) and all(node.tags[tag] in node.images for node in holders)  # a loaded image is listed by id
     if len(digests) > 1:
         return TagMeaning(local=local, why=f"{reference.familiar} is not the same image on all managers that have it")
-    platforms = tuple(sorted({(architecture(said.architecture), said.os, "") for said in holders}))
+    platforms = tuple(sorted({(architecture(node.architecture), node.os, "") for node in holders}))
     return TagMeaning(next(iter(digests), ""), local, platforms)

@@ -25,12 +25,12 @@ class RegistryCredentials(msgspec.Struct, frozen=True):
     login: Login
 
 
-def sealed(state: State, service: Service, kept: RegistryCredentials) -> tuple[Service, list[Change]]:
+def sealed(state: State, service: Service, credentials: RegistryCredentials) -> tuple[Service, list[Change]]:
     """The service with the login, and changes to commit together with it. Unchanged if it already has that login."""
-    if credentials_of(state, service) == kept:
+    if credentials_of(state, service) == credentials:
         return service, []
     key, changes = data_key(state)
-    data = encryption.seal(key, login_id(service.id), msgspec.json.encode(kept))
+    data = encryption.seal(key, login_id(service.id), msgspec.json.encode(credentials))
     return msgspec.structs.replace(service, registry_login=data), changes
 
 
@@ -49,5 +49,7 @@ def login_assignments(state: State, service_id: str) -> Iterator[SecretAssignmen
     """The login as an assignment for the service's hosts; one or none."""
     service = state.services.get(service_id)
     if service is not None and service.registry_login:
-        kept = credentials_of(state, service)
-        yield SecretAssignment(login_id(service_id), data=auth_json(kept.login, kept.domain) if kept else b"")
+        credentials = credentials_of(state, service)
+        yield SecretAssignment(
+            login_id(service_id), data=auth_json(credentials.login, credentials.domain) if credentials else b""
+        )

@@ -76,11 +76,11 @@ class Rights:
         return self._permits.hold(check, end)
 
 
-def watch(state: State, kinds: Collection[Kind[Any]], tell: Callable[[], object]) -> None:
-    """Call `tell` after each change of an object of these kinds, for the lifetime of the state."""
+def watch(state: State, kinds: Collection[Kind[Any]], on_change: Callable[[], object]) -> None:
+    """Call `on_change` after each change of an object of these kinds, for the lifetime of the state."""
 
     def observe(event: Event) -> None:
         if event.kind in kinds:
-            tell()
+            on_change()
 
     state.observe(observe)

@@ -117,7 +117,7 @@ class ManagerHost:
         self.id, self._fleet = id, fleet
         self.store = MemoryStore(fleet.clock, fleet.database)
         self.dispatcher = Dispatcher(self.store, id, fleet.clock, fleet.rng)
-        detector = HostDetector(self.store, id, self.dispatcher.heard, self._probe, doubt=self.dispatcher.doubt)
+        detector = HostDetector(self.store, id, self.dispatcher.silent_for, self._probe, doubt=self.dispatcher.doubt)
         leader = Leader(self.store, Election(self.store, id, fleet.clock), planners(counter(id)), fleet.clock)
         works = (self.dispatcher.run(), detector.run(), leader.run())
         self._tasks = [asyncio.ensure_future(work) for work in works]

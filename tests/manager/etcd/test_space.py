@@ -98,7 +98,7 @@ async def test_a_store_full_of_configs_refuses_more_in_words_and_recovers_when_s
         except Unavailable as error:
             refusal = str(error)
         await asyncio.sleep(0.15)  # etcd counts only what it has written to its file
-        await store.space.look()
+        await store.space.check()
     assert refusal == FULL
     # what the leader and agents write is still accepted, so that the cluster works
     lease = await store.lease(60)
@@ -113,6 +113,6 @@ async def test_a_store_full_of_configs_refuses_more_in_words_and_recovers_when_s
                 await store.commit([Put(CONFIG, "new", config(0, 200_000))])
                 return
             except Unavailable:
-                await store.space.look()
+                await store.space.check()
 
     await asyncio.wait_for(writable(), 60)

@@ -120,7 +120,7 @@ class Field:
         self.clock, database = loop_clock(0.0), MemoryDatabase()
         self.stores = [MemoryStore(self.clock, database) for _ in range(2)]
         self.mute: set[str] = set()
-        self.heard: dict[str, dict[str, float]] = {"m1": {}, "m2": {}}
+        self.silent_for: dict[str, dict[str, float]] = {"m1": {}, "m2": {}}
 
     async def probe(self, address: str, port: int) -> bool:
         if address in self.mute:
@@ -135,7 +135,7 @@ class Field:
             if id != "w1":
                 await self.stores[0].commit([Put(MEMBER, id, LiveManager())])
         watches = zip(("m1", "m2"), self.stores, strict=True)
-        detectors = [HostDetector(store, id, lambda id=id: self.heard[id], self.probe) for id, store in watches]
+        detectors = [HostDetector(store, id, lambda id=id: self.silent_for[id], self.probe) for id, store in watches]
         return [asyncio.ensure_future(detector.run()) for detector in detectors]
 
     def row(self, id: str) -> Suspicions | None:
@@ -145,12 +145,12 @@ class Field:
 @pytest.mark.looptime
 async def test_silence_is_asked_about_written_and_taken_back() -> None:
     field = Field()
-    field.heard["m1"]["w1"] = 0.0
+    field.silent_for["m1"]["w1"] = 0.0
     running = await field.start()
     await asyncio.sleep(2)
     assert field.row("m1") == Suspicions()
 
-    field.heard["m1"]["w1"] = SILENCE
+    field.silent_for["m1"]["w1"] = SILENCE
     await asyncio.sleep(3)
     assert field.row("m1") == Suspicions(), "it is silent, but its host answers"
 
@@ -161,7 +161,7 @@ async def test_silence_is_asked_about_written_and_taken_back() -> None:
     assert field.row("m1") == Suspicions(["w1"], ["w1"])
     assert field.row("m2") == Suspicions(), "m1 is its judge"
 
-    field.heard["m1"]["w1"] = 0.0
+    field.silent_for["m1"]["w1"] = 0.0
     await asyncio.sleep(0.3)
     assert field.row("m1") == Suspicions(), "heard is heard, whatever the probe says"
     await stop(running)
@@ -170,7 +170,7 @@ async def test_silence_is_asked_about_written_and_taken_back() -> None:
 @pytest.mark.looptime
 async def test_a_manager_that_dies_takes_its_word_with_it_and_others_ask_its_hosts() -> None:
     field = Field()
-    field.heard["m1"]["w1"] = 0.0
+    field.silent_for["m1"]["w1"] = 0.0
     running = await field.start()
     await asyncio.sleep(1)
 
