@@ -1,4 +1,4 @@
-"""What the leader decides; written by it alone, fenced by its term. Times are Unix seconds."""
+"""Decided objects: written only by the leader, fenced by its term. Times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from api.states import NodeState, TaskState
 
 
 class Revision(Value, frozen=True):
-    """A service's spec at one revision, kept for its tasks and for rollback. Store id: "<service>.<number>"."""
+    """A service's spec at one revision, stored for its tasks and for rollback. Store id: "<service>.<number>"."""
 
     service_id: str
     number: int
@@ -34,8 +34,8 @@ class TaskAddress(Value, frozen=True):
 class Task(Value, frozen=True):
     """One attempt to fill a slot, as the leader decided it: references, not copies.
 
-    `state` is the managers' part of its life (NEW, PENDING, ASSIGNED; ORPHANED for a task of a lost node);
-    the agent's part is its TaskStatus under the same id.
+    `state` is set by managers (NEW, PENDING, ASSIGNED; ORPHANED for a task of a lost node); later states are in the
+    agent's TaskStatus under the same id.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Task(Value, frozen=True):
     desired: TaskState = TaskState.RUNNING
     """RUNNING, COMPLETE (jobs), SHUTDOWN or REMOVE."""
     addresses: list[TaskAddress] = []
-    """Given back (emptied) once the task has ended."""
+    """Freed (emptied) once the task has ended."""
     created_at: float = 0.0
     updated_at: float = 0.0
     old_message: str = msgspec.field(default="", name="Message")
@@ -56,13 +56,14 @@ class Task(Value, frozen=True):
     job_iteration: int = 0
     """For jobs: the revision it works for; for scheduled jobs: the number of the run."""
     restarts: list[float] = []
-    """When earlier tasks of the slot, of the same TaskSpec, were restarted after they had ended by themselves."""
+    """Times at which earlier tasks of the slot with the same TaskSpec were restarted after they had ended by
+    themselves."""
     generic_resources: list[GenericResource] = []
-    """Its share of the node's generic resources, given when it was assigned."""
+    """The node's generic resources that it got when it was assigned."""
     replaces: str = ""
-    """The task of the same slot that keeps running until this one runs (relocation to another node); "" for none."""
+    """The task of the same slot that runs until this one runs (relocation to another node); "" for none."""
     reason: Reason | None = None
-    """Why it is where it is; for a pending task, why no node takes it."""
+    """Why it is in its state; for a pending task, why no node accepts it."""
 
     def __post_init__(self) -> None:
         if self.old_message:
@@ -74,7 +75,7 @@ class NetworkDecision(Value, frozen=True):
     """Subnet and number of a network. Store id: the network's."""
 
     subnet: str
-    """CIDR; its first address is never given out."""
+    """CIDR; its first address is never allocated."""
     vip_range: str
     """CIDR inside the subnet, reserved for VIPs; "" when services on it have none."""
     vni: int
@@ -88,7 +89,7 @@ class ServiceVIP(Value, frozen=True):
 
 
 class UpdateStatus(Value, frozen=True):
-    """How far an update or rollback is. `state`: updating, paused, completed, rollback_started, …"""
+    """The progress of an update or rollback. `state`: updating, paused, completed, rollback_started, …"""
 
     state: str = ""
     started_at: float = 0.0
@@ -96,18 +97,18 @@ class UpdateStatus(Value, frozen=True):
     old_message: str = msgspec.field(default="", name="Message")
     """As written before there were reasons; read into `reason`, as `old_reason` is."""
     revision: int = 0
-    """The revision the tasks are being brought to."""
+    """The target revision."""
     total: int = 0
-    """Slots that were to be changed when it began."""
+    """Number of slots to be changed when it began."""
     failures: int = 0
-    """New tasks that ended too early."""
+    """Number of new tasks that ended too early."""
     done: int = 0
     """Highest number of slots that were done at the same time."""
     progressed_at: float = 0.0
     """When `done` last grew."""
     old_reason: str = msgspec.field(default="", name="Reason")
     reason: Reason | None = msgspec.field(default=None, name="Why")
-    """Why it was paused or rolled back; None when nobody says, or when the rollback was asked for."""
+    """Why it was paused or rolled back; None when unknown, or when a user requested the rollback."""
 
     def __post_init__(self) -> None:
         if self.old_message or self.old_reason:
@@ -127,12 +128,12 @@ class JobRun(Value, frozen=True):
     """0 for a run that was not started."""
     ended_at: float = 0.0
     outcome: Literal["running", "completed", "failed", "replaced", "missed", "skipped"] = "running"
-    """failed: a task failed and is not tried again; missed: nobody was there to start it in time; skipped: the run
-    before was still at work, or the schedule was suspended."""
+    """failed: a task failed and is not tried again; missed: there was no leader to start it in time; skipped: the
+    previous run was still running, or the schedule was suspended."""
     revision: int = 0
     """The service's revision in force when it began."""
     base: int = 0
-    """Its slots are base + 1 to base + total, so that runs beside one another have slots of their own."""
+    """Its slots are base + 1 to base + total, so that concurrent runs have different slots."""
     total: int = 0
 
 
@@ -141,29 +142,30 @@ class ServiceDecision(Value, frozen=True):
 
     vips: list[ServiceVIP] = []
     ports: list[PortConfig] = []
-    """Ingress-mode ports, with those that were picked filled in."""
+    """Ports in ingress mode; published ports that the user left open are filled in."""
     update: UpdateStatus | None = None
     revision: int = 0
     """The revision in force, which new tasks get. Not the wanted one after an automatic rollback."""
     wanted: int = 0
-    """The newest Service.revision that the leader has taken up."""
+    """The newest Service.revision that the leader has handled."""
     previous: int = 0
-    """Where a rollback goes: the last one before that all slots came to be of (updates/revisions.py). 0: none."""
+    """Target of a rollback: the last earlier revision that all slots had reached (updates/revisions.py); 0 for none."""
     old_message: str = msgspec.field(default="", name="Message")
     """As written before there were reasons; read into `reason`, as `old_waits` is into `waiting`."""
     old_waits: str = msgspec.field(default="", name="Waits")
     held: bool = False
-    """Whether the revision in force waits, its tasks staying NEW. (Otherwise the wanted one waits to be taken up.)"""
+    """Whether the revision in force waits, so that its tasks stay NEW. Otherwise the wanted one waits to come into
+    force."""
     runs: list[JobRun] = []
     """A scheduled job's last runs, oldest first."""
     scheduled_to: float = 0.0
-    """Up to this time every due run has been decided; 0 without a schedule."""
+    """Time up to which all due runs have been decided; 0 without a schedule."""
     schedule: str = ""
     """The cron expression and time zone that `scheduled_to` belongs to."""
     reason: Reason | None = None
-    """Which address or port it could not get, and why."""
+    """Which address or port could not be allocated, and why."""
     waiting: Reason | None = None
-    """Which other services it waits for; None for none."""
+    """The other services that it waits for; None when it does not wait."""
 
     def __post_init__(self) -> None:
         if self.old_message or self.old_waits:
@@ -185,7 +187,7 @@ class NodeDecision(Value, frozen=True):
 
     state: NodeState = NodeState.UNKNOWN
     since: float = 0.0
-    """When `state` was decided."""
+    """Time at which `state` was decided."""
     old_message: str = msgspec.field(default="", name="Message")
     """As written before there were reasons; read into `reason`."""
     gateways: list[Gateway] = []

@@ -1,9 +1,9 @@
 """The cluster's certificate authority: its key pair, nodes' certificates, and join tokens.
 
-Functions of values; the time is handed in, only keys and serial numbers are random. The forms are Swarm's
-(swarmkit ca/certificates.go, ca/config.go): ECDSA P-256, a CA of 20 years, the node id as CN, the role as OU, the
-cluster id as O, tokens `SWMTKN-1-<digest of the CA certificate>-<secret>`. Called by joining (join_port.py) and by
-the node that makes a cluster (node/membership/).
+Functions of values; the time is a parameter, and only keys and serial numbers are random. Formats are those of Swarm
+(swarmkit ca/certificates.go, ca/config.go): ECDSA P-256, a CA valid for 20 years, the node id as CN, the role as OU,
+the cluster id as O, tokens `SWMTKN-1-<digest of the CA certificate>-<secret>`. Called by the join port
+(manager/http/cluster/join_port.py) and by the node that creates a cluster (node/membership/new_cluster.py).
 """
 
 from __future__ import annotations
