@@ -83,14 +83,16 @@ class OciRuntime:
         self._termination = Termination(self._store)
         self.volumes = Volumes(volumes, clock)
         self.volumes.in_use = self._store.users_of_volume
-        self.volumes.told = lambda action, name: self.journal.tell("volume", action, name, {"driver": "local"})
+        self.volumes.on_event = lambda action, name: self.journal.publish("volume", action, name, {"driver": "local"})
         self.image_store = ImageStore(images, exec_root / "storage", peers, rng or random.Random(), auth_file)
         self.image_store.in_use = self._store.users_of_image
-        self.image_store.told = lambda action, id, name: self.journal.tell("image", action, id, {"name": name or id})
+        self.image_store.on_event = lambda action, id, name: self.journal.publish(
+            "image", action, id, {"name": name or id}
+        )
         self._subgroups = Subgroups(mode, self._command.is_crun)
         self._maker = self._container_maker(f"{cgroup_parent.strip('/')}/monitors", cgroup_parent)
         self.execs = Execs(self._command.binary, self._command.state, self._sockets, self._exec_shape)
-        self.execs.told = self._publish_exec
+        self.execs.on_event = self._publish_exec
         self._locks = KeyedLocks()
 
     def _container_maker(self, monitors: str, cgroup_parent: str) -> ContainerMaker:
@@ -275,7 +277,7 @@ class OciRuntime:
 
     # ── events ──
 
-    def tell_health(self, id: str, state: str) -> None:
+    def publish_health(self, id: str, state: str) -> None:
         """Into the journal: a container's health is another now. The agent knows it, not the runtime."""
         if record := self._store.find(id):
             self._store.publish(record, f"health_status: {state}")

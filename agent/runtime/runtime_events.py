@@ -1,6 +1,6 @@
-"""What has happened on this host, for `docker events`: the newest MOST events of containers, images and volumes.
+"""The runtime's events of containers, images and volumes on this host, for `docker events`: the newest MOST.
 
-The runtime tells of what it did and saw; nothing depends on it. It begins when the daemon starts.
+They begin when the daemon starts. Nothing else depends on them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from kit.event_ring import EventRing
 from kit.timing import Clock
 
 MOST = 1024
-"""Events kept. Docker keeps 256."""
+"""Events stored. Docker stores 256."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostEvent:
-    """One thing that happened. Names of types, actions and attributes are Docker's (moby daemon/events)."""
+    """One event. Names of types, actions and attributes are Docker's (moby daemon/events)."""
 
     time: float
     type: str
@@ -33,6 +33,6 @@ class RuntimeEvents(EventRing[HostEvent]):
         super().__init__(MOST)
         self._clock = clock
 
-    def tell(self, type: str, action: str, id: str, attributes: Mapping[str, str] | None = None) -> None:
-        """Something has happened just now."""
+    def publish(self, type: str, action: str, id: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Add an event that has happened just now."""
         self.add(HostEvent(self._clock(), type, action, id, attributes or {}))

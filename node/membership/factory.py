@@ -79,7 +79,7 @@ class NodeFactory:
             generic_resources=settings.generic_resources,
         )
         connector = SessionTap(GrpcConnector(own), listener.heard, listener.refused)
-        on_health_change = self._runtime.tell_health
+        on_health_change = self._runtime.publish_health
         return Agent(
             config, self._runtime, networks, connector, self._clock, self._rng, on_health_change, self._troubles
         )

@@ -1,3 +1,3 @@
-"""Makes a container's directory: root filesystem, mounts, files, devices."""
+"""OCI bundles: a container's directory with root filesystem, mounts, files and devices."""
 
 __all__ = ["bundle_builder", "cdi"]

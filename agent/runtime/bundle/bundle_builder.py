@@ -1,7 +1,7 @@
-"""A container's directory, from its plan: root filesystem, mounts, the files in /etc, config.json.
+"""The bundle builder: makes a container's directory from its plan (root filesystem, mounts, /etc files, config.json).
 
-`<containers>/<id>/`: container.json, config.json, process.json, hosts, hostname, resolv.conf, upper, work,
-rootfs (mount point), and what conmon writes (conmon.py).
+`<containers>/<id>/` has container.json, config.json, process.json, hosts, hostname, resolv.conf, upper, work,
+rootfs (mount point), and the files of conmon (agent/runtime/containers/conmon.py).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _WITH_ENVIRONMENT = ("config.json", "process.json", "container.json")
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A bundle ready for the runtime."""
+    """A finished bundle."""
 
     config: dict[str, Any]
     mounts: Sequence[MadeMount]
@@ -51,22 +51,22 @@ class Built:
 
 @dataclass(slots=True)
 class BundleBuilder:
-    """Makes bundles on one host."""
+    """Makes and deletes the bundles of one host."""
 
     volumes: Volumes
     limits: HostLimits
     cgroup_parent: str
     compiled_seccomp: bool
-    """Whether the runtime takes BPF (crun does)."""
+    """Whether the runtime accepts compiled BPF (crun does)."""
     workers: ThreadPool
-    """For what is done to file systems."""
+    """Threads for blocking calls on file systems."""
     cdi_directories: Sequence[Path] = cdi.DIRECTORIES
-    """Where the files are that describe devices."""
+    """Directories of the CDI files."""
     _profile: seccomp.Profile = field(default_factory=seccomp.default_profile)
     _programs: dict[bytes, str] = field(default_factory=dict)
 
     def root(self, directory: Path, layers: Sequence[Path]) -> Path:
-        """Mount the container's own root filesystem; blocking, some milliseconds."""
+        """Mount the container's root filesystem and return its path. Blocking, some milliseconds."""
         for name in ("upper", "work", "rootfs"):
             (directory / name).mkdir(exist_ok=True)
         (directory / "upper").chmod(0o755)
@@ -74,9 +74,9 @@ class BundleBuilder:
         return directory / "rootfs"
 
     async def build(self, plan: ContainerPlan, directory: Path, held: ExitStack) -> Built:
-        """Everything but the root filesystem, which is mounted. Raises RuntimeFailure.
+        """Make the rest of the bundle; the root filesystem is mounted already. Raises RuntimeFailure.
 
-        `held` is to be closed once the container is made, or is not to be.
+        The caller closes `held` once the container is made, or making it failed.
         """
         spec, root = plan.spec.container_spec, directory / "rootfs"
         wanted = oci_config.host_config(spec)
@@ -110,16 +110,16 @@ class BundleBuilder:
         return Built(config, made)
 
     def cgroup(self, spec: ContainerSpec, id: str) -> str:
-        """The control group of a container, from the root."""
+        """The path of a container's control group, from the root."""
         return f"{cgroup_of(self.cgroup_parent, oci_config.host_config(spec).cgroup_parent)}/{id}"
 
     def hook_shape(self, shape: dict[str, Any], hook: Hook, directory: Path) -> dict[str, Any]:
-        """The container's OCI `process`, changed as a hook asks. Raises RuntimeFailure for a user it does not have."""
+        """The OCI `process` of a hook, derived from the container's. Raises RuntimeFailure for an unknown user."""
         user = _user(directory / "rootfs", hook.user) if hook.user else None
         return oci_config.hooked(shape, hook, user, self.limits)
 
     def clear(self, directory: Path) -> None:
-        """Unmount and delete it all; blocking."""
+        """Unmount and delete a bundle. Blocking."""
         unmount(directory / "rootfs")
         remove_files(directory)
         shutil.rmtree(directory, ignore_errors=True)
@@ -141,12 +141,12 @@ class BundleBuilder:
             try:
                 self._programs[key] = base64.b64encode(seccomp_bpf.compile_rules(rules)).decode()
             except OSError:
-                return rules, {}  # no libseccomp here: the runtime has it built in and takes longer
+                return rules, {}  # no libseccomp here: the runtime compiles the rules itself, which takes longer
         return None, {"run.oci.seccomp_bpf_data": self._programs[key]}
 
 
 def close_to_others(directory: Path) -> None:
-    """A container's directory as it is made today, where an earlier version made it."""
+    """Restrict a container's directory, made by an earlier version, to root as new ones are."""
     make_directory(directory)
     for name in _WITH_ENVIRONMENT:
         if (path := directory / name).exists():
@@ -154,14 +154,16 @@ def close_to_others(directory: Path) -> None:
 
 
 def cgroup_of(ours: str, asked: str) -> str:
-    """The cgroup a container's is made in: as asked from the root on, or below ours, or ours."""
+    """The parent of a container's cgroup: `asked` if absolute, else `asked` below `ours`; `ours` if "" is asked."""
     if not asked:
         return ours
     return asked.rstrip("/") if asked.startswith("/") else f"{ours}/{asked.rstrip('/')}"
 
 
 def resolv_conf(dns: DNSConfig | None, own_network: bool, host: str) -> str:
-    """The text of resolv.conf: our server on a network of its own, else the host's unless the spec names servers."""
+    """The text of resolv.conf: Argosy's DNS server if the container has its own network namespace, else the spec's
+    servers, else the host's.
+    """
     dns = dns or DNSConfig()
     if not own_network and not dns.nameservers and not dns.search and not dns.options:
         return host
@@ -178,7 +180,7 @@ def resolv_conf(dns: DNSConfig | None, own_network: bool, host: str) -> str:
 
 
 def _files(plan: ContainerPlan, directory: Path, taken: set[str]) -> list[dict[str, Any]]:
-    """The files in /etc that are ours, but for those a mount of the spec replaces."""
+    """Write hosts, hostname and resolv.conf; returns their mounts, except where the spec mounts something itself."""
     host = Path("/etc/resolv.conf")
     contents = {
         "hosts": "\n".join((*oci_defaults.LOCALHOST_LINES, *plan.hosts)) + "\n",
@@ -200,7 +202,7 @@ def _files(plan: ContainerPlan, directory: Path, taken: set[str]) -> list[dict[s
 
 
 def _prepared(root: Path, plan: ContainerPlan) -> container_user.User:
-    """The working directory made, and the user looked up; blocking. Raises RuntimeFailure."""
+    """Make the working directory and resolve the user. Blocking. Raises RuntimeFailure."""
     spec = plan.spec.container_spec
     path = oci_config.directory(plan.image, spec)
     try:
@@ -211,12 +213,12 @@ def _prepared(root: Path, plan: ContainerPlan) -> container_user.User:
 
 
 def _user(root: Path, text: str, groups: Sequence[str] = ()) -> container_user.User:
-    """Who that is in the files of a container. Raises RuntimeFailure."""
+    """Resolve a user by the container's passwd and group files. Raises RuntimeFailure."""
     return container_user.resolve(text, _text(root, "/etc/passwd"), _text(root, "/etc/group"), groups)
 
 
 def _text(root: Path, path: str) -> str:
-    """A small file of the container's; "" when there is none. Raises RuntimeFailure."""
+    """The text of a small file in the container; "" if it does not exist. Raises RuntimeFailure."""
     try:
         return rootfs_paths.read_small(root, path, _MOST_PASSWD) or ""
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Devices by name, as the Container Device Interface has them: files that say what a container needs for a device.
+"""The Container Device Interface (CDI): devices by name, from files that say what a container needs for each device.
 
-Vendors' tools write them (`nvidia-ctk cdi generate`). Form: github.com/cncf-tags/container-device-interface SPEC.md.
-The host announces the names (agent/node_description.py), so that the scheduler finds a host that has what is asked for.
+Vendors' tools write the files (`nvidia-ctk cdi generate`). Format: github.com/cncf-tags/container-device-interface
+SPEC.md. The host announces the names (agent/node_description.py), so that the scheduler finds a host with the device.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from api.errors import NotFound
 from api.service.host_config import DeviceRequest, device_names
 
 DIRECTORIES = (Path("/etc/cdi"), Path("/var/run/cdi"))
-"""Later ones win."""
+"""Files in later directories win."""
 
 
 class NodeEdit(msgspec.Struct, rename="camel"):
-    """A device node."""
+    """A device node to add."""
 
     path: str
     host_path: str = ""
@@ -39,7 +39,7 @@ class NodeEdit(msgspec.Struct, rename="camel"):
 
 
 class MountEdit(msgspec.Struct, rename="camel"):
-    """A mount."""
+    """A mount to add."""
 
     host_path: str
     container_path: str
@@ -48,7 +48,7 @@ class MountEdit(msgspec.Struct, rename="camel"):
 
 
 class HookEdit(msgspec.Struct, rename="camel"):
-    """A hook of the OCI's."""
+    """An OCI hook to add."""
 
     hook_name: str
     path: str
@@ -58,7 +58,7 @@ class HookEdit(msgspec.Struct, rename="camel"):
 
 
 class Edits(msgspec.Struct, rename="camel"):
-    """What changes in a container."""
+    """Changes to a container."""
 
     env: list[str] = []
     device_nodes: list[NodeEdit] = []
@@ -68,24 +68,24 @@ class Edits(msgspec.Struct, rename="camel"):
 
 
 class NamedDevice(msgspec.Struct, rename="camel"):
-    """A device of a file."""
+    """A device in a CDI file."""
 
     name: str
     container_edits: Edits = msgspec.field(default_factory=Edits)
 
 
 class Specification(msgspec.Struct, rename="camel"):
-    """A file: devices of one kind, "vendor.com/class"."""
+    """A CDI file: devices of one kind, "vendor.com/class"."""
 
     kind: str
     devices: list[NamedDevice] = []
     container_edits: Edits = msgspec.field(default_factory=Edits)
-    """For whoever uses any of them."""
+    """Changes to every container that uses one of the devices."""
 
 
 @dataclass(frozen=True, slots=True)
 class CdiDevices:
-    """The devices a host offers, by "kind=name"."""
+    """The devices that a host offers, by "kind=name"."""
 
     devices: Mapping[str, Sequence[Edits]] = field(default_factory=dict)
     broken: Sequence[str] = ()
@@ -93,7 +93,7 @@ class CdiDevices:
 
 
 def read(directories: Sequence[Path] = DIRECTORIES) -> CdiDevices:
-    """What the files in the directories say."""
+    """Read all CDI files in the directories. Unreadable ones are listed in `broken`."""
     devices: dict[str, Sequence[Edits]] = {}
     broken: list[str] = []
     for path in (path for directory in directories for path in sorted(directory.glob("*"))):
@@ -110,7 +110,7 @@ def read(directories: Sequence[Path] = DIRECTORIES) -> CdiDevices:
 
 
 def stamp(directories: Sequence[Path] = DIRECTORIES) -> frozenset[tuple[str, int]]:
-    """What changes when one of the files does: their paths and times of change."""
+    """A value that changes when a CDI file changes: paths and modification times."""
     found = set()
     for path in (path for directory in directories for path in directory.glob("*")):
         try:
@@ -121,7 +121,7 @@ def stamp(directories: Sequence[Path] = DIRECTORIES) -> frozenset[tuple[str, int
 
 
 def wanted(requests: Iterable[DeviceRequest], offered: CdiDevices) -> list[Edits]:
-    """All edits for what is asked, each once. Raises RuntimeFailure for a device that this host does not offer."""
+    """The edits for the requested devices, each once. Raises RuntimeFailure if this host does not offer one."""
     edits: list[Edits] = []
     known = list(offered.devices)
     try:
@@ -135,7 +135,7 @@ def wanted(requests: Iterable[DeviceRequest], offered: CdiDevices) -> list[Edits
 
 
 def nodes(edits: Iterable[Edits]) -> list[DeviceNode]:
-    """The device nodes of edits. Raises RuntimeFailure for one that this host does not have."""
+    """The device nodes of edits. Raises RuntimeFailure if one does not exist on this host."""
     return [_node(edit) for one in edits for edit in one.device_nodes]
 
 

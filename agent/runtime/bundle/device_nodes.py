@@ -1,6 +1,6 @@
-"""Device nodes of this host: those a container asks for by path, all of them for a privileged one, and disks' numbers.
+"""Device nodes of this host: those a spec names by path, all for privileged containers, and the numbers of disks.
 
-Source of which are left out for privileged containers: containerd oci/utils_unix.go `getDevices`, as Docker uses it.
+The nodes that privileged containers do not get are those of containerd oci/utils_unix.go `getDevices`, as in Docker.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _DEVICES = Path("/dev")
 
 
 def wanted_nodes(wanted: HostConfig) -> list[DeviceNode]:
-    """The nodes a container is to have besides the usual ones. Raises RuntimeFailure for one that is not here."""
+    """A container's device nodes besides the default ones. Raises RuntimeFailure if one does not exist."""
     nodes = list(_below(_DEVICES, "rwm")) if wanted.privileged else []
     for device in wanted.devices:
         nodes += _asked(device)
-    # what is asked for by name wins over what a privileged container gets anyway
+    # A device named by the spec wins over the same one of a privileged container.
     return list({node.path: node for node in nodes}.values())
 
 
 def node_at(path: str, inside: str = "", access: str = "rwm") -> DeviceNode | None:
-    """The device node at a path of this host, as it will be in the container; None when it is something else.
+    """The device node at a path of this host, as the container gets it; None if the file is no device node.
 
     Raises OSError.
     """
@@ -48,7 +48,7 @@ def node_at(path: str, inside: str = "", access: str = "rwm") -> DeviceNode | No
 
 
 def disk_numbers(wanted: HostConfig) -> dict[str, tuple[int, int]]:
-    """Numbers of the block devices that limits name, by path. Raises RuntimeFailure."""
+    """Major and minor numbers of the block devices named in I/O limits, by path. Raises RuntimeFailure."""
     limits: Iterable[str] = (
         device.path
         for devices in (

@@ -1,7 +1,7 @@
-"""Secrets and configs in a container: a tmpfs of its own on the host, and a read-only bind mount for each file.
+"""File mounts: a container's secrets and configs in a tmpfs on the host, with a read-only bind mount for each file.
 
-The tmpfs is in the container's directory. It is the agent's mount, and the container's own are copies of it: they
-stay when the agent is restarted, and the data is gone from memory when both are.
+The tmpfs is mounted in the container's directory by the agent. The container's bind mounts survive a restart of the
+agent; the data leaves memory when both the agent's mount and the container's are gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DIRECTORY = "files"
 
 
 def make_files(files: Sequence[PlannedFile], container: Path) -> list[dict[str, Any]]:
-    """Write the files of the container in that directory; returns the OCI's mounts. Blocking. Raises RuntimeFailure."""
+    """Write a container's files below its directory. Returns the OCI's mounts. Blocking. Raises RuntimeFailure."""
     if not files:
         return []
     directory = container / DIRECTORY
@@ -29,7 +29,7 @@ def make_files(files: Sequence[PlannedFile], container: Path) -> list[dict[str, 
 
 
 def remove_files(container: Path) -> None:
-    """Take the agent's own mount away, if there is one. Blocking."""
+    """Unmount the agent's tmpfs, if there is one. Blocking."""
     unmount(container / DIRECTORY)
 
 

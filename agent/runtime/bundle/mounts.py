@@ -1,4 +1,4 @@
-"""A spec's mounts, in the OCI's form: bind sources checked, volumes made and filled, tmpfs options spelled."""
+"""A spec's mounts in the OCI's form. Making them checks bind sources and creates and fills volumes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from api.service.container import TMPFS_SWITCHES, TMPFS_VALUES, BindOptions, Mou
 _WITH_VALUE = ("size", "mode", *TMPFS_VALUES)
 _TMPFS_OPTIONS = frozenset((*_WITH_VALUE, "ro", "rw", *TMPFS_SWITCHES))
 _RECURSIVE_READ_ONLY = (5, 12)
-"""The first kernel that has mount_setattr(2)."""
+"""The first kernel version with mount_setattr(2)."""
 
 
 async def make(
@@ -30,9 +30,9 @@ async def make(
     volumes: Volumes,
     held: ExitStack,
 ) -> list[MadeMount]:
-    """All mounts of a container whose root filesystem is at `root`. Raises RuntimeFailure.
+    """Make all mounts of a container with its root filesystem at `root`. Raises RuntimeFailure.
 
-    `held` is to be closed once the container is made, which then has mounts of its own.
+    The caller closes `held` once the container is made: it has its own mounts then.
     """
     targets = [_target(mount) for mount in mounts]
     if twice := next((t for n, t in enumerate(targets) if t in targets[:n]), ""):
@@ -74,16 +74,16 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 def _bind_of(mount: Mount, source: str, options: BindOptions) -> dict[str, Any]:
     propagation = options.propagation or "rprivate"
-    # With nothing below, "private" says what "rprivate" does; to crun the latter would mean rbind again.
+    # Without submounts "private" is the same as "rprivate"; crun would take the latter for rbind.
     flags = ["bind", propagation.removeprefix("r")] if options.non_recursive else ["rbind", propagation]
     flags.append(_access(mount, options, recursive=os.path.isdir(source)))
     return {"destination": _target(mount), "type": "bind", "source": source, "options": flags}
 
 
 def _access(mount: Mount, options: BindOptions, *, recursive: bool) -> str:
-    """What is mounted below a read-only mount is read-only too (`rro`) where the kernel can, as in Docker.
+    """The access option of a bind mount. A read-only one is recursive (`rro`) if the kernel can do it, as in Docker.
 
-    Nothing is mounted below a file, a socket or a device, and crun 1.8 fails when it is to look there.
+    `recursive` is False for a file, socket or device: it has no submounts, and crun 1.8 fails on `rro` there.
     """
     if not mount.read_only:
         return "rw"

@@ -95,7 +95,7 @@ class ContainerStore:
 
     def publish(self, record: Record, action: str, **attributes: str) -> None:
         """Something happened to a container."""
-        self._events.tell("container", action, record.id, container_record.attributes(record) | attributes)
+        self._events.publish("container", action, record.id, container_record.attributes(record) | attributes)
 
     def users_of_image(self, id: str) -> list[str]:
         """Names of the containers that were made from an image."""

@@ -23,7 +23,7 @@ from api.errors import Conflict, NotFound
 from api.service.host_config import Hook
 
 MOST_ENDED = 256
-"""Ended commands that are still told of."""
+"""Ended commands that are still on_event of."""
 _CHUNK = 32 * 1024
 _WORDS = 512
 _REST = 1.0
@@ -185,7 +185,7 @@ class Execs:
         self._shape = shape
         self._known: dict[str, Exec] = {}
         self._works: set[asyncio.Task[None]] = set()
-        self.told: Callable[[Exec, str], None] = lambda *_: None
+        self.on_event: Callable[[Exec, str], None] = lambda *_: None
         """Told of exec_create, exec_start and exec_die; set by the runtime."""
 
     def create(self, container: str, wish: ExecConfig) -> Exec:
@@ -194,7 +194,7 @@ class Execs:
         made = Exec(container, wish)
         self._known[made.id] = made
         self._forget()
-        self.told(made, "exec_create")
+        self.on_event(made, "exec_create")
         return made
 
     def get(self, id: str) -> Exec:
@@ -221,7 +221,7 @@ class Execs:
         except BaseException:
             exec.code = NOT_RUNNABLE
             raise
-        self.told(exec, "exec_start")
+        self.on_event(exec, "exec_start")
         return exec
 
     async def _start(self, exec: Exec, shape: dict[str, Any], detach: bool) -> None:
@@ -312,7 +312,7 @@ class Execs:
                 reader.cancel()
             await asyncio.gather(*readers, return_exceptions=True)
         await exec.finish(code if ran else exec.refusal)
-        self.told(exec, "exec_die")
+        self.on_event(exec, "exec_die")
 
     def _forget(self) -> None:
         ended = [one.id for one in self._known.values() if one.code is not None]

@@ -1,3 +1,3 @@
-"""The images of this host: fetched, verified, stored, named, given to others."""
+"""The images of this host: fetching, verification, storage, names, export."""
 
 __all__ = ["image_config", "image_store", "peer_source"]

@@ -1,8 +1,8 @@
-"""Image archives: what is in one that comes in, and the bytes of one that goes out.
+"""Image archives: reading and writing them.
 
-In: `docker save` files and OCI layouts, also compressed. Out: one tar that is both (as Docker ≥ 25 writes), with the
-image's config byte by byte as it is, because an image's id is the digest of that: so an image keeps its id from host
-to host. (skopeo's own conversion to OCI would drop Docker's fields, the health check among them.)
+Read: `docker save` files and OCI layouts, also compressed. Written: one tar that is both (as by Docker ≥ 25). It has
+the image's config unchanged, byte by byte: the image's id is its digest, so an image has the same id on all hosts.
+(skopeo's conversion to OCI would drop Docker's fields, such as the health check.)
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class _Index(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An image in an archive: where skopeo finds it, and the names it has there (as written)."""
+    """An image in an archive: its source in skopeo's form, and its names as the archive has them."""
 
     source: str
     names: tuple[str, ...]
 
 
 async def spool(stream: AsyncIterator[bytes], path: Path, workers: ThreadPool) -> None:
-    """Write a stream to a file, decompressed. Raises Invalid for broken compression, Unavailable for a full disk."""
+    """Write a stream to a file, decompressed. Raises Invalid for broken data, Unavailable if the disk is full."""
     head, inflate = b"", None
     with path.open("wb") as file:
         async for chunk in stream:
@@ -82,7 +82,7 @@ async def spool(stream: AsyncIterator[bytes], path: Path, workers: ThreadPool) -
 
 
 def parts(path: Path) -> list[Part]:
-    """The images in an archive (uncompressed). Raises Invalid when it is none."""
+    """The images in an uncompressed archive. Raises Invalid if it is not an image archive."""
     try:
         with tarfile.open(path, "r:") as tar:
             names = {name.removeprefix("./") for name in tar.getnames()}
@@ -90,14 +90,20 @@ def parts(path: Path) -> list[Part]:
                 return _docker_parts(path, _member(tar, "manifest.json"))
             if "index.json" in names:
                 return _oci_parts(path, _member(tar, "index.json"))
-    except (tarfile.TarError, msgspec.MsgspecError, EOFError, OSError, RecursionError) as error:  # links in circles too
+    except (
+        tarfile.TarError,
+        msgspec.MsgspecError,
+        EOFError,
+        OSError,
+        RecursionError,
+    ) as error:  # OSError: also symbolic links in a loop
         raise Invalid(f"the archive cannot be read: {error}") from None
     raise Invalid("the archive holds no image: it has neither a manifest.json (docker save) nor an index.json (OCI)")
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An image to write: its files in skopeo's `dir` form, its full names, and what registries say of it."""
+    """An image to write: its files in skopeo's `dir` form, its full names, and its manifests from registries."""
 
     directory: Path
     names: tuple[str, ...]
@@ -105,7 +111,7 @@ class Export:
 
 
 async def write(exports: Sequence[Export], workers: ThreadPool) -> AsyncIterator[bytes]:
-    """The bytes of an archive of these images: manifests, then each image's config, then its layers."""
+    """The bytes of an archive of these images: the manifests first, then each image's config and layers."""
     documents, blobs = await workers.run("reading the image", _layout, exports)
     for name, data in documents.items():
         yield _header(name, len(data)) + data + _padding(len(data))
@@ -211,7 +217,7 @@ def _write(file: Any, inflate: Any, chunk: bytes) -> None:
 
 
 def _inflated(inflate: Any, chunk: bytes) -> Iterator[bytes]:
-    """In pieces of CHUNK at most: a few bytes can stand for gigabytes."""
+    """Decompress in pieces of at most CHUNK bytes: a few compressed bytes can expand to gigabytes."""
     while piece := inflate.decompress(chunk, CHUNK):
         yield piece
         chunk = getattr(inflate, "unconsumed_tail", b"")

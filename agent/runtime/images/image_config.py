@@ -1,4 +1,4 @@
-"""An image's config (the JSON that its id is the digest of) as the runtime's `Image`. Pure."""
+"""An image's config (the JSON whose digest is the image's id), and the `Image` made from it. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from api.service.container import Healthcheck
 
 
 class Execution(msgspec.Struct, rename="pascal"):
-    """The `config` object. Docker writes null where something is empty."""
+    """The `config` object. Docker writes null for empty values."""
 
     user: str | None = None
     entrypoint: list[str] | None = None
@@ -32,7 +32,7 @@ class RootFs(msgspec.Struct):
     diff_ids: list[str] = []
 
 
-class Step(msgspec.Struct):
+class ImageHistoryEntry(msgspec.Struct):
     """One line of the history."""
 
     created: str = ""
@@ -42,7 +42,7 @@ class Step(msgspec.Struct):
 
 
 class ImageConfig(msgspec.Struct):
-    """What we read of a config, in Docker's or the OCI's form."""
+    """The fields that Argosy reads of a config, in Docker's or the OCI's form."""
 
     architecture: str = ""
     variant: str = ""
@@ -51,11 +51,11 @@ class ImageConfig(msgspec.Struct):
     author: str = ""
     config: Execution | None = None
     rootfs: RootFs = msgspec.field(default_factory=RootFs)
-    history: list[Step] | None = None
+    history: list[ImageHistoryEntry] | None = None
 
 
 def read(data: bytes) -> ImageConfig:
-    """The config. Raises msgspec.MsgspecError for a broken one."""
+    """Parse a config. Raises msgspec.MsgspecError for a broken one."""
     return msgspec.json.decode(data, type=ImageConfig)
 
 
@@ -85,7 +85,7 @@ def image(id: str, config: ImageConfig, size: int) -> Image:
 
 
 def seconds(text: str) -> float:
-    """Unix seconds of an RFC 3339 time; 0 for what is none."""
+    """Unix seconds of an RFC 3339 time; 0 for other text."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):

@@ -1,8 +1,8 @@
-"""An image from somebody who is not trusted: taken by digest, piece by piece, and nothing else of what is sent.
+"""The image receiver: takes an image by digest from a sender that is not trusted, verifying each blob.
 
-The digest that was asked for is that of a list of manifests, a manifest, or a config. From there each piece names the
-next: list → manifest → config → layers (uncompressed, by their diff_ids). A piece that nothing named is passed over;
-one whose bytes are not what its name says ends it all. Names in the archive are not read.
+The requested digest is that of a list of manifests, a manifest, or a config. Each blob names the next ones: list →
+manifest → config → layers (uncompressed, by their diff_ids). A blob that none has named is skipped; one with another
+digest than its name ends the transfer. Image names in the archive are not read.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from api.errors import Invalid, Unavailable
 from kit.thread_pool import ThreadPool
 
 KEEP_FREE = 256 << 20
-"""Bytes of the disk that no image may take."""
+"""Bytes of the disk that stay free."""
 MOST_SKIPPED = 16 << 20
-"""Bytes of an archive that are passed over before it is given up."""
+"""Bytes of an archive that may be skipped; beyond that the transfer ends."""
 _BLOBS = "blobs/sha256/"
 _BLOCK = tarfile.BLOCKSIZE
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -34,26 +34,26 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 @dataclass(slots=True)
 class Received:
-    """What came, as files in a directory that skopeo reads (`dir:`)."""
+    """A received image, as files in a directory that skopeo reads (`dir:`)."""
 
     id: str = ""
-    """The digest of its config."""
+    """The digest of the image's config."""
     layers: list[str] = field(default_factory=list)
-    """Uncompressed, the lowest first."""
+    """Digests of the uncompressed layers, the lowest first."""
     manifests: list[bytes] = field(default_factory=list)
-    """What led from the digest to the config."""
+    """The manifests between the requested digest and the config."""
     sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of it is lacking."""
+        """Whether all blobs have been received."""
         return bool(self.id) and all(layer in self.sizes for layer in self.layers)
 
 
 async def receive(
     stream: AsyncIterator[bytes], wanted: str, machine: str, directory: Path, workers: ThreadPool
 ) -> Received:
-    """Take the image of a digest from a tar of `blobs/sha256/<digest>` into a directory.
+    """Receive the image with a digest from a tar of `blobs/sha256/<digest>` into a directory.
 
     Raises Invalid when something else is sent, and Unavailable when the disk is full.
     """
@@ -85,7 +85,7 @@ async def receive(
 
 
 def _understood(data: bytes, digest: str, machine: str, received: Received) -> set[str]:
-    """What is to come after a piece that is what its digest says."""
+    """The digests that a verified blob names as the next ones."""
     document: Document = read(data)
     if document.rootfs is not None:
         received.id, received.layers = digest, layers_of(document)
@@ -95,7 +95,7 @@ def _understood(data: bytes, digest: str, machine: str, received: Received) -> s
 
 
 def _manifest(received: Received) -> bytes:
-    """One of our own, in the words of what was checked."""
+    """A new manifest, made from verified blobs only."""
 
     def described(kind: str, digest: str) -> dict[str, object]:
         return {"mediaType": kind, "digest": digest, "size": received.sizes[digest]}
@@ -133,14 +133,14 @@ def _room(directory: Path) -> int:
 
 
 def check_room(fd: int) -> None:
-    """Raises Unavailable when the file's disk is full but for what is kept free."""
+    """Raises Unavailable when the file's disk has no more than KEEP_FREE bytes left."""
     found = os.fstatvfs(fd)
     if found.f_bavail * found.f_frsize < KEEP_FREE:
         raise Unavailable(f"the disk is full: less than {KEEP_FREE >> 20} MiB are free")
 
 
 class _Source:
-    """A stream read by entries of a tar archive."""
+    """A tar stream, read entry by entry."""
 
     def __init__(self, stream: AsyncIterator[bytes]) -> None:
         self._stream = stream
@@ -148,7 +148,7 @@ class _Source:
         self._padding = 0
 
     async def entry(self) -> tuple[str, int] | None:
-        """The next entry's name and size; its bytes must be read next. None at the end."""
+        """The next entry's name and size, None at the end. The caller must read or skip its bytes next."""
         await self.skip(self._padding)
         self._padding = 0
         header = await self.all(_BLOCK)
@@ -164,7 +164,7 @@ class _Source:
         return found.name, found.size
 
     async def pieces(self, size: int) -> AsyncIterator[bytes]:
-        """The next bytes as they come. Raises Invalid when there are fewer."""
+        """The next `size` bytes, in chunks as they arrive. Raises Invalid if the stream ends before."""
         while size:
             if not self._held:
                 self._held = await anext(self._stream, b"")
@@ -175,10 +175,10 @@ class _Source:
             yield piece
 
     async def all(self, size: int) -> bytes:
-        """The next bytes in one."""
+        """The next `size` bytes at once."""
         return b"".join([piece async for piece in self.pieces(size)])
 
     async def skip(self, size: int) -> None:
-        """Pass over the next bytes."""
+        """Skip the next `size` bytes."""
         async for _ in self.pieces(size):
             pass

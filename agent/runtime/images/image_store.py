@@ -1,4 +1,4 @@
-"""The images of one host: found, fetched once however many ask, loaded, named, removed, given to others."""
+"""The image store: the images of one host, with lookup, fetching (once for concurrent callers), names and export."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from kit.streams import closable
 from kit.thread_pool import ThreadPool
 
 MOST_FETCHES = 4
-"""Images brought in at a time."""
+"""Images being fetched or loaded at once."""
 MOST_EXPORTS = 4
-"""Images given to other hosts at a time; who asks meanwhile waits."""
+"""Images being exported to other hosts at once; further requests wait."""
 MOST_CALLS = 16
-"""Calls into the disk under way at a time."""
+"""Blocking calls on the disk at once."""
 PATIENCE = 300.0
-"""Seconds that one may take."""
+"""Seconds that such a call may take."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedImage:
-    """What a load brought: `name` as Docker prints it, "" for an image without one."""
+    """An image that was loaded: `name` as Docker prints it, "" for an image without a name."""
 
     name: str
     id: str
@@ -53,11 +53,11 @@ class LoadedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageRemoval:
-    """What a remove did."""
+    """The result of removing an image."""
 
     untagged: tuple[str, ...]
     deleted: str = ""
-    """The image's id, if it went with its last name."""
+    """The image's id, if the image was deleted with its last name."""
 
 
 _NO_PEERS = "no other host of the cluster is known to have it"
@@ -65,7 +65,7 @@ _NO_DIGEST = "its tag is known to no manager, and other hosts are asked for dige
 
 
 def digest_in(reference: str) -> str:
-    """The digest by which a reference names an image (a registry's, or the image's id); "" for a tag alone."""
+    """The digest in a reference (a registry's, or the image's id); "" if it has only a tag."""
     try:
         return image_id(reference) or parse(reference).digest
     except Invalid:
@@ -73,12 +73,12 @@ def digest_in(reference: str) -> str:
 
 
 def _flight(what: str, login: bytes) -> str:
-    """Whoever has another login does not share its fate."""
+    """The key of a shared fetch. Callers with different credentials do not share one: it may fail for one of them."""
     return f"{what} {hashlib.sha256(login).hexdigest()}" if login else what
 
 
 class ImageStore:
-    """Images below `root`. `peers` is None for a host that is alone; `rng` spreads requests over the peers."""
+    """The images below `root`. `peers` is None for a host without a cluster; `rng` spreads requests over the peers."""
 
     def __init__(
         self, root: Path, run_root: Path, peers: PeerSource | None, rng: random.Random, auth_file: Path | None = None
@@ -97,40 +97,40 @@ class ImageStore:
         self._images: dict[str, Image] = {}
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Names of the containers made from an image; set by the runtime."""
-        self.told: Callable[[str, str, str], None] = lambda *_: None
-        """Told of what happened (pull, load, tag, untag, delete) to which image, under which name."""
-        shutil.rmtree(self._scratch, ignore_errors=True)  # what a crash left
+        self.on_event: Callable[[str, str, str], None] = lambda *_: None
+        """Called with an action (pull, load, tag, untag, delete), the image's id and its name."""
+        shutil.rmtree(self._scratch, ignore_errors=True)  # left by a crash
         self._read()
 
     def all(self) -> list[Image]:
-        """All that are complete, the newest first."""
+        """All complete images, the newest first."""
         return sorted((self._named(i) for i in self._images.values()), key=lambda i: (-i.created, i.id))
 
     async def wait(self) -> None:
-        """Until the set of images or their names changes."""
+        """Return when the set of images or their names changes."""
         await self._changed.wait()
 
     def find(self, text: str) -> Image | None:
-        """The image of a name, a name with digest (a registry's, or the image's own id), or an id.
+        """The image with a name, a name with digest (a registry's, or the image's id), or an id; None if there is none.
 
-        An id may be shortened as long as it is unique (12 digits or more are always taken for one).
+        An id may be shortened as long as it is unique (12 digits or more are always taken for an id).
         """
         if id := self._id(text):
             return self._named(self._images[id])
         return None
 
     def get(self, text: str) -> Image:
-        """Like find. Raises NotFound."""
+        """The image, as by `find`. Raises NotFound."""
         if image := self.find(text):
             return image
         raise NotFound(f"No such image: {text}")
 
     async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
-        """The image from here, a peer or a registry, as the pull policy has it. Raises ImageMissing.
+        """The image from this host, a peer or a registry, by the pull policy. Raises ImageMissing.
 
-        Peers are asked for what a digest names, and for that only: what a tag means is not theirs to say.
+        Peers are asked only for references with a digest: a peer must not decide what a tag means.
         """
-        # what a digest names never changes
+        # An image with a digest never changes.
         if policy == "always" and not digest_in(reference):
             return await self.pull(reference, login=login)
         if id := self._exact(reference):
@@ -143,7 +143,10 @@ class ImageStore:
             raise ImageMissing(f"cannot store {familiar(reference)}: {error}") from None
 
     async def pull(self, reference: str, auth_file: Path | None = None, login: bytes = b"") -> Image:
-        """The image as its registry has it now; the login is a file, or its content. Raises Invalid or ImageMissing."""
+        """Pull an image from its registry. The login is an auth.json, by path or as content.
+
+        Raises Invalid or ImageMissing.
+        """
         wanted = parse(reference)
         try:
             return await self._flights.share(
@@ -153,7 +156,7 @@ class ImageStore:
             raise ImageMissing(f"cannot pull {wanted.familiar}: {error}") from None
 
     async def load(self, stream: AsyncIterator[bytes]) -> list[LoadedImage]:
-        """Take all images of an archive (docker-archive or OCI, also compressed) in. Raises Invalid."""
+        """Load all images of an archive (docker-archive or OCI, also compressed). Raises Invalid."""
         with self._workspace() as space:
             path = Path(space) / "image.tar"
             await image_archive.spool(stream, path, self._workers)
@@ -163,18 +166,18 @@ class ImageStore:
         return loaded
 
     def tag(self, source: str, target: str) -> None:
-        """Give an image another name. Raises NotFound or Invalid."""
+        """Give an image a further name. Raises NotFound or Invalid."""
         image, name = self.get(source), parse(target)
         if name.digest:
             raise Invalid("refusing to create a tag with a digest reference")
         self._references.add(image.id, [str(name)])
-        self.told("tag", image.id, name.familiar)
+        self.on_event("tag", image.id, name.familiar)
         self._tell()
 
     async def remove(self, text: str, force: bool = False) -> ImageRemoval:
-        """Drop a name, and the image with its last one. By id: all its names, if it has one or with `force`.
+        """Remove a name, and with its last name the image. By id: all names, if it has only one or with `force`.
 
-        Raises NotFound, and Conflict when a container is made from it.
+        Raises NotFound, and Conflict when a container uses the image.
         """
         image = self.get(text)
         by_id = not self._is_name(text)
@@ -188,10 +191,10 @@ class ImageStore:
             raise Conflict(f"conflict: unable to delete {text} - it is used by container {users[0]}; remove that first")
         self._references.drop([name for name in gone if "@" not in name])
         for name in gone:
-            self.told("untag", image.id, familiar(name))
+            self.on_event("untag", image.id, familiar(name))
         if not stays:
             await self._delete(image)
-            self.told("delete", image.id, "")
+            self.on_event("delete", image.id, "")
         self._tell()
         return ImageRemoval(tuple(familiar(name) for name in gone), "" if stays else image.id)
 
@@ -209,9 +212,9 @@ class ImageStore:
                     yield chunk
 
     async def give(self, reference: str) -> AsyncIterator[bytes]:
-        """What another host needs to have the image of a digest, and to see that it is that. Raises NotFound, Invalid.
+        """An image for another host, with the manifests by which it can verify the digest. Raises NotFound, Invalid.
 
-        Names are not given: each host has its own.
+        It has no names: each host has its own.
         """
         if not (wanted := digest_in(reference)):
             raise Invalid(f"{reference} is no digest: what a tag means is not for another host to say")
@@ -229,18 +232,18 @@ class ImageStore:
                         yield chunk
 
     def config(self, id: str) -> image_config.ImageConfig:
-        """An image's config as it is. Raises FileNotFoundError."""
+        """An image's config. Raises FileNotFoundError."""
         return image_config.read(self._layers.config(id))
 
     def layer_sizes(self, id: str) -> list[int]:
-        """Bytes of each layer, the lowest first. Raises KeyError when it is gone."""
+        """Bytes of each layer, the lowest first. Raises KeyError when the image is gone."""
         return self._layers.layer_sizes(id)
 
     def layers(self, id: str) -> list[Path]:
-        """Its layer directories, the uppermost first. Raises KeyError or OSError when it is gone."""
+        """The image's layer directories, the uppermost first. Raises KeyError or OSError when the image is gone."""
         return self._layers.lower(id)
 
-    # ── where images come from ──
+    # ── fetching ──
 
     async def _fetch(self, reference: str, peers: Sequence[str], login: bytes) -> Image:
         tried = ["it is not on this host"]
@@ -282,9 +285,9 @@ class ImageStore:
     async def _from_registry(self, wanted: Reference, auth_file: Path | None, login: bytes) -> Image:
         options = ["--src-tls-verify=false"] if wanted.is_loopback else []
         with self._workspace() as space:
-            if is_for(login, wanted.domain):  # else the host's own logins hold
+            if is_for(login, wanted.domain):  # else the host's own logins apply
                 auth_file = Path(space) / "auth.json"
-                auth_file.write_bytes(login)  # the directory is nobody else's to read
+                auth_file.write_bytes(login)  # in a directory that only root can read
             if auth_file:
                 options += ["--src-authfile", str(auth_file)]
             digest_file = Path(space) / "digest"
@@ -295,7 +298,7 @@ class ImageStore:
         await self._workers.run("reading the image store", self._read)
         names = [str(replace(wanted, digest=""))] if wanted.tag else []
         self._references.add(id, names, digests)
-        self.told("pull", wanted.familiar, wanted.familiar_name)
+        self.on_event("pull", wanted.familiar, wanted.familiar_name)
         self._tell()
         return self.get(id)
 
@@ -308,14 +311,14 @@ class ImageStore:
         names = [parse(name) for name in part.names if "@" not in name]
         self._references.add(id, [str(name) for name in names])
         for text in [name.familiar for name in names] or [""]:
-            self.told("load", id, text)
+            self.on_event("load", id, text)
         self._tell()
         return [LoadedImage(name.familiar, id) for name in names] or [LoadedImage("", id)]
 
-    # ── what is here ──
+    # ── the index of stored images ──
 
     async def _delete(self, image: Image) -> None:
-        del self._images[image.id]  # first of all: from here on nobody can make a container from it
+        del self._images[image.id]  # first, so that no container can be made from it any more
         self._references.drop(image.digests)
         try:
             await self._layers.delete(image.id)
@@ -352,7 +355,7 @@ class ImageStore:
         return replace(image, names=self._references.names_of(image.id), digests=self._references.digests_of(image.id))
 
     def _read(self) -> None:
-        """Look at the store again; what is known already is not read twice."""
+        """Read the store again, except for images that are known already."""
         stored, layers = self._layers.images(), self._layers.layers()
         self._images = {
             id: known
@@ -361,21 +364,21 @@ class ImageStore:
         }
 
     def _keep_manifests(self, id: str) -> None:
-        """What a registry sent with an image, so that other hosts can be shown it."""
+        """Store the manifests that a registry sent with an image, for hosts that get the image from here."""
         for manifest in self._layers.manifests(id):
             self._manifests.keep(manifest)
 
     def _chain(self, digest: str, id: str) -> list[bytes]:
-        """What leads from a registry's digest to an image. Raises NotFound."""
+        """The manifests from a registry's digest to the image. Raises NotFound."""
         if not (found := self._manifests.chain(digest, id)):
-            self._keep_manifests(id)  # it came before they were kept
+            self._keep_manifests(id)  # the image was stored by a version that did not store manifests
             found = self._manifests.chain(digest, id)
         if not found:
             raise NotFound(f"this host has the image, and not what shows that it is {digest}")
         return found
 
     def _image(self, id: str, image: StoredImage, layers: dict[str, StoredLayer]) -> Image | None:
-        """None for one that cannot be read: it is fetched again when it is needed."""
+        """The image; None if it cannot be read: it is fetched again when needed."""
         try:
             return image_config.image(id, image_config.read(self._layers.config(id)), self._layers.size(image, layers))
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:

@@ -1,9 +1,9 @@
-"""The image store on disk: a `containers/storage` root of our own, written by skopeo, read by us.
+"""The layer store: images on disk in a `containers/storage` root, written by skopeo and read directly.
 
-skopeo does what is hard (transports, compression, confinement, sharing of layers, locking between processes). It is
-run in a mount namespace of its own, because the library leaves a bind mount of its directory behind. Its files are
-replaced atomically, so reading them needs no lock. Names are not kept here (see catalogue.py): each image has a
-synthetic one, made of nothing but a number.
+skopeo does transports, compression, confinement, sharing of layers and locking between processes. It runs in a mount
+namespace of its own, because the library leaves a bind mount of its directory behind. Its files are replaced
+atomically, so reading them needs no lock. Names are not stored here but in reference_store.py: in the library each
+image has a synthetic name, a number.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from kit.thread_pool import ThreadPool
 T = TypeVar("T")
 _UNIQUE = "localhost/argosy:"
 _LONGEST = 3600.0
-"""Seconds that bringing an image in, or deleting it, may take."""
+"""Seconds that copying or deleting an image may take."""
 
 log = structlog.get_logger(__name__)
 
 
 class StorageFailure(ArgosyError):
-    """skopeo failed; the sentence is its last words."""
+    """skopeo failed; the message is the last line of its output."""
 
 
 class StoredImage(msgspec.Struct):
@@ -51,12 +51,12 @@ class StoredLayer(msgspec.Struct, rename="kebab"):
     parent: str = ""
     diff_size: int = 0
     diff_digest: str = ""
-    """Of its uncompressed bytes."""
+    """The digest of the uncompressed bytes."""
     flags: dict[str, object] = {}
 
 
 class LayerStore:
-    """The store below `root`; `run_root` holds what need not survive a reboot."""
+    """The store below `root`; `run_root` has the files that need not survive a reboot."""
 
     def __init__(self, root: Path, run_root: Path, workers: ThreadPool, auth_file: Path | None = None) -> None:
         self._root = root
@@ -66,9 +66,10 @@ class LayerStore:
         self._serial = 0
 
     async def take(self, source: str, *options: str) -> str:
-        """Copy an image in (source in skopeo's form); returns its id, "sha256:…". Raises StorageFailure.
+        """Copy an image from `source` (in skopeo's form) into the store; returns its id, "sha256:…".
 
-        Its layers are then those that its config names: skopeo holds them against the manifest only.
+        Checks the layers against the image's config; skopeo checks them against the manifest only. Raises
+        StorageFailure.
         """
         self._serial += 1
         name = f"{_UNIQUE}{os.getpid()}-{self._serial}"
@@ -86,15 +87,15 @@ class LayerStore:
         await self._skopeo("copy", "-q", f"containers-storage:{self._spec}@{_hex(id)}", f"dir:{directory}")
 
     async def delete(self, id: str) -> None:
-        """Delete an image and the layers only it had."""
+        """Delete an image and the layers that no other image has."""
         await self._skopeo("delete", f"containers-storage:{self._spec}@{_hex(id)}")
 
     def images(self) -> dict[str, StoredImage]:
-        """All that are complete, by id ("sha256:…")."""
+        """All complete images, by id ("sha256:…")."""
         return {f"sha256:{image.id}": image for image in self._read("overlay-images/images.json", list[StoredImage])}
 
     def layers(self) -> dict[str, StoredLayer]:
-        """All that are complete, by their id."""
+        """All complete layers, by id."""
         layers = self._read("overlay-layers/layers.json", list[StoredLayer])
         return {layer.id: layer for layer in layers if not layer.flags.get("incomplete")}
 
@@ -103,7 +104,7 @@ class LayerStore:
         return self._big_data(id, id).read_bytes()
 
     def manifests(self, id: str) -> list[bytes]:
-        """What came with an image: its manifest as a registry has it, and the list that was in. Raises KeyError."""
+        """The manifests that came with an image: its own from the registry, and the list it was in. Raises KeyError."""
         names = [name for name in self.images()[id].big_data_names or () if name.startswith("manifest")]
         return [self._big_data(id, name).read_bytes() for name in names]
 
@@ -118,7 +119,7 @@ class LayerStore:
 
     @property
     def links(self) -> Path:
-        """Where the short links to the layers' directories are."""
+        """The directory of the short links to the layers' directories."""
         return self._root / "overlay" / "l"
 
     def layer_sizes(self, id: str) -> list[int]:
@@ -131,7 +132,7 @@ class LayerStore:
         return sizes
 
     def size(self, image: StoredImage, layers: dict[str, StoredLayer]) -> int:
-        """Bytes of its layers together."""
+        """Total bytes of the image's layers."""
         total, layer = 0, image.layer
         while layer in layers:
             total += layers[layer].diff_size
@@ -139,7 +140,7 @@ class LayerStore:
         return total
 
     def _fault(self, id: str) -> str:
-        """Why an image cannot be what its id says; "" when it is."""
+        """Why the stored image does not match its id; "" if it does."""
         try:
             wanted = image_config.read(self.config(id)).rootfs.diff_ids
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -152,7 +153,7 @@ class LayerStore:
         return "" if found == wanted else "the image's layers are not those that its config names"
 
     def _big_data(self, id: str, name: str) -> Path:
-        """The file in which the library keeps something of an image."""
+        """The path of a named data file that the library stores with an image."""
         if ":" in name:
             name = "=" + base64.b64encode(name.encode()).decode()
         return self._root / "overlay-images" / _hex(id) / name
@@ -187,7 +188,7 @@ class LayerStore:
 
 
 def _readable(data: bytes, kind: type[list[T]]) -> list[T]:
-    """The entries that are understood; one of another form hides itself only."""
+    """The readable entries of a list; an entry of another form is skipped."""
     (item,) = get_args(kind)
     found: list[T] = []
     for raw in msgspec.json.decode(data, type=list[msgspec.Raw]):
@@ -199,7 +200,7 @@ def _readable(data: bytes, kind: type[list[T]]) -> list[T]:
 
 
 def complaint(text: str) -> str:
-    """What skopeo means, out of its log line."""
+    """The message in a log line of skopeo."""
     lines: Sequence[str] = text.strip().splitlines()
     last = lines[-1] if lines else "skopeo failed without a word"
     if 'msg="' not in last:

@@ -1,6 +1,6 @@
-"""What registries say of images, byte by byte: with it another host can check that an image is what a digest asks for.
+"""Manifests of images, stored byte by byte as registries sent them: other hosts verify an image's digest by them.
 
-`<root>/<hex>` is a manifest, or a list of manifests for several platforms, whose SHA-256 that is.
+`<root>/<hex>` is a manifest, or a list of manifests for several platforms, with that SHA-256.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from api.service import placement
 from kit.files import replace_file
 
 MOST_BYTES = 4 << 20
-"""Of one manifest or config; registries take no more either."""
+"""Bytes of one manifest or config; registries have the same limit."""
 MOST_LAYERS = 512
 
 
 class Platform(msgspec.Struct):
-    """For which machines."""
+    """The platform of a manifest in a list."""
 
     architecture: str = ""
     os: str = ""
 
 
 class Described(msgspec.Struct):
-    """A pointer to something else."""
+    """A descriptor: the digest of another document or blob, with its platform."""
 
     digest: str
     platform: Platform | None = None
 
 
 class RootFs(msgspec.Struct):
-    """The layers, uncompressed, the lowest first."""
+    """The diff_ids of the uncompressed layers, the lowest first."""
 
     diff_ids: list[str] = []
 
 
 class Document(msgspec.Struct):
-    """A manifest, a list of them, or an image's config: what is there tells which it is."""
+    """A manifest, a list of manifests, or an image's config, recognised by the fields it has."""
 
     manifests: list[Described] | None = None
     config: msgspec.Raw = msgspec.Raw(b"")
@@ -49,12 +49,12 @@ class Document(msgspec.Struct):
 
 
 def digest_of(data: bytes) -> str:
-    """As everybody names it: "sha256:…"."""
+    """The digest of bytes: "sha256:…"."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def read(data: bytes) -> Document:
-    """Raises Invalid for what is no manifest and no config."""
+    """Parse a document. Raises Invalid if it is neither manifest nor config."""
     try:
         return msgspec.json.decode(data, type=Document)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -62,9 +62,9 @@ def read(data: bytes) -> Document:
 
 
 def leads_to(document: Document, machine: str) -> list[str]:
-    """The digests of what comes next: of a list, the manifests for that machine; of a manifest, its config.
+    """The digests that a document refers to: a list to the manifests for that machine, a manifest to its config.
 
-    Raises Invalid when nothing does.
+    Raises Invalid if there are none.
     """
     if document.manifests is not None:
         found = [one.digest for one in document.manifests if _fits(one.platform, machine)]
@@ -91,18 +91,18 @@ def _fits(platform: Platform | None, machine: str) -> bool:
 
 
 class Manifests:
-    """Those below `root`."""
+    """The manifests below `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def keep(self, data: bytes) -> None:
-        """Have one."""
+        """Store a manifest."""
         if len(data) <= MOST_BYTES and not (path := self._path(digest_of(data))).exists():
             replace_file(path, data)
 
     def chain(self, digest: str, id: str) -> list[bytes]:
-        """What leads from a digest to the image of that id, for all machines; [] when something of it is lacking."""
+        """The manifests from a digest to the image `id`; [] if one of them is not stored."""
         data = self._get(digest)
         if data is None:
             return []
@@ -118,7 +118,7 @@ class Manifests:
         return []
 
     def prune(self, digests: Iterable[str]) -> None:
-        """Forget all but these and what they list."""
+        """Delete all manifests except these and those that they list."""
         kept = set(self._with_listed(digests))
         for path in self._root.glob("*"):
             if f"sha256:{path.name}" not in kept:

@@ -1,4 +1,4 @@
-"""Where else an image may be: the other hosts of the cluster, asked over gRPC (Host.ExportImage)."""
+"""The peer source: fetches images from other hosts of the cluster over gRPC (Host.ExportImage)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from api.wire.host_messages import EXPORT_METHOD, ExportRequest
 from kit.streams import paced
 
 PATIENCE = 120.0
-"""Seconds until a peer sends the first piece: it reads the image from its disk first, and may have others to serve."""
+"""Seconds until a peer sends the first chunk: it reads the image from its disk first, and may serve others before."""
 SLOWEST = 128 * 1024
-"""Bytes a second, on average, below which the next peer is asked."""
+"""Average bytes per second below which the next peer is tried."""
 
 
 class PeerSource(Protocol):
-    """Images of other hosts."""
+    """Fetches images from other hosts."""
 
     def fetch(self, peer: str, reference: str) -> AsyncIterator[bytes]:
         """An image as an archive. `peer` is "node_id@address:port". Raises Unavailable with the reason."""
@@ -27,7 +27,7 @@ class PeerSource(Protocol):
 
 
 class GrpcPeers:
-    """Peers over mTLS; that the right node answers is checked by its certificate."""
+    """Peers over mTLS. The certificate proves that the right node answers."""
 
     def __init__(self, credentials: Callable[[], rpc.Credentials]) -> None:
         self._credentials = credentials

@@ -1,7 +1,7 @@
-"""Which name stands for which image: one small JSON file, kept twice.
+"""The reference store: which image a name or digest refers to, in one small JSON file with a mirror copy.
 
-`names` are what users call images ("docker.io/library/demo:1"), one image each, and can move. `digests` are what a
-registry called them ("docker.io/library/demo@sha256:…") and never move.
+`names` are references with a tag ("docker.io/library/demo:1"); they may come to mean another image. `digests` are
+registries' references ("docker.io/library/demo@sha256:…"), and are fixed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ log = structlog.get_logger(__name__)
 
 
 class ReferenceStore:
-    """Names and digests → image ids ("sha256:…")."""
+    """Maps names and digests to image ids ("sha256:…")."""
 
     class Content(msgspec.Struct):
-        """What is in the file."""
+        """The content of the file."""
 
         names: dict[str, str] = {}
         digests: dict[str, str] = {}
@@ -37,7 +37,7 @@ class ReferenceStore:
             self._content = ReferenceStore.Content()
 
     def named(self, reference: str) -> str:
-        """The image of a full name or digest; "" when there is none."""
+        """The id of the image with a full name or digest; "" if there is none."""
         return self._content.names.get(reference) or self._content.digests.get(reference) or ""
 
     def names_of(self, id: str) -> tuple[str, ...]:
@@ -49,17 +49,17 @@ class ReferenceStore:
         return tuple(sorted(name for name, owner in self._content.digests.items() if owner == id))
 
     def registry_digests(self) -> list[str]:
-        """All that images are known by: "sha256:…"."""
+        """The digests of all registry references: "sha256:…"."""
         return [name.partition("@")[2] for name in self._content.digests]
 
     def add(self, id: str, names: Collection[str] = (), digests: Collection[str] = ()) -> None:
-        """Let names and digests stand for an image; a name leaves the image it stood for."""
+        """Point names and digests at an image. A name that pointed at another image moves."""
         self._content.names.update(dict.fromkeys(names, id))
         self._content.digests.update(dict.fromkeys(digests, id))
         self._save()
 
     def drop(self, names: Collection[str]) -> None:
-        """Forget names or digests."""
+        """Delete names or digests."""
         for name in names:
             self._content.names.pop(name, None)
             self._content.digests.pop(name, None)

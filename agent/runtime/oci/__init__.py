@@ -1,4 +1,4 @@
-"""From image, spec and host to the OCI's config.json. Pure."""
+"""The OCI's config.json, made from image, spec and host. Pure."""
 
 __all__ = [
     "container_defaults",

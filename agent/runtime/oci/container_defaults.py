@@ -1,4 +1,4 @@
-"""What a container gets whose spec does not say: argosyd's --default-pids-limit, --log-driver and --log-opt."""
+"""Defaults for values that a container's spec does not set: --default-pids-limit, --log-driver and --log-opt."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from agent.runtime.logs.log_file import LogPolicy
 
 PIDS_LIMIT = 4096
-"""More than an honest service has of processes and threads, fewer than a host has room for: a fork bomb ends here."""
+"""Processes and threads: more than ordinary services have, fewer than a host can bear. It stops a fork bomb."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerDefaults:
-    """The host's defaults. `pids_limit` 0 is no limit."""
+    """The host's defaults. `pids_limit` 0 means no limit."""
 
     pids_limit: int = PIDS_LIMIT
     log_driver: str = "json-file"

@@ -1,8 +1,8 @@
-"""Who a container's process is: `name|uid[:group|gid]` looked up in the image's own passwd and group files. Pure.
+"""The user of a container's process: `name|uid[:group|gid]`, resolved by the image's passwd and group files. Pure.
 
 The rules are Docker's (moby/sys, user.GetExecUser and GetAdditionalGroups): digits are always a number, never a name;
-the first entry that fits counts; what a short or broken line lacks is empty or 0; a number without an entry is taken
-as it is. Groups that the user is a member of count only when no group is named.
+the first matching entry counts; fields missing in a line are empty or 0; a number without an entry is valid. The
+user's memberships count only if no group is named.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_DIGITS = 19
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Numbers, and the home directory for $HOME."""
+    """The numeric ids of a user, and the home directory for $HOME."""
 
     uid: int = 0
     gid: int = 0
@@ -48,7 +48,7 @@ class _Group:
 
 
 def resolve(text: str, passwd: str, group: str, extra: Sequence[str] = ()) -> User:
-    """The user that `text` means; `extra` groups by name or number come on top. Raises RuntimeFailure."""
+    """The user named by `text`, with the additional groups `extra` (names or numbers). Raises RuntimeFailure."""
     name, _, group_name = text.partition(":")
     entry = _user(name, passwd)
     uid, gid = (entry.uid, entry.gid) if entry else (_number(name) or 0, 0)
@@ -66,7 +66,7 @@ def resolve(text: str, passwd: str, group: str, extra: Sequence[str] = ()) -> Us
 
 
 def _user(name: str, passwd: str) -> _Entry | None:
-    """Its entry; None for a number that has none. Raises RuntimeFailure."""
+    """The user's entry; None for a number without one. Raises RuntimeFailure for an unknown name."""
     number = _number(name) if name else 0
     for entry in _entries(passwd):
         if entry.uid == number if number is not None else entry.name == name:
@@ -77,7 +77,7 @@ def _user(name: str, passwd: str) -> _Entry | None:
 
 
 def _gid(name: str, group: str) -> int:
-    """A group's number. Raises RuntimeFailure."""
+    """A group's number. Raises RuntimeFailure for an unknown name."""
     number = _number(name)
     for one in _groups(group):
         if one.gid == number if number is not None else one.name == name:
@@ -102,7 +102,7 @@ def _groups(group: str) -> Iterator[_Group]:
 
 
 def _number(text: str) -> int | None:
-    """As Go's strconv.Atoi reads it, with what does not fit made too large; None for what is no number."""
+    """The number as Go's strconv.Atoi reads it; 2**63 for one with too many digits; None for other text."""
     if not _NUMBER.fullmatch(text):
         return None
     return int(text) if len(text) <= _MOST_DIGITS else 2**63

@@ -1,6 +1,6 @@
-"""From image, spec and host to the OCI's config.json, with Docker's rules for each field. Pure.
+"""The OCI's config.json, made from image, spec and host by Docker's rules for each field. Pure.
 
-`OciContext` is everything that had to be looked up or made first: root filesystem, user, mounts, seccomp.
+`OciContext` has everything that must be looked up or made before: root filesystem, user, mounts, seccomp.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ INIT_PATH = "/dev/init"
 
 @dataclass(frozen=True, slots=True)
 class OciContext:
-    """Where and as whom a container runs."""
+    """What config.json needs besides the plan: paths, user, mounts and the host's limits."""
 
     root: str
     cgroup: str
     user: User
     mounts: Sequence[dict[str, Any]]
-    """The spec's and our own files, in the OCI's form, after the default ones."""
+    """The spec's mounts and Argosy's own files, in the OCI's form. The default mounts come before them."""
     limits: HostLimits
     seccomp: dict[str, Any] | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     init: str = ""
-    """The host's tini; "" when it has none."""
+    """Path of the host's tini; "" if it has none."""
     devices: Sequence[DeviceNode] = ()
-    """Besides the usual ones."""
+    """Device nodes besides the default ones."""
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Numbers of the block devices whose I/O is limited, by path."""
+    """Major and minor numbers of the block devices with I/O limits, by path."""
 
 
 def host_config(spec: ContainerSpec) -> HostConfig:
-    """What the spec asks of the host."""
+    """The spec's HostConfig, or an empty one."""
     return spec.host_config or HostConfig()
 
 
 def config(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
-    """The whole of config.json. Raises RuntimeFailure for what cannot be."""
+    """The whole config.json. Raises RuntimeFailure if the host cannot satisfy the spec."""
     spec = plan.spec.container_spec
     named = {} if host_config(spec).uts_mode == "host" else {"hostname": plan.hostname}
     return {
@@ -62,7 +62,7 @@ def config(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
 
 
 def process(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
-    """The `process` object, which health checks start from too."""
+    """The `process` object. Execs, and so health checks, are derived from it."""
     spec = plan.spec.container_spec
     caps = sorted(granted(spec, context.limits))
     user = context.user
@@ -81,7 +81,7 @@ def process(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
 
 
 def hooked(shape: dict[str, Any], hook: Hook, user: User | None, host: HostLimits) -> dict[str, Any]:
-    """A container's `process` as one of its hooks runs it; no user: the container's own."""
+    """The `process` object of a hook, derived from the container's. `user` None: the container's user."""
     found = dict(shape)
     names = {item.partition("=")[0] for item in hook.environment}
     found["env"] = [*(item for item in shape["env"] if item.partition("=")[0] not in names), *hook.environment]
@@ -96,7 +96,10 @@ def hooked(shape: dict[str, Any], hook: Hook, user: User | None, host: HostLimit
 
 
 def arguments(image: Image, spec: ContainerSpec) -> list[str]:
-    """A new entrypoint drops the image's command; [""] is none. Raises RuntimeFailure when nothing is left to run."""
+    """The command line. An entrypoint of the spec drops the image's command; [""] means no entrypoint.
+
+    Raises RuntimeFailure when nothing is left to run.
+    """
     entrypoint = [] if spec.command == [""] else spec.command or list(image.entrypoint)
     command = spec.args or ([] if spec.command else list(image.command))
     if not entrypoint and not command:
@@ -105,7 +108,7 @@ def arguments(image: Image, spec: ContainerSpec) -> list[str]:
 
 
 def environment(plan: ContainerPlan, home: str) -> list[str]:
-    """Later ones win; a name without "=" removes the variable."""
+    """The environment. Later values win; a name without "=" removes the variable."""
     spec = plan.spec.container_spec
     first = [oci_defaults.PATH, f"HOSTNAME={plan.hostname}", *(["TERM=xterm"] if spec.tty else [])]
     found: dict[str, str] = {}
@@ -118,13 +121,16 @@ def environment(plan: ContainerPlan, home: str) -> list[str]:
 
 
 def directory(image: Image, spec: ContainerSpec) -> str:
-    """Where the process starts; always absolute."""
+    """The working directory of the process, as an absolute path."""
     path = spec.dir or image.directory or "/"
     return path if path.startswith("/") else f"/{path}"
 
 
 def capabilities(add: Iterable[str], drop: Iterable[str]) -> set[str]:
-    """Docker's fourteen, more, fewer; `ALL` on either side. Raises RuntimeFailure for an unknown one."""
+    """Docker's fourteen default capabilities, with some added and dropped; `ALL` is possible in both.
+
+    Raises RuntimeFailure for an unknown name.
+    """
     more, fewer = {_capability(name) for name in add}, {_capability(name) for name in drop}
     everything = set(oci_defaults.ALL_CAPABILITIES)
     kept = everything if "ALL" in more else set(oci_defaults.CAPABILITIES)
@@ -133,7 +139,7 @@ def capabilities(add: Iterable[str], drop: Iterable[str]) -> set[str]:
 
 
 def granted(spec: ContainerSpec, host: HostLimits) -> set[str]:
-    """A container's capabilities: all there are when privileged; of "all" only those this process may give."""
+    """A container's capabilities: all of the host's if privileged; of `ALL`, only those that this process may give."""
     if host_config(spec).privileged:
         return set(host.capabilities)
     found = capabilities(spec.capability_add, spec.capability_drop)
@@ -143,7 +149,7 @@ def granted(spec: ContainerSpec, host: HostLimits) -> set[str]:
 
 
 def apparmor(spec: ContainerSpec, host: HostLimits) -> dict[str, Any]:
-    """The AppArmor profile, if the spec names one. Raises RuntimeFailure where the host could not enforce it."""
+    """The AppArmor profile, if the spec names one. Raises RuntimeFailure if the host does not run AppArmor."""
     wanted = spec.privileges.app_armor if spec.privileges else None
     wanted = wanted or SecurityProfile()
     if not wanted.profile or wanted.mode in ("disabled", "unconfined") or host_config(spec).privileged:
@@ -166,8 +172,10 @@ def _capability(name: str) -> str:
 def mounts(spec: ContainerSpec, context: OciContext) -> list[dict[str, Any]]:
     """The default mounts that the spec does not replace, then the spec's mounts, parents before children."""
     taken = {mount["destination"] for mount in context.mounts}
-    usual = (_usual(mount, host_config(spec)) for mount in oci_defaults.MOUNTS if mount["destination"] not in taken)
-    found = [mount for mount in usual if mount]
+    defaults = (
+        _default_mount(mount, host_config(spec)) for mount in oci_defaults.MOUNTS if mount["destination"] not in taken
+    )
+    found = [mount for mount in defaults if mount]
     found += sorted(context.mounts, key=lambda mount: mount["destination"].count("/"))
     if spec.init:
         if not context.init:
@@ -177,8 +185,8 @@ def mounts(spec: ContainerSpec, context: OciContext) -> list[dict[str, Any]]:
     return found
 
 
-def _usual(mount: dict[str, Any], wanted: HostConfig) -> dict[str, Any]:
-    """A default mount as a container with such wishes gets it; empty for none."""
+def _default_mount(mount: dict[str, Any], wanted: HostConfig) -> dict[str, Any]:
+    """A default mount, adapted to the spec's HostConfig; empty if the container does not get it."""
     where, options = mount["destination"], list(mount["options"])
     if where == "/dev/shm" and wanted.ipc_mode == "host":
         return {
@@ -222,7 +230,7 @@ def linux(plan: ContainerPlan, context: OciContext) -> dict[str, Any]:
 
 
 def _root_propagation(mounts: Sequence[dict[str, Any]]) -> str:
-    """What the root must be so that a mount can be what it asks for; "" for the runtime's default. Docker's rule."""
+    """The root's propagation that the mounts' propagation requires; "" for the runtime's default. Docker's rule."""
     asked = {option for mount in mounts for option in mount.get("options", ())}
     if asked & {"shared", "rshared"}:
         return "shared"
@@ -236,10 +244,10 @@ def _namespaces(wanted: HostConfig, host: HostLimits) -> list[str]:
     return [*kinds, "mount", *(["cgroup"] if own_cgroup else [])]
 
 
-def _paths(wanted: HostConfig, asked: list[str] | None, usual: Sequence[str]) -> list[str]:
+def _paths(wanted: HostConfig, asked: list[str] | None, defaults: Sequence[str]) -> list[str]:
     if wanted.privileged:
         return []
-    return list(usual if asked is None else asked)
+    return list(defaults if asked is None else asked)
 
 
 def _device(node: DeviceNode) -> dict[str, Any]:
@@ -248,7 +256,7 @@ def _device(node: DeviceNode) -> dict[str, Any]:
 
 
 def rlimit(wanted: Ulimit, host: HostLimits) -> dict[str, Any]:
-    """One ulimit, no higher than this process may give."""
+    """One ulimit, limited to what this process may give."""
     most = -1 if host.may_raise else host.rlimits.get(wanted.name.lower(), -1)
     hard = _least(wanted.hard, most)
     return {
@@ -267,12 +275,12 @@ def _unsigned(value: int) -> int:
 
 
 def oom_score(wanted: int, host: HostLimits) -> int:
-    """As wanted, but no lower than our own unless we may."""
+    """The OOM score: as wanted, but not below this process's own unless it may lower scores."""
     return wanted if host.may_raise else max(wanted, host.oom_score_adj)
 
 
 def own_rlimits() -> dict[str, int]:
-    """This process' hard limits by their names in a spec."""
+    """This process's hard limits, by their names in a spec ("nofile"); -1 is unlimited."""
     names = {
         name.removeprefix("RLIMIT_").lower(): number for name, number in vars(resource).items() if "RLIMIT_" in name
     }

@@ -1,4 +1,4 @@
-"""What every container gets unless its spec says otherwise. Source: moby `oci/defaults.go`, `oci/caps/defaults.go`."""
+"""Docker's defaults for containers. Source: moby `oci/defaults.go`, `oci/caps/defaults.go`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _USUAL = """
 """
 CAPABILITIES = frozenset(f"CAP_{name}" for name in _USUAL.split())
 
-# In the order of their numbers (linux/capability.h); for "ALL" and for checking names.
+# All capabilities in the order of their numbers (linux/capability.h), for "ALL" and for checking names.
 _ALL = """
     CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
     NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT
@@ -43,7 +43,7 @@ MOUNTS = (
     _mount("/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev", "mode=1777", "size=67108864"),
 )
 
-# Device nodes may be made, not used, but for the usual ones. Numbers: Documentation/admin-guide/devices.txt.
+# Any device node may be created; only the listed ones may be used. Numbers: Documentation/admin-guide/devices.txt.
 DEVICES = (
     {"allow": False, "access": "rwm"},
     {"allow": True, "type": "c", "access": "m"},
@@ -56,7 +56,7 @@ DEVICES = (
 )
 
 SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
-"""Only with a network namespace of its own."""
+"""Only for containers with their own network namespace."""
 
 CPU_PERIOD = 100_000
 """Microseconds."""

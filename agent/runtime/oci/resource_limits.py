@@ -1,4 +1,4 @@
-"""What a container may use of CPU, memory, disks and devices: the OCI's `linux.resources`. Pure; Docker's rules."""
+"""A container's limits of CPU, memory, disks and devices: the OCI's `linux.resources`. Pure; Docker's rules."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ NOTHING = HostConfig()
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """What this process may give to others (it may lack CAP_SYS_RESOURCE) and what the kernel counts."""
+    """What this process may give to containers (it may lack CAP_SYS_RESOURCE), and what the kernel can limit."""
 
     may_raise: bool
     rlimits: Mapping[str, int] = field(default_factory=dict)
-    """Own hard limits by name ("nofile"); -1 is unlimited."""
+    """This process's hard limits by name ("nofile"); -1 is unlimited."""
     pids: int = 0
-    """Processes of a container whose spec does not say; 0 is no limit."""
+    """The limit of processes for containers whose specs set none; 0 is no limit."""
     oom_score_adj: int = 0
     swap_accounting: bool = False
     cgroup_v2: bool = False
     capabilities: frozenset[str] = frozenset(oci_defaults.ALL_CAPABILITIES)
-    """Those it may give: its bounding set."""
+    """The capabilities that this process may give: its bounding set."""
     apparmor: bool = False
     """Whether the kernel enforces AppArmor profiles."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceNode:
-    """A device node: its path in the container, and what it is. `access` is of r, w and m."""
+    """A device node by its path in the container. `access` is a combination of r, w and m."""
 
     path: str
     kind: str
-    """c or b."""
+    """"c" or "b"."""
     major: int
     minor: int
     mode: int = 0o666
@@ -55,7 +55,10 @@ def resources(
     nodes: Iterable[DeviceNode] = (),
     disks: Mapping[str, tuple[int, int]] | None = None,
 ) -> Json:
-    """All limits of a container; `disks` are the numbers of the block devices it names. Raises RuntimeFailure."""
+    """All limits of a container. `disks` has the numbers of the block devices that the spec names, by path.
+
+    Raises RuntimeFailure for a setting that the host cannot enforce.
+    """
     found: Json = {"devices": device_rules(wanted, nodes)}
     parts = {"cpu": _cpu(limits, wanted), "memory": _memory(limits, wanted, host), "blockIO": _disks(wanted, disks)}
     found |= {name: part for name, part in parts.items() if part}
@@ -65,7 +68,7 @@ def resources(
 
 
 def device_rules(wanted: HostConfig, nodes: Iterable[DeviceNode]) -> list[Json]:
-    """What the devices cgroup allows: everything when privileged, else the usual, the nodes given, and the rules."""
+    """The rules of the devices cgroup: allow all if privileged; else the defaults, the nodes, and the spec's rules."""
     if wanted.privileged:
         return [{"allow": True, "access": "rwm"}]
     rules: list[Json] = list(oci_defaults.DEVICES)
@@ -77,7 +80,7 @@ def device_rules(wanted: HostConfig, nodes: Iterable[DeviceNode]) -> list[Json]:
 
 
 def device_rule(text: str) -> Json:
-    """ "c 1:3 mr", with "*" for any number, in the OCI's form. Raises RuntimeFailure."""
+    """A rule such as "c 1:3 mr", with "*" for any number, in the OCI's form. Raises RuntimeFailure."""
     try:
         kind, numbers, access = text.split()
         major, _, minor = numbers.partition(":")
@@ -106,7 +109,7 @@ def _cpu(limits: Limits | None, wanted: HostConfig) -> Json:
 
 
 def _memory(limits: Limits | None, wanted: HostConfig, host: HostLimits) -> Json:
-    """Memory and swap together are twice the memory where the spec does not say, as Docker has it."""
+    """The memory limits. As in Docker, memory and swap together default to twice the memory limit."""
     found: Json = {}
     if limits and limits.memory_bytes:
         found["limit"] = limits.memory_bytes

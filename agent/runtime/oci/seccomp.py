@@ -1,6 +1,6 @@
-"""Seccomp: from the profile form (conditions on capabilities and machine) to the OCI's list of rules. Pure.
+"""Seccomp rules in the OCI's form, made from profiles with conditions on capabilities and machine. Pure.
 
-The default profile is ours (syscalls.py); a spec may bring another as a file in Docker's form.
+The default profile is made from syscalls.py. A spec may bring its own as a file in Docker's form.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from agent.runtime.interface import RuntimeFailure
 from agent.runtime.oci import syscalls
-from agent.runtime.oci.syscalls import Test
+from agent.runtime.oci.syscalls import ArgumentTest
 from api.service.container import SecurityProfile
 
 _ARCHITECTURES = {
@@ -31,22 +31,22 @@ _ARCHITECTURES = {
 }
 
 
-# A machine's name in profiles, where it is not Go's.
+# Names of machines in profiles, where they differ from Go's.
 _IN_PROFILES = {"386": "x86"}
 _OPERATORS = {"==": "SCMP_CMP_EQ", "<": "SCMP_CMP_LT", ">": "SCMP_CMP_GT"}
 _ALLOW, _REFUSE = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 
 
 class Condition(msgspec.Struct, rename="camel"):
-    """Where a rule holds."""
+    """When a rule applies."""
 
     arches: list[str] = []
     caps: list[str] = []
     min_kernel: str = ""
 
 
-class Rule(msgspec.Struct, rename="camel"):
-    """Some syscalls and what happens on them."""
+class SeccompRule(msgspec.Struct, rename="camel"):
+    """Some syscalls and the action on them."""
 
     names: list[str] = []
     name: str = ""
@@ -58,65 +58,67 @@ class Rule(msgspec.Struct, rename="camel"):
 
 
 class Profile(msgspec.Struct, rename="camel"):
-    """A profile file."""
+    """A profile, as read from a file."""
 
     default_action: str
     default_errno_ret: int | None = None
-    syscalls: list[Rule] = []
+    syscalls: list[SeccompRule] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a container gets: the OCI's `linux.seccomp`; None for unconfined."""
+    """A container's filter: the OCI's `linux.seccomp`, or None for unconfined."""
 
     rules: dict[str, Any] | None
 
 
 def default_profile() -> Profile:
-    """What a container gets unless its spec says otherwise."""
-    allowed = [Rule(names=syscalls.ALWAYS, action=_ALLOW)]
+    """The profile of containers whose specs name none."""
+    allowed = [SeccompRule(names=syscalls.ALWAYS, action=_ALLOW)]
     allowed += [
-        Rule(names=names, action=_ALLOW, includes=Condition(caps=[capability]))
+        SeccompRule(names=names, action=_ALLOW, includes=Condition(caps=[capability]))
         for capability, names in syscalls.WITH_CAPABILITY.items()
     ]
     allowed += [
-        Rule(names=list(names), action=_ALLOW, includes=Condition(arches=list(machines)))
+        SeccompRule(names=list(names), action=_ALLOW, includes=Condition(arches=list(machines)))
         for machines, names in syscalls.ON_MACHINES
     ]
     allowed += [
-        Rule(name=name, action=_ALLOW, args=[_comparison(test)])
+        SeccompRule(name=name, action=_ALLOW, args=[_comparison(test)])
         for name, tests in syscalls.WITH_ARGUMENT.items()
         for test in tests
     ]
     return Profile(_REFUSE, errno.EPERM, [*allowed, *_clone()])
 
 
-def _clone() -> list[Rule]:
-    """Processes and threads, no namespaces. clone3 hides its flags in memory: at ENOSYS the C library takes clone."""
+def _clone() -> list[SeccompRule]:
+    """Rules for clone: processes and threads, but no namespaces. clone3 has its flags in memory, where no filter sees
+    them; on ENOSYS the C library falls back to clone.
+    """
     swapped = list(syscalls.CLONE_SWAPPED)
     admin = ["CAP_SYS_ADMIN"]
-    first, second = ([_comparison(Test(number, "mask", syscalls.NEW_NAMESPACES))] for number in (0, 1))
+    first, second = ([_comparison(ArgumentTest(number, "mask", syscalls.NEW_NAMESPACES))] for number in (0, 1))
     return [
-        Rule(name="clone", action=_ALLOW, args=first, excludes=Condition(caps=admin, arches=swapped)),
-        Rule(
+        SeccompRule(name="clone", action=_ALLOW, args=first, excludes=Condition(caps=admin, arches=swapped)),
+        SeccompRule(
             name="clone",
             action=_ALLOW,
             args=second,
             includes=Condition(arches=swapped),
             excludes=Condition(caps=admin),
         ),
-        Rule(name="clone3", action=_REFUSE, errno_ret=errno.ENOSYS, excludes=Condition(caps=admin)),
+        SeccompRule(name="clone3", action=_REFUSE, errno_ret=errno.ENOSYS, excludes=Condition(caps=admin)),
     ]
 
 
-def _comparison(test: Test) -> dict[str, Any]:
+def _comparison(test: ArgumentTest) -> dict[str, Any]:
     if test.operator == "mask":
         return {"index": test.argument, "value": test.value, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
     return {"index": test.argument, "value": test.value, "valueTwo": 0, "op": _OPERATORS[test.operator]}
 
 
 def read(data: bytes) -> Profile:
-    """A profile. Raises RuntimeFailure for a broken one."""
+    """Parse a profile. Raises RuntimeFailure for a broken one."""
     try:
         return msgspec.json.decode(data, type=Profile)
     except msgspec.MsgspecError as error:
@@ -124,7 +126,7 @@ def read(data: bytes) -> Profile:
 
 
 def choose(wanted: SecurityProfile | None, default: Profile) -> Profile | None:
-    """The profile a spec asks for; None when it wants none. Raises RuntimeFailure."""
+    """The profile that a spec names; None for unconfined. Raises RuntimeFailure."""
     mode = wanted.mode if wanted else ""
     if mode == "unconfined":
         return None
@@ -139,7 +141,8 @@ def choose(wanted: SecurityProfile | None, default: Profile) -> Profile | None:
 
 def rules(profile: Profile, capabilities: Collection[str], machine: str, kernel: str = "") -> dict[str, Any]:
     """The OCI's `linux.seccomp` for a container with these capabilities. `machine` is Go's name (amd64), `kernel` the
-    host's release ("" for newer than any a profile names)."""
+    host's release; "" counts as newer than all that profiles name.
+    """
     found: dict[str, Any] = {
         "defaultAction": profile.default_action,
         "architectures": list(_ARCHITECTURES.get(machine, ())),
@@ -152,7 +155,7 @@ def rules(profile: Profile, capabilities: Collection[str], machine: str, kernel:
     return found
 
 
-def _holds(rule: Rule, capabilities: Collection[str], machine: str, kernel: str) -> bool:
+def _holds(rule: SeccompRule, capabilities: Collection[str], machine: str, kernel: str) -> bool:
     yes, no = rule.includes, rule.excludes
     return (
         (not yes.arches or machine in yes.arches)
@@ -165,12 +168,12 @@ def _holds(rule: Rule, capabilities: Collection[str], machine: str, kernel: str)
 
 
 def _is_at_least(kernel: str, wanted: str) -> bool:
-    """Docker's rule: major and minor count."""
+    """Whether the kernel is that version or newer. As in Docker, only major and minor count."""
     have, want = ([int(part) for part in re.findall(r"\d+", text)[:2]] for text in (kernel, wanted))
     return not have or have >= want
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: SeccompRule) -> dict[str, Any]:
     found: dict[str, Any] = {"names": rule.names or [rule.name], "action": rule.action}
     if rule.args:
         found["args"] = rule.args

@@ -1,7 +1,7 @@
-"""Which system calls a container may make: as strict as Docker's default. Facts; seccomp.py makes rules of them.
+"""The system calls that containers may make, as in Docker's default profile; seccomp.py makes rules from them.
 
-Held against Docker's published list by tests/agent/runtime/oci/test_syscalls.py. What is named nowhere here is refused
-with EPERM, and what the host's libseccomp is too old to know with ENOSYS (seccomp_bpf.py).
+tests/agent/runtime/oci/test_syscalls.py compares them with Docker's published list. All other calls fail with EPERM;
+calls that the host's libseccomp does not know fail with ENOSYS (agent/runtime/bundle/seccomp_bpf.py).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _ALWAYS = """
 """
 ALWAYS = _ALWAYS.split()
 
-# Besides these, for whoever has the capability.
+# Further calls for processes with the capability.
 _WITH_CAPABILITY = {
     "CAP_BPF": "bpf",
     "CAP_DAC_READ_SEARCH": "open_by_handle_at",
@@ -72,7 +72,7 @@ _WITH_CAPABILITY = {
 }
 WITH_CAPABILITY = {capability: names.split() for capability, names in _WITH_CAPABILITY.items()}
 
-# On some machines only, by the names that profiles have for them.
+# Further calls on some machines, by the machines' names in profiles.
 ON_MACHINES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("ppc64le",), ("swapcontext", "sync_file_range2")),
     (
@@ -87,8 +87,8 @@ ON_MACHINES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """An argument that a call must have. For `mask` the bits of `value` must all be 0."""
+class ArgumentTest:
+    """A condition on one argument of a call. For `mask` the argument's bits in `value` must all be 0."""
 
     argument: int
     operator: str
@@ -96,16 +96,16 @@ class Test:
     value: int
 
 
-# Any one of the tests is enough.
+# A call is allowed if one of its tests holds.
 _AF_ALG, _AF_NFC, _AF_VSOCK = 38, 39, 40
-WITH_ARGUMENT: dict[str, tuple[Test, ...]] = {
-    # The kernel's cryptography and the host's hypervisor are not reached from a container.
-    "socket": (Test(0, "<", _AF_ALG), Test(0, "==", _AF_NFC), Test(0, ">", _AF_VSOCK)),
-    # PER_LINUX, PER_LINUX32, UNAME26 with either, and the question which it is.
-    "personality": tuple(Test(0, "==", value) for value in (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)),
+WITH_ARGUMENT: dict[str, tuple[ArgumentTest, ...]] = {
+    # No access to the kernel's cryptography (AF_ALG) and to the host's hypervisor (AF_VSOCK).
+    "socket": (ArgumentTest(0, "<", _AF_ALG), ArgumentTest(0, "==", _AF_NFC), ArgumentTest(0, ">", _AF_VSOCK)),
+    # PER_LINUX, PER_LINUX32, UNAME26 with either, and the query of the present personality.
+    "personality": tuple(ArgumentTest(0, "==", value) for value in (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)),
 }
 
 NEW_NAMESPACES = 0x7E020000
 """clone(2)'s flags CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET."""
 CLONE_SWAPPED = ("s390", "s390x")
-"""Where clone's flags are its second argument."""
+"""Machines on which the flags are clone's second argument."""

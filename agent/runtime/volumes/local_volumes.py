@@ -64,7 +64,7 @@ class Volumes:
         """For looks into volumes: what is mounted there may hang."""
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Ids of the containers that mount a volume; set by the runtime."""
-        self.told: Callable[[str, str], None] = lambda *_: None
+        self.on_event: Callable[[str, str], None] = lambda *_: None
         """Told of what happened (create, destroy) to which volume; set by the runtime."""
 
     def all(self) -> list[Volume]:
@@ -113,7 +113,7 @@ class Volumes:
         make_directory(self.data(name), 0o755)  # what the container sees
         volume = Volume(name, labels or {}, options, self._clock(), anonymous)
         mirrored_file.save(path, msgspec.json.encode(volume))
-        self.told("create", name)
+        self.on_event("create", name)
         return volume
 
     async def use(self, name: str, root: Path | None, path: str = "") -> Path:
@@ -206,7 +206,7 @@ class Volumes:
             await self.workers.run(f"deleting volume {name}", shutil.rmtree, self._root / name)
         except FileNotFoundError:
             raise NotFound(f"get {name}: no such volume") from None  # somebody else removes it at this moment
-        self.told("destroy", name)
+        self.on_event("destroy", name)
 
     def _record(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

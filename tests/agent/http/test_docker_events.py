@@ -73,7 +73,7 @@ async def test_volumes_and_images_have_events_too(docker: Docker, ended: str) ->
 async def test_execs_and_health_have_events(docker: Docker, runtime: OciRuntime, root: Path) -> None:
     id = await run(runtime, plan(await load(runtime, root), "box", "sleep", "600"))
     await docker("exec", "box", "sh", "-c", "exit 3", fails=True)
-    runtime.tell_health(id, "healthy")
+    runtime.publish_health(id, "healthy")
 
     told = await _events(docker, "--filter", "event=exec_create", "--filter", "event=exec_die")
     health = await _events(docker, "--filter", "event=health_status")
