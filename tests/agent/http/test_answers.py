@@ -16,7 +16,7 @@ from agent.lifecycle.health import Health, HealthState, Probe
 from agent.runtime.containers.cgroup_usage import Transfer, Usage
 from agent.runtime.containers.container_record import Ended, Record, VolumeUse
 from agent.runtime.execs.execs import Exec, ExecConfig
-from agent.runtime.images.image_config import ImageConfig, Step
+from agent.runtime.images.image_config import ImageConfig, ImageHistoryEntry
 from agent.runtime.interface import Container, Exit, Image
 from agent.runtime.oci.container_defaults import ContainerDefaults
 from agent.runtime.volumes.local_volumes import Volume
@@ -89,7 +89,7 @@ IMAGE = Image(
     "/d", "SIGTERM", Healthcheck(["NONE"]), {"l": "1"}, ("/v",), ("80/tcp",), ("sha256:1",),
 )  # fmt: skip
 BARE = Image(f"sha256:{'b' * 64}", (), ())
-STEPS = ImageConfig(history=[Step("x", "layer 0", "c"), Step("y", "ENV", "", True)])
+STEPS = ImageConfig(history=[ImageHistoryEntry("x", "layer 0", "c"), ImageHistoryEntry("y", "ENV", "", True)])
 USED = Usage(
     1, 2, 3, (4, 5, 6), 7, 8, {"cache": 1, "anon": 2}, [(8, 0, "read", 9)], 3, 4,
     {"eth0": Transfer(1, 2, 3, 4, 5, 6, 7, 8)},
