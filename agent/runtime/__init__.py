@@ -1,4 +1,4 @@
-"""Containers by conmon and an OCI runtime, images by skopeo."""
+"""The runtime: containers by conmon and an OCI runtime, images by skopeo."""
 
 __all__ = [
     "bundle",

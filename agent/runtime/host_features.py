@@ -1,4 +1,4 @@
-"""What this host can do: its cgroup mode, the OCI runtime that fits it, and the limits this process is under."""
+"""Host features: the cgroup mode, the OCI runtime that fits it, and the limits of this process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CgroupMode(Enum):
 
 
 def cgroup_mode(mountinfo: str) -> CgroupMode:
-    """The mode that a /proc/self/mountinfo tells of."""
+    """The cgroup mode by the text of /proc/self/mountinfo."""
     kinds: dict[str, str] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
@@ -39,12 +39,12 @@ def cgroup_mode(mountinfo: str) -> CgroupMode:
 
 
 def own_cgroup_mode() -> CgroupMode:
-    """This process'."""
+    """The cgroup mode of this process's mount namespace."""
     return cgroup_mode(Path("/proc/self/mountinfo").read_text())
 
 
 def choose_runtime(mode: CgroupMode) -> str:
-    """Path of the OCI runtime: crun, but for hybrid mode, which it refuses. Raises RuntimeFailure."""
+    """Path of the OCI runtime: crun, except in hybrid mode, which crun refuses. Raises RuntimeFailure."""
     names = ("runc",) if mode is CgroupMode.HYBRID else ("crun", "runc")
     for name in names:
         if path := shutil.which(name):
@@ -59,7 +59,7 @@ def machine() -> str:
 
 
 def counts_processes(mode: CgroupMode, root: Path = Path(CGROUPS)) -> bool:
-    """Whether the kernel can limit a container's processes: an OCI runtime fails at a limit that cannot be kept."""
+    """Whether the kernel can limit a container's processes. OCI runtimes fail on a limit that cannot be enforced."""
     if mode is not CgroupMode.V2:
         return (root / "pids").is_dir()
     try:
@@ -69,7 +69,7 @@ def counts_processes(mode: CgroupMode, root: Path = Path(CGROUPS)) -> bool:
 
 
 def host_limits(mode: CgroupMode, pids: int = 0) -> HostLimits:
-    """What this process may give to containers, and the most processes of one whose spec does not say (0: any)."""
+    """What this process may give to containers. `pids` is the default limit of processes; 0 is no limit."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     effective = int(status["CapEff"].strip(), 16)
     bounding = int(status["CapBnd"].strip(), 16)

@@ -1,6 +1,6 @@
-"""The runtime's port: what the agent knows of images and containers. `oci` stands behind it, and a fake in tests.
+"""The runtime's interface: what the agent needs of images and containers. Implemented by OciRuntime, and by a fake.
 
-A container's id is derived from its task's, so that creating is idempotent and a restarted agent finds its own.
+A container's id is derived from its task's, so that creating is idempotent and a restarted agent finds its containers.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from api.wire.host_messages import LogLine
 
 
 class RuntimeFailure(ArgosyError):
-    """A container cannot be made or started. The task fails with this sentence (and may be retried elsewhere)."""
+    """A container cannot be made or started. The task fails with this message, and may be replaced on another host."""
 
 
 class ImageMissing(RuntimeFailure):
-    """Neither here, nor at a peer, nor in a registry. The task is rejected."""
+    """The image is neither here, nor at a peer, nor in a registry. The task is rejected."""
 
 
 def container_id(task_id: str) -> str:
-    """64 hex digits, as Docker's are."""
+    """The container id of a task: 64 hex digits, as Docker's."""
     return hashlib.sha256(task_id.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image this host has."""
+    """An image of this host."""
 
     id: str
-    """sha256:… of its config."""
+    """The digest of the image's config, "sha256:…"."""
     names: tuple[str, ...]
     """Full references: "docker.io/library/demo:1"."""
     digests: tuple[str, ...]
-    """"docker.io/library/demo@sha256:…": known from a registry."""
+    """"docker.io/library/demo@sha256:…": references with digests of registries."""
     size: int = 0
     created: float = 0.0
     architecture: str = ""
@@ -55,7 +55,7 @@ class Image:
     volumes: tuple[str, ...] = ()
     exposed_ports: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
-    """diff_ids."""
+    """The layers' diff_ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class PlannedFile:
     """A secret or config in a container."""
 
     target: str
-    """Absolute."""
+    """Absolute path in the container."""
     data: bytes = field(repr=False)
     uid: int = 0
     gid: int = 0
@@ -83,18 +83,18 @@ class ContainerPlan:
     """Container labels: the spec's, and com.docker.swarm.*."""
     hostname: str
     netns: str
-    """Path of its network namespace; "" for the host's."""
+    """Path of the container's network namespace; "" for the host's."""
     hosts: tuple[str, ...] = ()
     """Lines for /etc/hosts besides localhost."""
     env: tuple[str, ...] = ()
-    """Added after the spec's."""
+    """Environment variables, added after the spec's."""
     files: tuple[PlannedFile, ...] = ()
-    """Its secrets and configs. Never written to a disk."""
+    """Secrets and configs. Never written to a disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a container ended."""
+    """The end of a container."""
 
     code: int
     oom: bool
@@ -109,7 +109,7 @@ class Container:
     name: str
     task_id: str
     image: str
-    """The reference it was made from."""
+    """The image reference that the container was made from."""
     image_id: str
     created: float
     started: float
@@ -121,7 +121,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What an exec wrote and how it ended."""
+    """The output and exit code of an exec."""
 
     code: int
     text: bytes
@@ -131,39 +131,38 @@ class Runtime(Protocol):
     """Containers and images of one host."""
 
     async def image(self, reference: str, peers: Sequence[str], policy: str = "", login: bytes = b"") -> Image:
-        """The image, fetched first from a peer ("node_id@address:port") or a registry if it is not here.
+        """Return the image; fetch it from a peer ("node_id@address:port") or a registry if it is not here.
 
-        With the policy "always" a tag is asked of its registry each time, with "never" nobody is asked. `login` is an
-        auth.json for the registry.
-        Raises ImageMissing with a sentence that says where it was looked for.
+        Policy "always" resolves a tag at its registry each time, "never" does not fetch. `login` is an auth.json for
+        the registry. Raises ImageMissing with a message that says which sources failed.
         """
         ...
 
     async def create(self, plan: ContainerPlan) -> None:
-        """Make the container, not started: volumes, root filesystem, bundle, conmon. Idempotent.
+        """Create the container without starting it: volumes, root filesystem, bundle, conmon. Idempotent.
 
         Raises RuntimeFailure.
         """
         ...
 
     async def start(self, id: str) -> int:
-        """Start it; returns its pid. Idempotent while it runs. Raises RuntimeFailure."""
+        """Start a container; returns its pid. Idempotent while it runs. Raises RuntimeFailure."""
         ...
 
     async def wait(self, id: str) -> Exit:
-        """Until it has ended; at once if it has."""
+        """Return when the container has ended; at once if it has already."""
         ...
 
     async def stop(self, id: str, signal: str, grace: float) -> None:
-        """Signal it ("" for SIGTERM), and kill it after `grace` seconds. Returns once it has ended."""
+        """Send a signal ("" for SIGTERM), and kill the container after `grace` seconds. Returns once it has ended."""
         ...
 
     async def remove(self, id: str) -> None:
-        """Kill it if it runs, unmount and delete all of it, its log too. Nothing happens when there is none."""
+        """Kill the container if it runs; unmount and delete all of it, also its log. No error if it is missing."""
         ...
 
     async def exec(self, id: str, command: Sequence[str], timeout: float, hook: Hook | None = None) -> Output:
-        """Run a command in it, as its user and with its environment, or as the hook says.
+        """Run a command in the container, with the container's user and environment, or with the hook's.
 
         Raises TimeoutError after killing the command.
         """
@@ -172,21 +171,21 @@ class Runtime(Protocol):
     def logs(
         self, id: str, *, follow: bool, since: float, tail: int, stdout: bool, stderr: bool
     ) -> AsyncIterator[list[LogLine]]:
-        """Its log in batches of lines, across rotations; with `follow` until it is removed or the caller stops."""
+        """The log in batches of lines, across rotations; with `follow` until the container is removed."""
         ...
 
     async def containers(self) -> list[Container]:
-        """All that exist on this host."""
+        """All containers on this host."""
         ...
 
     async def images(self) -> list[Image]:
-        """All that are complete on this host."""
+        """All complete images on this host."""
         ...
 
     async def wait_images(self) -> None:
-        """Until the set of images or their names changes."""
+        """Return when the set of images or their names changes."""
         ...
 
     def export(self, reference: str) -> AsyncIterator[bytes]:
-        """The image of a digest for another host (image_receiver.py). Raises NotFound; Invalid for a tag."""
+        """An image by digest, for another host (images/image_receiver.py). Raises NotFound; Invalid for a tag."""
         ...

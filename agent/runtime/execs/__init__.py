@@ -1,3 +1,3 @@
-"""Further commands in running containers."""
+"""Execs: further commands in running containers."""
 
 __all__ = ["bounded_exec", "exec_cgroups", "execs"]

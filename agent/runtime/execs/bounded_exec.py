@@ -1,4 +1,4 @@
-"""A further command in a running container (health checks, hooks), through the OCI runtime, for a bounded time."""
+"""Bounded execs: commands with a time limit in running containers (health checks, hooks), by the OCI runtime."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from agent.runtime.interface import Output
 from kit import process
 
 _MOST_OUTPUT = 64 * 1024
-"""Bytes kept of a command's output, the last ones; no more than these are ever in memory."""
+"""Bytes stored of a command's output, the last ones; memory use is bounded by it."""
 _CHUNK, _LAST_READS = 64 * 1024, 16
 _REAP = 1.0
-"""Seconds the runtime's client gets to see that its command was killed."""
+"""Seconds within which the runtime's client must notice that its command was killed."""
 
 
 async def run_in(
     binary: str, state: Path, scratch: Path, id: str, shape: dict[str, Any], timeout: float, group: Subgroup
 ) -> Output:
-    """Run the OCI `process` of that shape in a container, in the control group.
+    """Run an OCI `process` in a container, in a control group of its own.
 
-    Raises TimeoutError after killing it and all that it has started.
+    Raises TimeoutError after killing it and all processes that it started.
     """
     sheet, output = os.memfd_create("process", os.MFD_CLOEXEC), Tail(_MOST_OUTPUT)
     pid_file = scratch / f"{id}-exec-{sheet}"
@@ -49,7 +49,7 @@ async def run_in(
             async with asyncio.timeout(timeout):
                 code = await child.wait()
         finally:
-            # A task of its own, for it is to be done even if the caller is cancelled once more.
+            # In a task of its own, so that it completes even if the caller is cancelled again.
             await asyncio.shield(asyncio.ensure_future(_end(child, pid_file, group)))
         return Output(code, output.text())
     finally:
@@ -58,12 +58,13 @@ async def run_in(
 
 
 class Tail:
-    """The end of what is written to a pipe, however much that is. What a command leaves running may hold the pipe open:
-    nobody waits for that.
+    """The last bytes written to a pipe, in bounded memory.
+
+    It does not wait for the end of the pipe: processes that a command leaves running may hold it open.
     """
 
     def __init__(self, most: int) -> None:
-        """`most` bytes are kept."""
+        """`most`: the number of bytes to store."""
         self._reader, self.writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(self.writer, True)
         self._most = most
@@ -71,27 +72,27 @@ class Tail:
         self._loop = asyncio.get_running_loop()
 
     def follow(self) -> None:
-        """The command has its end of the pipe; read from now on."""
+        """Begin to read, once the command has inherited the writing end."""
         os.close(self.writer)
         self.writer = -1
         self._loop.add_reader(self._reader, self._read)
 
     def text(self) -> bytes:
-        """What has been written until now."""
+        """The last bytes written so far."""
         for _ in range(_LAST_READS):
             if not self._read():
                 break
         return bytes(self._kept)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading and close the pipe."""
         self._loop.remove_reader(self._reader)
         os.close(self._reader)
         if self.writer >= 0:
             os.close(self.writer)
 
     def _read(self) -> bool:
-        """Take what is there; False when nothing is."""
+        """Read the available bytes. False if there are none."""
         try:
             data = os.read(self._reader, _CHUNK)
         except BlockingIOError:
@@ -114,7 +115,7 @@ def _made(group: Subgroup) -> bool:
 
 
 async def _end(child: asyncio.subprocess.Process, pid_file: Path, group: Subgroup) -> None:
-    """Kill the command and what it started, unless it ended by itself; the runtime's client then ends too."""
+    """Kill the command and the processes it started, unless it has ended. The runtime's client ends then too."""
     if child.returncode is not None:
         await group.release()
     else:
@@ -123,8 +124,8 @@ async def _end(child: asyncio.subprocess.Process, pid_file: Path, group: Subgrou
             process.send_signal(pid, signal.SIGKILL)
         if not await _ended(child):
             child.kill()
-            await _ended(child)  # or it hangs in the kernel
-        await group.kill()  # what the client had not yet moved there
+            await _ended(child)  # if this times out, it hangs in the kernel
+        await group.kill()  # processes that the client had not moved into the group before
     pid_file.unlink(missing_ok=True)
 
 

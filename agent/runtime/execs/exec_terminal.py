@@ -1,7 +1,7 @@
-"""The terminal of a command in a container: how each OCI runtime hands its master side over.
+"""The terminal of an exec, and how argosyd gets its master side from each OCI runtime.
 
-crun gives the container's own terminal through a socket. runc does that only when it goes to the background, where its
-exit code is lost; so it gets a terminal of ours and copies between the two.
+crun sends the master of the container's terminal through a socket. runc does that only in the background, where its
+exit code is lost; so runc runs on a terminal made here, and copies between the two.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _HANDOVER = 10.0
 
 
 def set_size(terminal: int, rows: int, columns: int) -> None:
-    """Tell a terminal (either side of it) how large its window is."""
+    """Set the window size of a terminal; either side of it will do."""
     if rows > 0 and columns > 0:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 class SentConsole:
-    """A socket where the runtime (crun) sends the master side of a new terminal."""
+    """A socket to which the runtime (crun) sends the master side of a new terminal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,17 +38,17 @@ class SentConsole:
         self._listener.setblocking(False)
 
     def arguments(self, command: list[str]) -> list[str]:
-        """`runtime exec …` as it is to be run."""
+        """The command line of `runtime exec …`."""
         place = command.index("exec") + 1
         return [*command[:place], "--console-socket", str(self._path), *command[place:]]
 
     @property
     def stdio(self) -> int | None:
-        """What the runtime gets as its standard streams; None for nothing."""
+        """The runtime's standard streams; None for /dev/null."""
         return None
 
     async def master(self, runtime: asyncio.subprocess.Process) -> int | None:
-        """The terminal; None when the runtime ended without making one. Raises RuntimeFailure."""
+        """The terminal's master side; None if the runtime ended without making one. Raises RuntimeFailure."""
         ended = asyncio.ensure_future(runtime.wait())
         sent = asyncio.ensure_future(self._receive())
         try:
@@ -63,7 +63,7 @@ class SentConsole:
             self.close()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the socket."""
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
@@ -85,7 +85,7 @@ class SentConsole:
 
 
 class OwnConsole:
-    """A terminal of ours, whose other side the runtime (runc) has as its standard streams and controlling terminal."""
+    """A terminal made by argosyd; its slave side is the runtime's (runc) standard streams and controlling terminal."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self._master, self._slave = os.openpty()
@@ -93,21 +93,21 @@ class OwnConsole:
         set_size(self._master, rows, columns)
 
     def arguments(self, command: list[str]) -> list[str]:
-        """`runtime exec …` as it is to be run: in a session of its own, where it hears of the window's size."""
+        """The command line of `runtime exec …`: in its own session, where it gets SIGWINCH for the window's size."""
         return ["setsid", "--ctty", "--wait", *command]
 
     @property
     def stdio(self) -> int | None:
-        """What the runtime gets as its standard streams."""
+        """The runtime's standard streams."""
         return self._slave
 
     async def master(self, runtime: asyncio.subprocess.Process) -> int | None:
-        """Our side."""
+        """The terminal's master side."""
         os.close(self._slave)
         return self._master
 
     def close(self) -> None:
-        """Both sides, when the runtime could not be started."""
+        """Close both sides; for a runtime that could not be started."""
         os.close(self._master)
         os.close(self._slave)
 

@@ -1,7 +1,7 @@
-"""Commands that people run in containers (`docker exec`): made, started with streams or a terminal, and remembered.
+"""Execs of users (`docker exec`): created, started with streams or a terminal, and listed.
 
-They run through the OCI runtime in the foreground, so its exit code is the command's. The client that asked may go
-away: a command without a terminal then runs on unheard, one with a terminal is hung up.
+The OCI runtime runs them in the foreground, so its exit code is the command's. When the client disconnects, a command
+without a terminal runs on and its output is dropped; one with a terminal gets a hangup.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from api.errors import Conflict, NotFound
 from api.service.host_config import Hook
 
 MOST_ENDED = 256
-"""Ended commands that are still on_event of."""
+"""Ended execs that can still be inspected."""
 _CHUNK = 32 * 1024
 _WORDS = 512
 _REST = 1.0
-"""Seconds that output may follow the end of the command: what it left running may hold its streams open for ever."""
+"""Seconds to read output after the command's end: processes it left running may hold its streams open for ever."""
 NOT_FOUND, NOT_RUNNABLE = 127, 126
-"""Exit codes of what cannot be run, as a shell has them."""
+"""Exit codes of commands that cannot be run, as in a shell."""
 _FIRST_LOOK = 0.01
-"""Seconds until the first look at the pid file; each next one takes twice as long."""
+"""Seconds until the first read of the pid file; each further wait is twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecConfig:
-    """What is to be run, and how."""
+    """The command to run, with its streams and terminal."""
 
     hook: Hook
     tty: bool = False
@@ -57,7 +57,7 @@ class Exec:
         self.wish = wish
         self.started = False
         self.code: int | None = None
-        """Its exit code, once it has ended."""
+        """The exit code, once the command has ended."""
         self.pid = 0
         self._size = (wish.rows, wish.columns)
         self._terminal: int | None = None
@@ -69,24 +69,24 @@ class Exec:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the command was started and has not ended."""
         return self.started and self.code is None
 
     @property
     def refusal(self) -> int:
-        """The exit code when the runtime could not run it, by what the runtime said."""
+        """The exit code of a command that the runtime could not run, by the runtime's message."""
         return NOT_RUNNABLE if b"ermission denied" in self._last else NOT_FOUND
 
     def event(self, action: str) -> str:
-        """An action as events have it: with the command, but for the end."""
+        """The action's name in events: with the command, except for exec_die."""
         return action if action == "exec_die" else f"{action}: {' '.join(self.wish.hook.command)}"
 
     def attributes(self) -> dict[str, str]:
-        """What events say of it besides what they say of its container."""
+        """The exec's attributes in events, besides its container's."""
         return {"execID": self.id} | ({"exitCode": str(self.code)} if self.code is not None else {})
 
     def resize(self, rows: int, columns: int) -> None:
-        """Its terminal's window has this size now. Raises Conflict without a terminal."""
+        """Set the terminal's window size. Raises Conflict without a terminal."""
         if not self.wish.tty:
             raise Conflict(f"exec {self.id[:12]} has no terminal")
         self._size = (rows, columns)
@@ -95,25 +95,25 @@ class Exec:
                 set_size(self._terminal, rows, columns)
 
     async def write(self, data: bytes) -> None:
-        """To its standard input; without an effect when it reads no more."""
+        """Write to the standard input; no effect if the command does not read any more."""
         if self._input is not None:
             with suppress(ConnectionError, OSError):
                 self._input.write(data)
                 await self._input.drain()
 
     def close_input(self) -> None:
-        """Its standard input ends; a terminal stays open."""
+        """Close the standard input; a terminal stays open."""
         if self._input is not None and not self.wish.tty:
             self._input.close()
             self._input = None
 
     async def output(self) -> AsyncIterator[tuple[str, bytes]]:
-        """(stream, bytes) until it has ended and all was read."""
+        """(stream, bytes) until the command has ended and all output is read."""
         while (item := await self._output.get()) is not None:
             yield item
 
     def hang_up(self) -> None:
-        """Nobody listens any more: output is dropped, input ends, and a terminal is closed."""
+        """Handle the client's disconnection: drop output, end input, close the terminal."""
         self._deaf = True
         while not self._output.empty():
             self._output.get_nowait()
@@ -128,7 +128,7 @@ class Exec:
     async def attach(
         self, reading: dict[str, int], writing: int | None, terminal: int | None
     ) -> list[asyncio.Task[None]]:
-        """Take the parent's ends of its streams; returns what reads them."""
+        """Take the parent's ends of the streams; returns the tasks that read them."""
         self._terminal = terminal
         if terminal is not None:
             set_size(terminal, *self._size)
@@ -138,7 +138,7 @@ class Exec:
         return [loop.create_task(self._read(name, fd), name=f"exec {name}") for name, fd in reading.items()]
 
     async def finish(self, code: int) -> None:
-        """It has ended and nothing more is read."""
+        """Set the exit code; nothing more is read."""
         self.code = code
         if self._input is not None:
             self._input.close()
@@ -149,7 +149,7 @@ class Exec:
             await self._output.put(None)
 
     async def put(self, stream: str, data: bytes) -> None:
-        """Output for whoever listens."""
+        """Queue output for the client."""
         if not self._deaf:
             await self._output.put((stream, data))
 
@@ -163,7 +163,7 @@ class Exec:
                 self._last = data[-_WORDS:]
                 await self.put(name, data)
         except OSError:
-            pass  # a terminal whose other side is closed
+            pass  # EIO: a terminal with its slave side closed
         finally:
             transport.close()
 
@@ -174,10 +174,10 @@ class Exec:
 
 
 class Execs:
-    """All commands run by hand on this host. `state` and `scratch` are the runtime's directories."""
+    """All execs of users on this host. `state` and `scratch` are directories of the runtime."""
 
     def __init__(self, binary: str, state: Path, scratch: Path, shape: Callable[[str, Hook], dict[str, Any]]) -> None:
-        """`shape` gives the OCI `process` of a command in a container; it raises NotFound, Conflict, RuntimeFailure."""
+        """`shape` returns the OCI `process` of an exec in a container; it raises NotFound, Conflict, RuntimeFailure."""
         self._binary = binary
         self._is_crun = os.path.basename(binary) == "crun"
         self._state = state
@@ -186,10 +186,10 @@ class Execs:
         self._known: dict[str, Exec] = {}
         self._works: set[asyncio.Task[None]] = set()
         self.on_event: Callable[[Exec, str], None] = lambda *_: None
-        """Told of exec_create, exec_start and exec_die; set by the runtime."""
+        """Called with an exec and exec_create, exec_start or exec_die; set by the runtime."""
 
     def create(self, container: str, wish: ExecConfig) -> Exec:
-        """Remember a command that is to be started. Raises NotFound, Conflict when the container does not run."""
+        """Create an exec without starting it. Raises NotFound, and Conflict when the container does not run."""
         self._shape(container, wish.hook)
         made = Exec(container, wish)
         self._known[made.id] = made
@@ -198,17 +198,17 @@ class Execs:
         return made
 
     def get(self, id: str) -> Exec:
-        """Raises NotFound."""
+        """The exec with an id. Raises NotFound."""
         if id not in self._known:
             raise NotFound(f"No such exec instance: {id}")
         return self._known[id]
 
     def of(self, container: str) -> list[str]:
-        """Ids of the commands that run in a container."""
+        """Ids of the execs that run in a container."""
         return [one.id for one in self._known.values() if one.container == container and one.running]
 
     async def start(self, id: str, *, detach: bool = False) -> Exec:
-        """Start it. Detached, its streams lead nowhere. Raises NotFound, Conflict, RuntimeFailure."""
+        """Start an exec. Detached, its streams are /dev/null. Raises NotFound, Conflict, RuntimeFailure."""
         exec = self.get(id)
         if exec.started:
             raise Conflict(f"exec {id[:12]} has been started already")

@@ -1,3 +1,3 @@
-"""Containers' logs on disk."""
+"""The logs of containers on disk."""
 
 __all__ = ["log_file", "log_format"]

@@ -1,8 +1,8 @@
-"""The files of one container's log as one endless file: rotated ones first, then the one that is being written.
+"""The log chain: the files of one container's log read as one file, the rotated ones first.
 
-`log` is written by conmon; `log.1` is the one before, `log.2` the one before that; `log.rotations` counts rotations. A
-reader knows its file by its inode, so that renaming under it does no harm, and learns from the count whether files went
-away that it had not read. Rotation and reading happen on the same event loop: each sees the other's work whole.
+conmon writes `log`; `log.1` is the file before it, `log.2` the one before that; `log.rotations` counts rotations. A
+reader knows its file by inode, so renaming does no harm, and by the count it notices files that were deleted unread.
+Rotation and reading run on the same event loop, so each sees the other's work complete.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _COUNT = "log.rotations"
 
 
 def rotations(directory: Path) -> int:
-    """How many times the log has been rotated; 0 where nobody counted."""
+    """The number of rotations of the log; 0 if there is no count."""
     try:
         return int((directory / _COUNT).read_bytes()[:20])
     except (OSError, ValueError):
@@ -24,26 +24,26 @@ def rotations(directory: Path) -> int:
 
 
 def count_rotation(directory: Path) -> None:
-    """One more."""
+    """Increment the number of rotations."""
     (directory / _COUNT).write_text(str(rotations(directory) + 1))
 
 
 class LogChain:
-    """A reader's place in the log; begins with the oldest file there is."""
+    """A reader's position in the log; begins with the oldest file."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file: BinaryIO | None = None
         self._position = 0
-        """Of the file, when it was opened: 0 is `log`, n is `log.n`."""
+        """The file's number when it was opened: 0 is `log`, n is `log.n`."""
         self._count = 0
-        """Of the rotations then."""
+        """The number of rotations when the file was opened."""
         self.lost = False
-        """Whether something went away unread since this was last set to False."""
+        """Whether files were deleted unread since this was last set to False."""
         self._open(self._oldest())
 
     def read(self) -> bytes:
-        """The next bytes; b"" while there are none."""
+        """The next bytes; b"" if there are none now."""
         while True:
             if self._file is None and not self._open(0):
                 return b""
@@ -58,7 +58,7 @@ class LogChain:
             self._go_on()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -81,7 +81,7 @@ class LogChain:
         return True
 
     def _is_replaced(self) -> bool:
-        """Whether a newer file exists, so that nothing more comes into this one."""
+        """Whether a newer file exists, so that this one is complete."""
         try:
             return (self._directory / "log").stat().st_ino != self._inode()
         except FileNotFoundError:
@@ -92,7 +92,7 @@ class LogChain:
         return os.fstat(self._file.fileno()).st_ino
 
     def _found_at(self) -> int:
-        """Where this file stands now; -1 when it is gone."""
+        """This file's present number; -1 if it was deleted."""
         inode = self._inode()
         for position in range(self._oldest() + 1):
             try:
@@ -103,7 +103,7 @@ class LogChain:
         return -1
 
     def _go_on(self) -> None:
-        """Open the file after this one, or the oldest that is left."""
+        """Open the next file, or the oldest one that exists."""
         here, oldest = self._found_at(), self._oldest()
         after = here - 1
         if here < 0:

@@ -1,4 +1,4 @@
-"""A container's log on disk: read across its rotations, followed, and rotated. Its files: log_chain.py."""
+"""A container's log on disk: reading across rotations, following, rotating. Its files: log_chain.py."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BRAKE_FACTOR, _LEAST_BRAKE = 4, 64 << 20
 SKIPPED = b"argosy: a part of this log was rotated away before it could be sent; raise max-size or max-file\n"
 _MOST_TAIL = 10_000_000
 _POLL = 0.05
-"""Seconds between looks at the size while following."""
+"""Seconds between two reads while following."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPolicy:
-    """How much is kept."""
+    """How much of a log is stored."""
 
     keep: bool = True
     max_size: int = 10 << 20
@@ -34,14 +34,14 @@ class LogPolicy:
 
     @property
     def brake(self) -> int:
-        """Bytes at which conmon begins the file anew by itself, what was in it lost: for when nobody rotates it, or
-        not fast enough.
+        """Bytes at which conmon itself truncates the file, losing its content: only if argosyd does not rotate it in
+        time.
         """
         return max(_BRAKE_FACTOR * self.max_size * self.max_files, _LEAST_BRAKE)
 
 
 def policy(driver: Driver | None, usual: LogPolicy = LogPolicy()) -> LogPolicy:
-    """What a spec's log driver asks for; `usual` is the host's. Raises RuntimeFailure for a driver we do not have."""
+    """The policy of a spec's log driver; `usual` is the host's default. Raises RuntimeFailure for an unknown driver."""
     name = driver.name if driver else ""
     if name == "none":
         return LogPolicy(keep=False)
@@ -59,7 +59,7 @@ def policy(driver: Driver | None, usual: LogPolicy = LogPolicy()) -> LogPolicy:
 
 
 def rotate(directory: Path, policy: LogPolicy) -> bool:
-    """Begin a new file if the present one is full; whether it did."""
+    """Begin a new file if the present one is full. Returns whether it did."""
     log = directory / "log"
     try:
         if not policy.keep or log.stat().st_size < policy.max_size:
@@ -81,9 +81,9 @@ def rotate(directory: Path, policy: LogPolicy) -> bool:
 async def read(
     directory: Path, wanted: Selection, tail: int, follow: bool, over: Callable[[], bool]
 ) -> AsyncIterator[list[LogLine]]:
-    """The log's lines in batches: the last `tail` of what is there (-1: all), a line without an end counted as one.
+    """The log's lines in batches: the last `tail` existing ones (-1: all), where a line without an end counts too.
 
-    With `follow` new ones until `over()`. What was rotated away before it could be read is said in a line of our own.
+    With `follow` also new lines until `over()`. Lines rotated away before they were read are reported in an extra line.
     """
     chain = LogChain(directory)
     reader = _Reader(chain, wanted)
@@ -110,7 +110,7 @@ async def read(
 
 
 class _Reader:
-    """The wanted lines of a chain of files."""
+    """Reads the selected lines of a log chain."""
 
     def __init__(self, chain: LogChain, wanted: Selection) -> None:
         self._chain = chain
@@ -118,7 +118,7 @@ class _Reader:
         self._assembler = Assembler()
 
     def take(self) -> list[LogLine]:
-        """The next lines; none only when there is nothing more now."""
+        """The next lines; empty only if there are no more now."""
         while data := self._chain.read():
             before = self._gap() if self._chain.lost else []
             if lines := before + [line for line in self._assembler.feed(data) if self._wanted.takes(line)]:
@@ -126,7 +126,7 @@ class _Reader:
         return []
 
     async def last(self, count: int, more_follows: bool) -> list[LogLine]:
-        """The last lines of what is there. What has no end yet is given out with its end when more follows."""
+        """The last existing lines. With `more_follows`, a line without an end is returned once it is complete."""
         held: deque[LogLine] = deque(maxlen=min(count, _MOST_TAIL))
         while batch := self.take():
             held.extend(batch)
@@ -138,11 +138,11 @@ class _Reader:
         return list(held)[begun + len(held) - count if begun + len(held) > count else 0 :]
 
     def finish(self) -> list[LogLine]:
-        """What has no end, at the very end."""
+        """The line without an end, at the end of the log."""
         return [line for line in self._assembler.finish() if self._wanted.takes(line)]
 
     def _gap(self) -> list[LogLine]:
-        """What had no end before a gap, and a line that tells of it."""
+        """The line without an end before a gap, and a line that reports the gap."""
         self._chain.lost = False
         note = LogLine(self._assembler.time, "stderr" if self._wanted.stderr else "stdout", SKIPPED)
         return [*self.finish(), note]

@@ -12,12 +12,12 @@ from datetime import datetime
 from api.wire.host_messages import LogLine
 
 MOST_BYTES = 1 << 20
-"""A longer line is handed on in parts."""
+"""Bytes above which a line is passed on in parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which lines are asked for. `since` is Unix seconds."""
+    """The selection of lines. `since` is Unix seconds."""
 
     since: float = 0.0
     until: float = 0.0
@@ -25,36 +25,36 @@ class Selection:
     stderr: bool = True
 
     def takes(self, line: LogLine) -> bool:
-        """Whether a line is among them."""
+        """Whether the selection includes a line."""
         wanted = self.stdout if line.stream == "stdout" else self.stderr
         return wanted and line.time >= self.since and (not self.until or line.time <= self.until)
 
 
 @dataclass(slots=True)
 class Assembler:
-    """Puts lines together again; one per log, as what is left of a line may stand in the next file."""
+    """Joins the parts of lines. One per log, because the rest of a line may be in the next file."""
 
     _rest: bytes = b""
     _time: float = 0.0
     _parts: dict[str, tuple[float, bytearray]] = field(default_factory=dict)
 
     def feed(self, data: bytes) -> Iterator[LogLine]:
-        """The lines that are complete with these bytes."""
+        """The lines that these bytes complete."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for raw in lines:
             yield from self._line(raw)
 
     @property
     def time(self) -> float:
-        """Of the newest line, in Unix seconds; 0: there was none."""
+        """The time of the newest line, in Unix seconds; 0 if there was none."""
         return self._time
 
     def begun(self) -> list[LogLine]:
-        """Lines that have no end yet, as far as they are there."""
+        """The lines without an end so far."""
         return [LogLine(time, stream, bytes(text)) for stream, (time, text) in self._parts.items()]
 
     def finish(self) -> Iterator[LogLine]:
-        """What was written without a newline at the very end, or before a gap."""
+        """The lines without a newline at the end of the log, or before a gap."""
         yield from self.begun()
         self._parts.clear()
         self._rest = b""

@@ -1,3 +1,3 @@
-"""Volumes, mounts, and paths inside root filesystems that are not trusted."""
+"""Volumes, mounts, and safe access to paths in untrusted root filesystems."""
 
 __all__ = ["local_volumes", "mount_syscalls", "rootfs_paths"]

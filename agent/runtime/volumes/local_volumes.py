@@ -1,4 +1,4 @@
-"""Named and anonymous volumes of this host: `<root>/<name>/_data`, made at first use, filled from the image."""
+"""Named and anonymous volumes of this host: `<root>/<name>/_data`, created and filled from the image at first use."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from kit.thread_pool import ThreadPool
 from kit.timing import Clock
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
-"""A directory's name: at most 255 bytes."""
+"""A volume's name is a directory name, so it has at most 255 bytes."""
 
 
 log = structlog.get_logger(__name__)
 
 MOST_CALLS = 16
-"""Calls into volumes' file systems that may be under way, or hang, at a time."""
+"""Calls into volumes' file systems that may run, or hang, at once."""
 PATIENCE = 60.0
-"""Seconds one may take."""
+"""Seconds that such a call may take."""
 _LONGEST_FILL = 1800.0
 _FILL = 'mount --bind "$2" "$2"; mount -o remount,bind,nosymfollow "$2"; cd /; exec cp -a "$1" "$2/"'
 
@@ -44,10 +44,10 @@ class Volume(msgspec.Struct, frozen=True):
     name: str
     labels: dict[str, str] = {}
     options: dict[str, str] = {}
-    """The local driver's: type, device, o."""
+    """Options of the local driver: type, device, o."""
     created: float = 0.0
     anonymous: bool = False
-    """Goes with its container."""
+    """Deleted with its container."""
 
 
 class Volumes:
@@ -61,29 +61,29 @@ class Volumes:
         for left in self._parts.iterdir():
             self.drop_part(left)
         self.workers = ThreadPool("volumes", MOST_CALLS, PATIENCE)
-        """For looks into volumes: what is mounted there may hang."""
+        """Threads for calls into volumes: their file systems may hang."""
         self.in_use: Callable[[str], list[str]] = lambda _: []
         """Ids of the containers that mount a volume; set by the runtime."""
         self.on_event: Callable[[str, str], None] = lambda *_: None
-        """Told of what happened (create, destroy) to which volume; set by the runtime."""
+        """Called with an action (create, destroy) and the volume's name; set by the runtime."""
 
     def all(self) -> list[Volume]:
-        """By name."""
+        """All volumes, in the order of their names."""
         names = sorted({path.parent.name for path in self._root.glob("*/volume.json*")})
         return [volume for name in names if (volume := self._readable(name))]
 
     def get(self, name: str) -> Volume:
-        """Raises NotFound."""
+        """The volume with a name. Raises NotFound."""
         try:
             return mirrored_file.load(self._record(name), msgspec.json.Decoder(Volume).decode)
         except (FileNotFoundError, Invalid):
             raise NotFound(f"get {name}: no such volume") from None
         except mirrored_file.Damaged as error:
-            # an empty directory in its place would look like lost data
+            # A volume that is created anew would be empty and look like lost data.
             raise RuntimeFailure(f"volume {name}: {error}; put it right, or remove its directory") from None
 
     def data(self, name: str) -> Path:
-        """Where its content is."""
+        """The directory of a volume's content."""
         return self._root / name / "_data"
 
     def create(
@@ -95,7 +95,7 @@ class Volumes:
         *,
         anonymous: bool = False,
     ) -> Volume:
-        """The volume of that name, made if there is none. Raises Invalid; Conflict for other options."""
+        """The volume with a name, created if it does not exist. Raises Invalid; Conflict if its options differ."""
         if driver not in ("", "local"):
             raise Invalid(f'volume driver "{driver}" is not known here; only "local" is (type=nfs among its options)')
         options = options or {}
@@ -110,16 +110,16 @@ class Volumes:
                 raise Conflict(f"volume {name} exists with other options: {found.options}")
             return found
         make_directory(self._root / name)
-        make_directory(self.data(name), 0o755)  # what the container sees
+        make_directory(self.data(name), 0o755)  # the mode that containers see
         volume = Volume(name, labels or {}, options, self._clock(), anonymous)
         mirrored_file.save(path, msgspec.json.encode(volume))
         self.on_event("create", name)
         return volume
 
     async def use(self, name: str, root: Path | None, path: str = "") -> Path:
-        """Have the volume's file system mounted, and an empty volume filled from `path` in `root` (None: from nothing).
+        """Mount the volume's file system, and fill an empty volume from `path` in `root` (None: leave it empty).
 
-        Returns where its content is. Raises NotFound or RuntimeFailure; TimeoutError when its file system hangs.
+        Returns the directory of its content. Raises NotFound or RuntimeFailure; TimeoutError if its file system hangs.
         """
         volume, data = self.get(name), self.data(name)
         kind, device = volume.options.get("type", ""), volume.options.get("device", "")
@@ -131,8 +131,8 @@ class Volumes:
         return data
 
     def part(self, name: str, subpath: str) -> Path:
-        """Somewhere else, what is now at a path in a volume: others who have the volume may change its links at any
-        time. Blocking; the caller drops the part. Raises OSError, RuntimeFailure.
+        """Bind-mount the present file at a path in a volume elsewhere, since other users of the volume may change its
+        links at any time. Blocking; the caller must call drop_part. Raises OSError, RuntimeFailure.
         """
         try:
             with rootfs_paths.opened(self.data(name), subpath) as found:
@@ -147,13 +147,13 @@ class Volumes:
             raise OSError(f"volume {name} has no path {subpath}: {error.strerror}") from None
 
     def drop_part(self, target: Path) -> None:
-        """Take a part away; what has been mounted from it stays."""
+        """Unmount a part; mounts made from it stay."""
         unmount(target)
-        with suppress(OSError):  # nothing is ever deleted in it: it might still be mounted
+        with suppress(OSError):  # rmdir only, never its content: it might still be mounted
             target.rmdir() if target.is_dir() else target.unlink(missing_ok=True)
 
     async def release(self, name: str) -> None:
-        """After a container that used it is gone: unmount it, and delete it if it is anonymous, unless still used."""
+        """After the removal of a container: unmount its volume, and delete it if anonymous, unless others use it."""
         try:
             volume = self.get(name)
         except NotFound:
@@ -166,7 +166,7 @@ class Volumes:
             await self._delete(name)
 
     async def remove(self, name: str) -> None:
-        """Delete the volume and its content. Raises NotFound, and Conflict while a container has it."""
+        """Delete the volume and its content. Raises NotFound, and Conflict while a container uses it."""
         self.get(name)
         if users := self.in_use(name):
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
@@ -174,7 +174,7 @@ class Volumes:
         await self._delete(name)
 
     async def _fill(self, name: str, root: Path, path: str) -> None:
-        """From a directory of an image; nothing happens when it is none."""
+        """Fill the volume from a directory of an image; does nothing if the path is no directory."""
         with ExitStack() as stack:
             try:
                 source = stack.enter_context(rootfs_paths.opened(root, path))
@@ -182,7 +182,7 @@ class Volumes:
                 return
             if not stat.S_ISDIR(os.fstat(source).st_mode):
                 return
-            # Whoever has the volume already may put links in it meanwhile: on this mount they lead nowhere.
+            # Another user of the volume may put symbolic links in it meanwhile: on this mount they are not followed.
             command = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", _FILL, "fill")
             where = (f"/proc/self/fd/{source}/.", str(self.data(name)))
             try:
@@ -196,7 +196,7 @@ class Volumes:
         try:
             return self.get(name)
         except NotFound:
-            return None  # removed meanwhile
+            return None  # removed in the meantime
         except RuntimeFailure as error:
             log.error("a volume cannot be listed", why=str(error))
             return None
@@ -205,7 +205,7 @@ class Volumes:
         try:
             await self.workers.run(f"deleting volume {name}", shutil.rmtree, self._root / name)
         except FileNotFoundError:
-            raise NotFound(f"get {name}: no such volume") from None  # somebody else removes it at this moment
+            raise NotFound(f"get {name}: no such volume") from None  # removed concurrently
         self.on_event("destroy", name)
 
     def _record(self, name: str) -> Path:

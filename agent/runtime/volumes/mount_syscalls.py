@@ -1,4 +1,4 @@
-"""Mounts made by this process: overlay root filesystems and volumes with a file system of their own."""
+"""Mount system calls: overlay root filesystems, bind mounts, tmpfs, and volumes with their own file system."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _MS_NOSUID, _MS_NODEV = 2, 4
 _MS_BIND, _MS_REC = 0x1000, 0x4000
 _PAGE = 4096
 PATIENCE = 60.0
-"""Seconds that mounting a volume may take: its server may be dead."""
+"""Seconds that mounting a volume may take, since its server may be down."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
-    """A writable root over the layers (`lower`, uppermost first). Raises RuntimeFailure.
+    """Mount a writable root over the layers (`lower`, uppermost first). Raises RuntimeFailure.
 
-    The kernel takes one page of options. Where absolute paths would not fit, numbered links to the layers are made
-    beside `upper` and given through a descriptor of that directory: 20 bytes for each.
+    The kernel takes one page of options. If absolute paths do not fit, numbered links to the layers are made beside
+    `upper` and named through a descriptor of that directory: 20 bytes each.
     """
     tail = f"upperdir={upper},workdir={work}"
     options = f"lowerdir={':'.join(map(str, lower))},{tail}"
@@ -43,7 +43,7 @@ def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, target: Path) 
 
 
 def mount_tmpfs(target: Path, size: int) -> None:
-    """A memory file system of so many bytes, for root alone; never swapped out where the kernel can (6.4).
+    """Mount a tmpfs of `size` bytes that only root can enter; not swapped out if the kernel supports that (6.4).
 
     Raises RuntimeFailure.
     """
@@ -55,26 +55,26 @@ def mount_tmpfs(target: Path, size: int) -> None:
 
 
 def bind(source: str, target: Path) -> None:
-    """Have a file or directory, with all that is mounted below it, at another place too. Raises RuntimeFailure."""
+    """Bind-mount a file or directory with all mounts below it. Raises RuntimeFailure."""
     if _libc.mount(os.fsencode(source), os.fsencode(target), None, _MS_BIND | _MS_REC, None) != 0:
         raise RuntimeFailure(f"cannot bind {source} to {target}: {os.strerror(ctypes.get_errno())}")
 
 
 def unmount(target: Path) -> None:
-    """Detach whatever is mounted there; nothing happens when nothing is."""
+    """Detach what is mounted at `target`, if anything is."""
     while is_mount(target) and _libc.umount2(os.fsencode(target), _MNT_DETACH) == 0:
         pass
 
 
 def is_mount(target: Path) -> bool:
-    """Whether something is mounted there (bind mounts too)."""
+    """Whether something, also a bind mount, is mounted at `target`."""
     path = str(target).replace(" ", "\\040")
     with open("/proc/self/mountinfo") as file:
         return any(line.split(" ", 5)[4] == path for line in file)
 
 
 async def mount_volume(kind: str, device: str, options: str, target: Path) -> None:
-    """Mount what a volume's driver options name (type, device, o), by mount(8). Raises RuntimeFailure."""
+    """Mount a volume's file system by its driver options (type, device, o), with mount(8). Raises RuntimeFailure."""
     if kind.startswith("nfs"):
         device, options = _nfs(device, options)
     flags = ["-o", options] if options else []
@@ -91,7 +91,7 @@ async def mount_volume(kind: str, device: str, options: str, target: Path) -> No
 
 
 def _nfs(device: str, options: str) -> tuple[str, str]:
-    """Docker's form (`addr=` among the options, device ":/path") as mount.nfs wants it."""
+    """Device and options for mount.nfs, from Docker's form (`addr=` among the options, device ":/path")."""
     items = [item for item in options.split(",") if item]
     address = next((item[5:] for item in items if item.startswith("addr=")), "")
     if address and device.startswith(":"):

@@ -1,8 +1,8 @@
-"""Files of a container or image, opened as somebody in it would see them, and never so that we could be harmed.
+"""Safe access to files of a container or image, with paths as a process inside would see them.
 
-Links are followed by the kernel (openat2, Linux 5.6) with the container's root as `/`: no absolute link, `..`, link
-that moves meanwhile or link of /proc leads out of it. Nothing is opened but regular files and directories, so that no
-FIFO, socket or device is ever waited for or touched, and no more is read than is said.
+The kernel resolves links (openat2, Linux 5.6) with the container's root as `/`: no absolute link, `..`, concurrently
+changed link or link of /proc leads out of it. Only regular files and directories are opened, never a FIFO, socket or
+device, and reads are bounded.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class _How(ctypes.Structure):
 
 
 def read_small(root: Path | int, path: str, most: int) -> str | None:
-    """The text of a file in the root at `root`; None when there is none.
+    """The text of a file in the root at `root`; None if it does not exist.
 
-    Raises OSError, with words for people, for what is no file, has more than `most` bytes, or cannot be read.
+    Raises OSError, with a readable message, if it is no regular file, has more than `most` bytes, or is unreadable.
     """
     try:
         with opened(root, path) as found:
@@ -58,18 +58,18 @@ def read_small(root: Path | int, path: str, most: int) -> str | None:
 
 @cache
 def own_descriptors() -> int:
-    """/proc/self/fd, held open: a process that changes its root calls this before."""
+    """A descriptor of /proc/self/fd. A process that changes its root must call this before."""
     return os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def reopened(fd: int) -> int:
-    """For reading what an O_PATH descriptor stands for. What that is must be known: no FIFO, no device."""
+    """Reopen an O_PATH descriptor for reading. The caller must know that it is no FIFO and no device."""
     return os.open(str(fd), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own_descriptors())
 
 
 @contextmanager
 def opened(root: Path | int, path: str) -> Iterator[int]:
-    """A descriptor (O_PATH) of whatever `path` is in that root, its last link followed. Raises OSError."""
+    """A descriptor (O_PATH) of `path` in the root, with all links followed. Raises OSError."""
     with _root(root) as base:
         found = open_in(base, path)
     try:
@@ -79,9 +79,9 @@ def opened(root: Path | int, path: str) -> Iterator[int]:
 
 
 def open_in(root: int, path: str, flags: int = os.O_PATH) -> int:
-    """Open a path in the root that `root` is a descriptor of; the new descriptor is the caller's. Raises OSError.
+    """Open a path in the root with descriptor `root`; the caller closes the result. Raises OSError.
 
-    With other flags than O_PATH, what is opened must be known not to be a FIFO or device, or O_NONBLOCK given.
+    With other flags than O_PATH the path must be known to be no FIFO and no device, or the flags include O_NONBLOCK.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, "a path cannot have a zero byte in it")
@@ -97,13 +97,13 @@ def open_in(root: int, path: str, flags: int = os.O_PATH) -> int:
 
 
 def make_directory(root: Path | int, path: str) -> None:
-    """Have a directory in that root, with all above it, where links say that it is. Raises OSError."""
+    """Create a directory and its parents in the root, following links, if they do not exist. Raises OSError."""
     with _root(root) as base:
         _make(base, posixpath.normpath("/" + path), _MOST_LINKS)
 
 
 def kind_of(mode: int) -> str:
-    """What a file of that st_mode is, in words."""
+    """The kind of file with that st_mode, in words."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "a file")
 
 
@@ -123,7 +123,7 @@ def _make(base: int, path: str, links: int) -> None:
             os.mkdir(name, 0o755, dir_fd=parent)
             return
         except FileExistsError:
-            target = os.readlink(name, dir_fd=parent)  # it leads to what is not there yet
+            target = os.readlink(name, dir_fd=parent)  # the link's target does not exist yet
     finally:
         os.close(parent)
     if links <= 0:
