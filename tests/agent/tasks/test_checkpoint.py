@@ -1,4 +1,4 @@
-"""The journal: what it gives back after a restart, and after a crash at any byte."""
+"""The checkpoint: what it restores after a restart, and after a crash at any byte."""
 
 from __future__ import annotations
 
