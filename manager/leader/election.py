@@ -1,7 +1,7 @@
-"""Who leads: one key, made by whoever finds it absent, bound to a lease; the same over etcd and in memory.
+"""The election of the leader: one key, created by the manager that finds none, bound to a lease. Works on any store.
 
-A term ends by our own clock before the lease can end by etcd's, so two managers never believe in themselves at the
-same time; and should a clock lie, the fence in every transaction still keeps the old leader from writing.
+A term ends by the manager's own clock before its lease can end by etcd's, so two managers never both believe that they
+lead. Should a clock be wrong, the fence in every transaction still prevents the old leader from writing.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from manager.store.keys import path_of
 
 log = structlog.get_logger(__name__)
 SAFETY = 0.1
-"""Part of the lease that is not used, for the slack between our clock and the store's."""
+"""Unused fraction of the lease: a margin between our clock and the store's."""
 RESIGN_TIMEOUT = 1.0
-"""Seconds a leader that stops takes to say so; otherwise its lease runs out."""
+"""Most seconds that a stopping leader tries to give up its lease; after that the lease expires."""
 
 
 class Election:
@@ -34,12 +34,12 @@ class Election:
         self._store, self._node_id, self._clock, self._ttl = store, node_id, clock, ttl
 
     def leader_id(self) -> str:
-        """Node id of the leader as far as is known here; "" when nobody leads."""
+        """Node id of the leader as known to this manager; "" if there is none."""
         leadership = self._store.state.table(LEADERSHIP).get(CURRENT_LEADER)
         return leadership.node_id if leadership else ""
 
     async def campaign(self) -> Term:
-        """Wait until we lead, however long it takes."""
+        """Wait until this manager leads. Returns its term."""
         delays = backoff(random.Random(), most=1.0)
         while True:
             seen = self._store.state.revision
@@ -50,16 +50,16 @@ class Election:
                 try:
                     return await self._stand()
                 except Stale:
-                    pass  # somebody was faster: the state is about to show it
+                    pass  # another manager was faster: the state will show it
                 except Unavailable:
                     await asyncio.sleep(next(delays))
                     continue
             await self._store.wait_newer(seen)
 
     async def _depose_lost_leader(self) -> bool:
-        """Make room when the leader's host is lost: etcd may have renewed the lease of who died with etcd's leader.
+        """Delete the leader's key if its host is lost: etcd may have extended the lease when etcd's own leader died.
 
-        Should that leader live all the same, its fence is void from now on. False when it could not be written.
+        If that leader is alive after all, its fence is now invalid. Returns False if the key could not be deleted.
         """
         state, leader = self._store.state, self.leader_id()
         if leader and leader != self._node_id and suspicion(state, leader) is Suspicion.LOST:
@@ -68,7 +68,7 @@ class Election:
             try:
                 await self._store.commit([Delete(LEADERSHIP, CURRENT_LEADER, expected=version)])
             except Stale:
-                pass  # somebody was faster
+                pass  # another manager was faster
             except Unavailable:
                 return False
         return True
@@ -88,7 +88,7 @@ class Election:
 
 
 class Term:
-    """A time of leadership: its fence, and the care for its lease."""
+    """One term of leadership: its fence, and the renewal of its lease."""
 
     def __init__(self, store: Store, lease: Lease, fence: Fence, ttl: float, asked: float) -> None:
         self.fence = fence
@@ -96,7 +96,7 @@ class Term:
         self._renewed(asked)
 
     async def hold(self) -> None:
-        """Refresh the lease until it is lost, or so nearly that nobody may rely on it."""
+        """Refresh the lease until it is lost, or too close to its end to be relied on."""
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(self._until_replaced(), name="leadership watch")
             refresh = group.create_task(self._refresh(), name="leadership refresh")
@@ -106,11 +106,11 @@ class Term:
         log.info("this manager leads no more")
 
     async def resign(self) -> None:
-        """Make room for another leader at once, if the store can be reached."""
+        """Give up the lease, so that another manager leads at once. Does nothing if the store cannot be reached."""
         await _end(self._lease)
 
     def _renewed(self, asked: float) -> None:
-        """The lease began anew, no sooner than we asked for it."""
+        """Set the deadline of a renewed lease. Its time counts from our request (`asked`), which is the safe side."""
         self._deadline = asked + self._ttl * (1 - SAFETY)
 
     async def _refresh(self) -> None:
@@ -140,4 +140,4 @@ async def _end(lease: Lease) -> None:
         async with asyncio.timeout(RESIGN_TIMEOUT):
             await lease.end()
     except (Unavailable, TimeoutError):
-        pass  # it runs out by itself
+        pass  # it expires by itself

@@ -1,4 +1,4 @@
-"""The leader's loop that makes the cluster's keys anew when that is due (rekeying.py)."""
+"""Key renewal: the leader's loop that replaces the cluster's keys when they are due (security/rekeying.py)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from manager.store.interface import Store
 log = structlog.get_logger(__name__)
 
 PAUSE = 1.0
-"""Seconds after a write that failed."""
+"""Seconds to wait after a failed write."""
 
 
 class KeyRenewal:
-    """One manager's; it acts while that leads, and is a manager itself."""
+    """The loop of one manager; it acts only while that manager leads and its role is manager."""
 
     def __init__(self, store: Store, node_id: str, clock: Clock) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class KeyRenewal:
         watch(store.state, (NODE, CLUSTER, SECRET, LEADERSHIP), self._changed.set)
 
     async def run(self) -> NoReturn:
-        """For ever."""
+        """Renew keys until cancelled."""
         while True:
             self._changed.clear()
             wait = await self._renew_if_due()
@@ -42,7 +42,7 @@ class KeyRenewal:
                 pass
 
     async def _renew_if_due(self) -> float | None:
-        """Do what is due; returns the seconds to wait when nothing changes."""
+        """Renew what is due. Returns the seconds until the next check if nothing changes; None: no limit."""
         state = self._store.state
         while leads(state, self._node_id) and state.is_manager(self._node_id):
             if not (changes := due(state, self._clock())):

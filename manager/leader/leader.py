@@ -1,4 +1,4 @@
-"""The leader's work: campaign, plan while leading, step down, campaign again."""
+"""The leader: campaign, plan while leading, resign, campaign again."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Leader:
 
     @property
     def leading(self) -> bool:
-        """Whether this manager plans now."""
+        """Whether this manager leads now."""
         return self._leading
 
     def leader_id(self) -> str:
-        """Node id of the leader; "" when nobody leads."""
+        """Node id of the leader; "" if there is none."""
         return self._election.leader_id()
 
     async def run(self) -> NoReturn:
-        """For ever; when cancelled it resigns, so that another manager takes over at once."""
+        """Campaign and lead until cancelled; then resign, so that another manager takes over at once."""
         while True:
             term = await self._election.campaign()
             try:
@@ -46,7 +46,7 @@ class Leader:
                 await term.resign()
 
     async def _serve(self, term: Term) -> None:
-        """Plan until the term ends, whichever of lease and fence says so first."""
+        """Plan until the term ends, by the lease or by the fence."""
         async with asyncio.TaskGroup() as group:
             planning = group.create_task(self._plan(term), name="planning")
             holding = group.create_task(term.hold(), name="leadership")

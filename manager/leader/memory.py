@@ -1,4 +1,4 @@
-"""What the leader's planners keep between rounds. It belongs to one term: a new leader begins with an empty one."""
+"""The memory of the leader's planners between rounds. It belongs to one term: a new leader begins with an empty one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manager.scheduler import memory as scheduler
 
 @dataclass(slots=True)
 class Memory:
-    """Each planner's own part."""
+    """The memories of all planners."""
 
     orchestrator: orchestrator.Memory = field(default_factory=orchestrator.Memory)
     allocator: allocator.Memory = field(default_factory=allocator.Memory)

@@ -1,4 +1,4 @@
-"""The leader's planners, in the order in which they have a say: the first to want a key in a round gets it."""
+"""The leader's planners, in order of precedence: the first that changes a key in a round wins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manager.store.state import Dirty, State
 def planners(new_id: Callable[[], str] = random_id) -> tuple[Planner[Memory], ...]:
     """The orchestrator, the allocator and the scheduler, each with its own part of the leader's memory.
 
-    `new_id` names the tasks; simulations hand in their own.
+    `new_id` creates task ids; simulations pass their own.
     """
     make_tasks = orchestrator(new_id)
 

@@ -1,7 +1,7 @@
-"""The one shell around all planners: watch, ask them, commit, retry. It decides nothing.
+"""The reconciler: the loop around the planners. It waits for changes, asks every planner, commits, and retries.
 
-A round is: take what is dirty; each planner plans on the state; one fenced commit; and because a commit returns once
-the state has it, the next round sees the result. Whatever fails is put back and looked at again.
+A round: take the dirty ids; each planner plans on the state; one fenced commit. A commit returns once the state has it,
+so the next round sees the result. After a failure the ids are marked dirty again. The reconciler decides nothing.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from manager.store.state import Dirty
 log = structlog.get_logger(__name__)
 M = TypeVar("M")
 MOST_PAUSE = 0.2
-"""Seconds that a round which planned for long, and for nothing, leaves to others, most."""
+"""Most seconds to pause after a round that planned for long without any change."""
 STALE_WAIT = 1.0
-"""Seconds to wait for the change that beat us to show in the state."""
+"""Seconds to wait until the change that caused a conflict shows in the state."""
 
 
 async def reconcile(
     store: Store, planners: Sequence[Planner[M]], memory: M, clock: Clock, fence: Fence | None = None
 ) -> NoReturn:
-    """Bring the cluster to what its planners want, for as long as we lead. Raises Fenced when we do no longer.
+    """Run rounds of planning as long as this manager leads. Raises Fenced when it no longer does.
 
-    `memory` is the planners', and belongs to this term.
+    `memory` belongs to the planners and to this term.
     """
     dirty = store.track()
     try:
@@ -43,7 +43,7 @@ async def reconcile(
 
 
 class Reconciler(Generic[M]):
-    """The rounds of one term. `dirty` is what the store marks; everything is in it at first."""
+    """The rounds of one term. `dirty` is kept up by the store; at first it contains everything."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class Reconciler(Generic[M]):
         self._store, self._planners, self._memory = store, planners, memory
         self._clock, self._fence, self._dirty = clock, fence, dirty
         self._delayed: DelayQueue[tuple[int, str, str]] = DelayQueue()
-        """Per planner, so that one planner's delay does not replace another's for the same object."""
+        """By planner, kind and id: one planner's delay does not replace another's for the same object."""
         self._planned = 0.0
         """Seconds the last round's planning took."""
         self._idle = False
-        """Whether it found nothing to do. Then the next one waits as long, to look at more news at once."""
+        """Whether the last round found nothing to do. The next one then waits, to handle more changes at once."""
         self._reset_backoff()
 
     async def run(self) -> NoReturn:
-        """Round after round, with a wait whenever there is nothing to do."""
+        """Run rounds until cancelled or fenced; wait while nothing is dirty or due."""
         while True:
             revision = self._store.state.revision
             for _, kind, id in self._delayed.due(self._clock()):
@@ -78,7 +78,7 @@ class Reconciler(Generic[M]):
                 await self._wait(revision)
 
     async def round(self) -> None:
-        """Look at what is dirty once. Raises Fenced."""
+        """Run one round over the dirty ids. Raises Fenced."""
         taken, seen = self._dirty.take(), self._store.state.revision
         plans, sound = await self._ask(taken)
         try:
@@ -99,7 +99,7 @@ class Reconciler(Generic[M]):
             await self._after(taken, sound)
 
     async def _ask(self, dirty: Dirty) -> tuple[list[Plan], bool]:
-        """Every planner's plan, and whether none of them broke. Between them others get the event loop."""
+        """Every planner's plan, and whether all succeeded. Yields to the event loop after each planner."""
         plans, sound, loop = [], True, asyncio.get_running_loop()
         self._planned = 0.0
         for number, planner in enumerate(self._planners):
@@ -118,7 +118,7 @@ class Reconciler(Generic[M]):
         return plans, sound
 
     async def _after(self, taken: Dirty, sound: bool) -> None:
-        """A broken planner must not keep the others from their work, nor be asked without pause."""
+        """Reset the backoff; if a planner failed, retry after a pause. Changes of the others are committed."""
         if sound:
             self._reset_backoff()
         else:
@@ -137,11 +137,11 @@ class Reconciler(Generic[M]):
             async with asyncio.timeout(seconds):
                 await self._store.wait_newer(revision)
         except TimeoutError:
-            pass  # time to look again
+            pass  # a delayed id is due
 
 
 def without_conflicts(plans: Iterable[Plan]) -> list[Change]:
-    """All changes, but for those to a key that an earlier planner changes: its owner looks again when that shows."""
+    """All changes, except those to a key that an earlier planner changes; the later one plans again next round."""
     claimed: set[tuple[str, str]] = set()
     changes: list[Change] = []
     for plan in plans:
@@ -154,4 +154,4 @@ def without_conflicts(plans: Iterable[Plan]) -> list[Change]:
 
 
 _LEVELS = {True: 20, False: 40}
-"""That etcd is away for a while is worth a line; that it refuses us is an error."""
+"""By whether the store is unavailable: that is expected for a while (info); a refused commit is an error."""

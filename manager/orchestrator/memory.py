@@ -1,6 +1,6 @@
-"""What the orchestrator keeps between rounds: for each service, which slots the next pass has to visit.
+"""The orchestrator's memory between rounds: for each service, the slots that the next pass has to visit.
 
-It saves work and nothing else: with an empty memory every slot is visited, and the plan is the same.
+It only saves work: with an empty memory every slot is visited, and the plan is the same.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class Memory:
     """The orchestrator's part of the leader's memory."""
 
     queues: dict[str, SlotQueue] = field(default_factory=dict)
-    """By service; none for a service that has not been visited yet."""
+    """By service id; a service that has not been visited yet has no queue."""
 
     def take_in(self, state: State, dirty: Dirty) -> None:
-        """Note the slots of which a task or its status has changed. Services without a queue need no note."""
+        """Queue the slots with a changed task or status. Services without a queue are visited completely."""
         for id in dirty.tasks:
             task = state.tasks.get(id) or dirty.gone.get(id)
             if task is None or isinstance(task, Service):
@@ -30,7 +30,7 @@ class Memory:
                 queue.changed.add(slot_of(task))
 
     def queue(self, service_id: str) -> SlotQueue:
-        """A service's queue; a new one has every slot in it."""
+        """A service's queue; a new queue visits every slot."""
         if (queue := self.queues.get(service_id)) is None:
             queue = self.queues[service_id] = SlotQueue()
         return queue

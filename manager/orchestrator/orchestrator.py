@@ -1,15 +1,16 @@
-"""The orchestrator: services become tasks, ended tasks are replaced, updates roll, what is over is reaped.
+"""The orchestrator: the planner that turns services into tasks, replaces ended tasks, and runs updates.
 
-One look at a service goes through these parts, in this order; each is a file of its own:
+A pass over one service goes through these steps, in this order:
 
-    bring_into_force   a new wanted revision comes into force                     revisions
-    advance   runs of a scheduled job end and begin                      runs
-    enforce   tasks on nodes that no longer meet the constraints stop    nodes
-    shape     slots are added or given up, as the mode wants             modes
-    settle    ended tasks are replaced as the restart policy wants       settle, restart
-    update    outdated slots are replaced, some at a time                update
-    move      slots leave drained nodes, or move for balance             moves
-    reap      tasks and revisions nobody needs any more are deleted      reap, revisions
+    bring_into_force   a new wanted revision comes into force                    updates/revisions
+    advance            runs of a scheduled job end and begin                     tasks/job_runs
+    scale              slots are added or given up, as the mode requires         tasks/scaling
+    repair             ended tasks are replaced by the restart policy            tasks/repair, slots/restart
+    update             outdated slots are replaced, some at a time               updates/rolling_update
+    relocate           slots leave drained nodes, or move for balance            nodes/relocation
+    reap, prune        tasks and revisions that are no longer needed go          tasks/task_reaper, updates/revisions
+
+Before the passes, changed nodes are checked; tasks that a node can no longer keep are stopped (nodes/node_liveness).
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ from manager.store.state import Dirty, Event, State
 
 
 class GlobalServices:
-    """Ids of the services whose slots are nodes; an index of the state."""
+    """Ids of the global services; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self.ids = {service.id for service in state.services.values() if service.spec.is_global}
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a service."""
+        """Update for a change of a service."""
         if event.kind is SERVICE:
             self.ids.discard(event.id)
             if isinstance(event.new, Service) and event.new.spec.is_global:
@@ -61,14 +62,14 @@ class NodeIds:
         self.ids = sorted(state.nodes)
 
     def follow(self, event: Event) -> None:
-        """Keep up with nodes that come and go."""
+        """Update for a node that is new or gone."""
         if event.kind is NODE and (event.old is None) is not (event.new is None):
             place = bisect_left(self.ids, event.id)
             self.ids[place : place + (event.new is None)] = [] if event.new is None else [event.id]
 
 
 class BalancedServices:
-    """Ids of the services that are to be kept balanced; an index of the state."""
+    """Ids of the services to be kept balanced over the nodes; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -76,7 +77,7 @@ class BalancedServices:
         self._find()
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a service, or of the cluster's labels."""
+        """Update for a change of a service, or of the cluster's labels."""
         if event.kind is CLUSTER:
             self._find()
         elif event.kind is SERVICE:
@@ -89,7 +90,7 @@ class BalancedServices:
 
 
 class Orchestrator:
-    """The planner."""
+    """The planner that makes, replaces and removes tasks."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
@@ -100,20 +101,19 @@ class Orchestrator:
         memory.take_in(state, dirty)
         for node_id in sorted(dirty.nodes):
             check_node(builder, slots, node_id)
-        # what nodes cost their services is not written yet, so no look may rely on having seen it
+        # changes made for nodes may fail to be written, so no pass may rely on having seen them
         certain = builder.is_empty
         everything, visited = state.index(NodeIds).ids, set(self._services(state, dirty))
         visited.update(*map(slots.services_on, dirty.nodes & state.index(DrainedNodes).ids))
         there = set().union(*map(slots.services_on, dirty.nodes))
         visited.update(there & slots.moving)
-        visited.update(
-            id for id in there & state.index(ConstrainedServices).ids if may_be_outdated(state, slots.of(id), id)
-        )
+        constrained = there & state.index(ConstrainedServices).ids
+        visited.update(id for id in constrained if may_be_outdated(state, slots.of(id), id))
         for service_id in sorted(visited):
             self._visit_service(builder, memory, service_id, everything, certain)
         if dirty.nodes:
             some = sorted(dirty.nodes & state.nodes.keys())
-            for service_id in sorted(self._of_nodes(state, slots, some) - visited):
+            for service_id in sorted(self._interested_in(state, slots, some) - visited):
                 self._visit_service(builder, memory, service_id, some, certain)
         for task_id in dirty.tasks:
             if task_id in state.statuses and task_id not in state.tasks:
@@ -121,14 +121,14 @@ class Orchestrator:
         return builder.plan()
 
     def _services(self, state: State, dirty: Dirty) -> Iterable[str]:
-        """Those that are dirty and those that wait for them; all when the cluster's own settings (the history's limit)
-        may have changed."""
+        """Changed services and the services that wait for them; all services if the cluster's settings (such as the
+        history limit) may have changed."""
         if dirty.cluster:
             return dirty.services | state.services.keys()
         return dirty.services.union(waiting(state, dirty))
 
-    def _of_nodes(self, state: State, slots: Slots, nodes: list[str]) -> set[str]:
-        """Services that nodes concern though nothing of theirs is there: global ones, and those out of balance."""
+    def _interested_in(self, state: State, slots: Slots, nodes: list[str]) -> set[str]:
+        """Services that may put tasks on nodes where they have none: global services, and unbalanced ones."""
         found = set(state.index(GlobalServices).ids)
         for service_id in state.index(BalancedServices).ids:
             own = slots.of(service_id)
@@ -139,11 +139,8 @@ class Orchestrator:
     def _visit_service(
         self, builder: PlanBuilder, memory: Memory, service_id: str, nodes: list[str], certain: bool
     ) -> None:
-        service, slots, queue = (
-            builder.state.services.get(service_id),
-            builder.state.index(Slots),
-            memory.queue(service_id),
-        )
+        state, queue = builder.state, memory.queue(service_id)
+        service, slots = state.services.get(service_id), state.index(Slots)
         own = slots.of(service_id)
         if service is None:
             remove_service(builder, own, queue, service_id)
@@ -156,17 +153,17 @@ class Orchestrator:
         new = queue.begin(inputs, builder.now, own.unconverged)
         if new and own.going.keys() - {decision.revision} and enforce_on_service(builder, own, service_id):
             queue.distrust()
-        self._go_through(service_pass, nodes)
+        self._run_steps(service_pass, nodes)
         queue.end()
 
-    def _go_through(self, service_pass: ServicePass, nodes: list[str]) -> None:
+    def _run_steps(self, service_pass: ServicePass, nodes: list[str]) -> None:
         advance(service_pass)
         if service_pass.schedule is None:
             scale(service_pass, nodes)
         else:
             scale_runs(service_pass, nodes)
         repair(service_pass)
-        if not service_pass.decision.held:  # else nothing has run yet
+        if not service_pass.decision.held:  # a held service has run nothing yet
             update(service_pass)
         relocate(service_pass)
         reap(service_pass)
@@ -174,7 +171,7 @@ class Orchestrator:
 
 
 def _slot_inputs(service_pass: ServicePass, nodes_seen: int) -> Hashable:
-    """All that decides about a service's slots, but for their own tasks; None for jobs, whose slots wait for others."""
+    """What decides about a service's slots besides their tasks. None for jobs: their slots depend on each other."""
     if service_pass.is_job:
         return None
     state, service_id, decision = service_pass.state, service_pass.service.id, service_pass.decision

@@ -1,9 +1,8 @@
-"""What a node's tasks reserve, against what the node has: which of them have to go when it has less than before.
+"""The constraint enforcer: stops tasks when their node has less resources than they reserve.
 
-A machine may come back with less memory, or without a device. The tasks that were there first stay, as far as they
-fit; those that do not are stopped, and their slots find another node or say why there is none. Sums are read off the
-scheduler's `Load`, so that the usual case (everything fits) costs nothing for each task. Source: swarmkit
-orchestrator/constraintenforcer.
+A machine may come back with less memory, or without a device. The oldest tasks stay, as far as they fit; the others are
+stopped, and their slots find another node or report why there is none. The sums come from the scheduler's `Load`, so
+the usual case (everything fits) reads no tasks. Source: swarmkit orchestrator/constraintenforcer.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ GONE = reason(Code.RESOURCES_GONE)
 
 
 def enforce_resources(builder: PlanBuilder, node_id: str) -> None:
-    """Stop the tasks for which a node has no headroom any more."""
+    """Stop the tasks that no longer fit on a node."""
     seen = builder.state.descriptions.get(node_id)
     offered = seen.resources.reservations if seen is not None and seen.resources else None
     if offered is None:
@@ -33,13 +32,13 @@ def enforce_resources(builder: PlanBuilder, node_id: str) -> None:
         return
     for task in in_order(builder.state.tasks_on(node_id).values()):
         if task.desired not in GOING or builder.state.has_ended(task) or is_done(builder.state, task):
-            continue  # it leaves by itself
+            continue  # it is leaving anyway
         if not headroom.take(task, load.demand_of(task)):
             builder.put_task(task, desired=TaskState.SHUTDOWN, reason=GONE)
 
 
 class ResourceHeadroom:
-    """What is left of a node's resources."""
+    """The resources that a node still has for tasks."""
 
     def __init__(self, offered: Reservations) -> None:
         self._nano_cpus, self._memory = offered.nano_cpus, offered.memory_bytes
@@ -52,7 +51,7 @@ class ResourceHeadroom:
                 self._named.add((named.kind, named.value))
 
     def holds(self, nano_cpus: int, memory: int, discrete: dict[str, int], named: dict[Named, int]) -> bool:
-        """Whether there is so much of everything."""
+        """Whether all of these are available."""
         return (
             nano_cpus <= self._nano_cpus
             and memory <= self._memory
@@ -61,7 +60,7 @@ class ResourceHeadroom:
         )
 
     def take(self, task: Task, demand: Demand) -> bool:
-        """Take what a task was given, if there is so much; whether there was."""
+        """Subtract a task's resources, if they are available. Returns whether they were."""
         discrete: Counter[str] = Counter()
         named: dict[Named, int] = {}
         for given in task.generic_resources:

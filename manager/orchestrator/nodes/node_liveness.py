@@ -1,12 +1,11 @@
-"""Nodes: whether they live, and which of their tasks have to go.
+"""Node liveness: whether nodes are up, and which of their tasks have to stop.
 
-A node with a session is READY, unless the managers have lost its host (suspicion.py); one that had a session
-and has none is DOWN, but not while a new leader waits for the agents to come back to it; one never seen is UNKNOWN and
-left alone.
+A node with a session is READY, unless the managers have lost its host (hosts/suspicion.py). A node that had a session
+and has none is DOWN, except while a new leader waits for agents to reconnect. A node that never had one stays UNKNOWN.
 Tasks on a node that is down, removed, no longer meets their constraints or has less than they reserve
-are told to shut down; their slots see to the replacement. On a drained node that goes for global services and jobs
-only; others move step by step (relocation.py).
-Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, are called ORPHANED.
+(constraint_enforcer.py) are stopped; their slots are repaired. On a drained node this applies only to global services
+and jobs; other tasks are relocated step by step (relocation.py).
+Tasks of a removed node, or of one that is down for ORPHAN_TIMEOUT, become ORPHANED.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ UNMET = reason(Code.CONSTRAINTS_NOT_MET)
 
 
 class ConstrainedServices:
-    """Services with a kept revision that has constraints; an index of the state.
+    """Ids of services with a stored revision that has constraints; an index of the state.
 
-    A node is looked at whenever one of its tasks changes; only these services are then worth a check.
+    A node is checked whenever one of its tasks changes; only these services are then checked for constraints.
     """
 
     def __init__(self, state: State) -> None:
@@ -52,7 +51,7 @@ class ConstrainedServices:
         return service_id in self.ids
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a revision."""
+        """Update for a change of a revision."""
         if event.kind is REVISION:
             self._count(event.old, -1)
             self._count(event.new, +1)
@@ -72,10 +71,10 @@ def _constraints(template: TaskSpec) -> list[str]:
 
 
 def check_node(builder: PlanBuilder, slots: Slots, node_id: str) -> None:
-    """Decide a node's state and what becomes of its tasks."""
+    """Decide a node's state, and stop the tasks that it cannot keep."""
     if builder.state.nodes.get(node_id) is None:
         builder.delete(NODE_DECISION, node_id)
-        builder.delete(DESCRIPTION, node_id)  # an agent's key, but there is no agent any more that could
+        builder.delete(DESCRIPTION, node_id)  # normally the agent deletes its keys, but this agent is gone
         _orphan(builder, node_id, reason(Code.NODE_REMOVED))
         return
     decision = _decide_state(builder, node_id)
@@ -94,7 +93,7 @@ def stop_tasks(
     why: Reason,
     spare: Callable[[State, str], bool] | None = None,
 ) -> None:
-    """Have a node's tasks stopped, but for those of services that are to be spared."""
+    """Stop a node's tasks, except those of services for which `spare` is true."""
     for task in list(builder.state.tasks_on(node_id).values()):
         if spare is None or not spare(builder.state, task.service_id):
             _stop(builder, task, why)
@@ -108,13 +107,13 @@ def _stop(builder: PlanBuilder, task: Task, why: Reason | None) -> bool:
 
 
 def enforce_constraints(builder: PlanBuilder, slots: Slots, node_id: str) -> None:
-    """Stop tasks on a node that does not meet their constraints any more."""
+    """Stop tasks on a node that no longer meets their constraints."""
     for service_id in sorted(builder.state.index(ConstrainedServices).ids & slots.services_on(node_id)):
         _stop_unmet(builder, service_id, node_id)
 
 
 def enforce_on_service(builder: PlanBuilder, slots: ServiceSlots, service_id: str) -> bool:
-    """The same for all nodes with tasks of a service; whether any was stopped."""
+    """The same for all nodes with tasks of a service. Returns whether any task was stopped."""
     template = _template_in_force(builder, service_id)
     if template is None:
         return False
@@ -125,9 +124,9 @@ def enforce_on_service(builder: PlanBuilder, slots: ServiceSlots, service_id: st
 
 
 def _withdraw_pending(builder: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
-    """Give up tasks that wait for a node by a placement that holds no more; their slots get others. How many it were.
+    """Stop tasks that wait for a node under an old placement; their slots get new tasks. Returns the number stopped.
 
-    (One that has its node is none the worse for another placement; one that differs in more is the update's.)
+    A task that has its node is not affected; one that differs in more than its placement is left to the update.
     """
     revisions, wanted = builder.state.revisions_of(service_id), builder.state.service_decisions[service_id].revision
     stale = {
@@ -142,18 +141,17 @@ def _withdraw_pending(builder: PlanBuilder, slots: ServiceSlots, service_id: str
 
 
 def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
-    """Whether a change of a node can make a service's tasks outdated: constraints are newer than they are."""
+    """Whether a node change can make tasks of a service outdated: its constraints are newer than the tasks."""
     decision = state.service_decisions.get(service_id)
     older = decision is not None and slots.going.keys() - {decision.revision}
     return bool(older) and service_id in state.index(ConstrainedServices)
 
 
 def _stop_unmet(builder: PlanBuilder, service_id: str, node_id: str) -> int:
-    """Stop a service's tasks on a node that meets neither its constraints now nor those the task was placed under.
+    """Stop tasks on a node that meets neither the service's present constraints nor those of the task's revision.
 
-    A task that only the new ones exclude has done nothing wrong: it is outdated, and the update replaces it in its
-    turn (ServicePass.is_outdated). But one that is bound to its node has no replacement to wait for. How many were
-    stopped.
+    A task excluded only by new constraints is outdated, and the update replaces it in its turn
+    (ServicePass.is_outdated); but a task bound to its node has no replacement to wait for. Returns the number stopped.
     """
     template = _template_in_force(builder, service_id)
     if template is None or node_eligibility.allowed(builder.state, template, node_id):
@@ -181,7 +179,7 @@ def _decide_state(builder: PlanBuilder, node_id: str) -> NodeDecision:
     if session and not session.left and not lost:
         state = NodeState.READY
     elif not session and not lost and state is NodeState.READY and (patience := _patience(builder)) > builder.now:
-        # With every manager away for a while all sessions are gone, and the agents are about to open them anew.
+        # After all managers were away, all sessions are gone, and the agents are about to reconnect.
         builder.again("nodes", node_id, patience)
     elif state is not NodeState.UNKNOWN:
         state = NodeState.DOWN
@@ -194,7 +192,7 @@ def _decide_state(builder: PlanBuilder, node_id: str) -> NodeDecision:
 
 
 def _patience(builder: PlanBuilder) -> float:
-    """Until when a node without a session may still be on its way to us: so long after the leader's term began."""
+    """Until when a node without a session may still reconnect: RECONNECT_TIME after the leader's term began."""
     leadership = builder.state.table(LEADERSHIP).get(CURRENT_LEADER)
     return leadership.since + defaults.RECONNECT_TIME if leadership else 0.0
 

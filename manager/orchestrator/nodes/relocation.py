@@ -1,14 +1,15 @@
-"""Moves to other nodes: away from nodes that are being drained, and to nodes that joined, for the sake of balance.
+"""Relocation: moving slots away from drained nodes, and to nodes that joined, for balance.
 
-Only slots of replicated services are moved; global services and jobs are stopped on a drained node at once.
-- Drain: as many slots at once as the update's parallelism leaves. Start-first where the update order says so, or where
-  none is given and tasks share nothing with their successor (no volume, no bind mount, no host-mode port): the old
-  task goes on until the new one runs, however long that takes, unless it is in the new one's way itself.
-  Otherwise the old one is stopped first, as Swarm does.
-- Balance, for services that opt in (or all that may have two tasks in a slot, where the cluster does): one slot at a
-  time, start-first, until no two nodes differ by more than one task.
+Only slots of replicated services are relocated; global services and jobs are stopped on a drained node at once
+(node_liveness.py).
+- Drain: as many slots at once as the update's parallelism allows. Start-first if the update order says so, or if no
+  order is given and a task shares nothing with its successor (no volume, no bind mount, no host-mode port): the old
+  task runs until the new one runs, however long that takes, unless it blocks the new one (start_first_blocking.py).
+  Otherwise the old task is stopped first, as in Swarm.
+- Balance, for services that opt in (or, if the cluster opts in, for all that may have two tasks in a slot): one slot at
+  a time, start-first, until no two nodes differ by more than one task.
 
-`Task.replaces` marks a task that is to take over; settle.py stops the old one when it runs.
+`Task.replaces` marks a task that is to take over; tasks/repair.py stops the old task when the new one runs.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ LABEL = "argosy.rebalance"
 
 
 class DrainedNodes:
-    """Ids of the nodes that are being drained; an index of the state."""
+    """Ids of the nodes that are set to drain; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self.ids = {node.id for node in state.nodes.values() if node.spec.availability is Availability.DRAIN}
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a node."""
+        """Update for a change of a node."""
         if event.kind is NODE:
             self.ids.discard(event.id)
             if isinstance(event.new, Node) and event.new.spec.availability is Availability.DRAIN:
@@ -46,12 +47,12 @@ class DrainedNodes:
 
 
 def moves_gently(spec: ServiceSpec) -> bool:
-    """Whether a drain moves the service's tasks slot by slot, rather than stopping them all."""
+    """Whether a drain relocates the service's tasks slot by slot, rather than stopping them all."""
     return spec.is_replicated
 
 
 def starts_first(spec: ServiceSpec) -> bool:
-    """Whether two tasks of a slot may run for a while: then a move starts the replacement before it stops a task."""
+    """Whether two tasks of a slot may run for a while, so that a relocation starts the replacement first."""
     if spec.update_config is not None and spec.update_config.order:
         return spec.update_config.starts_first
     shares = any(mount.type != "tmpfs" for mount in spec.task_template.container_spec.mounts)
@@ -59,7 +60,7 @@ def starts_first(spec: ServiceSpec) -> bool:
 
 
 def wants_balance(state: State, spec: ServiceSpec) -> bool:
-    """Whether the service's tasks move to nodes that join. Spreading over labels is another kind of balance."""
+    """Whether the service's tasks move to nodes that join. Services with spread preferences are excluded."""
     if not moves_gently(spec) or (spec.task_template.placement and spec.task_template.placement.preferences):
         return False
     if spec.rebalance is not None:
@@ -67,7 +68,7 @@ def wants_balance(state: State, spec: ServiceSpec) -> bool:
     if LABEL in spec.labels:
         return _is_true(spec.labels[LABEL])
     everywhere = _is_true(state.cluster.labels.get(LABEL, "")) if state.cluster else False
-    return everywhere and starts_first(spec)  # nobody asked those that do not about having two at once
+    return everywhere and starts_first(spec)  # services that stop first may not have two tasks in a slot unasked
 
 
 def _is_true(text: str) -> bool:
@@ -75,7 +76,7 @@ def _is_true(text: str) -> bool:
 
 
 def relocate(service_pass: ServicePass) -> None:
-    """Take the moves of a service's tasks a step further."""
+    """Advance the relocation of a service's tasks."""
     if not moves_gently(service_pass.spec):
         return
     leaving = {id for id in service_pass.state.index(DrainedNodes).ids if id in service_pass.slots.nodes}
@@ -87,12 +88,12 @@ def relocate(service_pass: ServicePass) -> None:
 
 
 def is_uneven(slots: ServiceSlots, node_id: str) -> bool:
-    """Whether a node has so few of a service's tasks that one could move there."""
+    """Whether a node has at least two tasks of a service fewer than the fullest node."""
     return bool(slots.nodes) and slots.nodes[node_id] + 1 < max(slots.nodes.values())
 
 
 def _give_up(service_pass: ServicePass, leaving: set[str]) -> None:
-    """Forget replacements that have no place yet, when nobody has to move any more, or (for balance) after a while."""
+    """Stop replacements without a node once no relocation is needed, or (for balance) after REBALANCE_PATIENCE."""
     for slot in by_number(service_pass.slots.moving):
         running = going(service_pass.tasks(slot))
         if slot in service_pass.handled or len(running) < 2 or not running[-1].replaces:
@@ -114,7 +115,7 @@ def _give_up(service_pass: ServicePass, leaving: set[str]) -> None:
 def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
     room, gently = service_pass.update_config.slots_at_once, starts_first(service_pass.spec)
     candidates: list[tuple[SlotKey, Task]] = []
-    busy = len(service_pass.handled - service_pass.slots.in_use)  # slots made in this look
+    busy = len(service_pass.handled - service_pass.slots.in_use)  # slots created in this pass
     for slot in by_number(service_pass.slots.moving - service_pass.handled):
         running = going(service_pass.tasks(slot))
         if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
@@ -124,7 +125,7 @@ def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
         if task is None:
             busy += _is_busy(service_pass, slot)
         elif service_pass.state.task_state(task) is not TaskState.RUNNING:
-            service_pass.stop(slot, task, DRAINED)  # nothing is lost by that
+            service_pass.stop(slot, task, DRAINED)  # it does not run, so nothing is lost
             busy += 1
         elif (free := service_pass.free_at(service_pass.tasks(slot))) > service_pass.now:
             service_pass.again(free)
@@ -144,13 +145,13 @@ def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
 
 
 def _leaves(service_pass: ServicePass, slot: SlotKey, leaving: set[str]) -> Task | None:
-    """The one task to run of a slot, if it is on one of the nodes and nothing is done about it yet."""
+    """The only task to run of a slot, if it is on one of the nodes and no step has handled it yet."""
     running = going(service_pass.tasks(slot))
     if slot in service_pass.handled or len(running) != 1 or running[0].node_id not in leaving:
         return None
     update = service_pass.decision.update
     if update is not None and update.state in IN_PROGRESS and service_pass.is_outdated(running[0]):
-        return None  # the update replaces it, and counts it
+        return None  # the update replaces it
     return running[0]
 
 
@@ -167,7 +168,7 @@ def _is_busy(service_pass: ServicePass, slot: SlotKey) -> bool:
 
 
 def _again_at(service_pass: ServicePass, slot: SlotKey, task: Task) -> float | None:
-    """When a replacement that failed is to be tried again; 0 for now, None for never."""
+    """When a failed replacement is to be tried again (Unix seconds); 0: now; None: never."""
     newest = service_pass.tasks(slot)[-1]
     if newest.replaces != task.id or not service_pass.ended(newest):
         return 0.0
@@ -192,7 +193,7 @@ def _balance(service_pass: ServicePass) -> None:
         service_pass.again(calm)
         return
     candidates = ((s, t) for s in by_number(service_pass.slots.in_use)[::-1] for t in _on(service_pass, s, most))
-    if (candidate := next(candidates, None)) is None:  # they are all being stopped just now
+    if (candidate := next(candidates, None)) is None:  # all of them are being stopped
         return
     slot, task = candidate
     newest = service_pass.tasks(slot)[-1]
@@ -203,7 +204,7 @@ def _balance(service_pass: ServicePass) -> None:
 
 
 def is_quiet(service_pass: ServicePass) -> bool:
-    """Whether every slot has one task to run, that runs."""
+    """Whether every slot has exactly one task that is to run, and it runs."""
     if service_pass.handled or service_pass.slots.unconverged:
         return False
     return all(
@@ -214,7 +215,7 @@ def is_quiet(service_pass: ServicePass) -> bool:
 
 
 def _widest(service_pass: ServicePass) -> tuple[str, str] | None:
-    """The nodes with the fewest and the most tasks, if they differ by more than one."""
+    """The nodes with the fewest and the most tasks; None if they differ by at most one."""
     counts = service_pass.slots.nodes
     if not counts:
         return None
@@ -232,7 +233,7 @@ def _on(service_pass: ServicePass, slot: SlotKey, node_id: str) -> list[Task]:
 
 
 def is_gentle(state: State, service_id: str) -> bool:
-    """Whether the service sees to its tasks on a drained node itself."""
+    """Whether the service's own pass relocates its tasks from a drained node."""
     decision = state.service_decisions.get(service_id)
     revision = state.revisions_of(service_id).get(decision.revision) if decision else None
     return service_id in state.services and revision is not None and moves_gently(revision.spec)

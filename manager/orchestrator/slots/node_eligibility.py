@@ -1,4 +1,4 @@
-"""Whether a node can keep or take the tasks of a service, as far as that does not depend on what else it runs."""
+"""Node eligibility: whether a node can keep or take tasks of a service, apart from the other tasks on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manager.store.state import State
 
 
 def unfit(builder: PlanBuilder, node_id: str) -> Reason | None:
-    """Why a node can keep no task at all; None when it can. A node never seen yet is left alone."""
+    """Why a node can keep no tasks at all; None if it can. A node that has never connected keeps its tasks."""
     node, decision = builder.get(NODE, node_id), builder.get(NODE_DECISION, node_id)
     if node is None:
         return reason(Code.NODE_REMOVED)
@@ -24,7 +24,7 @@ def unfit(builder: PlanBuilder, node_id: str) -> Reason | None:
 
 
 def is_lost(builder: PlanBuilder, node_id: str) -> bool:
-    """Whether nobody can be told to stop tasks there: the node was removed, or is down."""
+    """Whether tasks there cannot be stopped, because the node was removed or is down."""
     decision = builder.get(NODE_DECISION, node_id)
     return builder.get(NODE, node_id) is None or (decision is not None and decision.state is NodeState.DOWN)
 
@@ -38,5 +38,5 @@ def allowed(state: State, template: TaskSpec, node_id: str) -> bool:
 
 
 def suits(state: State, template: TaskSpec, node_id: str) -> bool:
-    """Whether a node meets the constraints and is of one of the platforms."""
+    """Whether a node meets the constraints and has one of the platforms."""
     return allowed(state, template, node_id) and runs_on(template.placement, state.descriptions.get(node_id))

@@ -1,8 +1,7 @@
 """The restart policy: whether and when an ended task is replaced. Everything it needs is in the tasks themselves.
 
-A task carries when its predecessors in the slot were restarted, so neither a change of leader nor the reaping of
-history makes anybody forget. Differs from swarmkit in one thing: a slot that keeps crashing waits longer and longer,
-up to RESTART_BACKOFF seconds.
+A task carries the restart times of its slot, so neither a change of leader nor the deletion of history loses them.
+Differs from swarmkit in one point: a slot that keeps crashing waits longer each time, up to RESTART_BACKOFF seconds.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ _FAILURES = (TaskState.FAILED, TaskState.REJECTED)
 
 
 def due(policy: RestartPolicy | None, task: Task, ended: TaskState, job: bool = False) -> float | None:
-    """When the task, ended in that state, is to be replaced; None for never.
+    """When a task that ended in that state is to be replaced (Unix seconds); None: never.
 
-    Counted from `updated_at`, when the leader took note of the end: agents' clocks may be wrong.
+    Counted from `updated_at`, when the leader recorded the end: agents' clocks may be wrong.
     """
     policy = policy or _NONE
     if ended not in _FAILURES and ended is not TaskState.COMPLETE:
-        return task.updated_at  # it was told to stop, or lost: not its own doing
+        return task.updated_at  # it was stopped, or its node was lost
     if not _wanted(policy, ended, job) or _exhausted(policy, task):
         return None
     return task.updated_at + delay(policy, task)
 
 
 def delay(policy: RestartPolicy, task: Task) -> float:
-    """Seconds to wait after this end: the policy's delay, doubled with each restart that follows in a burst."""
+    """Seconds to wait after this end: the policy's delay, doubled with each further restart in a burst."""
     base = policy.delay_seconds
     extra = _recent(task) - defaults.RESTART_BURST
     if extra <= 0:
@@ -43,7 +42,7 @@ def delay(policy: RestartPolicy, task: Task) -> float:
 
 
 def slowed(policy: RestartPolicy | None, task: Task) -> Reason | None:
-    """Why the delay is longer than the policy's; None when it is not."""
+    """Why the delay is longer than the policy's; None if it is not."""
     recent, policy = _recent(task), policy or _NONE
     if recent <= defaults.RESTART_BURST or delay(policy, task) == delay(policy, replace(task, restarts=[])):
         return None
@@ -52,7 +51,7 @@ def slowed(policy: RestartPolicy | None, task: Task) -> Reason | None:
 
 
 def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float]:
-    """The `restarts` of the task that replaces this one: what `due` will want to know, and no more."""
+    """The `restarts` of the task that replaces this one: only what `due` will need."""
     policy = policy or _NONE
     if policy.window or not policy.max_attempts:
         horizon = now - max(policy.window_seconds, defaults.RESTART_CALM)
@@ -63,7 +62,7 @@ def remember(policy: RestartPolicy | None, task: Task, now: float) -> list[float
 
 
 def of_run(policy: RestartPolicy | None) -> RestartPolicy:
-    """The policy of a scheduled job, whose runs have to end: without MaxAttempts it gives up after RUN_ATTEMPTS."""
+    """The policy for a run of a scheduled job. A run has to end: without MaxAttempts it fails after RUN_ATTEMPTS."""
     policy = policy or _NONE
     if policy.max_attempts is not None:
         return policy
@@ -71,7 +70,7 @@ def of_run(policy: RestartPolicy | None) -> RestartPolicy:
 
 
 def is_one_shot(policy: RestartPolicy | None) -> bool:
-    """Whether a task that ends well has done what it was for, and is not started again."""
+    """Whether a task that ends successfully is not started again."""
     return policy is not None and policy.condition in ("none", "on-failure")
 
 

@@ -1,7 +1,7 @@
-"""One look at one service: what is in force, its slots, and the moves that the parts of the orchestrator make.
+"""One pass over one service: what is in force, its slots, and the changes that the orchestrator's steps make.
 
-Every part (modes, settle, update, reap) works on a ServicePass. A slot that one of them has handled in this look is
-left alone by those after it: the next look sees what came of it.
+All steps (scaling, repair, rolling update, relocation, task reaper) work on a ServicePass. A slot that one step has
+changed (`handled`) is left alone by the later steps: the next pass sees the result.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NO_STATUS = TaskStatus(TaskState.NEW)
 
 
 class ServicePass:
-    """A service during one round."""
+    """A service during one round, with the changes made to it."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class ServicePass:
         self.decision = decision
         self.handled: set[SlotKey] = set()
         self.early_ends: list[str] = []
-        """Tasks of the revision in force that ended early, seen in this look."""
+        """Ids of tasks of the revision in force that ended early, found in this pass."""
         self._new_id = new_id
         self._specs: dict[int, ServiceSpec] = {}
-        """Asked for once per slot, so kept for the look."""
+        """A cache, because it is read once per slot."""
         self._outdated: dict[int, bool] = {}
         self._unmet: dict[int, frozenset[str]] = {}
         self._schedules: dict[int, Schedule | None] = {}
@@ -80,17 +80,17 @@ class ServicePass:
 
     @property
     def is_job(self) -> bool:
-        """Whether its tasks are to complete."""
+        """Whether its tasks are expected to complete."""
         return self.spec.is_job
 
     @property
     def is_global(self) -> bool:
-        """Whether its slots are nodes."""
+        """Whether it is global: its slots are nodes."""
         return self.spec.is_global
 
     @property
     def update_config(self) -> UpdateConfig:
-        """The parameters of updates that hold: the rollback's while one is under way."""
+        """The update parameters in force: the rollback's during a rollback."""
         status = self.decision.update
         rolling_back = status is not None and status.state.startswith("rollback")
         return (self.spec.rollback_config if rolling_back else self.spec.update_config) or UpdateConfig()
@@ -102,28 +102,28 @@ class ServicePass:
 
     @property
     def schedule(self) -> Schedule | None:
-        """When its runs are due; None for what is no scheduled job."""
+        """The schedule of its runs; None if it is no scheduled job."""
         number = self.decision.revision
         if number not in self._schedules:
             try:
                 self._schedules[number] = self.spec.job_schedule()
-            except Invalid:  # labels of a spec from before they were checked
+            except Invalid:  # a spec stored before labels were validated
                 self._schedules[number] = None
         return self._schedules[number]
 
     def spec_of(self, revision: int) -> ServiceSpec | None:
-        """A kept revision's spec."""
+        """A stored revision's spec; None if the revision is gone."""
         kept = self.builder.get(REVISION, revision_id(self.service.id, revision))
         return kept.spec if kept else None
 
     def is_outdated(self, task: Task) -> bool:
-        """Whether the task is not what the revision in force asks for. Runs of a scheduled job end as they began."""
+        """Whether the task differs from the revision in force. Tasks of a scheduled job's runs are never outdated."""
         if self.is_job and self.schedule is not None:
             return False
         return self.is_outdated_revision(task.revision) or task.node_id in self._excluded(task.revision)
 
     def _excluded(self, number: int) -> Container[str]:
-        """Nodes with tasks of the service that constraints exclude which are newer than that revision."""
+        """Nodes with tasks of the service that are excluded by constraints added after that revision."""
         known = self._unmet.get(number)
         if known is None:
             spec = self.spec_of(number) if number != self.decision.revision else None
@@ -137,7 +137,7 @@ class ServicePass:
         return known
 
     def is_outdated_revision(self, number: int) -> bool:
-        """Whether tasks of that revision need to be replaced. For a job: of any revision but the one in force."""
+        """Whether tasks of a revision have to be replaced. For a job: of any revision but the one in force."""
         if number == self.decision.revision:
             return False
         known = self._outdated.get(number)
@@ -155,7 +155,7 @@ class ServicePass:
                 found |= slots
             elif self._excluded(number):
                 found.update(slot for slot in slots if any(map(self.is_outdated, going(self.tasks(slot)))))
-        if self.is_global:  # a node that takes no tasks keeps the ones it has until it does
+        if self.is_global:  # a node that takes no tasks keeps its tasks until it takes new ones
             found = {slot for slot in found if self.node_takes_tasks(str(slot))}
         return found
 
@@ -167,17 +167,17 @@ class ServicePass:
         return in_order(task for id in stored if (task := self.builder.get(TASK, id)) is not None)
 
     def status(self, task: Task) -> TaskStatus:
-        """What the task's agent says."""
+        """The task's status as reported by its agent."""
         return self.state.statuses.get(task.id, NO_STATUS)
 
     def ended(self, task: Task) -> bool:
-        """Whether nothing of the task can be running."""
+        """Whether the task cannot be running any more."""
         return self.state.has_ended(task)
 
     def waits_until(self, task: Task) -> float:
-        """Until when a task that was told to stop is waited for: not at all if its node cannot be reached.
+        """Until when to wait for a task that is to stop: no time at all if its node cannot be reached.
 
-        A node that was away hears of it only when it is back: its time to stop the task begins then.
+        A node that was unreachable learns of it only when it is back, so its stop timeout begins then.
         """
         if not task.node_id or node_eligibility.is_lost(self.builder, task.node_id):
             return self.now
@@ -193,17 +193,17 @@ class ServicePass:
             return False
         return node_eligibility.suits(self.state, self.spec.task_template, node_id)
 
-    # ── moves ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── changes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def free_at(self, tasks: Iterable[Task]) -> float:
-        """When those of a slot's tasks that were told to stop are gone, or not waited for any longer."""
+        """When a slot's stopping tasks have ended, or are no longer waited for."""
         leaving = [task for task in tasks if task.desired not in GOING and not self.ended(task)]
         return max((self.waits_until(task) for task in leaving), default=self.now)
 
     def is_free(self, slot: SlotKey) -> bool:
-        """Whether a slot that is not in use can get a task: what was told to leave it is gone, or waited for no longer.
+        """Whether a slot that is not in use can get a task: its stopping tasks have ended or are no longer waited for.
 
-        If it cannot yet, the service is looked at again when it can.
+        If not, another pass is scheduled for the time when it can.
         """
         if slot in self.handled:
             return False
@@ -214,7 +214,7 @@ class ServicePass:
         return False
 
     def create(self, slot: SlotKey, restarts: list[float] | None = None, replaces: str = "", node_id: str = "") -> Task:
-        """A new task of the revision in force; on the node named, if one is."""
+        """Create a task of the revision in force, bound to a node if `node_id` is given."""
         task = Task(
             id=self._new_id(),
             service_id=self.service.id,
@@ -240,17 +240,17 @@ class ServicePass:
         return (own or runs)[-1].number if runs else 0
 
     def _birth(self, slot: SlotKey) -> float:
-        """Now, but after all others of the slot: their order must not hang on the clocks of two leaders."""
+        """`now`, or 1 ms after the slot's newest task if that is later: two leaders' clocks may differ."""
         last = max((task.created_at for task in self.slots.tasks.get(slot, {}).values()), default=0.0)
         return max(self.now, last + 0.001)
 
     def stop(self, slot: SlotKey, task: Task, why: Reason | None = None) -> Task:
-        """Have the task stopped; it becomes history."""
+        """Stop a task; it becomes history."""
         self.handled.add(slot)
         return self.builder.put_task(task, desired=TaskState.SHUTDOWN, reason=why or task.reason)
 
     def remove(self, slots: Iterable[SlotKey]) -> None:
-        """Have all tasks of the slots stopped, and forgotten once they have."""
+        """Stop all tasks of the slots, and delete them once they have stopped."""
         for slot in slots:
             self.handled.add(slot)
             for task in self.tasks(slot):
@@ -258,11 +258,11 @@ class ServicePass:
                     self.builder.put_task(task, desired=TaskState.REMOVE)
 
     def again(self, at: float) -> None:
-        """Look at the service again at that time."""
+        """Schedule another pass over the service."""
         self.builder.again("services", self.service.id, max(at, self.now))
 
     def decide(self, **changes: object) -> None:
-        """Change what is decided of the service."""
+        """Change the service's decision."""
         self.decision = replace(self.decision, **changes)
         self._outdated.clear()
         self._unmet.clear()
@@ -273,15 +273,15 @@ class ServicePass:
         self.decide(update=update)
 
     def stop_timeout(self, task: Task) -> float:
-        """Seconds after which a task that was told to stop is no longer waited for."""
+        """Seconds after which a stopping task is no longer waited for."""
         spec = self.state.task_spec(task)
         return (spec.container_spec if spec else ContainerSpec()).grace_seconds + defaults.STOP_TIMEOUT
 
 
 def yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> bool:
-    """Stop a task that is in the way of the one that is to take over from it; whether it was.
+    """Stop a task that blocks its own successor. Returns whether it did.
 
-    What else is in the way may change without news of the service, so that it is looked at again.
+    If something else blocks it, that may change without an event of this service, so another pass is scheduled.
     """
     if new.state >= TaskState.ASSIGNED or service_pass.decision.held:
         return False
@@ -296,7 +296,7 @@ def yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> 
 
 
 def active(decision: ServiceDecision) -> list[JobRun]:
-    """Runs of a scheduled job that are at work."""
+    """Runs of a scheduled job that are in progress."""
     return [run for run in decision.runs if run.outcome == "running"]
 
 
@@ -305,5 +305,5 @@ def _constraints(template: TaskSpec) -> list[str]:
 
 
 def going(tasks: Iterable[Task]) -> list[Task]:
-    """Those that are to run."""
+    """The tasks that are to run."""
     return [task for task in tasks if task.desired in GOING]

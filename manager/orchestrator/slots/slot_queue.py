@@ -1,8 +1,8 @@
-"""Which slots of a service the next pass has to visit, so that a pass costs what has changed and not what there is.
+"""The slot queue: the slots of a service that the next pass has to visit, so that a pass costs only what has changed.
 
-Part of the orchestrator's memory. A slot is visited again when one of its tasks or statuses has changed, when its time
-has come, or when the last visit wanted something changed (which may not have been written). All slots are visited anew
-whenever something else has changed that decides about them: the *slot inputs*.
+Part of the orchestrator's memory. A slot is visited again when one of its tasks or statuses has changed, when its timer
+is due, or when the last visit asked for a change (whose commit may have failed). All slots are visited when anything
+else that decides about them has changed: the *slot inputs*.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from manager.orchestrator.slots.update_tally import SlotKey, UpdateTally
 
 
 class SlotQueue:
-    """The slots of one service to be visited by the parts of the orchestrator that go slot by slot."""
+    """The slots of one service to be visited by the steps that work slot by slot."""
 
     def __init__(self) -> None:
         self.changed: set[SlotKey] = set()
-        """Of which a task or status has changed since the last pass."""
+        """Slots with a task or status that has changed since the last pass."""
         self.to_repair: set[SlotKey] = set()
         self.to_reap: set[SlotKey] = set()
         self.timers: DelayQueue[SlotKey] = DelayQueue()
-        """When slots that wait are to be settled."""
+        """When waiting slots are to be repaired."""
         self._tally: UpdateTally | None = None
         self._inputs: Hashable = None
         self._next: Hashable = None
 
     @property
     def tally(self) -> UpdateTally:
-        """Where the slots of an update are."""
+        """The progress of the slots in an update."""
         if self._tally is None:
             self._tally = UpdateTally()
         return self._tally
 
     def forget_tally(self) -> None:
-        """Nothing is being updated."""
+        """Drop the tally: no update is in progress."""
         self._tally = None
 
     def begin(self, inputs: Hashable, now: float, unconverged: Iterable[SlotKey]) -> bool:
-        """Begin a pass. Returns whether it has to visit all slots. `inputs`: what else decides; None: not known."""
+        """Begin a pass. Returns whether it has to visit all slots. `inputs`: the slot inputs; None: unknown."""
         new = inputs is None or inputs != self._inputs
         if new:
             self.to_repair, self.to_reap = set(unconverged), set(unconverged)
@@ -47,7 +47,7 @@ class SlotQueue:
         else:
             self._take_in(now)
         self.changed = set()
-        self._next, self._inputs = inputs, None  # a pass that breaks off is made anew
+        self._next, self._inputs = inputs, None  # an interrupted pass is repeated completely
         return new
 
     def _take_in(self, now: float) -> None:
@@ -64,5 +64,5 @@ class SlotQueue:
         self._next = None
 
     def end(self) -> None:
-        """The pass is made."""
+        """End a pass."""
         self._inputs = self._next

@@ -1,7 +1,7 @@
-"""Where every service stands, slot by slot: an index of the state, so that a pass costs what is unconverged.
+"""The slots of all services: an index of the state, so that a pass costs only the slots that are not converged.
 
-A slot is what one task at a time fills: a replica number, or a node for global services. It is *settled* when it has
-exactly one task that is to run, that task has not ended, and what else it has is history within the limit.
+A slot is what one task at a time fills: a replica number, or a node for global services. It is *converged* when it has
+exactly one task that is to run, that task has not ended, and its other tasks are history within the limit.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ K = TypeVar("K", bound=Hashable)
 
 
 def slot_of(task: Task) -> SlotKey:
-    """The replica number, or the node's id for a task bound to a node."""
+    """The slot of a task: its replica number, or the node's id for a task bound to a node."""
     return task.slot or task.node_id
 
 
 def by_number(slots: Iterable[SlotKey]) -> list[SlotKey]:
-    """In the order of their numbers or node ids."""
+    """Slots sorted by number, then by node id."""
     return sorted(slots, key=lambda slot: (isinstance(slot, str), slot))
 
 
 def in_order(tasks: Iterable[Task]) -> list[Task]:
-    """Oldest first."""
+    """Tasks sorted by age, oldest first."""
     tasks = list(tasks)
     if len(tasks) > 1:
         tasks.sort(key=lambda task: (task.created_at, task.id))
@@ -49,20 +49,20 @@ class ServiceSlots:
         self.in_use: set[SlotKey] = set()
         """Slots with a task that is not to be removed."""
         self.numbers = SlotNumbers()
-        """Those of them that are numbers."""
+        """The slots in use that are replica numbers."""
         self.unconverged: set[SlotKey] = set()
         self.going: dict[int, set[SlotKey]] = {}
-        """By revision: slots with a task of it that is to run."""
+        """By revision: slots with a task of that revision that is to run."""
         self.moving: set[SlotKey] = set()
-        """Slots with a task to run that is to take over from another one."""
+        """Slots with a task that is to take over from another one."""
         self.revisions: Counter[int] = Counter()
-        """How many tasks each revision has."""
+        """Number of tasks by revision."""
         self.nodes: Counter[str] = Counter()
-        """How many of its tasks are to run on each node."""
+        """Number of tasks that are to run, by node."""
 
     def use(self, slot: SlotKey, used: bool) -> None:
-        """Note whether a slot is in use."""
-        _keep(self.in_use, slot, used)
+        """Record whether a slot is in use."""
+        _set_member(self.in_use, slot, used)
         if isinstance(slot, int):
             (self.numbers.take if used else self.numbers.give)(slot)
 
@@ -73,9 +73,9 @@ class Slots:
     def __init__(self, state: State) -> None:
         self._state = state
         self.nodes_seen = 0
-        """A version: how many changes of nodes there were that may decide about the tasks on them."""
+        """A version: the number of node changes that may affect the tasks on them."""
         self.moving: set[str] = set()
-        """Services with slots that move."""
+        """Services with slots in `ServiceSlots.moving`."""
         self._services: dict[str, ServiceSlots] = {}
         self._on_node: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for task in state.tasks.values():
@@ -93,7 +93,7 @@ class Slots:
         return self._on_node[node_id].keys() if node_id in self._on_node else frozenset()
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a task or its status."""
+        """Update for a change of a task, its status, a node or the cluster."""
         if event.kind is TASK:
             changed = set()
             for task, file in ((event.old, self._unfile), (event.new, self._file)):
@@ -105,9 +105,9 @@ class Slots:
         elif event.kind is STATUS:
             if task := self._state.tasks.get(event.id):
                 self._classify(task.service_id, slot_of(task))
-        elif event.kind in (NODE, NODE_DECISION) or (event.kind is DESCRIPTION and _is_another(event)):
+        elif event.kind in (NODE, NODE_DECISION) or (event.kind is DESCRIPTION and _changes_more_than_images(event)):
             self.nodes_seen += 1
-        elif event.kind is CLUSTER:  # the limit of the history may have changed
+        elif event.kind is CLUSTER:  # the history limit may have changed
             for service_id, service in self._services.items():
                 for slot in service.tasks:
                     self._classify(service_id, slot)
@@ -126,7 +126,7 @@ class Slots:
         del service.tasks[slot][task.id]
         _take_one(service.revisions, task.revision)
         if (slots := service.going.get(task.revision)) is not None:
-            slots.discard(slot)  # put back when the slot is judged, if another task of it is to run
+            slots.discard(slot)  # _classify puts it back if another of its tasks is to run
             if not slots:
                 del service.going[task.revision]
         if task.node_id and task.desired in GOING:
@@ -149,7 +149,7 @@ class Slots:
                 del self._services[service_id]
             return
         service.use(slot, any(task.desired is not TaskState.REMOVE for task in tasks.values()))
-        _keep(service.unconverged, slot, not self._is_converged(tasks))
+        _set_member(service.unconverged, slot, not self._is_converged(tasks))
         moves = any(task.replaces and task.desired in GOING for task in tasks.values())
         self._move(service_id, service, slot, moves)
         for task in tasks.values():
@@ -157,7 +157,7 @@ class Slots:
                 service.going.setdefault(task.revision, set()).add(slot)
 
     def _move(self, service_id: str, service: ServiceSlots, slot: SlotKey, moves: bool) -> None:
-        _keep(service.moving, slot, moves)
+        _set_member(service.moving, slot, moves)
         if service.moving:
             self.moving.add(service_id)
         else:
@@ -177,8 +177,8 @@ class Slots:
         return going == 1 and not overfull(self._state, len(tasks))
 
 
-def _is_another(event: Event) -> bool:
-    """Whether a node says more of itself than that it has got an image, as it does all the time."""
+def _changes_more_than_images(event: Event) -> bool:
+    """Whether more than the images in a node's description changed; these change all the time."""
     old, new = event.old, event.new
     if not isinstance(old, NodeDescription) or not isinstance(new, NodeDescription):
         return True
@@ -186,22 +186,22 @@ def _is_another(event: Event) -> bool:
 
 
 def is_done(state: State, task: Task) -> bool:
-    """Whether it is a job's task that has done its work."""
+    """Whether the task belongs to a job and has completed."""
     return task.desired is TaskState.COMPLETE and state.task_state(task) is TaskState.COMPLETE
 
 
 def overfull(state: State, count: int) -> bool:
-    """Whether a slot with so many tasks has more than the history is to keep."""
+    """Whether a slot with `count` tasks exceeds the history limit."""
     limit = history_limit(state)
     return limit >= 0 and count > max(limit, 1)
 
 
 def history_limit(state: State) -> int:
-    """Tasks kept per slot, the running one among them; negative: all."""
+    """Tasks kept per slot, including the running one; negative: all."""
     return state.cluster.task_history if state.cluster else -1
 
 
-def _keep(group: set[SlotKey], slot: SlotKey, member: bool) -> None:
+def _set_member(group: set[SlotKey], slot: SlotKey, member: bool) -> None:
     if member:
         group.add(slot)
     else:

@@ -1,8 +1,8 @@
-"""Whether a task that is to take over cannot come to run because the very task it replaces is in its way. Pure.
+"""Start-first blocking: whether a new task cannot start because the task that it replaces is in its way. Pure.
 
-Start-first means that both run for a while. That cannot be where they want the same thing: a host's port, a named
-device, the node's last free memory, the one place per node, an address. Then nobody gains by waiting: the slot is done
-stop-first, by stopping the old task (`YIELDS` is its reason).
+Start-first means that both tasks run for a while. That is impossible where both need the same thing: a host port, a
+named device, the node's last free memory, the only place per node, an address. Waiting is then useless, so the slot is
+updated stop-first by stopping the old task (with the reason `YIELDS`).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ YIELDS = reason(Code.YIELDS_TO_SUCCESSOR)
 
 
 def is_in_the_way(state: State, old: Task, new: Task, leaving: Sequence[Task], now: float) -> bool:
-    """Whether the new task waits, and would not if the old one were gone. `leaving`: tasks of the service that stop
-    just now; a place that one of them is about to leave is waited for."""
+    """Whether the new task waits, and would not if the old one were gone. `leaving`: stopping tasks of the service; the
+    new task waits for a place that one of them is about to free."""
     if new.reason is None or state.has_ended(old) or old.state is not TaskState.ASSIGNED:
-        return False  # nobody has said yet that there is no place
+        return False  # scheduler and allocator have not refused it yet
     if new.state is TaskState.PENDING:
         return _takes_its_place(state, old, new, leaving)
     return new.state is TaskState.NEW and _takes_its_address(state, old, new, now)
 
 
 def _takes_its_place(state: State, old: Task, new: Task, leaving: Sequence[Task]) -> bool:
-    """Whether no node takes the new task, and the old one's would without it."""
+    """Whether no node takes the new task, but the old task's node would take it without the old task."""
     if new.node_id not in ("", old.node_id):
         return False
     revision = state.revisions_of(new.service_id).get(new.revision)
@@ -54,7 +54,7 @@ def _takes_its_place(state: State, old: Task, new: Task, leaving: Sequence[Task]
 
 
 def _takes(state: State, group: TaskGroup, node_id: str, without: Sequence[Task] = ()) -> bool:
-    """Whether a node takes a task of the group when some tasks are gone."""
+    """Whether a node takes a task of the group once the tasks in `without` are gone."""
     if (facts := state.index(NodeSet).facts.get(node_id)) is None:
         return False
     loads = state.index(Load)
@@ -70,7 +70,7 @@ def _takes(state: State, group: TaskGroup, node_id: str, without: Sequence[Task]
 
 
 def _takes_its_address(state: State, old: Task, new: Task, now: float) -> bool:
-    """Whether all the addresses that the new task cannot get are such as the old one has."""
+    """Whether the old task holds every address that the new task lacks."""
     revision = state.revisions_of(new.service_id).get(new.revision)
     if revision is None:
         return False

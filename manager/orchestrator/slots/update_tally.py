@@ -1,4 +1,4 @@
-"""Where the slots of a service under update are: the verdict on each (see progress.py), and their sums."""
+"""The update tally: for a service under update, the progress of each slot (see update_progress.py), and the sums."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from kit.delay_queue import DelayQueue
 
 SlotKey = int | str
 DOWN, UP = 1, 2
-"""Ranks of outdated slots: those that do not run are replaced first, for it costs nothing."""
+"""Ranks of outdated slots: slots that do not run are replaced first, because nothing is lost."""
 
 
 class SlotProgress(msgspec.Struct, frozen=True, gc=False):
-    """Where one slot is."""
+    """The progress of one slot."""
 
     rank: int = 0
-    """DOWN or UP: outdated, and nothing done about it yet."""
+    """DOWN or UP: outdated, and its replacement has not begun; else 0."""
     busy: bool = False
-    """It is being worked on."""
+    """Its replacement is in progress."""
     done: bool = False
-    """Its task is what is wanted, and runs."""
+    """Its task is of the wanted revision, and runs."""
     since: float = 0.0
-    """When that task took off, by its agent's clock."""
+    """When that task started, by its agent's clock (Unix seconds)."""
     again: float = 0.0
-    """When to judge anew, if nothing changes before; 0: never."""
+    """When to measure again if nothing changes before (Unix seconds); 0: never."""
     stuck: Task | None = None
-    """A task that is what is wanted, and does not run."""
+    """A task of the wanted revision that does not run."""
 
 
 NOTHING, BUSY = SlotProgress(), SlotProgress(busy=True)
 
 
 class OutdatedSlots:
-    """Outdated slots that nothing is done about yet; in the order they are to be replaced."""
+    """Outdated slots whose replacement has not begun, in the order of replacement."""
 
     def __init__(self) -> None:
         self._ranks: dict[SlotKey, int] = {}
@@ -62,7 +62,7 @@ class OutdatedSlots:
             heapq.heapify(self._heap)
 
     def first(self, number: int) -> list[SlotKey]:
-        """So many from the front, as far as there are."""
+        """The first `number` slots, or fewer if there are not as many."""
         found: list[tuple[int, bool, SlotKey]] = []
         while self._heap and len(found) < number:
             entry = heapq.heappop(self._heap)
@@ -74,61 +74,61 @@ class OutdatedSlots:
 
 
 class UpdateTally:
-    """The verdicts on all slots of a service, and their sums."""
+    """The progress of all slots of a service, and the sums."""
 
     def __init__(self) -> None:
         self.waiting = OutdatedSlots()
         self.busy = 0
         self.done = 0
         self.stuck: set[SlotKey] = set()
-        self._verdicts: dict[SlotKey, SlotProgress] = {}
+        self._progress: dict[SlotKey, SlotProgress] = {}
         self._newest: list[tuple[float, bool, SlotKey]] = []
         self._timers: DelayQueue[SlotKey] = DelayQueue()
         self._invalid: set[SlotKey] = set()
         self._begun = False
 
     def invalidate(self, slot: SlotKey) -> None:
-        """What was said of a slot may not hold any more."""
+        """Mark the progress of a slot as possibly out of date."""
         if self._begun:
             self._invalid.add(slot)
 
     def take_invalid(self, slots: set[SlotKey], now: float) -> list[SlotKey]:
-        """The slots to be judged now; all of `slots` at first."""
+        """The slots to be measured now; all of `slots` the first time."""
         if not self._begun:
             self._begun, self._invalid = True, set(slots)
         invalid, self._invalid = self._invalid, set()
         return list(invalid.union(self._timers.due(now)))
 
-    def put(self, slot: SlotKey, verdict: SlotProgress) -> None:
-        """Where a slot is now; NOTHING for one that does not count."""
-        old = self._verdicts.pop(slot, NOTHING)
-        if verdict is not NOTHING:
-            self._verdicts[slot] = verdict
-        self.busy += verdict.busy - old.busy
-        self.done += verdict.done - old.done
-        self.waiting.put(slot, verdict.rank)
-        (self.stuck.discard if verdict.stuck is None else self.stuck.add)(slot)
-        if verdict.since and verdict.since != old.since:
-            heapq.heappush(self._newest, (-verdict.since, isinstance(slot, str), slot))
-        if verdict.again:
-            self._timers.put(slot, verdict.again)
+    def put(self, slot: SlotKey, progress: SlotProgress) -> None:
+        """Set the progress of a slot; NOTHING removes it."""
+        old = self._progress.pop(slot, NOTHING)
+        if progress is not NOTHING:
+            self._progress[slot] = progress
+        self.busy += progress.busy - old.busy
+        self.done += progress.done - old.done
+        self.waiting.put(slot, progress.rank)
+        (self.stuck.discard if progress.stuck is None else self.stuck.add)(slot)
+        if progress.since and progress.since != old.since:
+            heapq.heappush(self._newest, (-progress.since, isinstance(slot, str), slot))
+        if progress.again:
+            self._timers.put(slot, progress.again)
         else:
             self._timers.drop(slot)
 
     def last(self) -> float:
-        """When the newest task took off; 0.0 when none has."""
+        """When the newest task started (Unix seconds); 0.0 if none has."""
         while self._newest:
             since, _, slot = self._newest[0]
-            if self._verdicts.get(slot, NOTHING).since == -since:
+            if self._progress.get(slot, NOTHING).since == -since:
                 return -since
             heapq.heappop(self._newest)
         return 0.0
 
     def again(self) -> float | None:
-        """When the next verdict has to be looked at again."""
+        """When the next slot is to be measured again; None: never."""
         return self._timers.next_time()
 
     def first_stuck(self) -> Task | None:
-        """The stuck task of the first slot that has one."""
+        """The stuck task of the lowest slot that has one."""
         first = min(self.stuck, key=lambda slot: (isinstance(slot, str), slot), default=None)
-        return None if first is None else self._verdicts[first].stuck
+        return None if first is None else self._progress[first].stuck

@@ -1,14 +1,14 @@
-"""Runs of scheduled jobs: which is due, which is at work, what came of those before. All of it is in the decision.
+"""Runs of scheduled jobs: which is due, which is in progress, how the last ones ended. All of it is in the decision.
 
-`ServiceDecision.scheduled_to` says up to when everything due has been decided about; it is written in one commit with
-the run that was started, so a change of leader neither doubles a run nor forgets one. A run that is due
-- starts, if none is at work, or its overlap policy is "allow", or "replace" (then the one at work is stopped first);
-- waits, while another is at work ("forbid"), for as long as it may be late;
+`ServiceDecision.scheduled_to` is the time up to which every due run has been decided. It is written in one commit with
+the run that was started, so a change of leader neither repeats nor loses a run. A run that is due
+- starts, if none is in progress, or its overlap policy is "allow", or "replace" (the one in progress is stopped first);
+- waits while another is in progress ("forbid"), for as long as it may be late;
 - is "missed", or "skipped" if another run was in its way, when it is later than that.
-A run has failed when a task of it has, and is not tried again: after RUN_ATTEMPTS restarts, if the policy does not say.
-It has also failed when it is at work for longer than the schedule's active deadline; then its tasks are stopped.
-An update of the service starts no run: those to come, and tasks of the present one that are yet to be made, are of
-the new revision.
+A run has failed when one of its tasks has failed for good: after RUN_ATTEMPTS restarts, if the policy sets no limit.
+It has also failed when it exceeds the schedule's active deadline; then its tasks are stopped.
+An update of the service starts no run: later runs, and tasks of the present one that are not created yet, are of the
+new revision.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from manager.orchestrator.slots.service_pass import ServicePass, active, going
 from manager.orchestrator.slots.slots import SlotKey, is_done
 
 MOST_AT_ONCE = 200
-"""Due times decided about in one look, so that a long absence does not hold up the other services."""
+"""Due times decided in one pass, so that a long absence of the leader does not delay other services."""
 Outcome = Literal["completed", "failed"]
 
 
@@ -61,7 +61,7 @@ def advance(service_pass: ServicePass) -> None:
 
 
 def scale_runs(service_pass: ServicePass, nodes: Iterable[str]) -> None:
-    """Remove the tasks of runs before the newest, and make those that the runs at work still lack."""
+    """Remove the tasks of ended runs except the newest run, and create the missing tasks of runs in progress."""
     kept = {run.number for run in service_pass.decision.runs if run.outcome == "running"} | {newest_run(service_pass)}
     service_pass.remove([slot for slot in service_pass.slots.in_use if _is_of_another(service_pass, slot, kept)])
     for run in active(service_pass.decision):
@@ -79,7 +79,7 @@ def scale_runs(service_pass: ServicePass, nodes: Iterable[str]) -> None:
 
 
 def newest_run(service_pass: ServicePass) -> int:
-    """Number of the run begun last; 0 for none."""
+    """Number of the last run; 0 if there was none."""
     return max((run.number for run in service_pass.decision.runs), default=0)
 
 
@@ -88,7 +88,7 @@ def slots_of(run: JobRun) -> range:
     return range(run.base + 1, run.base + run.total + 1)
 
 
-# ── what is over ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── ended runs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _close(service_pass: ServicePass, wanted: Schedule) -> None:
@@ -106,7 +106,7 @@ def _close(service_pass: ServicePass, wanted: Schedule) -> None:
 
 
 def _outcome(service_pass: ServicePass, run: JobRun) -> Outcome | None:
-    """What became of a run; None while there is something to do."""
+    """The outcome of a run; None while it is in progress."""
     failed, slots = False, service_pass.slots.in_use if service_pass.is_global else slots_of(run)
     if service_pass.is_global and not slots:
         return None
@@ -122,7 +122,7 @@ def _outcome(service_pass: ServicePass, run: JobRun) -> Outcome | None:
 
 
 def _is_over_time(service_pass: ServicePass, wanted: Schedule, run: JobRun) -> bool:
-    """Whether a run has been at work for longer than it may; if not yet, it is looked at again when it has."""
+    """Whether a run has exceeded its active deadline. If not, another pass is scheduled for the deadline."""
     until = run.started_at + wanted.active_seconds
     if until == inf or service_pass.now >= until:
         return until < inf
@@ -144,7 +144,7 @@ def _is_given_up(service_pass: ServicePass, task: Task) -> bool:
 
 
 def _has_lost_its_node(service_pass: ServicePass, slot: SlotKey, task: Task) -> bool:
-    """Whether a task that is bound to its node ended without success, or cannot be told, and will have no successor."""
+    """Whether a task bound to a node that takes no tasks has ended or cannot be stopped, so it gets no successor."""
     if not isinstance(slot, str) or service_pass.node_takes_tasks(slot):
         return False
     return service_pass.ended(task) or node_eligibility.is_lost(service_pass.builder, slot)
@@ -154,11 +154,11 @@ def _ended(run: JobRun, now: float, outcome: Outcome | Literal["replaced"]) -> J
     return replace(run, ended_at=now, outcome=outcome)
 
 
-# ── what is due ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── due runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _decide_about(service_pass: ServicePass, wanted: Schedule, due: float) -> bool:
-    """Start, pass over or miss what is due; False when it has to wait."""
+    """Start, skip or miss the run due at `due`. Returns False if it has to wait."""
     at_work, latest = active(service_pass.decision), _latest(wanted, due)
     if wanted.suspend:
         service_pass.decide(scheduled_to=due)
@@ -176,7 +176,7 @@ def _decide_about(service_pass: ServicePass, wanted: Schedule, due: float) -> bo
 
 
 def _latest(wanted: Schedule, due: float) -> float:
-    """When it is too late to start the run due then."""
+    """The time from which it is too late to start the run due at `due`."""
     if (late := wanted.late_seconds) is not None:
         return due + late
     return max(due + defaults.RUN_LATENESS, next_after(wanted, due))

@@ -1,9 +1,9 @@
-"""One unsettled slot: note what ended, replace what is to be replaced, stop what is too many.
+"""Repair of one slot that is not converged: record ended tasks, replace them, stop surplus tasks.
 
 Rules, for the tasks of a slot from oldest to newest:
-1. a task that is to run and has ended is history from now on (a completed job task stays as it is);
+1. a task that is to run and has ended becomes history (a completed job task stays as it is);
 2. with more than one task to run, the newest that is not outdated stays; the others are stopped once it runs;
-3. with none to run, the slot gets a new task when the newest one says so (see `replacement_due`).
+3. with none to run, the slot gets a new task when it is due (see `replacement_due`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from manager.orchestrator.tasks.scaling import spare
 
 
 def repair(service_pass: ServicePass) -> None:
-    """Look at every unsettled slot of a service, but for those that nothing has happened to since the last look."""
+    """Repair the slots of a service that are not converged and have changed since the last pass."""
     queue = service_pass.queue
     room = spare(service_pass) if service_pass.spec.is_replicated_job else None
     for slot in by_number(queue.to_repair & service_pass.slots.unconverged & service_pass.slots.in_use):
@@ -31,7 +31,7 @@ def repair(service_pass: ServicePass) -> None:
 
 
 def repair_slot(service_pass: ServicePass, slot: SlotKey, may_create: bool = True) -> bool:
-    """Look at one slot; whether it got a new task."""
+    """Repair one slot. Returns whether it got a new task."""
     tasks = [task for task in _note_ends(service_pass, slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
     if len(running) > 1:
@@ -42,10 +42,10 @@ def repair_slot(service_pass: ServicePass, slot: SlotKey, may_create: bool = Tru
 
 
 def replacement_due(service_pass: ServicePass, newest: Task) -> float | None:
-    """When a slot whose newest task is not to run any more gets another; None: not by itself.
+    """When a slot whose newest task is not to run any more gets another (Unix seconds); None: never by itself.
 
-    A task that was told to stop is waited for, unless its node cannot be reached; an outdated one is replaced at once
-    when it has ended; for any other end the restart policy speaks.
+    A stopping task is waited for, unless its node cannot be reached. An outdated task is replaced as soon as it has
+    ended. In all other cases the restart policy decides.
     """
     if not service_pass.ended(newest):
         return service_pass.waits_until(newest)
@@ -68,7 +68,7 @@ def _note_ends(service_pass: ServicePass, slot: SlotKey) -> list[Task]:
 
 
 def ended_early(service_pass: ServicePass, task: Task) -> bool:
-    """Whether the end of a task counts against the update in progress: before it ran, or within the monitor time."""
+    """Whether the end of a task counts as a failure of the update: before it ran, or within the monitor time."""
     update, status = service_pass.decision.update, service_pass.status(task)
     if update is None or task.created_at < update.started_at or service_pass.is_outdated(task):
         return False
@@ -83,7 +83,7 @@ def _stop_surplus(service_pass: ServicePass, slot: SlotKey, running: list[Task])
     current = [task for task in running if not service_pass.is_outdated(task)]
     if current and _is_moving(service_pass, running):
         return
-    # Two of the same revision should not be, but for a move to another node; the one that is further on is kept.
+    # Two tasks of one revision occur only in a relocation; the one further in its life is kept.
     keep = max(reversed(current or running), key=lambda task: service_pass.state.task_state(task).rank)
     if current and running[-1].replaces:
         keep = running[-1]
@@ -94,7 +94,7 @@ def _stop_surplus(service_pass: ServicePass, slot: SlotKey, running: list[Task])
 
 
 def _is_moving(service_pass: ServicePass, running: list[Task]) -> bool:
-    """Whether the newest is to take over from another, and does not run yet."""
+    """Whether the newest task is to take over from another one and does not run yet."""
     newest, others = running[-1], {task.id for task in running[:-1]}
     return newest.replaces in others and service_pass.state.task_state(newest) is not TaskState.RUNNING
 

@@ -1,11 +1,11 @@
-"""How many slots a service is to have, and which: the only place where replicated, global and jobs differ.
+"""Scaling: how many slots a service has, and which. The only place where replicated, global and job modes differ.
 
-- replicated: numbers from 1; too few: the lowest free ones; too many: those go that are missed least.
+- replicated: numbers from 1. Missing slots get the lowest free numbers; `_least_missed` chooses surplus slots.
 - global: the nodes that can take a task.
-- replicated job: numbers from 1 to the completions wanted, at most MaxConcurrent at work at once.
+- replicated job: numbers from 1 to the completions wanted, at most MaxConcurrent in progress at once.
 - global job: like global, each until it has completed.
 
-A slot that was given up is taken anew only when what was in it has ended: no two tasks ever share a slot's volume.
+A slot that was given up is reused only when its tasks have ended: no two tasks ever share a slot's volume.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from manager.orchestrator.slots.slots import SlotKey
 
 
 def scale(service_pass: ServicePass, nodes: list[str]) -> None:
-    """Bring the slots to what the mode wants; for global services, on the nodes named."""
-    if old := _of_another_time(service_pass):
-        service_pass.remove(old)  # their slots are taken anew in the next look
+    """Add and remove slots as the mode requires; for global services, on `nodes`."""
+    if old := _obsolete_slots(service_pass):
+        service_pass.remove(old)  # the next pass creates their slots again
     elif service_pass.is_global:
         _scale_global(service_pass, nodes)
     else:
         _scale_replicated(service_pass)
 
 
-def _of_another_time(service_pass: ServicePass) -> list[SlotKey]:
-    """Slots of an earlier iteration of a job, of another mode, or whose tasks waited and were changed meanwhile."""
+def _obsolete_slots(service_pass: ServicePass) -> list[SlotKey]:
+    """Slots of an earlier job iteration or another mode, or whose held tasks are outdated."""
     if not service_pass.slots.revisions.keys() - {service_pass.decision.revision}:
         return []
     if not service_pass.is_job and not service_pass.decision.held:
@@ -58,12 +58,12 @@ def _scale_replicated(service_pass: ServicePass) -> None:
 
 
 def spare(service_pass: ServicePass) -> int:
-    """How many more tasks a replicated job may have at work."""
+    """How many more tasks a replicated job may have in progress."""
     busy = sum(
         1 for slot in service_pass.slots.in_use
         if any(not service_pass.ended(task) for task in going(service_pass.tasks(slot)))
     )  # fmt: skip
-    runs = max(1, len(active(service_pass.decision)))  # of a scheduled job, each has room of its own
+    runs = max(1, len(active(service_pass.decision)))  # each run of a scheduled job has its own limit
     return max(0, service_pass.spec.concurrency * runs - busy)
 
 
@@ -78,7 +78,7 @@ def _scale_global(service_pass: ServicePass, nodes: list[str]) -> None:
 
 
 def _least_missed(service_pass: ServicePass, number: int) -> list[SlotKey]:
-    """Slots to give up: not running before running, then from the nodes with most of them, then high numbers first.
+    """The `number` slots to remove: not running before running, then from the fullest nodes, then high numbers first.
 
     Source: swarmkit orchestrator/replicated/slot.go.
     """

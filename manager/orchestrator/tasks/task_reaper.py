@@ -1,4 +1,4 @@
-"""What is forgotten: tasks to be removed that have ended, history beyond the limit, services that are gone."""
+"""The task reaper: deletes ended tasks that are to be removed, history beyond the limit, and removed services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manager.store.state import State
 
 
 def reap(service_pass: ServicePass) -> None:
-    """Delete a service's tasks that nobody needs to see any more. What is deleted is looked at again: it may fail."""
+    """Delete a service's tasks that are no longer kept. Their slots are visited again, because the commit may fail."""
     state, queue = service_pass.state, service_pass.queue
     visit, queue.to_reap = by_number(queue.to_reap & service_pass.slots.unconverged), set()
     for slot in visit:
@@ -27,7 +27,7 @@ def reap(service_pass: ServicePass) -> None:
 
 
 def remove_service(builder: PlanBuilder, slots: ServiceSlots, queue: SlotQueue, service_id: str) -> None:
-    """Stop and delete what is left of a service that is no longer wanted."""
+    """Stop and delete the tasks of a removed service, then its revisions and decision."""
     queue.begin("removed", builder.now, slots.tasks)
     visit, queue.to_reap, deleted = queue.to_reap, set(), 0
     for slot in visit:
@@ -48,10 +48,10 @@ def remove_service(builder: PlanBuilder, slots: ServiceSlots, queue: SlotQueue, 
 
 
 def _surplus(state: State, tasks: list[Task]) -> list[Task]:
-    """All but the newest so many of a slot; a task that has not ended is never forgotten."""
+    """Ended tasks of a slot beyond the history limit, oldest first."""
     surplus = len(tasks) - max(history_limit(state), 1)
     history = [task for task in in_order(tasks) if task.desired not in GOING and state.has_ended(task)]
-    newest = in_order(tasks)[-1]  # carries the slot's restarts: it is kept whatever the limit
+    newest = in_order(tasks)[-1]  # always kept: it carries the slot's restarts
     return [task for task in history[:surplus] if task is not newest]
 
 

@@ -1,8 +1,8 @@
-"""Services that wait for others (`ServiceSpec.depends_on`): what they wait for, and who waits for whom.
+"""Dependencies: services that wait for other services (`ServiceSpec.depends_on`), and what they wait for.
 
 A service waits once for each revision that starts tasks: on its first deploy its tasks stay NEW (`held`), on an update
-the revision in force stays in force. What befalls a dependency later does not touch it. Readiness is read off the
-tasks, so it survives a change of leader; nothing is remembered but that the wait is over.
+the revision in force stays in force. Once started, a service is not stopped when a dependency fails. Readiness is read
+from the tasks, so it survives a change of leader; only the end of the wait is stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from manager.store.state import Dirty, Event, State
 
 
 class Dependants:
-    """Which services depend on which names; an index of the state."""
+    """Services by the names they depend on; an index of the state."""
 
     def __init__(self, state: State) -> None:
         self._of: defaultdict[str, set[str]] = defaultdict(set)
@@ -30,7 +30,7 @@ class Dependants:
             self._file(service)
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of a service."""
+        """Update for a change of a service."""
         if event.kind is not SERVICE:
             return
         if isinstance(event.old, Service):
@@ -54,7 +54,7 @@ class Dependants:
 
 
 def waiting(state: State, dirty: Dirty) -> Iterator[str]:
-    """Ids of services that wait, and depend on one that has changed or is gone."""
+    """Ids of waiting services that depend on a service that has changed or is gone."""
     dependants = state.index(Dependants)
     for id in dirty.services:
         service = state.services.get(id) or dirty.gone.get(id)
@@ -65,7 +65,7 @@ def waiting(state: State, dirty: Dirty) -> Iterator[str]:
 
 
 def unmet(state: State, spec: ServiceSpec) -> Reason | None:
-    """What a service of that spec has to wait for; None when it may start."""
+    """What a service with that spec has to wait for; None if it may start."""
     waits = [
         reason(Code.DEPENDENCY, service=item.service, condition=item.condition)
         for item in spec.depends_on
@@ -75,7 +75,7 @@ def unmet(state: State, spec: ServiceSpec) -> Reason | None:
 
 
 def starts_tasks(state: State, service: Service, decision: ServiceDecision) -> bool:
-    """Whether the wanted revision is made of other tasks than the one in force."""
+    """Whether the wanted revision needs other tasks than the one in force."""
     kept = state.revisions_of(service.id).get(decision.revision)
     return kept is None or service.spec.is_job or task_fingerprint(kept.spec) != task_fingerprint(service.spec)
 
@@ -86,21 +86,21 @@ def _is_met(state: State, dependency: Dependency) -> bool:
         return dependency.optional
     decision = state.service_decisions.get(service.id)
     if decision is None or decision.wanted != service.revision:
-        return False  # what it will be is not there yet
+        return False  # its wanted revision is not in force yet
     revision = state.revisions_of(service.id).get(decision.revision)
     spec = revision.spec if revision else service.spec
     newest = _newest(state, service.id, decision.revision, spec)
     if dependency.optional and any(_gave_up(state, task) for task in newest.values()):
         return True
     ready = sum(_shows(state, task, dependency.condition) for task in newest.values())
-    if spec.is_global:  # all that are to run, and at least one
+    if spec.is_global:  # all tasks that are to run, and at least one
         rest = [t for t in newest.values() if t.desired in GOING and not _shows(state, t, dependency.condition)]
         return ready > 0 and not rest
     return ready >= spec.replicas
 
 
 def _newest(state: State, service_id: str, revision: int, spec: ServiceSpec) -> dict[SlotKey, Task]:
-    """The newest task of every slot, where it is of the revision in force or of one that makes the same tasks."""
+    """By slot: the newest task of the revision in force, or of a revision with the same task fingerprint."""
     same = {revision}
     if not spec.is_job:
         wanted = task_fingerprint(spec)

@@ -1,7 +1,7 @@
-"""Which revision of a service is in force, and which older ones are kept.
+"""Revisions: which one of a service is in force, and which older ones are kept.
 
-Users want (`Service.revision`); the leader puts in force (`ServiceDecision.revision`). The two differ only after an
-automatic rollback, until the user wants something new, and while the wanted one waits for other services.
+Users set `Service.revision`; the leader puts revisions in force (`ServiceDecision.revision`). The two differ only after
+an automatic rollback, until the user changes the service, and while the wanted one waits for other services.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from manager.plan import PlanBuilder
 
 
 def bring_into_force(builder: PlanBuilder, service: Service) -> ServiceDecision:
-    """Keep the wanted revision, and put it in force if it is new; what is decided of the service then."""
+    """Store the wanted revision, and put it in force if it is new. Returns the service's decision."""
     state = builder.state
     if service.revision not in state.revisions_of(service.id):
         kept = Revision(service.id, service.revision, service.spec, builder.now)
@@ -45,7 +45,7 @@ def _waiting(builder: PlanBuilder, old: ServiceDecision | None, service: Service
 
 
 def prune(service_pass: ServicePass) -> None:
-    """Forget revisions beyond the history that nothing uses."""
+    """Delete unused revisions beyond the history."""
     service_id, decision = service_pass.service.id, service_pass.decision
     kept = service_pass.state.revisions_of(service_id)
     limit = service_pass.service.spec.kept_revisions
@@ -75,10 +75,10 @@ def _enforced(old: ServiceDecision | None, service: Service, now: float) -> Serv
 
 
 def last_complete(decision: ServiceDecision) -> int:
-    """The revision to go back to from the next one: the last that all slots came to be of.
+    """The revision that a rollback from the next one returns to: the last whose update was completed.
 
-    One whose update was paused, or is not through, has not shown that it works: the one before it stays the one to go
-    back to. (Swarm's PreviousSpec is the spec before, whatever came of it.)
+    A revision whose update was paused or is unfinished has not proved that it works, so its predecessor remains the
+    one to return to. (Swarm's PreviousSpec is the preceding spec in any case.)
     """
     update = decision.update
     unproved = update is not None and update.state in (UPDATING, PAUSED)

@@ -2,11 +2,11 @@
 
     (nothing) ──outdated tasks──▸ updating ──all slots done and watched──▸ completed
                                      │ too many early ends
-                                     ├─ pause ────▸ paused                 (until the user wants something new)
+                                     ├─ pause ────▸ paused                 (until the user changes the service)
                                      └─ rollback ─▸ rollback_started ─────▸ rollback_completed
                                                         └─ too many ──────▸ rollback_paused
 
-Each look counts how many slots are being worked on and starts as many more as the parallelism leaves.
+Each pass counts the slots in progress (update_progress.py) and starts as many more as the parallelism allows.
 Source: swarmkit orchestrator/update.
 """
 
@@ -30,7 +30,7 @@ STOPPED = (PAUSED, ROLLBACK_PAUSED)
 
 
 def update(service_pass: ServicePass) -> None:
-    """Take the update of a service a step further, if there is one."""
+    """Advance the update of a service, if there is one."""
     if service_pass.is_job:
         return
     status = _begin(service_pass)
@@ -45,7 +45,7 @@ def update(service_pass: ServicePass) -> None:
     progress = measure(service_pass)
     status = _note_progress(service_pass, status, progress)
     if not _is_stuck(service_pass, status, progress):
-        _make_way(service_pass)
+        _stop_blocking(service_pass)
         _start_more(service_pass, progress)
         _finish(service_pass, status, progress)
 
@@ -64,7 +64,7 @@ def _begin(service_pass: ServicePass) -> UpdateStatus | None:
 
 
 def _resume(service_pass: ServicePass, status: UpdateStatus) -> UpdateStatus:
-    """A finished update is taken up again when there is more to do: a global service's node is active again."""
+    """Resume a finished update if slots are outdated again: a global service's node has become active."""
     if status.state in (COMPLETED, ROLLBACK_COMPLETED) and service_pass.outdated_slots():
         state = UPDATING if status.state == COMPLETED else ROLLBACK_STARTED
         status = replace(status, state=state, completed_at=0.0)
@@ -86,8 +86,8 @@ def _start_more(service_pass: ServicePass, progress: Progress) -> None:
         progress.busy += 1
 
 
-def _make_way(service_pass: ServicePass) -> None:
-    """Start-first, where the old task is in the way of the new one: stop it first, after all."""
+def _stop_blocking(service_pass: ServicePass) -> None:
+    """For start-first updates: stop old tasks that block their new ones."""
     if not service_pass.update_config.starts_first:
         return
     for slot in by_number(service_pass.queue.tally.stuck - service_pass.handled):
@@ -124,7 +124,7 @@ def _finish(service_pass: ServicePass, status: UpdateStatus, progress: Progress)
 
 
 def _note_progress(service_pass: ServicePass, status: UpdateStatus, progress: Progress) -> UpdateStatus:
-    """Remember it when more slots are done than ever before: one that comes and goes makes no progress."""
+    """Record that more slots are done than ever before. A slot that becomes done repeatedly counts once."""
     if progress.done > status.done or not status.progressed_at:
         status = replace(status, done=max(progress.done, status.done), progressed_at=service_pass.now)
         service_pass.set_update(status)
@@ -132,7 +132,7 @@ def _note_progress(service_pass: ServicePass, status: UpdateStatus, progress: Pr
 
 
 def _is_stuck(service_pass: ServicePass, status: UpdateStatus, progress: Progress) -> bool:
-    """Pause or roll back an update that has made no progress for too long; whether it came to that."""
+    """Pause or roll back an update without progress for too long. Returns whether it did."""
     if not (progress.waiting or progress.busy or service_pass.outdated_slots()):
         return False
     how = service_pass.update_config
@@ -155,7 +155,7 @@ def _no_progress(service_pass: ServicePass, seconds: float, task: Task | None) -
 
 
 def _fail(service_pass: ServicePass, status: UpdateStatus, why: Reason) -> None:
-    """Roll back, or pause if that is not to be."""
+    """Roll back if configured and possible, otherwise pause."""
     if status.state == ROLLBACK_STARTED:
         service_pass.set_update(replace(status, state=ROLLBACK_PAUSED, reason=why))
     elif _can_roll_back(service_pass):
@@ -178,7 +178,7 @@ def _too_many(how: UpdateConfig, status: UpdateStatus) -> bool:
 
 
 def _give_up(service_pass: ServicePass, status: UpdateStatus) -> bool:
-    """Do as the failure action says; whether the update is over."""
+    """Apply the failure action. Returns whether the update is over."""
     if service_pass.update_config.on_failure == "continue":
         return False
     task = service_pass.early_ends[-1]

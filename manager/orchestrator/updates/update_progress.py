@@ -1,6 +1,6 @@
-"""How far a rolling update is: slots judged by what their tasks are and do; only those that changed are judged anew.
+"""The progress of a rolling update, measured slot by slot from its tasks; only slots that changed are measured again.
 
-A slot is being worked on until its new task runs (or has ended) and the delay has passed.
+A slot is in progress until its new task runs (or has ended) and the delay has passed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from manager.orchestrator.slots.update_tally import BUSY, DOWN, NOTHING, UP, Out
 
 @dataclass(slots=True)
 class Progress:
-    """Where the slots are, in one look."""
+    """The progress of a service's slots in one pass."""
 
     waiting: OutdatedSlots
     busy: int
@@ -27,7 +27,7 @@ class Progress:
 
 
 def measure(service_pass: ServicePass) -> Progress:
-    """Where every slot is: those that changed are judged anew. What this look has handled already counts as busy."""
+    """Measure the slots that changed. Slots handled in this pass count as busy."""
     found, handled, in_use = service_pass.queue.tally, service_pass.handled, service_pass.slots.in_use
     delay = service_pass.update_config.delay_seconds
     for slot in found.take_invalid(in_use, service_pass.now):
@@ -41,24 +41,22 @@ def measure(service_pass: ServicePass) -> Progress:
 
 
 def slot_progress(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgress:
-    """Where a slot is; `delay` in seconds."""
+    """The progress of one slot; `delay` in seconds."""
     tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
     current = [task for task in running if not service_pass.is_outdated(task)]
     if current:
         return _current_progress(service_pass, current[-1], delay)
     if running:
-        if (
-            at := service_pass.free_at(tasks)
-        ) > service_pass.now:  # no third one, while the last replacement is under way
+        if (at := service_pass.free_at(tasks)) > service_pass.now:  # no third task while one stops
             return SlotProgress(busy=True, again=at)
         return _outdated_progress(service_pass, slot, tasks[-1]) if _can_start(service_pass, slot) else NOTHING
     if not tasks:
         return NOTHING
-    if not all(map(service_pass.ended, tasks)):  # the newest may have, when it was to take over from one that stops
+    if not all(map(service_pass.ended, tasks)):  # the newest may have ended while the old one is stopping
         return BUSY if _can_start(service_pass, slot) else NOTHING
     if not service_pass.is_outdated(tasks[-1]):
-        goes_on = service_pass.update_config.on_failure == "continue"  # whatever fails: then this slot is done with
+        goes_on = service_pass.update_config.on_failure == "continue"  # then a failed slot is done
         return _started(service_pass, tasks[-1].updated_at, delay, done=goes_on)
     return NOTHING
 
@@ -78,7 +76,7 @@ def _started(service_pass: ServicePass, since: float, delay: float, done: bool =
 
 
 def _outdated_progress(service_pass: ServicePass, slot: SlotKey, newest: Task) -> SlotProgress:
-    """Start-first, the new task has ended, the old one still runs: the restart policy says when to try again."""
+    """An outdated slot. If its new task has ended (start-first), the restart policy decides on a retry."""
     if service_pass.is_outdated(newest) or not service_pass.ended(newest):
         runs = any(service_pass.state.task_state(task) is TaskState.RUNNING for task in going(service_pass.tasks(slot)))
         return SlotProgress(rank=UP if runs else DOWN)
