@@ -19,7 +19,7 @@ import click
 import msgspec
 
 from api.defaults import USER_AGENT
-from cli.command_errors import ApiError, BrokenOff, Failed, Unreachable
+from cli.command_errors import ApiError, ConnectionLost, Failed, Unreachable
 from kit.network_errors import describe_failure
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ class Client:
                 _raise_for(response.status, response.read())
             yield _chunks(response) if seconds is None else _chunks_for(response, connection, seconds)
         except http.client.HTTPException as error:
-            raise BrokenOff(f"argosyd at {self.host} broke off: {error or type(error).__name__}") from None
+            raise ConnectionLost(f"argosyd at {self.host} broke off: {error or type(error).__name__}") from None
         except BrokenPipeError:
             raise Failed(f"argosyd at {self.host} stopped reading what it was sent") from None
         except OSError as error:

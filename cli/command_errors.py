@@ -20,7 +20,7 @@ class Unreachable(Failed):
     """There is no daemon to talk to."""
 
 
-class BrokenOff(Failed):
+class ConnectionLost(Failed):
     """The daemon ended a connection before its answer was whole."""
 
 
@@ -37,5 +37,5 @@ class ApiError(Failed):
         return self.status == 404
 
 
-class Wrong(click.UsageError):
+class BadArgument(click.UsageError):
     """An argument is wrong; exit code 2."""

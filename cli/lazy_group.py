@@ -13,7 +13,7 @@ LINE = 500
 """Characters of a command in a list of commands: no sentence is cut off."""
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A group that says which command may have been meant, and tells in a whole sentence what each does."""
 
     command_class = FlagCommand
@@ -37,7 +37,7 @@ class Group(click.Group):
             formatter.write_dl([(name, command.get_short_help_str(LINE)) for name, command in commands if command])
 
 
-class LazyGroup(Group):
+class LazyGroup(CommandGroup):
     """`lazy` is name → ("module:attribute", the line shown in the list of commands)."""
 
     def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]] | None = None, **options: Any) -> None:

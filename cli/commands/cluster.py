@@ -9,16 +9,16 @@ import click
 
 from api.engine.swarm import SwarmAnswer
 from cli.client import current
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.cluster_flags import cluster_spec
 from cli.flags.flag_values import assignment
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 
 REBALANCE = "argosy.rebalance"
 """The cluster's label that the managers read (docs/design/task-lifecycle.md, "Moves")."""
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def cluster() -> None:
     """Show and change what holds for the whole cluster."""
 
@@ -56,7 +56,7 @@ def update(rebalance: bool | None, label_add: tuple[str, ...], label_rm: tuple[s
     try:
         labels |= dict(pair for text in label_add for pair in assignment(text))
     except ValueError as error:
-        raise Wrong(f"--label-add: {error}") from None
+        raise BadArgument(f"--label-add: {error}") from None
     spec = cluster_spec(given, relabelled(labels, rebalance))
     client.send("/swarm/update", spec, {"version": found.version.index})
 

@@ -11,7 +11,7 @@ import msgspec
 from api.engine.events import EventAnswer
 from cli.client import current
 from cli.client_streams import lines
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.time_values import moment
 from cli.show.format_templates import BadTemplate, render
 from cli.show.output import filter_option
@@ -45,7 +45,7 @@ def _formatted(line: bytes, template: str) -> str:
     try:
         return render("{{json .}}" if template == "json" else template, json.loads(line))
     except BadTemplate as error:
-        raise Wrong(f"--format: {error}") from None
+        raise BadArgument(f"--format: {error}") from None
 
 
 def _shown(line: bytes) -> str:

@@ -9,8 +9,8 @@ import click
 
 from api.engine.images import ImageSummaryAnswer
 from cli.client import current
-from cli.command_errors import Wrong
-from cli.lazy_group import Group
+from cli.command_errors import BadArgument
+from cli.lazy_group import CommandGroup
 from cli.show.formatting import ago, byte_count, short_id
 from cli.show.output import each, inspect, inspect_format_option, list_options, no_trunc_option, show_rows
 from cli.show.transfer_progress import load_file, show_progress
@@ -18,7 +18,7 @@ from cli.show.transfer_progress import load_file, show_progress
 COLUMNS = {"Repository": "REPOSITORY", "Tag": "TAG", "ID": "IMAGE ID", "CreatedSince": "CREATED", "Size": "SIZE"}
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def image() -> None:
     """Manage this host's images."""
 
@@ -31,9 +31,9 @@ def load(path: str | None, quiet: bool) -> None:
     try:
         file = open(path, "rb") if path else sys.stdin.buffer  # noqa: SIM115
     except OSError as error:
-        raise Wrong(f"--input {path}: {error.strerror}") from None
+        raise BadArgument(f"--input {path}: {error.strerror}") from None
     if not path and sys.stdin.isatty():
-        raise Wrong("give an archive with -i, or on standard input")
+        raise BadArgument("give an archive with -i, or on standard input")
     with file:
         load_file(current(), file, quiet)
 

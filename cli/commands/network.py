@@ -7,16 +7,16 @@ import click
 from api.engine.networks import NetworkAnswer, NetworkCreatedAnswer
 from api.network.network_spec import IPAM, IPAMConfig, NetworkSpec
 from cli.client import current
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.flag_values import assignment
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 from cli.show.formatting import short_id
 from cli.show.output import each, inspect, inspect_format_option, list_options, no_trunc_option, show_rows
 
 COLUMNS = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def network() -> None:
     """Manage networks."""
 
@@ -53,7 +53,7 @@ def create(
       argosy network create --subnet 10.20.0.0/24 back
     """
     if len(ip_range) > len(subnet) or len(gateway) > len(subnet):
-        raise Wrong("every --ip-range and --gateway needs a --subnet that it is in")
+        raise BadArgument("every --ip-range and --gateway needs a --subnet that it is in")
     spec = NetworkSpec(
         name=name,
         driver=driver,
@@ -84,7 +84,7 @@ def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
     try:
         return dict(pair for text in texts for pair in assignment(text))
     except ValueError as error:
-        raise Wrong(f"{flag}: {error}") from None
+        raise BadArgument(f"{flag}: {error}") from None
 
 
 @network.command()

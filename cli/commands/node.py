@@ -12,10 +12,10 @@ from api.engine.system import InfoAnswer
 from api.engine.tasks import TaskAnswer
 from api.states import Availability, Role
 from cli.client import Client, current
-from cli.command_errors import ApiError, Failed, Wrong
+from cli.command_errors import ApiError, BadArgument, Failed
 from cli.commands.init_join import AVAILABILITY, ROLES
 from cli.flags.flag_values import assignment
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 from cli.show.drain_progress import Drain
 from cli.show.formatting import byte_count
 from cli.show.node_rows import columns, node_rows
@@ -31,7 +31,7 @@ from cli.show.service_progress import timeout_option
 from cli.show.task_rows import TaskList, task_list_options
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def node() -> None:
     """Manage the cluster's hosts."""
 
@@ -112,14 +112,14 @@ def update(
       argosy node update --availability drain --wait w1
     """
     if wait and availability != "drain":
-        raise Wrong("--wait goes with --availability drain")
+        raise BadArgument("--wait goes with --availability drain")
     client = current()
     found = client.get(f"/nodes/{_own(client, name)}", NodeAnswer)
     labels = {key: value for key, value in found.spec.labels.items() if key not in label_rm}
     try:
         labels |= dict(pair for text in label_add for pair in assignment(text))
     except ValueError as error:
-        raise Wrong(f"--label-add: {error}") from None
+        raise BadArgument(f"--label-add: {error}") from None
     drain = Drain(client, found.id, name) if wait else None
     _send(
         client,

@@ -13,10 +13,10 @@ from api.engine.services import ServiceAnswer
 from api.engine.tasks import TaskAnswer
 from api.ids import new_id
 from cli.client import Client, current
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.service_flags import changed_spec, common_flags, create_flags, new_spec, scaled, update_flags
 from cli.flags.stored_file_flags import with_file_ids
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 from cli.show.log_output import log_options, show_service_logs
 from cli.show.output import (
     each,
@@ -34,7 +34,7 @@ from cli.show.service_rows import COLUMNS, service_rows
 from cli.show.task_rows import TaskList, task_list_options
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def service() -> None:
     """Manage services."""
 
@@ -142,7 +142,7 @@ def scale(targets: tuple[str, ...], wait: Wait) -> None:
 def _parse_target(target: str) -> tuple[str, int]:
     name, equals, count = target.rpartition("=")
     if not equals or not name or not count.isdigit():
-        raise Wrong(f"{target!r} is not of the form SERVICE=REPLICAS")
+        raise BadArgument(f"{target!r} is not of the form SERVICE=REPLICAS")
     return name, int(count)
 
 

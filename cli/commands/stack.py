@@ -17,7 +17,7 @@ from cli.deploy import host_binds
 from cli.deploy.deploy_plan import Resolve
 from cli.deploy.deployment import Deployment, compare, stack_filter
 from cli.flags.compose_file_flags import ComposeFiles, compose_files
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 from cli.show.output import format_option, list_options, show_rows
 from cli.show.service_progress import Wait, detach_option, timeout_option, wait_options
 from cli.show.service_rows import COLUMNS as SERVICE_COLUMNS
@@ -45,7 +45,7 @@ _resolve = click.option(
 )
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def stack() -> None:
     """Deploy and manage compose files."""
 
@@ -81,12 +81,12 @@ def deploy(
     """
     loaded, client = files.load(name), current()
     wanted = with_binds(client, loaded, ship_binds)
-    changes, present = compare(client, wanted, prune=prune, resolve=resolve_image)
+    deploy_plan, snapshot = compare(client, wanted, prune=prune, resolve=resolve_image)
     if dry_run:
-        for line in changes.lines():
+        for line in deploy_plan.lines():
             click.echo(line)
         return
-    Deployment(client, changes, present, wait, with_registry_auth).run()
+    Deployment(client, deploy_plan, snapshot, wait, with_registry_auth).run()
 
 
 @stack.command()
@@ -107,12 +107,12 @@ def plan(
     """
     loaded, client = files.load(name), current()
     wanted = with_binds(client, loaded, ship_binds)
-    changes, _ = compare(client, wanted, prune=prune, resolve=resolve_image)
-    for line in changes.lines():
+    deploy_plan, _ = compare(client, wanted, prune=prune, resolve=resolve_image)
+    for line in deploy_plan.lines():
         click.echo(line)
-    for line in changes.warnings():
+    for line in deploy_plan.warnings():
         click.echo(f"WARNING: {line}", err=True)
-    if exit_code and not changes.is_empty:
+    if exit_code and not deploy_plan.is_empty:
         raise SystemExit(3)
 
 
@@ -219,12 +219,12 @@ def rm(names: Sequence[str], detach: bool, timeout: float) -> None:
 
     Volumes, with what is in them, stay.
     """
-    from cli.deploy.stack_removal import Removal
+    from cli.deploy.stack_removal import StackRemoval
 
     client, problems = current(), []
     for name in names:
         try:
-            Removal(client, name).run(detach, timeout)
+            StackRemoval(client, name).run(detach, timeout)
         except Failed as error:
             problems.append(error.message)
     if problems:

@@ -10,9 +10,9 @@ import click
 from api.codec import Value
 from api.stored_file import ConfigSpec, SecretSpec
 from cli.client import current
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.flag_values import assignment
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 from cli.show.formatting import ago
 from cli.show.output import each, inspect, inspect_format_option, list_options, show_rows
 from cli.timestamps import unix_time
@@ -38,7 +38,7 @@ class Kept(Value, frozen=True):
 
 def commands(what: str, kind: type[SecretSpec] | type[ConfigSpec]) -> click.Group:
     """The commands of one of the two; `what` is "secret" or "config"."""
-    group = Group(what, help=f"Manage the cluster's {what}s.")
+    group = CommandGroup(what, help=f"Manage the cluster's {what}s.")
     but = " but their data" if what == "secret" else ""
 
     @group.command(help=f"Create a {what} from a file, or from standard input (-).")
@@ -74,14 +74,14 @@ def _data(what: str, file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise Wrong(f"cannot read the {what} from {file}: {error.strerror}") from None
+        raise BadArgument(f"cannot read the {what} from {file}: {error.strerror}") from None
 
 
 def _labels(texts: tuple[str, ...]) -> dict[str, str]:
     try:
         return dict(pair for text in texts for pair in assignment(text))
     except ValueError as error:
-        raise Wrong(f"--label: {error}") from None
+        raise BadArgument(f"--label: {error}") from None
 
 
 def _row(item: Kept) -> dict[str, str]:

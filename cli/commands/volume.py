@@ -6,15 +6,15 @@ import click
 
 from api.engine.volumes import VolumeAnswer, VolumeCreateRequest, VolumesAnswer
 from cli.client import current
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.flag_values import assignment
-from cli.lazy_group import Group
+from cli.lazy_group import CommandGroup
 from cli.show.output import each, inspect, inspect_format_option, list_options, show_rows
 
 COLUMNS = {"Driver": "DRIVER", "Name": "VOLUME NAME"}
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def volume() -> None:
     """Manage this host's volumes."""
 
@@ -70,7 +70,7 @@ def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
     try:
         return dict(pair for text in texts for pair in assignment(text))
     except ValueError as error:
-        raise Wrong(f"{flag}: {error}") from None
+        raise BadArgument(f"{flag}: {error}") from None
 
 
 @volume.command()

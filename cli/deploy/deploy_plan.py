@@ -20,9 +20,9 @@ from api.service.canonical import comparable
 from api.service.equality import Difference, differences, task_fingerprint
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
-from cli.deploy.plan_files import FileChange, FileKind, missing_files, new_files, old_files, remembered
+from cli.deploy.plan_files import FileChange, FileKind, missing_files, new_files, old_files, remaining_revisions
 from cli.deploy.plan_networks import NetworkChange, network_changes
-from cli.deploy.plan_ports import given_up, taken
+from cli.deploy.plan_ports import conflicts, ports_given_up
 from cli.show.differences import difference_line
 from compose.model.stack import IMAGE, Stack, StackService
 
@@ -32,7 +32,7 @@ _PLACEMENT = "TaskTemplate.Placement.Constraints"
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class DeploySnapshot:
     """What the cluster has."""
 
     services: Sequence[ServiceAnswer] = ()
@@ -41,9 +41,9 @@ class Present:
     """All."""
     files: Mapping[FileKind, Sequence[StoredFileAnswer]] = field(default_factory=dict)
     """All secrets and configs."""
-    everyone: Sequence[ServiceAnswer] = ()
+    all_services: Sequence[ServiceAnswer] = ()
     """All services; asked for only when a network has to be replaced, or a name or port to be given out."""
-    kept: Sequence[ServiceSpec] = ()
+    revisions: Sequence[ServiceSpec] = ()
     """The kept revisions of the stack's services, which a rollback may bring back; of each the newest first."""
 
 
@@ -96,7 +96,7 @@ class ServiceChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class DeployPlan:
     """Everything a deploy does, in its order."""
 
     networks: tuple[NetworkChange, ...] = ()
@@ -131,37 +131,39 @@ class Changes:
         ]
 
 
-def plan(stack: Stack, present: Present, *, prune: bool = False, resolve: Resolve = "changed") -> Changes:
+def plan_deploy(
+    stack: Stack, snapshot: DeploySnapshot, *, prune: bool = False, resolve: Resolve = "changed"
+) -> DeployPlan:
     """Compare. Raises Invalid with all that stands in the way."""
-    networks, problems = network_changes(stack, present.networks, present.everyone)
-    problems += missing_files(stack, present.files)
+    networks, problems = network_changes(stack, snapshot.networks, snapshot.all_services)
+    problems += missing_files(stack, snapshot.files)
     wanted = {item.spec.name for item in stack.services}
-    gone = tuple(service for service in present.services if prune and service.spec.name not in wanted)
-    moving = {service.id for service in present.services if prune or service.spec.name in wanted}
-    others = (service for service in present.everyone if service.id not in moving)
-    problems += taken((item.spec for item in stack.services), others)
+    gone = tuple(service for service in snapshot.services if prune and service.spec.name not in wanted)
+    moving = {service.id for service in snapshot.services if prune or service.spec.name in wanted}
+    others = (service for service in snapshot.all_services if service.id not in moving)
+    problems += conflicts((item.spec for item in stack.services), others)
     if problems:
         raise Invalid("\n".join(problems))
-    names = {network.id: network.name for network in present.networks}
-    services = _services(stack, present, names, networks, resolve)
+    names = {network.id: network.name for network in snapshot.networks}
+    services = _services(stack, snapshot, names, networks, resolve)
     kept_networks = {spec.name for spec in stack.networks}
-    files = tuple(new_files(stack, present.files))
-    return Changes(
+    files = tuple(new_files(stack, snapshot.files))
+    return DeployPlan(
         networks=networks,
         files=files,
         services=services,
         prune=gone,
         old_networks=tuple(
             network
-            for network in present.networks
+            for network in snapshot.networks
             if prune and network.stack == stack.name and network.name not in kept_networks
         ),
-        old_files=tuple(old_files(stack, present.files, _in_use(present, services, gone, networks), prune)),
+        old_files=tuple(old_files(stack, snapshot.files, _in_use(snapshot, services, gone, networks), prune)),
     )
 
 
 def _in_use(
-    present: Present,
+    snapshot: DeploySnapshot,
     services: Sequence[ServiceChange],
     gone: Sequence[ServiceAnswer],
     networks: Sequence[NetworkChange],
@@ -172,23 +174,23 @@ def _in_use(
     updates = Counter(changed.keys())
     for user in (user for network in networks for user in network.users):
         updates[user.spec.name] += 1 if user.spec.name in changed else 2  # it is stopped, and started again
-    updates.update(service.spec.name for service, _ in given_up((c.current, c.spec) for c in services))
+    updates.update(service.spec.name for service, _ in ports_given_up((c.current, c.spec) for c in services))
     return [
         *(change.spec for change in services),
-        *(spec for spec in remembered(present.kept, updates, changed) if spec.name not in past),
-        *(service.spec for service in present.services if service.spec.name not in past),
+        *(spec for spec in remaining_revisions(snapshot.revisions, updates, changed) if spec.name not in past),
+        *(service.spec for service in snapshot.services if service.spec.name not in past),
     ]
 
 
 def _services(
     stack: Stack,
-    present: Present,
+    snapshot: DeploySnapshot,
     names: Mapping[str, str],
     networks: Sequence[NetworkChange],
     resolve: Resolve,
 ) -> tuple[ServiceChange, ...]:
     """In the stack's order, in which a service stands behind those it depends on."""
-    current = {service.spec.name: service for service in present.services}
+    current = {service.spec.name: service for service in snapshot.services}
     replaced = {change.spec.name for change in networks if change.current}
     restarted: set[str] = set()
     changes = []

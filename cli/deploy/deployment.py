@@ -20,12 +20,12 @@ from api.service.service_spec import ServiceSpec
 from api.stored_file import ConfigSpec, SecretSpec
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
-from cli.deploy.deploy_plan import Changes, Present, Resolve, ServiceChange, plan
+from cli.deploy.deploy_plan import DeployPlan, DeploySnapshot, Resolve, ServiceChange, plan_deploy
 from cli.deploy.docker_logins import login_headers
-from cli.deploy.network_replacement import Replacement
+from cli.deploy.network_replacement import NetworkReplacement
 from cli.deploy.plan_files import FILE_KINDS, FileKind
 from cli.deploy.plan_networks import must_be_replaced
-from cli.deploy.plan_ports import asks_for_more, given_up
+from cli.deploy.plan_ports import needs_name_or_port, ports_given_up
 from cli.show.service_progress import Awaited, Wait
 from compose.model.stack import NAMESPACE, Stack
 
@@ -37,26 +37,30 @@ def stack_filter(stack: str) -> dict[str, list[str]]:
     return {"label": [f"{NAMESPACE}={stack}"]}
 
 
-def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> tuple[Changes, Present]:
+def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> tuple[DeployPlan, DeploySnapshot]:
     """What is to be done, and what there is. Raises Invalid."""
     services = client.get("/services", list[ServiceAnswer], filters=stack_filter(stack.name))
     networks = client.get("/networks", list[NetworkAnswer])
     by_name = {service.spec.name: service for service in services}
-    is_more = asks_for_more((by_name.get(item.spec.name), item.spec) for item in stack.services)
+    needs_all = must_be_replaced(stack, networks) or needs_name_or_port(
+        (by_name.get(item.spec.name), item.spec) for item in stack.services
+    )
     wants = {
         "secret": prune or stack.secrets or stack.external_secrets,
         "config": prune or stack.configs or stack.external_configs,
     }
     files = {kind: client.get(f"/{kind}s", list[StoredFileAnswer]) for kind in FILE_KINDS if wants[kind]}
-    is_worth_it = any(file.stack == stack.name for found in files.values() for file in found)
-    present = Present(
+    has_files = any(file.stack == stack.name for found in files.values() for file in found)
+    snapshot = DeploySnapshot(
         services=services,
         networks=networks,
         files=files,
-        everyone=client.get("/services", list[ServiceAnswer]) if is_more or must_be_replaced(stack, networks) else (),
-        kept=kept_revisions(client, services) if is_worth_it else (),
+        all_services=client.get("/services", list[ServiceAnswer])
+        if is_more or must_be_replaced(stack, networks)
+        else (),
+        revisions=kept_revisions(client, services) if has_files else (),
     )
-    return plan(stack, present, prune=prune, resolve=resolve), present
+    return plan_deploy(stack, snapshot, prune=prune, resolve=resolve), snapshot
 
 
 def kept_revisions(client: Client, services: Sequence[ServiceAnswer]) -> list[ServiceSpec]:
@@ -77,44 +81,44 @@ class Deployment:
     """One run of `stack deploy`."""
 
     def __init__(
-        self, client: Client, changes: Changes, present: Present, wait: Wait, with_logins: bool = False
+        self, client: Client, plan: DeployPlan, snapshot: DeploySnapshot, wait: Wait, with_logins: bool = False
     ) -> None:
         self.with_logins = with_logins
         """Whether the user's logins at the images' registries go along."""
         self.client = client
-        self.changes = changes
+        self.plan = plan
         self.wait = wait
         self.awaited: list[Awaited] = []
         self._touched: set[str] = set()
         """Ids of services that were changed before their turn."""
         self._ids: dict[tuple[FileKind, str], str] = {
-            (kind, file.spec.name): file.id for kind, files in present.files.items() for file in files
+            (kind, file.spec.name): file.id for kind, files in snapshot.files.items() for file in files
         }
 
     def run(self) -> None:
         """Do everything; wait for all unless detached. Raises Failed, ApiError."""
         self._create_files()
-        for service in self.changes.prune:
+        for service in self.plan.prune:
             self.client.delete(f"/services/{service.id}")
             self._say(f"Removed service {service.spec.name}")
-        for change in self.changes.services:
+        for change in self.plan.services:
             if change.current is not None and change.is_made_anew:
                 self.client.delete(f"/services/{change.current.id}")
                 self._say(f"Removed service {change.spec.name}")
-        replacement = Replacement(self.client, self.changes, self.wait, self._say)
+        replacement = NetworkReplacement(self.client, self.plan, self.wait, self._say)
         replacement.take_down()
-        for network in self.changes.networks:
+        for network in self.plan.networks:
             self.client.post("/networks/create", NetworkCreatedAnswer, network.spec)
             self._say(f"Created network {network.spec.name}")
         self._free_ports()
-        for change in self.changes.services:
+        for change in self.plan.services:
             self._apply(change)
         replacement.bring_back()
         self.wait.until_converged(self.client, *self.awaited)
         self._clean_up()
 
     def _create_files(self) -> None:
-        for change in self.changes.files:
+        for change in self.plan.files:
             file, kind = change.file, change.kind
             make = SecretSpec if kind == "secret" else ConfigSpec
             spec = make(name=file.name, labels=dict(file.labels), data=file.data)
@@ -123,9 +127,9 @@ class Deployment:
 
     def _free_ports(self) -> None:
         """Have services give up the ports that others of the stack are to get."""
-        changes = self.changes.services
+        changes = self.plan.services
         pairs = [(None if change.is_made_anew else change.current, change.spec) for change in changes]
-        for service, spec in given_up(pairs):
+        for service, spec in ports_given_up(pairs):
             # it may have been stopped for its network's sake
             now = self.client.get(f"/services/{service.id}", ServiceAnswer)
             freed = _replace(now.spec, endpoint_spec=spec.endpoint_spec)
@@ -160,10 +164,10 @@ class Deployment:
 
     def _clean_up(self) -> None:
         """What nothing uses any more; somebody else may have begun to, or have been faster."""
-        for network in self.changes.old_networks:
+        for network in self.plan.old_networks:
             self.client.delete(f"/networks/{network.id}")
             self._say(f"Removed network {network.name}")
-        for kind, file in self.changes.old_files:
+        for kind, file in self.plan.old_files:
             try:
                 self.client.delete(f"/{kind}s/{file.id}")
             except ApiError as error:

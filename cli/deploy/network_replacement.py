@@ -16,7 +16,7 @@ from api.service.placement import Placement
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
-from cli.deploy.deploy_plan import Changes
+from cli.deploy.deploy_plan import DeployPlan
 from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, Wait, tasks_of
 from cli.states import is_alive
@@ -26,19 +26,19 @@ _NOWHERE = "node.id==none"
 """A constraint that no node meets."""
 
 
-class Replacement:
+class NetworkReplacement:
     """The networks of a deploy that are to be replaced, and the services on them."""
 
-    def __init__(self, client: Client, changes: Changes, wait: Wait, say: Callable[[str], None]) -> None:
+    def __init__(self, client: Client, plan: DeployPlan, wait: Wait, say: Callable[[str], None]) -> None:
         self.client = client
         self.wait = wait
         self.say = say
-        self.networks = {change.current.id: change.current for change in changes.networks if change.current}
-        users = {service.id: service for change in changes.networks for service in change.users}
-        pruned = {service.id for service in changes.prune}
-        pruned |= {change.current.id for change in changes.services if change.current and change.is_made_anew}
+        self.networks = {change.current.id: change.current for change in plan.networks if change.current}
+        users = {service.id: service for change in plan.networks for service in change.users}
+        pruned = {service.id for service in plan.prune}
+        pruned |= {change.current.id for change in plan.services if change.current and change.is_made_anew}
         self.users = {id: service for id, service in users.items() if id not in pruned}
-        self.deployed = {change.current.id for change in changes.services if change.current}
+        self.deployed = {change.current.id for change in plan.services if change.current}
 
     def take_down(self) -> None:
         """Stop the services, then remove the networks. Raises Failed when that takes too long."""

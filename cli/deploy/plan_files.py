@@ -60,8 +60,8 @@ def old_files(
                 yield kind, file
 
 
-def remembered(
-    kept: Sequence[ServiceSpec], updates: Mapping[str, int], changed: Mapping[str, ServiceSpec]
+def remaining_revisions(
+    revisions: Sequence[ServiceSpec], updates: Mapping[str, int], changed: Mapping[str, ServiceSpec]
 ) -> Iterator[ServiceSpec]:
     """The revisions still kept after so many `updates` of each service, as the managers forget them.
 
@@ -69,7 +69,7 @@ def remembered(
     one. Source: manager/orchestrator/updates/revisions.py, `prune`.
     """
     by_name: dict[str, list[ServiceSpec]] = {}
-    for spec in kept:
+    for spec in revisions:
         by_name.setdefault(spec.name, []).append(spec)
     for name, specs in by_name.items():
         most = changed.get(name, specs[0]).kept_revisions

@@ -38,7 +38,7 @@ class NetworkChange:
 
 
 def network_changes(
-    stack: Stack, networks: Sequence[NetworkAnswer], everyone: Sequence[ServiceAnswer]
+    stack: Stack, networks: Sequence[NetworkAnswer], all_services: Sequence[ServiceAnswer]
 ) -> tuple[tuple[NetworkChange, ...], list[str]]:
     """What to create and replace, and what stands in the way. `networks` and services are all of the cluster's."""
     by_name = {network.name: network for network in networks if network.scope != "local"}
@@ -59,7 +59,7 @@ def network_changes(
                 "or choose another name"
             )
         elif fields := tuple(_fields(spec, current)):
-            users = tuple(service for service in everyone if current.id in service.network_ids)
+            users = tuple(service for service in all_services if current.id in service.network_ids)
             strangers = [service.spec.name for service in users if service.stack != stack.name]
             if strangers:
                 problems.append(

@@ -21,7 +21,9 @@ _Key = tuple[str, int, str]
 _T = TypeVar("_T")
 
 
-def given_up(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> Iterator[tuple[ServiceAnswer, ServiceSpec]]:
+def ports_given_up(
+    wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]],
+) -> Iterator[tuple[ServiceAnswer, ServiceSpec]]:
     """Services that hold a port which another one wants and they do not any more, each without such ports.
 
     `wanted` has what each service is now (None for a new one) and is to be.
@@ -42,12 +44,12 @@ def given_up(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> Iter
             yield current, _replace(current.spec, endpoint_spec=_replace(endpoint, ports=kept))
 
 
-def asks_for_more(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> bool:
+def needs_name_or_port(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> bool:
     """Whether a service is to have a name or a port that it has not, so that all others have to be looked at."""
     return any(current is None or set(_ports(spec)) - set(_ports(current.spec)) for current, spec in wanted)
 
 
-def taken(specs: Iterable[ServiceSpec], others: Iterable[ServiceAnswer]) -> Iterator[str]:
+def conflicts(specs: Iterable[ServiceSpec], others: Iterable[ServiceAnswer]) -> Iterator[str]:
     """What stands in the way, for people: names and ports that services have which stay as they are.
 
     The rule is the managers' (service_admission.py): two of mode host may have the same port, on different hosts,

@@ -18,7 +18,7 @@ from cli.show.service_progress import PERIOD, tasks_of
 from cli.states import is_alive
 
 
-class Removal:
+class StackRemoval:
     """One stack on its way out."""
 
     def __init__(self, client: Client, name: str) -> None:

@@ -12,7 +12,7 @@ from api.engine.swarm import (
     OrchestrationRequest,
     SwarmUpdateRequest,
 )
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.flag_values import duration
 
 
@@ -32,4 +32,4 @@ def _duration(flag: str, text: str | None) -> int:
     try:
         return duration(text) if text else 0
     except ValueError as error:
-        raise Wrong(f"{flag}: {error}") from None
+        raise BadArgument(f"{flag}: {error}") from None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 
 _WINDOWS: Final = "it is for Windows containers"
 _SWAP: Final = "a compose file can say it (`memswap_limit`, `mem_swappiness`)"
@@ -30,4 +30,4 @@ def refused_flags() -> list[Callable[[Any], Any]]:
 def _refuse(_: click.Context, option: click.Parameter, value: str | None) -> None:
     name = option.opts[0]
     if value is not None and (name, value) != ("--isolation", "default"):
-        raise Wrong(f"{name} is not supported by Argosy: {_REFUSED[name]}")
+        raise BadArgument(f"{name} is not supported by Argosy: {_REFUSED[name]}")

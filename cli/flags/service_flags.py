@@ -10,7 +10,7 @@ import click
 from api.service.container import Healthcheck
 from api.service.mode import Mode, ModeKind
 from api.service.service_spec import ServiceSpec
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.refused_flags import refused_flags
 from cli.flags.spec_fields import CONTAINER, LISTS, put, remove_entries, set_lists, set_scalars
 
@@ -186,7 +186,7 @@ def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
         spec = scaled(spec, given["replicas"])
     if given.get("max_concurrent") is not None:
         if not spec.is_replicated_job:
-            raise Wrong(f"--max-concurrent is for replicated jobs, which {spec.name} is not")
+            raise BadArgument(f"--max-concurrent is for replicated jobs, which {spec.name} is not")
         spec = spec.with_concurrency(given["max_concurrent"])
     if given.get("force"):
         spec = put(spec, "task_template.force_update", spec.task_template.force_update + 1)
@@ -197,7 +197,7 @@ def changed_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
 def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
     """The spec with another number of tasks. Raises a usage error for services that have none."""
     if spec.is_global:
-        raise Wrong(f"{spec.name} is a global service: it has one task on every node, and cannot be scaled")
+        raise BadArgument(f"{spec.name} is a global service: it has one task on every node, and cannot be scaled")
     return spec.scaled(replicas)
 
 
@@ -205,9 +205,9 @@ def _mode(given: Mapping[str, Any]) -> Mode:
     mode, replicas, at_once = given["mode"], given.get("replicas"), given.get("max_concurrent")
     kind = ModeKind(mode)
     if at_once is not None and (kind.is_global or not kind.is_job):
-        raise Wrong("--max-concurrent is for --mode replicated-job")
+        raise BadArgument("--max-concurrent is for --mode replicated-job")
     if kind.is_global and replicas is not None:
-        raise Wrong(f"--replicas is not for --mode {mode}: it has one task on every node")
+        raise BadArgument(f"--replicas is not for --mode {mode}: it has one task on every node")
     return Mode.of(kind, replicas, replicas if at_once is None else at_once)
 
 
@@ -215,7 +215,7 @@ def _health(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
     if not given.get("no_healthcheck"):
         return spec
     if any(given.get(name) is not None for name in given if name.startswith("health_")):
-        raise Wrong("--no-healthcheck goes with none of the --health flags")
+        raise BadArgument("--no-healthcheck goes with none of the --health flags")
     return put(spec, f"{CONTAINER}.healthcheck", Healthcheck(test=["NONE"]))
 
 
@@ -230,9 +230,9 @@ def _env_of_files(paths: tuple[str, ...]) -> list[str]:
             with open(path, encoding="utf-8") as file:
                 lines = parse(file.read(), os.environ, raw=True)
         except (OSError, UnicodeDecodeError) as error:
-            raise Wrong(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
+            raise BadArgument(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
         except BadLine as error:
-            raise Wrong(f"--env-file {path}, {error}") from None
+            raise BadArgument(f"--env-file {path}, {error}") from None
         values = {name: os.environ.get(name) if value is None else value for name, value in lines.items()}
         found |= {name: value for name, value in values.items() if value is not None}
     return [f"{name}={value}" for name, value in found.items()]

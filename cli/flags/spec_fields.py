@@ -18,7 +18,7 @@ from api.service.ports import EndpointSpec
 from api.service.resources import Limits, Reservations, Resources
 from api.service.schedule import Schedule
 from api.service.service_spec import ServiceSpec
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags import flag_values, stored_file_flags
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -215,4 +215,4 @@ def _read(flag: str, read: Callable[[Any], Any], value: object) -> Any:
     try:
         return read(value)
     except ValueError as error:
-        raise Wrong(f"--{flag.replace('_', '-')}: {error}") from None
+        raise BadArgument(f"--{flag.replace('_', '-')}: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.flag_values import duration
 from cli.timestamps import unix_time
 
@@ -26,4 +26,4 @@ def moment(flag: str, text: str) -> str:
     try:
         return f"{unix_time(text):.9f}"
     except ValueError:
-        raise Wrong(f"{flag} {text!r} is neither a time nor a duration") from None
+        raise BadArgument(f"{flag} {text!r} is neither a time nor a duration") from None

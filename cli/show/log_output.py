@@ -13,7 +13,7 @@ from api.engine.services import ServiceAnswer
 from api.engine.swarm import NodeAnswer
 from api.engine.tasks import TaskAnswer
 from cli.client import Client
-from cli.command_errors import ApiError, Wrong
+from cli.command_errors import ApiError, BadArgument
 from cli.flags.time_values import moment
 from kit.stdcopy import frames
 
@@ -37,7 +37,7 @@ def log_options(command: F) -> F:
 def log_query(follow: bool, since: str | None, tail: str, timestamps: bool) -> dict[str, str | int | bool]:
     """The query of a logs request. Raises usage errors."""
     if tail != "all" and not tail.isdigit():
-        raise Wrong(f"--tail {tail!r} is neither a number nor all")
+        raise BadArgument(f"--tail {tail!r} is neither a number nor all")
     query: dict[str, str | int | bool] = {"stdout": True, "stderr": True, "follow": follow, "timestamps": timestamps}
     query["tail"] = tail
     if since:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from cli.client import Client
-from cli.command_errors import ApiError, Failed, Wrong
+from cli.command_errors import ApiError, BadArgument, Failed
 from cli.show.format_templates import BadTemplate, render
 from cli.show.formatting import table
 
@@ -43,7 +43,7 @@ def parse_filters(items: Sequence[str]) -> dict[str, list[str]]:
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or not name:
-            raise Wrong(f"--filter {item!r} is not of the form NAME=VALUE")
+            raise BadArgument(f"--filter {item!r} is not of the form NAME=VALUE")
         found.setdefault(name, []).append(value)
     return found
 
@@ -85,7 +85,7 @@ def _rendered(template: str, value: object) -> str:
     try:
         return render(template, value)
     except BadTemplate as error:
-        raise Wrong(f"--format: {error}") from None
+        raise BadArgument(f"--format: {error}") from None
 
 
 def inspect(client: Client, kind: str, path: str, names: Sequence[str], template: str | None, suffix: str = "") -> None:

@@ -20,7 +20,7 @@ from api.engine.tasks import TaskAnswer
 from api.reasons.reason import Code
 from cli.client import Client
 from cli.client_streams import lines
-from cli.command_errors import ApiError, BrokenOff, Failed
+from cli.command_errors import ApiError, ConnectionLost, Failed
 from cli.flags.flag_values import seconds
 from cli.show.formatting import span_short, table
 
@@ -207,7 +207,7 @@ def follow(
     ends the stream. Raises what the client raises."""
     filters = json.encode({"id": list(service_ids)}).decode()
     query: dict[str, str | int | bool] = {"stream": True, "patience": f"{patience:g}", "filters": filters}
-    with suppress(BrokenOff), client.stream("GET", "/argosy/v1/verdicts", query, seconds=seconds) as chunks:
+    with suppress(ConnectionLost), client.stream("GET", "/argosy/v1/verdicts", query, seconds=seconds) as chunks:
         for line in lines(chunks):
             yield json.decode(line, type=ServiceVerdictAnswer)
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from cli.deploy.deploy_plan import Present, plan
+from cli.deploy.deploy_plan import DeploySnapshot, plan_deploy
 from compose.load import LoadedProject, load
 from tests.cli.answers import a_service
 
@@ -85,10 +85,10 @@ def main() -> None:
     services = int(sys.argv[1]) if len(sys.argv) > 1 else SERVICES
     before, text = loaded(compose_file(services)).stack, compose_file(services, tag="changed")
     stack = loaded(text).stack
-    present = Present(
+    snapshot = DeploySnapshot(
         services=[a_service(f"id{n}", item.spec, n) for n, item in enumerate(before.services)],
     )
-    loading, planning = best(lambda: loaded(text)), best(lambda: plan(stack, present))
+    loading, planning = best(lambda: loaded(text)), best(lambda: plan_deploy(stack, snapshot))
     figures = {
         "services": services,
         "bytes": len(text),

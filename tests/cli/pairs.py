@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from cli.deploy.deploy_plan import Changes
+from cli.deploy.deploy_plan import DeployPlan
 from compose.load import load
 from compose.model.stack import Stack
 
@@ -106,7 +106,7 @@ def happened(old: Sight, new: Sight) -> set[str]:
     return lines | {f"remove {name}" for name in old.files - new.files}
 
 
-def foretold(changes: Changes) -> set[str]:
+def foretold(changes: DeployPlan) -> set[str]:
     """The plan's own lines, without fields, reasons, and what stays as it is."""
     lines = {line for line in changes.lines() if not line.startswith((" ", "unchanged"))}
     users = {service.spec.name for change in changes.networks for service in change.users}
@@ -117,7 +117,7 @@ def foretold(changes: Changes) -> set[str]:
             for line in lines}  # fmt: skip
 
 
-def restarts(changes: Changes) -> dict[str, bool]:
+def restarts(changes: DeployPlan) -> dict[str, bool]:
     """Services that there were and that stay → whether the plan says that their tasks are replaced."""
     found: dict[str, bool] = {}
     name = ""
@@ -135,5 +135,5 @@ def restarts(changes: Changes) -> dict[str, bool]:
     return {name: is_said for name, is_said in found.items() if not _is_anew(changes, name)}
 
 
-def _is_anew(changes: Changes, name: str) -> bool:
+def _is_anew(changes: DeployPlan, name: str) -> bool:
     return any(change.spec.name == name and change.is_made_anew for change in changes.services)

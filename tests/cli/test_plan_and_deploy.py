@@ -15,7 +15,7 @@ import pytest
 
 from api.objects.kinds import CONFIG, SECRET
 from cli.client import Client
-from cli.deploy.deploy_plan import Changes
+from cli.deploy.deploy_plan import DeployPlan
 from cli.deploy.deployment import Deployment, compare
 from cli.show.service_progress import Wait
 from manager.store.state import State
@@ -27,14 +27,14 @@ SHAPE = Shape()
 WAIT = Wait(detach=True, timeout=30, patience=5, quiet=True)
 
 
-def deploy(client: Client, content: dict[str, Any], prune: bool) -> Changes:
+def deploy(client: Client, content: dict[str, Any], prune: bool) -> DeployPlan:
     """Deploy and tell what was planned."""
-    changes, present = compare(client, stack_of(content, "shop"), prune=prune, resolve="changed")
-    Deployment(client, changes, present, WAIT).run()
+    changes, snapshot = compare(client, stack_of(content, "shop"), prune=prune, resolve="changed")
+    Deployment(client, changes, snapshot, WAIT).run()
     return changes
 
 
-def planned(client: Client, content: dict[str, Any], prune: bool) -> Changes:
+def planned(client: Client, content: dict[str, Any], prune: bool) -> DeployPlan:
     return compare(client, stack_of(content, "shop"), prune=prune, resolve="changed")[0]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.errors import Invalid
-from cli.deploy.deploy_plan import Present, plan
+from cli.deploy.deploy_plan import DeploySnapshot, plan_deploy
 from compose.load import LoadedProject, load
 from compose.translate.compose_file import as_yaml
 
@@ -43,6 +43,6 @@ def test_a_public_file_loads_and_is_planned_or_refused_with_a_reason(file: Path)
     found = loaded(file.read_text())
     external = (*found.stack.external_networks, *found.stack.external_secrets, *found.stack.external_configs)
     if not external:
-        lines = plan(found.stack, Present()).lines()
+        lines = plan_deploy(found.stack, DeploySnapshot()).lines()
         assert all(any(f"service {item.spec.name}" in line for line in lines) for item in found.stack.services)
     assert loaded(as_yaml(found.project)).stack == found.stack

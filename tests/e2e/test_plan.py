@@ -23,10 +23,10 @@ from api.engine.stored_files import StoredFileAnswer
 from api.engine.tasks import TaskAnswer
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
-from cli.deploy.deploy_plan import Changes, Present
+from cli.deploy.deploy_plan import DeployPlan, DeploySnapshot
 from cli.deploy.deployment import Deployment, compare, stack_filter
 from cli.deploy.plan_files import FILE_KINDS
-from cli.deploy.stack_removal import Removal
+from cli.deploy.stack_removal import StackRemoval
 from cli.show.service_progress import Wait
 from tests.cli.pairs import Shape, Sight, foretold, happened, project, restarts, stack_of
 from tests.e2e.world import World
@@ -98,26 +98,26 @@ class Chain:
         for number in range(pairs):
             prune = self.ports_move or self.rng.random() < 0.5
             before = self.step(before, self.project(), prune, f"{self.name}, pair {number}")
-        Removal(self.client, self.name).run(detach=False, timeout=DEADLINE)
+        StackRemoval(self.client, self.name).run(detach=False, timeout=DEADLINE)
 
     def project(self) -> dict[str, Any]:
         return project(self.rng, self.ports_move, self.shape)
 
     def step(self, before: Looked, content: dict[str, Any], prune: bool, where: str) -> Looked:
         """One pair: plan, deploy, compare; plan and deploy again, which must do nothing."""
-        changes, present = self.compare(content, prune)
+        changes, snapshot = self.compare(content, prune)
         print(where)
         where += "\n" + "\n".join(changes.lines())
         assert self.look() == before, f"something changed after all had settled: {where}"
-        self.do(changes, present)
+        self.do(changes, snapshot)
         after = self.settled()
         assert happened(before.sight, after.sight) == foretold(changes), where
         self.check_objects(before, after, where)
         for service, is_restarted in restarts(changes).items():
             self.check_tasks(before, after, service, is_restarted, where)
-        again, present = self.compare(content, prune=False)
+        again, snapshot = self.compare(content, prune=False)
         assert again.is_empty, f"{where}\nand again: {again.lines()}"
-        self.do(again, present)
+        self.do(again, snapshot)
         return after
 
     def check_objects(self, before: Looked, after: Looked, where: str) -> None:
@@ -141,15 +141,15 @@ class Chain:
 
     # ── doing and looking ────────────────────────────────────────────────────────────────────────────────────────
 
-    def compare(self, content: dict[str, Any], prune: bool) -> tuple[Changes, Present]:
+    def compare(self, content: dict[str, Any], prune: bool) -> tuple[DeployPlan, DeploySnapshot]:
         return compare(self.client, stack_of(content, self.name), prune=prune, resolve="changed")
 
     def deploy(self, content: dict[str, Any], prune: bool) -> None:
         self.do(*self.compare(content, prune))
 
-    def do(self, changes: Changes, present: Present) -> None:
+    def do(self, changes: DeployPlan, snapshot: DeploySnapshot) -> None:
         wait = Wait(detach=True, timeout=DEADLINE, patience=DEADLINE, quiet=True)
-        Deployment(self.client, changes, present, wait).run()
+        Deployment(self.client, changes, snapshot, wait).run()
 
     def settled(self) -> Looked:
         """What there is once every service runs as it is wanted."""

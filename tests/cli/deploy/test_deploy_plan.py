@@ -13,7 +13,7 @@ from api.service import service_spec
 from api.service.container import ConfigReference, ContainerSpec, FileTarget
 from api.service.mode import EmptyMode, Mode, Replicated
 from api.service.ports import EndpointSpec, PortConfig
-from cli.deploy.deploy_plan import Changes, Present, Resolve, plan
+from cli.deploy.deploy_plan import DeployPlan, DeploySnapshot, Resolve, plan_deploy
 from cli.deploy.deployment import with_ids
 from cli.deploy.network_replacement import attached, detached
 from compose.load import load
@@ -52,9 +52,9 @@ def stored(spec: service_spec.ServiceSpec, **fields: object) -> ServiceAnswer:
 def compared(
     wanted: Stack, *services: ServiceAnswer, networks: tuple[NetworkAnswer, ...] = (NET,), prune: bool = False,
     resolve: Resolve = "changed", others: tuple[ServiceAnswer, ...] = (), **present: object,
-) -> Changes:  # fmt: skip
-    there = Present(services=services, networks=networks, everyone=(*services, *others), **present)  # type: ignore[arg-type]
-    return plan(wanted, there, prune=prune, resolve=resolve)
+) -> DeployPlan:  # fmt: skip
+    there = DeploySnapshot(services=services, networks=networks, all_services=(*services, *others), **present)  # type: ignore[arg-type]
+    return plan_deploy(wanted, there, prune=prune, resolve=resolve)
 
 
 def test_an_empty_cluster_gets_everything() -> None:
@@ -273,7 +273,7 @@ def test_a_config_with_other_content_is_a_new_one_and_its_users_roll() -> None:
         ConfigReference(FileTarget("/conf"), config_id="c1", config_name="shop_conf-1")
     ])  # fmt: skip
     assert compared(with_config("1"), current, files={"config": [config("1")]}).is_empty
-    changes = compared(with_config("2"), current, files={"config": [config("1")]}, kept=[current.spec])
+    changes = compared(with_config("2"), current, files={"config": [config("1")]}, revisions=[current.spec])
     assert changes.lines() == [
         "create config shop_conf-2",
         "update service shop_web",
@@ -289,7 +289,7 @@ def test_versions_that_no_kept_revision_uses_are_collected() -> None:
     changes = compared(with_config("2"), files={"config": present}, prune=True)
     assert [file.id for _, file in changes.old_files] == ["c1", "c9"]
     kept = [with_config("1").services[0].spec]
-    assert compared(with_config("2"), files={"config": present}, kept=kept).old_files == ()
+    assert compared(with_config("2"), files={"config": present}, revisions=kept).old_files == ()
 
 
 def test_a_version_goes_with_the_last_revision_that_uses_it_also_when_nothing_else_is_done() -> None:
@@ -303,10 +303,10 @@ def test_a_version_goes_with_the_last_revision_that_uses_it_also_when_nothing_el
     first = with_config("1").services[0].spec
     # of the ten revisions that are kept the oldest falls out when there is a new one
     full = [*(current.spec for _ in range(9)), first]
-    assert compared(with_config("2"), current, files=present, kept=full).is_empty
-    changed = compared(with_config("3"), current, files=present, kept=full)
+    assert compared(with_config("2"), current, files=present, revisions=full).is_empty
+    changed = compared(with_config("3"), current, files=present, revisions=full)
     assert [file.id for _, file in changed.old_files] == ["c1"]
-    assert compared(with_config("3"), current, files=present, kept=full[1:]).old_files == ()
+    assert compared(with_config("3"), current, files=present, revisions=full[1:]).old_files == ()
 
 
 def test_external_files_must_exist() -> None:

@@ -14,7 +14,7 @@ from api.service.ports import PortConfig
 from api.service.resources import DiscreteResource, GenericResource
 from api.service.schedule import Schedule
 from api.service.service_spec import Dependency, ServiceSpec
-from cli.command_errors import Wrong
+from cli.command_errors import BadArgument
 from cli.flags.service_flags import changed_spec, common_flags, create_flags, new_spec, update_flags
 from cli.flags.spec_fields import LISTS, SCALARS, get
 
@@ -98,7 +98,7 @@ def test_a_flag_of_update_adds_and_takes_away(old: str, flags: str, path: str, v
 
 
 def test_concurrency_is_for_jobs() -> None:
-    with pytest.raises(Wrong, match="--max-concurrent is for replicated jobs, which web is not"):
+    with pytest.raises(BadArgument, match="--max-concurrent is for replicated jobs, which web is not"):
         changed_spec(ServiceSpec(name="web"), {"max_concurrent": 2})
 
 
