@@ -55,9 +55,7 @@ def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> t
         services=services,
         networks=networks,
         files=files,
-        all_services=client.get("/services", list[ServiceAnswer])
-        if is_more or must_be_replaced(stack, networks)
-        else (),
+        all_services=client.get("/services", list[ServiceAnswer]) if needs_all else (),
         revisions=kept_revisions(client, services) if has_files else (),
     )
     return plan_deploy(stack, snapshot, prune=prune, resolve=resolve), snapshot
