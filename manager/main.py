@@ -40,13 +40,13 @@ from manager.etcd.etcd_store import EtcdStore, KeyHolder
 from manager.etcd.withdrawal import Withdrawals
 from manager.hosts.host_client import HostClient
 from manager.hosts.host_detector import HostDetector, probe
-from manager.http.cluster.join_port import JoinService, server_context
+from manager.http.cluster.join_port import JoinPort, server_context
 from manager.leader.election import Election
 from manager.leader.key_renewal import KeyRenewal
 from manager.leader.leader import Leader
 from manager.leader.planners import planners
 from manager.security.revocation import is_recorded, public_key_of, record_of
-from manager.status.event_log import History
+from manager.status.event_log import EventLog
 from manager.store.batches import EXTERNAL
 from manager.store.held_key import HeldKey
 from manager.store.interface import Change, Put
@@ -94,7 +94,7 @@ class Manager:
         self._store: EtcdStore | None = None
         self._hosts: HostClient | None = None
         self._leader: Leader | None = None
-        self._events: History | None = None
+        self._events: EventLog | None = None
         self._listing: HeldKey | None = None
         self.dispatcher: Dispatcher | None = None
         """Set once the manager serves."""
@@ -119,7 +119,7 @@ class Manager:
         return self._hosts
 
     @property
-    def events(self) -> History:
+    def events(self) -> EventLog:
         """The cluster's events since this manager was started."""
         assert self._events is not None, "the manager has not started"
         return self._events
@@ -255,7 +255,7 @@ class Manager:
 
     async def _serve(self, store: EtcdStore) -> None:
         options = self._options
-        self._events = History(store.state, self._clock)
+        self._events = EventLog(store.state, self._clock)
         self._hosts = HostClient(store.state, self._credentials)
         dispatcher = Dispatcher(store, options.node_id, self._clock, self._rng)
         detector = HostDetector(
@@ -263,7 +263,7 @@ class Manager:
         )
         election = Election(store, options.node_id, self._clock)
         self._leader = Leader(store, election, planners(), self._clock)
-        await self._listen(JoinService(store, self._own_key(), self._clock, self._add_member))
+        await self._listen(JoinPort(store, self._own_key(), self._clock, self._add_member))
         if self._member is not None:
             self._begin("etcd's members", self._follow_members)
             self._begin("withdrawals", Withdrawals(self._member, store, options.node_id).run)
@@ -284,7 +284,7 @@ class Manager:
         """Have the work done until this manager stops."""
         self._background.start(persist(work, name, backoff(self._rng)), name)
 
-    async def _listen(self, service: JoinService) -> None:
+    async def _listen(self, service: JoinPort) -> None:
         options = self._options
         self._tls = server_context(options.certificate, options.key, self._credentials().ca)
         self._runner = runner_of(service.app(options.routes))

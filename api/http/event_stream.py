@@ -25,7 +25,7 @@ LOOK_UP = 5.0
 """Seconds between looks whether the client is still there."""
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """Something that things happen to."""
 
     def position(self, since: float) -> int:
@@ -57,7 +57,7 @@ def event(time: float, kind: str, action: str, id: str, attributes: dict[str, st
     )
 
 
-async def stream(request: web.Request, sources: Sequence[Source], clock: Clock) -> web.StreamResponse:
+async def stream(request: web.Request, sources: Sequence[EventSource], clock: Clock) -> web.StreamResponse:
     """The answer to GET /events?since=&until=&filters=. Raises Invalid."""
     chosen = filters(request, FILTERS)
     since, until = moment(request, "since"), moment(request, "until") or float("inf")

@@ -47,7 +47,7 @@ REMOTE = Limits(strangers=256, each=32, known=1024, known_each=64, rate=50, burs
 BAD_REQUEST = 400
 
 log = structlog.get_logger(__name__)
-Known = Callable[[asyncio.BaseTransport], str]
+Identify = Callable[[asyncio.BaseTransport], str]
 """Says who a connection is, by its certificate; "" for a stranger."""
 
 
@@ -68,7 +68,7 @@ class GuardedSite(web.BaseSite):
         listener: socket.socket,
         limits: Limits,
         tls: ssl.SSLContext | None = None,
-        known: Known = lambda _: "",
+        known: Identify = lambda _: "",
     ) -> None:
         super().__init__(runner, ssl_context=tls)
         self._listener = listener
@@ -144,7 +144,7 @@ class GuardedSite(web.BaseSite):
         assert server is not None, "the runner is set up"
         try:
             transport, _ = await self._loop.connect_accepted_socket(
-                lambda: _Counted(server(), lambda: self._gone(id)), connection, ssl=tls,
+                lambda: _CountedConnection(server(), lambda: self._gone(id)), connection, ssl=tls,
                 ssl_handshake_timeout=HANDSHAKE_TIME if tls else None,
                 ssl_shutdown_timeout=CLOSE_TIME if tls else None,
             )  # fmt: skip
@@ -179,7 +179,7 @@ class GuardedSite(web.BaseSite):
                 transport.abort()
 
 
-class _Counted(asyncio.Protocol):
+class _CountedConnection(asyncio.Protocol):
     """aiohttp's protocol; tells when the connection is gone, and whoever reads a body that its chunks are broken."""
 
     def __init__(self, inner: Any, gone: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kit.timing import Clock
 from manager.hosts.host_client import Hosts
-from manager.status.event_log import History
+from manager.status.event_log import EventLog
 from manager.store.interface import Store
 
 
@@ -29,7 +29,7 @@ class ClusterContext(Protocol):
         ...
 
     @property
-    def events(self) -> History:
+    def events(self) -> EventLog:
         """What has happened lately."""
         ...
 

@@ -6,46 +6,46 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from api.http.event_stream import Source
-from manager.http.cluster.node_handlers import Nodes
-from manager.http.cluster.swarm_handlers import Swarm
+from api.http.event_stream import EventSource
+from manager.http.cluster.node_handlers import NodeHandlers
+from manager.http.cluster.swarm_handlers import SwarmHandlers
 from manager.http.cluster_context import ClusterContext
-from manager.http.config_handlers import Configs
-from manager.http.distribution_handlers import Ask, Distribution
-from manager.http.event_handlers import Events
-from manager.http.log_handlers import Logs
-from manager.http.networks.network_handlers import HostNetworks, Networks
-from manager.http.secret_handlers import Secrets
-from manager.http.services.insight_handlers import Insight
-from manager.http.services.service_handlers import Services
-from manager.http.services.task_handlers import Tasks
-from manager.http.services.verdict_handlers import Verdicts
+from manager.http.config_handlers import ConfigHandlers
+from manager.http.distribution_handlers import Ask, DistributionHandlers
+from manager.http.event_handlers import EventHandlers
+from manager.http.log_handlers import LogHandlers
+from manager.http.networks.network_handlers import HostNetworks, NetworkHandlers
+from manager.http.secret_handlers import SecretHandlers
+from manager.http.services.insight_handlers import InsightHandlers
+from manager.http.services.service_handlers import ServiceHandlers
+from manager.http.services.task_handlers import TaskHandlers
+from manager.http.services.verdict_handlers import VerdictHandlers
 from manager.images.registry import ask_registry
 
 
 def routes(
     get: Callable[[], ClusterContext],
     ask: Ask = ask_registry,
-    host_events: Source | None = None,
+    host_events: EventSource | None = None,
     host_networks: HostNetworks | None = None,
 ) -> list[web.RouteDef]:
     """For api.http.make_app. `get` gives the running manager or raises NotManager; `ask` asks registries.
 
     `host_events` tells of what happens on this host, and `host_networks` shows what a host that is no manager is on.
     """
-    distribution = Distribution(get, ask)
+    distribution = DistributionHandlers(get, ask)
     parts = (
-        Swarm(get),
-        Nodes(get),
-        Logs(get),
-        Services(get, distribution),
-        Insight(get),
-        Verdicts(get),
-        Tasks(get),
-        Networks(get, host_networks),
-        Secrets(get),
-        Configs(get),
+        SwarmHandlers(get),
+        NodeHandlers(get),
+        LogHandlers(get),
+        ServiceHandlers(get, distribution),
+        InsightHandlers(get),
+        VerdictHandlers(get),
+        TaskHandlers(get),
+        NetworkHandlers(get, host_networks),
+        SecretHandlers(get),
+        ConfigHandlers(get),
         distribution,
-        Events(get, host_events),
+        EventHandlers(get, host_events),
     )
     return [route for part in parts for route in part.routes()]

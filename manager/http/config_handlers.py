@@ -7,12 +7,12 @@ import msgspec
 from api.objects.kinds import CONFIG
 from api.objects.wanted import Config
 from api.stored_file import MOST_CONFIG, ConfigSpec
-from manager.http.stored_file_handlers import Files
+from manager.http.stored_file_handlers import StoredFileHandlers
 from manager.store.interface import Change
 from manager.store.state import State
 
 
-class Configs(Files[Config, ConfigSpec]):
+class ConfigHandlers(StoredFileHandlers[Config, ConfigSpec]):
     """Handlers of /configs."""
 
     what = "config"

@@ -32,7 +32,7 @@ Ask = Callable[[Reference, Login | None], Awaitable[Manifest]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedAnswer:
     until: float
     manifest: Manifest | None
     why: str = ""
@@ -43,13 +43,13 @@ def login_sent(request: web.Request) -> Login | None:
     return login_of(request.headers.get(HEADER, ""))
 
 
-class Distribution:
+class DistributionHandlers:
     """Knows what tags mean now."""
 
     def __init__(self, get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> None:
         self._get = get
         self._ask = ask
-        self._kept: dict[tuple[str, Login | None], _Kept] = {}
+        self._kept: dict[tuple[str, Login | None], _CachedAnswer] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """What to serve."""
@@ -93,19 +93,19 @@ class Distribution:
             raise NotFound(kept.why)
         return kept.manifest
 
-    def _fresh(self, reference: Reference, login: Login | None, now: float) -> _Kept | None:
+    def _fresh(self, reference: Reference, login: Login | None, now: float) -> _CachedAnswer | None:
         kept = self._kept.get((str(reference), login))
         return kept if kept and kept.until > now else None
 
-    async def _look(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _Kept:
+    async def _look(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _CachedAnswer:
         said = tag_meaning(manager_descriptions(state), reference) if reference.tag else TagMeaning()
         known = Manifest(said.digest, CONFIG_TYPE, 0, said.platforms) if said.digest else None
         if said.local:
-            return _Kept(clock() + KEEP, known, said.why)
+            return _CachedAnswer(clock() + KEEP, known, said.why)
         try:
-            return _Kept(clock() + KEEP, await self._ask(reference, login))
+            return _CachedAnswer(clock() + KEEP, await self._ask(reference, login))
         except NotFound as error:
-            return _Kept(clock() + KEEP, known, str(error))
+            return _CachedAnswer(clock() + KEEP, known, str(error))
 
 
 def distribution_answer(manifest: Manifest) -> DistributionAnswer:

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from api.engine.events import EventAnswer
 from api.errors import NotManager
-from api.http.event_stream import Source, event, stream
+from api.http.event_stream import EventSource, event, stream
 from kit.timing import Clock, wall_clock
 from manager.http.cluster_context import ClusterContext
-from manager.status.event_log import Happening, History
+from manager.status.event_log import ClusterEvent, EventLog
 
 
-class ClusterEvents:
+class ClusterEventSource:
     """A Source for api/http/event_stream.py."""
 
     def __init__(self, ctx: ClusterContext) -> None:
@@ -26,26 +26,26 @@ class ClusterEvents:
 
     def position(self, since: float) -> int:
         """See Source."""
-        history = self._ctx.events
-        return history.since(since) if since else history.last
+        log = self._ctx.events
+        return log.since(since) if since else log.last
 
     def after(self, position: int) -> tuple[list[EventAnswer], int]:
         """See Source."""
-        history = self._ctx.events
-        return [event_view(history, happening) for happening in history.after(position)], history.last
+        log = self._ctx.events
+        return [event_answer(log, one) for one in log.after(position)], log.last
 
     async def newer(self, position: int) -> None:
         """See Source."""
-        store, history = self._ctx.store, self._ctx.events
-        while history.last <= position:
+        store, log = self._ctx.store, self._ctx.events
+        while log.last <= position:
             await store.wait_newer(store.state.revision)
 
 
-class Events:
+class EventHandlers:
     """Handler of /events."""
 
     def __init__(
-        self, get: Callable[[], ClusterContext], host: Source | None = None, clock: Clock = wall_clock
+        self, get: Callable[[], ClusterContext], host: EventSource | None = None, clock: Clock = wall_clock
     ) -> None:
         """`host` tells of this host's own events; without it a host that is no manager has none."""
         self._get = get
@@ -58,7 +58,7 @@ class Events:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """GET /events."""
-        sources: list[Source] = [self._host] if self._host else []
+        sources: list[EventSource] = [self._host] if self._host else []
         clock = self._clock
         try:
             ctx = self._get()
@@ -66,12 +66,12 @@ class Events:
             if not sources:
                 raise
         else:
-            sources.append(ClusterEvents(ctx))
+            sources.append(ClusterEventSource(ctx))
             clock = ctx.clock
         return await stream(request, sources, clock)
 
 
-def event_view(history: History, happening: Happening) -> EventAnswer:
+def event_answer(log: EventLog, of: ClusterEvent) -> EventAnswer:
     """An event as the Engine API shows it."""
-    attributes = history.attributes(happening)
-    return event(happening.time, happening.type, happening.action, happening.id, attributes, "swarm")
+    attributes = log.attributes(of)
+    return event(of.time, of.type, of.action, of.id, attributes, "swarm")

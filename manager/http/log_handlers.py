@@ -35,7 +35,7 @@ LOOK_UP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LogOptions:
     """What a client wants of logs."""
 
     stdout: bool
@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class LogOrigin:
     """Whose line it is: the docker client needs all three to name it."""
 
     node_id: str
@@ -67,7 +67,7 @@ class Origin:
         )
 
 
-class Logs:
+class LogHandlers:
     """Handlers of the logs of services and tasks."""
 
     def __init__(self, get: Callable[[], ClusterContext]) -> None:
@@ -86,7 +86,7 @@ class Logs:
         options = options_of(request)
         service = find_service(ctx.store.state, request.match_info["id"])
         tty = service.spec.task_template.container_spec.tty
-        merged = Merged(ctx, options, service.id, lambda state: list(state.tasks_of(service.id).values()))
+        merged = MergedLogs(ctx, options, service.id, lambda state: list(state.tasks_of(service.id).values()))
         return await send(request, merged, options, tty)
 
     async def of_task(self, request: web.Request) -> web.StreamResponse:
@@ -95,13 +95,13 @@ class Logs:
         options = options_of(request)
         task = find_task(ctx.store.state, request.match_info["id"])
         spec = ctx.store.state.task_spec(task)
-        merged = Merged(ctx, options, task.service_id, lambda state: [t for t in [state.tasks.get(task.id)] if t])
+        merged = MergedLogs(ctx, options, task.service_id, lambda state: [t for t in [state.tasks.get(task.id)] if t])
         return await send(request, merged, options, bool(spec and spec.container_spec.tty))
 
 
-def options_of(request: web.Request) -> Options:
+def options_of(request: web.Request) -> LogOptions:
     """What the query asks for. Raises Invalid."""
-    options = Options(
+    options = LogOptions(
         stdout=flag(request, "stdout"),
         stderr=flag(request, "stderr"),
         follow=flag(request, "follow"),
@@ -115,19 +115,19 @@ def options_of(request: web.Request) -> Options:
     return options
 
 
-class Merged:
+class MergedLogs:
     """The lines of a set of tasks, in the order they arrive."""
 
     def __init__(
-        self, ctx: ClusterContext, options: Options, service_id: str, tasks: Callable[[State], list[Task]]
+        self, ctx: ClusterContext, options: LogOptions, service_id: str, tasks: Callable[[State], list[Task]]
     ) -> None:
         self._ctx = ctx
         self._options = options
         self._service_id = service_id
         self._tasks = tasks
-        self._queue: asyncio.Queue[tuple[Origin, list[LogLine]] | None] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[tuple[LogOrigin, list[LogLine]] | None] = asyncio.Queue(QUEUE)
 
-    async def batches(self, pause: float) -> AsyncGenerator[tuple[Origin, list[LogLine]] | None, None]:
+    async def batches(self, pause: float) -> AsyncGenerator[tuple[LogOrigin, list[LogLine]] | None, None]:
         """Lines with whose they are; None whenever nothing came for `pause` seconds. Ends with the last task's log."""
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read_all(), name=f"logs of {self._service_id}")
@@ -169,7 +169,7 @@ class Merged:
                 group.create_task(self._read(task), name=f"log of {task.id}")
 
     async def _read(self, task: Task) -> None:
-        origin = Origin(task.node_id, task.service_id, task.id)
+        origin = LogOrigin(task.node_id, task.service_id, task.id)
         try:
             async for batch in self._ctx.hosts.logs(task.node_id, self._options.request(task.id)):
                 await self._queue.put((origin, batch))
@@ -189,7 +189,7 @@ def has_container(state: State, task: Task) -> bool:
     )
 
 
-async def send(request: web.Request, merged: Merged, options: Options, tty: bool) -> web.StreamResponse:
+async def send(request: web.Request, merged: MergedLogs, options: LogOptions, tty: bool) -> web.StreamResponse:
     """Answer with the lines: framed by stream, or raw for a terminal."""
     response = web.StreamResponse(headers={"Content-Type": RAW if tty else MULTIPLEXED})
     await response.prepare(request)
@@ -206,7 +206,7 @@ async def send(request: web.Request, merged: Merged, options: Options, tty: bool
     return response
 
 
-def shown(origin: Origin, batch: list[LogLine], options: Options, tty: bool) -> bytes:
+def shown(origin: LogOrigin, batch: list[LogLine], options: LogOptions, tty: bool) -> bytes:
     """A batch as bytes for the client: framed by stream, a terminal's output as it is.
 
     A line gets an end where it has none (the last one of a container, a part of a very long one): what comes next may
@@ -218,7 +218,7 @@ def shown(origin: Origin, batch: list[LogLine], options: Options, tty: bool) -> 
     return b"".join(frame(stream, text if text.endswith(b"\n") else text + b"\n") for stream, text in texts)
 
 
-def dressed(line: LogLine, origin: Origin, options: Options) -> bytes:
+def dressed(line: LogLine, origin: LogOrigin, options: LogOptions) -> bytes:
     """The line behind its timestamp and details, as far as they were asked for."""
     words = []
     if options.timestamps:

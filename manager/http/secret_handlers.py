@@ -7,14 +7,14 @@ import msgspec
 from api.objects.kinds import SECRET
 from api.objects.wanted import Secret
 from api.stored_file import MOST_SECRET, SecretSpec
-from manager.http.stored_file_handlers import Files
+from manager.http.stored_file_handlers import StoredFileHandlers
 from manager.security import encryption
 from manager.security.data_key import data_key, unsealed
 from manager.store.interface import Change
 from manager.store.state import State
 
 
-class Secrets(Files[Secret, SecretSpec]):
+class SecretHandlers(StoredFileHandlers[Secret, SecretSpec]):
     """Handlers of /secrets."""
 
     what = "secret"

@@ -42,7 +42,7 @@ Stored = TypeVar("Stored", bound=Secret | Config)
 Spec = TypeVar("Spec", bound=SecretSpec | ConfigSpec)
 
 
-class Files(ABC, Generic[Stored, Spec]):
+class StoredFileHandlers(ABC, Generic[Stored, Spec]):
     """Handlers of one of the two."""
 
     what: str

@@ -1,8 +1,8 @@
-"""What has happened in the cluster, told by the store's changes: the newest MOST happenings, kept by each manager.
+"""The event log: the newest MOST events of the cluster, derived from the store's changes by each manager.
 
-It observes each change as it is applied, and never compares whole states. Times are this manager's,
-of when it learned of the change, so they never go back. Of tasks, which change most, only what is needed to tell of
-them is kept; the telling is done when somebody listens. Attributes: moby daemon/events.go, and ours for tasks.
+It observes each change as it is applied, and never compares whole states. Times are of this manager's clock, when it
+received the change, so they never go back. Tasks change most often, so their attributes are built only when a client
+reads the event. Attributes: moby daemon/events.go, and our own for tasks.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from manager.store.naming import place_of, service_name, task_name
 from manager.store.state import Event, State
 
 MOST = 4096
-"""Happenings kept. Docker keeps 256."""
+"""Events in the log. Docker keeps 256."""
 Attributes = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One thing that happened. Numbers count from 1 without a gap."""
+class ClusterEvent:
+    """One event. Numbers count from 1 without a gap; `time` is in Unix seconds."""
 
     number: int
     time: float
@@ -53,45 +53,45 @@ class Happening:
     status: TaskStatus | None = None
 
 
-class History(EventRing[Happening]):
-    """The newest happenings. Made with the manager; what was before is not known."""
+class EventLog(EventRing[ClusterEvent]):
+    """The newest events since this manager started; it has none from before."""
 
     def __init__(self, state: State, clock: Clock) -> None:
         super().__init__(MOST)
         self._state = state
         self._clock = clock
         self._removed: dict[str, str] = {}
-        """Names of services that are gone, for what is told of their tasks; the newest MOST."""
+        """Names of the MOST services removed last: events of their tasks still name them."""
         state.observe(self.follow)
 
-    def attributes(self, happening: Happening) -> Attributes:
-        """All its attributes."""
-        if (task := happening.task) is None:
-            return happening.attributes
-        found = task_attributes(self._state, task, happening.status)
+    def attributes(self, of: ClusterEvent) -> Attributes:
+        """All attributes of an event."""
+        if (task := of.task) is None:
+            return of.attributes
+        found = task_attributes(self._state, task, of.status)
         if task.service_id not in self._state.services and (name := self._removed.get(task.service_id)):
             found |= {"name": f"{name}.{place_of(task)}", "service.name": name}
         return found
 
     def follow(self, event: Event) -> None:
-        """Keep up with a change of the state."""
+        """Add the events of one change of the state."""
         if event.kind.name == SERVICE.name and event.new is None and isinstance(event.old, Service):
             self._removed[event.id] = event.old.spec.name
             if len(self._removed) > MOST:
                 del self._removed[next(iter(self._removed))]
-        tell = _TELLERS.get(event.kind.name)
-        for type, action, id, rest in tell(self._state, event) if tell else ():
+        derive = _DERIVED.get(event.kind.name)
+        for type, action, id, rest in derive(self._state, event) if derive else ():
             task, status = rest if isinstance(rest, tuple) else (None, None)
             attributes = rest if isinstance(rest, dict) else {}
-            self.add(Happening(self.last + 1, self._clock(), type, action, id, attributes, task, status))
+            self.add(ClusterEvent(self.last + 1, self._clock(), type, action, id, attributes, task, status))
 
 
-Told = Iterator[tuple[str, str, str, Attributes | tuple[Task, TaskStatus | None]]]
-"""(type, action, id, attributes, or the task to tell of)."""
+NewEvents = Iterator[tuple[str, str, str, Attributes | tuple[Task, TaskStatus | None]]]
+"""(type, action, id, attributes or the task that the event is about)."""
 
 
 def task_attributes(state: State, task: Task, status: TaskStatus | None) -> Attributes:
-    """What is told of a task."""
+    """The attributes of a task's event; empty ones are left out."""
     found = {
         "name": task_name(state, task),
         "service": task.service_id,
@@ -113,7 +113,7 @@ def _message(task: Task, status: TaskStatus | None) -> str:
 
 
 def _changed(**sides: tuple[str, str]) -> Attributes:
-    """name=(old, new) as attributes, for what differs."""
+    """Attributes NAME.new and NAME.old for each pair (old, new) that differs."""
     return {
         f"{name}.{which}": text
         for name, (old, new) in sides.items()
@@ -123,7 +123,7 @@ def _changed(**sides: tuple[str, str]) -> Attributes:
     }
 
 
-def _service(state: State, event: Event) -> Told:
+def _service(state: State, event: Event) -> NewEvents:
     old, new = event.old, event.new
     known = new or old
     if not isinstance(known, Service):
@@ -142,7 +142,7 @@ def _replicas(service: Service) -> str:
     return str(service.spec.replicas) if service.spec.is_replicated else ""
 
 
-def _service_decision(state: State, event: Event) -> Told:
+def _service_decision(state: State, event: Event) -> NewEvents:
     service = state.services.get(event.id)
     changed = _changed(updatestate=(_update_state(event.old), _update_state(event.new)))
     if service is not None and changed:
@@ -153,7 +153,7 @@ def _update_state(value: object) -> str:
     return value.update.state if isinstance(value, ServiceDecision) and value.update else ""
 
 
-def _node(state: State, event: Event) -> Told:
+def _node(state: State, event: Event) -> NewEvents:
     old, new = event.old, event.new
     attributes = {"name": _hostname(state, event.id)}
     if isinstance(old, Node) and isinstance(new, Node):
@@ -164,7 +164,7 @@ def _node(state: State, event: Event) -> Told:
     yield "node", _action(event), event.id, attributes
 
 
-def _node_decision(state: State, event: Event) -> Told:
+def _node_decision(state: State, event: Event) -> NewEvents:
     old, new = (
         value.state.value if isinstance(value, NodeDecision) else NodeState.UNKNOWN.value
         for value in (event.old, event.new)
@@ -173,38 +173,38 @@ def _node_decision(state: State, event: Event) -> Told:
         yield "node", "update", event.id, {"name": _hostname(state, event.id), **_changed(state=(old, new))}
 
 
-def _member(state: State, event: Event) -> Told:
+def _member(state: State, event: Event) -> NewEvents:
     if (event.old is None) == (event.new is None):
         return
     sides = ("unreachable", "reachable") if event.new is not None else ("reachable", "unreachable")
     yield "node", "update", event.id, {"name": _hostname(state, event.id), **_changed(reachability=sides)}
 
 
-def _leadership(state: State, event: Event) -> Told:
+def _leadership(state: State, event: Event) -> NewEvents:
     for value, sides in ((event.old, ("true", "false")), (event.new, ("false", "true"))):
         node_id = getattr(value, "node_id", "")
         if node_id:
             yield "node", "update", node_id, {"name": _hostname(state, node_id), **_changed(leader=sides)}
 
 
-def _network(state: State, event: Event) -> Told:
+def _network(state: State, event: Event) -> NewEvents:
     old, new = event.old, event.new
     known = new or old
     if not isinstance(known, Network):
         return
     hidden = [isinstance(value, Network) and value.removed for value in (old, new)]
     if hidden[0]:
-        return  # told when it was marked; now the leader has cleaned up
+        return  # its event came when it was marked as removed; now the leader has cleaned up
     action = "remove" if hidden[1] else _action(event)
     yield "network", action, event.id, {"name": known.spec.name, "type": known.spec.driver or "overlay"}
 
 
-def _file(state: State, event: Event) -> Told:
+def _file(state: State, event: Event) -> NewEvents:
     known: Any = event.new or event.old
     yield event.kind.name.rpartition("/")[2].removesuffix("s"), _action(event), event.id, {"name": known.spec.name}
 
 
-def _task(state: State, event: Event) -> Told:
+def _task(state: State, event: Event) -> NewEvents:
     old, new = event.old, event.new
     if isinstance(new, Task):
         if not isinstance(old, Task) or old.state is not new.state:
@@ -213,7 +213,7 @@ def _task(state: State, event: Event) -> Told:
         yield "task", TaskState.REMOVE.value, event.id, (old, None)
 
 
-def _status(state: State, event: Event) -> Told:
+def _status(state: State, event: Event) -> NewEvents:
     old, new, task = event.old, event.new, state.tasks.get(event.id)
     if not isinstance(new, TaskStatus) or task is None:
         return
@@ -232,7 +232,7 @@ def _hostname(state: State, node_id: str) -> str:
     return description.hostname if description else ""
 
 
-_TELLERS = {
+_DERIVED = {
     SERVICE.name: _service,
     SERVICE_DECISION.name: _service_decision,
     NODE.name: _node,
@@ -245,3 +245,4 @@ _TELLERS = {
     TASK.name: _task,
     STATUS.name: _status,
 }
+"""By kind of stored object: the events that a change of it makes."""

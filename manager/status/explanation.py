@@ -25,7 +25,7 @@ from manager.hosts.occupied_prefixes import overlaps_of
 from manager.orchestrator.slots.slots import SlotKey, Slots, by_number, in_order
 from manager.status.service_counts import service_status, spec_in_force
 from manager.status.service_verdict import run_reason, service_verdict, verdict_answer
-from manager.status.task_verdict import Account, account_of
+from manager.status.task_verdict import TaskVerdict, task_verdict
 from manager.store.lookup import hostname
 from manager.store.naming import task_name
 from manager.store.state import State
@@ -160,18 +160,18 @@ def _of_slots(state: State, service: Service, now: float) -> Iterator[ProblemAns
         # of a slot that is being updated start-first it is the newest task that holds things up
         if held and tasks[-1].state is TaskState.NEW:
             continue  # what the service waits for has been said
-        if account := account_of(state, service, tasks[-1], now):
-            yield _of_task(state, slot, tasks[-1], account)
+        if found := task_verdict(state, service, tasks[-1], now):
+            yield _of_task(state, slot, tasks[-1], found)
 
 
-def _of_task(state: State, slot: SlotKey, task: Task, account: Account) -> ProblemAnswer:
+def _of_task(state: State, slot: SlotKey, task: Task, verdict: TaskVerdict) -> ProblemAnswer:
     status = state.statuses.get(task.id)
     return ProblemAnswer(
-        account.code,
+        verdict.code,
         "task",
-        text(account.reason),
-        account.advice,
-        account.reason,
+        text(verdict.reason),
+        verdict.advice,
+        verdict.reason,
         str(slot) if isinstance(slot, int) else hostname(state, slot) or slot,
         task.id,
         task_name(state, task),
@@ -179,7 +179,7 @@ def _of_task(state: State, slot: SlotKey, task: Task, account: Account) -> Probl
         hostname(state, task.node_id),
         state.task_state(task).value,
         timestamp(max(task.updated_at or task.created_at, status.timestamp if status else 0.0)),
-        timestamp(account.retry_at) if account.retry_at else "",
+        timestamp(verdict.retry_at) if verdict.retry_at else "",
     )
 
 

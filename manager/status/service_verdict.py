@@ -63,7 +63,7 @@ class Verdict:
 
 def service_verdict(state: State, service: Service, now: float, patience: float = VERDICT_PATIENCE) -> Verdict:
     """Judge a service; `patience` in seconds."""
-    found = _Case(state, service, now, patience).verdict()
+    found = _Assessment(state, service, now, patience).verdict()
     if CURRENT_LEADER in state.table(LEADERSHIP) or found.state in (VerdictState.FAILED, VerdictState.STUCK):
         return found
     changed = VerdictState.DEGRADED if found.state is VerdictState.CONVERGED else found.state
@@ -113,7 +113,7 @@ def update_reason(service: Service, decision: ServiceDecision) -> Reason | None:
     return None
 
 
-class _Case:
+class _Assessment:
     """One service, at one time."""
 
     def __init__(self, state: State, service: Service, now: float, patience: float) -> None:

@@ -22,7 +22,7 @@ _UNHEALTHY = (Code.STOPPING_UNHEALTHY, Code.UNHEALTHY)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TaskVerdict:
     """What is to be said of a task. Codes: docs/design/http-api.md."""
 
     code: str
@@ -32,11 +32,11 @@ class Account:
     """When the managers try again by themselves; 0 when they do not."""
 
 
-def _account(code: str, why: Reason, retry_at: float = 0.0) -> Account:
-    return Account(code, why, remedy(why), retry_at)
+def _verdict(code: str, why: Reason, retry_at: float = 0.0) -> TaskVerdict:
+    return TaskVerdict(code, why, remedy(why), retry_at)
 
 
-def account_of(state: State, service: Service, task: Task, now: float) -> Account | None:
+def task_verdict(state: State, service: Service, task: Task, now: float) -> TaskVerdict | None:
     """What is to be said of the newest task of a slot; None when it does what it should."""
     if is_done(state, task):
         return None
@@ -44,36 +44,36 @@ def account_of(state: State, service: Service, task: Task, now: float) -> Accoun
     if state.has_ended(task) or where.is_terminal:
         return _ended(state, service, task, now)
     if task.node_id and state.node_state(task.node_id) is NodeState.DOWN:
-        return _account("node-down", reason(Code.NODE_SILENT, node=_node(state, task)))
+        return _verdict("node-down", reason(Code.NODE_SILENT, node=_node(state, task)))
     if task.desired not in GOING:
-        return _account("stopping", reason(Code.BEING_STOPPED, task.reason))
+        return _verdict("stopping", reason(Code.BEING_STOPPED, task.reason))
     status = state.statuses.get(task.id)
     if where is TaskState.RUNNING:
         unhealthy = status is not None and status.reason is not None and status.reason.code in _UNHEALTHY
-        return _account("unhealthy", status.reason) if unhealthy and status and status.reason else None
+        return _verdict("unhealthy", status.reason) if unhealthy and status and status.reason else None
     return _on_its_way(state, service, task, where, status)
 
 
-def _on_its_way(state: State, service: Service, task: Task, where: TaskState, status: TaskStatus | None) -> Account:
+def _on_its_way(state: State, service: Service, task: Task, where: TaskState, status: TaskStatus | None) -> TaskVerdict:
     if where is TaskState.NEW:
-        return _account("address", task.reason or reason(Code.WAITING_FOR_ADDRESSES))
+        return _verdict("address", task.reason or reason(Code.WAITING_FOR_ADDRESSES))
     if where is TaskState.PENDING:
         why = task.reason or reason(Code.WAITING_FOR_NODE)
-        return _account("pending", with_facts(state, spec_in_force(state, service), why))
+        return _verdict("pending", with_facts(state, spec_in_force(state, service), why))
     if where < TaskState.PREPARING:
-        return _account("preparing", reason(Code.NOT_BEGUN, node=_node(state, task)))
+        return _verdict("preparing", reason(Code.NOT_BEGUN, node=_node(state, task)))
     why = (status.reason if status else None) or reason(Code.IN_STATE, state=where.value)
     if why.code in _IMAGE:
-        return _account("image", why)
-    return _account("starting" if where >= TaskState.READY else "preparing", why)
+        return _verdict("image", why)
+    return _verdict("starting" if where >= TaskState.READY else "preparing", why)
 
 
-def _ended(state: State, service: Service, task: Task, now: float) -> Account:
+def _ended(state: State, service: Service, task: Task, now: float) -> TaskVerdict:
     """Why it ended, and when another takes its place."""
     where, spec = state.task_state(task), spec_in_force(state, service)
     end = _end(task, where, state.statuses.get(task.id))
     if task.desired in GOING:
-        return Account(_code(where, end), end, f"{WAIT}: the managers are about to take note of it")
+        return TaskVerdict(_code(where, end), end, f"{WAIT}: the managers are about to take note of it")
     policy, is_scheduled = spec.task_template.restart_policy, spec.job_schedule() is not None
     if is_scheduled:
         policy = restart.of_run(policy)
@@ -83,14 +83,14 @@ def _ended(state: State, service: Service, task: Task, now: float) -> Account:
         if is_scheduled:
             facts["scheduled"] = 1
         code = "given-up" if where is not TaskState.COMPLETE else "completed"
-        return _account(code, Reason(Code.GIVEN_UP, facts, [end]))
+        return _verdict(code, Reason(Code.GIVEN_UP, facts, [end]))
     if at > now:
         seconds = max(1, round(at - now))
         later = reason(Code.REPLACED_LATER, end, restart.slowed(policy, task), seconds=seconds)
-        return _account("waiting-to-restart", later, at)
+        return _verdict("waiting-to-restart", later, at)
     if task.node_id and not task.slot and not _takes_tasks(state, task.node_id):
-        return _account("node-down", reason(Code.NODE_TAKES_NO_TASKS, node=_node(state, task)))
-    return _account(_code(where, end), reason(Code.REPLACED_SOON, end))
+        return _verdict("node-down", reason(Code.NODE_TAKES_NO_TASKS, node=_node(state, task)))
+    return _verdict(_code(where, end), reason(Code.REPLACED_SOON, end))
 
 
 def _end(task: Task, where: TaskState, status: TaskStatus | None) -> Reason:

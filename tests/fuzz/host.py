@@ -28,7 +28,7 @@ from api.http.listening import LOCAL, GuardedSite, runner_of, unix_listener
 from api.objects.kinds import KINDS
 from api.objects.observed import LiveManager
 from api.wire.join_messages import MemberAnswer
-from manager.http.cluster.join_port import JoinService
+from manager.http.cluster.join_port import JoinPort
 from manager.http.cluster_routes import routes as cluster_routes
 from manager.http.networks.predefined_networks import predefined_networks
 from manager.store.interface import Delete, Put
@@ -185,7 +185,7 @@ def _join_routes(manager: OneManager) -> list[web.RouteDef]:
     async def add_member(peer_url: str) -> MemberAnswer:
         return MemberAnswer("1f", "m1=https://127.0.0.1:2380", [])
 
-    service = JoinService(manager.store, LiveManager("10.1.0.1:2377", NOW), manager.clock, add_member)
+    service = JoinPort(manager.store, LiveManager("10.1.0.1:2377", NOW), manager.clock, add_member)
     app = service.app([])
     return [
         web.RouteDef(route.method, route.resource.canonical, route.handler, {})

@@ -66,7 +66,7 @@ def server_context(certificate: Path, key: Path, authority: bytes) -> ssl.SSLCon
     return context
 
 
-class JoinService:
+class JoinPort:
     """Joining, renewal and membership at one manager; `own` is how it is reached."""
 
     def __init__(self, store: Store, own: LiveManager, clock: Clock, add_member: AddMember) -> None:

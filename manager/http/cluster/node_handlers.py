@@ -25,7 +25,7 @@ FILTERS = frozenset({"id", "label", "membership", "name", "node.label", "role"})
 _VALUES = {"membership": {"accepted", "pending"}, "role": {"manager", "worker"}}
 
 
-class Nodes:
+class NodeHandlers:
     """Handlers of /nodes."""
 
     def __init__(self, get: Callable[[], ClusterContext]) -> None:

@@ -27,7 +27,7 @@ LEAST_CERT_EXPIRY = 1800 * defaults.SECOND
 """Docker refuses certificates of less than 30 minutes."""
 
 
-class Swarm:
+class SwarmHandlers:
     """Handlers of /swarm."""
 
     def __init__(self, get: Callable[[], ClusterContext]) -> None:

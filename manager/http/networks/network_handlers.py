@@ -44,7 +44,7 @@ HostNetworks = Callable[[], list[NetworkAnswer]]
 """The networks that this host takes part in."""
 
 
-class Networks:
+class NetworkHandlers:
     """Handlers of /networks."""
 
     def __init__(self, get: Callable[[], ClusterContext], host: HostNetworks | None = None) -> None:

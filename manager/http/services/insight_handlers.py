@@ -33,7 +33,7 @@ from manager.store.transact import ATTEMPTS, at_version, keeps_changing, out_of_
 PREFIX = "/argosy/v1/services/{id}"
 
 
-class Insight:
+class InsightHandlers:
     """Handlers of /argosy/v1/services."""
 
     def __init__(self, get: Callable[[], ClusterContext]) -> None:

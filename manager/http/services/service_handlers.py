@@ -23,7 +23,7 @@ from api.service.canonical import canonical
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
-from manager.http.distribution_handlers import Distribution, login_sent
+from manager.http.distribution_handlers import DistributionHandlers, login_sent
 from manager.http.services.name_generator import invented_name
 from manager.http.services.preserved_fields import is_dockers, kept
 from manager.http.services.service_admission import admit
@@ -40,10 +40,10 @@ FILTERS = frozenset({"id", "label", "mode", "name", "runtime"})
 _MODES = {"replicated", "global", "replicated-job", "global-job"}
 
 
-class Services:
+class ServiceHandlers:
     """Handlers of /services."""
 
-    def __init__(self, get: Callable[[], ClusterContext], distribution: Distribution) -> None:
+    def __init__(self, get: Callable[[], ClusterContext], distribution: DistributionHandlers) -> None:
         self._get = get
         self._distribution = distribution
         self._rng = random.SystemRandom()

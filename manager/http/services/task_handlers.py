@@ -33,7 +33,7 @@ _CHECKS: dict[str, Callable[[State, Task, set[str]], bool]] = {
 """By filter: whether a task passes."""
 
 
-class Tasks:
+class TaskHandlers:
     """Handlers of /tasks."""
 
     def __init__(self, get: Callable[[], ClusterContext]) -> None:

@@ -44,7 +44,7 @@ Lines = Callable[[VerdictWatch, State, set[str]], Iterable[tuple[str, Answer]]]
 """The answers, by a key each, on services whose verdicts changed."""
 
 
-class Verdicts:
+class VerdictHandlers:
     """Handlers of verdicts."""
 
     def __init__(self, get: Callable[[], ClusterContext]) -> None:

@@ -29,7 +29,7 @@ from manager.http.cluster_context import ClusterContext
 from manager.http.cluster_routes import routes
 from manager.images.registry import Manifest
 from manager.security.ca import new_authority
-from manager.status.event_log import History
+from manager.status.event_log import EventLog
 from manager.store.in_memory import MemoryDatabase, MemoryStore
 from manager.store.interface import Put
 
@@ -68,12 +68,12 @@ class OneManager:
     hosts: ListedHosts = field(default_factory=ListedHosts)
     node_id: str = M1
     now: float = NOW
-    events: History = field(init=False)
+    events: EventLog = field(init=False)
     removed: list[str] = field(default_factory=list)
     """Managers taken out of the store's quorum."""
 
     def __post_init__(self) -> None:
-        self.events = History(self.store.state, lambda: self.clock())
+        self.events = EventLog(self.store.state, lambda: self.clock())
 
     async def remove_member(self, node_id: str) -> None:
         self.removed.append(node_id)

@@ -32,7 +32,7 @@ from api.service.service_spec import ServiceSpec, TaskSpec
 from api.states import Availability, NodeState, TaskState
 from api.stored_file import ConfigSpec
 from manager.status import event_log
-from manager.status.event_log import History
+from manager.status.event_log import EventLog
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Delete, Put
 
@@ -49,7 +49,7 @@ class Told:
     def __init__(self) -> None:
         self.now = 100.0
         self.store = MemoryStore()
-        self.history = History(self.store.state, lambda: self.now)
+        self.history = EventLog(self.store.state, lambda: self.now)
 
     async def by(self, *changes: Put | Delete) -> list[tuple[str, str, dict[str, str]]]:
         """What is told of changes: (type, action, attributes)."""

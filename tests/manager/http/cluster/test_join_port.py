@@ -24,7 +24,7 @@ from api.states import Availability, Role
 from api.wire.join_messages import JoinRequest, MemberAnswer
 from api.wire.rpc import Credentials
 from kit.timing import wall_clock
-from manager.http.cluster.join_port import JoinService, server_context
+from manager.http.cluster.join_port import JoinPort, server_context
 from manager.security import ca
 from manager.store.in_memory import MemoryStore
 from manager.store.interface import Delete, Put
@@ -102,7 +102,7 @@ async def port(tmp_path: Path) -> AsyncIterator[Port]:
     async def nodes(request: web.Request) -> web.Response:
         return answer(["node"])
 
-    app = JoinService(port.store, port.own, wall_clock, port.add_member).app([web.get("/nodes", nodes)])
+    app = JoinPort(port.store, port.own, wall_clock, port.add_member).app([web.get("/nodes", nodes)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     tls = server_context(files.certificate, files.key, AUTHORITY.certificate)
