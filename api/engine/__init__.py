@@ -1,1 +1,1 @@
-"""The Docker Engine API's schema: bodies of requests and answers, for all who build or read them. No HTTP library."""
+"""The Docker Engine API's schema: bodies of requests and answers, for servers and clients. No HTTP library."""

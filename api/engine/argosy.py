@@ -1,4 +1,4 @@
-"""What Argosy's own paths answer (/argosy/v1, docs/design/http-api.md): how services stand, and what became of them."""
+"""Bodies of Argosy's own paths (/argosy/v1, docs/design/http-api.md): verdicts, histories, explanations."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ S = TypeVar("S")
 
 
 class VerdictState(StrEnum):
-    """How a service or a stack stands."""
+    """The state of a service or a stack, as judged."""
 
     CONVERGING = "converging"
-    """On its way to what is wanted, and nothing speaks against its getting there."""
+    """Changing towards what is wanted, with no sign that it will fail."""
     CONVERGED = "converged"
     """As wanted."""
     FAILED = "failed"
     """It will not get there by itself."""
     STUCK = "stuck"
-    """Nothing happens until somebody makes room for it."""
+    """Waiting for a node, address or port that somebody has to provide."""
     DEGRADED = "degraded"
-    """It has been well, and less runs now than is wanted."""
+    """It was converged before, and fewer tasks run now than are wanted."""
 
 
 class ServiceVerdictAnswer(Answer, frozen=True):
@@ -37,7 +37,7 @@ class ServiceVerdictAnswer(Answer, frozen=True):
     service_name: str = ""
     state: VerdictState = always(VerdictState.CONVERGING)
     since: str = ""
-    """When it came to stand so; "" when that is not known."""
+    """When it entered this state; "" when that is not known."""
     ready: int = always(0)
     wanted: int = always(0)
     message: str = always("")
@@ -46,7 +46,7 @@ class ServiceVerdictAnswer(Answer, frozen=True):
     stack: str = ""
     """The stack it belongs to; "" for none."""
     version: VersionAnswer = VersionAnswer()
-    """The service's: a verdict on this version of it."""
+    """The version of the service that was judged."""
 
 
 class StackVerdictAnswer(Answer, frozen=True):
@@ -67,7 +67,7 @@ class StackVerdictAnswer(Answer, frozen=True):
 
 
 class FieldChangeAnswer(Answer, frozen=True):
-    """One field that a revision changed, with its values; None where it was not there."""
+    """One field that a revision changed, with its values; None where the field was absent."""
 
     path: str = always("")
     old: Any = None
@@ -83,14 +83,14 @@ class RevisionFields(Answer, Generic[S], frozen=True):
     in_force: bool = always(False)
     """New tasks are made from it."""
     wanted: bool = always(False)
-    """The newest that a user asked for."""
+    """The newest revision that a user requested."""
     previous: bool = always(False)
-    """Where a rollback without a number goes."""
+    """The target of a rollback without a number."""
     tasks: int = always(0)
-    """Tasks of it that are to run."""
+    """Tasks of this revision that are to run."""
     running: int = always(0)
     changes: list[FieldChangeAnswer] = always([])
-    """Against the kept revision before it."""
+    """Compared with the kept revision before it."""
     spec: S = always(msgspec.Raw(b"{}"))
     same_as: int = 0
     """An older kept revision with the same spec."""
@@ -106,10 +106,10 @@ class HistoryFields(Answer, Generic[S], frozen=True):
 
 EncodedRevisionAnswer = RevisionFields[msgspec.Raw]
 EncodedHistoryAnswer = HistoryFields[msgspec.Raw]
-"""GET /argosy/v1/services/{id}/history as managers answer it: specs are encoded once and kept."""
+"""GET /argosy/v1/services/{id}/history as managers send it: each spec is encoded once and cached."""
 RevisionAnswer = RevisionFields[ServiceSpec]
 HistoryAnswer = HistoryFields[ServiceSpec]
-"""The same as clients read it."""
+"""The same, as clients read it."""
 
 
 class RolledBackAnswer(Answer, frozen=True):
@@ -121,7 +121,7 @@ class RolledBackAnswer(Answer, frozen=True):
 
 
 class RunAnswer(Answer, frozen=True):
-    """One run of a scheduled job. Times are "" for none."""
+    """One run of a scheduled job. A time is "" when there is none."""
 
     number: int = always(0)
     outcome: str = always("")
@@ -147,7 +147,7 @@ class RunsAnswer(Answer, frozen=True):
 
 
 class ProblemAnswer(Answer, frozen=True):
-    """Something that is not as it should be: of a service as a whole, or of one of its tasks."""
+    """A problem of a service as a whole, or of one of its tasks."""
 
     code: str = always("")
     scope: Literal["service", "task"] = always("service")
@@ -165,7 +165,7 @@ class ProblemAnswer(Answer, frozen=True):
     state: str = ""
     since: str = ""
     retry_at: str = ""
-    """When the managers will try again by themselves."""
+    """When the managers will retry."""
 
 
 class ExplanationAnswer(Answer, frozen=True):

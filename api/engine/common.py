@@ -1,4 +1,4 @@
-"""What bodies of the Engine API have in common. Every body ends in Request or Answer; names of fields are Docker's."""
+"""Base classes of the Engine API's bodies. Names of bodies end in Request or Answer; names of fields are Docker's."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from api.codec import Value
 from api.field_names import docker_name
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
-"""What Go makes of a time that is not set."""
+"""How Go writes a time that is not set."""
 
 
 class Request(Value, frozen=True):
-    """Base of what clients send. What is not sent is at its default; read it with requests.read_request."""
+    """Base of bodies that clients send. Absent fields have their defaults; requests.read_request reads one."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename=docker_name, gc=False):
-    """Base of what is answered: built by handlers and encoded as it is, and read by our command line.
+    """Base of bodies that the API answers: built and encoded by handlers, read by our command line.
 
     A field at its default is left out, as Docker leaves out zeros, unless its default is `always`. Every field has a
-    default, so that a client can read what a manager of another version answers.
+    default, so that a client can read the answers of a manager of another version.
     """
 
 
 class FullAnswer(Answer, frozen=True, omit_defaults=False):
-    """Base of answers about a host: every field is there, zeros and nulls too, but for those that are UNSET."""
+    """Base of answers about a host: every field is written, also zeros and nulls, except those that are UNSET."""
 
 
 class Empty(FullAnswer, frozen=True):
@@ -37,7 +37,7 @@ class Empty(FullAnswer, frozen=True):
 
 
 def always(value: Any) -> Any:
-    """The default of a field that an answer has even at its default: "", 0, {}, or null."""
+    """The default of a field that is written even at its default: "", 0, {}, or null."""
     make = value.copy if isinstance(value, dict | list) else lambda: value
     return msgspec.field(default_factory=make)
 
@@ -56,7 +56,7 @@ class CreatedAnswer(Answer, frozen=True):
 
 
 class ErrorAnswer(Answer, frozen=True, rename="lower"):
-    """What went wrong, in one sentence."""
+    """The body of an error: one sentence."""
 
     message: str = always("")
 
@@ -68,6 +68,6 @@ def timestamp(seconds: float) -> str:
         return _ZERO_TIME
     seconds = min(seconds, LATEST)
     whole = int(seconds)
-    nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size knows microseconds, no more
+    nanoseconds = round((seconds - whole) * 1_000_000) * 1000  # a float of this size has a resolution of microseconds
     whole, nanoseconds = (whole + 1, 0) if nanoseconds >= 1_000_000_000 else (whole, nanoseconds)
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"

@@ -1,7 +1,7 @@
-"""What a container uses: the lines of GET /containers/{id}/stats.
+"""Resource use of a container: the lines of GET /containers/{id}/stats.
 
-Units are Docker's: nanoseconds, bytes, and counters since the container's start. A container that has ended uses
-nothing, which is an empty object for each resource.
+Units are Docker's: nanoseconds, bytes, and counters since the container's start. For a container that has
+ended, each resource is an empty object.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from api.engine.common import Empty, FullAnswer
 
 
 class Statistics(FullAnswer, frozen=True, rename="lower"):
-    """Base of the parts: Docker spells them as we do."""
+    """Base of the parts: Docker spells their fields in lower case, as we do."""
 
 
 class PidsStats(Statistics, frozen=True):
@@ -23,7 +23,7 @@ class PidsStats(Statistics, frozen=True):
 
 
 class BlockOperation(Statistics, frozen=True):
-    """What was read from, or written to, one device."""
+    """Bytes read from, or written to, one device."""
 
     major: int = 0
     minor: int = 0
@@ -38,7 +38,7 @@ class BlockStats(Statistics, frozen=True):
 
 
 class CpuUsage(Statistics, frozen=True):
-    """Time on processors."""
+    """CPU time, in nanoseconds."""
 
     total_usage: int = 0
     usage_in_usermode: int = 0
@@ -54,7 +54,7 @@ class ThrottlingData(Statistics, frozen=True):
 
 
 class CpuStats(Statistics, frozen=True):
-    """Processors: the container's use, and the whole host's."""
+    """CPU time of the container and of the whole host."""
 
     cpu_usage: CpuUsage | UnsetType = UNSET
     system_cpu_usage: int | UnsetType = UNSET
@@ -84,7 +84,7 @@ class NetworkStats(Statistics, frozen=True):
 
 
 class StatsAnswer(Statistics, frozen=True):
-    """A line of GET /containers/{id}/stats; the values before are those of the line before."""
+    """A line of GET /containers/{id}/stats; `precpu_stats` and `preread` repeat the line before."""
 
     id: str = ""
     name: str = ""

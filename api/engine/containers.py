@@ -10,7 +10,7 @@ from api.service.container import Healthcheck, Mount, Ulimit
 
 
 class ContainerPort(FullAnswer, frozen=True):
-    """A port of a container, and where the host answers for it."""
+    """A port of a container, and the host's address and port that lead to it."""
 
     ip: str = ""
     private_port: int = 0
@@ -19,15 +19,15 @@ class ContainerPort(FullAnswer, frozen=True):
 
 
 class MountPoint(FullAnswer, frozen=True):
-    """What is mounted in a container."""
+    """One mount of a container."""
 
     type: str = ""
     name: str | UnsetType = UNSET
-    """A volume's."""
+    """For volumes only."""
     source: str = ""
     destination: str = ""
     driver: str | UnsetType = UNSET
-    """A volume's."""
+    """For volumes only."""
     mode: str = ""
     rw: bool = field(name="RW", default=False)
     propagation: str = ""
@@ -46,13 +46,13 @@ class EndpointSettings(FullAnswer, frozen=True, kw_only=True):
 
 
 class SummaryHostConfig(FullAnswer, frozen=True):
-    """As much of a container's HostConfig as lists show."""
+    """The part of a container's HostConfig that lists show."""
 
     network_mode: str = ""
 
 
 class SummaryNetworkSettings(FullAnswer, frozen=True):
-    """As much of a container's networks as lists show."""
+    """The part of a container's networks that lists show."""
 
     networks: dict[str, EndpointSettings] = {}
 
@@ -68,7 +68,7 @@ class ContainerSummaryAnswer(FullAnswer, frozen=True):
     created: int = 0
     ports: list[ContainerPort] = []
     size_rw: int | UnsetType = UNSET
-    """Bytes that it has written; in GET /system/df only, as the next."""
+    """Bytes that it has written. This and the next field: in GET /system/df only."""
     size_root_fs: int | UnsetType = UNSET
     labels: dict[str, str] | None = None
     state: str = ""
@@ -88,7 +88,7 @@ class HealthProbe(FullAnswer, frozen=True):
 
 
 class ContainerHealth(FullAnswer, frozen=True):
-    """How healthy a container is."""
+    """The results of a container's health check."""
 
     status: str = ""
     failing_streak: int = 0
@@ -137,28 +137,28 @@ class ContainerConfig(FullAnswer, frozen=True):
 
 
 class LogConfig(FullAnswer, frozen=True):
-    """How a container's output is kept."""
+    """The log driver of a container."""
 
     type: str = ""
     config: dict[str, str] = {}
 
 
 class ContainerRestartPolicy(FullAnswer, frozen=True):
-    """What the host itself does when a container ends: nothing, for services restart by themselves."""
+    """The host's own restart policy: always "no", since the orchestrator replaces ended tasks."""
 
     name: str = "no"
     maximum_retry_count: int = 0
 
 
 class PortBinding(FullAnswer, frozen=True):
-    """Where the host answers for a port."""
+    """The host's address and port of a published port."""
 
     host_ip: str = field(name="HostIp", default="")
     host_port: str = ""
 
 
 class ContainerHostConfig(FullAnswer, frozen=True, kw_only=True):
-    """What a container has of its host. Units: bytes, nano-CPUs."""
+    """A container's settings that concern its host. Units: bytes, nano-CPUs."""
 
     binds: list[str] | None = None
     log_config: LogConfig = LogConfig()
@@ -188,7 +188,7 @@ class ContainerHostConfig(FullAnswer, frozen=True, kw_only=True):
 
 
 class ContainerNetworkSettings(FullAnswer, frozen=True):
-    """Where a container is reached."""
+    """A container's networks, addresses and ports."""
 
     sandbox_id: str = ""
     sandbox_key: str = ""

@@ -1,4 +1,4 @@
-"""What a registry has behind an image's name."""
+"""What a registry knows about an image: the bodies of /distribution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from api.engine.common import Answer, always
 
 
 class DescriptorAnswer(Answer, frozen=True, rename="camel"):
-    """A manifest, as OCI describes one."""
+    """An OCI descriptor of a manifest."""
 
     media_type: str = always("")
     digest: str = always("")
@@ -14,7 +14,7 @@ class DescriptorAnswer(Answer, frozen=True, rename="camel"):
 
 
 class ImagePlatformAnswer(Answer, frozen=True, rename="lower"):
-    """A machine and system that there is an image for."""
+    """A platform that the image is built for."""
 
     architecture: str = always("")
     os: str = always("")

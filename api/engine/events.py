@@ -1,4 +1,4 @@
-"""Events, as GET /events answers them."""
+"""Events: the lines of GET /events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from api.engine.common import Answer, always
 
 
 class ActorAnswer(Answer, frozen=True):
-    """What an event is about."""
+    """The object that an event is about."""
 
     id: str = always("")
     attributes: dict[str, str] = always({})
@@ -18,11 +18,11 @@ class EventAnswer(Answer, frozen=True):
     """One line of GET /events."""
 
     status: str = msgspec.field(default="", name="status")
-    """For clients older than API 1.22, of containers and images: the action."""
+    """The action, in events of containers and images: for clients older than API 1.22."""
     id: str = msgspec.field(default="", name="id")
-    """For the same: the actor's id."""
+    """The actor's id, in the same events and for the same clients."""
     from_: str = msgspec.field(default="", name="from")
-    """For the same, of containers: the image."""
+    """The image, in events of containers, for the same clients."""
     type: str = always("")
     action: str = always("")
     actor: ActorAnswer = always(ActorAnswer())

@@ -1,4 +1,4 @@
-"""Commands that people run in containers: the bodies of POST /containers/{id}/exec and of the /exec paths."""
+"""Execs, commands run in running containers: the bodies of POST /containers/{id}/exec and of the /exec paths."""
 
 from __future__ import annotations
 

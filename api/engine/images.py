@@ -9,7 +9,7 @@ from api.service.container import Healthcheck
 
 
 class GraphDriver(FullAnswer, frozen=True):
-    """Where a file system is on the host's disk."""
+    """The storage driver, and where it keeps a file system on the host's disk."""
 
     name: str = ""
     data: dict[str, str] = {}
@@ -37,13 +37,13 @@ class RootFS(FullAnswer, frozen=True, rename="pascal"):
 
 
 class ImageMetadata(FullAnswer, frozen=True):
-    """What the host knows of an image beside the image itself."""
+    """What the host stores about an image beside the image itself."""
 
     last_tag_time: str = ""
 
 
 class ImageRunConfig(FullAnswer, frozen=True):
-    """What a container of the image is given where nobody says otherwise."""
+    """The image's defaults for its containers."""
 
     user: str = ""
     env: list[str] = []
@@ -89,7 +89,7 @@ class ImageHistoryAnswer(FullAnswer, frozen=True, kw_only=True):
 
 
 class ImageDeletedAnswer(FullAnswer, frozen=True):
-    """An item of what DELETE /images/{name} answers: a name that was taken away, or the image that went."""
+    """An item of what DELETE /images/{name} answers: a name or an image that was deleted."""
 
     deleted: str | UnsetType = UNSET
     untagged: str | UnsetType = UNSET
@@ -109,7 +109,7 @@ class ProgressError(FullAnswer, frozen=True, rename="lower"):
 
 
 class ProgressAnswer(Answer, frozen=True, rename="camel"):
-    """One line of what POST /images/load and /images/create answer; what is empty is left out."""
+    """One line of what POST /images/load and /images/create answer; empty fields are left out."""
 
     status: str = ""
     id: str = ""

@@ -1,4 +1,4 @@
-"""Networks: what clients send and what is answered."""
+"""Networks: the bodies of the /networks paths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ConfigFromRequest(Value, frozen=True):
 
 
 class NetworkCreateRequest(NetworkSpec, frozen=True):
-    """Body of POST /networks/create: the spec, and fields that are only known to be refused or ignored."""
+    """Body of POST /networks/create: the spec, and fields that are read only to be refused or ignored."""
 
     check_duplicate: bool = False
     """Deprecated by Docker: duplicates are always refused."""
@@ -27,7 +27,7 @@ class NetworkCreateRequest(NetworkSpec, frozen=True):
 
 
 class IPAMAnswer(Answer, frozen=True):
-    """Addresses of a network."""
+    """The address ranges of a network."""
 
     driver: str = always("default")
     options: dict[str, str] | None = always(None)
@@ -35,7 +35,7 @@ class IPAMAnswer(Answer, frozen=True):
 
 
 class ConfigFromAnswer(Answer, frozen=True):
-    """There are no configuration networks."""
+    """Always empty: Argosy has no configuration-only networks."""
 
     network: str = always("")
 
@@ -58,7 +58,7 @@ class PeerAnswer(Answer, frozen=True):
 
 
 class NetworkTaskInfoAnswer(Answer, frozen=True):
-    """Where a task runs."""
+    """The host that a task runs on."""
 
     host: str = always("")
 
@@ -105,7 +105,7 @@ class NetworkAnswer(Answer, frozen=True):
     services: dict[str, NetworkServiceAnswer] | None = None
     """By name, when asked for with `verbose=true`."""
     warnings: list[str] = []
-    """Ours: hosts that use something of its subnet themselves."""
+    """Argosy's own: hosts whose own addresses or routes overlap its subnet."""
 
     @property
     def stack(self) -> str:

@@ -1,10 +1,10 @@
-"""Bodies of requests, read as Docker reads them: JSON with the rules of Go's encoding/json.
+"""Reading of request bodies as Docker reads them: JSON with the rules of Go's encoding/json.
 
-A key names the field that is spelled exactly so, else the one that differs only in case; of two keys for one field the
+A key means the field with exactly this name, else the one that differs only in case; of two keys for one field the
 later one counts. So `{"mode": {"global": {}}}` is a global service here, as it is for Docker. Keys of free-form maps
-(labels, options) are data and stay as they are. A key that no field has is ignored, unless Docker has such a field and
-Argosy does not (unsupported_fields.py): a client that asks for something is never told that it got it. Our own clients
-know the schema: for them (`strict`) an unknown key is an error.
+(labels, options) are data and stay as they are. An unknown key is ignored, except when Docker has such a field and
+Argosy does not (unsupported_fields.py): then the request is refused, and not answered as if it had been honoured. Our
+own clients know the schema: for them (`strict`) an unknown key is an error.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def convert_request(kind: type[T], raw: object, *, strict: bool = False) -> T:
 
 
 def _refusal(unknown: Iterable[str], strict: bool) -> ArgosyError | None:
-    """The error about unknown fields, if there is one. Mistakes come before what Argosy lacks."""
+    """The error about unknown fields, or None. Misspelled fields are reported before fields that Argosy lacks."""
     reasons = {path: _LACKING.get(_folded(path.rpartition(".")[2]), "") for path in unknown}
     mistakes = [f"$.{path}" for path, reason in reasons.items() if not reason]
     if strict and mistakes:

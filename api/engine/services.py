@@ -1,4 +1,4 @@
-"""Services, as the Engine API answers them. (What clients send is a ServiceSpec.)"""
+"""Services: the answers of the /services paths. (Clients send a ServiceSpec.)"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ S = TypeVar("S")
 
 
 class PortAnswer(PortConfig, frozen=True):
-    """A published port, with its protocol and mode always there."""
+    """A published port; its protocol and mode are always written."""
 
     protocol: Literal["tcp", "udp", "sctp"] = always("tcp")
     publish_mode: Literal["ingress", "host"] = always("ingress")
@@ -34,7 +34,7 @@ class PortAnswer(PortConfig, frozen=True):
 
 
 class EndpointSpecAnswer(Answer, frozen=True):
-    """How a service was asked to be reached."""
+    """A service's EndpointSpec: the mode and ports that its user asked for."""
 
     mode: str = ""
     ports: list[PortAnswer] = []
@@ -53,23 +53,23 @@ class VirtualIPAnswer(Answer, frozen=True):
 
 
 class EndpointAnswer(Answer, frozen=True):
-    """How a service is reached."""
+    """A service's ports and virtual addresses."""
 
     spec: EndpointSpecAnswer = always(EndpointSpecAnswer())
     ports: list[PortAnswer] = []
-    """With the numbers that were picked."""
+    """With the numbers that the allocator picked."""
     virtual_ips: list[VirtualIPAnswer] = msgspec.field(default_factory=list, name="VirtualIPs")
 
 
 class UpdateStatusAnswer(Answer, frozen=True):
-    """How far an update or a rollback is."""
+    """The progress of an update or a rollback."""
 
     state: str = always("")
     started_at: str = always("")
     completed_at: str = ""
     message: str = always("")
     reason: Reason | None = None
-    """Ours: why it waits, was paused or was rolled back; Docker forgets it."""
+    """Argosy's own: why it waits, was paused or was rolled back."""
 
 
 class ServiceStatusAnswer(Answer, frozen=True):
@@ -104,7 +104,7 @@ class ServiceFields(Answer, Generic[S], frozen=True):
 
 
 class EncodedServiceAnswer(ServiceFields[msgspec.Raw], frozen=True):
-    """A service as managers answer it: specs are encoded once and kept."""
+    """A service as managers send it: each spec is encoded once and cached."""
 
 
 class ServiceAnswer(ServiceFields[ServiceSpec], frozen=True):
@@ -119,7 +119,7 @@ class ServiceAnswer(ServiceFields[ServiceSpec], frozen=True):
 
     @property
     def network_ids(self) -> set[str]:
-        """Networks it is on."""
+        """Ids of the networks that it is attached to."""
         return set(self.spec.network_ids)
 
 
@@ -129,7 +129,7 @@ class ServiceUpdatedAnswer(Answer, frozen=True):
     warnings: list[str] | None = None
 
 
-# ── specs as they are shown ──────────────────────────────────────────────────────────────────────────────────────
+# ── specs in answers ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def shown_service_spec(spec: ServiceSpec) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def shown_task_spec(spec: TaskSpec) -> dict[str, Any]:
 
 
 def with_defaults(spec: ServiceSpec) -> ServiceSpec:
-    """The spec with what holds where it says nothing (swarmkit api/defaults/service.go)."""
+    """The spec with defaults in the fields it leaves out (swarmkit api/defaults/service.go)."""
     task, replace = spec.task_template, msgspec.structs.replace
     container = replace(
         task.container_spec,

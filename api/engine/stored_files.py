@@ -1,4 +1,4 @@
-"""Secrets and configs, as the Engine API answers them. (What clients send is a SecretSpec or a ConfigSpec.)"""
+"""Secrets and configs: the answers of /secrets and /configs. (Clients send a SecretSpec or a ConfigSpec.)"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from api.labels import stack_of
 
 
 class StoredFileSpecAnswer(Answer, frozen=True):
-    """What a user said of a secret or a config. Secrets are answered without their data."""
+    """The spec of a secret or a config. Answers about secrets have no data."""
 
     name: str = always("")
     labels: dict[str, str] = always({})

@@ -1,4 +1,4 @@
-"""The cluster and its nodes: what clients send and what is answered, and the cluster's part of GET /info."""
+"""The cluster and its nodes: the bodies of /swarm and /nodes, and the cluster's part of GET /info."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from api.service.resources import Reservations
 from api.states import Availability, Role
 
 CLUSTER_NAME = "default"
-"""What Docker calls every cluster."""
+"""The name that Docker gives every cluster."""
 
 
-# ── what clients send ────────────────────────────────────────────────────────────────────────────────────────────
+# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class OrchestrationRequest(Request, frozen=True):
@@ -26,7 +26,7 @@ class OrchestrationRequest(Request, frozen=True):
 
 
 class RaftRequest(Request, frozen=True):
-    """Docker's settings of its own store; nothing but their defaults is taken."""
+    """Docker's settings of its own store; only their defaults are accepted."""
 
     snapshot_interval: int | None = None
     keep_old_snapshots: int | None = None
@@ -42,7 +42,7 @@ class DispatcherRequest(Request, frozen=True):
 
 
 class CAConfigRequest(Request, frozen=True):
-    """Nanoseconds a node's certificate holds; the rest is refused."""
+    """`node_cert_expiry`: nanoseconds that a node's certificate is valid; the other fields are refused."""
 
     node_cert_expiry: int = 0
     external_cas: list[dict[str, Any]] = msgspec.field(default_factory=list, name="ExternalCAs")
@@ -64,7 +64,7 @@ class EncryptionConfigRequest(Request, frozen=True):
 
 
 class SwarmUpdateRequest(Request, frozen=True):
-    """Body of POST /swarm/update: the cluster's spec; what it does not say stays as it is."""
+    """Body of POST /swarm/update: the cluster's spec; fields that are not sent stay unchanged."""
 
     name: str = CLUSTER_NAME
     labels: dict[str, str] = {}
@@ -157,7 +157,7 @@ class ClusterSpecAnswer(Answer, frozen=True):
 
 
 class TLSInfoAnswer(Answer, frozen=True):
-    """Whom the cluster trusts. Empty before there is a CA."""
+    """The cluster's trusted CA. Empty before there is one."""
 
     trust_root: str = ""
     """PEM."""
@@ -183,7 +183,7 @@ class ClusterAnswer(Answer, frozen=True):
 
 
 class JoinTokensAnswer(Answer, frozen=True):
-    """What hosts join with."""
+    """The tokens that hosts join with."""
 
     worker: str = always("")
     manager: str = always("")
@@ -205,7 +205,7 @@ class UnlockKeyAnswer(Answer, frozen=True):
 
 
 class NodeSpecAnswer(NodeSpec, frozen=True):
-    """What a user says of a node, with everything but its name always there."""
+    """A node's spec; every field but the name is always written."""
 
     labels: dict[str, str] = always({})
     role: Role = always(Role.WORKER)
@@ -227,7 +227,7 @@ class PluginAnswer(Answer, frozen=True):
 
 
 class EngineAnswer(Answer, frozen=True):
-    """What runs a node's containers."""
+    """The version and drivers of a node's engine."""
 
     engine_version: str = always("")
     labels: dict[str, str] = {}
@@ -235,18 +235,18 @@ class EngineAnswer(Answer, frozen=True):
 
 
 class NodeDescriptionAnswer(Answer, frozen=True):
-    """What a node says of itself."""
+    """A node's description, as its agent reports it."""
 
     hostname: str = always("")
     platform: PlatformAnswer = always(PlatformAnswer())
     resources: Reservations = always(Reservations())
-    """All that the node has."""
+    """The node's total resources."""
     engine: EngineAnswer = always(EngineAnswer())
     tls_info: TLSInfoAnswer = always(TLSInfoAnswer())
 
 
 class NodeStatusAnswer(Answer, frozen=True):
-    """Whether a node is there, and what does not work on it."""
+    """Whether a node is ready, and what does not work on it."""
 
     state: str = always("")
     message: str = ""
@@ -254,7 +254,7 @@ class NodeStatusAnswer(Answer, frozen=True):
 
 
 class ManagerStatusAnswer(Answer, frozen=True):
-    """A node's part as a manager."""
+    """A node's state as a manager."""
 
     leader: bool = False
     reachability: str = always("")
@@ -285,7 +285,7 @@ class RemoteManagerAnswer(Answer, frozen=True):
 
 
 class SwarmInfoAnswer(Answer, frozen=True):
-    """The field Swarm of GET /info. On a host outside a cluster it says so."""
+    """The field Swarm of GET /info; "inactive" on a host outside a cluster."""
 
     node_id: str = always("")
     node_addr: str = always("")

@@ -21,7 +21,7 @@ class PluginNames(FullAnswer, frozen=True):
 
 
 class RegistryConfig(FullAnswer, frozen=True):
-    """Which registries are asked how."""
+    """How registries are reached."""
 
     insecure_registry_cidrs: list[str] = field(name="InsecureRegistryCIDRs", default=[])
     index_configs: dict[str, str] = {}
@@ -29,7 +29,7 @@ class RegistryConfig(FullAnswer, frozen=True):
 
 
 class RuntimePath(FullAnswer, frozen=True, rename="lower"):
-    """Where an OCI runtime's program is."""
+    """The path of an OCI runtime's executable."""
 
     path: str = ""
 
@@ -100,7 +100,7 @@ class InfoAnswer(FullAnswer, frozen=True):
 
 
 class EngineDetails(FullAnswer, frozen=True):
-    """Of the engine among the components of GET /version; Docker has all of them as texts."""
+    """Details of the component Engine in GET /version; Docker writes all of them as strings."""
 
     api_version: str = field(name="ApiVersion", default="")
     min_api_version: str = field(name="MinAPIVersion", default="")
@@ -144,7 +144,7 @@ class VersionAnswer(FullAnswer, frozen=True):
 
 
 class DiskUsageAnswer(FullAnswer, frozen=True):
-    """GET /system/df: as far as it was asked for. `layers_size` is in bytes."""
+    """GET /system/df: only the parts that were asked for. `layers_size` is in bytes."""
 
     layers_size: int | UnsetType = UNSET
     images: list[ImageSummaryAnswer] | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""Tasks, as the Engine API answers them."""
+"""Tasks: the answers of the /tasks paths."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class TaskStatusAnswer(Answer, frozen=True):
     message: str = always("")
     err: str = always("")
     reason: Reason | None = None
-    """Ours: why, as a value; `err` is its text."""
+    """Argosy's own: the reason as a value; `err` is its text."""
     container_status: ContainerStatusAnswer | None = None
     port_status: PortStatusAnswer = always(PortStatusAnswer())
 
 
 class AttachedNetworkSpecAnswer(Answer, frozen=True):
-    """What a network of a task was asked to be."""
+    """The spec of a network that a task is attached to."""
 
     name: str = always("")
     labels: dict[str, str] = always({})
@@ -64,7 +64,7 @@ class AttachedNetworkSpecAnswer(Answer, frozen=True):
 
 
 class AttachedNetworkAnswer(Answer, frozen=True):
-    """A network of a task. Without a spec once it is gone."""
+    """A network of a task; without a spec when the network was removed."""
 
     id: str = always("")
     version: VersionAnswer = always(VersionAnswer())
@@ -101,7 +101,7 @@ class TaskFields(Answer, Generic[S], frozen=True):
 
 
 class EncodedTaskAnswer(TaskFields[msgspec.Raw], frozen=True):
-    """A task as managers answer it: a revision's spec is encoded once and kept."""
+    """A task as managers send it: a revision's spec is encoded once and cached."""
 
 
 class TaskAnswer(TaskFields[TaskSpec], frozen=True):

@@ -1,6 +1,6 @@
-"""Fields of the Engine API that Argosy's schema does not have, and why: refused by name where a request has them.
+"""Fields of the Engine API that Argosy's schema lacks, with the reason: a request that has one is refused by name.
 
-Fields that the schema has and nothing honours are in api/service/unsupported.py.
+Fields that the schema has but Argosy cannot honour are in api/service/unsupported.py.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ LACKING: Final = {
     "Runtime": f"not supported by Argosy: {_WINDOWS}",
     "SwapBytes": "not supported by Argosy here; ContainerSpec.HostConfig.MemorySwap (memory and swap) is",
 }
-"""Name of the field where it is lacking → what to say behind its path."""
+"""Name of the field → the text that follows its path in the error."""

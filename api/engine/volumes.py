@@ -17,10 +17,10 @@ class VolumeCreateRequest(Request, frozen=True):
 
 
 class VolumeUsage(FullAnswer, frozen=True, kw_only=True):
-    """What a volume takes on the disk. `size` is in bytes, -1 when it cannot be measured."""
+    """A volume's use of the disk. `size` is in bytes, -1 when it cannot be measured."""
 
     ref_count: int = 0
-    """Containers that have it."""
+    """Number of containers that mount it."""
     size: int = -1
 
 

@@ -1,1 +1,1 @@
-"""What serving the HTTP API needs, whoever serves it: the application, listening, event streams."""
+"""Serving the HTTP API, on managers and on every host: the application, listening sockets, event streams."""

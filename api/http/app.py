@@ -1,4 +1,4 @@
-"""The plumbing that the cluster part and the host part of the HTTP API share: bodies, errors, versions."""
+"""The aiohttp application that the cluster part and the host part of the API share: bodies, errors, versions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MIN_API_VERSION = "1.24"
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a JSON body; image uploads are streamed and have no limit."""
 MOST_WORDS = 4000
-"""Characters of an error's sentence: it may repeat what was sent."""
+"""Characters of an error's message, which may repeat parts of the request."""
 BODY_TIME = 30.0
-"""Seconds in which a JSON body must come in."""
+"""Seconds in which a JSON body must arrive."""
 BODY_PAUSE = 10.0
-"""Seconds without a byte after which a JSON body is given up."""
+"""Seconds without a byte after which reading a JSON body fails."""
 UPLOAD_PAUSE = 60.0
-"""Seconds without a byte after which an upload is given up."""
+"""Seconds without a byte after which reading an upload fails."""
 
 VERSION_PREFIX = "/v{api_version:[0-9.]+}"
 _VERSION = re.compile(r"/v([0-9]{1,20})\.([0-9]{1,20})(/.*)", re.DOTALL)
@@ -43,7 +43,7 @@ def answer(value: object, status: int = 200) -> web.Response:
 
 
 def error_answer(error: ArgosyError) -> web.Response:
-    """Docker's form of an error."""
+    """An error in Docker's form."""
     text = str(error)
     view: dict[str, object] = {"message": text if len(text) <= MOST_WORDS else text[:MOST_WORDS] + "…"}
     if error.reason is not None:
@@ -52,14 +52,14 @@ def error_answer(error: ArgosyError) -> web.Response:
 
 
 async def body(request: web.Request, kind: type[T], most: int = MAX_BODY, seconds: float = BODY_TIME) -> T:
-    """The request's JSON body, of at most so many bytes and in so many seconds. Raises Invalid, TooLarge or TooSlow."""
+    """The request's JSON body, of at most `most` bytes in `seconds`. Raises Invalid, TooLarge or TooSlow."""
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise Invalid(f"unsupported Content-Type header ({request.content_type}): must be 'application/json'")
     return read_request(kind, await raw_body(request, most, seconds), strict=is_ours(request))
 
 
 def is_ours(request: web.Request) -> bool:
-    """Whether the request says that it comes from our own command line, which knows the schema."""
+    """Whether the request's User-Agent is our own command line, which knows the schema."""
     agent = request.headers.get("User-Agent", "")
     return agent == USER_AGENT or agent.startswith(f"{USER_AGENT}/")
 
@@ -88,7 +88,7 @@ async def _piece(request: web.Request, size: int, seconds: float) -> bytes:
 
 
 async def upload(request: web.Request, size: int) -> AsyncIterator[bytes]:
-    """The pieces, of at most `size` bytes, of a body that may have any length. Raises TooSlow when it stops coming."""
+    """The pieces, of at most `size` bytes, of a body of any length. Raises TooSlow when no more of it arrives."""
     while True:
         try:
             piece = await _piece(request, size, UPLOAD_PAUSE)
@@ -100,7 +100,7 @@ async def upload(request: web.Request, size: int) -> AsyncIterator[bytes]:
 
 
 def make_app(routes: list[web.RouteDef]) -> web.Application:
-    """An application that takes every path with and without a version, and answers every error in Docker's form."""
+    """An application that serves every path with and without a version, and answers every error in Docker's form."""
     app = web.Application(middlewares=[_errors], client_max_size=0)
     for route in routes:
         route.register(app.router)
@@ -123,7 +123,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer({"message": f"the request body is broken: {_first_line(error)}"}, 400)
     except Exception as error:
         if isinstance(error, ConnectionError) and _is_gone(request):
-            return web.Response(status=400)  # nobody is there to read it
+            return web.Response(status=400)  # the client has disconnected
         log.exception("request failed", method=request.method, path=request.path)
         return answer({"message": "internal error; argosyd's log has the details"}, 500)
 
@@ -145,7 +145,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _check(request: web.Request) -> None:
-    """What every request must be like, whatever its route. Raises Invalid."""
+    """Check what holds for every request, whatever its route. Raises Invalid."""
     for what, text in (*request.match_info.items(), *request.query.items()):
         check_parameter(what, "the name of a parameter")
         check_parameter(text, what)

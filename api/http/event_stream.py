@@ -1,6 +1,6 @@
-"""GET /events, for whoever has some to tell of: managers of the cluster, agents of their host; both on one stream.
+"""GET /events over any number of event sources: the cluster's on managers, the host's own on every host.
 
-A Source is read by position, so a reader misses nothing that is still kept and never hears anything twice.
+A source is read by position, so a reader gets every event that is still in the source, and none twice.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ FILTERS = frozenset({
     "service", "task", "type", "volume",
 })  # fmt: skip
 LOOK_UP = 5.0
-"""Seconds between looks whether the client is still there."""
+"""Seconds between checks whether the client is still connected."""
 
 
 class EventSource(Protocol):
-    """Something that things happen to."""
+    """Where events come from; they have positions in the order in which they happened."""
 
     def position(self, since: float) -> int:
         """The position before everything not older than `since` (Unix seconds); of the newest event for 0."""
         ...
 
     def after(self, position: int) -> tuple[list[EventAnswer], int]:
-        """What came after a position, as the Engine API shows it, oldest first; and the position after that."""
+        """The events after a position, oldest first, and the position of the last one."""
         ...
 
     async def newer(self, position: int) -> None:
-        """Until there may be something after the position."""
+        """Wait until there may be an event after the position."""
         ...
 
 
 def event(time: float, kind: str, action: str, id: str, attributes: dict[str, str], scope: str) -> EventAnswer:
-    """An event as the Engine API shows it; those of containers with the fields that old clients read."""
+    """An event as the Engine API answers it; with the fields for old clients if it is about a container or image."""
     has_old_fields = kind in ("container", "image")
     return EventAnswer(
         type=kind,
@@ -64,15 +64,15 @@ async def stream(request: web.Request, sources: Sequence[EventSource], clock: Cl
     places = [source.position(since) for source in sources]
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
-    # a client that goes away is nothing to complain of
+    # a client that disconnects is no error
     with suppress(ConnectionError):
         while request.transport is not None and not request.transport.is_closing():
             left = until - clock()
             read = [source.after(place) for source, place in zip(sources, places, strict=True)]
             places = [place for _, place in read]
             news = sorted((one for events, _ in read for one in events), key=lambda one: one.time_nano)
-            told = (one for one in news if one.time_nano <= until * 1e9 and passes(one, chosen))
-            if lines := b"".join(encode(one) + b"\n" for one in told):
+            wanted = (one for one in news if one.time_nano <= until * 1e9 and passes(one, chosen))
+            if lines := b"".join(encode(one) + b"\n" for one in wanted):
                 await response.write(lines)
             if left <= 0:
                 break
@@ -83,7 +83,7 @@ async def stream(request: web.Request, sources: Sequence[EventSource], clock: Cl
 
 
 def passes(event: EventAnswer, chosen: dict[str, set[str]]) -> bool:
-    """Whether an event is among those asked for: any value of each filter."""
+    """Whether an event matches at least one value of each filter."""
     return all(_passes_one(event, name, values) for name, values in chosen.items())
 
 
@@ -117,7 +117,7 @@ def _untagged(image: str) -> str:
 
 
 async def _any(waits: Sequence[Callable[[], Any]], seconds: float) -> None:
-    """Until one of them is done, at most so long."""
+    """Wait until one of them is done, at most `seconds`."""
     tasks = [asyncio.ensure_future(wait()) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)

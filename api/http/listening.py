@@ -1,7 +1,7 @@
-"""How our HTTP servers listen: a bounded number of connections, each with deadlines, and a log that nobody can fill.
+"""Listening sockets of our HTTP servers: a bounded number of connections, each with deadlines, and a bounded log.
 
-aiohttp accepts whatever comes. So the sockets are ours here: a connection is counted (kit/connection_gate.py) before
-anything is spent on it, has to finish its TLS handshake and its headers in time, and gives its place back when it ends.
+aiohttp accepts every connection, so this file accepts them itself: a connection is counted (kit/connection_gate.py)
+before anything is spent on it, must finish its TLS handshake and send its headers in time, and is uncounted at its end.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from kit.connection_gate import ConnectionGate, Limits, origin_of
 HANDSHAKE_TIME = 5.0
 """Seconds for a TLS handshake."""
 IDLE_TIME = 15.0
-"""Seconds without a whole request: for the first one's headers, and between two."""
+"""Seconds without a whole request: for the headers of the first one, and between two."""
 LOCAL_IDLE_TIME = 300.0
-"""The same on unix sockets: clients there keep connections to use them again."""
+"""The same on unix sockets: clients there keep connections for reuse."""
 LINGER_TIME = 2.0
-"""Seconds in which the rest of a body that nobody wants is read."""
+"""Seconds in which the rest of a body that no handler reads is discarded."""
 CLOSE_TIME = 1.0
-"""Seconds that requests under way get when the server stops."""
+"""Seconds that running requests get when the server stops."""
 BACKLOG = 512
 _PATIENCE = 1.0
 """Seconds until accepting is tried again when there are no file descriptors left."""
@@ -48,11 +48,11 @@ BAD_REQUEST = 400
 
 log = structlog.get_logger(__name__)
 Identify = Callable[[asyncio.BaseTransport], str]
-"""Says who a connection is, by its certificate; "" for a stranger."""
+"""Returns who a connection is, by its certificate; "" for a stranger."""
 
 
 def runner_of(app: web.Application, idle: float = IDLE_TIME) -> web.AppRunner:
-    """What serves an application on our sites."""
+    """The aiohttp runner that serves an application on our sites. `idle` is in seconds."""
     return web.AppRunner(
         app, access_log=None, handle_signals=False, keepalive_timeout=idle, lingering_time=LINGER_TIME,
         shutdown_timeout=CLOSE_TIME, logger=_http_log(), auto_decompress=False,
@@ -60,7 +60,7 @@ def runner_of(app: web.Application, idle: float = IDLE_TIME) -> web.AppRunner:
 
 
 class GuardedSite(web.BaseSite):
-    """Listens with one socket. `known` is asked after the handshake."""
+    """A listening socket with limits. `known` is called after the handshake."""
 
     def __init__(
         self,
@@ -80,21 +80,21 @@ class GuardedSite(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """Where it listens, for aiohttp."""
+        """The address it listens on, for aiohttp."""
         return f"{self._listener.getsockname()}"
 
     def __len__(self) -> int:
         return len(self._gate)
 
     async def start(self) -> None:
-        """Accept from now on."""
+        """Start to accept connections."""
         await super().start()
         self._listener.setblocking(False)
         self._listener.listen(BACKLOG)
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     async def stop(self) -> None:
-        """Accept no more; the runner ends what is open."""
+        """Stop accepting; the runner ends open connections."""
         if self._listener.fileno() >= 0:
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()
@@ -102,7 +102,7 @@ class GuardedSite(web.BaseSite):
             task.cancel()
         await super().stop()
 
-    # ── coming in ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── accepting ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):
@@ -116,7 +116,7 @@ class GuardedSite(web.BaseSite):
             self._admit(connection, _origin(connection, address))
 
     def _pause(self, error: OSError) -> None:
-        """No file descriptor is left, or no memory: the listener would be ready again at once, for ever."""
+        """Pause accepting: without file descriptors or memory the listener stays ready and keeps the loop busy."""
         log.error("a connection cannot be accepted", reason=error.strerror or str(error))
         self._loop.remove_reader(self._listener.fileno())
         self._loop.call_later(_PATIENCE, self._resume)
@@ -163,14 +163,14 @@ class GuardedSite(web.BaseSite):
                 log.warning("a connection is refused: its sender has too many", sender=name)
                 transport.abort()
 
-    # ── going ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── closing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _gone(self, id: int) -> None:
         self._open.pop(id, None)
         self._gate.leave(id)
 
     def _drop(self, id: int) -> None:
-        """End a connection that has to give its place to another."""
+        """End a connection to make room for another."""
         match self._open.pop(id, None):
             case socket.socket() as connection:
                 with suppress(OSError):
@@ -180,7 +180,7 @@ class GuardedSite(web.BaseSite):
 
 
 class _CountedConnection(asyncio.Protocol):
-    """aiohttp's protocol; tells when the connection is gone, and whoever reads a body that its chunks are broken."""
+    """aiohttp's protocol; reports the end of the connection, and broken chunks to the reader of a body."""
 
     def __init__(self, inner: Any, gone: Callable[[], None]) -> None:
         self._inner = inner
@@ -189,8 +189,8 @@ class _CountedConnection(asyncio.Protocol):
             setattr(self, name, getattr(inner, name))
 
     def data_received(self, data: bytes) -> None:
-        """What is no HTTP any more makes an answer of its own, which aiohttp queues behind the request that is being
-        read: that would wait for the rest of its body, and be given up much later (found by the fuzz)."""
+        """Pass the bytes on. When they are no HTTP, aiohttp queues an error answer behind the request being read, which
+        would wait for the rest of its body until a timeout (found by the fuzz tests): so its body fails at once."""
         queue = self._inner._messages
         before = len(queue)
         self._inner.data_received(data)
@@ -204,13 +204,13 @@ class _CountedConnection(asyncio.Protocol):
 
 
 def tcp_listener(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; "" is all of them. Raises OSError."""
+    """A socket bound to the address; "" means all addresses. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 def unix_listener(path: str) -> socket.socket:
-    """A socket bound to the path, in place of one that a former process left. Raises OSError."""
+    """A socket bound to the path, replacing one that an earlier process left. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(FileNotFoundError):
@@ -236,14 +236,14 @@ def _origin(connection: socket.socket, address: Any) -> str:
 
 
 def _reset(connection: socket.socket) -> None:
-    """Close at once, leaving nothing behind, not even a closed connection's wait."""
+    """Close with a reset, so that no state is left, not even TIME_WAIT."""
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     connection.close()
 
 
 def _http_log() -> logging.Logger:
-    """aiohttp's own lines. What a client did (sent no HTTP, went before its answer) is one line, and no traceback."""
+    """aiohttp's logger. Faults of a client (no HTTP, disconnected too early) are one line without a traceback."""
     logger = logging.getLogger("argosy.http")
     if _without_traceback not in logger.filters:
         logger.addFilter(_without_traceback)
@@ -252,7 +252,7 @@ def _http_log() -> logging.Logger:
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    # one of ours was answered by the handler; aiohttp comes upon it again when it reads what is left of the body
+    # the handler has answered errors of ours; aiohttp meets them again when it reads the rest of the body
     if isinstance(error, HttpProcessingError | ConnectionError | ArgosyError):
         is_gone = isinstance(error, ConnectionError)
         record.msg = "a client went before its answer: %s" if is_gone else "a request that is no HTTP came from %s"

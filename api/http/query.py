@@ -38,7 +38,7 @@ def number(request: web.Request, name: str, default: int, least: int = 0, most: 
 
 
 def version(request: web.Request, what: str) -> int:
-    """`?version=`: the version of an object that its writer has read. Raises Invalid; `what` is the object's kind."""
+    """`?version=`: the version of the object that the client has read. Raises Invalid; `what` is the object's kind."""
     text = request.query.get("version", "")
     try:
         return whole_number(text, "version")
@@ -47,7 +47,7 @@ def version(request: web.Request, what: str) -> int:
 
 
 def tail(request: web.Request) -> int:
-    """How many lines of a log are asked for, from its end; -1 for all. Raises Invalid."""
+    """`?tail=`: the number of lines from the end of a log; -1 for all. Raises Invalid."""
     text = request.query.get("tail", "")
     if text in ("", "all", "-1"):
         return -1
@@ -68,9 +68,9 @@ def moment(request: web.Request, name: str) -> float:
 
 
 def read_moment(text: str) -> float | None:
-    """A point in time, given in Unix seconds or as RFC 3339; None for what is neither, or is not in our calendar.
+    """A point in time, given in Unix seconds or as RFC 3339; None for anything else, and for dates out of range.
 
-    What is before 1970 is the beginning of 1970: nothing of ours is older.
+    Times before 1970 count as the beginning of 1970: nothing of ours is older.
     """
     try:
         found = float(text)

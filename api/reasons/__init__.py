@@ -1,1 +1,1 @@
-"""Why something is as it is: reasons as values, their text, and what helps against them."""
+"""Reasons: why something is in its state, as a value; the text of each, and its remedy."""

@@ -1,9 +1,9 @@
-"""Why something is as it is, as a value: a code and the facts that belong to it.
+"""Reasons: why something is in its state, as a value of a code and the facts that belong to it.
 
-A reason is made where something is decided or seen (scheduler, allocator, orchestrator, agent), stored and sent as it
-is, and turned into text in one place (`reason_text`). Nobody looks into the text: who needs to know more asks for the
-code and the facts. What another program said (a container runtime, a registry) is a fact named `text`, shown to people
-and never examined.
+A reason is made where something is decided or observed (scheduler, allocator, orchestrator, agent), stored and sent as
+a value, and turned into text in one place (`reason_text`). No code parses the text: it uses the code and the facts.
+The output of another program (a container runtime, a registry) is a fact named `text`, shown to people and never
+parsed.
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ ORDINARY = {
     TaskState.RUNNING: "started",
     TaskState.COMPLETE: "finished",
 }
-"""What is said of a task in a state that needs no reason; of others, the state's name."""
+"""The message of a task in a state that needs no reason; for other states, the state's name."""
 
 
 class Code(StrEnum):
-    """What a reason says. After each: what it means, and its facts. The strings are stored: never change one."""
+    """The kinds of reasons. Below each: what it means, and its facts. The strings are stored: never change one."""
 
     TEXT = "text"
-    """Words from a version of Argosy that had no reasons: `text`."""
+    """Text from a version of Argosy that had no reasons: `text`."""
     UNKNOWN = "unknown"
-    """A code of a newer version of Argosy. The facts are as that version gave them."""
+    """A code of a newer version of Argosy. The facts are as that version set them."""
 
     # ── no node takes a task (scheduler) ──
     NO_SUITABLE_NODE = "no-suitable-node"
-    """`because` has one reason for each filter that refused nodes, the one that refused most first. `named`: what is
-    the matter with the nodes, where none is ready and active."""
+    """`because` has one reason for each filter that refused nodes, the one that refused most first. `named`: why
+    each node is unavailable, when none is ready and active."""
     NODE_UNAVAILABLE = "node-unavailable"
-    """Not ready, or not active: on `nodes` nodes. (So are the next six.)"""
+    """Not ready or not active, on `nodes` nodes. (The next six have this fact too.)"""
     INSUFFICIENT_RESOURCES = "insufficient-resources"
     """Too little CPU, memory or generic resources is left."""
     CONSTRAINTS_NOT_SATISFIED = "constraints-not-satisfied"
     """The placement constraints do not match."""
     UNSUPPORTED_PLATFORM = "unsupported-platform"
-    """The node is of none of the platforms that the image is built for."""
+    """The image is not built for the node's platform."""
     DEVICE_NOT_OFFERED = "device-not-offered"
     """No CDI file of the node names `devices`."""
     HOST_PORT_IN_USE = "host-port-in-use"
     """A task on the node holds a host-mode port that is asked for."""
     MAX_REPLICAS_PER_NODE = "max-replicas-per-node"
-    """The node has as many tasks of the service as it may."""
+    """The node has the maximum number of tasks of the service."""
 
     # ── no address, subnet or port (allocator) ──
     NO_SUCH_NETWORK = "no-such-network"
     """`network` (an id) does not exist."""
     NETWORK_BEING_REMOVED = "network-being-removed"
-    """`network` is on its way out."""
+    """`network` is being removed."""
     NETWORK_WITHOUT_SUBNET = "network-without-subnet"
-    """`network` has no subnet yet; `because` says why, where that is known."""
+    """`network` has no subnet yet; `because` says why, when that is known."""
     SUBNET_UNUSABLE = "subnet-unusable"
     """The subnet asked for is no subnet: `text`."""
     SUBNET_TOO_SMALL = "subnet-too-small"
@@ -70,11 +70,11 @@ class Code(StrEnum):
     SUBNET_OVERLAPS_NETWORK = "subnet-overlaps-network"
     """`subnet` asked for overlaps that of `network`."""
     SUBNET_OVERLAPS = "subnet-overlaps"
-    """`subnet` asked for overlaps `user`: a host's prefix, or addresses kept for a purpose."""
+    """`subnet` asked for overlaps `user`: a host's prefix, or reserved addresses."""
     WAITING_FOR_FIRST_HOST = "waiting-for-first-host"
-    """No host has said yet which addresses it uses itself."""
+    """No host has reported yet which addresses it uses itself."""
     ADDRESS_POOL_EXHAUSTED = "address-pool-exhausted"
-    """No subnet is left in `pools`; `user` names what a host uses of them."""
+    """No subnet is left in `pools`; `user` names the part that hosts use themselves."""
     NO_ADDRESS_LEFT = "no-address-left"
     """For tasks in `network`."""
     NO_BRIDGE_ADDRESS_LEFT = "no-bridge-address-left"
@@ -92,34 +92,34 @@ class Code(StrEnum):
     ADDRESS_OUTSIDE_SUBNET = "address-outside-subnet"
     """`address`, which the service asks for, is not in `subnet` of `network`."""
     BEING_TAKEN_UP = "being-taken-up"
-    """The leader has not put the service in force yet."""
+    """The leader has not processed the service yet."""
 
     # ── waiting for other services ──
     WAITING_FOR_SERVICES = "waiting-for-services"
     """`because` has one DEPENDENCY for each."""
     DEPENDENCY = "dependency"
-    """`service` is to be `condition`: started, healthy, completed."""
+    """Waiting until `service` is `condition`: started, healthy or completed."""
 
     WAITS_FOR_ITSELF = "waits-for-itself"
-    """`service` would, by way of `way`."""
+    """`service` would wait for itself, through the services in `way`."""
 
-    # ── told to stop (orchestrator) ──
+    # ── stopped by the orchestrator ──
     NODE_REMOVED = "node-removed"
-    """The task's node is no member any more."""
+    """The task's node was removed from the cluster."""
     NODE_DOWN = "node-down"
     """The task's node is down."""
     NODE_DRAINED = "node-drained"
     """The task's node is being drained."""
     DRAIN_WAITS = "drain-waits"
-    """The node is being drained, but the task goes on until the one that replaces it runs."""
+    """The node is being drained, but the task runs until its replacement runs."""
     NODE_DOWN_TOO_LONG = "node-down-too-long"
-    """Nobody expects the node back soon: its tasks are given up."""
+    """The node has been down for so long that its tasks are given up."""
     CONSTRAINTS_NOT_MET = "constraints-not-met"
-    """The task's node does not meet the constraints any more."""
+    """The task's node no longer meets the constraints."""
     RESOURCES_GONE = "resources-gone"
-    """The task's node does not have any more what the task reserves."""
+    """The task's node no longer has the resources that the task reserves."""
     YIELDS_TO_SUCCESSOR = "yields-to-successor"
-    """Its successor finds no place beside it, so it is stopped first."""
+    """No node has room for its successor beside it, so it is stopped first."""
     RUN_TOO_LONG = "run-too-long"
     """The run of a scheduled job has taken longer than `seconds`."""
 
@@ -131,24 +131,24 @@ class Code(StrEnum):
 
     # ── why an update stopped ──
     TASK_ENDED_EARLY = "task-ended-early"
-    """`task` failed or ended while it was watched; `because`: why, as the task says."""
+    """`task` failed or ended during the monitor period; `because`: the task's own reason."""
     NO_PROGRESS = "no-progress"
-    """For `seconds`; `task` is `state`, where one holds it up, and `because` says why."""
+    """For `seconds`. When a task delays it: `task` is in `state`, and `because` says why."""
 
     NO_PREVIOUS_REVISION = "no-previous-revision"
-    """`service` has none to go back to."""
+    """`service` has no earlier revision to roll back to."""
     REVISION_NOT_KEPT = "revision-not-kept"
-    """`revision` of `service`; the `kept` ones."""
+    """`revision` of `service` is not stored any more; `kept` lists those that are."""
 
-    # ── what a host is doing with a task (agent) ──
+    # ── progress of a task on its host (agent) ──
     GETTING_IMAGE = "getting-image"
-    """`image`; `because`: why it is tried again."""
+    """`image` is being fetched; `because`: why the last attempt failed."""
     WAITING_FOR_NETWORKS = "waiting-for-networks"
     """The task's networks do not exist on the host yet."""
     WAITING_FOR_FILES = "waiting-for-files"
-    """`files` have not come from the managers: "secret password, config motd"."""
+    """`files` have not arrived from the managers: "secret password, config motd"."""
     WAITING_FOR_TURN = "waiting-for-turn"
-    """The host starts as many containers as it may at once."""
+    """The host already starts as many containers as it may at once."""
     POST_START = "post-start"
     """Its post_start commands are running."""
     HEALTH_CHECK_PENDING = "health-check-pending"
@@ -158,17 +158,17 @@ class Code(StrEnum):
     DRAINING = "draining"
     """It takes no new connections and will be stopped."""
     STOPPING = "stopping"
-    """It has been told to stop."""
+    """It is being stopped."""
     CLEANING_UP = "cleaning-up"
     """It has ended; its container or network namespace is being removed."""
     NOT_HANDLED = "not-handled"
-    """The host cannot go on with it and tries again: `text`."""
+    """The host could not handle it and retries: `text`."""
 
     # ── why a task ended (agent) ──
     IMAGE_UNAVAILABLE = "image-unavailable"
-    """`image` is not to be had: `text`."""
+    """`image` cannot be fetched: `text`."""
     NETWORK_FAILED = "network-failed"
-    """Its network namespace, or a port of the host, is not to be had: `text`."""
+    """Its network namespace cannot be made, or a port of the host is not free: `text`."""
     CREATE_FAILED = "create-failed"
     """Its container cannot be made: `text`."""
     START_FAILED = "start-failed"
@@ -176,66 +176,66 @@ class Code(StrEnum):
     POST_START_FAILED = "post-start-failed"
     """A post_start command failed: `text`."""
     HOST_FAILED = "host-failed"
-    """Anything else that the host could not do for it: `text`."""
+    """Any other failure on the host: `text`."""
     NON_ZERO_EXIT = "non-zero-exit"
     """Its process ended with `exit_code`."""
     OUT_OF_MEMORY = "out-of-memory"
     """The kernel killed it at its memory limit; `exit_code`."""
     UNHEALTHY = "unhealthy"
-    """Its health check failed `failures` times in a row, last with the output `text` or `probe_code`; it was stopped
-    and ended with `exit_code`."""
+    """Its health check failed `failures` times in a row, the last time with output `text` or exit code `probe_code`;
+    it was stopped and ended with `exit_code`."""
     CONTAINER_LOST = "container-lost"
-    """It was running, and its container is not there any more."""
+    """It was running, and its container no longer exists."""
 
-    # ── what is to be said of a task (status) ──
+    # ── explanations of a task (manager/status) ──
     NODE_SILENT = "node-silent"
     """Its node `node` does not answer."""
     BEING_STOPPED = "being-stopped"
     """`because`: why."""
     WAITING_FOR_ADDRESSES = "waiting-for-addresses"
-    """The allocator has not served it yet."""
+    """The allocator has not given it addresses yet."""
     WAITING_FOR_NODE = "waiting-for-node"
     """The scheduler has not placed it yet."""
     NOT_BEGUN = "not-begun"
-    """`node` has not begun with it."""
+    """`node` has not started to handle it."""
     IN_STATE = "in-state"
     """Nothing is known but its `state`."""
     COMPLETED = "completed"
     """It ended by itself with exit code 0."""
     NODE_LOST = "node-lost"
-    """It was lost with its node; `because`: why."""
+    """It was lost with its node; `because`: why the node is gone."""
     REFUSED_BY_NODE = "refused-by-node"
-    """Its node refused it and does not say why."""
+    """Its node rejected it without a reason."""
     FAILED = "failed"
-    """It failed, and nobody says why."""
+    """It failed without a reason."""
     STOPPED = "stopped"
     """It was stopped."""
     GIVEN_UP = "given-up"
-    """It ended (`because`), and the restart policy wants no other task after `restarts` restarts."""
+    """It ended (`because`), and the restart policy allows no other task after `restarts` restarts."""
     REPLACED_LATER = "replaced-later"
     """It ended (`because`), and is replaced in `seconds`."""
     KEEPS_ENDING = "keeps-ending"
-    """Why a replacement waits longer than the policy says: `restarts` within `minutes`; at most `most` seconds."""
+    """Why a replacement waits longer than the policy's delay: `restarts` within `minutes`; at most `most` seconds."""
     REPLACED_SOON = "replaced-soon"
     """It ended (`because`), and is about to be replaced."""
     NODE_TAKES_NO_TASKS = "node-takes-no-tasks"
     """It is bound to `node`, which takes no tasks now."""
 
-    # ── what is to be said of a service (status) ──
+    # ── explanations of a service (manager/status) ──
     SERVICE_REMOVED = "service-removed"
-    """It is not there any more."""
+    """It no longer exists."""
     NO_LEADER = "no-leader"
     """No manager leads, so nothing is decided."""
     NOT_TAKEN_UP = "not-taken-up"
-    """The leader has not taken up the newest spec yet."""
+    """The leader has not processed the newest spec yet."""
     SECRETS_BY_DECLARATION = "secrets-by-declaration"
-    """Its secrets go to hosts chosen by `keys`, which hosts say of themselves."""
+    """Its secrets go to hosts chosen by `keys`, which hosts report about themselves."""
     HOST_OVERLAPS_NETWORK = "host-overlaps-network"
     """`prefix` of `host` overlaps `subnet` of `network`."""
     UPDATING = "updating"
     """An update is in progress."""
     ROLLING_BACK = "rolling-back"
-    """A rollback is in progress; `because`: why, unless somebody asked for it."""
+    """A rollback is in progress; `because`: why, unless a user asked for it."""
     UPDATE_PAUSED = "update-paused"
     """`because`: why."""
     ROLLBACK_PAUSED = "rollback-paused"
@@ -243,51 +243,51 @@ class Code(StrEnum):
     ROLLED_BACK = "rolled-back"
     """The update to `revision` failed, and `to` is in force again; `because`: why."""
     SCALED_TO_ZERO = "scaled-to-zero"
-    """It is wanted with 0 replicas."""
+    """Its user wants 0 replicas."""
     NO_NODE_FITS = "no-node-fits"
-    """A global service without a node: `nodes` in the cluster, `ready` of them ready, `active` of those active."""
+    """No node fits a global service: `nodes` in the cluster, `ready` of them ready, `active` of those active."""
     TASKS_NOT_MADE = "tasks-not-made"
     """`tasks` are still to be made."""
     SCHEDULE_SUSPENDED = "schedule-suspended"
     """No run is started."""
     RUN_SKIPPED = "run-skipped"
-    """The run `due` then: one before was at work."""
+    """The run due at `due` was skipped: an earlier one was still running."""
     RUN_FAILED = "run-failed"
-    """`run`, `due` then."""
+    """`run`, due at `due`, failed."""
     RUN_MISSED = "run-missed"
-    """`run`, `due` then: nobody was there to start it in time."""
+    """`run`, due at `due`, was missed: no leader could start it in time."""
     TASK_FAILED = "task-failed"
     """`task` failed `times` times; `because`: why, the last time."""
     TASK_ENDED = "task-ended"
     """`task` ended `times` times with exit code 0, and is started again each time."""
     TASKS_WITHOUT_NODE = "tasks-without-node"
-    """`tasks` have found no node, address or port for a while; `because`: why."""
+    """`tasks` have had no node, address or port for `patience` seconds or longer; `because`: why."""
     TASKS_ON_THEIR_WAY = "tasks-on-their-way"
-    """How many tasks are in which `states` ("2 preparing, 1 pending"); `because`: why one of them is."""
+    """The number of tasks in each state, as `states` ("2 preparing, 1 pending"); `because`: why one of them is."""
     TASKS_LOST = "tasks-lost"
     """`tasks` that ran before do not run now; `because`: why one of them does not."""
     LAST_FAILURE = "last-failure"
-    """`because`: why the task that failed last did."""
+    """`because`: the reason of the task that failed last."""
     BEING_WATCHED = "being-watched"
-    """All tasks run, and it is seen whether they stay up."""
+    """All tasks run, and are being watched for a moment."""
     UPDATE_FAILED = "update-failed"
     """The update failed and was rolled back; `because`: why."""
     SERVICE_IS = "service-is"
-    """`service` is `state` (a verdict's), in a stack; `because`: why."""
+    """In a stack, the verdict on `service` is `state`; `because`: why."""
 
     @classmethod
     def _missing_(cls, _: object) -> Code:
-        """A newer version of Argosy may say what this one does not know."""
+        """UNKNOWN for a code that a newer version of Argosy has written."""
         return cls.UNKNOWN
 
 
 class Reason(Value, frozen=True):
-    """Why something is as it is."""
+    """A reason: its code, its facts and the reasons behind it."""
 
     code: Code
     facts: dict[str, Fact] = {}
     because: list[Reason] = []
-    """The reasons of the reason."""
+    """The reasons behind this one."""
 
     @property
     def first(self) -> Reason | None:
@@ -295,7 +295,7 @@ class Reason(Value, frozen=True):
         return self.because[0] if self.because else None
 
     def fact(self, name: str) -> str:
-        """A fact as text; "" when it is not there."""
+        """A fact as text; "" when the reason does not have it."""
         return str(self.facts.get(name, ""))
 
 
@@ -305,12 +305,12 @@ def reason(code: Code, /, *because: Reason | None, **facts: Fact) -> Reason:
 
 
 def text_only(text: str) -> Reason | None:
-    """What an object that was stored before there were reasons says; None for ""."""
+    """The reason of an object that was stored before there were reasons; None for ""."""
     return Reason(Code.TEXT, {"text": text}) if text else None
 
 
 def clipped(value: Reason, most: int) -> Reason:
-    """With no text in it longer than `most` characters, however deep."""
+    """The reason with each text in it, at any depth, cut to `most` characters."""
     facts: dict[str, Any] = {
         name: f"{fact[: most - 1]}…" if isinstance(fact, str) and len(fact) > most else fact
         for name, fact in value.facts.items()

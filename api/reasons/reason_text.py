@@ -1,6 +1,6 @@
-"""Reasons as text: the only place that does it. Docker's and swarmkit's words where they have some.
+"""Reasons as text: the only renderer. Texts are Docker's and swarmkit's where they have one.
 
-Nothing is ever read back out of these texts. `docs/design/reasons.md` lists the codes.
+No code parses these texts. `docs/design/reasons.md` lists the codes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PAUSED = "paused"
 
 
 class _Facts(dict[str, Fact]):
-    """Facts for a template. One that lacks shows as "?": a sentence with a gap is better than none."""
+    """Facts for a template. A missing fact shows as "?": a sentence with a gap is better than none."""
 
     def __missing__(self, name: str) -> str:
         return "?"
@@ -36,17 +36,17 @@ def text(reason: Reason | None) -> str:
     template = _TEXTS[reason.code]
     try:
         return _filled(template, reason) if isinstance(template, str) else template(reason)
-    except (ValueError, TypeError):  # a host may send facts of another kind
+    except (ValueError, TypeError):  # a host may send facts of another type
         return _unknown(reason)
 
 
 def texts(reasons: list[Reason]) -> str:
-    """All of them in one line."""
+    """All reasons in one line."""
     return "; ".join(filter(None, map(text, reasons)))
 
 
 def plain_text(state: TaskState) -> str:
-    """What is said of a task that is in a state for no other reason than that it came to it."""
+    """The message of a task whose state needs no reason."""
     return ORDINARY.get(state, str(state.value))
 
 
@@ -56,7 +56,7 @@ def task_message(state: TaskState, reason: Reason | None) -> str:
 
 
 def task_error(state: TaskState, reason: Reason | None) -> str:
-    """Docker's Status.Err: why the task ended badly; "" for one that did not."""
+    """Docker's Status.Err: why the task failed or was rejected; "" for other tasks."""
     return text(reason) if state in _ERRORS else ""
 
 
@@ -67,13 +67,13 @@ def update_message(state: str, reason: Reason | None) -> str:
         return "manually requested rollback"
     if reason is None or state in ("updating", "completed", "rollback_completed"):
         return what
-    if whole := reason.fact("message"):  # the whole sentence of a version that had no reasons
+    if whole := reason.fact("message"):  # a sentence stored by a version that had no reasons
         return whole
     return f"{what} due to {text(reason)}" if reason.code is Code.TASK_ENDED_EARLY else f"{what}: {text(reason)}"
 
 
 def refusal(kind: type[E], reason: Reason) -> E:
-    """An error to be raised, with the reason and its text."""
+    """An error to raise, with the reason and its text."""
     error = kind(text(reason))
     error.reason = reason
     return error
@@ -100,7 +100,7 @@ def _nodes(one: str, many: str) -> Callable[[Reason], str]:
 
 
 def _with_cause(template: str, separator: str = ": ", otherwise: str = "") -> Callable[[Reason], str]:
-    """The template, followed by the reason of the reason (or by `otherwise`)."""
+    """The template, followed by the first reason in `because` (or by `otherwise`)."""
 
     def render(reason: Reason) -> str:
         rest = text(reason.first) or otherwise
@@ -111,7 +111,7 @@ def _with_cause(template: str, separator: str = ": ", otherwise: str = "") -> Ca
 
 
 def _cause_first(template: str) -> Callable[[Reason], str]:
-    """The reason of the reason, then the template."""
+    """The first reason in `because`, then the template."""
 
     def render(reason: Reason) -> str:
         return f"{text(reason.first)}{_filled(template, reason)}"
@@ -261,7 +261,7 @@ def _unknown(reason: Reason) -> str:
 _TEXTS: dict[Code, str | Callable[[Reason], str]] = {
     Code.TEXT: "{text}",
     Code.UNKNOWN: _unknown,
-    # swarmkit manager/scheduler/filter.go, which users and their scripts know
+    # these texts are of swarmkit manager/scheduler/filter.go: users and their scripts know them
     Code.NO_SUITABLE_NODE: _no_suitable_node,
     Code.NODE_UNAVAILABLE: _nodes("1 node not available for new tasks", "{nodes} nodes not available for new tasks"),
     Code.INSUFFICIENT_RESOURCES: _nodes("insufficient resources on 1 node", "insufficient resources on {nodes} nodes"),
@@ -382,4 +382,4 @@ _TEXTS: dict[Code, str | Callable[[Reason], str]] = {
     Code.UPDATE_FAILED: _with_cause("the update failed and was rolled back"),
     Code.SERVICE_IS: _service_is,
 }
-"""A template over the facts, or a function of the reason. tests/api/reasons sees that each code has one."""
+"""A template over the facts, or a function of the reason. tests/api/reasons checks that each code has one."""

@@ -1,5 +1,7 @@
-"""What helps against a reason, as text for people. By its code and facts alone: whoever has the state adds the facts
-that make an advice concrete (manager/status/placement_facts.py)."""
+"""Remedies: what helps against a reason, as text for people.
+
+A remedy depends on the reason's code and facts only; manager/status/placement_facts.py adds facts from the state that
+make it concrete."""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ _SPEC = "mend the service's spec, or what the node lacks"
 
 
 def remedy(reason: Reason) -> str:
-    """What to do; "" when nobody has to do anything."""
+    """What the user can do; "" when there is nothing to do."""
     advice = _REMEDIES.get(reason.code, "")
     return advice if isinstance(advice, str) else advice(reason)
 
@@ -171,4 +173,4 @@ _REMEDIES: dict[Code, str | Callable[[Reason], str]] = {
     Code.RUN_FAILED: _run_failed,
     Code.RUN_MISSED: "raise the schedule's missed window, or run it by hand",
 }
-"""An advice, or a function of the reason that makes one."""
+"""A text, or a function of the reason that returns one."""

@@ -1,4 +1,4 @@
-"""What the HTTP handlers need of the manager they serve."""
+"""The manager as its HTTP handlers see it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from manager.store.interface import Store
 
 
 class ClusterContext(Protocol):
-    """A running manager, as its HTTP handlers see it."""
+    """A running manager."""
 
     @property
     def node_id(self) -> str:
-        """Of the host this manager runs on."""
+        """The node that this manager runs on."""
         ...
 
     @property
@@ -25,12 +25,12 @@ class ClusterContext(Protocol):
 
     @property
     def hosts(self) -> Hosts:
-        """The other hosts' services (logs)."""
+        """Calls to other hosts (logs)."""
         ...
 
     @property
     def events(self) -> EventLog:
-        """What has happened lately."""
+        """The newest events of the cluster."""
         ...
 
     @property
@@ -39,12 +39,12 @@ class ClusterContext(Protocol):
         ...
 
     async def remove_member(self, node_id: str) -> None:
-        """Take the member of a manager that does not answer out of the store's quorum, if it is in there.
+        """Remove the member of a manager that does not answer from the store's quorum, if it has one.
 
         Raises Conflict when that would cost the quorum, Unavailable.
         """
         ...
 
     def leader_id(self) -> str:
-        """Node id of the leader; "" when nobody leads."""
+        """Node id of the leader; "" when no manager leads."""
         ...

@@ -1,4 +1,4 @@
-"""All routes of the cluster part of the HTTP API, one class per resource."""
+"""All routes of the cluster part of the HTTP API, one class of handlers per resource."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def routes(
     host_events: EventSource | None = None,
     host_networks: HostNetworks | None = None,
 ) -> list[web.RouteDef]:
-    """For api.http.make_app. `get` gives the running manager or raises NotManager; `ask` asks registries.
+    """For api.http.app.make_app. `get` returns the running manager or raises NotManager; `ask` asks a registry.
 
-    `host_events` tells of what happens on this host, and `host_networks` shows what a host that is no manager is on.
+    `host_events` has this host's own events; `host_networks` are the networks of a host that is no manager.
     """
     distribution = DistributionHandlers(get, ask)
     parts = (

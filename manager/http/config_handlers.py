@@ -1,4 +1,4 @@
-"""/configs: files for containers that are no secrets."""
+"""/configs: files for containers that are not secret."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ConfigHandlers(StoredFileHandlers[Config, ConfigSpec]):
     spec_type = ConfigSpec
 
     def made(self, state: State, id: str, now: float, spec: ConfigSpec) -> tuple[Config, list[Change]]:
-        """As it came."""
+        """A config is stored as it was sent."""
         return Config(id, now, now, msgspec.structs.replace(spec, templating=None)), []
 
     def data(self, state: State, stored: Config) -> bytes:
-        """As it is."""
+        """The content."""
         return stored.spec.data
 
     def shown_data(self, stored: Config) -> bytes:
-        """As Docker has it."""
+        """Answers show it, as Docker's do."""
         return stored.spec.data

@@ -1,9 +1,9 @@
-"""GET /distribution/{name}/json, and the resolving of tags to digests: what a registry says of an image.
+"""GET /distribution/{name}/json, and tags resolved to digests by asking a registry.
 
-A tag is resolved once, by a manager, so that all hosts run one image. An image that was loaded on a manager, with no
-registry as its source, is known by its id (image_tags.py), without asking anybody; what workers say of tags is
-never asked. Answers are kept for a few seconds: the docker client asks here before it creates the service, and neither
-of the two should wait for a dead registry twice.
+A tag is resolved once, by a manager, so that all hosts run one image. An image that was loaded on a manager, without a
+registry, has its id as the digest (manager/images/image_tags.py) and no registry is asked; workers' tags do not count.
+Answers are cached for a few seconds: the docker client asks here before it creates the service, and neither of the two
+requests should wait for a dead registry again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from manager.store.state import State
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 KEEP = 10.0
-"""Seconds an answer of a registry is used again."""
+"""Seconds that a registry's answer is cached."""
 MOST_KEPT = 256
 Ask = Callable[[Reference, Login | None], Awaitable[Manifest]]
 
@@ -39,12 +39,12 @@ class _CachedAnswer:
 
 
 def login_sent(request: web.Request) -> Login | None:
-    """The registry login sent along, if there is one. Raises Invalid for a header that is none."""
+    """The registry login in the request's header, if any. Raises Invalid for a malformed header."""
     return login_of(request.headers.get(HEADER, ""))
 
 
 class DistributionHandlers:
-    """Knows what tags mean now."""
+    """Handlers of /distribution; resolves tags to digests."""
 
     def __init__(self, get: Callable[[], ClusterContext], ask: Ask = ask_registry) -> None:
         self._get = get
@@ -63,29 +63,29 @@ class DistributionHandlers:
         return answer(distribution_answer(manifest))
 
     async def pin(self, ctx: ClusterContext, image: str, before: str, login: Login | None) -> tuple[str, list[str]]:
-        """The image with its digest, where it can be had (else as it is), and warnings.
+        """The image with its digest (without one if the tag cannot be resolved), and warnings.
 
-        `before` is the image of the service as it was: its digest is kept when the tag cannot be resolved anew.
+        `before` is the service's image until now: its digest stays when the same tag cannot be resolved.
         """
         reference = parse(image)
         if reference.digest:
             return image, []
-        told = self._fresh(reference, login, ctx.clock()) is not None
+        is_known = self._fresh(reference, login, ctx.clock()) is not None
         try:
             manifest = await self.resolve(ctx.store.state, reference, login, ctx.clock)
         except NotFound as error:
             if before and _without_digest(before) == image:
                 return before, []
-            return image, [] if told else [
+            return image, [] if is_known else [
                 f"image {image} could not be resolved to a digest ({error}); hosts use the tag"
             ]
         return f"{image}@{manifest.digest}", []
 
     async def resolve(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> Manifest:
-        """What the reference means now. Raises NotFound."""
+        """The manifest that the reference means now. Raises NotFound."""
         kept = self._fresh(reference, login, clock())
         if kept is None:
-            kept = await self._look(state, reference, login, clock)
+            kept = await self._inquire(state, reference, login, clock)
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
             self._kept[str(reference), login] = kept
@@ -97,7 +97,7 @@ class DistributionHandlers:
         kept = self._kept.get((str(reference), login))
         return kept if kept and kept.until > now else None
 
-    async def _look(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _CachedAnswer:
+    async def _inquire(self, state: State, reference: Reference, login: Login | None, clock: Clock) -> _CachedAnswer:
         said = tag_meaning(manager_descriptions(state), reference) if reference.tag else TagMeaning()
         known = Manifest(said.digest, CONFIG_TYPE, 0, said.platforms) if said.digest else None
         if said.local:
@@ -109,7 +109,7 @@ class DistributionHandlers:
 
 
 def distribution_answer(manifest: Manifest) -> DistributionAnswer:
-    """What the Engine API says of a manifest."""
+    """The answer about a manifest."""
     return DistributionAnswer(
         DescriptorAnswer(manifest.media_type, manifest.digest, manifest.size),
         [ImagePlatformAnswer(*platform) for platform in manifest.platforms],

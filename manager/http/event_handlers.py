@@ -1,7 +1,7 @@
-"""GET /events: what happens in the cluster (event_log.py) and, if the node tells of it, on this manager's host.
+"""GET /events: the cluster's events (manager/status/event_log.py) and, if the node provides them, this host's own.
 
-Docker's events of scope swarm, and of tasks, which Docker does not have (type task, the state as action). A host that
-is no manager tells of itself only.
+The cluster's are Docker's events of scope swarm, and events of tasks, which Docker does not have (type task, the state
+as action). A host that is no manager has its own events only.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from manager.status.event_log import ClusterEvent, EventLog
 
 
 class ClusterEventSource:
-    """A Source for api/http/event_stream.py."""
+    """The event log as an EventSource for api/http/event_stream.py."""
 
     def __init__(self, ctx: ClusterContext) -> None:
         self._ctx = ctx
 
     def position(self, since: float) -> int:
-        """See Source."""
+        """See EventSource."""
         log = self._ctx.events
         return log.since(since) if since else log.last
 
     def after(self, position: int) -> tuple[list[EventAnswer], int]:
-        """See Source."""
+        """See EventSource."""
         log = self._ctx.events
         return [event_answer(log, one) for one in log.after(position)], log.last
 
     async def newer(self, position: int) -> None:
-        """See Source."""
+        """See EventSource."""
         store, log = self._ctx.store, self._ctx.events
         while log.last <= position:
             await store.wait_newer(store.state.revision)
@@ -47,7 +47,7 @@ class EventHandlers:
     def __init__(
         self, get: Callable[[], ClusterContext], host: EventSource | None = None, clock: Clock = wall_clock
     ) -> None:
-        """`host` tells of this host's own events; without it a host that is no manager has none."""
+        """`host` has this host's own events; without it a host that is no manager has none."""
         self._get = get
         self._host = host
         self._clock = clock
@@ -72,6 +72,6 @@ class EventHandlers:
 
 
 def event_answer(log: EventLog, of: ClusterEvent) -> EventAnswer:
-    """An event as the Engine API shows it."""
+    """An event as the Engine API answers it."""
     attributes = log.attributes(of)
     return event(of.time, of.type, of.action, of.id, attributes, "swarm")

@@ -1,8 +1,8 @@
 """GET /services/{id}/logs and /tasks/{id}/logs: the output of containers on many hosts as one stream.
 
-One reader per task feeds a bounded queue; one writer frames what comes out of it, so a slow client slows the readers.
-While following, tasks that start later join in. A host that cannot be reached is told on the stderr stream, and does
-not end the others' logs.
+One reader per task fills a bounded queue; one writer frames the lines, so a slow client slows the readers down.
+While following, tasks that start later are added. A host that cannot be reached is reported on the stderr stream, and
+the logs of other hosts go on.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ RAW = "application/vnd.docker.raw-stream"
 QUEUE = 32
 """Batches of lines between the readers and the client; a batch is some hundred KiB at most."""
 LOOK_UP = 1.0
-"""Seconds between looks whether the client is still there."""
+"""Seconds between checks whether the client is still connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """What a client wants of logs."""
+    """The query of a request for logs."""
 
     stdout: bool
     stderr: bool
@@ -47,13 +47,13 @@ class LogOptions:
     details: bool
 
     def request(self, task_id: str) -> LogsRequest:
-        """For one task's host."""
+        """The request to one task's host."""
         return LogsRequest(task_id, self.follow, self.since, self.tail, self.stdout, self.stderr)
 
 
 @dataclass(frozen=True, slots=True)
 class LogOrigin:
-    """Whose line it is: the docker client needs all three to name it."""
+    """The task that a line is from: the docker client needs all three ids to name it."""
 
     node_id: str
     service_id: str
@@ -100,7 +100,7 @@ class LogHandlers:
 
 
 def options_of(request: web.Request) -> LogOptions:
-    """What the query asks for. Raises Invalid."""
+    """The options in the query. Raises Invalid."""
     options = LogOptions(
         stdout=flag(request, "stdout"),
         stderr=flag(request, "stderr"),
@@ -128,7 +128,7 @@ class MergedLogs:
         self._queue: asyncio.Queue[tuple[LogOrigin, list[LogLine]] | None] = asyncio.Queue(QUEUE)
 
     async def batches(self, pause: float) -> AsyncGenerator[tuple[LogOrigin, list[LogLine]] | None, None]:
-        """Lines with whose they are; None whenever nothing came for `pause` seconds. Ends with the last task's log."""
+        """Batches of lines with their origin; None when `pause` seconds passed without any. Ends with the last log."""
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read_all(), name=f"logs of {self._service_id}")
             try:
@@ -174,7 +174,7 @@ class MergedLogs:
             async for batch in self._ctx.hosts.logs(task.node_id, self._options.request(task.id)):
                 await self._queue.put((origin, batch))
         except NotFound:
-            pass  # reaped there already, or never made
+            pass  # the container was removed already, or never made
         except ArgosyError as error:
             if self._options.stderr:
                 note = f"the log of task {task.id} cannot be read now: {error}\n"
@@ -182,7 +182,7 @@ class MergedLogs:
 
 
 def has_container(state: State, task: Task) -> bool:
-    """Whether there may be a log of the task."""
+    """Whether the task may have a log."""
     status = state.statuses.get(task.id)
     return bool(task.node_id and status and (status.container_id or status.state >= TaskState.STARTING)) and not (
         status is not None and status.state is TaskState.REJECTED and not status.container_id
@@ -190,10 +190,10 @@ def has_container(state: State, task: Task) -> bool:
 
 
 async def send(request: web.Request, merged: MergedLogs, options: LogOptions, tty: bool) -> web.StreamResponse:
-    """Answer with the lines: framed by stream, or raw for a terminal."""
+    """Send the lines as the response: framed by stream, or raw for a terminal."""
     response = web.StreamResponse(headers={"Content-Type": RAW if tty else MULTIPLEXED})
     await response.prepare(request)
-    # a client that goes away is nothing to complain of
+    # a client that disconnects is no error
     with suppress(ConnectionError):
         async with aclosing(merged.batches(LOOK_UP)) as batches:
             async for item in batches:
@@ -209,8 +209,8 @@ async def send(request: web.Request, merged: MergedLogs, options: LogOptions, tt
 def shown(origin: LogOrigin, batch: list[LogLine], options: LogOptions, tty: bool) -> bytes:
     """A batch as bytes for the client: framed by stream, a terminal's output as it is.
 
-    A line gets an end where it has none (the last one of a container, a part of a very long one): what comes next may
-    be another task's, and is not to share its line.
+    A line without a newline (the last one of a container, a part of a very long one) gets one: the next line may be
+    another task's.
     """
     if tty:
         return b"".join(dressed(line, origin, options) for line in batch)
@@ -219,7 +219,7 @@ def shown(origin: LogOrigin, batch: list[LogLine], options: LogOptions, tty: boo
 
 
 def dressed(line: LogLine, origin: LogOrigin, options: LogOptions) -> bytes:
-    """The line behind its timestamp and details, as far as they were asked for."""
+    """The line, with timestamp and details in front if they were asked for."""
     words = []
     if options.timestamps:
         words.append(timestamp(line.time))

@@ -1,4 +1,4 @@
-"""/secrets: data that goes into containers and never comes out of the API again."""
+"""/secrets: data for containers that the API never shows again."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class SecretHandlers(StoredFileHandlers[Secret, SecretSpec]):
     spec_type = SecretSpec
 
     def made(self, state: State, id: str, now: float, spec: SecretSpec) -> tuple[Secret, list[Change]]:
-        """The first secret of a cluster brings the key with it."""
+        """A secret is stored sealed; with a cluster's first secret the data key is made."""
         key, more = data_key(state)
         bare = msgspec.structs.replace(spec, data=b"", driver=None, templating=None)
         return Secret(id, now, now, bare, encryption.seal(key, id, spec.data)), more
 
     def data(self, state: State, stored: Secret) -> bytes:
-        """Compared only."""
+        """The content, to compare it."""
         return unsealed(state, stored.id, stored.sealed)
 
     def shown_data(self, stored: Secret) -> None:
-        """Never."""
+        """None: answers never show a secret."""

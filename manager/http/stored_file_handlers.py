@@ -1,7 +1,7 @@
-"""What /secrets and /configs share: small named files, created, listed, shown, relabelled, and removed when unused.
+"""Handlers that /secrets and /configs share: create, list, inspect, relabel, and remove when unused.
 
-Texts and codes are Docker's (swarmkit manager/controlapi/{secret,config}.go). What tells the two apart is in
-secrets.py and configs.py.
+Texts and codes are Docker's (swarmkit manager/controlapi/{secret,config}.go). The differences are in
+secret_handlers.py and config_handlers.py.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from manager.store.transact import at_version, keeps_changing, transact, transac
 FILTERS = frozenset({"id", "label", "name", "names"})
 
 _TICK = 0.001
-"""Seconds by which a version is newer than the one before it, at least."""
+"""Least difference in seconds between `updated_at` of a version and of the one before it."""
 
 Stored = TypeVar("Stored", bound=Secret | Config)
 Spec = TypeVar("Spec", bound=SecretSpec | ConfigSpec)
 
 
 class StoredFileHandlers(ABC, Generic[Stored, Spec]):
-    """Handlers of one of the two."""
+    """Handlers of /secrets or of /configs."""
 
     what: str
     """Singular: "secret"."""
@@ -57,15 +57,15 @@ class StoredFileHandlers(ABC, Generic[Stored, Spec]):
 
     @abstractmethod
     def made(self, state: State, id: str, now: float, spec: Spec) -> tuple[Stored, list[Change]]:
-        """A new object, and what else has to be written with it."""
+        """A new object, and other changes to commit with it."""
 
     @abstractmethod
     def data(self, state: State, stored: Stored) -> bytes:
-        """What is in it."""
+        """The content."""
 
     @abstractmethod
     def shown_data(self, stored: Stored) -> bytes | None:
-        """Its data, if answers show it."""
+        """The content, if answers show it."""
 
     def routes(self) -> list[web.RouteDef]:
         """What to serve."""
@@ -79,7 +79,7 @@ class StoredFileHandlers(ABC, Generic[Stored, Spec]):
         ]
 
     async def list_all(self, request: web.Request) -> web.Response:
-        """GET: all that pass the filters."""
+        """GET: all that match the filters."""
         state = self._get().store.state
         chosen = filters(request, FILTERS)
         found = [one for one in state.table(self.kind).values() if _passes(one, chosen)]
@@ -135,10 +135,10 @@ class StoredFileHandlers(ABC, Generic[Stored, Spec]):
         return web.Response()
 
     async def _version(self, spec: Spec) -> str:
-        """A stack's secret or config, as docker's `stack deploy` sends it: the id of the version with its content.
+        """Store a version of a stack's secret or config, as docker's `stack deploy` sends it; returns the version's id.
 
-        Docker cannot change the data of one that exists. Here other data is another version, as when our own client
-        deploys, and versions that nothing refers to any more go.
+        Docker cannot change the data of an existing one. Here new data makes a new version, as when our own client
+        deploys, and versions that nothing refers to any more are removed.
         """
         if problems := file_problems(self.what, spec, self.most):
             raise Invalid.of(problems)
@@ -152,21 +152,21 @@ class StoredFileHandlers(ABC, Generic[Stored, Spec]):
             last = newest(state.table(self.kind).values(), base)
             if there is not None and last is there:
                 return [], there.id
-            now = max(ctx.clock(), last.updated_at + _TICK if last else 0.0)  # clocks may stand still, or go back
+            now = max(ctx.clock(), last.updated_at + _TICK if last else 0.0)  # a clock may stand still or go back
             changes, id = self._deployed(state, wanted, there, now)
             return [*changes, *unused_versions(state, self.kind, self.what, base, wanted.name)], id
 
         return await transact(ctx.store, decide, keeps_changing(f"{self.what} {base}"))
 
     def _deployed(self, state: State, wanted: Spec, there: Stored | None, now: float) -> tuple[list[Change], str]:
-        """What makes a version the one that was deployed last, and its id."""
+        """The changes that make a version the newest, and its id."""
         if there is None:
             return self._new(state, wanted, now)
         again = msgspec.structs.replace(there, updated_at=now)
         return [Put(self.kind, there.id, again, state.version(self.kind, there.id))], there.id
 
     def _new(self, state: State, spec: Spec, now: float) -> tuple[list[Change], str]:
-        """What stores a new one, and its id."""
+        """The changes that store a new object, and its id."""
         stored, more = self.made(state, new_id(), now, spec)
         name = claim(state, self.what, spec.name, stored.id)
         return [name, *more, Put(self.kind, stored.id, stored, ABSENT)], stored.id
@@ -188,7 +188,7 @@ class StoredFileHandlers(ABC, Generic[Stored, Spec]):
         return web.Response(status=204)
 
     def _answer(self, state: State, stored: Stored, name: str = "") -> StoredFileAnswer:
-        """`name`: what it was asked for as, when that is what all its versions are called."""
+        """`name`: the short name in the request, if it was found by the name that all its versions share."""
         return StoredFileAnswer(
             stored.id,
             VersionAnswer(state.version(self.kind, stored.id)),
@@ -199,7 +199,7 @@ class StoredFileHandlers(ABC, Generic[Stored, Spec]):
 
 
 def unused_versions(state: State, kind: Kind[Any], what: str, base: str, keep: str) -> list[Change]:
-    """What removes the versions that no service and no kept revision refers to."""
+    """The changes that remove versions to which no service and no kept revision refers."""
     used = used_ids(state, kind)
     found = [one for one in state.table(kind).values() if base_of(one) == base and one.spec.name != keep]
     gone = [one for one in found if one.id not in used]

@@ -1,4 +1,4 @@
-"""Secrets and configs as services refer to them: names turned into ids, targets checked; and who uses which. Pure.
+"""References of services to secrets and configs: names resolved to ids, targets checked, users found. Pure.
 
 Rules and texts: swarmkit manager/controlapi/service.go (checkSecretExistence, validateSecretRefsSpec, …).
 """
@@ -40,7 +40,7 @@ def with_ids(state: State, spec: ServiceSpec) -> ServiceSpec:
 
 
 def users_of(state: State, kind: Kind[Any], id: str) -> list[str]:
-    """Names of the services that have a secret or config in the spec they want, or in the one in force."""
+    """Names of the services that refer to a secret or config in their wanted spec or the one in force."""
     return sorted(
         service.spec.name
         for service in state.services.values()

@@ -1,4 +1,4 @@
-"""What the state says to people: verdicts, reasons, histories, events. Pure."""
+"""The state as people read it: verdicts, explanations, histories, events. Pure."""
 
 __all__ = [
     "encoded_specs",

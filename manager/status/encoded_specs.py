@@ -1,7 +1,7 @@
-"""The specs in the state, as answers show them, in JSON. Pure.
+"""Specs of the state in the JSON form of answers, encoded once. Pure.
 
-A list repeats the same spec for every task of a revision, and most specs are asked for again before they change. So
-each is encoded once, when it is first asked for, and kept for as long as the state has it.
+A list repeats the same spec for every task of a revision, and most specs are read again before they change. So each
+is encoded when it is first needed, and cached as long as the state has it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class EncodedSpecs:
     """An index of the state."""
 
     def __init__(self, state: State) -> None:
-        # by the identity of the spec, which is kept beside its JSON, so that no other spec can come to have it
+        # key: id() of the spec; the spec itself is stored beside its JSON, so no other object can get the same id()
         self._services: dict[int, tuple[ServiceSpec, Raw]] = {}
         self._tasks: dict[int, tuple[TaskSpec, Raw]] = {}
 
     def follow(self, event: Event) -> None:
-        """Forget a spec that a change has taken out of the state."""
+        """Drop the JSON of a spec that a change has removed from the state."""
         if event.kind in (SERVICE, REVISION) and isinstance(event.old, Service | Revision):
             self._services.pop(id(event.old.spec), None)
             self._tasks.pop(id(event.old.spec.task_template), None)

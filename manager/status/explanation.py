@@ -1,7 +1,7 @@
-"""Why a service is not as it should be, with what to do about it. Pure.
+"""The explanation of a service: its problems, each with what to do. Pure.
 
-First the service as a whole, then slot by slot: a slot with a running task that nothing is to replace needs no words.
-JSON: docs/design/http-api.md, "Argosy's own paths". What is said of tasks: manager/status/task_verdict.py.
+Problems of the service as a whole come first, then those of slots; a slot whose task runs as wanted has none.
+JSON: docs/design/http-api.md, "Argosy's own paths". Problems of tasks: manager/status/task_verdict.py.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNDER_WAY = {"updating": Code.UPDATING, "rollback_started": Code.ROLLING_BACK}
 
 
 def explanation(state: State, service: Service, now: float) -> ExplanationAnswer:
-    """All that is to be said of a service."""
+    """The verdict on a service, a summary and all its problems. `now` is in Unix seconds."""
     counts = service_status(state, service)
     running, wanted = counts.running_tasks, counts.desired_tasks
     return ExplanationAnswer(
@@ -65,7 +65,7 @@ def _summary(state: State, service: Service, running: int, wanted: int, now: flo
 
 
 def _of_job(state: State, service: Service, running: int) -> str:
-    """How far a job that runs once is; "" for other services."""
+    """The progress of a job that runs once; "" for other services."""
     spec, completed = spec_in_force(state, service), service_status(state, service).completed_tasks
     if not spec.is_job:
         return ""
@@ -98,7 +98,7 @@ def _of_service(state: State, service: Service) -> Iterator[ProblemAnswer]:
 
 
 def _of_networks(state: State, service: Service) -> Iterator[ProblemAnswer]:
-    """Hosts that use something of its networks' subnets themselves."""
+    """Hosts whose own addresses or routes overlap subnets of its networks."""
     used = [network for id, network in state.networks.items() if service.spec.is_on_network(id)]
     if service.spec.mesh_ports and INGRESS in state.networks:
         used.append(state.networks[INGRESS])
@@ -157,9 +157,9 @@ def _of_slots(state: State, service: Service, now: float) -> Iterator[ProblemAns
     held = decision is not None and decision.held
     for slot in by_number(slots.in_use):
         tasks = in_order(task for task in slots.tasks[slot].values() if task.desired is not TaskState.REMOVE)
-        # of a slot that is being updated start-first it is the newest task that holds things up
+        # in a slot that is being updated start-first the newest task is the one that delays the update
         if held and tasks[-1].state is TaskState.NEW:
-            continue  # what the service waits for has been said
+            continue  # the problem "waiting" of the service covers it
         if found := task_verdict(state, service, tasks[-1], now):
             yield _of_task(state, slot, tasks[-1], found)
 

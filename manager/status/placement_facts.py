@@ -1,6 +1,6 @@
-"""What a service asks of nodes and what the nodes are, added as facts to the reasons why no node takes its tasks. Pure.
+"""Facts about a service's requirements and the nodes, added to the reasons why no node takes its tasks. Pure.
 
-With them `api/reasons/remedies` can name the service's own values in its advice.
+With them `api/reasons/remedies` can name the service's own values.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from manager.store.lookup import hostname
 from manager.store.state import State
 
 _MOST_NAMED = 3
-"""Nodes that are named; a long list helps nobody."""
+"""Nodes that are named; a longer list does not help."""
 _MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
 Facts = dict[str, Fact]
 
 
 def with_facts(state: State, spec: ServiceSpec, reason: Reason) -> Reason:
-    """The reason why a task of that spec has no node, with what helps to understand it."""
+    """The reason why a task of the spec has no node, with facts that explain it."""
     if reason.code not in (Code.NO_SUITABLE_NODE, Code.WAITING_FOR_NODE):
         return reason
     because, facts = [_with_facts(state, spec, one) for one in reason.because], reason.facts
@@ -62,7 +62,7 @@ def _amounts(wanted: Reservations) -> str:
 
 
 def _constraints(state: State, spec: ServiceSpec) -> Facts:
-    """Those that no usable node meets (or all, where the nodes fail them in turn), and a label that would help."""
+    """Constraints that no usable node meets (all of them if each is met by some node), and a label that would help."""
     asked = spec.task_template.placement.constraints if spec.task_template.placement else []
     nodes = [node for node in state.nodes.values() if _is_usable(state, node)]
     unmet = [

@@ -1,4 +1,4 @@
-"""A service's kept revisions: what each was, what it changed, and which of them holds. Pure.
+"""A service's kept revisions: the spec of each, what it changed, and which one is in force. Pure.
 
 JSON: docs/design/http-api.md, "Argosy's own paths".
 """
@@ -76,7 +76,7 @@ def _changes(old: Revision, new: Revision) -> list[FieldChangeAnswer]:
 
 
 def _with_wanted(state: State, service: Service) -> dict[int, Revision]:
-    """The kept revisions, and the wanted one even if the leader has not taken it up yet."""
+    """The kept revisions, and the wanted one even if the leader has not processed it yet."""
     wanted = Revision(service.id, service.revision, service.spec, service.updated_at)
     return {wanted.number: wanted, **state.revisions_of(service.id)}
 

@@ -1,4 +1,4 @@
-"""What of a service is in force, and how many of its tasks run. Pure."""
+"""The revision of a service that is in force, and how many of its tasks run. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manager.store.state import State
 
 
 def previous_revision(state: State, service: Service) -> Revision | None:
-    """What was in force before: where a rollback goes. None for a new service, and after an automatic rollback."""
+    """The target of a rollback: what was in force before. None for a new service or after an automatic rollback."""
     decision = state.service_decisions.get(service.id)
     if decision is None:
         return None
@@ -21,9 +21,9 @@ def previous_revision(state: State, service: Service) -> Revision | None:
 
 
 def spec_in_force(state: State, service: Service) -> ServiceSpec:
-    """The spec that tasks are made from: the wanted one, but the one before it after an automatic rollback.
+    """The spec that new tasks are made from: the wanted one, or the one before it after an automatic rollback.
 
-    Docker shows and compares it as the service's spec, so that a client builds on what works.
+    Docker shows and compares it as the service's spec, so that a client's next update starts from a spec that works.
     """
     decision = state.service_decisions.get(service.id)
     if decision is None or decision.wanted != service.revision or decision.revision == service.revision:
@@ -53,7 +53,7 @@ def _counts(running: int, desired: int, completed: int) -> ServiceStatusAnswer:
 
 
 def is_up_to_date(state: State, task: Task) -> bool:
-    """Whether the task is as its service's present spec wants it; later revisions may not have touched its template."""
+    """Whether the task is as its service's present spec wants it; a later revision may leave its tasks unchanged."""
     service = state.services.get(task.service_id)
     if service is None:
         return False

@@ -1,13 +1,13 @@
-"""Whether a service is well: judged here, once, for everybody who shows it or waits for it. Pure: State → Verdict.
+"""The verdict on a service: judged here only, for every client that shows it or waits for it. Pure: State → Verdict.
 
-    converging  on its way to what is wanted, and nothing speaks against its getting there
+    converging  changing towards what is wanted, with no sign that it will fail
     converged   as wanted: every slot's newest task runs, and has done so for a moment (for longer after a failure)
-    failed      it will not get there: a slot fails again and again, or the update was paused or rolled back
-    stuck       nothing happens until somebody makes room for it: no node, address or port for `patience` seconds
-    degraded    it has been well; now fewer tasks run than are wanted, nobody leads, or the last run of a job went wrong
+    failed      it will not converge by itself: a slot fails repeatedly, or the update was paused or rolled back
+    stuck       waiting for what somebody has to provide: no node, address or port for `patience` seconds
+    degraded    it was converged; now fewer tasks run than are wanted, no manager leads, or a job's last run failed
 
-All managers come to the same verdict, and so does one that has just started: nothing is remembered between two looks.
-What changes by time alone is told by `again_at`.
+All managers give the same verdict, also one that has just started: nothing is remembered between two calls.
+`again_at` says when time alone may change the verdict.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from manager.store.lookup import hostname
 from manager.store.state import State
 
 STABLE = 1.0
-"""Seconds that everything must run before a service has converged, when nothing failed so far."""
+"""Seconds that all tasks must run before a service has converged, when nothing has failed so far."""
 SUSPICIOUS = 5.0
-"""Seconds, when something failed; also how long a task must have run to have been well."""
+"""The same in seconds when something has failed; a task that ran for so long was well."""
 STEADY = 60.0
-"""Seconds: the end of a task that ran for longer is not part of a series of failures."""
+"""Seconds: when a task that ran for longer ends, its end is not part of a series of failures."""
 MOST_FAILURES = 3
 MOST_REJECTIONS = 2
 _BAD_ENDS = (TaskState.FAILED, TaskState.REJECTED)
@@ -48,17 +48,17 @@ _RUNS = {"failed": Code.RUN_FAILED, "missed": Code.RUN_MISSED, "skipped": Code.R
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a service stands."""
+    """The state of a service, and why."""
 
     state: VerdictState
     since: float
-    """Unix seconds; 0 when it is not known."""
+    """Since when it is in this state, in Unix seconds; 0 when unknown."""
     reasons: tuple[Reason, ...] = ()
     ready: int = 0
-    """Slots whose task does what it should."""
+    """Slots whose task runs (for jobs: has completed)."""
     wanted: int = 0
     again_at: float = inf
-    """When to judge anew although nothing has changed."""
+    """When to judge again although nothing has changed, in Unix seconds."""
 
 
 def service_verdict(state: State, service: Service, now: float, patience: float = VERDICT_PATIENCE) -> Verdict:
@@ -71,7 +71,7 @@ def service_verdict(state: State, service: Service, now: float, patience: float 
 
 
 def verdict_answer(state: State, service: Service, verdict: Verdict) -> ServiceVerdictAnswer:
-    """A verdict as it is answered."""
+    """The API's answer for a verdict."""
     return ServiceVerdictAnswer(
         service.id,
         service.spec.name,
@@ -87,12 +87,12 @@ def verdict_answer(state: State, service: Service, verdict: Verdict) -> ServiceV
 
 
 def since_text(verdict: Verdict) -> str:
-    """Since when, as it is answered; "" when it is not known."""
+    """`since` as the API writes it; "" when unknown."""
     return timestamp(verdict.since) if verdict.since else ""
 
 
 def run_reason(service: Service, decision: ServiceDecision | None) -> Reason | None:
-    """What is wrong with a scheduled job: its last run failed, or was not started."""
+    """Why a scheduled job is degraded: its last run failed or was not started. None when neither."""
     last = decision.runs[-1] if decision and decision.runs else None
     code = _RUNS.get(last.outcome) if last else None
     if last is None or code is None:
@@ -101,7 +101,7 @@ def run_reason(service: Service, decision: ServiceDecision | None) -> Reason | N
 
 
 def update_reason(service: Service, decision: ServiceDecision) -> Reason | None:
-    """Why the update of a service came to nothing; None when it did not."""
+    """Why the update of a service was paused or rolled back; None when it was not."""
     update = decision.update
     if update is None or decision.wanted != service.revision:
         return None
@@ -114,7 +114,7 @@ def update_reason(service: Service, decision: ServiceDecision) -> Reason | None:
 
 
 class _Assessment:
-    """One service, at one time."""
+    """Judges one service at one time."""
 
     def __init__(self, state: State, service: Service, now: float, patience: float) -> None:
         self.state, self.service, self.now, self.patience = state, service, now, patience
@@ -132,10 +132,10 @@ class _Assessment:
             found = self._up()
         return found or self._slot_failed() or self._stuck() or self._degraded() or self._converging()
 
-    # ── what there is ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── observations ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _slots(self) -> dict[SlotKey, list[Task]]:
-        """The tasks of each slot in use that are as the spec in force wants them, oldest first."""
+        """By slot in use: the tasks that match the spec in force, oldest first."""
         present: dict[int, bool] = {}
         found: dict[SlotKey, list[Task]] = {}
         slots = self.state.index(Slots).of(self.service.id)
@@ -151,7 +151,7 @@ class _Assessment:
         return found
 
     def _wanted(self) -> int:
-        if self.spec.job_schedule() is not None:  # runs when it is due
+        if self.spec.job_schedule() is not None:  # it runs when a run is due
             return 0
         if self.spec.is_global:
             return sum(any(map(self._is_wanted, history)) for history in self.slots.values())
@@ -177,22 +177,22 @@ class _Assessment:
         return (status.reason if status else None) or task.reason
 
     def _life(self, task: Task) -> float:
-        """Seconds that a task ran, or has been running for."""
+        """Seconds that a task has run."""
         status = self.state.statuses.get(task.id)
         if status is None or not status.started_at:
             return 0.0
         return max(0.0, self._end(task) - status.started_at)
 
     def _end(self, task: Task) -> float:
-        """When a task ended or was given up; now for one that runs."""
+        """When a task ended or was given up; `now` for one that runs."""
         status = self.state.statuses.get(task.id)
         if self.state.has_ended(task) and status is not None and status.state.is_terminal:
             return status.timestamp
         return self.now if task.desired in GOING else task.updated_at
 
     def _failures(self, history: list[Task]) -> list[Task]:
-        """The latest series of tasks that ended as they should not have. Where every end is followed by another start,
-        those that ended well count too."""
+        """The latest series of failed tasks. Where the restart policy restarts after every end, tasks that completed
+        count too."""
         goes_on = not self.spec.is_job and not restart.is_one_shot(self.spec.task_template.restart_policy)
         ends = (*_BAD_ENDS, TaskState.COMPLETE) if goes_on else _BAD_ENDS
         found: list[Task] = []
@@ -238,7 +238,7 @@ class _Assessment:
 
     def _up(self) -> Verdict:
         if not self.slots and self.spec.is_global:
-            # its tasks are made a moment later; none for a while means that no node fits
+            # its tasks are made a moment later; none for `patience` seconds means that no node fits
             at = self._changed_at() + self.patience
             if self.now < at:
                 self.again_at = at
@@ -251,7 +251,7 @@ class _Assessment:
         return self._is(VerdictState.CONVERGING, since, reason(Code.BEING_WATCHED))
 
     def _began(self, history: list[Task]) -> float:
-        """Since when a slot has been as it should be; by the leader's clock where the host's runs ahead."""
+        """Since when a slot has been as wanted; by the leader's clock if the host's clock is ahead."""
         done = [task for task in history if self.state.task_state(task) in (TaskState.RUNNING, TaskState.COMPLETE)]
         if not done or (status := self.state.statuses.get(done[-1].id)) is None:
             return 0.0
@@ -270,7 +270,7 @@ class _Assessment:
         return None
 
     def _is_final(self, history: list[Task]) -> bool:
-        """Whether the restart policy wants no other task after the newest."""
+        """Whether the restart policy allows no task after the newest."""
         newest, policy = history[-1], self.spec.task_template.restart_policy
         at = self.state.task_state(newest)
         return at in _BAD_ENDS and restart.due(policy, newest, at, self.spec.is_job) is None
@@ -296,12 +296,12 @@ class _Assessment:
         return (task for history in self.slots.values() for task in history)
 
     def _finds_no_place(self, task: Task) -> bool:
-        """Whether it says why it has none; one that waits for other services wants none yet."""
+        """Whether it has a reason for having no node; a task that waits for other services wants none yet."""
         waits = task.state < TaskState.ASSIGNED and task.desired in GOING
         return waits and task.reason is not None and task.reason.code is not Code.WAITING_FOR_SERVICES
 
     def _degraded(self) -> Verdict | None:
-        """Every slot that is not ready was, and nothing is being changed."""
+        """Degraded if every slot that is not ready was ready before, and no update is in progress."""
         if self._is_updating() or self.spec.is_job or len(self.slots) < self.wanted:
             return None
         lost = [history for history in self.slots.values() if not self._is_fulfilled(history)]

@@ -1,4 +1,4 @@
-"""Whether a stack is well: as its services are, the worst first. Pure."""
+"""The verdict on a stack: the worst verdict of its services. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _WORST_FIRST = (
 
 
 def stack_verdict(services: Mapping[str, Verdict]) -> Verdict:
-    """The verdict on a stack whose services, by name, stand so. Its counts are the services' sums.
+    """The verdict on a stack, from the verdicts on its services by name. Its counts are the services' sums.
 
-    It has stood so since the first of its services came to stand so; converged, since the last.
+    `since` is the earliest of the services in the worst state; for a converged stack the latest.
     """
     worst = min((one.state for one in services.values()), key=_WORST_FIRST.index, default=VerdictState.CONVERGED)
     times = [one.since for one in services.values() if one.state is worst]

@@ -1,4 +1,4 @@
-"""Why one task does not run, and what to do: the managers' part of its life, its agent's part, its end. Pure."""
+"""The verdict on one task: why it does not run, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _UNHEALTHY = (Code.STOPPING_UNHEALTHY, Code.UNHEALTHY)
 
 @dataclass(frozen=True, slots=True)
 class TaskVerdict:
-    """What is to be said of a task. Codes: docs/design/http-api.md."""
+    """Why a task does not run, and what to do. Codes: docs/design/http-api.md."""
 
     code: str
     reason: Reason
     advice: str
     retry_at: float = 0.0
-    """When the managers try again by themselves; 0 when they do not."""
+    """When the managers retry, in Unix seconds; 0 when they do not."""
 
 
 def _verdict(code: str, why: Reason, retry_at: float = 0.0) -> TaskVerdict:
@@ -37,7 +37,7 @@ def _verdict(code: str, why: Reason, retry_at: float = 0.0) -> TaskVerdict:
 
 
 def task_verdict(state: State, service: Service, task: Task, now: float) -> TaskVerdict | None:
-    """What is to be said of the newest task of a slot; None when it does what it should."""
+    """The verdict on the newest task of a slot; None when the task is as wanted."""
     if is_done(state, task):
         return None
     where = state.task_state(task)
@@ -69,7 +69,7 @@ def _on_its_way(state: State, service: Service, task: Task, where: TaskState, st
 
 
 def _ended(state: State, service: Service, task: Task, now: float) -> TaskVerdict:
-    """Why it ended, and when another takes its place."""
+    """Why it ended, and when another task replaces it."""
     where, spec = state.task_state(task), spec_in_force(state, service)
     end = _end(task, where, state.statuses.get(task.id))
     if task.desired in GOING:

@@ -1,4 +1,4 @@
-"""The verdicts on some services, kept up with the state: judged anew are those that changed, or whose time has come."""
+"""Verdicts on a set of services, kept up with the state: a service is judged again when it changed or time is due."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class VerdictWatch:
     """Verdicts by service id, on the services that pass a filter."""
 
     def __init__(self, passes: Callable[[Service], bool], patience: float, named: Collection[str] = ()) -> None:
-        """`named` are ids of services that are told of when they are not there, too."""
+        """`named` are ids of services that are reported even when they do not exist."""
         self.verdicts: dict[str, tuple[Service, Verdict]] = {}
         self._passes = passes
         self._patience = patience
@@ -25,21 +25,21 @@ class VerdictWatch:
         self._leads: bool | None = None
 
     def update(self, state: State, changed: Iterable[str], now: float) -> set[str]:
-        """Judge anew what has to be; `changed` are ids of services. Returns those with another verdict than before, or
-        that are gone; at first all there are."""
+        """Judge again the changed and due services; `changed` are ids of services. Returns the ids of those with a new
+        verdict or that are gone; the first call returns all."""
         ids = {*changed, *list(self._due.due(now))}
         leads = CURRENT_LEADER in state.table(LEADERSHIP)
-        if leads is not self._leads:  # concerns every service
+        if leads is not self._leads:  # affects every service
             self._leads, ids = leads, {*state.services, *self.verdicts, *self._named}
         return {id for id in ids if self._judge(state, id, now)}
 
     def again_at(self) -> float:
-        """When time alone changes a verdict; infinity for never."""
+        """When to call `update` although nothing changed, in Unix seconds; infinity for never."""
         at = self._due.next_time()
         return inf if at is None else at
 
     def _judge(self, state: State, id: str, now: float) -> bool:
-        """Whether there is something new to tell of a service."""
+        """Judge a service; whether the result is new."""
         service = state.services.get(id)
         before = self.verdicts.pop(id, None)
         if service is None or not self._passes(service):

@@ -1,4 +1,4 @@
-"""Nodes, the cluster, and the Swarm part of GET /info, as the Engine API shows them. Pure."""
+"""Nodes, the cluster, and the Swarm part of GET /info, as the Engine API answers them. Pure."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from manager.security.border import host_address, shorten
 from manager.store.state import State
 
 PLUGINS = [PluginAnswer("Log", "json-file"), PluginAnswer("Network", "overlay"), PluginAnswer("Volume", "local")]
-"""What every node has."""
+"""The drivers that every node has."""
 
 
 def node_answer(state: State, node: Node, leader_id: str) -> NodeAnswer:
-    """A node: as wanted, decided and observed."""
+    """The answer about a node: wanted, decided and observed state in one."""
     decision, description = state.node_decisions.get(node.id), state.descriptions.get(node.id)
     troubles = node_troubles(state, node.id, description) if description else ()
     message = "; ".join(filter(None, (node_message(decision, description), *troubles)))
@@ -100,7 +100,7 @@ def _description(state: State, description: NodeDescription) -> NodeDescriptionA
 
 @lru_cache(maxsize=16)
 def tls_answer(ca_certificate: str) -> TLSInfoAnswer:
-    """Whom the cluster trusts; takes the CA's certificate as PEM."""
+    """The cluster's trusted CA; takes its certificate as PEM."""
     if not ca_certificate:
         return TLSInfoAnswer()
     certificate = x509.load_pem_x509_certificate(ca_certificate.encode())

@@ -1,9 +1,9 @@
-"""The managers' HTTPS port (2377): how a host becomes a node and stays one, and the whole API for other managers.
+"""The join port, the managers' HTTPS port (2377): joining, certificate renewal, and the whole API for other managers.
 
-TLS asks for a client certificate of the cluster's CA and accepts none at all; a foreign one fails the handshake. What
-a caller may do is told by its certificate and the store (rights.py): without a certificate, join with a token; as a
-worker, renew; as a manager, anything. A stream ends when its caller's rights do.
-Messages: api/wire/session_messages.py. The other side of it: node/membership/join_client.py.
+TLS asks for a client certificate of the cluster's CA. A connection without one is accepted, a foreign certificate fails
+the handshake. The caller's certificate and the store decide what it may do (manager/security/rights.py): without a
+certificate, join with a token; as a worker, renew; as a manager, anything. A stream ends with its caller's right.
+Messages: api/wire/join_messages.py. The client: node/membership/join_client.py.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ PREFIX = "/argosy/v1"
 OPEN = frozenset({f"{PREFIX}/join", f"{PREFIX}/ca"})
 """Paths that need no certificate."""
 WORKERS = OPEN | {f"{PREFIX}/renew"}
-"""Paths a worker's certificate opens."""
+"""Paths that a worker may use."""
 
 MOST_JOIN = 16 * 1024
 """Bytes of a request to join, to renew, or to become a member: a token and a CSR."""
 JOIN_TIME = 10.0
-"""Seconds in which it must come in."""
+"""Seconds in which such a request must arrive."""
 
 AddMember = Callable[[str], Awaitable[MemberAnswer]]
 """Adds an etcd member by its peer URL, as a learner."""
@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 
 def server_context(certificate: Path, key: Path, authority: bytes) -> ssl.SSLContext:
-    """TLS as described above. `load_cert_chain` on it again, with a renewed certificate, counts from then on."""
+    """The TLS context described above. After a renewal call `load_cert_chain` on it again: new connections use it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
@@ -90,14 +90,14 @@ class JoinPort:
         return app
 
     def known(self, transport: asyncio.BaseTransport) -> str:
-        """The node that a connection's certificate is of; "" for a stranger, and for a node that was removed."""
+        """The id of the node whose certificate a connection has; "" without one, and for a node that was removed."""
         try:
             caller = caller_of_connection(transport)
         except Forbidden:
             return ""
         return caller.node_id if caller is not None and caller.node_id in self._store.state.nodes else ""
 
-    # ── who may what ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── authorization ─────────────────────────────────────────────────────────────────────────────────────────────
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -125,7 +125,7 @@ class JoinPort:
         return web.Response(text=self._cluster().ca_certificate, content_type="application/x-pem-file")
 
     async def post_join(self, request: web.Request) -> web.Response:
-        """A token and a CSR for a node id and a certificate."""
+        """Answers a token and a CSR with a node id and a certificate."""
         address = request.remote or ""
         self._attempts.check(address, self._clock())
         try:
@@ -149,7 +149,7 @@ class JoinPort:
         return answer(self._joined(cluster, node_id, certificate))
 
     async def post_renew(self, request: web.Request) -> web.Response:
-        """A new certificate for a node of the cluster, in the role it is wanted to have now."""
+        """A new certificate for a node of the cluster, with the role of its present spec."""
         wish = await body(request, RenewRequest, MOST_JOIN, JOIN_TIME)
         caller = caller_by_certificate(request)
         if caller is None:
@@ -170,7 +170,7 @@ class JoinPort:
         return answer(await self._add_member(wish.peer_url))
 
     async def _with_key(self, caller: Caller, key: bytes) -> Node:
-        """The caller's node, with its key noted if it joined before keys were. Raises Forbidden for another key."""
+        """The caller's node; stores its key if it joined before keys were stored. Raises Forbidden for another key."""
         if caller.key != key_digest(key):
             raise Forbidden("a certificate is renewed for the key of the present one only")
         node = self._store.state.nodes[caller.node_id]
@@ -181,7 +181,7 @@ class JoinPort:
         return node
 
     def _notes(self, node: Node, certificate: bytes) -> list[Change]:
-        """What is written down of a new certificate: before it is handed out, or it could not be withdrawn."""
+        """Records of a new certificate, committed before it is sent: otherwise it could not be revoked."""
         if node.spec.role is not Role.MANAGER:
             return []
         return [record_of(node.id, certificate), *expired_records(self._store.state, self._clock())]
@@ -203,7 +203,7 @@ class JoinPort:
         return sign_for(cluster, csr.encode(), node_id, role, self._clock())
 
     def _joined(self, cluster: Cluster, node_id: str, certificate: bytes) -> JoinAnswer:
-        """The answer names this manager too: it may not be listed yet, and whoever knows none is lost."""
+        """The answer to a join or renewal. It names this manager too, which may not be in the state yet."""
         state = self._store.state
         return JoinAnswer(
             node_id=node_id,
@@ -225,25 +225,25 @@ def sign_for(cluster: Cluster, csr: bytes, node_id: str, role: Role, now: float)
 
 
 def _hang_up(request: web.Request) -> None:
-    """End a request whose answer may have begun, so that nothing more can be said in it."""
+    """Close the connection of a request: its response may have started, so no error can be sent."""
     if request.transport is not None:
         request.transport.abort()
 
 
 def caller_by_certificate(request: web.Request) -> Caller | None:
-    """Who calls, by the certificate TLS has verified; None without one. Raises Forbidden for a foreign form."""
+    """The caller, by the certificate that TLS has verified; None without one. Raises Forbidden for a foreign form."""
     return caller_of_connection(request.transport) if request.transport else None
 
 
 def caller_of_connection(transport: asyncio.BaseTransport) -> Caller | None:
-    """The same, of a connection."""
+    """The caller of a connection; see caller_by_certificate."""
     connection = transport.get_extra_info("ssl_object")
     der = connection.getpeercert(binary_form=True) if connection else None
     return caller_of(load_der_x509_certificate(der).public_bytes(Encoding.PEM)) if der else None
 
 
 def read_availability(text: str) -> Availability:
-    """ "" is active. Raises Invalid."""
+    """The availability of that name; "" means active. Raises Invalid."""
     try:
         return Availability(text.lower()) if text else Availability.ACTIVE
     except ValueError:

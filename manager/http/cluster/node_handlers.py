@@ -86,7 +86,7 @@ class NodeHandlers:
         return web.Response()
 
     async def _before_demotion(self, ctx: ClusterContext, node: Node) -> None:
-        """A living manager takes itself out of the store when it learns of its new role; a dead one cannot."""
+        """Check a demotion. A running manager leaves the store by itself; one that is down is removed here."""
         check_demotion(ctx.store.state, node)
         if node.id not in ctx.store.state.members:
             await ctx.remove_member(node.id)
@@ -96,7 +96,7 @@ class NodeHandlers:
 
 
 def check_removal(state: State, node: Node, force: bool) -> None:
-    """Whether a node may be removed: no manager, and down unless it is to be forced. Raises Invalid."""
+    """Check that a node may be removed: it is no manager, and it is down or `force` is set. Raises Invalid."""
     if is_manager(state, node):
         raise Invalid(
             f"node {node.id} is a cluster manager and a member of its store."
@@ -107,7 +107,7 @@ def check_removal(state: State, node: Node, force: bool) -> None:
 
 
 def check_demotion(state: State, node: Node) -> None:
-    """Whether the cluster can do without this manager; the sentences are swarmkit's. Raises Invalid."""
+    """Check that the cluster keeps its quorum without this manager; the texts are swarmkit's. Raises Invalid."""
     others = {other.id for other in state.nodes.values() if other.spec.role is Role.MANAGER} - {node.id}
     if not others:
         raise Invalid("attempting to demote the last manager of the swarm")

@@ -1,4 +1,4 @@
-"""/swarm: the cluster itself and its join tokens. (Making, joining and leaving one is the node's.)"""
+"""/swarm: the cluster itself and its join tokens. (Init, join and leave are in node/http.)"""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SwarmHandlers:
 
 
 def updated(cluster: Cluster, spec: SwarmUpdateRequest) -> Cluster:
-    """The cluster with the spec's settings; what the spec does not say stays. Raises Invalid or Unimplemented."""
+    """The cluster with the spec's settings; fields that were not sent stay. Raises Invalid or Unimplemented."""
     _refuse(spec)
     history, heartbeat = spec.orchestration.task_history_retention_limit, spec.dispatcher.heartbeat_period
     expiry = spec.ca_config.node_cert_expiry
@@ -117,7 +117,7 @@ def _refuse(spec: SwarmUpdateRequest) -> None:
 
 
 def _changed_raft(asked: RaftRequest) -> dict[str, bool]:
-    """Which of Docker's settings of its own store are asked to be something else than the defaults that are shown."""
+    """By Docker's settings of its own store: whether a value other than its default was sent."""
     shown = RaftAnswer()
     values = {f.encode_name: (getattr(asked, f.name), getattr(shown, f.name)) for f in fields_of(RaftRequest)}
     return {f"Raft.{name}": value not in (None, 0, default) for name, (value, default) in values.items()}

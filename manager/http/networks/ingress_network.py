@@ -1,4 +1,4 @@
-"""The network of the routing mesh: there is one; it goes when no service publishes on it, and can be made anew."""
+"""The ingress network of the routing mesh: at most one; removable while no service publishes ports on it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from manager.store.interface import Store
 from manager.store.state import State
 
 PATIENCE = 10.0
-"""Seconds that a new one waits for a former one to go, which every host takes down first."""
+"""Seconds to wait for the former one to be removed, which every host must do first."""
 
 
 def is_there(state: State) -> bool:
-    """Whether the mesh has a network that is not about to go."""
+    """Whether there is an ingress network that is not being removed."""
     network = state.networks.get(INGRESS)
     return network is not None and not network.removed
 
@@ -30,7 +30,7 @@ def check_removable(state: State) -> None:
 
 
 async def make_way(store: Store, spec: NetworkSpec) -> None:
-    """Until a network for the mesh can be made. Raises Invalid, Conflict."""
+    """Wait until a new ingress network can be made. Raises Invalid, Conflict."""
     if spec.internal:
         raise Invalid("Internal: the routing mesh's network is there to be reached from outside")
     try:

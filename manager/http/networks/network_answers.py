@@ -1,4 +1,4 @@
-"""Networks of the cluster, as the Engine API shows them. Pure."""
+"""Networks of the cluster, as the Engine API answers them. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 
 
 def network_answer(state: State, network: Network, *, own_id: str = "", verbose: bool = False) -> NetworkAnswer:
-    """A network; with `own_id` also its peers and this node's containers on it, `verbose` its services."""
+    """The answer about a network; with `own_id` also peers and this node's containers, with `verbose` its services."""
     spec, decision = network.spec, state.network_decisions.get(network.id)
     users = (
         (service for service in state.services.values() if service.spec.is_on_network(network.id)) if verbose else ()

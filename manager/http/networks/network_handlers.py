@@ -48,7 +48,7 @@ class NetworkHandlers:
     """Handlers of /networks."""
 
     def __init__(self, get: Callable[[], ClusterContext], host: HostNetworks | None = None) -> None:
-        """`host` is asked while no manager runs here that knows all networks."""
+        """`host` is used while no manager runs on this host."""
         self._get = get
         self._host = host
 
@@ -140,7 +140,7 @@ class NetworkHandlers:
         return web.Response(status=204)
 
     async def prune(self, request: web.Request) -> web.Response:
-        """POST /networks/prune: remove what no service is on; none where networks cannot be removed."""
+        """POST /networks/prune: remove networks without a service; a host that is no manager has none to remove."""
         chosen = filters(request, PRUNE_FILTERS)
         try:
             ctx = self._get()
@@ -166,7 +166,7 @@ class NetworkHandlers:
 
 
 def removal(state: State, network: Network) -> list[Change]:
-    """Marks a network as going and frees its name."""
+    """The changes that mark a network as removed and free its name."""
     gone = msgspec.structs.replace(network, removed=True)
     return [
         Put(NETWORK, network.id, gone, state.version(NETWORK, network.id)),
@@ -175,7 +175,7 @@ def removal(state: State, network: Network) -> list[Change]:
 
 
 def _is_prunable(state: State, network: Network, chosen: dict[str, set[str]]) -> bool:
-    """Whether no service is on a network and the filters choose it."""
+    """Whether a network has no services and matches the filters."""
     labels = network.spec.labels
     if network.removed or network.spec.ingress or users_of(state, network.id):
         return False
@@ -185,7 +185,7 @@ def _is_prunable(state: State, network: Network, chosen: dict[str, set[str]]) ->
 
 
 def users_of(state: State, network_id: str) -> list[str]:
-    """Names of the services on a network; removed services whose tasks still stop are none."""
+    """Names of the services on a network; services that were removed do not count while their tasks stop."""
     return sorted(service.spec.name for service in state.services.values() if service.spec.is_on_network(network_id))
 
 
@@ -226,7 +226,7 @@ def _overlap(subnet: str, user: str, kind: str) -> Conflict:
 
 
 def _subnets(state: State) -> set[tuple[str, str]]:
-    """(network, subnet) of all that is given out or asked for, by networks on their way out too."""
+    """(network, subnet) of all subnets that are allocated or asked for, also by networks that are being removed."""
     found = set()
     for network in state.networks.values():
         if decision := state.network_decisions.get(network.id):
@@ -236,7 +236,7 @@ def _subnets(state: State) -> set[tuple[str, str]]:
 
 
 def _of_host(networks: list[NetworkAnswer], reference: str, scope: str) -> NetworkAnswer:
-    """The one meant by a name, an id, or the beginning of one. Raises NotFound, Invalid."""
+    """The network with that name, id or beginning of an id. Raises NotFound, Invalid."""
     networks = [network for network in networks if scope in ("", network.scope)]
     exact = [network for network in networks if reference in (network.name, network.id)]
     found = exact or [network for network in networks if network.id.startswith(reference)]

@@ -1,4 +1,4 @@
-"""The networks every Docker host has and nobody makes: bridge, host and none, of local scope."""
+"""Docker's predefined networks of local scope: bridge, host and none."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 
 
 def predefined_id(node_id: str, name: str) -> str:
-    """64 hex digits, as Docker's local networks have; the same for as long as the node is."""
+    """64 hex digits, as ids of Docker's local networks have; constant for a node."""
     return hashlib.sha256(f"{node_id}/{name}".encode()).hexdigest()
 
 
 def predefined_networks(node_id: str) -> list[NetworkAnswer]:
-    """The answers about them on one node."""
+    """The answers about a node's predefined networks."""
     return [_answer(node_id, name, driver) for name, driver in DRIVERS.items()]
 
 
 def predefined_name(node_id: str, reference: str) -> str:
-    """The name of the predefined network meant by a name, an id, or the beginning of one; "" for none of them."""
+    """The name of the predefined network with that name, id or beginning of an id; "" for none."""
     if reference in DRIVERS:
         return reference
     found = [name for name in DRIVERS if predefined_id(node_id, name).startswith(reference)]
@@ -30,7 +30,8 @@ def predefined_name(node_id: str, reference: str) -> str:
 
 
 def predefined_of_swarm(name: str) -> NetworkAnswer:
-    """One as a service is put on it: the same on every node, with its name for an id (`service create --network host`).
+    """A predefined network as services use it: the same on every node, its name is its id (`service create --network
+    host`).
 
     Docker's client looks for a service's networks among those of scope swarm only.
     """

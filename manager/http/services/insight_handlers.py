@@ -1,4 +1,4 @@
-"""Argosy's own view of a service: its history, going back to any kept revision, and why something does not run.
+"""Argosy's own paths of a service: its history, rollback to any kept revision, and the explanation of problems.
 
 GET /argosy/v1/services/{id}/history, POST …/rollback, GET …/explain (docs/design/http-api.md).
 """
@@ -60,7 +60,7 @@ class InsightHandlers:
         return answer(runs_answer(ctx.store.state, service, ctx.clock()))
 
     async def explain(self, request: web.Request) -> web.Response:
-        """Why the service is not as it should be."""
+        """The problems of the service, with what to do."""
         ctx = self._get()
         service = find_service(ctx.store.state, request.match_info["id"])
         return answer(explanation(ctx.store.state, service, ctx.clock()))
@@ -77,7 +77,7 @@ class InsightHandlers:
 
         def decide(state: State) -> tuple[list[Change], tuple[int, int]]:
             service = find_service(state, reference)
-            changed, source = going_back(state, service, to, ctx.clock())
+            changed, source = rolled_back(state, service, to, ctx.clock())
             same = changed is service
             put = Put(SERVICE, service.id, changed, state.version(SERVICE, service.id))
             return [] if same else [put], (changed.revision, source)
@@ -86,10 +86,10 @@ class InsightHandlers:
         return answer(RolledBackAnswer(revision, source))
 
 
-def going_back(state: State, service: Service, to: int, now: float) -> tuple[Service, int]:
-    """The service with the spec of revision `to` (0: the previous one), and that revision's number. The service itself
-    when that spec is in force already. Raises Invalid, NotFound, and what admission raises: ports or networks may be
-    gone by now."""
+def rolled_back(state: State, service: Service, to: int, now: float) -> tuple[Service, int]:
+    """The service with the spec of revision `to` (0: the previous one), and that revision's number. Returns `service`
+    unchanged when that spec is in force already. Raises Invalid, NotFound, and the errors of admission: ports may be
+    taken and networks removed by now."""
     source, spec = _source(state, service, to)
     spec = admit(state, canonical(spec), service)
     if spec == spec_in_force(state, service):

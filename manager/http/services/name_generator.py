@@ -1,4 +1,4 @@
-"""Names for services that were given none, as Docker invents them."""
+"""Random names for services that are created without one, as Docker makes them."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _WHAT = (
 
 
 def invented_name(rng: random.Random) -> str:
-    """Something like "nimble_schooner_417"."""
+    """A name like "nimble_schooner_417"."""
     return f"{rng.choice(_HOW)}_{rng.choice(_WHAT)}_{rng.randrange(1000)}"

@@ -1,7 +1,7 @@
-"""What Docker's own clients cannot say in a service's spec, and would drop when they read, change and write one. Pure.
+"""Argosy's own fields of a spec, preserved when a Docker client reads, changes and writes a service. Pure.
 
-`docker service update` sends back the spec it read, as far as it knows the fields. For its requests the fields that
-are Argosy's stay as they are; our own clients, which know them, say all they mean.
+`docker service update` sends back the fields that it knows of the spec it read. A Docker client's update keeps the
+stored values of Argosy's own fields. Our clients send every field.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ EXTENSIONS: dict[type[Value], tuple[str, ...]] = {
 _CLIENTS = ("docker-client/", "docker-sdk-python/", "moby-client", "go-dockerclient")
 
 
-def is_dockers(request: web.Request) -> bool:
+def is_docker_client(request: web.Request) -> bool:
     """Whether the request comes from a client that knows Docker's fields only."""
     return request.headers.get("User-Agent", "").lower().startswith(_CLIENTS)
 
 
-def kept(asked: ServiceSpec, now: ServiceSpec) -> ServiceSpec:
-    """The spec asked for, with the extensions of the one there is."""
+def preserved(asked: ServiceSpec, now: ServiceSpec) -> ServiceSpec:
+    """The requested spec, with the stored values of Argosy's own fields that it leaves out."""
     task, old = asked.task_template, now.task_template
     networks = {target.target: target for target in old.networks}
     task = msgspec.structs.replace(
@@ -48,8 +48,8 @@ def kept(asked: ServiceSpec, now: ServiceSpec) -> ServiceSpec:
         rollback_config=_kept_config(asked.rollback_config, now.rollback_config),
     )
     if asked.endpoint_spec and now.endpoint_spec:
-        ports = {_door(port): port for port in now.endpoint_spec.ports}
-        found = [_kept(port, ports.get(_door(port), port)) for port in asked.endpoint_spec.ports]
+        ports = {_port_key(port): port for port in now.endpoint_spec.ports}
+        found = [_kept(port, ports.get(_port_key(port), port)) for port in asked.endpoint_spec.ports]
         asked = msgspec.structs.replace(asked, endpoint_spec=msgspec.structs.replace(asked.endpoint_spec, ports=found))
     return asked
 
@@ -59,7 +59,7 @@ def _kept_config(asked: UpdateConfig | None, now: UpdateConfig | None) -> Update
 
 
 def _kept(asked: V, now: V) -> V:
-    """Each extension that is not said, as it is now."""
+    """The value with each of Argosy's own fields that is at its default set as in `now`."""
     fields = {field.name: field for field in msgspec.structs.fields(type(asked))}
     silent = [name for name in EXTENSIONS[type(asked)] if getattr(asked, name) == _default(fields[name])]
     return msgspec.structs.replace(asked, **{name: getattr(now, name) for name in silent})
@@ -69,5 +69,5 @@ def _default(field: msgspec.structs.FieldInfo) -> object:
     return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
 
 
-def _door(port: PortConfig) -> tuple[str, int, int, str]:
+def _port_key(port: PortConfig) -> tuple[str, int, int, str]:
     return port.protocol, port.target_port, port.published_port, port.publish_mode

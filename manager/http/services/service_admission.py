@@ -1,4 +1,4 @@
-"""From a spec in canonical form to the spec that is stored: checks, and names turned into ids. Pure."""
+"""Admission of a spec: checks it against the cluster and resolves names to ids, before it is stored. Pure."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _check_same(old: ServiceSpec, new: ServiceSpec) -> None:
 
 
 def _check_circle(state: State, spec: ServiceSpec) -> None:
-    """Services that wait for one another would do so for ever."""
+    """Refuse a cycle of dependencies: such services would wait for ever."""
     seen: set[str] = set()
     ways = [[item.service] for item in spec.depends_on]
     while ways:
@@ -111,12 +111,12 @@ def _check_ports(state: State, spec: ServiceSpec, own_id: str) -> None:
 
 
 def _clash(port: PortConfig, other: PortConfig) -> bool:
-    """Whether two ports of one number cannot both be: at one address, and not both left to the scheduler."""
+    """Whether two published ports with one number conflict: their addresses overlap, and not both are host-mode."""
     return overlap(port.host_ip, other.host_ip) and not (port.is_on_host and other.is_on_host)
 
 
 def _ports_of(state: State, service: Service) -> Iterator[PortConfig]:
-    """Those it asks for, and those that were picked for it. (What it holds of an older revision, it will give up.)"""
+    """The ports it asks for, and those that the allocator picked for it. (It will release ports of older revisions.)"""
     decision = state.service_decisions.get(service.id)
     yield from service.spec.ports
     open_ones = {(port.protocol, port.target_port) for port in service.spec.ports if not port.published_port}

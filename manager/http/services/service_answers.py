@@ -31,9 +31,9 @@ NO_ENDPOINT_SPEC = EndpointSpecAnswer()
 
 
 class ServiceAnswers:
-    """An index of the state: answers about services, made when first asked for and kept until something changes.
+    """An index of the state: answers about services, built when first needed and cached until the service changes.
 
-    What an answer says does not depend on who has asked before. Numbers of tasks are not in it: they change too often.
+    An answer does not depend on earlier requests. Numbers of tasks are not cached: they change too often.
     """
 
     def __init__(self, state: State) -> None:
@@ -42,7 +42,7 @@ class ServiceAnswers:
         self._kept: dict[str, EncodedServiceAnswer] = {}
 
     def follow(self, event: Event) -> None:
-        """Forget the answers that a change has made old."""
+        """Drop the answers that a change makes stale."""
         if event.kind in (SERVICE, SERVICE_DECISION):
             self._kept.pop(event.id, None)
         elif event.kind is REVISION:
@@ -55,7 +55,7 @@ class ServiceAnswers:
                     self._kept.pop(task.service_id, None)
 
     def of(self, service: Service) -> EncodedServiceAnswer:
-        """The answer about a service that the state has."""
+        """The answer about a service of the state."""
         answer = self._kept.get(service.id)
         if answer is None:
             spec = self._specs.of_service(spec_in_force(self._state, service))
@@ -68,7 +68,7 @@ class ServiceAnswers:
 
 
 def answer_with_defaults(state: State, service: Service) -> EncodedServiceAnswer:
-    """The answer, with defaults written out where its spec says nothing."""
+    """The answer, with defaults in the fields that its spec leaves out."""
     spec = with_defaults(spec_in_force(state, service))
     return _answer(state, service, shown_json(shown_service_spec(spec)))
 
@@ -92,7 +92,7 @@ def _answer(state: State, service: Service, spec: Raw) -> EncodedServiceAnswer:
 def _job_status(state: State, service: Service) -> JobStatusAnswer:
     """The newest iteration and when it began: a scheduled job's newest run, else with the last update.
 
-    That of an update is known before the leader has made its tasks: clients wait for tasks of the one they see first.
+    An update's iteration is known before the leader makes its tasks: clients wait for tasks of the first one they see.
     """
     if service.spec.job_schedule() is None:
         return JobStatusAnswer(VersionAnswer(service.revision), timestamp(service.updated_at))
@@ -105,7 +105,7 @@ def _job_status(state: State, service: Service) -> JobStatusAnswer:
 
 
 def _update_status(service: Service, decision: ServiceDecision) -> UpdateStatusAnswer | None:
-    """None when nothing is being changed; what an earlier update came to says nothing of one not taken up yet."""
+    """The update's status; None without an update, and when the leader has not processed the newest spec yet."""
     if (waiting := decision.waiting) and not decision.held:
         return UpdateStatusAnswer("updating", timestamp(service.updated_at), message=text(waiting), reason=waiting)
     update = decision.update

@@ -25,7 +25,7 @@ from api.service.service_spec import ServiceSpec
 from manager.http.cluster_context import ClusterContext
 from manager.http.distribution_handlers import DistributionHandlers, login_sent
 from manager.http.services.name_generator import invented_name
-from manager.http.services.preserved_fields import is_dockers, kept
+from manager.http.services.preserved_fields import is_docker_client, preserved
 from manager.http.services.service_admission import admit
 from manager.http.services.service_answers import ServiceAnswers, answer_with_defaults
 from manager.security.registry_credentials import RegistryCredentials, credentials_of, sealed
@@ -84,7 +84,7 @@ class ServiceHandlers:
         spec = canonical(await body(request, ServiceSpec))
         if not spec.name:
             spec = msgspec.structs.replace(spec, name=invented_name(self._rng))
-        admit(ctx.store.state, spec)  # what is wrong is said before a registry is asked
+        admit(ctx.store.state, spec)  # report errors before a registry is asked
         login = _login(request, spec)
         spec, warnings = await self._pinned(ctx, spec, login)
         service = await self._store_new(ctx, spec, login)
@@ -98,8 +98,8 @@ class ServiceHandlers:
         asked = canonical(await body(request, ServiceSpec))
         read = await at_version(ctx.store, SERVICE, service.id, version(request, "service"), "service")
         service = ctx.store.state.services[service.id]
-        if is_dockers(request):
-            asked = kept(asked, service.spec)
+        if is_docker_client(request):
+            asked = preserved(asked, service.spec)
         rollback = _rollback(request)
         warnings: list[str] = []
         login = _login(request, asked) or credentials_of(ctx.store.state, service)
@@ -130,7 +130,7 @@ class ServiceHandlers:
     async def _pinned(
         self, ctx: ClusterContext, spec: ServiceSpec, login: RegistryCredentials | None, old: ServiceSpec | None = None
     ) -> tuple[ServiceSpec, list[str]]:
-        """The spec with its image's tag resolved to a digest, where that can be done, and what to warn of."""
+        """The spec with its image's tag resolved to a digest if possible, and warnings."""
         container = spec.task_template.container_spec
         before = old.task_template.container_spec.image if old else ""
         is_its = login is not None and login.domain == parse(container.image).domain
@@ -143,7 +143,7 @@ class ServiceHandlers:
 
     async def _store_new(self, ctx: ClusterContext, spec: ServiceSpec, login: RegistryCredentials | None) -> Service:
         def decide(state: State) -> tuple[list[Change], Service]:
-            admitted = admit(state, spec)  # raises Conflict once the other's service is seen
+            admitted = admit(state, spec)  # raises Conflict when another service took the name meanwhile
             now = ctx.clock()
             service = Service(id=new_id(), created_at=now, updated_at=now, spec=admitted)
             service, more = sealed(state, service, login) if login else (service, [])
@@ -155,7 +155,7 @@ class ServiceHandlers:
 
 
 def removal(state: State, service: Service) -> list[Change]:
-    """What removes a service; its tasks, addresses and history go with the leader's next round."""
+    """The changes that remove a service; the leader's next round removes its tasks, addresses and history."""
     return [
         Delete(SERVICE, service.id, state.version(SERVICE, service.id)),
         *release(state, "service", service.spec.name, service.id),

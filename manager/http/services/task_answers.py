@@ -1,6 +1,6 @@
 """Tasks as the Engine API answers them, from the state. Pure.
 
-An answer has the leader's decision, the agent's status and the spec of the task's revision in one.
+An answer combines the leader's decision, the agent's status and the spec of the task's revision.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MOST_KEPT = 8192
 
 
 class TaskAnswers:
-    """An index of the state: answers about tasks, made when they are first asked for and kept until something changes.
+    """An index of the state: answers about tasks, built when first needed and cached until the task changes.
 
-    What an answer says does not depend on who has asked before.
+    An answer does not depend on earlier requests.
     """
 
     def __init__(self, state: State) -> None:
@@ -49,7 +49,7 @@ class TaskAnswers:
         self._kept: dict[str, EncodedTaskAnswer] = {}
 
     def follow(self, event: Event) -> None:
-        """Forget the answers that a change has made old."""
+        """Drop the answers that a change makes stale."""
         if event.kind in (TASK, STATUS):
             self._kept.pop(event.id, None)
         elif event.kind in (NETWORK, REVISION, SERVICE):
@@ -57,7 +57,7 @@ class TaskAnswers:
             self._networks.clear()
 
     def of(self, task: Task) -> EncodedTaskAnswer:
-        """The answer about a task that the state has."""
+        """The answer about a task of the state."""
         answer = self._kept.get(task.id)
         if answer is None:
             if len(self._kept) >= MOST_KEPT:
@@ -92,7 +92,7 @@ class TaskAnswers:
 
 
 def _decided(task: Task) -> TaskStatusAnswer:
-    """Where a task is that no agent has reported of, or that is given up."""
+    """The status of a task that no agent has reported yet, or that was given up."""
     return TaskStatusAnswer(
         timestamp(task.updated_at or task.created_at),
         task.state.value,
@@ -104,7 +104,7 @@ def _decided(task: Task) -> TaskStatusAnswer:
 
 def _observed(task: Task, status: TaskStatus) -> TaskStatusAnswer:
     error = task_error(status.state, status.reason)
-    # a task that was told to stop has its reason from the leader (a drain, constraints), if not one of its own
+    # the reason of a task that is being stopped is the leader's (a drain, constraints), unless it has one of its own
     told = task.reason if task.desired > TaskState.COMPLETE and not error else None
     has_container = status.container_id or status.exit_code is not None
     return TaskStatusAnswer(
@@ -135,7 +135,7 @@ def _network(state: State, id: str) -> AttachedNetworkAnswer:
 
 
 def task_labels(state: State, task: Task) -> dict[str, str]:
-    """What the label filter of tasks matches: its service's labels (swarmkit controlapi/task.go)."""
+    """The labels that the label filter of tasks matches: those of its service (swarmkit controlapi/task.go)."""
     if service := state.services.get(task.service_id):
         return service.spec.labels
     revision = state.revision_of(task)

@@ -1,4 +1,4 @@
-"""/tasks: what runs, ran, or should run."""
+"""/tasks: the tasks of all services, with their history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.http.query import filters, label_match
 from api.objects.decided import Task
 from api.states import TaskState
 from manager.http.cluster_context import ClusterContext
-from manager.http.services.preserved_fields import is_dockers
+from manager.http.services.preserved_fields import is_docker_client
 from manager.http.services.task_answers import TaskAnswers, task_labels
 from manager.status.service_counts import is_up_to_date
 from manager.store.lookup import find_node, find_service, find_task
@@ -30,7 +30,7 @@ _CHECKS: dict[str, Callable[[State, Task, set[str]], bool]] = {
     "runtime": lambda _state, _task, values: "container" in values,
     "_up-to-date": lambda state, task, values: is_up_to_date(state, task) == ("true" in values or "1" in values),
 }
-"""By filter: whether a task passes."""
+"""Filter → whether a task matches its values."""
 
 
 class TaskHandlers:
@@ -50,7 +50,7 @@ class TaskHandlers:
         tasks = sorted(chosen_tasks(ctx, chosen), key=lambda task: (task.created_at, task.id))
         answers = ctx.store.state.index(TaskAnswers)
         found = [answers.of(task) for task in tasks]
-        if "_up-to-date" in chosen and is_dockers(request):
+        if "_up-to-date" in chosen and is_docker_client(request):
             found = [_counted_from_zero(ctx.store.state, one) for one in found]
         return answer(found)
 
@@ -61,9 +61,10 @@ class TaskHandlers:
 
 
 def _counted_from_zero(state: State, task: EncodedTaskAnswer) -> EncodedTaskAnswer:
-    """Slots of replicated jobs as the progress bars of Docker's client expect them, which ask with that filter.
+    """A replicated job's task with its slot counted from 0, as the progress bars of Docker's client expect it.
 
-    Elsewhere they count from 1, as those of every other service; with a slot 0 the client would show a node's id.
+    They ask with the filter _up-to-date. Elsewhere slots count from 1, as for all services: for slot 0 the client would
+    show a node's id.
     """
     service = state.services.get(task.service_id)
     if service is not None and service.spec.is_replicated_job and task.slot:
@@ -72,7 +73,7 @@ def _counted_from_zero(state: State, task: EncodedTaskAnswer) -> EncodedTaskAnsw
 
 
 def chosen_tasks(ctx: ClusterContext, chosen: dict[str, set[str]]) -> Iterable[Task]:
-    """The tasks that pass all filters; looks at those of the services or nodes named only. Raises NotFound, Invalid."""
+    """The tasks that match all filters; visits only tasks of the named services or nodes. Raises NotFound, Invalid."""
     state = ctx.store.state
     services = {_service_id(state, name) for name in chosen.get("service", ())}
     nodes = {find_node(state, name, ctx.node_id).id for name in chosen.get("node", ())}
@@ -99,7 +100,7 @@ def _service_id(state: State, reference: str) -> str:
     try:
         return find_service(state, reference).id
     except NotFound:
-        if state.tasks_of(reference):  # removed; its last tasks are stopping
+        if state.tasks_of(reference):  # the service was removed; its last tasks are stopping
             return reference
         raise
 

@@ -1,7 +1,7 @@
-"""Whether services and stacks are well, once or as a stream: GET /argosy/v1/…/verdict, /argosy/v1/verdicts.
+"""Verdicts on services and stacks, once or as a stream: GET /argosy/v1/…/verdict, /argosy/v1/verdicts.
 
-A stream is lines of JSON: all verdicts at first, then each one that has changed. Services are judged anew when they
-have changed, at most once in PAUSE seconds, and when time alone changes their verdict.
+A stream has lines of JSON: first all verdicts, then each one that changed. A service is judged again when it has
+changed, at most once in PAUSE seconds, and when time alone may change its verdict.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from manager.store.state import State
 PREFIX = "/argosy/v1"
 FILTERS = frozenset({"id", "name", "stack"})
 LOOK_UP = 5.0
-"""Seconds between looks whether the client is still there."""
+"""Seconds between checks whether the client is still connected."""
 PAUSE = 0.1
-"""Seconds between two judgements of one stream."""
+"""Seconds between two updates of one stream."""
 MOST_PATIENCE = 86_400.0
 Lines = Callable[[VerdictWatch, State, set[str]], Iterable[tuple[str, Answer]]]
-"""The answers, by a key each, on services whose verdicts changed."""
+"""(key, answer) for services whose verdicts changed."""
 
 
 class VerdictHandlers:
@@ -74,7 +74,7 @@ class VerdictHandlers:
         return await _answer(request, ctx, watch, partial(_stack_line, name), is_one=True)
 
     async def services(self, request: web.Request) -> web.StreamResponse:
-        """The verdicts on all services that pass the filters. One named by its id that is not there has failed."""
+        """The verdicts on all services that match the filters. A service named by an unknown id has failed."""
         ctx, patience, chosen = self._get(), _patience(request), filters(request, FILTERS)
         watch = VerdictWatch(lambda service: _passes(service, chosen), patience, chosen.get("id", ()))
         return await _answer(request, ctx, watch, _service_lines)
@@ -83,7 +83,7 @@ class VerdictHandlers:
 async def _answer(
     request: web.Request, ctx: ClusterContext, watch: VerdictWatch, lines: Lines, is_one: bool = False
 ) -> web.StreamResponse:
-    """One verdict or the list of all; a stream if that is asked for."""
+    """One verdict, or a list; a stream if the query asks for one."""
     if flag(request, "stream"):
         return await _stream(request, ctx, watch, lines)
     state = ctx.store.state
@@ -110,7 +110,7 @@ async def _stream(request: web.Request, ctx: ClusterContext, watch: VerdictWatch
                     await ctx.store.wait_newer(seen)
         await response.write_eof()
     except ConnectionError:
-        pass  # a client that goes away is nothing to complain of
+        pass  # a client that disconnects is no error
     finally:
         ctx.store.untrack(dirty)
     return response
@@ -151,7 +151,7 @@ def _passes(service: Service, chosen: dict[str, set[str]]) -> bool:
 
 
 def _patience(request: web.Request) -> float:
-    """Seconds a task may find no node. Raises Invalid."""
+    """`?patience=`: seconds that a task may wait for a node before its service is stuck. Raises Invalid."""
     asked = request.query.get("patience", "")
     if not asked:
         return VERDICT_PATIENCE

@@ -23,7 +23,7 @@ V = VersionAnswer(7)
 
 
 def plain(answer: Any) -> Any:
-    """What a client reads."""
+    """The JSON that a client reads."""
     return json.loads(encode(answer))
 
 

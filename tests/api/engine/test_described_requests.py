@@ -54,7 +54,7 @@ def dropped(schema: Any, shape: inspect.Type, path: str) -> Iterator[str]:
 
 
 def whole(schema: Any) -> Any:
-    """With references followed, and the properties of its parts."""
+    """The schema with references resolved, and the properties of its parts."""
     while "$ref" in schema:
         schema = description()["definitions"][schema["$ref"].rpartition("/")[2]]
     parts = [whole(part).get("properties", {}) for part in schema.get("allOf", ())]

@@ -1,4 +1,4 @@
-"""The plumbing of the HTTP API: versions, errors, queries, bodies."""
+"""The application of the HTTP API: versions, errors, queries, bodies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Client = TestClient[web.Request, web.Application]
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    """An application with one handler of each temper."""
+    """An application with one handler for each kind of outcome."""
 
     async def good(request: web.Request) -> web.Response:
         return answer({"size": len(await raw_body(request))})
@@ -127,7 +127,7 @@ def test_all_labels_asked_for_must_be_there() -> None:
     ],
 )
 def test_what_a_client_did_is_no_traceback(error: Exception, is_told: bool) -> None:
-    """The server sends "100 Continue" by itself: a client may be gone by then (found by the fuzz)."""
+    """The server sends "100 Continue" by itself: a client may have disconnected by then (found by the fuzz tests)."""
     logger = _http_log()
     lines: list[logging.LogRecord] = []
     handler = logging.Handler()

@@ -54,7 +54,7 @@ def test_the_sentences_of_an_old_update_are_shown_as_they_were() -> None:
 
 
 def test_an_older_version_can_read_an_update_of_this_one() -> None:
-    """It expects a text under "Reason", so the reason is written under another name."""
+    """An older version expects a text under "Reason", so the reason is written under another name."""
     new = decode(UpdateStatus, b'{"State":"paused","Why":{"Code":"no-progress","Facts":{"seconds":600}}}')
     assert new.reason is not None
     assert b'"Reason"' not in encode(new)

@@ -39,7 +39,7 @@ HOSTNAMES = {M1: "m1", W1: "w1", W2: "w2"}
 
 
 class ListedHosts:
-    """Hosts by what they have to say: task id → lines; `down` are nodes that do not answer."""
+    """Hosts with lists as logs: task id → lines; `down` are nodes that do not answer."""
 
     def __init__(self) -> None:
         self.output: dict[str, list[LogLine]] = {}
@@ -70,7 +70,7 @@ class OneManager:
     now: float = NOW
     events: EventLog = field(init=False)
     removed: list[str] = field(default_factory=list)
-    """Managers taken out of the store's quorum."""
+    """Managers that were removed from the store's quorum."""
 
     def __post_init__(self) -> None:
         self.events = EventLog(self.store.state, lambda: self.clock())
@@ -145,7 +145,7 @@ async def new_manager(
 
 
 def application(manager: ClusterContext, registry: Registry) -> web.Application:
-    """The cluster's routes, and of the node's own what the docker client asks for."""
+    """The cluster's routes, and those of the node's own that the docker client uses."""
 
     async def ping(request: web.Request) -> web.Response:
         return web.Response(
@@ -164,13 +164,13 @@ def application(manager: ClusterContext, registry: Registry) -> web.Application:
 
 @dataclass
 class Api:
-    """Talks to an application as a client does."""
+    """A client of an application."""
 
     client: TestClient[web.Request, web.Application]
     manager: OneManager
     registry: Registry
     agent: str = "tests"
-    """What it says it is: our own clients begin with "argosy"."""
+    """The User-Agent; that of our own clients begins with "argosy"."""
 
     async def call(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
         """Status and decoded answer. A body of bytes is sent as it is; `filters` are encoded."""
@@ -204,7 +204,7 @@ class Api:
 
 
 def service(name: str, image: str = "demo:1", **changes: Any) -> dict[str, Any]:
-    """A service's spec, as small as it gets; `changes` go over its top level."""
+    """A minimal spec of a service; `changes` replace fields of its top level."""
     return {"Name": name, "TaskTemplate": {"ContainerSpec": {"Image": image}}, **changes}
 
 

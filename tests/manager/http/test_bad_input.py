@@ -1,4 +1,4 @@
-"""Every way to ask for something wrong that we could think of: the exact status and the exact sentence."""
+"""Invalid requests of every kind: the exact status and the exact message."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CREATE, NETWORK = "/services/create", "/networks/create"
 
 
 def container(**fields: Any) -> dict[str, Any]:
-    """A service whose container has something wrong."""
+    """A service with an invalid container spec."""
     return {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "demo:1", **fields}}}
 
 
 def template(**fields: Any) -> dict[str, Any]:
-    """A service whose task template has something wrong."""
+    """A service with an invalid task template."""
     return {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "demo:1"}, **fields}}
 
 
@@ -30,7 +30,7 @@ def ports(*given: dict[str, Any], mode: str = "vip") -> dict[str, Any]:
 
 
 def network(**fields: Any) -> dict[str, Any]:
-    """A network with something wrong."""
+    """An invalid network."""
     return {"Name": "net", "Driver": "overlay", **fields}
 
 

@@ -1,4 +1,4 @@
-"""What the cluster's part of the API answers is what Docker's description of it says."""
+"""Answers of the cluster's part of the API match Docker's description of it."""
 
 from __future__ import annotations
 

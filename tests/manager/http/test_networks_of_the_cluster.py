@@ -1,4 +1,4 @@
-"""Over HTTP: the routing mesh's network removed and made anew, and networks that hosts are in the way of."""
+"""Over HTTP: the ingress network removed and made again, and networks that overlap addresses of hosts."""
 
 from __future__ import annotations
 

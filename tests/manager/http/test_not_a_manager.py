@@ -1,4 +1,4 @@
-"""What a host answers that is no manager: of the cluster that it is none, of itself what it knows."""
+"""The API of a host that is no manager: errors for the cluster's paths, answers about the host itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins that come with services: kept encrypted, sent to the hosts of the service, shown nowhere."""
+"""Registry credentials of services: stored encrypted, sent to the service's hosts, never shown."""
 
 from __future__ import annotations
 

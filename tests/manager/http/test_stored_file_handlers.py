@@ -1,4 +1,4 @@
-"""Secrets and configs over the HTTP API, and what hosts are sent of them."""
+"""Secrets and configs over the HTTP API, and which of them hosts are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is streamed: logs of many hosts in one, and events."""
+"""Streams: the logs of many hosts in one, and events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def line(text: str, stream: str = "stdout") -> LogLine:
 
 
 async def run(api: Api, service_id: str, task_id: str, node_id: str, *lines: LogLine) -> None:
-    """A task that runs and has said something."""
+    """A running task with lines in its log."""
     api.manager.hosts.output[task_id] = list(lines)
     await api.manager.store.commit([
         Put(TASK, task_id, Task(task_id, service_id, 1, 1, node_id, TaskState.ASSIGNED)),

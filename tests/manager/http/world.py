@@ -1,4 +1,4 @@
-"""A whole control plane for tests of the HTTP API: the real planners, and agents that run nothing but say they do."""
+"""A whole control plane for tests of the HTTP API: the real planners, and agents that only report tasks as running."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.manager.http.cluster_api import OneManager, Registry, application, ne
 _WAY = (TaskState.ACCEPTED, TaskState.PREPARING, TaskState.STARTING, TaskState.RUNNING)
 
 
-class LiveManager(OneManager):
-    """A manager in the present."""
+class WallClockManager(OneManager):
+    """A manager whose clock is the wall clock."""
 
     def clock(self) -> float:
         return wall_clock()
@@ -39,7 +39,7 @@ class LiveManager(OneManager):
 
 @dataclass
 class World:
-    """A control plane, and the docker client's way to it."""
+    """A control plane, and the socket for the docker client."""
 
     manager: OneManager
     registry: Registry
@@ -76,7 +76,7 @@ def _runs(state: State, task: Task) -> bool:
 
 
 async def agents(manager: OneManager) -> None:
-    """Every assigned task runs, step by step, until it is to stop."""
+    """Reports every assigned task as running, state by state, until it is to stop."""
     store = manager.store
     while True:
         revision = store.state.revision
@@ -117,7 +117,7 @@ def _next(manager: OneManager, task: Task) -> Put | None:
 async def control_plane(directory: Path, client: str) -> AsyncIterator[World]:
     """A manager with planners and agents, served on a unix socket."""
     seeded = await new_manager()
-    manager = LiveManager(seeded.store)
+    manager = WallClockManager(seeded.store)
     registry = Registry()
     runner = web.AppRunner(application(manager, registry))
     await runner.setup()

@@ -1,4 +1,4 @@
-"""What is advised for each of the scheduler's reasons names the service's own values."""
+"""The remedy for each of the scheduler's reasons names the service's own values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATE = make.state(
 
 
 def advice_on(state: State, spec: ServiceSpec, *codes: Code) -> str:
-    """What is advised when each of these filters refused a node."""
+    """The remedy when each of these filters refused a node."""
     why = reason(Code.NO_SUITABLE_NODE, *(reason(code, nodes=1) for code in codes))
     return remedy(with_facts(state, spec, why))
 

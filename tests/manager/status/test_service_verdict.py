@@ -1,4 +1,4 @@
-"""Whether a service is well, and since when."""
+"""Verdicts on services, and since when they hold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FAILED, STUCK, DEGRADED = VerdictState.FAILED, VerdictState.STUCK, VerdictState.
 
 @dataclass
 class Scene:
-    """One service, taken up at START, and its tasks; `at` judges so many seconds later."""
+    """One service that the leader processed at START, and its tasks; `at` judges it the given seconds later."""
 
     spec: dict[str, Any] = field(default_factory=lambda: {"replicas": 2})
     decision: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Verdicts that are kept up with the state are those that judging everything anew would give."""
+"""Verdicts kept up with the state equal those of judging every service again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a host may fail to join."""
+"""Rate limits for failed joins and for renewals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The managers' HTTPS port over real TLS: who may do what, and what bad requests are told."""
+"""The managers' HTTPS port over real TLS: authorization, and the errors for invalid requests."""
 
 from __future__ import annotations
 

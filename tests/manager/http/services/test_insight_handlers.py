@@ -1,4 +1,4 @@
-"""A service's history, going back to any of its revisions, and why it does not run."""
+"""A service's history, rollback to any of its revisions, and its explanation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.manager.http.cluster_api import M1, NOW, W1, Api, service
 
 
 async def take_up(api: Api, id: str, previous: int = 0, update: UpdateStatus | None = None, force: int = 0) -> None:
-    """What the leader does with the newest revision: keep it, and put it (or `force`) in force."""
+    """Do what the leader does with the newest revision: store it, and put it (or `force`) in force."""
     store = api.manager.store
     now = store.state.services[id]
     decision = ServiceDecision(revision=force or now.revision, wanted=now.revision, previous=previous, update=update)
@@ -37,7 +37,7 @@ async def take_up(api: Api, id: str, previous: int = 0, update: UpdateStatus | N
 
 
 async def updated(api: Api, id: str, image: str, previous: int) -> None:
-    """The service with another image, taken up."""
+    """Give the service another image, as the leader has processed it."""
     assert (await api.update(id, service("web", image)))[0] == 200
     await take_up(api, id, previous)
 
@@ -64,7 +64,7 @@ def _with(base: Task, fields: dict[str, Any]) -> Task:
 
 
 async def problems(api: Api) -> list[dict[str, Any]]:
-    """What is said of the service."""
+    """The explanation of the service."""
     return list((await api.get("/argosy/v1/services/web/explain"))["Problems"])
 
 

@@ -1,4 +1,4 @@
-"""What Docker's clients cannot say stays as it is when they update a service."""
+"""Argosy's own fields are preserved when Docker's clients update a service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from api.service.ports import EndpointSpec as Endpoint
 from api.service.ports import PortConfig
 from api.service.schedule import Schedule
 from api.service.service_spec import ServiceSpec, TaskSpec, UpdateConfig
-from manager.http.services.preserved_fields import kept
+from manager.http.services.preserved_fields import preserved
 
 OURS = ServiceSpec(
     name="web",
@@ -28,7 +28,7 @@ THEIRS = ServiceSpec(
 
 
 def test_what_docker_says_changes_and_what_it_cannot_say_stays() -> None:
-    merged = kept(THEIRS, OURS)
+    merged = preserved(THEIRS, OURS)
 
     container = replace(OURS.task_template.container_spec, image="a:2")
     assert merged == replace(
@@ -39,7 +39,7 @@ def test_what_docker_says_changes_and_what_it_cannot_say_stays() -> None:
 
 
 def test_what_docker_takes_away_goes() -> None:
-    merged = kept(replace(THEIRS, update_config=None, endpoint_spec=None), OURS)
+    merged = preserved(replace(THEIRS, update_config=None, endpoint_spec=None), OURS)
 
     assert merged.update_config is None
     assert merged.endpoint_spec is None

@@ -1,4 +1,4 @@
-"""Answers about services are kept, and never old."""
+"""Answers about services are cached, and never stale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services over HTTP: what is stored, what is shown, what is refused for what another did."""
+"""Services over HTTP: what is stored, what is answered, and refusals because of concurrent changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ID = "sha256:" + "cd" * 32
 
 
 async def in_force(api: Api, id: str, revision: int, previous: int = 0, wanted: int = 0) -> None:
-    """What the leader does with a revision: keep its spec, put it in force."""
+    """Do what the leader does with a revision: store its spec and put it in force."""
     store = api.manager.store
     now = store.state.services[id]
     await store.commit([

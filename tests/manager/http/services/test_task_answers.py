@@ -1,4 +1,4 @@
-"""Answers about tasks are kept, and never old."""
+"""Answers about tasks are cached, and never stale."""
 
 from __future__ import annotations
 

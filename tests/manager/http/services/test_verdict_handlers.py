@@ -30,7 +30,7 @@ VERDICTS = "/argosy/v1/verdicts"
 
 
 async def taken_up(api: Api, name: str, stack: str = "") -> str:
-    """A service that the leader has taken up, with one task that waits for a node; its id."""
+    """A service that the leader has processed, with one task that waits for a node; returns its id."""
     id = await api.create(name, Labels={NAMESPACE: stack} if stack else {})
     store = api.manager.store
     why = reason(Code.NO_SUITABLE_NODE, reason(Code.INSUFFICIENT_RESOURCES, nodes=2))
@@ -46,7 +46,7 @@ async def taken_up(api: Api, name: str, stack: str = "") -> str:
 
 
 async def runs(api: Api, id: str, name: str) -> None:
-    """Its task runs, and has for a while."""
+    """Its task has been running for a while."""
     task = replace(api.manager.store.state.tasks[f"{name}1"], node_id=W1, state=TaskState.ASSIGNED, reason=None)
     status = TaskStatus(TaskState.RUNNING, NOW - 30, started_at=NOW - 30)
     await api.manager.store.commit([Put(TASK, task.id, task), Put(STATUS, task.id, status)])
