@@ -1,3 +1,3 @@
 """The compose front end: files to specs in phases (docs/design/compose-phases.md). Begin reading at load.py."""
 
-__all__ = ["load", "model", "read", "translate"]
+__all__ = ["deploy", "load", "model", "read", "translate"]

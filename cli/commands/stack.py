@@ -14,7 +14,6 @@ from api.engine.tasks import TaskAnswer
 from cli.client import Client, current
 from cli.command_errors import Failed
 from cli.deploy import host_binds
-from cli.deploy.deploy_plan import Resolve
 from cli.deploy.deployment import Deployment, compare, stack_filter
 from cli.flags.compose_file_flags import ComposeFiles, compose_files
 from cli.lazy_group import CommandGroup
@@ -23,6 +22,7 @@ from cli.show.service_progress import Wait, detach_option, timeout_option, wait_
 from cli.show.service_rows import COLUMNS as SERVICE_COLUMNS
 from cli.show.service_rows import service_rows
 from cli.show.task_rows import TaskList, task_list_options
+from compose.deploy.deploy_plan import Resolve
 from compose.load import LoadedProject
 from compose.model.stack import NAMESPACE, Stack
 

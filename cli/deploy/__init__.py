@@ -1,3 +1,3 @@
-"""Plans a stack's deploy and carries it out."""
+"""Carries a deploy plan (compose/deploy) out, removes stacks, builds images."""
 
-__all__ = ["deploy_plan", "deployment", "docker_logins", "host_binds", "image_build", "stack_removal"]
+__all__ = ["deployment", "docker_logins", "host_binds", "image_build", "stack_removal"]

@@ -20,13 +20,13 @@ from api.service.service_spec import ServiceSpec
 from api.stored_file import ConfigSpec, SecretSpec
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
-from cli.deploy.deploy_plan import DeployPlan, DeploySnapshot, Resolve, ServiceChange, plan_deploy
 from cli.deploy.docker_logins import login_headers
 from cli.deploy.network_replacement import NetworkReplacement
-from cli.deploy.plan_files import FILE_KINDS, FileKind
-from cli.deploy.plan_networks import must_be_replaced
-from cli.deploy.plan_ports import needs_name_or_port, ports_given_up
 from cli.show.service_progress import Awaited, Wait
+from compose.deploy.deploy_plan import DeployPlan, DeploySnapshot, Resolve, ServiceChange, plan_deploy
+from compose.deploy.plan_files import FILE_KINDS, FileKind
+from compose.deploy.plan_networks import must_be_replaced
+from compose.deploy.plan_ports import needs_name_or_port, ports_given_up
 from compose.model.stack import NAMESPACE, Stack
 
 _replace = msgspec.structs.replace

@@ -16,10 +16,10 @@ from api.service.placement import Placement
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
-from cli.deploy.deploy_plan import DeployPlan
-from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, Wait, tasks_of
 from cli.states import is_alive
+from compose.deploy.deploy_plan import DeployPlan
+from kit.durations import short_duration
 
 _replace = msgspec.structs.replace
 _NOWHERE = "node.id==none"
@@ -70,7 +70,7 @@ class NetworkReplacement:
             if time.monotonic() > end:
                 names = ", ".join(network.name for network in self.networks.values())
                 raise Failed(
-                    f"network {names} could not be replaced within {span_short(self.wait.timeout)}: {problem}; "
+                    f"network {names} could not be replaced within {short_duration(self.wait.timeout)}: {problem}; "
                     "deploy again to go on"
                 )
             time.sleep(PERIOD)

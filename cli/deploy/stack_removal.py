@@ -12,10 +12,10 @@ from api.engine.stored_files import StoredFileAnswer
 from cli.client import Client
 from cli.command_errors import ApiError, Failed
 from cli.deploy.deployment import stack_filter
-from cli.deploy.plan_files import FILE_KINDS
-from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, tasks_of
 from cli.states import is_alive
+from compose.deploy.plan_files import FILE_KINDS
+from kit.durations import short_duration
 
 
 class StackRemoval:
@@ -58,8 +58,8 @@ class StackRemoval:
                 return
             if time.monotonic() > end:
                 raise Failed(
-                    f"stack {self.name} is not gone after {span_short(timeout)}: {tasks} tasks, {networks} networks "
-                    "are left; what is left is removed in the background"
+                    f"stack {self.name} is not gone after {short_duration(timeout)}: {tasks} tasks, {networks} "
+                    "networks are left; what is left is removed in the background"
                 )
             time.sleep(PERIOD)
 

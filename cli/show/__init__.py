@@ -1,7 +1,6 @@
 """What commands print."""
 
 __all__ = [
-    "differences",
     "drain_progress",
     "explanation",
     "format_templates",

@@ -12,9 +12,9 @@ from api.engine.services import ServiceAnswer
 from api.engine.tasks import TaskAnswer
 from cli.client import Client
 from cli.command_errors import Failed
-from cli.show.formatting import span_short
 from cli.show.service_progress import PERIOD, tasks_of
 from cli.states import is_alive
+from kit.durations import short_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Drain:
                 told = str(now)
                 click.echo(f"{self.name}: {told}")
             if time.monotonic() > end:
-                raise Failed(f"node {self.name} is not drained after {span_short(timeout)}: {now}")
+                raise Failed(f"node {self.name} is not drained after {short_duration(timeout)}: {now}")
             time.sleep(PERIOD)
         if not quiet:
             click.echo(f"{self.name}: drained")

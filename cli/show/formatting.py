@@ -27,14 +27,6 @@ def span(seconds: float) -> str:
     return f"{weeks} weeks" if weeks < 9 else f"{int(seconds / 2592000)} months"
 
 
-def span_short(seconds: float) -> str:
-    """ "1m30s"; what --timeout takes."""
-    if seconds < 60 or seconds != int(seconds):
-        return f"{seconds:g}s"
-    hours, minutes, rest = int(seconds) // 3600, int(seconds) // 60 % 60, int(seconds) % 60
-    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if count)
-
-
 def ago(then: float, now: float) -> str:
     """ "3 hours ago"; "" when it is not known."""
     return f"{span(now - then)} ago" if then else ""

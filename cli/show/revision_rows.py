@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from api.engine.argosy import HistoryAnswer, RevisionAnswer
-from cli.show.differences import difference_line
+from api.service.difference_text import difference_line
 from cli.show.formatting import ago, table
 from cli.show.output import Row
 from cli.timestamps import unix_time

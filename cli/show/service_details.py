@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from api.engine.services import ServiceAnswer
 from api.service.service_spec import ServiceSpec, UpdateConfig
-from cli.show.formatting import ago, byte_count, span, span_short
+from cli.show.formatting import ago, byte_count, span
 from cli.timestamps import unix_time
+from kit.durations import short_duration
 
 NANO = 1_000_000_000
 
@@ -24,7 +25,7 @@ def lines(item: ServiceAnswer, now: float) -> Iterator[str]:
     if spec.schedule is not None and spec.schedule.cron:
         yield f"Schedule:       {spec.schedule.cron} ({spec.schedule.time_zone or 'UTC'})"
         if spec.schedule.active_deadline is not None:
-            yield f" Active deadline: {span_short(spec.schedule.active_seconds)}"
+            yield f" Active deadline: {short_duration(spec.schedule.active_seconds)}"
     yield from _update_status(item, now)
     placement = spec.task_template.placement
     if placement is not None:

@@ -22,7 +22,8 @@ from cli.client import Client
 from cli.client_streams import lines
 from cli.command_errors import ApiError, ConnectionLost, Failed
 from cli.flags.flag_values import seconds
-from cli.show.formatting import span_short, table
+from cli.show.formatting import table
+from kit.durations import short_duration
 
 PERIOD = 0.2
 """Seconds between two looks."""
@@ -228,7 +229,7 @@ def _overdue(verdicts: Iterable[ServiceVerdictAnswer], timeout: float) -> str:
         for one in verdicts
         if one.state is not VerdictState.CONVERGED
     ]
-    return "\n".join([f"not converged within {span_short(timeout)}; it goes on in the background", *told])
+    return "\n".join([f"not converged within {short_duration(timeout)}; it goes on in the background", *told])
 
 
 def _name(verdict: ServiceVerdictAnswer) -> str:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from cli.deploy.deploy_plan import DeploySnapshot, plan_deploy
+from compose.deploy.deploy_plan import DeploySnapshot, plan_deploy
 from compose.load import LoadedProject, load
 from tests.cli.answers import a_service
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from cli.deploy.deploy_plan import DeployPlan
+from compose.deploy.deploy_plan import DeployPlan
 from compose.load import load
 from compose.model.stack import Stack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.flags.flag_values import seconds
-from cli.show.formatting import span_short
+from kit.durations import short_duration
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from cli.show.formatting import span_short
 )  # fmt: skip
 def test_durations_are_read_as_docker_or_as_seconds(text: str, count: float, shown: str) -> None:
     assert seconds(text) == count
-    assert span_short(seconds(text)) == shown
+    assert short_duration(seconds(text)) == shown
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "nan", "inf", "1 m"])

@@ -15,9 +15,9 @@ import pytest
 
 from api.objects.kinds import CONFIG, SECRET
 from cli.client import Client
-from cli.deploy.deploy_plan import DeployPlan
 from cli.deploy.deployment import Deployment, compare
 from cli.show.service_progress import Wait
+from compose.deploy.deploy_plan import DeployPlan
 from manager.store.state import State
 from tests.cli.pairs import Shape, Sight, foretold, happened, project, stack_of
 from tests.manager.http.world import World, control_plane

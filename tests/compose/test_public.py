@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.errors import Invalid
-from cli.deploy.deploy_plan import DeploySnapshot, plan_deploy
+from compose.deploy.deploy_plan import DeploySnapshot, plan_deploy
 from compose.load import LoadedProject, load
 from compose.translate.compose_file import as_yaml
 

@@ -23,11 +23,11 @@ from api.engine.stored_files import StoredFileAnswer
 from api.engine.tasks import TaskAnswer
 from api.service.service_spec import ServiceSpec
 from cli.client import Client
-from cli.deploy.deploy_plan import DeployPlan, DeploySnapshot
 from cli.deploy.deployment import Deployment, compare, stack_filter
-from cli.deploy.plan_files import FILE_KINDS
 from cli.deploy.stack_removal import StackRemoval
 from cli.show.service_progress import Wait
+from compose.deploy.deploy_plan import DeployPlan, DeploySnapshot
+from compose.deploy.plan_files import FILE_KINDS
 from tests.cli.pairs import Shape, Sight, foretold, happened, project, restarts, stack_of
 from tests.e2e.world import World
 from tests.images import docker_archive

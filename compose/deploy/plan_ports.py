@@ -1,7 +1,7 @@
-"""Published ports of a stack: that others have, and that move from one of its services to another. Pure.
+"""Published ports in a deploy plan: conflicts with other services, and ports that move between services. Pure.
 
-The cluster gives a port to one service at a time, so the one that has it must give it up before the other can ask for
-it, also when two services swap theirs. Giving up a port of the routing mesh restarts nothing.
+The cluster gives a port to one service at a time. So the service that holds it must give it up before another can get
+it, also when two services swap ports. Giving up a port of the routing mesh restarts nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from api.service.service_spec import ServiceSpec
 
 _replace = msgspec.structs.replace
 _Key = tuple[str, int, str]
-"""Protocol, published port, and the address of the hosts it is at ("": every one)."""
+"""Protocol, published port, and host address ("": every address)."""
 _T = TypeVar("_T")
 
 
 def ports_given_up(
     wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]],
 ) -> Iterator[tuple[ServiceAnswer, ServiceSpec]]:
-    """Services that hold a port which another one wants and they do not any more, each without such ports.
+    """Services that hold a port which moves to another service, each with its spec without such ports.
 
-    `wanted` has what each service is now (None for a new one) and is to be.
+    `wanted` has each service's present state (None for a new service) and its new spec.
     """
     pairs = list(wanted)
     claims = _by_number((key, spec.name) for _, spec in pairs for key in map(_key, spec.mesh_ports) if key[1])
@@ -45,15 +45,15 @@ def ports_given_up(
 
 
 def needs_name_or_port(wanted: Iterable[tuple[ServiceAnswer | None, ServiceSpec]]) -> bool:
-    """Whether a service is to have a name or a port that it has not, so that all others have to be looked at."""
+    """Whether a service gets a new name or port, which must be compared with all services of the cluster."""
     return any(current is None or set(_ports(spec)) - set(_ports(current.spec)) for current, spec in wanted)
 
 
 def conflicts(specs: Iterable[ServiceSpec], others: Iterable[ServiceAnswer]) -> Iterator[str]:
-    """What stands in the way, for people: names and ports that services have which stay as they are.
+    """A sentence for each name and port that a service outside this deploy holds.
 
-    The rule is the managers' (service_admission.py): two of mode host may have the same port, on different hosts,
-    and any two may have it at different addresses of a host.
+    The rule is the managers' (manager/http/services/service_admission.py): two services may publish the same port in
+    mode host, on different hosts, and in any mode at different addresses of a host.
     """
     others = list(others)
     names = {service.spec.name for service in others}
@@ -68,7 +68,7 @@ def conflicts(specs: Iterable[ServiceSpec], others: Iterable[ServiceAnswer]) -> 
 
 
 def _by_number(keys: Iterable[tuple[_Key, _T]]) -> dict[tuple[str, int], list[tuple[str, _T]]]:
-    """By protocol and number: the addresses of the hosts, each with what belongs to it."""
+    """Protocol and number → pairs of host address and value."""
     found: dict[tuple[str, int], list[tuple[str, _T]]] = {}
     for (protocol, number, address), value in keys:
         found.setdefault((protocol, number), []).append((address, value))
@@ -76,12 +76,12 @@ def _by_number(keys: Iterable[tuple[_Key, _T]]) -> dict[tuple[str, int], list[tu
 
 
 def _ports(spec: ServiceSpec) -> dict[_Key, str]:
-    """The published ports that it names, and their modes."""
+    """The published ports that the spec names → their modes."""
     return {_key(port): port.publish_mode for port in spec.ports if port.published_port}
 
 
 def _held(service: ServiceAnswer) -> dict[_Key, str]:
-    """With those that were picked for it."""
+    """The same, with the ports that the cluster picked for the service."""
     targets = {(port.protocol, port.target_port) for port in service.spec.ports if not port.published_port}
     picked = [port for port in service.endpoint.ports or [] if (port.protocol, port.target_port) in targets]
     return _ports(service.spec) | {_key(port): port.publish_mode for port in picked}

@@ -13,9 +13,9 @@ from api.service import service_spec
 from api.service.container import ConfigReference, ContainerSpec, FileTarget
 from api.service.mode import EmptyMode, Mode, Replicated
 from api.service.ports import EndpointSpec, PortConfig
-from cli.deploy.deploy_plan import DeployPlan, DeploySnapshot, Resolve, plan_deploy
 from cli.deploy.deployment import with_ids
 from cli.deploy.network_replacement import attached, detached
+from compose.deploy.deploy_plan import DeployPlan, DeploySnapshot, Resolve, plan_deploy
 from compose.load import load
 from compose.model.stack import NAMESPACE, SHORT_NAME, Stack, StackFile, StackService
 from tests.cli.answers import a_service, a_stored_file

@@ -1,4 +1,4 @@
-"""How a difference of specs (api/service/equality.py) is shown: `path: old → new`, numbers with their unit."""
+"""The text of a difference of specs (api/service/equality.py): `path: old → new`, numbers with their unit."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import json
 from collections.abc import Callable
 from typing import Protocol
 
-from cli.show.formatting import span_short
+from kit.durations import short_duration
 
 NONE = "(none)"
 _LONGEST = 120
-"""Characters of a value that are shown."""
+"""Characters of a value; longer ones are cut."""
 _SECONDS = ("Interval", "Timeout", "StartPeriod", "StartInterval", "Delay", "Monitor", "Window", "StopGracePeriod")
 _UNITS: dict[str, Callable[[int], str]] = {
-    **dict.fromkeys(_SECONDS, lambda nanoseconds: span_short(nanoseconds / 1e9)),
+    **dict.fromkeys(_SECONDS, lambda nanoseconds: short_duration(nanoseconds / 1e9)),
     "MemoryBytes": lambda count: f"{count / (1 << 20):g}M",
     "NanoCPUs": lambda count: f"{count / 1e9:g}",
 }
-"""How numbers that have a unit are shown, by the field's name."""
+"""Field name → text of its numbers, with their unit."""
 
 
 class FieldChange(Protocol):
-    """A Difference, ours or the API's. None stands for a field that is not there."""
+    """A Difference of equality.py or of the API. None stands for an absent field."""
 
     @property
     def path(self) -> str: ...
@@ -32,7 +32,7 @@ class FieldChange(Protocol):
 
 
 def difference_line(change: FieldChange) -> str:
-    """One field."""
+    """One field's change as a line."""
     return f"{change.path}: {_cut(_text(change.path, change.old))} → {_cut(_text(change.path, change.new))}"
 
 

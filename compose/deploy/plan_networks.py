@@ -1,6 +1,6 @@
-"""What becomes of a stack's networks: pure. A network is never changed in place, because tasks are on it.
+"""Networks in a deploy plan. Pure. A network is never changed in place, because tasks are on it.
 
-One that has to change is replaced: its services stop, it is removed, made anew, and they start again.
+A network that must change is replaced: its services stop, it is removed and created again, then they start again.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from api.engine.networks import NetworkAnswer
 from api.engine.services import ServiceAnswer
 from api.network.network_spec import NetworkSpec
+from api.service.difference_text import difference_line
 from api.service.equality import Difference
-from cli.show.differences import difference_line
 from compose.model.stack import Stack
 
 
@@ -24,10 +24,10 @@ class NetworkChange:
     current: NetworkAnswer | None = None
     fields: tuple[Difference, ...] = ()
     users: tuple[ServiceAnswer, ...] = ()
-    """The stack's services that are on the one to be replaced."""
+    """The stack's services on the network that is replaced."""
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """The lines of `stack plan` for this network."""
         if self.current is None:
             yield f"create network {self.spec.name}"
             return
@@ -40,7 +40,7 @@ class NetworkChange:
 def network_changes(
     stack: Stack, networks: Sequence[NetworkAnswer], all_services: Sequence[ServiceAnswer]
 ) -> tuple[tuple[NetworkChange, ...], list[str]]:
-    """What to create and replace, and what stands in the way. `networks` and services are all of the cluster's."""
+    """Networks to create and replace, and a sentence per conflict. `networks` and `all_services` are the cluster's."""
     by_name = {network.name: network for network in networks if network.scope != "local"}
     all_names = {network.name for network in networks}
     problems = [
@@ -72,12 +72,12 @@ def network_changes(
 
 
 def must_be_replaced(stack: Stack, networks: Sequence[NetworkAnswer]) -> bool:
-    """Whether the users of networks have to be known."""
+    """Whether a network must be replaced, for which the plan needs all services of the cluster."""
     return any(change.current for change in network_changes(stack, networks, ())[0])
 
 
 def _fields(spec: NetworkSpec, network: NetworkAnswer) -> Iterator[Difference]:
-    """What differs. Addresses that the file does not say stay as the cluster chose them."""
+    """The fields that differ. Addresses that the file leaves open stay as the cluster chose them."""
     for path, wanted, present in (
         ("Internal", spec.internal, network.internal),
         ("Attachable", spec.attachable, network.attachable),
@@ -98,7 +98,7 @@ def _fields(spec: NetworkSpec, network: NetworkAnswer) -> Iterator[Difference]:
 
 _IPAM = {"subnet": "Subnet", "ip_range": "IPRange", "gateway": "Gateway"}
 _VNI = "com.docker.network.driver.overlay.vxlanid_list"
-"""The option that tells the network's number, which the cluster picks."""
+"""The option with the network's VNI. Unless the file names one, the cluster picks it."""
 
 
 def _mapping(path: str, wanted: Mapping[str, str], present: Mapping[str, str]) -> Iterator[Difference]:

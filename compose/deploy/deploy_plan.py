@@ -1,6 +1,7 @@
-"""What a deploy has to do: a pure comparison of a stack with what the cluster has of it.
+"""A deploy plan: what a deploy will do, from a stack and a snapshot of the cluster. Pure.
 
-`stack plan` prints it, `stack deploy` does it. Deploying twice changes nothing: see api/service/canonical.py.
+`stack plan` prints it, `stack deploy` carries it out (cli/deploy/deployment.py). Deploying twice changes nothing: see
+api/service/canonical.py.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from api.engine.services import ServiceAnswer
 from api.engine.stored_files import StoredFileAnswer
 from api.errors import Invalid
 from api.service.canonical import comparable
+from api.service.difference_text import difference_line
 from api.service.equality import Difference, differences, task_fingerprint
 from api.service.self_declared import secrets_warning
 from api.service.service_spec import ServiceSpec
-from cli.deploy.plan_files import FileChange, FileKind, missing_files, new_files, old_files, remaining_revisions
-from cli.deploy.plan_networks import NetworkChange, network_changes
-from cli.deploy.plan_ports import conflicts, ports_given_up
-from cli.show.differences import difference_line
+from compose.deploy.plan_files import FileChange, FileKind, missing_files, new_files, old_files, remaining_revisions
+from compose.deploy.plan_networks import NetworkChange, network_changes
+from compose.deploy.plan_ports import conflicts, ports_given_up
 from compose.model.stack import IMAGE, Stack, StackService
 
 Resolve = Literal["always", "changed", "never"]
@@ -33,44 +34,44 @@ _PLACEMENT = "TaskTemplate.Placement.Constraints"
 
 @dataclass(frozen=True, slots=True)
 class DeploySnapshot:
-    """What the cluster has."""
+    """What the cluster has, as far as the plan depends on it."""
 
     services: Sequence[ServiceAnswer] = ()
-    """The stack's."""
+    """The stack's services."""
     networks: Sequence[NetworkAnswer] = ()
-    """All."""
+    """All networks of the cluster."""
     files: Mapping[FileKind, Sequence[StoredFileAnswer]] = field(default_factory=dict)
-    """All secrets and configs."""
+    """All secrets and configs of the cluster."""
     all_services: Sequence[ServiceAnswer] = ()
-    """All services; asked for only when a network has to be replaced, or a name or port to be given out."""
+    """All services of the cluster; filled only when a network is replaced, or a service gets a new name or port."""
     revisions: Sequence[ServiceSpec] = ()
-    """The kept revisions of the stack's services, which a rollback may bring back; of each the newest first."""
+    """Stored revisions of the stack's services, to which a rollback may return; the newest of each service first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceChange:
-    """One service: to create, to update, or to leave."""
+    """What the deploy does with one service: create, update, replace, or nothing."""
 
     service: StackService
     spec: ServiceSpec
-    """As it is to be sent, but for the ids of secrets and configs."""
+    """The spec to send, still without the ids of secrets and configs."""
     current: ServiceAnswer | None = None
     fields: tuple[Difference, ...] = ()
     reasons: tuple[str, ...] = ()
-    """Why its tasks are replaced, beside its own changes."""
+    """Why its tasks are replaced, apart from changes of the spec itself."""
     replaces: bool = False
-    """Whether the tasks it has are replaced."""
+    """Whether its present tasks are replaced."""
     is_made_anew: bool = False
-    """Whether the service has to be removed and created, because it cannot become what it is to be."""
+    """Whether the service is removed and created again, because an update cannot make this change."""
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything is to be sent."""
+        """Whether a request is sent for it."""
         return bool(self.current is None or self.fields or self.reasons)
 
     @property
     def verb(self) -> str:
-        """For people."""
+        """What is done, as `stack plan` names it."""
         if self.current is None:
             return "create"
         if not self.is_changed:
@@ -80,7 +81,7 @@ class ServiceChange:
         return "update" if self.fields else "restart"
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """The lines of `stack plan` for this service."""
         yield f"{self.verb} service {self.spec.name}"
         yield from (f"    {difference_line(field)}" for field in self.fields)
         yield from (f"    restart: {reason}" for reason in self.reasons)
@@ -97,30 +98,30 @@ class ServiceChange:
 
 @dataclass(frozen=True, slots=True)
 class DeployPlan:
-    """Everything a deploy does, in its order."""
+    """Everything that a deploy does, in order."""
 
     networks: tuple[NetworkChange, ...] = ()
-    """To create, or to replace."""
+    """Networks to create or to replace."""
     files: tuple[FileChange, ...] = ()
     services: tuple[ServiceChange, ...] = ()
     prune: tuple[ServiceAnswer, ...] = ()
     old_networks: tuple[NetworkAnswer, ...] = ()
     old_files: tuple[tuple[FileKind, StoredFileAnswer], ...] = ()
-    """Versions that nothing uses any more."""
+    """Versions of secrets and configs that nothing uses any more."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all is to be done."""
+        """Whether the deploy changes nothing."""
         rest = (self.networks, self.files, self.prune, self.old_networks, self.old_files)
         return not any(rest) and not any(change.is_changed for change in self.services)
 
     def warnings(self) -> list[str]:
-        """What to think of before it is done: one line each."""
-        told = ((change.spec.name, secrets_warning(change.spec)) for change in self.services)
-        return [f"{name}: {warning}" for name, warning in told if warning]
+        """Risks that the user should know before the deploy, one line each."""
+        found = ((change.spec.name, secrets_warning(change.spec)) for change in self.services)
+        return [f"{name}: {warning}" for name, warning in found if warning]
 
     def lines(self) -> list[str]:
-        """For people: `stack plan`."""
+        """The lines of `stack plan`."""
         return [
             *(line for network in self.networks for line in network.lines()),
             *(f"create {change.kind} {change.file.name}" for change in self.files),
@@ -134,7 +135,7 @@ class DeployPlan:
 def plan_deploy(
     stack: Stack, snapshot: DeploySnapshot, *, prune: bool = False, resolve: Resolve = "changed"
 ) -> DeployPlan:
-    """Compare. Raises Invalid with all that stands in the way."""
+    """The plan that makes the cluster run the stack. Raises Invalid with every conflict that prevents it."""
     networks, problems = network_changes(stack, snapshot.networks, snapshot.all_services)
     problems += missing_files(stack, snapshot.files)
     wanted = {item.spec.name for item in stack.services}
@@ -168,12 +169,12 @@ def _in_use(
     gone: Sequence[ServiceAnswer],
     networks: Sequence[NetworkChange],
 ) -> list[ServiceSpec]:
-    """The specs of the services that stay or come, and of their revisions that will still be kept."""
+    """Specs that may use secrets and configs after the deploy: present, new, and revisions still stored by then."""
     past = {service.spec.name for service in gone} | {change.spec.name for change in services if change.is_made_anew}
     changed = {change.spec.name: change.spec for change in services if change.current and change.is_changed}
     updates = Counter(changed.keys())
     for user in (user for network in networks for user in network.users):
-        updates[user.spec.name] += 1 if user.spec.name in changed else 2  # it is stopped, and started again
+        updates[user.spec.name] += 1 if user.spec.name in changed else 2  # stopped, then started again: two updates
     updates.update(service.spec.name for service, _ in ports_given_up((c.current, c.spec) for c in services))
     return [
         *(change.spec for change in services),
@@ -189,7 +190,7 @@ def _services(
     networks: Sequence[NetworkChange],
     resolve: Resolve,
 ) -> tuple[ServiceChange, ...]:
-    """In the stack's order, in which a service stands behind those it depends on."""
+    """One change per service, in the stack's order: dependencies come first."""
     current = {service.spec.name: service for service in snapshot.services}
     replaced = {change.spec.name for change in networks if change.current}
     restarted: set[str] = set()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from api.service.container import ContainerSpec, Mount
+from api.service.difference_text import difference_line
 from api.service.equality import differences
 from api.service.ports import EndpointSpec, PortConfig
 from api.service.resources import Limits
-from cli.show.differences import difference_line
 
 Container = ContainerSpec
 

@@ -1,7 +1,7 @@
-"""What becomes of a stack's secrets and configs: pure. They are versions by content, never changed.
+"""Secrets and configs in a deploy plan. Pure. Each content is a version of its own, and no version is ever changed.
 
-Other content is another version, whose users roll; an old one goes when neither a service nor a revision that a
-rollback may bring back uses it.
+New content makes a new version, and the services that use it are updated. An old version is removed when no service,
+and no revision to which a rollback may return, uses it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from compose.model.stack import SHORT_NAME, Stack, StackFile
 FileKind = Literal["secret", "config"]
 FILE_KINDS: tuple[FileKind, FileKind] = ("secret", "config")
 Files = Mapping[FileKind, Sequence[StoredFileAnswer]]
-"""All that the cluster has."""
+"""All secrets and configs of the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FileChange:
 
 
 def missing_files(stack: Stack, files: Files) -> list[str]:
-    """External ones that are not there, for people."""
+    """A sentence for each external secret or config that does not exist."""
     return [
         f"{kind} {name} is external and does not exist; create it first"
         for kind in FILE_KINDS
@@ -39,7 +39,7 @@ def missing_files(stack: Stack, files: Files) -> list[str]:
 
 
 def new_files(stack: Stack, files: Files) -> Iterator[FileChange]:
-    """Versions to be created."""
+    """Versions to create."""
     for kind in FILE_KINDS:
         there = {file.spec.name for file in files.get(kind, ())}
         yield from (FileChange(kind, file) for file in _of_stack(stack, kind)[0] if file.name not in there)
@@ -48,7 +48,7 @@ def new_files(stack: Stack, files: Files) -> Iterator[FileChange]:
 def old_files(
     stack: Stack, files: Files, in_use: Sequence[ServiceSpec], prune: bool
 ) -> Iterator[tuple[FileKind, StoredFileAnswer]]:
-    """Versions that none of the specs in use names; those whose name the files have no more: if pruned."""
+    """Versions to remove: no spec in use names them. With `prune` also those whose name the stack no longer has."""
     for kind in FILE_KINDS:
         own = {file.short_name for file in _of_stack(stack, kind)[0]}
         used = {name for spec in in_use for name in used_files(spec, kind)} | {
@@ -63,10 +63,10 @@ def old_files(
 def remaining_revisions(
     revisions: Sequence[ServiceSpec], updates: Mapping[str, int], changed: Mapping[str, ServiceSpec]
 ) -> Iterator[ServiceSpec]:
-    """The revisions still kept after so many `updates` of each service, as the managers forget them.
+    """The revisions that are still stored after the given number of `updates` of each service.
 
-    `kept` has those of today, of each service the newest first. The newest of them stays in any case, as the previous
-    one. Source: manager/orchestrator/updates/revisions.py, `prune`.
+    `revisions` has those stored today, the newest of each service first. The newest always stays, as the previous one.
+    Source: manager/orchestrator/updates/revisions.py, `prune`.
     """
     by_name: dict[str, list[ServiceSpec]] = {}
     for spec in revisions:
@@ -77,7 +77,7 @@ def remaining_revisions(
 
 
 def used_files(spec: ServiceSpec, kind: FileKind) -> Iterator[str]:
-    """Names of the secrets or configs a service refers to."""
+    """Names of the secrets or configs that a service refers to."""
     container = spec.task_template.container_spec
     if kind == "secret":
         yield from (reference.secret_name for reference in container.secrets)
