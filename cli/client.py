@@ -1,6 +1,6 @@
-"""The HTTP client: the standard library's, over a unix socket (or TCP), because a command has to start fast.
+"""The HTTP client, over a unix socket or TCP. It uses the standard library's, which loads fast.
 
-Answers come as the types of api/engine; streams as iterators of bytes.
+Answers are decoded to types of api/engine; streams are iterators of bytes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Client:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self._kept: http.client.HTTPConnection | None = None
+        self._idle: http.client.HTTPConnection | None = None
 
     @property
     def is_local(self) -> bool:
@@ -60,22 +60,22 @@ class Client:
         return _decode(kind, self.raw("GET", path, query, filters))
 
     def get_json(self, path: str, query: Query | None = None, filters: Filters | None = None) -> Any:
-        """A plain answer, for showing as it is."""
+        """An answer as plain JSON values."""
         return _decode(object, self.raw("GET", path, query, filters))
 
     def post(
         self, path: str, kind: type[T], body: object = None, query: Query | None = None, headers: Headers | None = None
     ) -> T:
-        """Send a value, get an answer."""
+        """Send a value; returns the decoded answer."""
         data = self.raw("POST", path, query, body=body, headers=headers)
         return _decode(kind, data or b"null")
 
     def send(self, path: str, body: object = None, query: Query | None = None, headers: Headers | None = None) -> None:
-        """Send a value; the answer does not matter."""
+        """Send a value; the answer's body is ignored."""
         self.raw("POST", path, query, body=body, headers=headers)
 
     def delete(self, path: str, query: Query | None = None) -> None:
-        """Remove something."""
+        """Send a DELETE request."""
         self.raw("DELETE", path, query)
 
     def raw(
@@ -87,13 +87,13 @@ class Client:
         body: object = None,
         headers: Headers | None = None,
     ) -> bytes:
-        """One request, the whole answer."""
+        """One request; returns the complete body."""
         payload = None if body is None else msgspec.json.encode(body)
-        if method == "GET" and self._kept:
+        if method == "GET" and self._idle:
             try:
-                return self._exchange(self._kept, method, path, query, filters, payload)
+                return self._exchange(self._idle, method, path, query, filters, payload)
             except (http.client.HTTPException, OSError):
-                self._kept = None  # the daemon had closed it meanwhile: once more on a new one
+                self._idle = None  # the daemon has closed it meanwhile: try once more on a new connection
         connection = self._connect()
         try:
             return self._exchange(connection, method, path, query, filters, payload, headers)
@@ -116,7 +116,7 @@ class Client:
     ) -> bytes:
         response = self._ask(connection, method, path, query, filters, payload, "application/json", headers)
         data = response.read()
-        self._kept = None if response.will_close else connection
+        self._idle = None if response.will_close else connection
         _raise_for(response.status, data)
         return data
 
@@ -131,7 +131,7 @@ class Client:
         headers: Headers | None = None,
         seconds: float | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """One request whose answer (and body) is passed on as it comes; what comes after so many seconds is not."""
+        """One request with a streamed answer (and body). With `seconds`, the answer ends after that time."""
         connection = self._connect()
         try:
             response = self._ask(connection, method, path, query, None, body, content_type, headers)
@@ -196,7 +196,7 @@ class Client:
 
 
 def _tcp(host: str, port: int) -> http.client.HTTPConnection:
-    """Plain, or with the client certificate that docker's own variables name."""
+    """Plain, or with the client certificate that Docker's environment variables name."""
     if not os.environ.get("DOCKER_TLS_VERIFY"):
         return http.client.HTTPConnection(host, port)
     folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
@@ -220,7 +220,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
 def _chunks_for(
     response: http.client.HTTPResponse, connection: http.client.HTTPConnection, seconds: float
 ) -> Iterator[bytes]:
-    """What comes within so many seconds."""
+    """The chunks that arrive within `seconds`."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         connection.sock.settimeout(left)

@@ -1,4 +1,4 @@
-"""Streams of bytes, taken apart."""
+"""Lines of a byte stream."""
 
 from __future__ import annotations
 

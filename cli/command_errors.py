@@ -1,4 +1,4 @@
-"""What commands raise: click shows it as one sentence and ends with its exit code."""
+"""Errors of commands: click prints the sentence and exits with the error's code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Failed(click.ClickException):
 
 
 class Unreachable(Failed):
-    """There is no daemon to talk to."""
+    """No daemon answers at the address."""
 
 
 class ConnectionLost(Failed):
-    """The daemon ended a connection before its answer was whole."""
+    """The daemon closed a connection before its answer was complete."""
 
 
 class ApiError(Failed):

@@ -1,6 +1,6 @@
-"""What there is to say to `argosy`: the table of its commands, and where the daemon is that they speak to.
+"""The table of `argosy`'s commands, and the address of the daemon they talk to.
 
-Loaded by every command, also by the quick answers, so it imports nothing but what Python has loaded anyway.
+Every command loads it, and so does the fast path, so it imports only what Python has loaded anyway.
 """
 
 from __future__ import annotations
@@ -34,6 +34,6 @@ COMMANDS = {
 }
 
 
-def host_of(said: str | None) -> str:
-    """Where the daemon listens: as the user says, or the environment, or where it usually does."""
-    return said or os.environ.get("ARGOSY_HOST") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+def host_of(given: str | None) -> str:
+    """The daemon's address: the user's, else the environment's, else the default."""
+    return given or os.environ.get("ARGOSY_HOST") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST

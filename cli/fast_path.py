@@ -1,8 +1,8 @@
-"""The commonest questions, answered before anything heavy is loaded: `--help`, `service ls`, `node ls`.
+"""The fast path: `--help`, `service ls` and `node ls`, answered before click is loaded.
 
-Loading click and the schema takes longer than asking the daemon. Only the plainest form of a question is answered here,
-and only when all goes well; whatever is unusual (other options, a narrow terminal, TCP, an error) is left to
-cli/root_command.py, which says the same more slowly. Tests compare the two.
+Loading click and the schema takes longer than asking the daemon. Only the plainest form of these commands is answered
+here, and only when all goes well. Anything else (other options, a narrow terminal, TCP, an error) is left to
+cli/root_command.py, which prints the same more slowly. Tests compare the two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from cli.command_table import ABOUT, COMMANDS, DEFAULT_HOST, host_of
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # loading typing takes a tenth of the time that there is
+if TYPE_CHECKING:  # loading typing takes a tenth of the whole time
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
@@ -38,25 +38,25 @@ Commands:
 """
 
 
-class Unusual(Exception):
-    """Something for the whole command line to deal with."""
+class Unanswered(Exception):
+    """The fast path has no answer; cli/root_command.py gives it."""
 
 
 def answer(arguments: Sequence[str]) -> bool:
-    """Print the answer; False when the question is not one of ours."""
+    """Print the answer. Returns False for a command that the fast path does not answer."""
     if list(arguments) in (["--help"], ["-h"]) and _is_wide():
         sys.stdout.write(help_text())
         return True
-    said = None
+    given = None
     if len(arguments) > 2 and arguments[0] in ("-H", "--host"):
-        said, arguments = arguments[1], arguments[2:]
-    ask = _QUESTIONS.get(tuple(arguments))
-    host = host_of(said)
+        given, arguments = arguments[1], arguments[2:]
+    ask = _COMMANDS.get(tuple(arguments))
+    host = host_of(given)
     if ask is None or not host.startswith("unix:///"):
         return False
     try:
         columns, rows = ask(lambda path: _get(host.removeprefix("unix://"), path))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, Unusual):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, Unanswered):
         return False
     from cli.show.formatting import table
 
@@ -67,15 +67,15 @@ def answer(arguments: Sequence[str]) -> bool:
 
 def help_text() -> str:
     """What `argosy --help` prints on a terminal of WIDTH columns or more."""
-    room = max(map(len, COMMANDS))
-    return _HELP + "".join(f"  {name:<{room}}  {entry[1]}\n" for name, entry in COMMANDS.items())
+    width = max(map(len, COMMANDS))
+    return _HELP + "".join(f"  {name:<{width}}  {entry[1]}\n" for name, entry in COMMANDS.items())
 
 
 def _is_wide() -> bool:
     try:
         return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns) >= WIDTH
     except (OSError, ValueError):
-        return True  # no terminal: click takes it for one of 80 columns
+        return True  # no terminal: click assumes 80 columns
 
 
 def _services(get: Get) -> Rows:
@@ -91,13 +91,13 @@ def _nodes(get: Get) -> Rows:
     return columns(rows), rows
 
 
-_QUESTIONS: dict[tuple[str, ...], Callable[[Get], Rows]] = {("service", "ls"): _services, ("node", "ls"): _nodes}
+_COMMANDS: dict[tuple[str, ...], Callable[[Get], Rows]] = {("service", "ls"): _services, ("node", "ls"): _nodes}
 
 
 def _get(path: str, request: str) -> Any:
-    """The JSON that a daemon at a unix socket answers with. Raises Unusual for any answer but a whole 200."""
+    """The JSON answer of a daemon at a unix socket. Raises Unanswered for any answer but a complete 200."""
     import json
-    from _socket import AF_UNIX, SOCK_STREAM, socket  # what the module socket is built on, without what that loads
+    from _socket import AF_UNIX, SOCK_STREAM, socket  # the base of the module socket, without what that module loads
 
     connection = socket(AF_UNIX, SOCK_STREAM)
     connection.connect(path)
@@ -109,5 +109,5 @@ def _get(path: str, request: str) -> Any:
     head, _, body = b"".join(parts).partition(b"\r\n\r\n")
     status, *headers = head.decode("latin-1").lower().split("\r\n")
     if status.split()[1:2] != ["200"] or f"content-length: {len(body)}" not in headers:
-        raise Unusual
+        raise Unanswered
     return json.loads(body)

@@ -1,4 +1,4 @@
-"""A click group whose commands are imported when they are used, so that `argosy --help` starts at once."""
+"""Click groups: CommandGroup, and LazyGroup, which imports commands only when they run: `argosy --help` is fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE = 500
 
 
 class CommandGroup(click.Group):
-    """A group that says which command may have been meant, and tells in a whole sentence what each does."""
+    """A group that suggests the command that was meant, and lists commands with whole sentences."""
 
     command_class = FlagCommand
 

@@ -1,7 +1,7 @@
-"""`argosy`: the way in, and the end of every error.
+"""The entry point of `argosy`, where every error ends as one sentence.
 
 Nothing heavy is imported here: `argosy --help` and the commonest lists are answered by cli/fast_path.py before click is
-loaded, all else by cli/root_command.py.
+loaded, everything else by cli/root_command.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # the reader (head, less) has gone; nothing more to say, also not while Python flushes
+        # the reader (head, less) has closed the pipe: print nothing more, also not when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:

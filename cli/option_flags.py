@@ -6,10 +6,10 @@ import click
 
 
 class FlagCommand(click.Command):
-    """A command whose optional-value options take nothing from the next argument."""
+    """A command with options whose value is optional: they take none from the next argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, once each bare optional-value option has its value."""
+        """As click does, after each such option without a value got its default."""
         return super().parse_args(ctx, [*self._with_values(ctx, args)])
 
     def _with_values(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line as click sees it: global options, and the table of commands."""
+"""click's root command: the global options and the table of commands."""
 
 from __future__ import annotations
 

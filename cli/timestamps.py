@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def unix_time(text: str) -> float:
-    """A timestamp of the API to Unix seconds; 0 for none."""
-    from datetime import datetime  # not needed by what has to be quick
+    """A timestamp of the API as Unix seconds; 0 for none."""
+    from datetime import datetime  # the fast path does not need it
 
     if not text or text.startswith("0001-"):
         return 0.0

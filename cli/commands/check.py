@@ -1,4 +1,4 @@
-"""`argosy check`: can this machine be a host?"""
+"""`argosy check`: checks whether this machine can be a host."""
 
 from __future__ import annotations
 

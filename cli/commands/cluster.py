@@ -1,4 +1,4 @@
-"""`argosy cluster`: what holds for the whole cluster, shown and changed while it runs."""
+"""`argosy cluster`: shows and changes the cluster's settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cluster() -> None:
 def inspect_() -> None:
     """Show the cluster's settings as JSON."""
     found = current().get_json("/swarm")
-    found.pop("JoinTokens", None)  # they are asked for by name: argosy join-token
+    found.pop("JoinTokens", None)  # `argosy join-token` shows them
     click.echo(json.dumps(found, indent=4, ensure_ascii=False))
 
 
@@ -62,7 +62,7 @@ def update(rebalance: bool | None, label_add: tuple[str, ...], label_rm: tuple[s
 
 
 def relabelled(labels: dict[str, str], rebalance: bool | None) -> dict[str, str]:
-    """The cluster's labels with balance switched on or off, or as it is (None)."""
+    """The cluster's labels with rebalancing switched on or off, or unchanged (None)."""
     if rebalance is None:
         return labels
     rest = {key: value for key, value in labels.items() if key != REBALANCE}

@@ -1,4 +1,4 @@
-"""`argosy image`: this host's images. Other hosts of the cluster fetch from it what they need."""
+"""`argosy image`: this host's images. Other hosts of the cluster fetch the images they need from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`argosy init`, `join`, `leave`, `join-token`: how hosts come into a cluster and out of it."""
+"""`argosy init`, `join`, `leave`, `join-token`: how hosts enter and leave a cluster."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _print_join(client: Client, role: str) -> None:
 
 
 def _manager_address(client: Client) -> str:
-    """Of this host if it is a manager, else of any."""
+    """The address of this host if it is a manager, else of any manager."""
     swarm = client.get("/info", InfoAnswer).swarm
     if swarm.control_available:
         status = client.get(f"/nodes/{swarm.node_id}", NodeAnswer).manager_status

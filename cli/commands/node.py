@@ -135,7 +135,7 @@ def update(
 
 def _send(client: Client, found: NodeAnswer, **fields: Any) -> None:
     spec = msgspec.structs.replace(found.spec, **fields)
-    # a plain body: the daemon wants role and availability said, also where they are the default
+    # a plain body: the daemon wants role and availability present, also where they are the default
     body = {"Labels": spec.labels, "Role": spec.role.value, "Availability": spec.availability.value}
     if spec.name:
         body["Name"] = spec.name
@@ -182,7 +182,7 @@ def demote(nodes: tuple[str, ...]) -> None:
 
 
 def _change_role(nodes: tuple[str, ...], role: Role) -> None:
-    """Docker's words; errors are told for each, and the exit code is then 1."""
+    """Change the role of each node and print Docker's words. Raises Failed with all errors at the end."""
     client, problems = current(), []
     for name in nodes:
         try:

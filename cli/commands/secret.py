@@ -1,4 +1,4 @@
-"""`argosy secret`: data for containers that nobody reads but they."""
+"""`argosy secret`: confidential data for containers."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from cli.show.output import (
 )
 from cli.show.revision_rows import COLUMNS as HISTORY_COLUMNS
 from cli.show.revision_rows import history_lines, history_rows
-from cli.show.run_rows import is_scheduled, run_lines, runs_of, tell_next_run
+from cli.show.run_rows import is_scheduled, next_run_now, run_lines, runs_of
 from cli.show.service_progress import Awaited, Wait, wait_options
 from cli.show.service_rows import COLUMNS, service_rows
 from cli.show.task_rows import TaskList, task_list_options
@@ -65,7 +65,7 @@ def create(image: str, args: tuple[str, ...], wait: Wait, **given: Any) -> None:
         click.echo(f"WARNING: {warning}", err=True)
     click.echo(created.id)
     if is_scheduled(spec):
-        _tell_next_run(client, created.id, wait)
+        _print_next_run(client, created.id, wait)
     else:
         wait.until_converged(client, Awaited(created.id))
 
@@ -91,18 +91,18 @@ def ps(services: tuple[str, ...], wanted: TaskList) -> None:
     ids = [client.get(f"/services/{name}", ServiceAnswer).id for name in services]
     wanted.show(client, client.get("/tasks", list[TaskAnswer], filters={**wanted.filters, "service": ids}))
     if wanted.template is None and not wanted.quiet:
-        _tell_verdicts(client, ids)
+        _print_verdicts(client, ids)
 
 
-def _tell_verdicts(client: Client, ids: list[str]) -> None:
-    """Which of the services are not well, and why; beside the table, which others may read."""
+def _print_verdicts(client: Client, ids: list[str]) -> None:
+    """Print which services have not converged, and why; on stderr, because programs may read the table."""
     from api.engine.argosy import ServiceVerdictAnswer, VerdictState
-    from cli.show.explanation import how_it_stands
+    from cli.show.explanation import verdict_text
 
     now = time.time()  # noqa: TID251
     for one in client.get("/argosy/v1/verdicts", list[ServiceVerdictAnswer], filters={"id": ids}):
         if one.state is not VerdictState.CONVERGED:
-            click.echo(f"{one.service_name or one.service_id} is {how_it_stands(one, now)}", err=True)
+            click.echo(f"{one.service_name or one.service_id} is {verdict_text(one, now)}", err=True)
 
 
 @service.command("inspect")
@@ -193,7 +193,7 @@ def update(name: str, wait: Wait, rollback: bool, **given: Any) -> None:
     _update(client, found, spec, _login(spec.task_template.container_spec.image) if given["with_registry_auth"] else {})
     click.echo(name)
     if is_scheduled(spec):
-        _tell_next_run(client, found.id, wait)
+        _print_next_run(client, found.id, wait)
     else:
         wait.until_converged(client, Awaited(found.id, found.version.index))
 
@@ -259,10 +259,10 @@ def explain(services: tuple[str, ...], as_json: bool) -> None:
     show(current(), services, as_json)
 
 
-def _tell_next_run(client: Client, id: str, wait: Wait) -> None:
-    """A scheduled job runs when it is due, so there is nothing to wait for."""
+def _print_next_run(client: Client, id: str, wait: Wait) -> None:
+    """Print when a scheduled job runs next; there is nothing to wait for until then."""
     if not wait.quiet:
-        click.echo(tell_next_run(client, id))
+        click.echo(next_run_now(client, id))
 
 
 def _update(client: Client, found: ServiceAnswer, spec: Any, headers: dict[str, str] | None = None) -> None:
@@ -276,7 +276,7 @@ def _login(image: str) -> dict[str, str]:
 
 
 def _with_network_names(client: Client, spec: Any) -> Any:
-    """Stored specs have ids of networks; flags name them, so that --network-rm finds them."""
+    """The spec with names of networks in place of ids, because flags such as --network-rm use names."""
     import msgspec
 
     from api.engine.networks import NetworkAnswer

@@ -232,17 +232,17 @@ def rm(names: Sequence[str], detach: bool, timeout: float) -> None:
 
 
 def with_binds(client: Client, loaded: LoadedProject, ship: bool) -> Stack:
-    """The stack; what is to be said of its binds goes to stderr, a line each."""
+    """The stack, with binds shipped if asked for. Notes and warnings about binds go to stderr."""
     stack, own = loaded.stack, (loaded.directory, os.path.expanduser("~"))
     if not any(host_binds.binds(service) for service in stack.services):
         return stack
     swarm = client.get("/info", InfoAnswer).swarm
     if ship:
-        stack, told = host_binds.shipped(stack, own, host_binds.look, swarm.node_id if client.is_local else "")
-        for line in told:
+        stack, notes = host_binds.ship_binds(stack, own, host_binds.read_path, swarm.node_id if client.is_local else "")
+        for line in notes:
             click.echo(f"note: {line}", err=True)
     elif swarm.nodes != 1 or not client.is_local:
-        for line in host_binds.remarks(stack, own, host_binds.look):
+        for line in host_binds.bind_warnings(stack, own, host_binds.read_path):
             click.echo(f"WARNING: {line}", err=True)
     return stack
 

@@ -1,4 +1,4 @@
-"""`argosy secret` and `argosy config`: small files that the cluster keeps for containers. One definition of both."""
+"""`argosy secret` and `argosy config`: small files that the cluster stores for containers. One definition of both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from api.codec import Value
+from api.engine.common import CreatedAnswer
+from api.engine.stored_files import StoredFileAnswer
 from api.stored_file import ConfigSpec, SecretSpec
 from cli.client import current
 from cli.command_errors import BadArgument
@@ -21,23 +22,8 @@ from kit.timing import wall_clock
 COLUMNS = {"ID": "ID", "Name": "NAME", "CreatedAt": "CREATED", "UpdatedAt": "UPDATED"}
 
 
-class Created(Value, frozen=True):
-    """Answer to a create."""
-
-    id: str = ""
-
-
-class Kept(Value, frozen=True):
-    """A secret or config, as lists show it."""
-
-    id: str = ""
-    created_at: str = ""
-    updated_at: str = ""
-    spec: SecretSpec = SecretSpec()
-
-
 def commands(what: str, kind: type[SecretSpec] | type[ConfigSpec]) -> click.Group:
-    """The commands of one of the two; `what` is "secret" or "config"."""
+    """The command group of one of the two; `what` is "secret" or "config"."""
     group = CommandGroup(what, help=f"Manage the cluster's {what}s.")
     but = " but their data" if what == "secret" else ""
 
@@ -47,12 +33,12 @@ def commands(what: str, kind: type[SecretSpec] | type[ConfigSpec]) -> click.Grou
     @click.argument("file", default="-")
     def create(name: str, file: str, label: tuple[str, ...]) -> None:
         spec = kind(name=name, labels=_labels(label), data=_data(what, file))
-        click.echo(current().post(f"/{what}s/create", Created, spec).id)
+        click.echo(current().post(f"/{what}s/create", CreatedAnswer, spec).id)
 
     @group.command(help=f"List {what}s.")
     @list_options
     def ls(filters: dict[str, list[str]], template: str | None, quiet: bool) -> None:
-        found = current().get(f"/{what}s", list[Kept], filters=filters)
+        found = current().get(f"/{what}s", list[StoredFileAnswer], filters=filters)
         show_rows([_row(item) for item in sorted(found, key=lambda item: item.spec.name)], COLUMNS, template, quiet)
 
     @group.command("inspect", help=f"Show everything about {what}s{but}.")
@@ -84,7 +70,7 @@ def _labels(texts: tuple[str, ...]) -> dict[str, str]:
         raise BadArgument(f"--label: {error}") from None
 
 
-def _row(item: Kept) -> dict[str, str]:
+def _row(item: StoredFileAnswer) -> dict[str, str]:
     now = wall_clock()
     return {
         "ID": item.id,

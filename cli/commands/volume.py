@@ -1,4 +1,4 @@
-"""`argosy volume`: this host's volumes. A volume is on one host; a service's tasks each find their own host's."""
+"""`argosy volume`: this host's volumes. A volume is on one host; each task of a service uses its own host's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Doing what a plan says: secrets and configs, networks, services; then, once all runs, what is not needed any more.
+"""A deployment carries a deploy plan out: secrets, configs, networks, services. Once all runs it removes the unused.
 
-The order of services does not matter to the cluster: the managers keep a service's tasks waiting for those it depends
-on. It is kept so that a dependency's update is known before those that wait for it.
+The cluster does not need services in order: the managers hold a service's tasks until its dependencies are ready. They
+are sent in order so that a dependency's update arrives before the services that wait for it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _replace = msgspec.structs.replace
 
 
 def stack_filter(stack: str) -> dict[str, list[str]]:
-    """The filter for everything of a stack."""
+    """The filter for all objects of a stack."""
     return {"label": [f"{NAMESPACE}={stack}"]}
 
 
 def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> tuple[DeployPlan, DeploySnapshot]:
-    """What is to be done, and what there is. Raises Invalid."""
+    """The deploy plan, and the snapshot it is made from. Raises Invalid."""
     services = client.get("/services", list[ServiceAnswer], filters=stack_filter(stack.name))
     networks = client.get("/networks", list[NetworkAnswer])
     by_name = {service.spec.name: service for service in services}
@@ -62,7 +62,7 @@ def compare(client: Client, stack: Stack, *, prune: bool, resolve: Resolve) -> t
 
 
 def kept_revisions(client: Client, services: Sequence[ServiceAnswer]) -> list[ServiceSpec]:
-    """The specs that a rollback could bring back."""
+    """The specs to which a rollback may return."""
     specs = []
     for service in services:
         try:
@@ -82,19 +82,19 @@ class Deployment:
         self, client: Client, plan: DeployPlan, snapshot: DeploySnapshot, wait: Wait, with_logins: bool = False
     ) -> None:
         self.with_logins = with_logins
-        """Whether the user's logins at the images' registries go along."""
+        """Whether the user's logins at the images' registries are sent."""
         self.client = client
         self.plan = plan
         self.wait = wait
         self.awaited: list[Awaited] = []
-        self._touched: set[str] = set()
-        """Ids of services that were changed before their turn."""
+        self._changed_early: set[str] = set()
+        """Ids of services that were updated before their turn, to free ports."""
         self._ids: dict[tuple[FileKind, str], str] = {
             (kind, file.spec.name): file.id for kind, files in snapshot.files.items() for file in files
         }
 
     def run(self) -> None:
-        """Do everything; wait for all unless detached. Raises Failed, ApiError."""
+        """Carry the plan out; wait for all services unless detached. Raises Failed, ApiError."""
         self._create_files()
         for service in self.plan.prune:
             self.client.delete(f"/services/{service.id}")
@@ -124,15 +124,15 @@ class Deployment:
             self._say(f"Created {kind} {file.name}")
 
     def _free_ports(self) -> None:
-        """Have services give up the ports that others of the stack are to get."""
+        """Take ports from services that other services of the stack will get."""
         changes = self.plan.services
         pairs = [(None if change.is_made_anew else change.current, change.spec) for change in changes]
         for service, spec in ports_given_up(pairs):
-            # it may have been stopped for its network's sake
+            # its version is newer if it was stopped to replace its network
             now = self.client.get(f"/services/{service.id}", ServiceAnswer)
             freed = _replace(now.spec, endpoint_spec=spec.endpoint_spec)
             self.client.send(f"/services/{service.id}/update", freed, {"version": now.version.index})
-            self._touched.add(service.id)
+            self._changed_early.add(service.id)
 
     def _apply(self, change: ServiceChange) -> None:
         name, current = change.spec.name, change.current
@@ -148,7 +148,9 @@ class Deployment:
                 return
             self.awaited.append(Awaited(current.id, current.version.index))
             if change.is_changed:
-                if change.reasons or current.id in self._touched:  # it may have been stopped for its network's sake
+                if (
+                    change.reasons or current.id in self._changed_early
+                ):  # its version is newer if it was stopped to replace its network
                     current = self.client.get(f"/services/{current.id}", ServiceAnswer)
                 query = {"version": current.version.index}
                 spec = with_ids(change.spec, self._ids)
@@ -161,7 +163,7 @@ class Deployment:
         return login_headers(change.spec.task_template.container_spec.image) if self.with_logins else {}
 
     def _clean_up(self) -> None:
-        """What nothing uses any more; somebody else may have begun to, or have been faster."""
+        """Remove what nothing uses any more. Another client may have begun to use it, or have removed it first."""
         for network in self.plan.old_networks:
             self.client.delete(f"/networks/{network.id}")
             self._say(f"Removed network {network.name}")
@@ -180,7 +182,7 @@ class Deployment:
 
 
 def with_ids(spec: ServiceSpec, ids: Mapping[tuple[FileKind, str], str]) -> ServiceSpec:
-    """The spec with the ids of the secrets and configs that it names."""
+    """The spec with the ids of the secrets and configs it names."""
     container = spec.task_template.container_spec
     if not container.secrets and not container.configs:
         return spec

@@ -20,7 +20,7 @@ from cli.command_errors import Failed
 
 _HUB = ("https://index.docker.io/v1/", "docker.io", "index.docker.io")
 _TOKEN = "<token>"
-"""The user that a helper names when it has a token in place of a password."""
+"""The user name by which a helper marks a token in place of a password."""
 
 
 class _Entry(msgspec.Struct, rename="lower"):
@@ -36,8 +36,8 @@ class _File(msgspec.Struct):
     store: str = msgspec.field(default="", name="credsStore")
 
 
-class _Told(msgspec.Struct):
-    """What a credential helper answers."""
+class _HelperAnswer(msgspec.Struct):
+    """The answer of a credential helper."""
 
     user: str = msgspec.field(default="", name="Username")
     secret: str = msgspec.field(default="", name="Secret")
@@ -48,7 +48,7 @@ def login_headers(image: str) -> dict[str, str]:
     try:
         domain = parse(image).domain
     except Invalid:
-        return {}  # the daemon says what is wrong with it
+        return {}  # the daemon refuses it with the reason
     login = login_at(domain, os.environ)
     return {HEADER: header_of(login)} if login else {}
 
@@ -103,9 +103,9 @@ def _ask_helper(helper: str, key: str) -> Login | None:
     except OSError as error:
         raise Failed(f"docker-credential-{helper} cannot be run: {error.strerror}") from None
     if done.returncode:
-        return None  # it has none
+        return None  # it has no login for this registry
     try:
-        told = msgspec.json.decode(done.stdout, type=_Told)
+        answer = msgspec.json.decode(done.stdout, type=_HelperAnswer)
     except msgspec.MsgspecError:
         raise Failed(f"docker-credential-{helper} gave an answer that is not understood") from None
-    return Login(identitytoken=told.secret) if told.user == _TOKEN else Login(told.user, told.secret)
+    return Login(identitytoken=answer.secret) if answer.user == _TOKEN else Login(answer.user, answer.secret)

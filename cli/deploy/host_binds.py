@@ -1,8 +1,8 @@
-"""Binds of a stack that lead to this machine: what the user is told of them, and how they can go along.
+"""Binds of a stack to paths of this machine: warnings about them, and shipping them as configs.
 
-A path below the project's directory, or the user's home, is on the machine where the command is given; a cluster's
-hosts look for it at the same place on their own disks. `--ship-binds` makes configs of read-only files, which go to
-every host, and holds services with other binds of this kind on this host. Pure, but for the disk that is handed in.
+A path below the project's directory or the user's home is on the machine where the command runs, but each host looks
+it up on its own disk. `--ship-binds` makes configs of read-only files, which go to every host, and pins services with
+other binds of this kind to this host. Pure, except `read_path`, which is passed in.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from api.stored_file_versions import digest_of, version_name
 from compose.model.stack import Stack, StackFile, StackService
 
 MOST_FILES = 50
-"""Files of a directory that go along as configs."""
+"""Most files of a directory that are ship_binds as configs."""
 _SOCKET = "docker.sock"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What is at a path of this machine. `files` by path relative to it ("" for a file itself), with mode."""
+class BindSource:
+    """What is at a path of this machine. `files`: path relative to it ("" for a file itself) → content and mode."""
 
     is_directory: bool = False
     files: Mapping[str, tuple[bytes, int]] | None = None
-    """None: it is too much, or nothing that a config can hold."""
+    """None: too many files, or one that a config cannot hold."""
 
 
-Look = Callable[[str], Found | None]
+ReadPath = Callable[[str], BindSource | None]
 """What is at a path; None for nothing."""
 
 
-def look(path: str) -> Found | None:
-    """On this machine's disk."""
+def read_path(path: str) -> BindSource | None:
+    """Read a path of this machine's disk; None when nothing is there."""
     if os.path.isfile(path):
         content = _content(path)
-        return Found(files={"": content} if content else None)
+        return BindSource(files={"": content} if content else None)
     if not os.path.isdir(path):
-        return Found() if os.path.exists(path) else None
+        return BindSource() if os.path.exists(path) else None
     files: dict[str, tuple[bytes, int]] = {}
     for folder, _, names in os.walk(path):
         for name in names:
             whole = os.path.join(folder, name)
             content = _content(whole) if len(files) < MOST_FILES else None
             if content is None:
-                return Found(is_directory=True)
+                return BindSource(is_directory=True)
             files[os.path.relpath(whole, path)] = content
-    return Found(is_directory=True, files=files)
+    return BindSource(is_directory=True, files=files)
 
 
 def _content(path: str) -> tuple[bytes, int] | None:
@@ -67,12 +67,12 @@ def _content(path: str) -> tuple[bytes, int] | None:
         return None
 
 
-def remarks(stack: Stack, own: Sequence[str], look: Look) -> Iterator[str]:
-    """One line for each bind that will not do on other hosts; `own` are the directories that are this machine's."""
+def bind_warnings(stack: Stack, own: Sequence[str], read_path: ReadPath) -> Iterator[str]:
+    """A line for each bind that will not work on other hosts; `own` are the directories of this machine."""
     for service in stack.services:
         name = service.spec.name
         for mount in binds(service):
-            found = look(mount.source)
+            found = read_path(mount.source)
             if os.path.basename(mount.source) == _SOCKET:
                 yield (
                     f"{name} binds {mount.source}: it speaks to the engine of the host it runs on; for the whole"
@@ -89,34 +89,34 @@ def remarks(stack: Stack, own: Sequence[str], look: Look) -> Iterator[str]:
                 )
 
 
-def shipped(stack: Stack, own: Sequence[str], look: Look, node_id: str) -> tuple[Stack, list[str]]:
-    """The stack with what is this machine's going along; and what was done, a line each.
+def ship_binds(stack: Stack, own: Sequence[str], read_path: ReadPath, node_id: str) -> tuple[Stack, list[str]]:
+    """The stack with this machine's binds shipped, and a note per change.
 
-    `node_id` is this host's, for services that have to stay on it; "" when the command speaks to no host of its own.
+    `node_id` is this host's, for services that have to stay on it; "" when the daemon is not on this machine.
     """
     services: list[StackService] = []
     configs: dict[str, StackFile] = {file.name: file for file in stack.configs}
-    told: list[str] = []
+    notes: list[str] = []
     for service in stack.services:
-        made = _Shipment(stack.name, service, own, look)
+        made = _Shipment(stack.name, service, own, read_path)
         configs |= {file.name: file for file in made.files}
-        told += made.told
-        services.append(_placed(made.service, node_id, told) if made.has_to_stay else made.service)
-    return replace(stack, services=tuple(services), configs=tuple(configs.values())), told
+        notes += made.notes
+        services.append(_placed(made.service, node_id, notes) if made.has_to_stay else made.service)
+    return replace(stack, services=tuple(services), configs=tuple(configs.values())), notes
 
 
 class _Shipment:
-    """One service's."""
+    """One service's binds, shipped where possible."""
 
-    def __init__(self, stack: str, service: StackService, own: Sequence[str], look: Look) -> None:
+    def __init__(self, stack: str, service: StackService, own: Sequence[str], read_path: ReadPath) -> None:
         self.files: list[StackFile] = []
-        self.told: list[str] = []
+        self.notes: list[str] = []
         self.has_to_stay = False
         container = service.spec.task_template.container_spec
         mounts, uses = [], list(container.configs)
         for mount in container.mounts:
             is_mine = mount.type == "bind" and _is_own(mount.source, own) and not mount.source.endswith(_SOCKET)
-            found = look(mount.source) if is_mine else None
+            found = read_path(mount.source) if is_mine else None
             if found and found.files and mount.read_only:
                 uses += self._configs(stack, service, mount, found)
                 continue
@@ -126,7 +126,7 @@ class _Shipment:
         task = structs.replace(service.spec.task_template, container_spec=container)
         self.service = replace(service, spec=structs.replace(service.spec, task_template=task))
 
-    def _configs(self, stack: str, service: StackService, mount: Mount, found: Found) -> Iterator[ConfigReference]:
+    def _configs(self, stack: str, service: StackService, mount: Mount, found: BindSource) -> Iterator[ConfigReference]:
         for path, (data, mode) in sorted((found.files or {}).items()):
             target = os.path.join(mount.target, path) if path else mount.target
             short = (
@@ -136,26 +136,26 @@ class _Shipment:
             name = version_name(f"{stack}_{short}", digest)
             self.files.append(StackFile(short, name, data, {NAMESPACE: stack, SHORT_NAME: short, DIGEST: digest}))
             yield ConfigReference(file=FileTarget(name=target, mode=mode), config_name=name)
-        self.told.append(f"{service.spec.name}: {mount.source} goes along as a config, to {mount.target}")
+        self.notes.append(f"{service.spec.name}: {mount.source} goes along as a config, to {mount.target}")
 
 
-def _placed(service: StackService, node_id: str, told: list[str]) -> StackService:
-    """Held on this host."""
+def _placed(service: StackService, node_id: str, notes: list[str]) -> StackService:
+    """The service, pinned to this host."""
     name, task = service.spec.name, service.spec.task_template
     if not node_id:
-        told.append(
+        notes.append(
             f"{name}: has binds of this machine that cannot go along, and this machine is no host of the cluster"
         )
         return service
     placement = task.placement or Placement()
     constraints = [*placement.constraints, f"node.id == {node_id}"]
     task = structs.replace(task, placement=structs.replace(placement, constraints=constraints))
-    told.append(f"{name}: stays on this host, for its binds that can be written or are too big to go along")
+    notes.append(f"{name}: stays on this host, for its binds that can be written or are too big to go along")
     return replace(service, spec=structs.replace(service.spec, task_template=task))
 
 
 def binds(service: StackService) -> list[Mount]:
-    """What a service has of its hosts' directories and files."""
+    """The bind mounts of a service."""
     return [mount for mount in service.spec.task_template.container_spec.mounts if mount.type == "bind"]
 
 

@@ -1,6 +1,6 @@
-"""`argosy stack build`: images from the `build:` sections of compose files, by buildah, loaded into this host.
+"""`argosy stack build`: images from the `build:` sections of compose files, built by buildah, loaded into this host.
 
-The other hosts fetch them from here. `command` is pure: a section to buildah's arguments.
+The other hosts fetch them from here. `command` is pure: it turns a section into buildah's arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from compose.model.project import Build, File, Project, image_of
 
 BUILDAH = "buildah"
 _HYBRID = "/sys/fs/cgroup/unified/cgroup.procs"
-"""What there is only where cgroups are of both versions."""
+"""Exists only on hosts with cgroups in hybrid mode."""
 _MISSING = (
     "building needs buildah, which is not installed here: install the package `buildah`, or build the image "
     "elsewhere and load it with `argosy image load`"
@@ -28,7 +28,7 @@ _MISSING = (
 
 
 def build(client: Client, project: Project, stack: str, chosen: Sequence[str], *, pull: bool, no_cache: bool) -> None:
-    """Build and load what the chosen services (all, when none is named) are to be made from. Raises Failed."""
+    """Build and load the images of the chosen services (of all if none is named). Raises Failed."""
     found = {name: service for name, service in project.services.items() if service.build}
     if unknown := [name for name in chosen if name not in project.services]:
         raise Failed(f"there is no service {', '.join(unknown)}; there are {', '.join(sorted(project.services))}")
@@ -76,13 +76,13 @@ def command(
     pull: bool = False,
     no_cache: bool = False,
 ) -> list[str]:
-    """How buildah is called. `inline` is the file of `dockerfile_inline`. Raises Failed for what it cannot do."""
+    """Buildah's command line. `inline` is the file of `dockerfile_inline`. Raises Failed for what buildah cannot do."""
     refused = [name for name in ("privileged", "entitlements", "provenance", "sbom") if getattr(section, name)]
     if refused:
         raise Failed(f"build.{refused[0]} is not supported by buildah; leave it out")
     if len(section.platforms) > 1:
         raise Failed("build.platforms: an image for several platforms cannot be loaded at once; name one")
-    # as Docker: what is here is taken, unless asked otherwise; the file is the Dockerfile, also beside a Containerfile
+    # as Docker: a local base image is used unless --pull; the file is Dockerfile, even next to a Containerfile
     pulling = "always" if section.pull or pull else "false"
     arguments = [BUILDAH, "build", "--layers", "--tag", image, f"--pull={pulling}"]
     if section.dockerfile_inline or section.dockerfile:
@@ -124,7 +124,7 @@ def _secret(source: str, target: str, secrets: Mapping[str, File]) -> str:
 
 
 def tagged(image: str) -> str:
-    """The reference with its tag said."""
+    """The reference with an explicit tag."""
     return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
@@ -137,7 +137,7 @@ def _environment() -> dict[str, str]:
 
 
 def _run(arguments: Sequence[str], problem: str) -> None:
-    """Its output is the user's to see. Raises Failed."""
+    """Run buildah; its output goes to the terminal. Raises Failed."""
     try:
         done = subprocess.run(arguments, env=_environment(), check=False)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Replacing a stack's networks, in order: their services stop, the networks go, and (made anew) the services come back.
+"""Replacement of a stack's networks: services stop, networks are removed and created again, services start again.
 
-If it breaks off half-way, the next deploy finds services that differ and networks that lack, and goes on from there.
+After an interruption the next deploy finds services that differ and networks that are missing, and continues.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class NetworkReplacement:
         self._until(self._networks_left, "it is not gone")
 
     def bring_back(self) -> None:
-        """The services that the deploy itself does not deal with, as they were."""
+        """Start the services that are not part of the deploy, as they were."""
         names = {id: network.name for id, network in self.networks.items()}
         for service in self.users.values():
             if service.id not in self.deployed:
@@ -95,7 +95,7 @@ class NetworkReplacement:
 
 
 def detached(spec: ServiceSpec, networks: Iterable[str]) -> ServiceSpec:
-    """The spec off some networks (ids), with no task that runs, and nothing that it waits for."""
+    """The spec without some networks (ids), without tasks and without dependencies."""
     ids = set(networks)
     task = spec.task_template
     left = [target for target in spec.network_targets if target.target not in ids]
@@ -108,7 +108,7 @@ def detached(spec: ServiceSpec, networks: Iterable[str]) -> ServiceSpec:
 
 
 def attached(spec: ServiceSpec, names: Mapping[str, str]) -> ServiceSpec:
-    """The spec with networks that were replaced (id → name) named, so that the new ones are found."""
+    """The spec with replaced networks (id → name) by name, so that it finds the new ones."""
     task = spec.task_template
     targets = [_replace(t, target=names.get(t.target, t.target)) for t in spec.network_targets]
     return _replace(spec, networks=[], task_template=_replace(task, networks=targets))

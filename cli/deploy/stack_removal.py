@@ -1,4 +1,4 @@
-"""`argosy stack rm`: everything of a stack goes, in order, and is waited for."""
+"""`argosy stack rm`: removes all objects of a stack in order, and waits until they are gone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kit.durations import short_duration
 
 
 class StackRemoval:
-    """One stack on its way out."""
+    """The removal of one stack."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client
@@ -64,7 +64,7 @@ class StackRemoval:
             time.sleep(PERIOD)
 
     def _tasks_left(self) -> int:
-        """By service, because a task has no label once its service's revisions are gone."""
+        """Counted by service: a task has no label once its service's revisions are gone."""
         found = [task for service in self.services for task in tasks_of(self.client, {"service": [service.id]})]
         return sum(is_alive(task.status.state, task.desired_state) for task in found)
 

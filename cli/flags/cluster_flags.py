@@ -1,4 +1,4 @@
-"""What the flags of `init` and `cluster update` ask of the cluster, as the API's request."""
+"""The flags of `init` and `cluster update` as the API's request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cli.flags.flag_values import duration
 
 
 def cluster_spec(given: Mapping[str, Any], labels: dict[str, str]) -> SwarmUpdateRequest:
-    """The settings that the flags speak of; the cluster keeps the others. Raises a usage error for a bad duration."""
+    """The settings that were given; the cluster keeps the others. Raises a usage error for a bad duration."""
     return SwarmUpdateRequest(
         labels=labels,
         orchestration=OrchestrationRequest(given["task_history_limit"]),

@@ -1,4 +1,4 @@
-"""The options by which a command is told its compose files, and the reading of them."""
+"""The options that name compose files, and loading those files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compose.load import LoadedProject, load
 
 @dataclass(frozen=True, slots=True)
 class ComposeFiles:
-    """What the user said; nothing: COMPOSE_FILE, or the usual names in this directory or above."""
+    """The files and options given. Without files: COMPOSE_FILE, or the usual names in this directory or a parent."""
 
     files: Sequence[str] = ()
     env_files: Sequence[str] = ()

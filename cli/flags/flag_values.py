@@ -1,4 +1,4 @@
-"""The small languages of flags: durations, sizes, ports, mounts, networks. All raise ValueError with a sentence."""
+"""Parsers of flag values: durations, sizes, ports, mounts, networks. All raise ValueError with a sentence."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def cpus(text: str) -> int:
 
 
 def words(text: str) -> list[str]:
-    """As a shell splits them."""
+    """The words as a shell splits them."""
     try:
         return shlex.split(text)
     except ValueError:
@@ -79,7 +79,7 @@ def assignment(text: str) -> list[tuple[str, str]]:
 
 
 def environment(text: str) -> list[str]:
-    """KEY=VALUE; a bare KEY is taken from our own environment, and left out when it is not there."""
+    """KEY=VALUE; a bare KEY takes the value of our own environment, and is left out if that has none."""
     name, equals, _ = text.partition("=")
     if not name:
         raise ValueError(f"{text!r} is not of the form KEY=VALUE")
@@ -89,13 +89,13 @@ def environment(text: str) -> list[str]:
 
 
 def capability(text: str) -> list[str]:
-    """With its CAP_ in front."""
+    """The capability with its prefix CAP_."""
     upper = text.upper()
     return [upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"]
 
 
 def constraint_key(text: str) -> str:
-    """A constraint however it is spaced."""
+    """A constraint without spaces, to compare it by."""
     return "".join(text.split())
 
 
@@ -108,7 +108,7 @@ def host(text: str) -> list[str]:
 
 
 def host_key(line: str) -> str:
-    """What --host-rm names a line by."""
+    """The name of a line for --host-rm."""
     address, _, name = line.partition(" ")
     return f"{name}:{address}"
 
@@ -122,7 +122,7 @@ def preference(text: str) -> list[Preference]:
 
 
 def preference_key(item: Preference) -> str:
-    """What --placement-pref-rm names one by."""
+    """The name of a preference for --placement-pref-rm."""
     return f"spread={item.spread.spread_descriptor if item.spread else ''}"
 
 
@@ -145,7 +145,7 @@ def generic(text: str) -> list[GenericResource]:
 
 
 def generic_key(item: GenericResource) -> str:
-    """What --generic-resource-rm names one by."""
+    """The name of a resource for --generic-resource-rm."""
     return item.discrete_resource_spec.kind if item.discrete_resource_spec else ""
 
 
@@ -229,7 +229,7 @@ def _long_port(text: str) -> PortConfig:
 
 
 def port_key(port: PortConfig) -> str:
-    """What --publish-rm names a port by: docker's own, the target port."""
+    """The name of a port for --publish-rm: the target port, as Docker's."""
     return str(port.target_port)
 
 

@@ -1,4 +1,4 @@
-"""Flags of docker's `service create` and `service update` that Argosy does not take: refused by name, with why."""
+"""Flags of docker's `service create` and `service update` that Argosy does not support: refused with the reason."""
 
 from __future__ import annotations
 

@@ -96,12 +96,12 @@ _ENTRIES = {
     "cap_add": ("CAPABILITY", "a capability that containers have besides the usual ones"),
     "cap_drop": ("CAPABILITY", "a capability that containers do not have"),
 }
-"""What one value of a flag in LISTS looks like, and what it is."""
+"""For each flag of LISTS: the form of a value, and what it is."""
 _SHORT = {"--hostname": (), "--env": ("-e",), "--label": ("-l",), "--publish": ("-p",)}
 
 
 def common_flags(command: F) -> F:
-    """Flags that both commands have."""
+    """Add the flags that both commands have."""
     options: list[Callable[[F], F]] = [
         click.option("--replicas", type=click.IntRange(0), help="Number of tasks."),
         click.option("--max-concurrent", type=click.IntRange(1), help="Tasks of a job at once."),
@@ -132,7 +132,7 @@ def common_flags(command: F) -> F:
 
 
 def create_flags(command: F) -> F:
-    """Flags of `service create` alone."""
+    """Add the flags of `service create` alone."""
     for flag in reversed(LISTS):
         name, (metavar, what) = f"--{flag.replace('_', '-')}", _ENTRIES[flag]
         text = f"{what[0].upper()}{what[1:]}. Repeatable."
@@ -153,7 +153,7 @@ def create_flags(command: F) -> F:
 
 
 def update_flags(command: F) -> F:
-    """Flags of `service update` alone."""
+    """Add the flags of `service update` alone."""
     for flag in reversed(LISTS):
         name, (metavar, what) = f"--{flag.replace('_', '-')}", _ENTRIES[flag]
         if LISTS[flag].removable:

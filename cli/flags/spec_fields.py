@@ -1,6 +1,6 @@
-"""How the flags of `service create` and `service update` reach their place in a ServiceSpec: two tables and a setter.
+"""The fields of a ServiceSpec that flags of `service create` and `service update` set: two tables and a setter.
 
-SCALARS sets one value; LISTS are sets of entries, which `update` can add to (--x-add) and take from (--x-rm).
+SCALARS sets one value; LISTS are sets of entries, to which `update` adds (--x-add) and from which it removes (--x-rm).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _EMPTY: dict[str, msgspec.Struct] = {
     "endpoint_spec": EndpointSpec(),
     "schedule": Schedule(),
 }
-"""What stands in for an absent part when one of its fields is set."""
+"""The part that is created when one of its fields is set."""
 
 CONTAINER = "task_template.container_spec"
 LIMITS = "task_template.resources.limits"
@@ -110,14 +110,14 @@ class Entries:
     is_mapping: bool = False
     alias: Callable[[Any], str] | None = None
     as_key: Callable[[str], str] = str
-    """Makes a key of what was typed behind --x-rm."""
+    """Turns the value of --x-rm into a key."""
     removable: bool = True
     """Whether `update` has --x-add and --x-rm."""
     opposite: str = ""
-    """The list that undoes this one: an entry that is there is taken away there, and not added here."""
+    """The list with the opposite meaning: an entry found there is removed there, and not added here."""
 
     def names_of(self, item: Any) -> set[str]:
-        """What --x-rm may call an entry."""
+        """The names by which --x-rm finds an entry."""
         return {self.key(item), *([self.alias(item)] if self.alias else [])}
 
 
@@ -152,7 +152,7 @@ LISTS: dict[str, Entries] = {
 
 
 def put(value: T, path: str, item: object) -> T:
-    """The struct with the field at a dotted path set; absent parts on the way are made."""
+    """The struct with the field at a dotted path set; absent parts on the way are created."""
     name, _, rest = path.partition(".")
     if rest:
         below = getattr(value, name)

@@ -1,4 +1,4 @@
-"""Points in time as flags say them."""
+"""Points in time as flags give them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print."""
+"""Output of commands: rows, tables, progress."""
 
 __all__ = [
     "drain_progress",

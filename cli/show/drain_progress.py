@@ -1,4 +1,4 @@
-"""Waiting until a node is drained: nothing of it runs any more, and what was there runs elsewhere."""
+"""The progress of a drain: done when no task runs on the node and its services run elsewhere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kit.durations import short_duration
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a drain is."""
+class DrainProgress:
+    """How far a drain has come."""
 
     left: int
     """Tasks that still run on the node."""
     lacking: tuple[str, ...] = ()
-    """Services that do not have all their tasks yet, with why."""
+    """Services that do not have all their tasks yet, with the reason."""
 
     @property
     def is_done(self) -> bool:
@@ -36,8 +36,10 @@ class Progress:
         return "; ".join([*parts, *self.lacking]) or "done"
 
 
-def progress(on_node: Iterable[TaskAnswer], services: Iterable[ServiceAnswer], tasks: Sequence[TaskAnswer]) -> Progress:
-    """Judge. `services` are those that had tasks on the node, with their status; `tasks` are all of theirs."""
+def progress(
+    on_node: Iterable[TaskAnswer], services: Iterable[ServiceAnswer], tasks: Sequence[TaskAnswer]
+) -> DrainProgress:
+    """The progress. `services` are those that had tasks on the node, with their status; `tasks` are all of theirs."""
     left = sum(_is_alive(task) for task in on_node)
     lacking = []
     for service in services:
@@ -47,7 +49,7 @@ def progress(on_node: Iterable[TaskAnswer], services: Iterable[ServiceAnswer], t
         why = next((t.status.err for t in tasks if t.service_id == service.id and _waits(t)), "")
         text = f"{service.spec.name} has {status.running_tasks} of {status.desired_tasks} tasks running"
         lacking.append(f"{text} ({why})" if why else text)
-    return Progress(left, tuple(lacking))
+    return DrainProgress(left, tuple(lacking))
 
 
 def _is_alive(task: TaskAnswer) -> bool:
@@ -59,7 +61,7 @@ def _waits(task: TaskAnswer) -> bool:
 
 
 class Drain:
-    """One node's drain; make it before the drain begins, so that it knows what was there."""
+    """One node's drain. Create it before the drain begins: it records the services that have tasks there."""
 
     def __init__(self, client: Client, node_id: str, name: str) -> None:
         self.client = client
@@ -68,23 +70,23 @@ class Drain:
         self.service_ids = sorted({task.service_id for task in self._tasks() if _is_alive(task)})
 
     def wait(self, timeout: float, quiet: bool = False) -> None:
-        """Until it is done. Raises Failed with what is left when it takes too long."""
-        end, told = time.monotonic() + timeout, ""
-        while not (now := self._look()).is_done:
-            if not quiet and str(now) != told:
-                told = str(now)
-                click.echo(f"{self.name}: {told}")
+        """Wait until it is done. Raises Failed with what is left when it takes longer than `timeout` seconds."""
+        end, printed = time.monotonic() + timeout, ""
+        while not (now := self._progress()).is_done:
+            if not quiet and str(now) != printed:
+                printed = str(now)
+                click.echo(f"{self.name}: {printed}")
             if time.monotonic() > end:
                 raise Failed(f"node {self.name} is not drained after {short_duration(timeout)}: {now}")
             time.sleep(PERIOD)
         if not quiet:
             click.echo(f"{self.name}: drained")
 
-    def _look(self) -> Progress:
+    def _progress(self) -> DrainProgress:
         services, tasks = [], []
         if self.service_ids:
             services = self.client.get("/services", list[ServiceAnswer], {"status": True}, {"id": self.service_ids})
-        for service in services:  # one by one: any may be removed meanwhile
+        for service in services:  # one by one, because any may be removed meanwhile
             tasks += tasks_of(self.client, {"service": [service.id]})
         return progress(self._tasks(), services, tasks)
 

@@ -1,4 +1,4 @@
-"""`service explain` and `stack explain`: what does not run, why, and what to do about it."""
+"""The output of `service explain` and `stack explain`: what does not run, why, and what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDTH = 116
 
 
 def show(client: Client, names: Sequence[str], as_json: bool = False) -> None:
-    """Print what is to be said of services (by name or id)."""
+    """Print the explanations of services (by name or id)."""
     if as_json:
         import json
 
@@ -38,12 +38,12 @@ def show(client: Client, names: Sequence[str], as_json: bool = False) -> None:
 
 
 def show_stack(client: Client, stack: str, names: Sequence[str], as_json: bool = False) -> None:
-    """The same for all services of a stack, after the stack's own verdict."""
+    """Print the stack's verdict, then the explanations of its services."""
     if not names:
         raise Failed(f"there is no stack {stack!r}")
     if not as_json:
         verdict = client.get(f"/argosy/v1/stacks/{stack}/verdict", StackVerdictAnswer)
-        click.echo(f"stack {stack}: {how_it_stands(verdict, time.time(), with_reasons=False)}")  # noqa: TID251
+        click.echo(f"stack {stack}: {verdict_text(verdict, time.time(), with_reasons=False)}")  # noqa: TID251
     show(client, names, as_json)
 
 
@@ -51,12 +51,12 @@ def lines(about: ExplanationAnswer, now: float) -> Iterator[str]:
     """A service's heading, and a paragraph for each problem."""
     yield f"{about.service_name} ({about.mode}): {about.summary}"
     if about.verdict is not None and about.verdict.state is not VerdictState.CONVERGED:
-        yield from _wrapped(f"it is {how_it_stands(about.verdict, now)}", "  ")
+        yield from _wrapped(f"it is {verdict_text(about.verdict, now)}", "  ")
     for problem in about.problems:
         yield from _paragraph(problem, now)
 
 
-def how_it_stands(verdict: ServiceVerdictAnswer | StackVerdictAnswer, now: float, with_reasons: bool = True) -> str:
+def verdict_text(verdict: ServiceVerdictAnswer | StackVerdictAnswer, now: float, with_reasons: bool = True) -> str:
     """ "stuck for 3 minutes: 1 task found no node: …"; `now` in Unix seconds."""
     since = unix_time(verdict.since)
     when = f" for {span(now - since).lower()}" if since and since <= now else ""

@@ -1,4 +1,4 @@
-"""How values are shown to people: sizes, times, ids, and tables."""
+"""Values as text: sizes, times, ids, and tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def short_id(full: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration as docker words it: "About a minute", "3 hours"."""
+    """A duration in Docker's words: "About a minute", "3 hours"."""
     seconds = max(seconds, 0)
     if seconds < 1:
         return "Less than a second"
@@ -28,12 +28,12 @@ def span(seconds: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """ "3 hours ago"; "" when it is not known."""
+    """ "3 hours ago"; "" when `then` is unknown (0)."""
     return f"{span(now - then)} ago" if then else ""
 
 
 def byte_count(count: float) -> str:
-    """ "12.3MB", in powers of 1000, as docker shows images."""
+    """ "12.3MB", in powers of 1000, as Docker shows image sizes."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 1000:
             return f"{count:.3g}{unit}"

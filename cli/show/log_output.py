@@ -1,4 +1,4 @@
-"""Showing logs: taking apart docker's multiplexed stream, and naming whose line each one is."""
+"""Log output: splits Docker's multiplexed stream and puts the task's name before each line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DETAIL = re.compile(r"([\w.\-]+)=([^,\s]*)")
 
 
 def log_options(command: F) -> F:
-    """Flags that every kind of log has."""
+    """The flags of every logs command."""
     for option in (
         click.option("-f", "--follow", is_flag=True, help="Go on as output comes."),
         click.option("--since", help='Only since then: a time ("2026-01-02T15:04:05Z") or a duration ("42m").'),
@@ -67,7 +67,7 @@ def show_service_logs(
     no_task_ids: bool = False,
     no_trunc: bool = False,
 ) -> None:
-    """The output of a service, or of a task, whichever has that name. Raises ApiError (404) when neither has."""
+    """Print the output of the service or task of that name. Raises ApiError (404) when neither has."""
     query = log_query(follow, since, tail, timestamps) | {"details": not raw}
     path, tty = _find(client, name)
     names = _Names(client, resolve=not no_resolve, task_ids=not no_task_ids, truncate=not no_trunc)
@@ -103,7 +103,7 @@ class _Names:
         self._width = 0
 
     def named(self, line: bytes, timestamps: bool) -> bytes:
-        """The line with whose it is in front. It comes as [TIME ]DETAILS TEXT."""
+        """The line with the task's name before it. The daemon sends [TIME ]DETAILS TEXT."""
         moment, rest = line.split(b" ", 1) if timestamps and b" " in line else (b"", line)
         details, _, text = rest.partition(b" ")
         found = dict(_DETAIL.findall(details.decode(errors="replace")))

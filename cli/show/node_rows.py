@@ -21,7 +21,7 @@ COLUMNS = {
 
 
 def columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """What a table shows: a message only where there is one."""
+    """The columns of the table; a message column only if a node has a message."""
     return {**COLUMNS, "Message": "MESSAGE"} if any(row["Message"] for row in rows) else COLUMNS
 
 

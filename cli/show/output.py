@@ -1,4 +1,4 @@
-"""What list and inspect commands print: docker's columns, `--format`, `-q`, and the options that ask for them."""
+"""Output of list and inspect commands: Docker's columns, `--format`, `-q`, and their options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cli.show.formatting import table
 
 F = TypeVar("F", bound=Callable[..., Any])
 Row = Mapping[str, str]
-"""Field of --format → what is shown."""
+"""Field of --format → shown text."""
 
 format_option = click.option("--format", "template", metavar="TEMPLATE", help='"json", "table", or a Go template.')
 inspect_format_option = click.option("-f", "--format", "template", metavar="TEMPLATE", help='"json", or a Go template.')
@@ -89,7 +89,7 @@ def _rendered(template: str, value: object) -> str:
 
 
 def inspect(client: Client, kind: str, path: str, names: Sequence[str], template: str | None, suffix: str = "") -> None:
-    """Print objects as JSON or by a template; those that do not exist are told after the others, with exit code 1."""
+    """Print objects as JSON or by a template; missing ones are reported last, with exit code 1."""
     found, missing = [], []
     for name in names:
         try:
@@ -113,7 +113,7 @@ def inspect(client: Client, kind: str, path: str, names: Sequence[str], template
 
 
 def each(names: Iterable[str], action: Callable[[str], None]) -> None:
-    """Do something with every name and print it; errors are told for each, and the exit code is then 1."""
+    """Apply `action` to each name and print the name; errors are reported last, with exit code 1."""
     problems: list[str] = []
     for name in names:
         try:

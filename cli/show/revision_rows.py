@@ -1,4 +1,4 @@
-"""`service history`: the kept revisions of a service."""
+"""The rows of `service history`: the stored revisions of a service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def history_rows(about: HistoryAnswer) -> list[Row]:
 
 
 def history_lines(about: HistoryAnswer, changes: bool) -> Iterator[str]:
-    """The table, with what each revision changed below its row."""
+    """The table, with each revision's changes below its row."""
     rows = history_rows(about)
     head, *lines = table(list(COLUMNS.values()), [[row[key] for key in COLUMNS] for row in rows])
     yield head

@@ -1,4 +1,4 @@
-"""The runs of a scheduled job, as people see them: when the next one is due, and what came of those before."""
+"""The runs of a scheduled job: when the next one is due, and the outcomes of earlier ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _HEADS = ("RUN", "DUE", "STARTED", "TOOK", "OUTCOME", "REVISION")
 
 
 def is_scheduled(spec: ServiceSpec) -> bool:
-    """Whether it is a job that runs when it is due, not when it is deployed. Raises Invalid for wrong labels."""
+    """Whether it is a job that runs on a schedule, not when it is deployed. Raises Invalid for wrong labels."""
     return spec.job_schedule() is not None
 
 
 def runs_of(client: Client, name: str) -> RunsAnswer:
-    """What is known of a service's runs. Raises what the client raises."""
+    """A service's runs. Raises the client's errors."""
     return client.get(f"/argosy/v1/services/{name}/runs", RunsAnswer)
 
 
@@ -34,13 +34,13 @@ def next_run(about: RunsAnswer, now: float) -> str:
     return f"the next run is due at {_moment(about.next_at)} (in {span(max(0.0, at - now)).lower()})"
 
 
-def tell_next_run(client: Client, name: str) -> str:
-    """The same, asked for now."""
+def next_run_now(client: Client, name: str) -> str:
+    """The same sentence, from the daemon's present answer."""
     return next_run(runs_of(client, name), time.time())  # noqa: TID251
 
 
 def run_lines(about: RunsAnswer, now: float) -> Iterator[str]:
-    """The runs that are kept, newest first, and when the next is due."""
+    """A table of the stored runs, newest first, and when the next is due."""
     rows = [
         (
             str(run.number or ""),

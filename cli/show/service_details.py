@@ -1,4 +1,4 @@
-"""`service inspect --pretty`: what matters of a service, in the order and words of docker's."""
+"""`service inspect --pretty`: a service's main settings, in Docker's order and words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watch services until they have converged or failed, and show how far they are. The managers judge, this draws."""
+"""The progress of services until they converge or fail. The managers judge; this file draws."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from cli.show.formatting import table
 from kit.durations import short_duration
 
 PERIOD = 0.2
-"""Seconds between two looks."""
+"""Seconds between two requests."""
 _GIVEN_UP = (VerdictState.FAILED, VerdictState.STUCK)
-"""What a wait does not wait for."""
+"""States that end a wait with an error."""
 TIMEOUT = 600.0
-"""Seconds of progress deadline, if not said."""
+"""Seconds that a wait may take by default."""
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -86,7 +86,7 @@ class Wait:
     quiet: bool
 
     def until_converged(self, client: Client, *services: Awaited) -> None:
-        """Until all have converged, unless detached. Raises Failed with the reasons of those that did not."""
+        """Wait until all have converged, unless detached. Raises Failed with the reasons of those that did not."""
         if not self.detach:
             wait_converged(client, services, self.timeout, self.patience, Screen(self.quiet))
 
@@ -111,24 +111,24 @@ def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Screen:
-    """A table that is drawn again in place on a terminal; elsewhere a line whenever something changed."""
+    """A table, redrawn in place on a terminal; elsewhere one line per change."""
 
     def __init__(self, quiet: bool = False, out: TextIO | None = None) -> None:
         self.quiet = quiet
         self.out = out or sys.stdout
         self.is_terminal = self.out.isatty()
         self._drawn = 0
-        self._told: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
     def show(self, verdicts: Iterable[ServiceVerdictAnswer]) -> None:
-        """Draw the present state."""
+        """Draw the present verdicts."""
         verdicts = list(verdicts)
         if self.quiet:
             return
         if self.is_terminal:
             self._redraw(verdicts)
         else:
-            self._tell(verdicts)
+            self._print_changes(verdicts)
         self.out.flush()
 
     def _redraw(self, verdicts: Sequence[ServiceVerdictAnswer]) -> None:
@@ -141,11 +141,11 @@ class Screen:
         self.out.write(back + "".join(f"\r\x1b[K{line}\n" for line in lines))
         self._drawn = len(lines)
 
-    def _tell(self, verdicts: Iterable[ServiceVerdictAnswer]) -> None:
+    def _print_changes(self, verdicts: Iterable[ServiceVerdictAnswer]) -> None:
         for verdict in verdicts:
             line = f"{_name(verdict)}: {verdict.ready}/{verdict.wanted} {_words(verdict)}"
-            if self._told.get(verdict.service_id) != line:
-                self._told[verdict.service_id] = line
+            if self._printed.get(verdict.service_id) != line:
+                self._printed[verdict.service_id] = line
                 self.out.write(line + "\n")
 
 
@@ -158,10 +158,10 @@ def _words(verdict: ServiceVerdictAnswer) -> str:
 
 
 def as_waited_for(verdict: ServiceVerdictAnswer, before: int) -> ServiceVerdictAnswer:
-    """A verdict as it concerns somebody who waits for what came of a command; `before`: the service's version then.
+    """The verdict as a waiting command takes it; `before` is the service's version before the command.
 
-    One that is degraded and has all its tasks will not change by waiting. And it is no failure of a command that
-    changed nothing when an earlier update was rolled back, and what is in force is well.
+    A degraded service that has all its tasks will not change by waiting. And a command that changed nothing has not
+    failed because an earlier update was rolled back, when the revision in force has converged.
     """
     is_whole = verdict.ready >= verdict.wanted
     is_old = verdict.version.index <= before and [one.code for one in verdict.reasons] == [Code.UPDATE_FAILED]
@@ -178,8 +178,10 @@ def wait_converged(
     screen: Screen,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Until every service has converged, as the managers judge it. Raises Failed with the reasons of those that did
-    not."""
+    """Wait until every service has converged, as the managers judge it.
+
+    Raises Failed with the reasons of those that did not.
+    """
     before = {one.service_id: one.version for one in services}
     verdicts: dict[str, ServiceVerdictAnswer] = {}
     end = clock() + timeout
@@ -187,7 +189,7 @@ def wait_converged(
         for verdict in follow(client, [*before], patience, end - clock()):
             verdicts[verdict.service_id] = as_waited_for(verdict, before[verdict.service_id])
             if len(verdicts) < len(before):
-                continue  # the first answer has them all, in as many lines
+                continue  # the stream begins with a line for every service
             shown = [verdicts[id] for id in before]
             screen.show(shown)
             if failed := [one for one in shown if one.state in _GIVEN_UP]:
@@ -204,8 +206,8 @@ def wait_converged(
 def follow(
     client: Client, service_ids: Sequence[str], patience: float, seconds: float
 ) -> Iterator[ServiceVerdictAnswer]:
-    """The verdicts on services: all at first, then each that has changed, for so many seconds, or until the daemon
-    ends the stream. Raises what the client raises."""
+    """The verdicts on services: all at first, then each that has changed, until `seconds` have passed or the daemon
+    ends the stream. Raises the client's errors."""
     filters = json.encode({"id": list(service_ids)}).decode()
     query: dict[str, str | int | bool] = {"stream": True, "patience": f"{patience:g}", "filters": filters}
     with suppress(ConnectionLost), client.stream("GET", "/argosy/v1/verdicts", query, seconds=seconds) as chunks:
@@ -224,12 +226,12 @@ def tasks_of(client: Client, filters: dict[str, list[str]]) -> list[TaskAnswer]:
 
 
 def _overdue(verdicts: Iterable[ServiceVerdictAnswer], timeout: float) -> str:
-    told = [
+    lagging = [
         f"{_name(one)} has {one.ready} of {one.wanted} tasks ready: {one.message or 'nothing happens'}"
         for one in verdicts
         if one.state is not VerdictState.CONVERGED
     ]
-    return "\n".join([f"not converged within {short_duration(timeout)}; it goes on in the background", *told])
+    return "\n".join([f"not converged within {short_duration(timeout)}; it goes on in the background", *lagging])
 
 
 def _name(verdict: ServiceVerdictAnswer) -> str:

@@ -1,4 +1,4 @@
-"""`node ps`, `service ps` and `stack ps`: the options and the rows that these lists of tasks have in common."""
+"""`node ps`, `service ps` and `stack ps`: the options and rows that these lists of tasks share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ERROR_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class TaskList:
-    """Which tasks are to be shown, and how, as the options say."""
+    """Which tasks to show, and how, as the options say."""
 
     filters: dict[str, list[str]]
     template: str | None

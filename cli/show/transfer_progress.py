@@ -1,4 +1,4 @@
-"""Images on their way: archives that are sent, and the progress that the daemon tells meanwhile."""
+"""Transfers of images: archives sent to the daemon, and the progress it reports."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CHUNK = 1 << 20
 
 
 def load_archive(client: Client, path: str) -> None:
-    """Load the images of an archive of ours. Raises Failed, ApiError."""
+    """Load the images of an archive file. Raises Failed, ApiError."""
     with open(path, "rb") as file:
         load_file(client, file)
 
 
 def load_file(client: Client, file: BinaryIO, quiet: bool = False) -> None:
-    """Send an archive and show what becomes of it; `quiet` leaves out how far it is. Raises Failed, ApiError."""
+    """Send an archive and print the result; `quiet` leaves the progress out. Raises Failed, ApiError."""
     with client.stream("POST", "/images/load", {"quiet": quiet}, _blocks(file)) as chunks:
         show_progress(chunks, quiet=False)
 
@@ -34,13 +34,13 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def show_progress(chunks: Iterable[bytes], quiet: bool) -> None:
-    """The messages of a progress stream. Raises Failed for the one that is an error."""
+    """Print the messages of a progress stream. Raises Failed for an error message."""
     last: dict[str, str] = {}
     for line in lines(chunks):
         try:
             message = msgspec.json.decode(line, type=ProgressAnswer)
         except msgspec.MsgspecError:
-            continue  # a progress form that we do not know is nobody's loss
+            continue  # an unknown form of progress message: skip it
         if message.error or message.error_detail:
             raise Failed(message.error or (message.error_detail.message if message.error_detail else ""))
         text = message.stream.rstrip("\n") or ": ".join(part for part in (message.id, message.status) if part)

@@ -1,4 +1,4 @@
-"""Binds that lead to the machine where a stack is deployed: told, or shipped."""
+"""Binds that lead to the machine where a stack is deployed: told, or ship_binds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.deploy.host_binds import Found, look, remarks, shipped
+from cli.deploy.host_binds import BindSource, bind_warnings, read_path, ship_binds
 from compose.load import load
 from compose.model.stack import Stack
 
 OWN = ("/project", "/home/u")
 DISK = {
-    "/project/nginx.conf": Found(files={"": (b"conf", 0o644)}),
-    "/project/conf.d": Found(is_directory=True, files={"a.conf": (b"a", 0o600), "sub/b.conf": (b"b", 0o644)}),
-    "/project/data": Found(is_directory=True),
-    "/project/code": Found(is_directory=True, files={"x.py": (b"x", 0o644)}),
+    "/project/nginx.conf": BindSource(files={"": (b"conf", 0o644)}),
+    "/project/conf.d": BindSource(is_directory=True, files={"a.conf": (b"a", 0o600), "sub/b.conf": (b"b", 0o644)}),
+    "/project/data": BindSource(is_directory=True),
+    "/project/code": BindSource(is_directory=True, files={"x.py": (b"x", 0o644)}),
 }
 FILE = """
 services:
@@ -39,7 +39,7 @@ def stack(text: str = FILE) -> Stack:
 
 
 def test_each_bind_that_will_not_do_elsewhere_gets_a_line() -> None:
-    said = list(remarks(stack(), OWN, DISK.get))
+    said = list(bind_warnings(stack(), OWN, DISK.get))
 
     assert [line.split(":")[0] for line in said] == [
         "shop_web binds /project/nginx.conf of this machine",
@@ -53,7 +53,7 @@ def test_each_bind_that_will_not_do_elsewhere_gets_a_line() -> None:
 
 
 def test_read_only_files_go_along_and_the_rest_keeps_its_service_here() -> None:
-    made, told = shipped(stack(), OWN, DISK.get, "n1")
+    made, told = ship_binds(stack(), OWN, DISK.get, "n1")
     web, db, app, gone, ui, plain = made.services
 
     container = web.spec.task_template.container_spec
@@ -75,9 +75,9 @@ def test_read_only_files_go_along_and_the_rest_keeps_its_service_here() -> None:
 
 
 def test_other_content_is_another_config_at_the_same_place() -> None:
-    one, _ = shipped(stack(), OWN, DISK.get, "n1")
-    disk = DISK | {"/project/nginx.conf": Found(files={"": (b"other", 0o644)})}
-    other, _ = shipped(stack(), OWN, disk.get, "n1")
+    one, _ = ship_binds(stack(), OWN, DISK.get, "n1")
+    disk = DISK | {"/project/nginx.conf": BindSource(files={"": (b"other", 0o644)})}
+    other, _ = ship_binds(stack(), OWN, disk.get, "n1")
 
     changed = {file.name for file in one.configs} ^ {file.name for file in other.configs}
     assert len(changed) == 2
@@ -85,7 +85,7 @@ def test_other_content_is_another_config_at_the_same_place() -> None:
 
 
 def test_far_from_the_cluster_nothing_can_stay_and_that_is_said() -> None:
-    made, told = shipped(stack(), OWN, DISK.get, "")
+    made, told = ship_binds(stack(), OWN, DISK.get, "")
 
     assert made.services[1].spec.task_template.placement is None
     assert "no host of the cluster" in told[2]
@@ -94,7 +94,7 @@ def test_far_from_the_cluster_nothing_can_stay_and_that_is_said() -> None:
 def test_nothing_of_the_projects_directory_itself_is_taken_for_it(tmp_path: Path) -> None:
     text = "services: {web: {image: x, volumes: ['/projects/x:/x:ro', '/etc/hosts:/h:ro']}}"
 
-    assert list(remarks(stack(text), OWN, DISK.get)) == []
+    assert list(bind_warnings(stack(text), OWN, DISK.get)) == []
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (1000 * 1024 - 1, True), (1000 * 1024, False), (0, False)])
@@ -103,8 +103,8 @@ def test_what_is_on_the_disk(tmp_path: Path, size: int, fits: bool) -> None:
     (tmp_path / "d/file").write_bytes(b"x" * size)
     (tmp_path / "d/file").chmod(0o640)
 
-    found, folder = look(str(tmp_path / "d/file")), look(str(tmp_path / "d"))
+    found, folder = read_path(str(tmp_path / "d/file")), read_path(str(tmp_path / "d"))
 
-    assert look(str(tmp_path / "none")) is None
-    assert found == Found(files={"": (b"x" * size, 0o640)} if fits else None)
-    assert folder == Found(True, {"file": (b"x" * size, 0o640)} if fits else None)
+    assert read_path(str(tmp_path / "none")) is None
+    assert found == BindSource(files={"": (b"x" * size, 0o640)} if fits else None)
+    assert folder == BindSource(True, {"file": (b"x" * size, 0o640)} if fits else None)

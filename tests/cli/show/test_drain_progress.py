@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.engine.services import ServiceAnswer, ServiceStatusAnswer
 from api.engine.tasks import TaskAnswer, TaskStatusAnswer
 from api.service import service_spec
-from cli.show.drain_progress import Progress, progress
+from cli.show.drain_progress import DrainProgress, progress
 from tests.cli.answers import a_service, a_task
 
 
@@ -30,4 +30,4 @@ def test_tasks_that_stop_are_waited_for() -> None:
 
 def test_replacements_are_waited_for_and_what_keeps_them_is_told() -> None:
     found = progress([task("shutdown")], [service(1, 2)], [task("pending", "no suitable node (x)")])
-    assert found == Progress(0, ("web has 1 of 2 tasks running (no suitable node (x))",))
+    assert found == DrainProgress(0, ("web has 1 of 2 tasks running (no suitable node (x))",))
