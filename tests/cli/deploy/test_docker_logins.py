@@ -1,4 +1,4 @@
-"""Where the user's registry logins are looked for."""
+"""The files and helpers in which the user's registry logins are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binds that lead to the machine where a stack is deployed: told, or ship_binds."""
+"""Binds to paths of the machine where a stack is deployed: warnings, and shipping them as configs."""
 
 from __future__ import annotations
 
