@@ -151,8 +151,10 @@ class Orchestrator:
         service_pass = ServicePass(builder, own, queue, service, decision, self._new_id)
         inputs = _slot_inputs(service_pass, slots.nodes_seen) if certain else None
         new = queue.begin(inputs, builder.now, own.unconverged)
-        if new and own.going.keys() - {decision.revision} and enforce_on_service(builder, own, service_id):
-            queue.distrust()
+        if new and own.going.keys() - {decision.revision}:
+            service_pass.handled |= enforce_on_service(builder, own, service_id)
+            if service_pass.handled:
+                queue.distrust()
         self._run_steps(service_pass, nodes)
         queue.end()
 

@@ -28,7 +28,7 @@ from manager.hosts.suspicion import Suspicion, suspicion
 from manager.orchestrator.nodes.constraint_enforcer import enforce_resources
 from manager.orchestrator.nodes.relocation import is_gentle
 from manager.orchestrator.slots import node_eligibility
-from manager.orchestrator.slots.slots import ServiceSlots, Slots, is_done
+from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, Slots, is_done, slot_of
 from manager.plan import PlanBuilder
 from manager.store.state import Event, State
 
@@ -112,19 +112,20 @@ def enforce_constraints(builder: PlanBuilder, slots: Slots, node_id: str) -> Non
         _stop_unmet(builder, service_id, node_id)
 
 
-def enforce_on_service(builder: PlanBuilder, slots: ServiceSlots, service_id: str) -> bool:
-    """The same for all nodes with tasks of a service. Returns whether any task was stopped."""
+def enforce_on_service(builder: PlanBuilder, slots: ServiceSlots, service_id: str) -> set[SlotKey]:
+    """The same for all nodes with tasks of a service. Returns the slots of the tasks that were stopped."""
     template = _template_in_force(builder, service_id)
     if template is None:
-        return False
+        return set()
     stopped = _withdraw_pending(builder, slots, service_id, template)
     if _constraints(template):
-        stopped += sum(_stop_unmet(builder, service_id, node_id) for node_id in slots.nodes)
-    return stopped > 0
+        for node_id in slots.nodes:
+            stopped += _stop_unmet(builder, service_id, node_id)
+    return {slot_of(task) for task in stopped}
 
 
-def _withdraw_pending(builder: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> int:
-    """Stop tasks that wait for a node under an old placement; their slots get new tasks. Returns the number stopped.
+def _withdraw_pending(builder: PlanBuilder, slots: ServiceSlots, service_id: str, template: TaskSpec) -> list[Task]:
+    """Stop tasks that wait for a node under an old placement; their slots get new tasks. Returns the tasks.
 
     A task that has its node is not affected; one that differs in more than its placement is left to the update.
     """
@@ -137,7 +138,7 @@ def _withdraw_pending(builder: PlanBuilder, slots: ServiceSlots, service_id: str
     }  # fmt: skip
     waiting = builder.state.tasks_in(TaskState.PENDING).values() if stale else ()
     found = [task for task in waiting if task.service_id == service_id and task.revision in stale]
-    return sum(_stop(builder, task, None) for task in found)
+    return [task for task in found if _stop(builder, task, None)]
 
 
 def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
@@ -147,22 +148,25 @@ def may_be_outdated(state: State, slots: ServiceSlots, service_id: str) -> bool:
     return bool(older) and service_id in state.index(ConstrainedServices)
 
 
-def _stop_unmet(builder: PlanBuilder, service_id: str, node_id: str) -> int:
+def _stop_unmet(builder: PlanBuilder, service_id: str, node_id: str) -> list[Task]:
     """Stop tasks on a node that meets neither the service's present constraints nor those of the task's revision.
 
     A task excluded only by new constraints is outdated, and the update replaces it in its turn
-    (ServicePass.is_outdated); but a task bound to its node has no replacement to wait for. Returns the number stopped.
+    (ServicePass.is_outdated); but a task bound to its node has no replacement to wait for. Returns the tasks stopped.
     """
     template = _template_in_force(builder, service_id)
     if template is None or node_eligibility.allowed(builder.state, template, node_id):
-        return 0
-    stopped, revisions = 0, builder.state.revisions_of(service_id)
+        return []
+    stopped: list[Task] = []
+    revisions = builder.state.revisions_of(service_id)
     for task in list(builder.state.tasks_on(node_id).values()):
         if task.service_id != service_id:
             continue
         own = revisions.get(task.revision)
-        if own is None or not task.slot or not node_eligibility.allowed(builder.state, own.spec.task_template, node_id):
-            stopped += _stop(builder, task, UNMET)
+        if own and task.slot and node_eligibility.allowed(builder.state, own.spec.task_template, node_id):
+            continue
+        if _stop(builder, task, UNMET):
+            stopped.append(task)
     return stopped
 
 

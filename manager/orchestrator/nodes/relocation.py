@@ -14,6 +14,8 @@ Only slots of replicated services are relocated; global services and jobs are st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from api import defaults
 from api.objects.decided import Task
 from api.objects.kinds import NODE, NODE_DECISION
@@ -22,7 +24,7 @@ from api.reasons.reason import Code, reason
 from api.service.service_spec import ServiceSpec
 from api.states import Availability, TaskState
 from manager.orchestrator.slots import restart
-from manager.orchestrator.slots.service_pass import ServicePass, going, yield_to
+from manager.orchestrator.slots.service_pass import ServicePass, going, stop_blocking
 from manager.orchestrator.slots.slots import ServiceSlots, SlotKey, by_number
 from manager.orchestrator.updates.rolling_update import IN_PROGRESS
 from manager.store.state import Event, State
@@ -116,10 +118,9 @@ def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
     room, gently = service_pass.update_config.slots_at_once, starts_first(service_pass.spec)
     candidates: list[tuple[SlotKey, Task]] = []
     busy = len(service_pass.handled - service_pass.slots.in_use)  # slots created in this pass
-    for slot in by_number(service_pass.slots.moving - service_pass.handled):
-        running = going(service_pass.tasks(slot))
-        if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
-            yield_to(service_pass, slot, *running)
+    if moving := list(_moving(service_pass, leaving)):
+        down = sum(_is_busy(service_pass, slot) and not service_pass.runs(slot) for slot in service_pass.slots.in_use)
+        stop_blocking(service_pass, moving, down + busy)
     for slot in by_number(service_pass.slots.in_use):
         task = _leaves(service_pass, slot, leaving)
         if task is None:
@@ -142,6 +143,14 @@ def _drain(service_pass: ServicePass, leaving: set[str]) -> None:
             service_pass.create(slot, task.restarts, replaces=task.id)
         else:
             service_pass.stop(slot, task, DRAINED)
+
+
+def _moving(service_pass: ServicePass, leaving: set[str]) -> Iterator[tuple[SlotKey, Task, Task]]:
+    """Slots that are moving off the nodes, each with the old and the new task."""
+    for slot in by_number(service_pass.slots.moving - service_pass.handled):
+        running = going(service_pass.tasks(slot))
+        if len(running) == 2 and running[1].replaces == running[0].id and running[0].node_id in leaving:
+            yield slot, running[0], running[1]
 
 
 def _leaves(service_pass: ServicePass, slot: SlotKey, leaving: set[str]) -> Task | None:

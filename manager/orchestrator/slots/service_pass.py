@@ -184,6 +184,10 @@ class ServicePass:
         node = self.builder.get(NODE_DECISION, task.node_id)
         return max(task.updated_at, node.since if node else 0.0) + self.stop_timeout(task)
 
+    def runs(self, slot: SlotKey) -> bool:
+        """Whether a task of the slot that is to run does."""
+        return any(self.state.task_state(task) is TaskState.RUNNING for task in going(self.tasks(slot)))
+
     def node_takes_tasks(self, node_id: str) -> bool:
         """Whether the node can get a new task of the service."""
         node, decision = self.state.nodes.get(node_id), self.builder.get(NODE_DECISION, node_id)
@@ -278,12 +282,29 @@ class ServicePass:
         return (spec.container_spec if spec else ContainerSpec()).grace_seconds + defaults.STOP_TIMEOUT
 
 
-def yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> bool:
+def stop_blocking(service_pass: ServicePass, slots: Iterable[tuple[SlotKey, Task, Task]], down: int) -> None:
+    """Stop old tasks that block their own successors. `slots`: with the old and the new task; `down`: how many slots
+    of the service do not run.
+
+    The parallelism bounds how many slots are down, as it does stop-first. It is not enough that few are in progress:
+    others may never have found a node, and a slot may have been started while its task did not run, or under a larger
+    parallelism.
+    """
+    most = service_pass.update_config.slots_at_once
+    for slot, old, new in slots:
+        runs = service_pass.runs(slot)
+        if runs and most and down >= most:
+            continue
+        if _yield_to(service_pass, slot, old, new):
+            down += runs
+
+
+def _yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> bool:
     """Stop a task that blocks its own successor. Returns whether it did.
 
     If something else blocks it, that may change without an event of this service, so another pass is scheduled.
     """
-    if new.state >= TaskState.ASSIGNED or service_pass.decision.held:
+    if new.state >= TaskState.ASSIGNED or service_pass.decision.held or _is_withdrawn_next(service_pass, new):
         return False
     slots = service_pass.slots
     there = (task for other in slots.unconverged for task in slots.tasks.get(other, {}).values())
@@ -293,6 +314,13 @@ def yield_to(service_pass: ServicePass, slot: SlotKey, old: Task, new: Task) -> 
         return False
     service_pass.stop(slot, old, YIELDS)
     return True
+
+
+def _is_withdrawn_next(service_pass: ServicePass, task: Task) -> bool:
+    """Whether it waits for a node under an old placement: the next pass stops it (node_liveness.py)."""
+    own = service_pass.spec_of(task.revision)
+    placement = service_pass.spec.task_template.placement
+    return task.state is TaskState.PENDING and (own is None or own.task_template.placement != placement)
 
 
 def active(decision: ServiceDecision) -> list[JobRun]:

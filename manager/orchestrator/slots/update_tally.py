@@ -22,6 +22,8 @@ class SlotProgress(msgspec.Struct, frozen=True, gc=False):
     """DOWN or UP: outdated, and its replacement has not begun; else 0."""
     busy: bool = False
     """Its replacement is in progress."""
+    down: bool = False
+    """It is outdated or its replacement is in progress, and none of its tasks runs."""
     done: bool = False
     """Its task is of the wanted revision, and runs."""
     since: float = 0.0
@@ -32,7 +34,7 @@ class SlotProgress(msgspec.Struct, frozen=True, gc=False):
     """A task of the wanted revision that does not run."""
 
 
-NOTHING, BUSY = SlotProgress(), SlotProgress(busy=True)
+NOTHING = SlotProgress()
 
 
 class OutdatedSlots:
@@ -79,6 +81,7 @@ class UpdateTally:
     def __init__(self) -> None:
         self.waiting = OutdatedSlots()
         self.busy = 0
+        self.down = 0
         self.done = 0
         self.stuck: set[SlotKey] = set()
         self._progress: dict[SlotKey, SlotProgress] = {}
@@ -105,6 +108,7 @@ class UpdateTally:
         if progress is not NOTHING:
             self._progress[slot] = progress
         self.busy += progress.busy - old.busy
+        self.down += progress.down - old.down
         self.done += progress.done - old.done
         self.waiting.put(slot, progress.rank)
         (self.stuck.discard if progress.stuck is None else self.stuck.add)(slot)

@@ -84,19 +84,13 @@ def _least_missed(service_pass: ServicePass, number: int) -> list[SlotKey]:
     """
     per_node: Counter[str] = Counter()
     ranked: list[tuple[bool, int, SlotKey]] = []
-    order = sorted(service_pass.slots.in_use, key=lambda slot: (not _runs(service_pass, slot), slot))
+    order = sorted(service_pass.slots.in_use, key=lambda slot: (not service_pass.runs(slot), slot))
     for slot in order:
         node = _node_of(service_pass, slot)
-        ranked.append((not _runs(service_pass, slot), per_node[node], slot))
+        ranked.append((not service_pass.runs(slot), per_node[node], slot))
         per_node[node] += 1
     ranked.sort()
     return [slot for _, _, slot in ranked[len(ranked) - number :]]
-
-
-def _runs(service_pass: ServicePass, slot: SlotKey) -> bool:
-    return any(
-        service_pass.state.task_state(task) is TaskState.RUNNING for task in going(service_pass.tasks(slot))
-    )  # fmt: skip
 
 
 def _node_of(service_pass: ServicePass, slot: SlotKey) -> str:

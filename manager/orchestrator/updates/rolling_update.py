@@ -12,6 +12,8 @@ Source: swarmkit orchestrator/update.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from api.objects.decided import Task, UpdateStatus
@@ -19,8 +21,8 @@ from api.reasons.reason import Code, Reason, reason
 from api.service.service_spec import UpdateConfig
 from api.states import TaskState
 from manager.orchestrator.slots import restart
-from manager.orchestrator.slots.service_pass import ServicePass, going, yield_to
-from manager.orchestrator.slots.slots import by_number
+from manager.orchestrator.slots.service_pass import ServicePass, going, stop_blocking
+from manager.orchestrator.slots.slots import SlotKey, by_number
 from manager.orchestrator.updates.update_progress import Progress, measure
 
 UPDATING, PAUSED, COMPLETED = "updating", "paused", "completed"
@@ -88,12 +90,17 @@ def _start_more(service_pass: ServicePass, progress: Progress) -> None:
 
 def _stop_blocking(service_pass: ServicePass) -> None:
     """For start-first updates: stop old tasks that block their new ones."""
-    if not service_pass.update_config.starts_first:
-        return
+    if service_pass.update_config.starts_first:
+        down = service_pass.queue.tally.down + len(service_pass.handled)
+        stop_blocking(service_pass, list(_taking_over(service_pass)), down)
+
+
+def _taking_over(service_pass: ServicePass) -> Iterator[tuple[SlotKey, Task, Task]]:
+    """Slots in which the new task does not run yet, each with the old and the new task."""
     for slot in by_number(service_pass.queue.tally.stuck - service_pass.handled):
         running = going(service_pass.tasks(slot))
         if len(running) == 2 and not service_pass.is_outdated(running[1]):
-            yield_to(service_pass, slot, *running)
+            yield slot, running[0], running[1]
 
 
 def _restarts_after(service_pass: ServicePass, newest: Task) -> list[float]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from api.objects.decided import Task
 from api.states import TaskState
 from manager.orchestrator.slots import restart
 from manager.orchestrator.slots.service_pass import ServicePass, going
 from manager.orchestrator.slots.slots import SlotKey
-from manager.orchestrator.slots.update_tally import BUSY, DOWN, NOTHING, UP, OutdatedSlots, SlotProgress
+from manager.orchestrator.slots.update_tally import DOWN, NOTHING, UP, OutdatedSlots, SlotProgress
 
 
 @dataclass(slots=True)
@@ -42,6 +44,13 @@ def measure(service_pass: ServicePass) -> Progress:
 
 def slot_progress(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgress:
     """The progress of one slot; `delay` in seconds."""
+    found = _slot_progress(service_pass, slot, delay)
+    if (found.busy or found.rank) and not service_pass.runs(slot):
+        return replace(found, rank=DOWN if found.rank else 0, down=True)
+    return found
+
+
+def _slot_progress(service_pass: ServicePass, slot: SlotKey, delay: float) -> SlotProgress:
     tasks = [task for task in service_pass.tasks(slot) if task.desired is not TaskState.REMOVE]
     running = going(tasks)
     current = [task for task in running if not service_pass.is_outdated(task)]
@@ -50,11 +59,11 @@ def slot_progress(service_pass: ServicePass, slot: SlotKey, delay: float) -> Slo
     if running:
         if (at := service_pass.free_at(tasks)) > service_pass.now:  # no third task while one stops
             return SlotProgress(busy=True, again=at)
-        return _outdated_progress(service_pass, slot, tasks[-1]) if _can_start(service_pass, slot) else NOTHING
+        return _outdated_progress(service_pass, tasks[-1]) if _can_start(service_pass, slot) else NOTHING
     if not tasks:
         return NOTHING
     if not all(map(service_pass.ended, tasks)):  # the newest may have ended while the old one is stopping
-        return BUSY if _can_start(service_pass, slot) else NOTHING
+        return SlotProgress(busy=True) if _can_start(service_pass, slot) else NOTHING
     if not service_pass.is_outdated(tasks[-1]):
         goes_on = service_pass.update_config.on_failure == "continue"  # then a failed slot is done
         return _started(service_pass, tasks[-1].updated_at, delay, done=goes_on)
@@ -75,11 +84,10 @@ def _started(service_pass: ServicePass, since: float, delay: float, done: bool =
     return SlotProgress(busy=waits, done=done, since=since, again=at if waits else 0.0)
 
 
-def _outdated_progress(service_pass: ServicePass, slot: SlotKey, newest: Task) -> SlotProgress:
+def _outdated_progress(service_pass: ServicePass, newest: Task) -> SlotProgress:
     """An outdated slot. If its new task has ended (start-first), the restart policy decides on a retry."""
     if service_pass.is_outdated(newest) or not service_pass.ended(newest):
-        runs = any(service_pass.state.task_state(task) is TaskState.RUNNING for task in going(service_pass.tasks(slot)))
-        return SlotProgress(rank=UP if runs else DOWN)
+        return SlotProgress(rank=UP)
     at = restart.due(service_pass.policy, newest, service_pass.state.task_state(newest))
     if at is None:
         return SlotProgress(stuck=newest)

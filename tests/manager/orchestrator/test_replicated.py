@@ -8,6 +8,7 @@ from api.objects.kinds import SERVICE, TASK
 from api.reasons.reason_text import text
 from api.service.mode import Mode
 from api.service.placement import Placement
+from api.service.resources import Reservations
 from api.states import Availability, NodeState, Role, TaskState
 from tests import make
 from tests.manager.world import World
@@ -242,6 +243,16 @@ def test_tasks_that_only_new_constraints_exclude_are_replaced_in_their_turn() ->
         assert {task.slot for task in w.running()} == {1, 2, 3, 4}
         w.agents()
     assert [task.node_id for task in w.running()] == ["n3"] * 4
+
+
+def test_slots_whose_waiting_task_new_constraints_replace_count_as_updated() -> None:
+    big, how = Reservations(memory_bytes=5 * make.GIB), make.update(2, order="stop-first")
+    w = world(replicas=5, update=how, reserve=big)
+    assert len(w.running()) == 3
+    w.change(replicas=5, update=how, reserve=big, constraints=["node.labels.disk == ssd"])
+    w.settle()
+
+    assert [task.revision for task in w.running()] == [1, 1, 1]  # the two slots that do not run come first
 
 
 def test_a_node_that_breaks_the_newer_of_two_constraints_loses_the_task_by_an_update() -> None:

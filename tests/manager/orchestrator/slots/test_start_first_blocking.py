@@ -78,6 +78,47 @@ def test_one_slot_at_a_time_yields() -> None:
     assert len(w.running()) == 1
 
 
+def with_replacements_that_wait(kind: str, parallelism: int) -> World:
+    """An update in which no old task has been stopped yet, though each is in the way of the new one."""
+    w = world(**KINDS[kind])
+    w.change(update=make.update(parallelism, order="start-first"), **KINDS[kind], image="web:2")
+    while not [task for task in w.tasks() if task.revision == 2 and task.reason]:
+        w.round()
+    assert len(w.running()) == 2
+    return w
+
+
+def test_no_more_slots_yield_than_the_parallelism_that_holds_now() -> None:
+    w = with_replacements_that_wait("most per node", parallelism=2)
+    w.change(update=START_FIRST, **KINDS["most per node"], image="web:2")
+    for _ in range(6):
+        w.round()
+
+    assert len(w.running()) == 1
+    w.wait(30)
+    assert (w.update(), [task.revision for task in w.running()]) == ("completed", [2, 2])
+
+
+def test_slots_that_are_down_anyway_count_against_those_that_yield() -> None:
+    w = with_replacements_that_wait("most per node", parallelism=2)
+    w.change(update=make.update(2, order="start-first"), **KINDS["most per node"] | {"replicas": 4}, image="web:2")
+    for _ in range(6):
+        w.round()
+
+    assert len(w.running()) == 2
+    assert YIELDS not in [task.reason for task in w.tasks()]
+
+
+def test_nothing_yields_to_a_task_that_waits_under_an_old_placement() -> None:
+    w = with_replacements_that_wait("most per node", parallelism=2)
+
+    assert fewest_at_once(w, replicas=2) == 2
+    w.wait(30)
+
+    assert w.update() == "completed"
+    assert YIELDS not in [task.reason for task in w.tasks()]
+
+
 def test_nothing_yields_where_another_node_has_room() -> None:
     w = world(nodes=3, **KINDS["most per node"])
 
@@ -128,3 +169,20 @@ def test_a_drain_whose_task_has_the_only_address_is_done_stop_first() -> None:
     assert new.node_id != old.node_id
     assert w.state.task_state(w.state.tasks[old.id]) is TaskState.SHUTDOWN
     assert new.addresses == old.addresses
+
+
+def test_a_drain_takes_nothing_down_while_more_is_down_than_the_parallelism() -> None:
+    fields = KINDS["last address"]
+    w = world(**fields)
+    w.put((NODE, "n1", make.node("n1", availability=Availability.DRAIN)[0][2]))
+    while not [task for task in w.tasks() if task.replaces and task.reason]:
+        w.round()
+    w.change(update=START_FIRST, **fields | {"replicas": 4})
+    w.wait(30)
+    assert len(w.running()) == 2
+    assert YIELDS not in [task.reason for task in w.tasks()]
+
+    w.change(update=START_FIRST, **fields)
+    w.wait(30)
+    assert {task.node_id for task in w.running()} == {"n2"}
+    assert len(w.running()) == 2
