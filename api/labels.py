@@ -1,4 +1,4 @@
-"""Labels that mean something to Argosy and its clients."""
+"""Labels with a meaning to Argosy and its clients."""
 
 from __future__ import annotations
 

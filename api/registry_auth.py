@@ -23,7 +23,7 @@ class Login(msgspec.Struct, frozen=True, rename="lower"):
     identitytoken: str = ""
 
     def __repr__(self) -> str:
-        return f"Login({self.username!r})"  # the rest belongs in no log
+        return f"Login({self.username!r})"  # secrets must not be logged
 
 
 def login_of(header: str) -> Login | None:

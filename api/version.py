@@ -1,4 +1,4 @@
-"""Which Argosy this is."""
+"""The version of Argosy."""
 
 from __future__ import annotations
 

@@ -10,6 +10,9 @@ from pathlib import Path
 MARK = "ARGOSY_TEST_RUN"
 """Environment variable with the name of a run."""
 
+TRACKER = "multiprocessing.resource_tracker"
+"""Python's own process, started once for all pools of processes; it ends when this one does, and not before."""
+
 
 def started_by(run: str) -> dict[int, str]:
     """Processes of a run other than this one: pid → command line, and the test during which it was started."""
@@ -21,6 +24,8 @@ def started_by(run: str) -> dict[int, str]:
         with suppress(OSError):  # it has ended
             environment = (process / "environ").read_bytes().split(b"\0")
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            if TRACKER in command:
+                continue
             if wanted in environment and command:  # none: it has ended, and waits for its parent
                 test = next((one for one in environment if one.startswith(b"PYTEST_CURRENT_TEST=")), b"=no test")
                 found[int(process.name)] = f"{command[:200]} (started in {test.partition(b'=')[2].decode()})"

@@ -1,4 +1,4 @@
-"""Networks as users want them; part of api/service/service_spec.py, where it is imported from."""
+"""The network spec: a network as its user wants it, with its address ranges."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ SECOND = 1_000_000_000
 PEER = ["python3", "peer.py"]
 ANSWERS = ["CMD", "python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 8000), 20)"]
 FAILS = ["CMD", "python3", "-c", "raise SystemExit(1)"]
-KILL_ARGOSYD = "kill -9 $(cat /run/argosy/argosyd.pid)"
+KILL_ARGOSYD = "until kill -9 $(cat /run/argosy/argosyd.pid); do sleep 0.05; done"
+"""The file may still name the one that was killed before."""
 
 
 def post(world: World, path: str, body: object) -> Any:

@@ -14,7 +14,8 @@ from tests.overlay.asker import asking
 
 PORT = 8201
 STACKS = Path(__file__).parent / "stacks"
-KILL_ARGOSYD = "kill -9 $(cat /run/argosy/argosyd.pid)"
+KILL_ARGOSYD = "until kill -9 $(cat /run/argosy/argosyd.pid); do sleep 0.05; done"
+"""The file may still name the one that was killed before."""
 
 
 @pytest.fixture(scope="module")

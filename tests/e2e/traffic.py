@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.contracts.etcd_process import free_ports
 from tests.e2e.world import World
 
 STACK, WEB = "loss", "loss_web"
-DOOR, TALLY, OUTSIDE = 8601, 8602, 8603
+DOOR, TALLY = 8601, 8602
 """Ports: the mesh's, each inside loader's on its host, the outside loader's on the machine."""
 LOADER = Path(__file__).parent / "app" / "loader.py"
 TEMPLATE = """
@@ -115,7 +116,8 @@ class Traffic:
             ways=json.dumps(ways)[1:-1],
             loaders=f"node.hostname != {spared}",
         )
-        self.command = [sys.executable, str(LOADER), str(outside), "8", str(OUTSIDE), *doors]
+        self.tally = free_ports(1)[0]  # on this machine itself, where another run may have its loader
+        self.command = [sys.executable, str(LOADER), str(outside), "8", str(self.tally), *doors]
         self.process: subprocess.Popen[bytes] | None = None
         self.latest: dict[str, dict[str, Any]] = {}
 
@@ -139,7 +141,7 @@ class Traffic:
 
     def look(self) -> dict[str, dict[str, Any]]:
         """The newest tally of each loader, by its name; a loader that does not answer keeps its last."""
-        places = {"outside": ("127.0.0.1", OUTSIDE)}
+        places = {"outside": ("127.0.0.1", self.tally)}
         places |= {f"in {host}": (self.world.address(host), TALLY) for host in self.hosts}
         for name, place in places.items():
             connection = http.client.HTTPConnection(*place, timeout=5)

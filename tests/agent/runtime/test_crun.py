@@ -12,11 +12,11 @@ from kit import process
 WHAT_DIFFERS = (
     "exit_code or sees or seccomp or limits or memory or not_exist or stop or exec or restarted or many or terminal"
 )
-BESIDES = "privacy seccomp_real mount_kinds subgroups socket_binds"
+BESIDES = "test_privacy test_seccomp_real test_mount_kinds execs/test_exec_cgroups test_socket_binds"
 """Files of tests that are for both: what a runtime must keep to."""
 SCRIPT = """
 umount -l /sys/fs/cgroup/unified && "$0" -m pytest -q tests/agent/runtime/test_oci_runtime.py -k "$1" &&
-exec "$0" -m pytest -q $(printf 'tests/agent/runtime/test_%s.py ' $2)
+exec "$0" -m pytest -q $(printf 'tests/agent/runtime/%s.py ' $2)
 """
 
 
