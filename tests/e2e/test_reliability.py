@@ -14,6 +14,8 @@ from tests.overlay.asker import asking
 
 PORT = 8201
 STACKS = Path(__file__).parent / "stacks"
+SESSION = "ss -Htn state established '( dport = :7946 )' | grep ."
+"""Succeeds while the host's agent is connected to a manager."""
 KILL_ARGOSYD = "until kill -9 $(cat /run/argosy/argosyd.pid); do sleep 0.05; done"
 """The file may still name the one that was killed before."""
 
@@ -67,9 +69,9 @@ def test_no_question_for_a_name_is_lost_while_argosyd_is_killed_again_and_again(
     with asking(up.lab.host("w1").enter(["nsenter", namespace, "--"]), "steady"):
         for turn in range(6):
             up.inside("w1", KILL_ARGOSYD)
-            # its session must come back before its lease ends: who is taken for dead loses the task, and its sandbox
-            up.until(lambda: up.api("/version", host="w1"))
-            time.sleep(0.2 * turn)
+            # Its session must come back before its lease ends: a host taken for dead loses the task, and its sandbox.
+            up.until(lambda: up.inside("w1", SESSION))
+            time.sleep(0.5 + 0.2 * turn)
         up.until(lambda: up.node_states()["w1"] == "ready")
 
     assert task["ID"] in {one["ID"] for one in up.tasks("steady")}, "it was replaced: w1 was away for too long"
