@@ -22,8 +22,8 @@ from agent.runtime.interface import RuntimeFailure
 from api.errors import Conflict, NotFound
 from api.service.host_config import Hook
 
-MOST_ENDED = 256
-"""Ended execs that can still be inspected."""
+MOST_IDLE = 256
+"""Execs kept that do not run: those that ended, for whoever inspects them, and those created and never started."""
 _CHUNK = 32 * 1024
 _WORDS = 512
 _REST = 1.0
@@ -315,8 +315,8 @@ class Execs:
         self.on_event(exec, "exec_die")
 
     def _forget(self) -> None:
-        ended = [one.id for one in self._known.values() if one.code is not None]
-        for id in ended[:-MOST_ENDED]:
+        idle = [one.id for one in self._known.values() if not one.running]
+        for id in idle[:-MOST_IDLE]:
             del self._known[id]
 
 
